@@ -1,0 +1,80 @@
+"""Text in, a label you can trust out, or else Other.
+
+    import elsewise as ew
+
+    classifier = ew.fit(texts, labels)             # fine-tune, calibrate, certify
+    decisions = classifier.decide(["a new text"])  # .labels .confidence .reasons .abstained
+    classifier.save("model"); classifier = ew.load("model")
+
+    p = ew.softmax(logits)                          # or bring logits of any framework
+    calibrate = ew.Temperature.fit(tune_logits, tune_codes)
+    rule = ew.CertifiedThreshold.fit(calibrate(logits), codes, reference=calibrate(tune_logits))
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elsewise.arrays import log_softmax, softmax
+    from elsewise.calibrators import Identity, Temperature
+    from elsewise.classifier import Classifier, load
+    from elsewise.decisions import Certificate, Decisions
+    from elsewise.engines.memory import MemoryEngine
+    from elsewise.errors import ArtifactError, ElsewiseError, ElsewiseWarning, InputError, MissingExtra
+    from elsewise.evaluation import evaluate
+    from elsewise.fitting import fit
+    from elsewise.outputs import Evidence, Outputs
+    from elsewise.rules import CertifiedThreshold, FixedThreshold, TargetCoverage
+
+__version__ = version("elsewise")
+
+_HOMES = {
+    "arrays": ("log_softmax", "softmax"),
+    "calibrators": ("Identity", "Temperature"),
+    "classifier": ("Classifier", "load"),
+    "decisions": ("Certificate", "Decisions"),
+    "engines.memory": ("MemoryEngine",),
+    "errors": ("ArtifactError", "ElsewiseError", "ElsewiseWarning", "InputError", "MissingExtra"),
+    "evaluation": ("evaluate",),
+    "fitting": ("fit",),
+    "outputs": ("Evidence", "Outputs"),
+    "rules": ("CertifiedThreshold", "FixedThreshold", "TargetCoverage"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = [  # noqa: PLE0604  spelled out for tools that do not run code
+    "ArtifactError",
+    "Certificate",
+    "CertifiedThreshold",
+    "Classifier",
+    "Decisions",
+    "ElsewiseError",
+    "ElsewiseWarning",
+    "Evidence",
+    "FixedThreshold",
+    "Identity",
+    "InputError",
+    "MemoryEngine",
+    "MissingExtra",
+    "Outputs",
+    "TargetCoverage",
+    "Temperature",
+    "evaluate",
+    "fit",
+    "load",
+    "log_softmax",
+    "softmax",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import elsewise` itself stays light."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'elsewise' has no attribute {name!r}")
+    value = getattr(import_module(f"elsewise.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

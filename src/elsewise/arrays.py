@@ -1,0 +1,185 @@
+"""The door for arrays: logits, probabilities and codes are checked here once and trusted afterwards.
+
+Takes numpy, lists, torch, TensorFlow and JAX arrays, and what `transformers` models and trainers
+return. Nothing here guesses whether numbers are logits or probabilities: the caller says which.
+"""
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.errors import InputError
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Codes: TypeAlias = NDArray[np.int64]
+
+ABSTAIN = -1  # a code, never a label: the word shown for it ("Other", "Unclassified") is the caller's
+SUM_TOLERANCE = 1e-3  # probabilities rounded to three decimals, or made in half precision, still pass
+
+
+def to_numpy(values: Any) -> NDArray[Any]:
+    """Turn any framework's array, or a `transformers` output, into a numpy array of its own kind.
+
+    Half precision (float16, bfloat16) becomes float32: in float16 ``exp(12)`` is already infinite.
+    """
+    for field in ("logits", "predictions"):  # ModelOutput, PredictionOutput
+        values = getattr(values, field, values)
+    if isinstance(values, tuple) and values and hasattr(values[0], "shape") and len(values[0].shape) > 1:
+        values = values[0]  # (logits, hidden states, ...), as transformers gives with return_dict=False
+    if hasattr(values, "detach"):  # torch
+        values = values.detach().cpu()
+        values = values.float() if values.is_floating_point() and values.element_size() < 4 else values  # noqa: PLR2004
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"rows must have equal lengths: {error}") from error
+    is_half = array.dtype == np.float16 or array.dtype.name == "bfloat16"
+    return array.astype(np.float32) if is_half else array
+
+
+def _as_rows(values: Any, name: str) -> Floats:
+    array = to_numpy(values)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{name} must be numbers, got {array.dtype}")
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float64)
+    if array.ndim != 2 or array.shape[1] < 2:  # noqa: PLR2004
+        raise InputError(f"{name} must have shape (n, k) with k >= 2, got {array.shape}")
+    return array
+
+
+def _refuse(bad: NDArray[np.bool_], what: str) -> None:
+    if bad.any():
+        raise InputError(f"{what}: {int(bad.sum())} of {len(bad)} rows are not, first is row {int(np.argmax(bad))}")
+
+
+def as_logits(values: Any) -> Floats:
+    """Check logits: shape (n, k) with k >= 2, finite, float32 or float64; no copy where none is needed.
+
+    Raises
+    ------
+    InputError
+        For another shape, text, or a logit that is NaN or infinite; the message names the first row.
+
+    Examples
+    --------
+    >>> as_logits([[1, 2, 3]]).dtype
+    dtype('float64')
+    >>> as_logits([[1, 2], [3, float("nan")]])
+    Traceback (most recent call last):
+    elsewise.errors.InputError: logits must be finite: 1 of 2 rows are not, first is row 1
+    """
+    z = _as_rows(values, "logits")
+    _refuse(~np.isfinite(z).all(axis=1), "logits must be finite")
+    return z
+
+
+def as_probabilities(values: Any, *, allow_nan_rows: bool = False) -> Floats:
+    """Check probabilities: shape (n, k), rows >= 0 that sum to 1 within 0.001.
+
+    With `allow_nan_rows`, a row that holds NaN (a text that could not be read) passes and becomes NaN as a whole.
+
+    Examples
+    --------
+    >>> as_probabilities([[0.2, 0.9]])
+    Traceback (most recent call last):
+    elsewise.errors.InputError: rows of probabilities must be >= 0 and sum to 1: 1 of 1 rows are not, first is row 0
+    """
+    p = _as_rows(values, "probabilities")
+    sums = p.sum(axis=1, dtype=np.float64)
+    missing = np.isnan(sums)
+    good = (np.abs(sums - 1) <= SUM_TOLERANCE) & (p.min(axis=1, initial=0) >= 0)
+    if allow_nan_rows:
+        good |= missing
+    _refuse(~good, "rows of probabilities must be >= 0 and sum to 1")
+    if missing.any():
+        p = np.where(missing[:, None], p.dtype.type(np.nan), p)
+    return p
+
+
+def as_codes(values: Any, *, like: Floats, allow_abstain: bool = False) -> Codes:
+    """Check true codes: shape (n,), whole numbers 0..k-1 for the (n, k) array `like`.
+
+    With `allow_abstain`, -1 marks an out-of-scope row: a text that belongs to none of the labels.
+
+    Examples
+    --------
+    >>> as_codes([0, 2], like=np.zeros((2, 2)))
+    Traceback (most recent call last):
+    elsewise.errors.InputError: codes must lie in 0..1, got 2 in row 1
+    """
+    array = to_numpy(values)
+    if array.shape != like.shape[:1]:
+        raise InputError(f"codes must have shape {like.shape[:1]}, one for each row, got {array.shape}")
+    if array.dtype.kind == "f" and np.array_equal(array, np.rint(array)):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu" and array.size:
+        raise InputError(f"codes must be whole numbers, 0 for the first label, got {array.dtype}")
+    lowest = ABSTAIN if allow_abstain else 0
+    bad = (array < lowest) | (array >= like.shape[1]) if array.size else np.zeros(0, dtype=bool)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(f"codes must lie in {lowest}..{like.shape[1] - 1}, got {array[row]} in row {row}")
+    return array.astype(np.int64)
+
+
+def as_texts(values: Iterable[str]) -> list[str]:
+    """Check texts: a list, a column of a data frame, a generator, anything that gives strings.
+
+    Examples
+    --------
+    >>> as_texts(["one", None])
+    Traceback (most recent call last):
+    elsewise.errors.InputError: texts must be strings, got NoneType in row 1
+    """
+    if isinstance(values, str | bytes):
+        raise InputError(f"texts must be a list of strings, got one {type(values).__name__}; put it in a list")
+    texts = list(values)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"texts must be strings, got {type(text).__name__} in row {row}")
+    return texts
+
+
+def softmax(logits: Any) -> Floats:
+    """Probabilities of logits, stable for any size; a vector (k,) or a batch (n, k).
+
+    Minus infinity is a label that cannot be; a row of nothing else, NaN and plus infinity are refused.
+
+    Examples
+    --------
+    >>> softmax([1.5, 0.8, -0.2]).round(6).tolist()
+    [0.595497, 0.295715, 0.108788]
+    >>> softmax([[1000, 1000, 0]]).tolist()
+    [[0.5, 0.5, 0.0]]
+    """
+    z, is_vector = _rows_for_softmax(logits)
+    # Shifting by the row maximum leaves the result unchanged and keeps exp() from overflowing.
+    p = z - z.max(axis=1, keepdims=True)
+    np.exp(p, out=p)
+    p /= p.sum(axis=1, keepdims=True)
+    return p[0] if is_vector else p
+
+
+def log_softmax(logits: Any) -> Floats:
+    """Logarithms of `softmax`, finite where probabilities would round to zero.
+
+    Examples
+    --------
+    >>> log_softmax([1000.0, 0.0]).tolist()
+    [0.0, -1000.0]
+    """
+    z, is_vector = _rows_for_softmax(logits)
+    shifted = z - z.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted[0] if is_vector else shifted
+
+
+def _rows_for_softmax(logits: Any) -> tuple[Floats, bool]:
+    array = to_numpy(logits)
+    z = _as_rows(array[None, :] if array.ndim == 1 else array, "logits")
+    top = z.max(axis=1)  # NaN where the row holds one
+    _refuse(~np.isfinite(top), "logits must be finite, or minus infinity for a label that cannot be")
+    return z, array.ndim == 1

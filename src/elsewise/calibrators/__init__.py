@@ -1,0 +1,34 @@
+"""Calibrators: fitted maps from logits to probabilities. A new one is a file here and a line in CALIBRATORS.
+
+    calibrator = Temperature.fit(tune_logits, tune_codes)     # frozen, fitted
+    probabilities = calibrator(logits)                         # (n, k)
+"""
+
+from typing import Any, Final, Protocol, Self
+
+from elsewise.arrays import Floats
+from elsewise.calibrators.identity import Identity
+from elsewise.calibrators.temperature import Temperature
+
+
+class Calibrator(Protocol):
+    """A fitted map from logits (n, k) to probabilities (n, k)."""
+
+    @classmethod
+    def fit(cls, logits: Any, codes: Any) -> Self:
+        """Fit on logits that the model was not trained on, and their true codes."""
+        ...
+
+    def __call__(self, logits: Any) -> Floats:
+        """Return probabilities."""
+        ...
+
+    def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats | None]:
+        """Return the last linear layer's weight (k, d) and bias (k,) whose plain softmax is calibrated."""
+        ...
+
+
+CALIBRATORS: Final[dict[str, type[Calibrator]]] = {
+    "identity": Identity,
+    "temperature": Temperature,
+}

@@ -1,0 +1,38 @@
+"""Thirty-two fixed texts, saved with their tokens and probabilities in every folder and answered again at load."""
+
+from typing import Final
+
+CANARIES: Final = (
+    "Where is my order?",
+    "where is my order",
+    "WHERE IS MY ORDER?!",
+    "I was charged twice for the same invoice, please refund one of them.",
+    "hello",
+    "?",
+    "12345",
+    "Order 48-2231 arrived on 03.11. with a broken lid :(",
+    "Café, naïve, Straße, œuvre, señor",
+    "Siparişim nerede?",
+    "İade işlemi için ne yapmalıyım, ISPARTA şubesi ılık mı?",
+    "Der Bildschirm flackert seit dem letzten Update.",
+    "Je n'arrive pas à me connecter à mon compte.",
+    "¿Pueden cambiar la dirección de entrega?",
+    "Заказ не пришёл",
+    "我的订单在哪里",
+    "注文をキャンセルしたいです",
+    "أين طلبي؟",
+    "मेरा ऑर्डर कहाँ है",
+    "👍🏽 thanks 🎉",
+    "first line\nsecond line\ttabbed",
+    "  blanks   around  and   between  ",
+    "<b>bold</b> & \"quoted\" 'text' {json: [1, 2]}",
+    "https://example.com/a?b=c#d or mail a.b@example.com",
+    "zero\u200bwidth and soft\u00adhyphen",
+    "ﬁne ｆｕｌｌｗｉｄｔｈ Ⅳ ½",
+    "e\u0301 and é are one letter",
+    "x" * 300,
+    "word " * 40,
+    "no. no! no? no...",
+    "def f(x): return x ** 2  # code",
+    "",
+)

@@ -1,0 +1,187 @@
+"""The model folder: written whole or not at all, read only when every byte is the one that was written.
+
+Nothing here is a pickle. Fitted parts (calibrators, scores, rules, certificates) are frozen dataclasses of
+numbers and arrays: they are saved through their fields as JSON, their arrays as safetensors.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+import typing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from elsewise.calibrators import CALIBRATORS
+from elsewise.decisions import Certificate
+from elsewise.errors import ArtifactError, InputError
+from elsewise.rules import RULES
+from elsewise.scores import SCORES
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, "certificate": Certificate}
+NAMES: Final = {kind: name for name, kind in KINDS.items()}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; when the block ends it gets its manifest and takes the place of `path`.
+
+    Raises
+    ------
+    InputError
+        If `path` is there and is not a model folder: nothing that we did not write is replaced.
+    """
+    path = path.absolute()
+    if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists and is not a model folder; choose another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        yield work
+        _write_manifest(work)
+        work.chmod(0o755)
+        _put_in_place(work, path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _put_in_place(work: Path, path: Path) -> None:
+    old = path.with_name(f".{path.name}-old-{os.getpid()}")
+    if path.exists():
+        path.rename(old)
+    work.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_manifest(folder: Path) -> None:
+    files = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            with file.open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+                os.fsync(opened.fileno())
+            files[file.relative_to(folder).as_posix()] = {"sha256": digest, "size": file.stat().st_size}
+    write_json(folder / MANIFEST, {"format": FORMAT, "files": files, "sha256": _digest(files)})
+
+
+def _digest(files: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, files], sort_keys=True).encode()).hexdigest()
+
+
+def verify(path: Path) -> None:
+    """Check every file of a model folder against its manifest.
+
+    Raises
+    ------
+    ArtifactError
+        If it is not a model folder, is too new, or a file is missing, changed, or was added; the message names it.
+    """
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        raise ArtifactError(f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise fit DATA -o {path}")
+    saved = read_json(manifest)
+    written = saved.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise ArtifactError(f"{manifest}: format {written} is newer than this version of elsewise reads ({FORMAT}); upgrade elsewise")
+    files = saved.get("files")
+    if written != FORMAT or not isinstance(files, dict) or saved.get("sha256") != _digest(files):
+        raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
+    for name, known in files.items():
+        _verify_file(path, name, known)
+    added = sorted(set(_listed(path)) - set(files) - {MANIFEST})
+    if added:
+        raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
+
+
+def _listed(path: Path) -> Iterator[str]:
+    for file in path.rglob("*"):
+        if file.is_symlink() or not file.is_dir():
+            yield file.relative_to(path).as_posix()
+
+
+def _verify_file(path: Path, name: str, known: Mapping[str, Any]) -> None:
+    file = path / name
+    if ".." in Path(name).parts or Path(name).is_absolute() or any(p.is_symlink() for p in (file, *file.parents[: name.count("/")])):
+        raise ArtifactError(f"{file} leads out of the model folder")
+    if not file.is_file():
+        raise ArtifactError(f"{file} is missing; restore the folder from a copy")
+    with file.open("rb") as opened:
+        same = file.stat().st_size == known["size"] and hashlib.file_digest(opened, "sha256").hexdigest() == known["sha256"]
+    if not same:
+        raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON: sorted as given, readable, infinity as the string "inf"."""
+    text = json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def finite(value: Any) -> Any:
+    """Replace what JSON has no number for: infinities by the strings "inf" and "-inf", NaN by null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; ArtifactError names a file that holds none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path} holds no JSON object")
+    return value
+
+
+def pack(part: Any, arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Turn a fitted part into JSON; its arrays go into `arrays` under names that begin with `prefix`."""
+    packed: dict[str, Any] = {"kind": NAMES[type(part)]}
+    for field in dataclasses.fields(part):
+        value, name = getattr(part, field.name), f"{prefix}.{field.name}"
+        if type(value) in NAMES:
+            value = pack(value, arrays, name)
+        elif isinstance(value, np.ndarray):
+            arrays[name], value = value, {"array": name}
+        packed[field.name] = value
+    return packed
+
+
+def unpack(packed: Any, arrays: Mapping[str, Any], file: Path) -> Any:
+    """Make the fitted part again that `pack` was given.
+
+    Raises
+    ------
+    ArtifactError
+        If a kind or a field is unknown, or a value is out of its range.
+    """
+    try:
+        kind = KINDS[packed["kind"]]
+        types = typing.get_type_hints(kind)
+        values = {name: _unpacked(value, arrays, file, types[name]) for name, value in packed.items() if name != "kind"}
+        return kind(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{file} holds a part that this version cannot read: {error}") from error
+
+
+def _unpacked(value: Any, arrays: Mapping[str, Any], file: Path, type_: Any) -> Any:
+    if isinstance(value, dict):
+        return arrays[value["array"]] if "array" in value else unpack(value, arrays, file)
+    if type_ is float:
+        return math.nan if value is None else float(value)
+    return value

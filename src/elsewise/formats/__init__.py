@@ -1,0 +1,163 @@
+r"""Files of rows: a path in, rows out, and back; ``-`` is stdin or stdout.
+
+Both ways stream, so a file may be larger than memory. A new format is one file here and one line in
+FORMATS.
+
+Examples
+--------
+>>> import io
+>>> with open_rows("-", stdin=io.BytesIO(b"text;label\nhello;01\nbye\n")) as rows:
+...     print(rows.columns, rows.notes[0])
+...     for row in rows:
+...         print(row.number, row.cells, row.problem)
+('text', 'label') delimiter ';' (read from the header)
+1 {'text': 'hello', 'label': '01'} None
+2 {} has 1 field, the header has 2
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from os import PathLike, fspath
+from pathlib import Path
+from typing import IO
+
+from elsewise.errors import InputError
+from elsewise.formats import csv, jsonl
+from elsewise.formats.lines import open_lines
+from elsewise.formats.rows import (
+    Format,
+    JsonText,
+    Row,
+    Rows,
+    output_names,
+    problem_with,
+    refuse_repeats,
+    require_columns,
+)
+from elsewise.formats.writing import Writer, open_target
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "JsonText",
+    "Row",
+    "Rows",
+    "Writer",
+    "open_rows",
+    "open_writer",
+    "output_names",
+    "problem_with",
+    "require_columns",
+    "same_file",
+]
+
+FORMATS: dict[str, Format] = {".csv": csv, ".tsv": csv, ".jsonl": jsonl, ".ndjson": jsonl}
+DELIMITERS = {".tsv": "\t"}  # suffixes that say it themselves
+
+
+def open_rows(
+    path: str | PathLike[str],
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    format: str | None = None,  # noqa: A002  the word of the command line
+    stdin: IO[bytes] | None = None,
+) -> Rows:
+    """Open a file of rows; its header is read now, its rows when asked for.
+
+    Parameters
+    ----------
+    path : str or path
+        ``-`` is stdin. The suffix says the format; without one (stdin, ``/dev/fd/63``) it is CSV,
+        or JSON Lines if the first character is ``{``.
+    delimiter : str, optional
+        One character for CSV; else tab for ``.tsv``, else read from the header among ``,`` ``;`` tab.
+    encoding : str, optional
+        UTF-8 unless said; a byte order mark is dropped.
+    format : str, optional
+        csv, tsv, jsonl or ndjson, whatever the suffix.
+    stdin : binary file, optional
+        In place of the real one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened, has no rows or header, or is not what its format says. While
+        reading: a byte not in the encoding, a quote never closed. Other bad records are rows with a problem.
+    """
+    with ExitStack() as stack:
+        lines = stack.enter_context(closing(open_lines(path, encoding, stdin)))
+        suffix = _suffix(path, format)
+        if not suffix:
+            suffix = ".jsonl" if lines.head.lstrip()[:1] == b"{" else ".csv"
+        rows = FORMATS[suffix].read(lines, delimiter or DELIMITERS.get(suffix))
+        stack.pop_all()
+        return rows
+
+
+@contextmanager
+def open_writer(
+    path: str | PathLike[str],
+    columns: Iterable[str],
+    *,
+    format: str | None = None,  # noqa: A002
+    delimiter: str | None = None,
+    stdout: IO[bytes] | None = None,
+) -> Iterator[Writer]:
+    """Open a file to write rows on, for a ``with``.
+
+    The rows go to a hidden file in the same folder, which takes the place of `path` when the ``with``
+    ends well and is removed when it does not. Stdout (``-``), pipes and devices are written directly.
+    UTF-8, LF line ends; the format as in `open_rows`, CSV where nothing says.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written or two columns have one name.
+
+    Examples
+    --------
+    >>> import io
+    >>> out = io.BytesIO()
+    >>> with open_writer("-", ["text", "abstained"], stdout=out) as writer:
+    ...     writer.write([{"text": "hello, world", "abstained": False}])
+    >>> print(out.getvalue().decode())
+    text,abstained
+    "hello, world",false
+    <BLANKLINE>
+    """
+    names = tuple(columns)
+    refuse_repeats(names, "the output")
+    suffix = _suffix(path, format) or ".csv"
+    kind, separator = FORMATS[suffix], delimiter or DELIMITERS.get(suffix, ",")
+    head, encode = kind.opening(names, separator), kind.encoder(names, separator)
+    with open_target(path, stdout) as file:
+        file.write(head)
+        yield Writer(file, fspath(path), encode)
+
+
+def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:
+    """Say whether two paths are one file, through links and spellings; stdin and stdout are not.
+
+    Examples
+    --------
+    >>> same_file("data/../tickets.csv", "tickets.csv")
+    True
+    """
+    if "-" in (fspath(a), fspath(b)):
+        return False
+    if Path(a).exists() and Path(b).exists():
+        return Path(a).samefile(b)
+    return os.path.realpath(a) == os.path.realpath(b)
+
+
+def _suffix(path: str | PathLike[str], format_: str | None) -> str:
+    """Return the key of FORMATS for a path, or "" if nothing says."""
+    suffix = f".{format_.lower().removeprefix('.')}" if format_ else Path(path).suffix.lower()
+    if suffix and suffix not in FORMATS:
+        known = ", ".join(name[1:] for name in FORMATS)
+        if format_:
+            raise InputError(f"unknown format {format_!r}; the formats are {known}")
+        raise InputError(f"{fspath(path)}: cannot tell the format from {suffix!r}; name it with --format ({known})")
+    return suffix

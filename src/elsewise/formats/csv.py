@@ -1,0 +1,235 @@
+"""CSV and TSV: a header, then one record a row (RFC 4180), all cells text.
+
+Reads ``,`` ``;`` and tab, any line ends, line breaks in quoted cells, NUL. Writes UTF-8 with LF line
+ends. Does not guess types, and does not defuse formulas: the output is for programs.
+"""
+
+import csv
+import math
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from elsewise.errors import InputError
+from elsewise.formats.lines import LIMIT, Lines
+from elsewise.formats.rows import JsonText, Row, Rows, listed, refuse_repeats
+
+DELIMITERS = (",", ";", "\t")  # the first wins a tie
+SPOKEN = {"\\t": "\t", "tab": "\t"}  # what people type for a tab in a shell
+HEADER_LIMIT = 1 << 16  # characters looked at to find the delimiter
+REREAD_LIMIT = 1 << 26  # characters: a file with a bad quote in every line must not take quadratic time
+FIELD_LIMIT = 2 * LIMIT  # characters; out of the way, because LIMIT speaks first and names the line
+QUOTED = r'"[^"]*+(?:""[^"]*+)*+("?)'  # group 1 is empty if the quote is never closed
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read(lines: Lines, delimiter: str | None = None) -> Rows:
+    r"""Start reading; the header is read at once, the rows when asked for.
+
+    Blank lines are no rows, in a file of one column too: an empty cell there is written ``""``. A row
+    with too many or too few fields, or with text after a closing quote, has a problem; in the second
+    case only its first line is given up, and the next is read afresh. Raises ``csv.field_size_limit``,
+    which is one number for the whole process, and never lowers it.
+
+    Raises
+    ------
+    InputError
+        For no header, a column without a name or two of one name, a delimiter that is not one
+        character; while reading, for a byte not in the encoding and a quote that is never closed.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))
+    feed = _Feed(lines)
+    chosen, how = _delimiter(delimiter, feed)
+    records = _records(feed, chosen)
+    _, columns, raw, problem = next(records, (0, [], "", None))
+    if problem:
+        raise InputError(f"{lines.name}: the header {problem}: {raw[:80]!r}")
+    _check_header(columns, lines.name)
+    return Rows(lines, tuple(columns), (f"delimiter {_shown(chosen)} ({how})",), _rows(records, tuple(columns)))
+
+
+def _shown(delimiter: str) -> str:
+    return "tab" if delimiter == "\t" else f"'{delimiter}'"
+
+
+def _check_header(columns: list[str], name: str) -> None:
+    if not columns:
+        raise InputError(f"{name} is empty")
+    blank = [number for number, column in enumerate(columns, 1) if not column.strip()]
+    if blank:
+        which = ", ".join(map(str, blank[:12]))
+        raise InputError(f"{name}: column {which} of {len(columns)} has no name in the header; give it one")
+    if any("\0" in column for column in columns):
+        raise InputError(f"{name} has NUL in its header: {listed(columns)}; is it --encoding utf-16-le?")
+    refuse_repeats(columns, name)
+
+
+class _Feed:
+    """Lines on their way to csv.reader; remembers those of the record under way, to take them back."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.name = lines.name
+        self.lines = iter(lines)
+        self.again: deque[str] = deque()  # lines to be read afresh
+        self.taken: list[str] = []  # lines of the record under way
+        self.line = 1  # where that record starts
+        self.ended = False
+        self.reread = 0
+
+    def __iter__(self) -> Iterator[str]:
+        size, again, lines = 0, self.again, self.lines
+        while True:
+            line = again.popleft() if again else next(lines, None)
+            if line is None:
+                self.ended = True
+                return
+            size = size + len(line) if self.taken else len(line)
+            self.taken.append(line)
+            if size > LIMIT and len(self.taken) > 1:
+                return  # csv.reader now complains as it does at the end of the file
+            yield line
+
+    def done(self, lines: int) -> str:
+        """Count so many lines as read, the rest of the record as unread; return them as one text."""
+        gone, rest = self.taken[:lines], self.taken[lines:]
+        self.again.extendleft(reversed(rest))
+        self.reread += sum(map(len, rest))
+        self.line += lines
+        self.taken = []
+        return "".join(gone).rstrip("\r\n")
+
+
+def _delimiter(given: str | None, feed: _Feed) -> tuple[str, str]:
+    if given is not None:
+        delimiter = SPOKEN.get(given, given)
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise InputError(f"the delimiter must be one character, not a quote or a line end, got {given!r}")
+        return delimiter, "given"
+    header = _outside_quotes(feed)
+    counts = [header.count(delimiter) for delimiter in DELIMITERS]
+    found = max(counts)
+    return DELIMITERS[counts.index(found)], "read from the header" if found else "assumed: the header has one column"
+
+
+def _outside_quotes(feed: _Feed) -> str:
+    """Return the header without its quoted cells; the lines looked at are read again later."""
+    cell = re.compile(r"(?:^|(?<=[,;\t]))" + QUOTED)
+    text, looked = "", []
+    for line in feed.lines:
+        looked.append(line)
+        text = (text + line).lstrip("\r\n")
+        is_open = any(not match[1] for match in cell.finditer(text))
+        if (text and not is_open) or len(text) > HEADER_LIMIT:
+            break
+    feed.again.extend(looked)
+    return cell.sub("", text)
+
+
+def _records(feed: _Feed, delimiter: str) -> Iterator[tuple[int, list[str], str, str | None]]:
+    """Give line, cells, raw text and problem of each record that is not blank."""
+    reader = csv.reader(feed, delimiter=delimiter, strict=True)
+    while True:
+        line = feed.line
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            _refuse_unclosed(feed, delimiter)
+            raw = feed.done(1)
+            yield line, [], raw, f"is badly quoted ({error}); double the quotes inside a quoted cell"
+            continue
+        raw = feed.done(len(feed.taken))
+        if cells:
+            yield line, cells, raw, None
+
+
+def _refuse_unclosed(feed: _Feed, delimiter: str) -> None:
+    if feed.reread > REREAD_LIMIT:
+        raise InputError(f"{feed.name} line {feed.line}: too many cells are badly quoted; write the file anew")
+    size = sum(map(len, feed.taken))
+    if not feed.ended and size <= LIMIT:
+        return
+    text = "".join(feed.taken)
+    cells = re.finditer(f"(?:^|(?<={re.escape(delimiter)}))" + QUOTED, text)
+    start = max((match.start() for match in cells if not match[1]), default=0)
+    line = feed.line + len(re.findall("\r\n|\r|\n", text[:start]))
+    till = "to the end of the file" if feed.ended else f"for {size:,} characters"
+    raise InputError(f"{feed.name} line {line}: a quote opened here is not closed {till}; close it or take it out")
+
+
+def _rows(records: Iterator[tuple[int, list[str], str, str | None]], columns: tuple[str, ...]) -> Iterator[Row]:
+    width = len(columns)
+    for number, (line, cells, raw, problem) in enumerate(records, 1):
+        if len(cells) == width:
+            yield Row(number, line, dict(zip(columns, cells, strict=True)), None, raw)
+        else:
+            yield Row(number, line, {}, problem or _ragged(len(cells), width), raw)
+
+
+def _ragged(fields: int, width: int) -> str:
+    return f"has {fields} field{'s' * (fields != 1)}, the header has {width}"
+
+
+def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Mapping[str, Any]], bytes]:
+    r"""Make the function that writes one row; a missing column is an empty cell.
+
+    true and false for booleans, shortest exact form for floats, ``inf``, and nothing for NaN and None.
+    A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD.
+
+    Raises
+    ------
+    InputError
+        From the function, for a row with a column the header lacks: nothing is dropped in silence.
+
+    Examples
+    --------
+    >>> encoder(("text", "label", "confidence"))({"text": "yes, please", "label": "01", "confidence": 0.1})
+    b'"yes, please",01,0.1\n'
+    """
+    # csv.writer quotes CR and LF only if they are in its line end, which is why it ends in both.
+    known = frozenset(columns)
+    quote = csv.writer(_Echo(), delimiter=SPOKEN.get(delimiter, delimiter), lineterminator="\r\n").writerow
+
+    def encode(row: Mapping[str, Any]) -> bytes:
+        cells = [value if type(value := row.get(column)) is str else _cell(value) for column in columns]
+        if not known.issuperset(row):
+            late = listed(sorted(row.keys() - known))
+            raise InputError(f"a row has {late}, which the header of the CSV file lacks; write a .jsonl file instead")
+        return _utf8(str(quote(cells))[:-2] + "\n")
+
+    return encode
+
+
+def opening(columns: tuple[str, ...], delimiter: str = ",") -> bytes:
+    """Give the header line."""
+    return encoder(columns, delimiter)({column: column for column in columns})
+
+
+class _Echo:
+    """A file for csv.writer that hands the line back: writerow returns what write returns."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _utf8(line: str) -> bytes:
+    try:
+        return line.encode()
+    except UnicodeEncodeError:
+        return LONE_SURROGATE.sub("\ufffd", line).encode()
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, JsonText) and value == "null"):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return "" if math.isnan(value) else float.__repr__(value)  # numpy's own says np.float64(...)
+    if isinstance(value, (str, int)):
+        return str(value)
+    if hasattr(value, "item"):  # a numpy scalar
+        return _cell(value.item())
+    raise TypeError(f"a CSV cell must be text, a number, a boolean or None, got {type(value).__name__}")

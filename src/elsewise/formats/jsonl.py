@@ -1,0 +1,136 @@
+"""JSON Lines: one JSON object a line (https://jsonlines.org), UTF-8 unless said.
+
+Strings become cells as they are; every other value keeps its JSON text (see `JsonText`) and is
+written back bare. Does not read one big array, nor an object spread over lines.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, islice
+from typing import Any, NoReturn
+
+from elsewise.errors import InputError
+from elsewise.formats.lines import Lines
+from elsewise.formats.rows import JsonText, Row, Rows
+
+LOOK = 100  # unusable lines at the start after which the file is taken for something else
+KINDS = {list: "a list", str: "a string", JsonText: "a number", bool: "a boolean", type(None): "null"}
+
+
+class _UnusableError(ValueError):
+    """The line is JSON to the parser, and not to us."""
+
+
+def read(lines: Lines, delimiter: str | None = None) -> Rows:
+    """Start reading; columns are the keys of the first object, and later rows may have others.
+
+    Blank lines are no rows. A line that is not one JSON object, or holds NaN, Infinity or a key
+    twice, is a row with a problem. A delimiter has no meaning here and is ignored.
+
+    Raises
+    ------
+    InputError
+        If the file is empty, or neither its first 100 rows nor all of them hold an object; while reading,
+        for a byte not in the encoding.
+    """
+    del delimiter
+    rows = _rows(lines)
+    looked: list[Row] = []
+    for row in islice(rows, LOOK):
+        looked.append(row)
+        if row.problem is None:
+            return Rows(lines, tuple(row.cells), ("json lines",), chain(looked, rows))
+    if not looked:
+        raise InputError(f"{lines.name} is empty")
+    first = looked[0]
+    raise InputError(f"{lines.name} is not JSON Lines (one object a line): line {first.line} {first.problem}")
+
+
+def _rows(lines: Lines) -> Iterator[Row]:
+    number = 0
+    for line, text in enumerate(lines, 1):
+        if not text.isspace():
+            number += 1
+            raw = text.rstrip("\r\n")
+            cells, problem = _cells(raw)
+            yield Row(number, line, cells, problem, raw)
+
+
+def _cells(text: str) -> tuple[dict[str, str], str | None]:
+    try:
+        value = _DECODER.decode(text)
+        if type(value) is not dict:
+            return {}, f"is {KINDS[type(value)]}, not a JSON object"
+        return {key: cell if isinstance(cell, str) else JsonText(_text(cell)) for key, cell in value.items()}, None
+    except _UnusableError as error:
+        return {}, str(error)
+    except json.JSONDecodeError as error:
+        return (
+            {},
+            f"is not JSON: {error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')} at character {error.pos + 1}",
+        )
+    except RecursionError:
+        return {}, "is nested too deeply"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _UnusableError(f"has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _UnusableError(f"holds {name}, which is not JSON; write null or a string")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=JsonText, parse_int=JsonText, parse_constant=_refuse_constant
+)
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Mapping[str, Any]], bytes]:
+    r"""Make the function that writes one row: its keys in its order, whatever the columns.
+
+    NaN and None become null, infinity the string "inf". Text stays readable, not ``\u`` escapes, save
+    lone surrogates, which UTF-8 cannot hold.
+
+    Examples
+    --------
+    >>> encoder(())({"text": "hi", "id": JsonText("0.10"), "threshold": float("inf")})
+    b'{"text": "hi", "id": 0.10, "threshold": "inf"}\n'
+    """
+    del columns, delimiter
+
+    def encode(row: Mapping[str, Any]) -> bytes:
+        # A lone surrogate can only stand in a string, where \ud800 is its JSON escape.
+        return f"{_text(row)}\n".encode("utf-8", "backslashreplace")
+
+    return encode
+
+
+def opening(columns: tuple[str, ...], delimiter: str = ",") -> bytes:
+    """Give nothing: JSON Lines has no header."""
+    del columns, delimiter
+    return b""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value) if isinstance(value, JsonText) else _quote(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join([f"{_quote(key)}: {_text(cell)}" for key, cell in value.items()]) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join([_text(item) for item in value]) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null" if math.isnan(value) else f'"{float(value)}"'
+    if value is None or isinstance(value, (bool, int, float)):
+        return _quote(value)
+    if hasattr(value, "item"):  # a numpy scalar
+        return _text(value.item())
+    raise TypeError(
+        f"a JSON value must be text, a number, a boolean, None, a list or a dict, got {type(value).__name__}"
+    )

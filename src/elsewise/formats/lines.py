@@ -1,0 +1,172 @@
+"""From bytes to physical lines: opening, decoding and cutting, in bounded memory.
+
+A line ends in LF, CR or CR LF, mixed as they come, and in nothing else: U+2028, U+0085 and form
+feeds are text. (`str.splitlines` cuts at those; `io.TextIOWrapper` cannot say in which line a bad
+byte stands, and holds a line of any length.)
+"""
+
+import codecs
+import io
+import sys
+from collections.abc import Iterator
+from os import PathLike, fspath
+from pathlib import Path
+from typing import IO
+
+from elsewise.errors import InputError
+
+BLOCK = 1 << 18  # bytes
+LIMIT = 1 << 24  # characters of one line or record: a text of 16 million characters is an unclosed quote
+MARKS = (  # the long ones first: the mark of utf-32-le begins with that of utf-16-le
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+LONGEST_MARK = 4  # bytes
+LOOK = 1 << 16  # bytes; blank for longer than this, a file says nothing of its format
+
+
+class Lines:
+    """The physical lines of one file, each with its line end, in order, once.
+
+    Attributes
+    ----------
+    name : str
+        For messages: the path, or "stdin".
+    note : str
+        The encoding, in words.
+    head : bytes
+        The first bytes after a byte order mark, to guess the format from.
+    """
+
+    def __init__(self, file: IO[bytes], name: str, encoding: str | None = None, *, keep_open: bool = False) -> None:
+        self.name = name
+        self._file = file
+        self._keep_open = keep_open
+        self._fault: UnicodeDecodeError | None = None
+        head = self._look()
+        self.encoding = _codec(encoding)
+        mark = _mark(head, self.encoding, name)
+        self.head = head[len(mark) :]
+        self.note = f"encoding {self.encoding}" + (" with byte order mark" if mark else "")
+        # The decoders of utf-16 and utf-32 need their mark; the others would keep it as a character.
+        self._first = head if self.encoding in ("utf-16", "utf-32") else self.head
+        self._lines = self._cut()
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def close(self) -> None:
+        """Close the file, unless it is stdin."""
+        if not self._keep_open:
+            self._file.close()
+
+    def _read(self) -> bytes:
+        try:
+            # read1 answers with what a pipe has, so that rows flow as they come.
+            return self._file.read1(BLOCK) if isinstance(self._file, io.BufferedIOBase) else self._file.read(BLOCK)
+        except OSError as error:
+            raise InputError(f"{self.name} {_reason(error)}") from error
+
+    def _look(self) -> bytes:
+        head = b""
+        while (len(head) < LONGEST_MARK or not head.strip()) and len(head) < LOOK:
+            block = self._read()
+            if not block:
+                break
+            head += block
+        return head
+
+    def _texts(self) -> Iterator[str]:
+        """Decode block by block; at a bad byte, give the text before it, keep the fault and stop."""
+        decoder = codecs.getincrementaldecoder(self.encoding)()
+        block, more = self._first, True
+        while more:
+            state = decoder.getstate()
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                self._fault = error
+                held = len(error.object) - len(block)
+                decoder.setstate(state)
+                yield decoder.decode(block[: max(0, error.start - held)])
+                return
+            yield text
+            more = bool(block)
+            block = self._read() if more else b""
+
+    def _cut(self) -> Iterator[str]:
+        number, parts = 0, [""]
+        for text in self._texts():
+            # A CR in last place may be half of CR LF.
+            end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
+            if not end:
+                parts.append(text)
+                if sum(map(len, parts)) > LIMIT:
+                    raise InputError(f"{self.name} line {number + 1} is longer than {LIMIT:,} characters")
+                continue
+            whole = "".join([*parts, text[:end]])
+            parts = [text[end:]]
+            number += _line_ends(whole)
+            yield from io.StringIO(whole, newline="")
+        rest = "".join(parts)
+        if self._fault is not None:
+            raise InputError(self._complaint(number + _line_ends(rest) + 1, self._fault))
+        yield from io.StringIO(rest, newline="")
+
+    def _complaint(self, line: int, fault: UnicodeDecodeError) -> str:
+        byte = fault.object[fault.start]
+        others = [name for name in ("utf-8", "cp1254", "cp1252") if name != self.encoding][:2]
+        remedy = " or ".join(others).replace("cp1254", "cp1254 (Turkish Excel)")
+        return f"{self.name} line {line}: byte 0x{byte:02x} is not {self.encoding}; try --encoding {remedy}"
+
+
+def open_lines(path: str | PathLike[str], encoding: str | None = None, stdin: IO[bytes] | None = None) -> Lines:
+    """Open a file, or stdin for ``-``, as lines.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened, the encoding has no such name, or a byte order mark says another one.
+    """
+    if fspath(path) == "-":
+        return Lines(stdin or sys.stdin.buffer, "stdin", encoding, keep_open=True)
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115  Lines closes it
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise InputError(f"{fspath(path)} {_reason(error)}") from error
+    try:
+        return Lines(file, fspath(path), encoding)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not a file"
+    return f"cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}"
+
+
+def _codec(encoding: str | None) -> str:
+    try:
+        name = codecs.lookup(encoding or "utf-8").name
+        "a".encode(name)  # "hex" and "rot13" are codecs, and turn no bytes into text
+    except (LookupError, ValueError) as error:
+        raise InputError(f"unknown encoding {encoding!r}; try utf-8, utf-16, cp1254 or cp1252") from error
+    return name
+
+
+def _mark(head: bytes, encoding: str, name: str) -> bytes:
+    mark, meant = next(((mark, meant) for mark, meant in MARKS if head.startswith(mark)), (b"", ""))
+    if not encoding.startswith(meant):
+        raise InputError(f"{name} starts with the byte order mark of {meant}; read it with --encoding {meant}")
+    return mark
+
+
+def _line_ends(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")

@@ -1,0 +1,243 @@
+"""Does the right row come first: areas under ROC and precision-recall curves, false positives at a recall.
+
+Sources: DeLong, DeLong & Clarke-Pearson (1988), "Comparing the Areas under Two or More Correlated Receiver
+Operating Characteristic Curves", https://doi.org/10.2307/2531595; in O(n log n) after Sun & Xu (2014),
+https://doi.org/10.1109/LSP.2014.2337313; false positives at a recall as Hendrycks, Mazeika & Dietterich (2019),
+https://arxiv.org/abs/1812.04606, use them.
+A larger score always means "more likely positive"; the caller says which rows are positive.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import Codes, Floats, as_codes, as_probabilities
+from elsewise.errors import InputError
+from elsewise.metrics.intervals import (
+    NOTHING,
+    Column,
+    Estimate,
+    as_pairs,
+    as_ranking,
+    normal_quantile,
+    poisson_bootstrap,
+)
+
+NAMES = ("scores", "positives")
+COLUMNS_AT_ONCE = 16  # one cache line of float32: reading single columns of a wide array costs as much as 16
+
+
+def auc(scores: Any, positives: Any) -> Estimate:
+    """Probability that a positive row scores above a negative one, ties counted 1/2 (AUROC).
+
+    Parameters
+    ----------
+    scores : (n,)
+        Any real numbers, not nan; only their order matters.
+    positives : (n,)
+        True, or 1, where the row is positive.
+
+    Returns
+    -------
+    Estimate
+        0..1, with DeLong's interval at 95 %; nan without positives or without negatives. A single row of either
+        kind gives the interval 0..1. A perfect separation gives an interval of no width: DeLong sees no spread.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a score is nan or a flag is neither true nor false.
+
+    Examples
+    --------
+    Of the pairs (0.8, 0.4), (0.8, 0.1), (0.4, 0.4), (0.4, 0.1) three are in order and one is tied.
+
+    >>> auc([0.1, 0.4, 0.4, 0.8], [False, False, True, True]).value
+    0.875
+    """
+    values, flags = as_pairs(scores, positives, names=NAMES)
+    rows = np.flatnonzero(flags)
+    if len(rows) in (0, len(values)):
+        return NOTHING
+    area, influence = _area(values, rows)
+    if min(len(rows), len(values) - len(rows)) == 1:
+        return Estimate(area, 0.0, 1.0)
+    return _around(area, influence)
+
+
+def macro_auc(probabilities: Any, codes: Any) -> Estimate:
+    """Mean over labels of the AUC of "this label against the rest".
+
+    The interval is joint: each row's share in the areas of all labels is added up before squaring, because
+    one row is a positive of one label and a negative of all others. For two labels it is the interval of `auc`.
+
+    Parameters
+    ----------
+    probabilities : (n, k)
+        Rows that sum to 1.
+    codes : (n,)
+        True codes 0..k-1. A label without rows, or with all of them, is left out; the value is nan if none is left.
+
+    Returns
+    -------
+    Estimate
+        0..1, at 95 %. The single row of a label adds no spread, so the interval is narrow where many labels
+        have one row; it is 0..1 where all have.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, rows are no probabilities, or a code is out of range or out of scope (-1).
+
+    Examples
+    --------
+    Label 0: its rows have 0.9 and 0.3, the other 0.4: half the pairs are in order. Label 1 is its mirror.
+
+    >>> macro_auc([[0.9, 0.1], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1]).value
+    0.5
+    """
+    p = as_probabilities(probabilities)
+    y = as_codes(codes, like=p)
+    areas, influence = [], np.zeros(len(y))
+    for column, rows in _one_versus_rest(p, y):
+        area, part = _area(column, rows)
+        areas.append(area)
+        influence += part
+    if not areas:
+        return NOTHING
+    if np.bincount(y).max() == 1:
+        return Estimate(float(np.mean(areas)), 0.0, 1.0)
+    return _around(float(np.mean(areas)), influence / len(areas))
+
+
+def _one_versus_rest(p: Floats, y: Codes) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
+    """Yield (column of probabilities, rows of that label) for each label with rows and with others."""
+    sizes = np.bincount(y, minlength=p.shape[1])
+    rows = np.split(np.argsort(y, kind="stable"), np.cumsum(sizes)[:-1])
+    for start in range(0, p.shape[1], COLUMNS_AT_ONCE):
+        block = np.ascontiguousarray(p[:, start : start + COLUMNS_AT_ONCE].T)
+        for label, column in enumerate(block, start):
+            if 0 < sizes[label] < len(y):
+                yield column, rows[label]
+
+
+def _area(column: Floats, positive_rows: NDArray[np.int64]) -> tuple[float, Column]:
+    """Area and each row's share in its error, (n,): the variance is the sum of the squared shares.
+
+    A positive's component is the share of negatives it beats, a negative's the share of positives that beat it.
+    """
+    m, others = len(positive_rows), len(column) - len(positive_rows)
+    order = np.argsort(column)
+    ranked = column[order]
+    distinct, which, ties = np.unique(column[positive_rows], return_inverse=True, return_counts=True)
+    first, last = np.searchsorted(ranked, distinct, "left"), np.searchsorted(ranked, distinct, "right")
+    positives_below = np.cumsum(ties) - ties
+    beaten = (first - positives_below + (last - first - ties) / 2) / others
+    area = float(beaten @ ties / m)
+    # The sorted rows fall into stretches: below the first distinct positive, tied with it, between it and the next...
+    lengths = np.diff(np.concatenate([[0], np.column_stack([first, last]).ravel(), [len(column)]]))
+    above = m - np.append(np.column_stack([positives_below, positives_below + ties / 2]).ravel(), m)
+    share = np.empty(len(column))
+    share[order] = np.repeat((above / m - area) / (others * max(others - 1, 1)) ** 0.5, lengths)
+    share[positive_rows] = (beaten[which] - area) / (m * max(m - 1, 1)) ** 0.5
+    return area, share
+
+
+def _around(area: float, influence: Column) -> Estimate:
+    half = normal_quantile(0.95) * float(influence @ influence) ** 0.5
+    return Estimate(area, max(0.0, area - half), min(1.0, area + half))
+
+
+def average_precision(scores: Any, positives: Any) -> Estimate:
+    """Precision averaged over the positives, from the largest score down (AUPR).
+
+    Sum over distinct scores of (recall gained there) * (precision down to there), without interpolation, so tied
+    rows enter together, as in scikit-learn. Its value for random scores is the share of positives, not 1/2.
+
+    Parameters
+    ----------
+    scores : (n,)
+        Any real numbers, not nan.
+    positives : (n,)
+        True, or 1, where the row is positive. Swapping the roles changes the value.
+
+    Returns
+    -------
+    Estimate
+        0..1, with a Poisson bootstrap interval of 200 replicates; nan without positives.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a score is nan or a flag is neither true nor false.
+
+    Examples
+    --------
+    Positives come first and third: (1/1 + 2/3) / 2.
+
+    >>> round(average_precision([0.9, 0.8, 0.7], [True, False, True]).value, 6)
+    0.833333
+    """
+    ranking = as_ranking(scores, positives, names=NAMES)
+    if not ranking.flags.any():
+        return NOTHING
+
+    def statistic(weights: Column) -> dict[str, float]:
+        hits, misses = ranking.cumulate(weights)
+        if hits[-1] == 0:
+            return {"average_precision": float("nan")}
+        # Rows of weight 0 at the top: nothing counted yet, nothing gained.
+        precision = hits / np.maximum(hits + misses, 1)
+        return {"average_precision": float(np.diff(hits, prepend=0) @ precision / hits[-1])}
+
+    return poisson_bootstrap(statistic, ranking.counts)["average_precision"]
+
+
+def false_positive_rate_at(scores: Any, positives: Any, recall: float = 0.95) -> Estimate:
+    """Share of negatives at or above the largest threshold that keeps `recall` of the positives (FPR95).
+
+    Parameters
+    ----------
+    scores : (n,)
+        Any real numbers, not nan. To find out-of-scope rows, the score must be large for them.
+    positives : (n,)
+        True, or 1, where the row is positive.
+    recall : float
+        Above 0, at most 1.
+
+    Returns
+    -------
+    Estimate
+        0..1, smaller is better, with a Poisson bootstrap interval of 200 replicates in which the threshold moves;
+        nan without positives or without negatives.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a score is nan, a flag is neither true nor false, or recall is out of range.
+
+    Examples
+    --------
+    Half the positives are kept at 0.9 with no negative; all of them at 0.6, above one of two negatives.
+
+    >>> scores, positives = [0.9, 0.8, 0.6, 0.1], [True, False, True, False]
+    >>> false_positive_rate_at(scores, positives, recall=0.5).value, false_positive_rate_at(scores, positives).value
+    (0.0, 0.5)
+    """
+    if not 0 < recall <= 1:
+        raise InputError(f"recall must be above 0 and at most 1, got {recall}")
+    ranking = as_ranking(scores, positives, names=NAMES)
+    if ranking.flags.all() or not ranking.flags.any():
+        return NOTHING
+
+    def statistic(weights: Column) -> dict[str, float]:
+        hits, alarms = ranking.cumulate(weights)
+        if hits[-1] == 0 or alarms[-1] == 0:
+            return {"rate": float("nan")}
+        # recall * positives may land a rounding error above a whole number, which would ask for one row more.
+        needed = np.ceil(recall * hits[-1] - 1e-9)
+        return {"rate": float(alarms[np.searchsorted(hits, needed)] / alarms[-1])}
+
+    return poisson_bootstrap(statistic, ranking.counts)["rate"]

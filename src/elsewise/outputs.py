@@ -1,0 +1,89 @@
+"""What is known about n texts before a rule decides: an engine's outputs, and the evidence made of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import Floats, as_probabilities
+from elsewise.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What an engine says of n texts, as columns of equal length.
+
+    Attributes
+    ----------
+    logits : (n, k)
+        A row of NaN is a text that could not be read: nothing of it reached the model.
+    features : (n, d) or None
+        The input of the last linear layer.
+    tokens : (n,) or None
+        Tokens used for each text, special ones included.
+    truncated : (n,) bool or None
+        Whether a text was longer than the engine reads.
+    """
+
+    logits: Floats
+    features: Floats | None = None
+    tokens: NDArray[np.int64] | None = None
+    truncated: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Probabilities of n texts, with the outputs that they were made from when there are any.
+
+    Attributes
+    ----------
+    probabilities : (n, k)
+        Rows sum to 1; a row of NaN is a text that could not be read.
+    outputs : Outputs or None
+        None when a caller brings nothing but probabilities.
+    """
+
+    probabilities: Floats
+    outputs: Outputs | None = None
+
+    @classmethod
+    def of(cls, outputs: Outputs, calibrator: Callable[[Floats], Floats]) -> Self:
+        """Calibrate the outputs; rows that could not be read keep NaN and never reach the calibrator."""
+        readable = np.isfinite(outputs.logits).all(axis=1)
+        if readable.all():
+            return cls(calibrator(outputs.logits), outputs)
+        probabilities = np.full(outputs.logits.shape, np.nan, dtype=outputs.logits.dtype)
+        if readable.any():
+            probabilities[readable] = calibrator(outputs.logits[readable])
+        return cls(probabilities, outputs)
+
+    def __len__(self) -> int:
+        """Count the texts."""
+        return len(self.probabilities)
+
+    @property
+    def logits(self) -> Floats:
+        """The logits, shape (n, k); InputError where only probabilities are known."""
+        if self.outputs is None:
+            raise InputError("this score needs logits, and only probabilities were given; pass an Evidence with outputs")
+        return self.outputs.logits
+
+    @property
+    def features(self) -> Floats:
+        """The features, shape (n, d); InputError where the engine gives none."""
+        if self.outputs is None or self.outputs.features is None:
+            raise InputError("this score needs features, and the engine gives none")
+        return self.outputs.features
+
+
+def as_evidence(values: Any) -> Evidence:
+    """Pass evidence through; wrap an (n, k) array of probabilities, rows of NaN allowed.
+
+    Examples
+    --------
+    >>> len(as_evidence([[0.5, 0.5], [0.1, 0.9]]))
+    2
+    """
+    return values if isinstance(values, Evidence) else Evidence(as_probabilities(values, allow_nan_rows=True))

@@ -1,0 +1,42 @@
+"""A threshold set by hand: easy to say, and it promises nothing."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from elsewise.decisions import Certificate, Decisions, decide
+from elsewise.errors import InputError
+from elsewise.outputs import as_evidence
+from elsewise.scores import MaximumProbability, Score
+
+
+@dataclass(frozen=True, slots=True)
+class FixedThreshold:
+    """Answer where the confidence reaches a number that somebody chose.
+
+    Examples
+    --------
+    >>> FixedThreshold(0.6)([[0.6, 0.4], [0.59, 0.41]]).labels
+    ['0', 'Other']
+    """
+
+    threshold: float
+    score: Score = field(default_factory=MaximumProbability)
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.threshold):
+            raise InputError("threshold must be a number, got nan")
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """None: a threshold set by hand carries no certificate."""
+        return None
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any, *, threshold: float = 0.6, score: Score | None = None) -> Self:  # noqa: ARG003
+        """Take evidence and codes as every rule does; the threshold stays what it is."""
+        return cls(threshold, score or MaximumProbability())
+
+    def __call__(self, evidence: Any) -> Decisions:
+        """Answer exactly where ``confidence >= threshold``."""
+        return decide(as_evidence(evidence), self.score, self.threshold)

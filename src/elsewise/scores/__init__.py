@@ -1,0 +1,36 @@
+"""Scores: fitted maps from evidence to one number per text, larger = surer. A new one is a file and a line in SCORES.
+
+    score = MaximumProbability.fit(evidence, codes)
+    confidence = score(evidence)                               # (n,) float64
+"""
+
+from typing import Any, Final, Protocol, Self
+
+from numpy import float64
+from numpy.typing import NDArray
+
+from elsewise.scores.energy import Energy
+from elsewise.scores.entropy import NegativeEntropy
+from elsewise.scores.margin import Margin
+from elsewise.scores.maximum_probability import MaximumProbability
+
+
+class Score(Protocol):
+    """A fitted map from evidence, or an (n, k) array of probabilities, to confidence (n,)."""
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any) -> Self:
+        """Fit on tune rows; code -1 marks an out-of-scope row."""
+        ...
+
+    def __call__(self, evidence: Any) -> NDArray[float64]:
+        """Return confidence, larger = surer; NaN for a text that could not be read."""
+        ...
+
+
+SCORES: Final[dict[str, type[Score]]] = {
+    "maximum_probability": MaximumProbability,
+    "margin": Margin,
+    "entropy": NegativeEntropy,
+    "energy": Energy,
+}

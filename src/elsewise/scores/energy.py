@@ -1,0 +1,33 @@
+"""Energy: the log-sum-exp of the logits, a score that softmax throws away (Liu et al. 2020, https://arxiv.org/abs/2010.03759)."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.outputs import as_evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Log-sum-exp of the logits, at temperature 1 (the negative of Liu's energy, so that larger is surer).
+
+    Examples
+    --------
+    >>> from elsewise.outputs import Evidence, Outputs
+    >>> z = np.zeros((1, 2))
+    >>> Energy()(Evidence(np.full((1, 2), 0.5), Outputs(z))).round(4).tolist()
+    [0.6931]
+    """
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any) -> Self:  # noqa: ARG003  the same call for every score
+        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        return cls()
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return confidence, shape (n,)."""
+        z = as_evidence(evidence).logits.astype(np.float64)
+        top = z.max(axis=1)
+        return top + np.log(np.exp(z - top[:, None]).sum(axis=1))

@@ -1,0 +1,30 @@
+"""Negative entropy: how far the whole distribution is from spread evenly."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.outputs import as_evidence
+
+
+@dataclass(frozen=True, slots=True)
+class NegativeEntropy:
+    """Minus the entropy of each row in nats, from -ln k (evenly spread) to 0 (certain).
+
+    Examples
+    --------
+    >>> NegativeEntropy()([[0.5, 0.5], [0.0, 1.0]]).round(4).tolist()
+    [-0.6931, 0.0]
+    """
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any) -> Self:  # noqa: ARG003  the same call for every score
+        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        return cls()
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return confidence, shape (n,)."""
+        p = as_evidence(evidence).probabilities.astype(np.float64)
+        return (p * np.log(np.where(p > 0, p, 1))).sum(axis=1)

@@ -1,0 +1,30 @@
+"""Margin: how far the best label is ahead of the second."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.outputs import as_evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """The largest probability of each row minus the second largest, 0..1.
+
+    Examples
+    --------
+    >>> Margin()([[0.25, 0.75]]).tolist()
+    [0.5]
+    """
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any) -> Self:  # noqa: ARG003  the same call for every score
+        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        return cls()
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return confidence, shape (n,)."""
+        top = np.partition(as_evidence(evidence).probabilities, -2, axis=1)[:, -2:].astype(np.float64)
+        return top[:, 1] - top[:, 0]

@@ -1,0 +1,29 @@
+"""Maximum probability: how probable the best label is (Hendrycks & Gimpel 2017, https://arxiv.org/abs/1610.02136)."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.outputs import as_evidence
+
+
+@dataclass(frozen=True, slots=True)
+class MaximumProbability:
+    """The largest probability of each row.
+
+    Examples
+    --------
+    >>> MaximumProbability()([[0.2, 0.8]]).tolist()
+    [0.8]
+    """
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any) -> Self:  # noqa: ARG003  the same call for every score
+        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        return cls()
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return confidence, shape (n,)."""
+        return as_evidence(evidence).probabilities.max(axis=1).astype(np.float64)

@@ -1,0 +1,217 @@
+"""Fine-tune an encoder with `transformers.Trainer`: cross-entropy on logits, in batches of similar length.
+
+The head learns ten times as fast as the body: it starts from nothing, the body does not. Early stopping
+looks at the log loss of the tune rows at *their best temperature*, because a temperature is fitted
+afterwards anyway: the plain log loss stops too early, when the model grows too sure and still gets better.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from elsewise.arrays import log_softmax
+from elsewise.calibrators.temperature import best_temperature
+from elsewise.encoders import DEFAULT_ENCODER, find_encoder
+from elsewise.engines.torch import TorchEngine, last_linear, plain_tokenizer, quiet, resolve_precision
+from elsewise.errors import InputError
+from elsewise.extras import need
+from elsewise.splits import LabelledTexts
+
+torch = need("torch", extra="train")
+transformers = need("transformers", extra="train")
+need("accelerate", extra="train")  # the Trainer does not start without it
+
+HEAD_SPEED: Final = 10.0
+USUAL_ROWS, USUAL_EPOCHS = 15_000, 9
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How to fine-tune.
+
+    Attributes
+    ----------
+    encoder : str
+        A name or a folder.
+    epochs : int or None
+        At most so many passes; None chooses 3 to 12, fewer for more rows.
+    learning_rate : float
+        Of the body, at its peak.
+    batch_size : int
+        Texts in a step.
+    patience : int
+        Stop after so many epochs without a better tune log loss.
+    max_length : int
+        Tokens read of a text, special ones included.
+    precision : {"auto", "bf16", "f32"}
+        Of the body, for training and for answering.
+    seed : int
+        Of the splits, the head, dropout and the order of the texts.
+    """
+
+    encoder: str = DEFAULT_ENCODER
+    epochs: int | None = None
+    learning_rate: float = 2e-4
+    batch_size: int = 64
+    patience: int = 3
+    max_length: int = 256
+    precision: str = "auto"
+    seed: int = 0
+
+    def epochs_for(self, rows: int) -> int:
+        """Choose the number of epochs: small data is seen more often."""
+        usual = USUAL_EPOCHS * (USUAL_ROWS / max(rows, 1)) ** 0.5
+        return self.epochs if self.epochs is not None else int(np.clip(round(usual), 3, 12))
+
+
+def train(
+    rows: LabelledTexts, tune: LabelledTexts, labels: Sequence[str], how: Training, progress: Progress | None = None
+) -> TorchEngine:
+    """Fine-tune on `rows`; return the engine of the epoch with the best tune log loss.
+
+    Parameters
+    ----------
+    rows, tune : LabelledTexts
+        Codes 0..k-1; without tune rows the last epoch is taken.
+    labels : k names
+        In the order of the codes.
+    progress : callable, optional
+        Called with (what is going on, steps done, steps in all).
+
+    Raises
+    ------
+    InputError
+        If the encoder is not found or cannot be used.
+    """
+    quiet()
+    transformers.set_seed(how.seed)
+    model, tokenizer = load_encoder(how.encoder, labels)
+    engine = TorchEngine.of(model, tokenizer, labels, max_length=_longest(model, how.max_length), precision=how.precision)
+    with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
+        trainer = transformers.Trainer(
+            model=model,
+            args=_arguments(work, len(rows), bool(len(tune)), how),
+            train_dataset=_examples(engine, rows),
+            eval_dataset=_examples(engine, tune) if len(tune) else None,
+            data_collator=transformers.DataCollatorWithPadding(tokenizer),
+            processing_class=tokenizer,
+            optimizers=(_optimizer(model, how), None),
+            compute_metrics=_best_log_loss,
+            callbacks=_callbacks(bool(len(tune)), how, progress),
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        trainer.train()
+    plain_tokenizer(tokenizer)  # the collator pads through it
+    return TorchEngine.of(trainer.model, tokenizer, labels, max_length=engine.max_length, precision=how.precision)
+
+
+def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
+    """Open an encoder with a fresh head for `labels`, and its tokenizer: safetensors only, no code from the hub.
+
+    Raises
+    ------
+    InputError
+        If it is not found, or is not an encoder that `transformers` can classify with.
+    """
+    place = find_encoder(encoder)
+    options: dict[str, Any] = {"trust_remote_code": False}
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            place, num_labels=len(labels), dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True, **options
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"encoder {encoder} cannot be opened: {reason}") from error
+    plain_tokenizer(tokenizer)
+    return model, tokenizer
+
+
+def _longest(model: Any, max_length: int) -> int:
+    """Lower the limit to what the encoder has positions for."""
+    positions = getattr(model.config, "max_position_embeddings", None) or max_length
+    reserved = (model.config.pad_token_id or 0) + 1 if model.config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+    return min(max_length, positions - reserved)
+
+
+def _examples(engine: TorchEngine, rows: LabelledTexts) -> list[dict[str, Any]]:
+    ids, _ = engine.tokenize(rows.texts)
+    return [{"input_ids": i, "labels": code} for i, code in zip(ids, rows.codes.tolist(), strict=True) if i]
+
+
+def _optimizer(model: Any, how: Training) -> Any:
+    head = {id(parameter) for parameter in last_linear(model).parameters()}
+    groups = []
+    for in_head in (False, True):
+        for decays in (False, True):
+            chosen = [p for p in model.parameters() if (id(p) in head) == in_head and (p.ndim > 1) == decays and p.requires_grad]
+            rate = how.learning_rate * (HEAD_SPEED if in_head else 1)
+            groups.append({"params": chosen, "lr": rate, "weight_decay": 0.01 if decays else 0.0})
+    return torch.optim.AdamW([group for group in groups if group["params"]])
+
+
+def _arguments(folder: str, rows: int, has_tune: bool, how: Training) -> Any:
+    each_epoch = "epoch" if has_tune else "no"
+    return transformers.TrainingArguments(
+        output_dir=folder,
+        num_train_epochs=how.epochs_for(rows),
+        per_device_train_batch_size=how.batch_size,
+        per_device_eval_batch_size=2 * how.batch_size,
+        learning_rate=how.learning_rate,
+        warmup_steps=0.1,
+        lr_scheduler_type="linear",
+        bf16=resolve_precision(how.precision) == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy="group_by_length",
+        eval_strategy=each_epoch,
+        save_strategy=each_epoch,
+        save_total_limit=1,
+        save_only_model=True,
+        load_best_model_at_end=has_tune,
+        metric_for_best_model="eval_log_loss" if has_tune else None,
+        greater_is_better=False if has_tune else None,
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        seed=how.seed,
+        data_seed=how.seed,
+    )
+
+
+def _best_log_loss(prediction: Any) -> dict[str, float]:
+    logits, codes = np.asarray(prediction.predictions, dtype=np.float32), prediction.label_ids
+    scaled = logits / np.float32(best_temperature(logits, codes) or 1)
+    return {"log_loss": float(-log_softmax(scaled)[np.arange(len(codes)), codes].mean(dtype=np.float64))}
+
+
+def _callbacks(has_tune: bool, how: Training, progress: Progress | None) -> list[Any]:
+    stopping = [transformers.EarlyStoppingCallback(how.patience)] if has_tune else []
+    return stopping + ([_Reporter(progress)] if progress else [])
+
+
+class _Reporter(transformers.TrainerCallback):  # type: ignore[misc]
+    """Tells `progress` about steps and epochs."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.words = "training"
+        self.last = 0.0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Report a few times a second."""
+        now = time.monotonic()
+        if now - self.last > 0.2 or state.global_step == state.max_steps:  # noqa: PLR2004
+            self.last = now
+            self.progress(self.words, state.global_step, state.max_steps)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:  # noqa: ARG002
+        """Put the tune log loss into the words."""
+        self.words = f"training, epoch {round(state.epoch)}, tune log loss {metrics['eval_log_loss']:.3f}"
+        self.progress(self.words, state.global_step, state.max_steps)
