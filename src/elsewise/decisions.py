@@ -123,7 +123,7 @@ def decide(evidence: Evidence, score: Callable[[Evidence], Floats], threshold: f
     """
     p = evidence.probabilities
     unreadable = np.isnan(p).any(axis=1)
-    confidence = np.where(unreadable, np.nan, np.asarray(score(evidence), dtype=np.float64))
+    confidence = confidence_of(evidence, score)
     best, second = _top_two(p)
     first_p, second_p = (np.take_along_axis(p, c[:, None], axis=1)[:, 0].astype(np.float64) for c in (best, second))
     answered = confidence >= threshold  # False for NaN
@@ -141,6 +141,12 @@ def decide(evidence: Evidence, score: Callable[[Evidence], Floats], threshold: f
         best_probability=first_p,
         second_probability=second_p,
     )
+
+
+def confidence_of(evidence: Evidence, score: Callable[[Evidence], Floats]) -> NDArray[np.float64]:
+    """Score n texts; NaN for every text that could not be read, whatever the score says of it."""
+    unreadable = np.isnan(evidence.probabilities).any(axis=1)
+    return np.where(unreadable, np.nan, np.asarray(score(evidence), dtype=np.float64))
 
 
 def _top_two(p: Floats) -> tuple[Codes, Codes]:
@@ -203,13 +209,14 @@ class Certificate:
 
     def _promise(self) -> str:
         delta = 1 - self.confidence_level
+        risk = _percent(delta, np.ceil)
         held = max(0.0, 1 - self.looks * delta)
         together = f", and all {self.looks} looks at them hold together at {_percent(held)}" if self.looks > 1 else ""
         return (
             f"At least {_percent(self.target_accuracy)} of what is answered is right, at confidence level "
             f"{_percent(self.confidence_level)}: of {self.rows:,} labelled texts kept aside for this test, "
             f"{self.n:,} were answered and {self.errors:,} of those wrongly ({self.method}). The confidence is over "
-            f"the draw of those texts: at most {_percent(delta)} of such draws would promise too much{together}. "
+            f"the draw of those texts: at most {risk} of such draws would promise too much{together}. "
             f"It holds for texts that come from the same source, {_percent(self.out_of_scope_share)} of them "
             f"out-of-scope; another share of out-of-scope texts is not covered."
         )
@@ -227,6 +234,6 @@ class Certificate:
         )
 
 
-def _percent(share: float) -> str:
-    """Write a share as a percentage, rounded down in the second decimal: a promise is never rounded up."""
-    return f"{np.floor(round(share * 1e4, 6)) / 100:g} %"
+def _percent(share: float, rounded: Callable[[float], float] = np.floor) -> str:
+    """Write a share as a percentage of two decimals, rounded down: a promise is never rounded up, a risk never down."""
+    return f"{rounded(round(share * 1e4, 6)) / 100:g} %"

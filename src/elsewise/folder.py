@@ -51,10 +51,18 @@ def writing(path: Path) -> Iterator[Path]:
     try:
         yield work
         _write_manifest(work)
-        work.chmod(0o755)
+        _allow_reading(work)
         _put_in_place(work, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _allow_reading(work: Path) -> None:
+    """Give folder and files the permissions that the umask allows: temporary ones are private, a model is not."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in (work, *work.rglob("*")):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
 def _put_in_place(work: Path, path: Path) -> None:

@@ -83,41 +83,43 @@ def split(
     rng = np.random.default_rng(seed)
     if held_out is not None:
         train = rows
-        tune, certify = (held_out.take(part) for part in _stratified(held_out.codes, (1 / 3, 2 / 3), rng))
+        tune, certify = (held_out.take(part) for part in stratified(held_out.codes, (1 / 3, 2 / 3), rng, whole=0))
         own_test = held_out.take(np.empty(0, dtype=np.int64))
     elif test is not None:
-        train, tune, certify = (rows.take(part) for part in _stratified(rows.codes, (SHARES[0] + SHARES[3], *SHARES[1:3]), rng))
+        train, tune, certify = (
+            rows.take(part) for part in stratified(rows.codes, (SHARES[0] + SHARES[3], *SHARES[1:3]), rng)
+        )
         own_test = test
     else:
-        train, tune, certify, own_test = (rows.take(part) for part in _stratified(rows.codes, SHARES, rng))
+        train, tune, certify, own_test = (rows.take(part) for part in stratified(rows.codes, SHARES, rng))
     train = train.take(np.flatnonzero(train.codes >= 0))
     return _without_leaks(train, tune, certify, own_test if test is None else test)
 
 
-def _stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator) -> list[Rows]:
-    """Divide the rows of every label by `shares`; the first part gets at least one row of each label."""
+def stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator, *, whole: int = 2) -> list[Rows]:
+    """Divide the rows of every label by `shares`; the first part gets a label of up to `whole` rows as a whole."""
     parts: list[list[Rows]] = [[] for _ in shares]
     owed = np.zeros(len(shares))  # what rounding took from each part so far, so that rare labels even out
     for code in np.unique(codes):
         members = rng.permutation(np.flatnonzero(codes == code))
         wanted = np.array(shares) * len(members) + owed
-        counts = _rounded(wanted, len(members))
+        counts = _rounded(wanted, len(members), whole)
         owed = wanted - counts
         for part, chunk in zip(parts, np.split(members, np.cumsum(counts)[:-1]), strict=True):
             part.append(chunk)
     return [np.sort(np.concatenate(part)) if part else np.empty(0, dtype=np.int64) for part in parts]
 
 
-def _rounded(wanted: NDArray[np.float64], total: int) -> Rows:
-    """Round to whole numbers >= 0 with the given total, the first at least 1 and all of up to 2 rows."""
-    if total <= 2:  # noqa: PLR2004
+def _rounded(wanted: NDArray[np.float64], total: int, whole: int) -> Rows:
+    """Round to whole numbers >= 0 with the given total; the first is all of up to `whole` rows, and then at least 1."""
+    if total <= whole:
         return np.array([total, *[0] * (len(wanted) - 1)])
-    counts = np.maximum(np.floor(wanted).astype(np.int64), 0)
-    counts[0] = max(counts[0], 1)
+    lowest = np.array([min(whole, 1), *[0] * (len(wanted) - 1)])
+    counts = np.maximum(np.floor(wanted).astype(np.int64), lowest)
     while counts.sum() < total:
         counts[np.argmax(wanted - counts)] += 1
     while counts.sum() > total:
-        counts[np.argmax(np.where(counts > (np.arange(len(counts)) == 0), counts - wanted, -np.inf))] -= 1
+        counts[np.argmax(np.where(counts > lowest, counts - wanted, -np.inf))] -= 1
     return counts
 
 

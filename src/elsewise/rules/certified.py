@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, as_codes
-from elsewise.decisions import Certificate, Decisions, decide
+from elsewise.decisions import Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
 from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
@@ -26,6 +26,7 @@ from elsewise.scores import MaximumProbability, Score
 GRID_SIZE = 50
 MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more
 FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: fewest empty hands
+FIRST_MARGIN = 1.25  # ... or half of all rows, but never so few that it can hardly pass: a failure there ends it all
 
 Thresholds = NDArray[np.float64]
 
@@ -96,20 +97,20 @@ class CertifiedThreshold:
         >>> p = np.tile([0.9, 0.1], (59, 1))
         >>> CertifiedThreshold.fit(p, np.zeros(59), reference=p.copy()).certificate.certified
         True
-        >>> CertifiedThreshold.fit(p[:58], np.zeros(58), reference=p).certificate.rows_needed
+        >>> CertifiedThreshold.fit(p[:58], np.zeros(58), reference=p.copy()).certificate.rows_needed
         59
         """
         for name, share in (("target_accuracy", target_accuracy), ("confidence_level", confidence_level)):
             if not 0 < share < 1:
                 raise InputError(f"{name} must lie between 0 and 1, got {share}")
         rows, others = as_evidence(evidence), as_evidence(reference)
-        if rows is others or np.shares_memory(rows.probabilities, others.probabilities):
+        if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
             raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
         score = score or MaximumProbability()
         truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
         alpha, delta = round(1 - target_accuracy, 12), round(1 - confidence_level, 12)  # 0.05, not 0.05000000000000004
         test = _Test(alpha, delta, *_ranked(rows, truth, score))
-        grid = _grid(score(others), test)
+        grid = _grid(confidence_of(others, score), test)
         out_of_scope = float(np.mean(truth == ABSTAIN)) if len(truth) else 0.0
         return cls(_certificate(test, grid, out_of_scope_share=out_of_scope, looks=looks), score)
 
@@ -120,7 +121,7 @@ class CertifiedThreshold:
 
 def _ranked(evidence: Evidence, truth: NDArray[np.int64], score: Score) -> tuple[Thresholds, NDArray[np.int64], int]:
     """Sort the answerable rows by confidence, surest first; count errors down the list; count all rows."""
-    confidence = score(evidence)
+    confidence = confidence_of(evidence, score)
     wrong = evidence.probabilities.argmax(axis=1) != truth
     order = np.argsort(-confidence, kind="stable")
     order = order[: len(order) - int(np.isnan(confidence).sum())]  # NaN sorts last and is never answered
@@ -163,7 +164,8 @@ def _grid(reference: Thresholds, test: _Test) -> Thresholds:
     known = np.sort(reference[~np.isnan(reference)])[::-1]
     if not len(known):
         raise InputError("the reference rows place the grid of thresholds: at least one readable row is needed, got 0")
-    strictest = min(0.5, FIRST_STEP * test.fewest / max(test.rows, 1))
+    fewest = test.fewest / max(test.rows, 1)
+    strictest = min(FIRST_STEP * fewest, max(0.5, FIRST_MARGIN * fewest), 1.0)
     coverages = np.linspace(strictest, 1, GRID_SIZE)
     at = np.clip(np.ceil(coverages * len(known)).astype(int) - 1, 0, len(known) - 1)
     return np.append(np.unique(known[at])[::-1], -math.inf)
@@ -205,7 +207,8 @@ def _rows_needed(test: _Test, grid: Thresholds) -> int | None:
     answered = n > 0
     rates, shares = errors[answered] / n[answered], n[answered] / test.rows
     needed = [_rows_at(rate, test) / share for rate, share in zip(rates, shares, strict=True) if rate < test.alpha]
-    return math.ceil(min(needed)) if needed else None
+    more = [rows for rows in needed if rows > test.rows]  # the others pass alone, behind a stricter one that does not
+    return math.ceil(min(more)) if more else None
 
 
 def _rows_at(rate: float, test: _Test) -> int:

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from elsewise.decisions import Certificate, Decisions, decide
+from elsewise.decisions import Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
 from elsewise.scores import MaximumProbability, Score
@@ -43,7 +43,7 @@ class TargetCoverage:
         if not 0 <= coverage <= 1:
             raise InputError(f"coverage must lie in 0..1, got {coverage}")
         score = score or MaximumProbability()
-        confidence = score(as_evidence(evidence))
+        confidence = confidence_of(as_evidence(evidence), score)
         surest_first = np.sort(confidence[~np.isnan(confidence)])[::-1]
         if not len(surest_first):
             raise InputError("coverage needs at least one text that can be read, got none")

@@ -1,0 +1,36 @@
+# The first command after a clone can be any of these: each makes the virtual environment it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data/clinc150_full
+READY := $(VENV)/.ready
+
+.PHONY: demo test check guarantees bench clean
+
+demo: $(READY)
+	$(BIN)/elsewise demo --out elsewise-demo
+
+test: $(READY)
+	OMP_NUM_THREADS=2 HF_HUB_OFFLINE=1 $(BIN)/pytest -q
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=2 HF_HUB_OFFLINE=1 $(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage report
+
+guarantees: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests/guarantees
+
+bench: $(READY)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/million_rows.py
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/clinc150.py --data $(DATA)
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) elsewise-demo .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,297 @@
+"""From labelled texts, or labelled logits, to a certified classifier. Nothing flows back.
+
+    fit:        train -> weights    tune -> temperature, grid    certify -> threshold + certificate    test -> evaluation
+    calibrate:                      tune -> temperature, grid    certify -> threshold + certificate
+"""
+
+import platform
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from elsewise.arrays import Codes, as_codes, as_logits, as_texts, to_numpy
+from elsewise.calibrators import Calibrator, Identity, Temperature
+from elsewise.classifier import Classifier
+from elsewise.encoders import DEFAULT_ENCODER, language_warnings
+from elsewise.engines import Engine
+from elsewise.engines.logits import LogitsEngine
+from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.evaluation import evaluate
+from elsewise.outputs import Evidence, Outputs
+from elsewise.rules import CertifiedThreshold
+from elsewise.splits import LabelledTexts, Splits, hashes, split, stratified
+
+FEWEST_TO_CALIBRATE = 50
+FEW_TO_CERTIFY = 300
+
+Pairs = tuple[Iterable[str], Iterable[Any]]
+Progress = Callable[[str, int, int], None]
+
+
+def fit(
+    texts: Iterable[str],
+    labels: Iterable[Any],
+    *,
+    encoder: str = DEFAULT_ENCODER,
+    target_accuracy: float = 0.95,
+    confidence_level: float = 0.95,
+    out_of_scope_label: str | None = None,
+    other: str = "Other",
+    held_out: Pairs | None = None,
+    test: Pairs | None = None,
+    keep_refit_rows: bool = True,
+    progress: Progress | None = None,
+    **training: Any,
+) -> Classifier:
+    """Fine-tune an encoder, calibrate it, and certify the threshold below which a text is Other.
+
+    Parameters
+    ----------
+    texts : n strings
+        Also a column of a data frame, or a generator.
+    labels : n strings or whole numbers
+        At least two different ones.
+    encoder : str
+        A BERT-family encoder by name or folder.
+    target_accuracy, confidence_level : float
+        The promise: at least so much of what is answered is right, at this confidence level.
+    out_of_scope_label : str, optional
+        The label of rows that belong to none of the labels: never trained on, an error when answered.
+    other : str
+        The word shown for an abstention.
+    held_out, test : (texts, labels), optional
+        Rows to calibrate and certify on, and to report on; by default parts of `texts`.
+    keep_refit_rows : bool
+        Keep tokens, codes and logits of tune and certify rows, to certify again without the texts.
+    progress : callable, optional
+        Called with (words, steps done, steps in all).
+    **training
+        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length, precision, seed.
+
+    Returns
+    -------
+    Classifier
+        With its certificate, and an evaluation where there are test rows. Not certifiable is an ordinary
+        answer: everything is Other, and ``classifier.certificate.sentence`` says what is missing.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, there is only one label, or a label is not in the training rows.
+    MissingExtra
+        If torch or transformers are not installed.
+
+    Warns
+    -----
+    ElsewiseWarning
+        If the encoder does not fit the language, or rows are too few to calibrate or certify well.
+    """
+    from elsewise.training import Training, train  # noqa: PLC0415  torch
+
+    how = Training(encoder=encoder, **training)
+    names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
+    in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
+    engine = train(parts.train, in_scope, names, how, progress)
+    for warning in language_warnings(engine.tokenizer.backend_tokenizer, parts.train.texts, encoder):
+        warnings.warn(warning, ElsewiseWarning, stacklevel=2)
+    calibrator = _calibrator(engine.run(parts.tune.texts), parts.tune.codes)
+    engine = engine.folded(calibrator)
+    tune, certify = engine.run(parts.tune.texts), engine.run(parts.certify.texts)
+    reference = tune if len(parts.tune) else engine.run(parts.train.texts)
+    classifier = Classifier(
+        engine=engine,
+        calibrator=Identity(),
+        rule=_rule(reference, certify, parts.certify.codes, Identity(), target_accuracy, confidence_level),
+        other=other,
+        out_of_scope_label=out_of_scope_label,
+        folded=calibrator,
+        record={"training": {**asdict(how), "epochs": how.epochs_for(len(parts.train))}, **_record(parts)},
+        arrays={**_seen(parts), **(_refit_rows(engine, parts, tune, certify) if keep_refit_rows else {})},
+    )
+    return _evaluated(classifier, parts.test)
+
+
+def calibrate(
+    logits: Any,
+    codes: Any,
+    *,
+    labels: Iterable[str] | None = None,
+    target_accuracy: float = 0.95,
+    confidence_level: float = 0.95,
+    other: str = "Other",
+    seed: int = 0,
+) -> Classifier:
+    """Calibrate and certify logits that you bring, of any model: no text model, no torch.
+
+    One third of the rows fits the temperature and places the grid, two thirds certify.
+
+    Parameters
+    ----------
+    logits : (n, k)
+        Of texts that the model was not trained on, each text once.
+    codes : (n,)
+        Their true codes 0..k-1, or -1 for out-of-scope.
+    labels : k strings, optional
+        "0", "1", ... by default.
+    target_accuracy, confidence_level, other
+        As in `fit`.
+    seed : int
+        Of the division of the rows.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a logit is not finite, a code is out of range, or labels repeat.
+
+    Examples
+    --------
+    >>> z = np.tile([[2.0, 0.0], [0.0, 2.0]], (300, 1))
+    >>> y = np.tile([0, 1], 300)
+    >>> y[:12] = 1 - y[:12]
+    >>> classifier = calibrate(z, y, labels=["yes", "no"])
+    >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
+    (['yes'], True)
+    """
+    z = as_logits(logits)
+    y = as_codes(codes, like=z, allow_abstain=True)
+    engine = LogitsEngine(_names(labels, z.shape[1]))
+    tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
+    calibrator = _calibrator(Outputs(z[tune]), y[tune])
+    rule = _rule(Outputs(z[tune]), Outputs(z[certify]), y[certify], calibrator, target_accuracy, confidence_level)
+    record = {"splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()}
+    return Classifier(engine, calibrator, rule, other=other, record=record)
+
+
+def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
+    names = tuple(map(str, range(k) if labels is None else labels))
+    if len(names) != k:
+        raise InputError(f"logits have {k} columns, got {len(names)} labels")
+    if len(set(names)) < k:
+        raise InputError(f"labels must differ, got {next(name for name in names if names.count(name) > 1)!r} twice")
+    return names
+
+
+def _parts(
+    rows: Pairs, held_out: Pairs | None, test: Pairs | None, out_of_scope_label: str | None, seed: int
+) -> tuple[tuple[str, ...], Splits]:
+    texts, labels = _pairs(rows, "the data")
+    names = tuple(sorted(set(labels) - {out_of_scope_label}))
+    if len(names) < 2:  # noqa: PLR2004
+        got = f"only {names[0]!r}" if names else f"none in {len(texts)} rows"
+        raise InputError(f"at least 2 labels are needed to tell texts apart, got {got}")
+    known = {name: code for code, name in enumerate(names)}
+    if out_of_scope_label is not None:
+        known[out_of_scope_label] = -1
+    others = {name: None if pairs is None else _coded(*_pairs(pairs, name), known, name)
+              for name, pairs in (("held_out", held_out), ("test", test))}  # fmt: skip
+    return names, split(_coded(texts, labels, known, "the data"), **others, seed=seed)
+
+
+def _pairs(pairs: Pairs, name: str) -> tuple[list[str], list[str]]:
+    texts, labels = as_texts(pairs[0]), [_label(label, row) for row, label in enumerate(pairs[1])]
+    if len(texts) != len(labels):
+        raise InputError(f"{name}: texts and labels must have equal lengths, got {len(texts)} and {len(labels)}")
+    return texts, labels
+
+
+def _label(label: Any, row: int) -> str:
+    if isinstance(label, str | int | np.integer) and str(label).strip():
+        return str(label)
+    raise InputError(f"labels must be words or whole numbers, got {label!r} in row {row}")
+
+
+def _coded(texts: list[str], labels: list[str], known: Mapping[str, int], name: str) -> LabelledTexts:
+    for row, label in enumerate(labels):
+        if label not in known:
+            raise InputError(f"{name}: label {label!r} in row {row} is not in the training rows; add some, or drop it")
+    return LabelledTexts(tuple(texts), np.array([known[label] for label in labels], dtype=np.int64))
+
+
+def _calibrator(tune: Outputs, codes: Codes) -> Calibrator:
+    usable = np.isfinite(tune.logits).all(axis=1) & (codes >= 0)
+    if usable.sum() < FEWEST_TO_CALIBRATE:
+        message = (
+            f"{int(usable.sum())} tune rows are too few to calibrate on ({FEWEST_TO_CALIBRATE} needed): "
+            "probabilities stay as the model gives them"
+        )
+        warnings.warn(message, ElsewiseWarning, stacklevel=3)
+        return Identity()
+    return Temperature.fit(tune.logits[usable], codes[usable])
+
+
+def _rule(
+    reference: Outputs, certify: Outputs, codes: Codes, calibrator: Calibrator, accuracy: float, level: float
+) -> CertifiedThreshold:
+    if len(codes) < FEW_TO_CERTIFY:
+        best = (1 - level) ** (1 / len(codes)) if len(codes) else 0.0
+        message = f"{len(codes)} certify rows are few: {best:.1%} is the best accuracy they could certify, without one error"
+        warnings.warn(message, ElsewiseWarning, stacklevel=3)
+    return CertifiedThreshold.fit(
+        Evidence.of(certify, calibrator),
+        codes,
+        reference=Evidence.of(reference, calibrator),
+        target_accuracy=accuracy,
+        confidence_level=level,
+    )
+
+
+def _evaluated(classifier: Classifier, test: LabelledTexts) -> Classifier:
+    if not len(test):
+        return classifier
+    return replace(classifier, evaluation=evaluate(classifier, test.texts, codes=test.codes).as_dict())
+
+
+def _record(parts: Splits) -> dict[str, Any]:
+    sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
+    return {"splits": sizes, "dropped": {"repeated": parts.repeated, "seen": parts.seen}, "versions": _versions()}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for library in ("elsewise", "numpy", "scipy", "tokenizers", "torch", "transformers"):
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _seen(parts: Splits) -> dict[str, Any]:
+    named = (("train", parts.train), ("tune", parts.tune), ("certify", parts.certify))
+    return {f"split.{name}": np.array(hashes(part.texts), dtype=np.uint64) for name, part in named}
+
+
+def _refit_rows(engine: Engine, parts: Splits, tune: Outputs, certify: Outputs) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for name, part, outputs in (("tune", parts.tune, tune), ("certify", parts.certify, certify)):
+        ids = engine.tokenize(part.texts)[0]
+        rows[f"refit.{name}.token_ids"] = to_numpy([i for text in ids for i in text]).astype(np.int32)
+        rows[f"refit.{name}.lengths"] = np.array([len(text) for text in ids], dtype=np.int32)
+        rows[f"refit.{name}.codes"] = part.codes
+        rows[f"refit.{name}.logits"] = outputs.logits
+    return rows
+
+
+def label_codes(names: Iterable[str]) -> Callable[[str], int]:
+    """Make the function that turns one label, or one code written as a number, into a code.
+
+    Examples
+    --------
+    >>> code_of = label_codes(["yes", "no"])
+    >>> code_of("no"), code_of("-1")
+    (1, -1)
+    """
+    known = {name: code for code, name in enumerate(names)}
+    numbers = {str(code): code for code in range(-1, len(known))}
+
+    def code_of(label: str) -> int:
+        code = known.get(label, numbers.get(label.strip()))
+        if code is None:
+            raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; name the columns with --names")
+        return code
+
+    return code_of

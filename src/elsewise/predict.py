@@ -1,0 +1,215 @@
+"""Files in, files out: every row that goes in comes out once, answered, as Other, or rejected with its reason."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elsewise.classifier import Classifier
+from elsewise.decisions import Decisions
+from elsewise.errors import InputError
+from elsewise.formats import Row, open_rows, open_writer, output_names, problem_with, require_columns, same_file
+from elsewise.outputs import Evidence
+from elsewise.reading import Reading, read_logits
+
+CHUNK_ROWS = 4096
+CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
+COLUMNS = ("label", "abstained", "reason", "best_label", "confidence", "probability", "truncated")
+
+Progress = Callable[[str, int, int], None]
+Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of the rows: ``read == answered + other + rejected``.
+
+    Attributes
+    ----------
+    read, answered, other, rejected : int
+        Counts.
+    reasons : dict
+        Why the others are Other, with counts.
+    rejects : str or None
+        The file that holds the rejected rows.
+    notes : tuple of str
+        How the file was read.
+    """
+
+    read: int = 0
+    answered: int = 0
+    other: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    rejects: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def predict_file(
+    classifier: Classifier,
+    data: str,
+    out: str = "-",
+    *,
+    how: Reading | None = None,
+    top: int = 0,
+    probabilities: bool = False,
+    progress: Progress | None = None,
+) -> Summary:
+    """Answer every row of a file, in order, in bounded memory.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Of texts; or of logits, then `data` holds logits (.npy, or one numeric column a label).
+    data, out : str
+        CSV or JSON Lines by suffix; ``-`` is stdin and stdout.
+    how : Reading, optional
+        Columns and format of `data`.
+    top : int
+        Add the labels and probabilities of so many best labels.
+    probabilities : bool
+        Add the probability of every label.
+    progress : callable, optional
+        Called with (words, rows done, 0).
+
+    Returns
+    -------
+    Summary
+        Rejected rows go to ``OUT.rejected.jsonl``; on stdout they are only counted.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or written, a column is missing, or `out` is `data`.
+    """
+    how = how or Reading()
+    if same_file(data, out):
+        raise InputError(f"{out} is the input file; choose another name for the output")
+    top = min(top, len(classifier.labels))
+    with ExitStack() as stack:
+        columns, notes, items = _open(classifier, data, how, stack)
+        ours = [*COLUMNS, *_more_columns(classifier, top, probabilities=probabilities)]
+        names, words = output_names(columns, ours)
+        summary = Summary(notes=(*notes, *words))
+        format_ = (how.format or _format(data)) if out == "-" else None
+        writer = stack.enter_context(open_writer(out, [*(names.get(c, c) for c in columns), *ours], format=format_))
+        rejects = _Rejects(out, stack)
+        for chunk in _chunks(items):
+            usable = [(row, item) for row, item in chunk if row.problem is None]
+            rejects.write(row for row, _ in chunk if row.problem is not None)
+            answers = _answers(classifier, [item for _, item in usable], top, probabilities=probabilities, summary=summary)
+            given = ({names.get(c, c): cell for c, cell in row.cells.items()} for row, _ in usable)
+            writer.write({**cells, **answer} for cells, answer in zip(given, answers, strict=True))
+            summary.read += len(chunk)
+            summary.rejected += len(chunk) - len(usable)
+            if progress:
+                progress("predicting", summary.read, 0)
+    summary.rejects = rejects.path if summary.rejected and out != "-" else None
+    return summary
+
+
+def _format(data: str) -> str | None:
+    return Path(data).suffix[1:] if Path(data).suffix in (".jsonl", ".ndjson", ".tsv") else None
+
+
+def _open(
+    classifier: Classifier, data: str, how: Reading, stack: ExitStack
+) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Item]]:
+    if classifier.engine.name == "logits":
+        logits, _ = read_logits(data, how, classifier.labels)
+        return (), (), ((Row(i + 1, i + 1, {}, None, ""), row) for i, row in enumerate(logits))
+    rows = stack.enter_context(open_rows(data, delimiter=how.delimiter, encoding=how.encoding, format=how.format))
+    require_columns(rows.columns, {how.text_column: "--text-column"}, data)
+    return rows.columns, rows.notes, (_item(row, how.text_column) for row in rows)
+
+
+def _item(row: Row, column: str) -> Item:
+    problem = problem_with(row, (column,))
+    if problem is None:
+        return row, row.cells[column]
+    return Row(row.number, row.line, {}, problem, row.raw), ""
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    chunk: list[Item] = []
+    size = 0
+    for row, item in items:
+        chunk.append((row, item))
+        size += len(row.raw)
+        if len(chunk) >= CHUNK_ROWS or size >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _more_columns(classifier: Classifier, top: int, *, probabilities: bool) -> list[str]:
+    ranked = [f"{what}_{place}" for place in range(1, top + 1) for what in ("label", "probability")]
+    return ranked + ([f"p_{label}" for label in classifier.labels] if probabilities else [])
+
+
+def _answers(
+    classifier: Classifier, items: list[Any], top: int, *, probabilities: bool, summary: Summary
+) -> Iterator[dict[str, Any]]:
+    if not items:
+        return
+    evidence = classifier.evidence(items)
+    decisions = classifier.named(classifier.rule(evidence))
+    abstained = int(decisions.abstained.sum())
+    summary.answered += len(items) - abstained
+    summary.other += abstained
+    counts = Counter(decisions.reasons[decisions.abstained].tolist())
+    summary.reasons = {key: summary.reasons.get(key, 0) + counts[key] for key in summary.reasons | counts}
+    truncated = None if evidence.outputs is None else evidence.outputs.truncated
+    extra = _extra(classifier, evidence, top, probabilities=probabilities)
+    for i, (answer, more) in enumerate(zip(_columns(decisions), extra, strict=True)):
+        yield {**answer, "truncated": bool(truncated is not None and truncated[i]), **more}
+
+
+def _columns(decisions: Decisions) -> Iterator[dict[str, Any]]:
+    columns = (
+        decisions.labels,
+        decisions.abstained.tolist(),
+        decisions.reasons.tolist(),
+        [decisions.name(code) for code in decisions.best.tolist()],
+        decisions.confidence.tolist(),
+        decisions.best_probability.tolist(),
+    )
+    return (dict(zip(COLUMNS, values, strict=False)) for values in zip(*columns, strict=True))
+
+
+def _extra(classifier: Classifier, evidence: Evidence, top: int, *, probabilities: bool) -> Iterator[dict[str, Any]]:
+    best = np.argsort(-evidence.probabilities, axis=1, kind="stable")[:, :top] if top else None
+    for i, row in enumerate(evidence.probabilities.tolist()):
+        more: dict[str, Any] = {}
+        if best is not None:
+            is_read = not np.isnan(row[0])
+            for place, code in enumerate(best[i].tolist(), start=1):
+                more[f"label_{place}"] = classifier.labels[code] if is_read else ""
+                more[f"probability_{place}"] = row[code]
+        if probabilities:
+            more |= {f"p_{label}": p for label, p in zip(classifier.labels, row, strict=True)}
+        yield more
+
+
+class _Rejects:
+    """The rejects file, made when the first row is rejected; on stdout rejects are only counted."""
+
+    def __init__(self, out: str, stack: ExitStack) -> None:
+        self.path = f"{out}.rejected.jsonl"
+        self.writer: Any = None
+        self.stack, self.is_wanted = stack, out != "-"
+        if self.is_wanted:
+            Path(self.path).unlink(missing_ok=True)  # an earlier run's rejects are not this run's
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Add rows with a problem."""
+        for row in rows:
+            if self.writer is None and self.is_wanted:
+                self.writer = self.stack.enter_context(open_writer(self.path, ("row", "line", "problem", "raw")))
+            if self.writer is not None:
+                self.writer.write([{"row": row.number, "line": row.line, "problem": row.problem, "raw": row.raw}])
