@@ -1,6 +1,6 @@
 """One million rows of 150 logits: seconds and memory of the temperature, the certificate and every metric.
 
-    python benchmarks/million_rows.py [--rows N]
+python benchmarks/million_rows.py [--rows N]
 """
 
 import argparse
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sections import table, write_section
 
 import elsewise as ew
 from elsewise import metrics
+from sections import table, write_section
 
 LABELS = 150
 SCALE = 2.5
@@ -51,7 +51,15 @@ def main() -> None:
     z, y = logits_and_codes(rows)
     size = z.nbytes / 1e6
     temperature, seconds, peak = measured(lambda: ew.Temperature.fit(z, y))
-    lines = [["temperature fit", f"{seconds:.1f}", "20", f"{peak:.0f}", f"T = {temperature.temperature:.4f}, planted {SCALE}"]]
+    lines = [
+        [
+            "temperature fit",
+            f"{seconds:.1f}",
+            "20",
+            f"{peak:.0f}",
+            f"T = {temperature.temperature:.4f}, planted {SCALE}",
+        ]
+    ]
     p = temperature(z)
     reference = temperature(z[:100_000])
     rule, seconds, peak = measured(lambda: ew.CertifiedThreshold.fit(p, y, reference=reference))
@@ -74,17 +82,16 @@ def main() -> None:
         result, seconds, peak = measured(act)
         total += seconds
         values = result if hasattr(result, "value") else result.aurc
-        lines.append([name, f"{seconds:.1f}", "", f"{peak:.0f}", f"{values.value:.4f} ({values.low:.4f} to {values.high:.4f})"])
+        lines.append(
+            [name, f"{seconds:.1f}", "", f"{peak:.0f}", f"{values.value:.4f} ({values.low:.4f} to {values.high:.4f})"]
+        )
         print(lines[-1], flush=True)
     lines.append(["**all metrics**", f"{total:.1f}", "60", "", ""])
-    body = "\n\n".join(
-        [
-            "## A million rows",
-            f"{rows:,} x {LABELS} float32 logits ({size:.0f} MB). Memory is what the call adds at its peak; "
-            f"the limit is twice the input, {2 * size:.0f} MB. Every metric comes with its 95 % interval.",
-            table(["", "seconds", "limit", "MB added", "found"], lines),
-        ]
+    words = (
+        f"{rows:,} x {LABELS} float32 logits ({size:.0f} MB). Memory is what the call adds at its peak; the limit is "
+        f"twice the input, {2 * size:.0f} MB. Every metric comes with its 95 % interval."
     )
+    body = f"## A million rows\n\n{words}\n\n{table(['', 'seconds', 'limit', 'MB added', 'found'], lines)}"
     write_section("million rows", body)
 
 

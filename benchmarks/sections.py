@@ -50,5 +50,7 @@ def _machine() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
         known = info.read_text(encoding="utf-8")
-        flags = ", ".join(name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if f" {name}" in known)
+        flags = ", ".join(
+            name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if f" {name}" in known
+        )
     return f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores ({flags})"

@@ -260,5 +260,5 @@ def test_a_refusal_says_what_and_where(call, message):
 
 
 def test_rows_of_unequal_length_are_refused():
-    with pytest.raises(InputError, match="^rows must have equal lengths: "):
+    with pytest.raises(InputError, match=r"^rows must have equal lengths: "):
         softmax([[1, 2], [3]])

@@ -44,10 +44,14 @@ def test_reasons_by_hand():
 
 SENTENCES = [
     '"billing" with probability 0.900; the confidence 0.900 reaches the threshold 0.600.',
-    'Unclear: two labels are close together, "billing" with probability 0.450 and "returns" with 0.450; '
-    "the confidence 0.450 is below the threshold 0.600.",
-    'Unclear: the model is not sure, its best label "billing" has probability 0.500; '
-    "the confidence 0.500 is below the threshold 0.600.",
+    (
+        'Unclear: two labels are close together, "billing" with probability 0.450 and "returns" with 0.450; '
+        "the confidence 0.450 is below the threshold 0.600."
+    ),
+    (
+        'Unclear: the model is not sure, its best label "billing" has probability 0.500; '
+        "the confidence 0.500 is below the threshold 0.600."
+    ),
     "Unclear: the text holds nothing that the model can read.",
 ]
 
@@ -165,12 +169,18 @@ def test_the_promise_in_words(looks, words):
     ("rows_needed", "best", "ends"),
     [
         (59, 0.0, "about 59 labelled rows would be needed. These rows support no accuracy."),
-        (1234, 0.90356, "about 1,234 labelled rows would be needed. These rows support an accuracy of 90.35 % at best."),
+        (
+            1234,
+            0.90356,
+            "about 1,234 labelled rows would be needed. These rows support an accuracy of 90.35 % at best.",
+        ),
         (
             None,
             0.8,
-            "more rows of this kind would not help, a better model or a lower target would. "
-            "These rows support an accuracy of 80 % at best.",
+            (
+                "more rows of this kind would not help, a better model or a lower target would. "
+                "These rows support an accuracy of 80 % at best."
+            ),
         ),
     ],
 )

@@ -1,58 +1,44 @@
-"""What the documents say of the command line and of one another is true. Their Python blocks run through conftest.py."""
+"""What the documents say of the command line and of one another is true; conftest.py runs their Python blocks."""
 
 import re
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import typer.main
+
+from elsewise.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(
-    r"^(?P<fence>`{3,}|~{3,})(?P<language>[^\n]*)\n(?P<body>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL
-)
+BLOCK = re.compile(r"(?ms)^(?P<fence>`{3,}|~{3,})(?P<language>[^\n]*)\n(?P<body>.*?)^(?P=fence)[ \t]*$")
 LINK = re.compile(r"!?\[[^\]]*\]\(<?(?P<target>[^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
+SHELLS = {"console", "sh", "bash", "shell"}
 BETWEEN_COMMANDS = {"|", "||", "&&", ";", "&"}
 
 
 def invocations(text):
-    """Argument lists of every `elsewise ...` in the shell blocks of a document."""
+    """Words after `elsewise` of every call in the shell blocks of a document."""
     for block in BLOCK.finditer(text):
-        language = block["language"].strip()
         lines = block["body"].replace("\\\n", " ").splitlines()
-        if language == "console":
-            lines = [line[2:] for line in lines if line.startswith("$ ")] or [
-                x for x in lines if x.startswith("elsewise ")
-            ]
-        elif language not in {"sh", "bash", "shell"}:
-            continue
-        for line in lines:
-            yield from _elsewise_parts(line)
+        prompted = [line[2:] for line in lines if line.startswith("$ ")]  # the other lines are then output
+        if block["language"].strip() in SHELLS:
+            for line in prompted or lines:
+                yield from calls_in(line)
 
 
-def _elsewise_parts(line):
+def calls_in(line):
+    """Words after `elsewise` of every call in a line of shell, as the shell would part them."""
     words = shlex.shlex(line, posix=True, punctuation_chars=True)
     words.whitespace_split = True
-    part = []
+    call = []
     for word in [*words, ";"]:
         if word in BETWEEN_COMMANDS:
-            if part and Path(part[0]).name == "elsewise":
-                yield part[1:]
-            part = []
-        elif part or "=" not in word:  # NAME=value before a command sets a variable
-            part.append(word)
-
-
-def in_documents(find):
-    """Each thing that `find` gives for a document's text, as a test parameter named after the document."""
-    return [
-        pytest.param(
-            document, found, id=f"{document.relative_to(ROOT)}: {found if isinstance(found, str) else ' '.join(found)}"
-        )
-        for document in DOCUMENTS
-        for found in find(document.read_text(encoding="utf-8"))
-    ]
+            if call and Path(call[0]).name == "elsewise":
+                yield call[1:]
+            call = []
+        elif call or "=" not in word:  # NAME=value before a command sets a variable
+            call.append(word)
 
 
 def links(text):
@@ -67,33 +53,29 @@ def anchors(text):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.fixture(scope="module")
-def command():
-    """The command line, as a tree of commands with options."""
-    if find_spec("elsewise.cli") is None:
-        pytest.skip("there is no command line yet")
-    import typer.main
-
-    from elsewise.cli import app
-
-    return typer.main.get_command(app)
-
-
-def unknown_words(command, arguments):
-    """Commands and options among `arguments` that `command` does not have."""
+def unknown_words(command, words):
+    """Commands and options among `words` that `command` does not have."""
     options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)} | {"--help"}
-    for i, word in enumerate(arguments):
-        if word == "--":
-            return
+    for i, word in enumerate(words):
+        name = word.split("=")[0]
         if re.match(r"--?[A-Za-z]", word):
-            if word.split("=")[0] not in options:
-                yield word.split("=")[0]
+            if name not in options:
+                yield name
         elif hasattr(command, "commands"):
             if word in command.commands:
-                yield from unknown_words(command.commands[word], arguments[i + 1 :])
+                yield from unknown_words(command.commands[word], words[i + 1 :])
             else:
                 yield word
             return
+
+
+def in_documents(find):
+    """Each thing that `find` finds in a document, as a test parameter."""
+    return [
+        pytest.param(document, found, id=f"{document.name}: {found}")
+        for document in DOCUMENTS
+        for found in find(document.read_text(encoding="utf-8"))
+    ]
 
 
 def test_shell_blocks_are_read_as_a_shell_would():
@@ -101,7 +83,7 @@ def test_shell_blocks_are_read_as_a_shell_would():
 ```console
 $ elsewise fit "my data.csv" \\
     -o model  # a note
-fitting: elsewise says this
+elsewise: this is output
 $ cat texts.txt | LANG=C elsewise predict model - > out.csv && ls
 ```
 
@@ -109,40 +91,46 @@ $ cat texts.txt | LANG=C elsewise predict model - > out.csv && ls
 elsewise = "not a command"
 ```
 """
+
     found = list(invocations(text))
 
     assert found == [["fit", "my data.csv", "-o", "model"], ["predict", "model", "-", ">", "out.csv"]]
 
 
 def test_unknown_commands_and_options_are_found():
-    import typer
-
-    app = typer.Typer()
-    app.command("fit")(lambda data, seed=0: None)
-    app.command("predict")(lambda data: None)
-    command = typer.main.get_command(app)
+    small = typer.Typer()
+    small.command("fit")(lambda data, seed=0: None)
+    small.command("predict")(lambda data: None)
+    command = typer.main.get_command(small)
 
     assert list(unknown_words(command, ["fit", "x.csv", "--seed=3", "--speed", "9"])) == ["--speed"]
     assert list(unknown_words(command, ["fly", "x.csv"])) == ["fly"]
     assert list(unknown_words(command, ["predict", "--help"])) == []
 
 
-@pytest.mark.parametrize(("document", "arguments"), in_documents(invocations))
-def test_the_command_line_has_what_the_documents_name(command, document, arguments):
-    assert list(unknown_words(command, arguments)) == []
+def test_anchors_are_made_as_github_makes_them():
+    assert anchors("# Two labels, one sigmoid, and 0.5\n") == {"two-labels-one-sigmoid-and-05"}
 
 
-def test_every_command_appears_in_the_documents(command):
+@pytest.mark.parametrize(("document", "words"), in_documents(invocations))
+def test_the_command_line_has_what_the_documents_name(document, words):
+    assert list(unknown_words(typer.main.get_command(app), words)) == []
+
+
+def test_every_command_appears_in_the_documents():
     text = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
-    shown = {name for name, each in command.commands.items() if not each.hidden}
+    commands = typer.main.get_command(app).commands
+    shown = {name for name, command in commands.items() if not command.hidden}
 
-    assert {name for name in shown if not re.search(rf"\belsewise {re.escape(name)}\b", text)} == set()
+    missing = {name for name in shown if not re.search(rf"\belsewise {re.escape(name)}\b", text)}
+
+    assert missing == set()
 
 
 @pytest.mark.parametrize(("document", "target"), in_documents(links))
 def test_links_between_documents_lead_somewhere(document, target):
     path, _, anchor = target.partition("#")
-    file = (document.parent / path) if path else document
+    file = document.parent / path if path else document
 
     assert file.exists()
     assert not anchor or file.suffix != ".md" or anchor in anchors(file.read_text(encoding="utf-8"))

@@ -50,7 +50,7 @@ def test_what_is_not_known_is_said():
     ):
         _ = bare.logits
     for evidence in (bare, without_features):
-        with pytest.raises(InputError, match="^this score needs features, and the engine gives none$"):
+        with pytest.raises(InputError, match=r"^this score needs features, and the engine gives none$"):
             _ = evidence.features
 
 

@@ -122,7 +122,7 @@ def test_repeated_texts_are_judged_once_and_never_where_they_were_seen(seed):
     rows = repeated_rows([f"text {i}" for i in rng.integers(0, 250, size=600)])
     other = repeated_rows([f"text {i}" for i in rng.integers(200, 400, size=300)])
 
-    for parts, given in (
+    for parts, inputs in (
         (split(rows, seed=seed), [rows]),
         (split(rows, held_out=other), [rows, other]),
         (split(rows, test=other), [rows, other]),
@@ -133,7 +133,7 @@ def test_repeated_texts_are_judged_once_and_never_where_they_were_seen(seed):
             here = hashes(getattr(parts, name).texts)
             assert name == "train" or (len(set(here)) == len(here) and not earlier & set(here))
             earlier |= set(here)
-        assert sum(sizes(parts)) + parts.repeated + parts.seen == sum(map(len, given))
+        assert sum(sizes(parts)) + parts.repeated + parts.seen == sum(map(len, inputs))
 
 
 def test_what_is_dropped_is_counted_by_hand():
@@ -169,7 +169,7 @@ def test_no_rows_are_divided_into_none():
     [
         ("Where is  my order?", " where is\tmy ORDER? \n"),
         ("Straße", "STRASSE"),
-        ("ｆｕｌｌ", "full"),
+        ("\uff46\uff55\uff4c\uff4c", "full"),
         ("e\u0301", "\u00e9"),
         ("\ufb01ne", "fine"),
         ("a\u00a0b", "a b"),

@@ -1,14 +1,14 @@
 """Text in, a label you can trust out, or else Other.
 
-    import elsewise as ew
+import elsewise as ew
 
-    classifier = ew.fit(texts, labels)             # fine-tune, calibrate, certify
-    decisions = classifier.decide(["a new text"])  # .labels .confidence .reasons .abstained
-    classifier.save("model"); classifier = ew.load("model")
+classifier = ew.fit(texts, labels)             # fine-tune, calibrate, certify
+decisions = classifier.decide(["a new text"])  # .labels .confidence .reasons .abstained
+classifier.save("model"); classifier = ew.load("model")
 
-    p = ew.softmax(logits)                          # or bring logits of any framework
-    calibrate = ew.Temperature.fit(tune_logits, tune_codes)
-    rule = ew.CertifiedThreshold.fit(calibrate(logits), codes, reference=calibrate(tune_logits))
+p = ew.softmax(logits)                          # or bring logits of any framework
+calibrate = ew.Temperature.fit(tune_logits, tune_codes)
+rule = ew.CertifiedThreshold.fit(calibrate(logits), codes, reference=calibrate(tune_logits))
 """
 
 from importlib import import_module
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from elsewise.calibrators import Identity, Temperature
     from elsewise.classifier import Classifier, load
     from elsewise.decisions import Certificate, Decisions
+    from elsewise.engines.logits import LogitsEngine
     from elsewise.engines.memory import MemoryEngine
-    from elsewise.errors import ArtifactError, ElsewiseError, ElsewiseWarning, InputError, MissingExtra
+    from elsewise.errors import ElsewiseError, InputError
     from elsewise.evaluation import evaluate
-    from elsewise.fitting import fit
+    from elsewise.fitting import calibrate, fit
     from elsewise.outputs import Evidence, Outputs
     from elsewise.rules import CertifiedThreshold, FixedThreshold, TargetCoverage
 
@@ -34,31 +35,31 @@ _HOMES = {
     "calibrators": ("Identity", "Temperature"),
     "classifier": ("Classifier", "load"),
     "decisions": ("Certificate", "Decisions"),
+    "engines.logits": ("LogitsEngine",),
     "engines.memory": ("MemoryEngine",),
-    "errors": ("ArtifactError", "ElsewiseError", "ElsewiseWarning", "InputError", "MissingExtra"),
+    "errors": ("ElsewiseError", "InputError"),
     "evaluation": ("evaluate",),
-    "fitting": ("fit",),
+    "fitting": ("calibrate", "fit"),
     "outputs": ("Evidence", "Outputs"),
     "rules": ("CertifiedThreshold", "FixedThreshold", "TargetCoverage"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = [  # noqa: PLE0604  spelled out for tools that do not run code
-    "ArtifactError",
+__all__ = [
     "Certificate",
     "CertifiedThreshold",
     "Classifier",
     "Decisions",
     "ElsewiseError",
-    "ElsewiseWarning",
     "Evidence",
     "FixedThreshold",
     "Identity",
     "InputError",
+    "LogitsEngine",
     "MemoryEngine",
-    "MissingExtra",
     "Outputs",
     "TargetCoverage",
     "Temperature",
+    "calibrate",
     "evaluate",
     "fit",
     "load",
@@ -69,6 +70,8 @@ __all__ = [  # noqa: PLE0604  spelled out for tools that do not run code
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: `import elsewise` itself stays light."""
+    if name == "metrics":
+        return import_module("elsewise.metrics")
     if name not in _HOME:
         raise AttributeError(f"module 'elsewise' has no attribute {name!r}")
     value = getattr(import_module(f"elsewise.{_HOME[name]}"), name)

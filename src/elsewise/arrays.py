@@ -73,7 +73,7 @@ def as_logits(values: Any) -> Floats:
     elsewise.errors.InputError: logits must be finite: 1 of 2 rows are not, first is row 1
     """
     z = _as_rows(values, "logits")
-    _refuse(~np.isfinite(z).all(axis=1), "logits must be finite")
+    _refuse(np.asarray(~np.isfinite(z).all(axis=1)), "logits must be finite")
     return z
 
 

@@ -31,7 +31,9 @@ def shape(length: int, longest: int, budget: int = TOKEN_BUDGET) -> tuple[int, i
     return max(1, budget // tokens), tokens
 
 
-def run_in_batches(ids: Sequence[TokenIds], forward: Forward, *, longest: int, pad: int) -> tuple[NDArray[np.float32], ...]:
+def run_in_batches(
+    ids: Sequence[TokenIds], forward: Forward, *, longest: int, pad: int
+) -> tuple[NDArray[np.float32], ...]:
     """Run n >= 1 tokenised texts through `forward` at fixed shapes, and put the rows back in order.
 
     `forward` takes token ids and mask, both (rows, tokens), and returns arrays with as many rows.

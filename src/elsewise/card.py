@@ -38,21 +38,37 @@ def _promise(classifier: "Classifier") -> str:
     return f"## Promise\n\n{certificate.sentence}"
 
 
+TEXT_USE = """## Use
+
+```sh
+elsewise predict THIS_FOLDER texts.csv -o answers.csv
+```
+
+```python
+import elsewise as ew
+
+classifier = ew.load("THIS_FOLDER")
+classifier.decide(["a text"]).labels
+```
+
+`transformers.pipeline("text-classification", model="THIS_FOLDER", top_k=None)` gives the same calibrated
+probabilities, without Other: the calibration is folded into the last layer."""
+
+LOGITS_USE = """## Use
+
+```sh
+elsewise predict THIS_FOLDER logits.npy -o answers.csv
+```"""
+
+HALF_PRECISION = """
+This model answers in bfloat16, and the promise was tested there. Tools that run it in float32 give slightly
+other probabilities; `elsewise fit --precision f32` makes a model that agrees with them to the fifth decimal."""
+
+
 def _use(classifier: "Classifier", *, is_text: bool) -> str:
     if not is_text:
-        return "## Use\n\n```sh\nelsewise predict THIS_FOLDER logits.npy -o answers.csv\n```"
-    words = [
-        "## Use\n\n```sh\nelsewise predict THIS_FOLDER texts.csv -o answers.csv\n```\n",
-        "```python\nimport elsewise as ew\nclassifier = ew.load(\"THIS_FOLDER\")\nclassifier.decide([\"a text\"]).labels\n```\n",
-        "`transformers.pipeline(\"text-classification\", model=\"THIS_FOLDER\", top_k=None)` gives the same calibrated "
-        "probabilities, without Other: the calibration is folded into the last layer.",
-    ]  # fmt: skip
-    if classifier.engine.settings.get("precision") == "bf16":
-        words.append(
-            "This model was certified in bfloat16; tools that run it in float32 differ from it by "
-            "about 0.001 in a probability, and the promise was not tested for them."
-        )
-    return "\n".join(words)
+        return LOGITS_USE
+    return TEXT_USE + (HALF_PRECISION if classifier.engine.settings.get("precision") == "bf16" else "")
 
 
 def _figures(evaluation: Mapping[str, Any] | None) -> str:
@@ -64,8 +80,8 @@ def _figures(evaluation: Mapping[str, Any] | None) -> str:
     shown = [(words, bare[name]) for name, words in FIGURES]
     shown += [("Coverage", system["coverage"]), ("Accuracy when answered", system["accuracy_when_answered"])]
     lines += [f"| {words} | {e['value']:.4f} | {e['low']:.4f} to {e['high']:.4f} |" for words, e in shown]
-    if "null" in bare["ece"]:
-        lines.append(f"\nA perfectly calibrated model would measure an expected calibration error of {bare['ece']['null']:.4f} here.")
+    null = bare["ece"]["null"]
+    lines.append(f"\nA perfectly calibrated model would measure a calibration error of {null:.4f} on these texts.")
     return "\n".join(lines)
 
 

@@ -101,7 +101,11 @@ class Classifier:
         names = [str(label) for label in labels]
         for row, name in enumerate(names):
             if name not in known:
-                remedy = "" if self.out_of_scope_label else "; if it marks out-of-scope texts, say so with out_of_scope_label"
+                remedy = (
+                    ""
+                    if self.out_of_scope_label
+                    else "; if it marks out-of-scope texts, say so with out_of_scope_label"
+                )
                 raise InputError(f"row {row}: the model has no label {name!r}{remedy}")
         return np.array([known[name] for name in names], dtype=np.int64)
 
@@ -128,8 +132,10 @@ class Classifier:
             if self.evaluation is not None:
                 folder.write_json(work / "evaluation.json", self.evaluation)
             for name, group in (("arrays", arrays), ("refit", refit)):
-                if group:
-                    save_file({key: np.ascontiguousarray(array) for key, array in group.items()}, work / f"{name}.safetensors")
+                if group:  # contiguous, because safetensors writes memory as it lies
+                    save_file(
+                        {key: np.ascontiguousarray(array) for key, array in group.items()}, work / f"{name}.safetensors"
+                    )
             (work / "README.md").write_text(model_card(self), encoding="utf-8", errors="backslashreplace")
 
     def _description(self) -> dict[str, Any]:
@@ -149,7 +155,7 @@ def load(path: str | Path) -> Classifier:
     Raises
     ------
     ArtifactError
-        If the folder is damaged, foreign or too new, or does not answer its canary texts as it did; with the file's name.
+        If the folder is damaged, foreign or too new, or answers its canary texts otherwise; with the file's name.
     MissingExtra
         If its engine's library is not installed.
 
@@ -168,7 +174,7 @@ def load(path: str | Path) -> Classifier:
     described = folder.read_json(path / "elsewise.json")
     file = path / "elsewise.json"
     arrays = {**_arrays(path / "arrays.safetensors"), **_arrays(path / "refit.safetensors")}
-    parts = {
+    parts: dict[str, Any] = {
         name: None if described[name] is None else folder.unpack(described[name], arrays, file)
         for name in ("calibrator", "folded", "rule")
     }
@@ -210,4 +216,6 @@ def _check_canaries(classifier: Classifier, file: Path) -> None:
     tolerance = CANARY_TOLERANCE.get(classifier.engine.settings.get("precision", "f32"), 1e-3)
     if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
         worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
-        raise ArtifactError(f"{file}: probabilities differ by {worst:.3g} from when the model was saved; fit it again here")
+        raise ArtifactError(
+            f"{file}: probabilities differ by {worst:.3g} from when the model was saved; fit it again here"
+        )

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,7 +40,9 @@ ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence lev
 Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
 Seed = Annotated[int, typer.Option(help="Of the splits and the training.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise.")
+]
 OutOfScope = Annotated[str | None, typer.Option(help="The label of rows that belong to none of the labels.")]
 
 
@@ -56,7 +58,9 @@ def version_option(*, version: Annotated[bool, typer.Option("--version", help="P
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files and model go.")] = Path("elsewise-demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files and model go.")] = Path(
+        "elsewise-demo"
+    ),
     epochs: Epochs = None,
     as_json: Json = False,
 ) -> None:
@@ -70,9 +74,13 @@ def demo(
         return
     _print_promise(shown.classifier)
     _print_evaluation(shown.classifier.evaluation or {})
-    _print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
+    _print_table(
+        "Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True
+    )
     answered = shown.reasons().get("answered", 0)
-    typer.echo(f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:")
+    typer.echo(
+        f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:"
+    )
     _print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
     typer.echo(
         f"\nNext:\n"
@@ -99,9 +107,13 @@ def fit(
     learning_rate: Annotated[float, typer.Option(help="Of the encoder, at its peak.")] = 2e-4,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = 64,
     max_length: Annotated[int, typer.Option(min=8, help="Tokens read of a text.")] = 256,
-    precision: Annotated[str, typer.Option(help="auto, bf16 or f32: auto is bf16 where the processor has it.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto, bf16 or f32: auto is bf16 where the processor has it.")
+    ] = "auto",
     seed: Seed = 0,
-    refit_rows: Annotated[bool, typer.Option(help="Keep tokens and logits of tune and certify rows in the folder.")] = True,
+    refit_rows: Annotated[
+        bool, typer.Option(help="Keep tokens and logits of tune and certify rows in the folder.")
+    ] = True,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     file_format: Annotated[str | None, typer.Option("--format", help="csv, tsv or jsonl.")] = None,
@@ -119,7 +131,9 @@ def fit(
         if name in files and path is not None:
             _say(f"{path}: {len(files[name].texts):,} rows, {', '.join(files[name].notes)}")
     if other in files["data"].labels:
-        _say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or choose --other")
+        _say(
+            f"a label is called {other!r}, as abstentions are: the column abstained tells them apart, or choose --other"
+        )
     pairs = {name: (read.texts, read.labels) for name, read in files.items() if name != "data"}
     with _progress() as progress:
         classifier = fit_texts(
@@ -147,7 +161,9 @@ def fit(
 @app.command()
 def predict(
     model: ModelPath,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .csv); - for stdin.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .csv); - for stdin.")
+    ],
     out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="A .csv or .jsonl file; - for stdout.")] = "-",
     text_column: TextColumn = "text",
     top: Annotated[int, typer.Option(min=0, help="Add so many best labels with their probabilities.")] = 0,
@@ -180,8 +196,12 @@ def predict(
 @app.command()
 def evaluate(
     model: ModelPath,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .csv).")],
-    labels: Annotated[str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy) or labels (.csv).")] = None,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .csv).")
+    ],
+    labels: Annotated[
+        str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy) or labels (.csv).")
+    ] = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
     delimiter: Delimiter = None,
@@ -215,7 +235,9 @@ def calibrate(
     logits: Annotated[str, typer.Option(metavar="FILE", help="Logits: .npy, or .csv with one numeric column a label.")],
     labels: Annotated[str, typer.Option(metavar="FILE", help="True codes (.npy), or labels or codes (.csv).")],
     out: Out,
-    names: Annotated[str | None, typer.Option(metavar="FILE", help="Label names, one a line, in the order of the columns.")] = None,
+    names: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Label names, one a line, in the order of the columns.")
+    ] = None,
     label_column: LabelColumn = "label",
     target_accuracy: TargetAccuracy = 0.95,
     confidence_level: ConfidenceLevel = 0.95,
@@ -235,7 +257,13 @@ def calibrate(
     known = read_names(names) if names else columns or tuple(map(str, range(array.shape[-1])))
     codes = read_codes(labels, how, label_codes(known))
     classifier = calibrate_logits(
-        array, codes, labels=known, target_accuracy=target_accuracy, confidence_level=confidence_level, other=other, seed=seed
+        array,
+        codes,
+        labels=known,
+        target_accuracy=target_accuracy,
+        confidence_level=confidence_level,
+        other=other,
+        seed=seed,
     )
     classifier.save(out)
     _show_fitted(classifier, out, as_json=as_json)
@@ -315,7 +343,7 @@ def _figure(estimate: Mapping[str, float | None]) -> tuple[str, str]:
     return f"{value:.4f}", f"{low:.4f} to {high:.4f}"
 
 
-def _print_table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]], *, wide: bool = False) -> None:
+def _print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -347,9 +375,22 @@ def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total or None)

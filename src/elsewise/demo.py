@@ -40,7 +40,9 @@ class Demo:
     def examples(self) -> list[tuple[str, str, str]]:
         """Pick a few texts for each reason: text, decision, sentence."""
         chosen = [
-            i for reason in Reason for i in [j for j in range(len(self.new)) if self.decisions.reasons[j] == reason][:EXAMPLES_EACH]
+            i
+            for reason in Reason
+            for i in [j for j in range(len(self.new)) if self.decisions.reasons[j] == reason][:EXAMPLES_EACH]
         ]
         return [(self.new[i].text, self.decisions.labels[i], self.decisions.sentence(i)) for i in chosen]
 

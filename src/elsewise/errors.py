@@ -1,11 +1,11 @@
 """Every error and warning a caller may want to catch.
 
-    ElsewiseError
-    ├── InputError        the arrays, texts or files handed in are wrong   (also a ValueError)
-    ├── ArtifactError     a saved model folder is damaged, foreign or too new
-    └── MissingExtra      an optional dependency is not installed          (also an ImportError)
+ElsewiseError
+├── InputError        the arrays, texts or files handed in are wrong   (also a ValueError)
+├── ArtifactError     a saved model folder is damaged, foreign or too new
+└── MissingExtra      an optional dependency is not installed          (also an ImportError)
 
-    ElsewiseWarning       the answer stands, and something about it should be known   (also a UserWarning)
+ElsewiseWarning       the answer stands, and something about it should be known   (also a UserWarning)
 """
 
 

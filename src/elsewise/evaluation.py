@@ -13,7 +13,6 @@ from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
 from elsewise.errors import InputError
 from elsewise.metrics import CalibrationError, Estimate
-from elsewise.outputs import Evidence
 from elsewise.splits import hashes
 
 CURVE_POINTS = 101
@@ -56,7 +55,12 @@ class Evaluation:
 
 
 def evaluate(
-    classifier: Classifier, texts: Sequence[Any], labels: Sequence[Any] | None = None, *, codes: Any = None, rejected: int = 0
+    classifier: Classifier,
+    texts: Any,
+    labels: Sequence[Any] | None = None,
+    *,
+    codes: Any = None,
+    rejected: int = 0,
 ) -> Evaluation:
     """Judge a classifier on labelled texts.
 

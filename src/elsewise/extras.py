@@ -20,7 +20,7 @@ def need(module: str, extra: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+        if error.name is None or error.name.split(".")[0] != module.split(".", maxsplit=1)[0]:
             raise  # `module` is there but broken inside: that is not our story to tell
         message = f"{module} is not installed; run: pip install 'elsewise[{extra}]'"
         raise MissingExtra(message) from error

@@ -1,7 +1,7 @@
 """From labelled texts, or labelled logits, to a certified classifier. Nothing flows back.
 
-    fit:        train -> weights    tune -> temperature, grid    certify -> threshold + certificate    test -> evaluation
-    calibrate:                      tune -> temperature, grid    certify -> threshold + certificate
+fit:        train -> weights    tune -> temperature, grid    certify -> threshold + certificate    test -> evaluation
+calibrate:                      tune -> temperature, grid    certify -> threshold + certificate
 """
 
 import platform
@@ -70,7 +70,8 @@ def fit(
     progress : callable, optional
         Called with (words, steps done, steps in all).
     **training
-        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length, precision, seed.
+        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length,
+        precision, seed.
 
     Returns
     -------
@@ -228,7 +229,9 @@ def _rule(
 ) -> CertifiedThreshold:
     if len(codes) < FEW_TO_CERTIFY:
         best = (1 - level) ** (1 / len(codes)) if len(codes) else 0.0
-        message = f"{len(codes)} certify rows are few: {best:.1%} is the best accuracy they could certify, without one error"
+        message = (
+            f"{len(codes)} certify rows are few: {best:.1%} is the best accuracy they could certify, without one error"
+        )
         warnings.warn(message, ElsewiseWarning, stacklevel=3)
     return CertifiedThreshold.fit(
         Evidence.of(certify, calibrator),
@@ -291,7 +294,9 @@ def label_codes(names: Iterable[str]) -> Callable[[str], int]:
     def code_of(label: str) -> int:
         code = known.get(label, numbers.get(label.strip()))
         if code is None:
-            raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; name the columns with --names")
+            raise InputError(
+                f"label {label!r} is neither one of the {len(known)} names nor a code; name the columns with --names"
+            )
         return code
 
     return code_of

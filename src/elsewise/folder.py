@@ -98,11 +98,15 @@ def verify(path: Path) -> None:
     """
     manifest = path / MANIFEST
     if not manifest.is_file():
-        raise ArtifactError(f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise fit DATA -o {path}")
+        raise ArtifactError(
+            f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise fit DATA -o {path}"
+        )
     saved = read_json(manifest)
     written = saved.get("format")
     if isinstance(written, int) and written > FORMAT:
-        raise ArtifactError(f"{manifest}: format {written} is newer than this version of elsewise reads ({FORMAT}); upgrade elsewise")
+        raise ArtifactError(
+            f"{manifest}: format {written} is newer than this version of elsewise reads ({FORMAT}); upgrade elsewise"
+        )
     files = saved.get("files")
     if written != FORMAT or not isinstance(files, dict) or saved.get("sha256") != _digest(files):
         raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
@@ -121,12 +125,19 @@ def _listed(path: Path) -> Iterator[str]:
 
 def _verify_file(path: Path, name: str, known: Mapping[str, Any]) -> None:
     file = path / name
-    if ".." in Path(name).parts or Path(name).is_absolute() or any(p.is_symlink() for p in (file, *file.parents[: name.count("/")])):
+    if (
+        ".." in Path(name).parts
+        or Path(name).is_absolute()
+        or any(p.is_symlink() for p in (file, *file.parents[: name.count("/")]))
+    ):
         raise ArtifactError(f"{file} leads out of the model folder")
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")
     with file.open("rb") as opened:
-        same = file.stat().st_size == known["size"] and hashlib.file_digest(opened, "sha256").hexdigest() == known["sha256"]
+        same = (
+            file.stat().st_size == known["size"]
+            and hashlib.file_digest(opened, "sha256").hexdigest() == known["sha256"]
+        )
     if not same:
         raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")
 

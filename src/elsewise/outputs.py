@@ -67,7 +67,9 @@ class Evidence:
     def logits(self) -> Floats:
         """The logits, shape (n, k); InputError where only probabilities are known."""
         if self.outputs is None:
-            raise InputError("this score needs logits, and only probabilities were given; pass an Evidence with outputs")
+            raise InputError(
+                "this score needs logits, and only probabilities were given; pass an Evidence with outputs"
+            )
         return self.outputs.logits
 
     @property

@@ -101,7 +101,9 @@ def predict_file(
         for chunk in _chunks(items):
             usable = [(row, item) for row, item in chunk if row.problem is None]
             rejects.write(row for row, _ in chunk if row.problem is not None)
-            answers = _answers(classifier, [item for _, item in usable], top, probabilities=probabilities, summary=summary)
+            answers = _answers(
+                classifier, [item for _, item in usable], top, probabilities=probabilities, summary=summary
+            )
             given = ({names.get(c, c): cell for c, cell in row.cells.items()} for row, _ in usable)
             writer.write({**cells, **answer} for cells, answer in zip(given, answers, strict=True))
             summary.read += len(chunk)
@@ -121,7 +123,7 @@ def _open(
 ) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Item]]:
     if classifier.engine.name == "logits":
         logits, _ = read_logits(data, how, classifier.labels)
-        return (), (), ((Row(i + 1, i + 1, {}, None, ""), row) for i, row in enumerate(logits))
+        return ("row",), (), ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
     rows = stack.enter_context(open_rows(data, delimiter=how.delimiter, encoding=how.encoding, format=how.format))
     require_columns(rows.columns, {how.text_column: "--text-column"}, data)
     return rows.columns, rows.notes, (_item(row, how.text_column) for row in rows)

@@ -87,7 +87,9 @@ def _labelled_problem(row: Row, text_column: str, label_column: str) -> str | No
     return problem
 
 
-def read_logits(path: str, how: Reading, names: tuple[str, ...] | None = None) -> tuple[NDArray[Any], tuple[str, ...] | None]:
+def read_logits(
+    path: str, how: Reading, names: tuple[str, ...] | None = None
+) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     """Read logits (n, k): a .npy array (not loaded whole), or numbers in the columns of a file of rows.
 
     Returns the logits, and the names of the columns where the file has them. With `names`, only these

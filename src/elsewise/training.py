@@ -92,7 +92,9 @@ def train(
     quiet()
     transformers.set_seed(how.seed)
     model, tokenizer = load_encoder(how.encoder, labels)
-    engine = TorchEngine.of(model, tokenizer, labels, max_length=_longest(model, how.max_length), precision=how.precision)
+    engine = TorchEngine.of(
+        model, tokenizer, labels, max_length=_longest(model, how.max_length), precision=how.precision
+    )
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = transformers.Trainer(
             model=model,
@@ -124,7 +126,12 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
         model = transformers.AutoModelForSequenceClassification.from_pretrained(
-            place, num_labels=len(labels), dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True, **options
+            place,
+            num_labels=len(labels),
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            **options,
         )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -136,7 +143,11 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
 def _longest(model: Any, max_length: int) -> int:
     """Lower the limit to what the encoder has positions for."""
     positions = getattr(model.config, "max_position_embeddings", None) or max_length
-    reserved = (model.config.pad_token_id or 0) + 1 if model.config.model_type in ("roberta", "xlm-roberta", "camembert") else 0
+    reserved = (
+        (model.config.pad_token_id or 0) + 1
+        if model.config.model_type in ("roberta", "xlm-roberta", "camembert")
+        else 0
+    )
     return min(max_length, positions - reserved)
 
 
@@ -150,7 +161,11 @@ def _optimizer(model: Any, how: Training) -> Any:
     groups = []
     for in_head in (False, True):
         for decays in (False, True):
-            chosen = [p for p in model.parameters() if (id(p) in head) == in_head and (p.ndim > 1) == decays and p.requires_grad]
+            chosen = [
+                p
+                for p in model.parameters()
+                if (id(p) in head) == in_head and (p.ndim > 1) == decays and p.requires_grad
+            ]
             rate = how.learning_rate * (HEAD_SPEED if in_head else 1)
             groups.append({"params": chosen, "lr": rate, "weight_decay": 0.01 if decays else 0.0})
     return torch.optim.AdamW([group for group in groups if group["params"]])
@@ -196,7 +211,7 @@ def _callbacks(has_tune: bool, how: Training, progress: Progress | None) -> list
     return stopping + ([_Reporter(progress)] if progress else [])
 
 
-class _Reporter(transformers.TrainerCallback):  # type: ignore[misc]
+class _Reporter(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
     """Tells `progress` about steps and epochs."""
 
     def __init__(self, progress: Progress) -> None:

@@ -165,12 +165,12 @@ def test_the_warning_points_at_the_caller():
 
 
 def test_what_cannot_be_fitted_is_refused():
-    with pytest.raises(InputError, match="^a temperature cannot be fitted on 0 rows$"):
+    with pytest.raises(InputError, match=r"^a temperature cannot be fitted on 0 rows$"):
         Temperature.fit(np.zeros((0, 3)), [])
     with pytest.raises(InputError, match=r"codes must lie in 0\.\.1, got -1 in row 0"):
         Temperature.fit([[1.0, 0.0]], [-1])
     for value in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="^temperature must be positive and finite, got"):
+        with pytest.raises(InputError, match=r"^temperature must be positive and finite, got"):
             Temperature(value)
 
 

@@ -1,7 +1,7 @@
 """Calibrators: fitted maps from logits to probabilities. A new one is a file here and a line in CALIBRATORS.
 
-    calibrator = Temperature.fit(tune_logits, tune_codes)     # frozen, fitted
-    probabilities = calibrator(logits)                         # (n, k)
+calibrator = Temperature.fit(tune_logits, tune_codes)     # frozen, fitted
+probabilities = calibrator(logits)                         # (n, k)
 """
 
 from typing import Any, Final, Protocol, Self
@@ -9,6 +9,8 @@ from typing import Any, Final, Protocol, Self
 from elsewise.arrays import Floats
 from elsewise.calibrators.identity import Identity
 from elsewise.calibrators.temperature import Temperature
+
+__all__ = ["CALIBRATORS", "Calibrator", "Identity", "Temperature"]
 
 
 class Calibrator(Protocol):

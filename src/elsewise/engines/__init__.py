@@ -9,7 +9,7 @@ The table is lazy: an engine's library is imported when the engine is asked for,
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ ENGINES: Final[dict[str, str]] = {
 class Engine(Protocol):
     """Turns texts into outputs; the answer for one text never depends on its neighbours."""
 
-    name: str
+    name: ClassVar[str]
 
     @property
     def labels(self) -> tuple[str, ...]:

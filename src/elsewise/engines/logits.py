@@ -26,6 +26,9 @@ class LogitsEngine:
     name: ClassVar[str] = "logits"
     labels: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))  # a list is welcome
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """Nothing to remember."""
@@ -60,7 +63,9 @@ class LogitsEngine:
         if logits.size == 0:
             logits = np.empty((0, len(self.labels)))
         if logits.ndim != 2 or logits.shape[1] != len(self.labels) or logits.dtype.kind not in "fiu":  # noqa: PLR2004
-            raise InputError(f"logits must have shape (n, {len(self.labels)}), a column for each label, got {logits.shape}")
+            raise InputError(
+                f"logits must have shape (n, {len(self.labels)}), a column for each label, got {logits.shape}"
+            )
         logits = logits if logits.dtype in (np.float32, np.float64) else logits.astype(np.float64)
         unreadable = ~np.isfinite(logits).all(axis=1)
         return Outputs(np.where(unreadable[:, None], np.nan, logits) if unreadable.any() else logits)

@@ -1,7 +1,7 @@
 """An engine that knows its answers by heart: for your own tests, with no model and no library.
 
-    engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "hm": [0.1, 0.0]})
-    classifier = Classifier(engine, Identity(), FixedThreshold(0.6))
+engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "hm": [0.1, 0.0]})
+classifier = Classifier(engine, Identity(), FixedThreshold(0.6))
 """
 
 import json
@@ -42,6 +42,7 @@ class MemoryEngine:
     default: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))  # a list is welcome
         rows = [*self.table.items(), *([] if self.default is None else [("default", self.default)])]
         for text, logits in rows:
             if len(logits) != len(self.labels):

@@ -98,7 +98,9 @@ class TorchEngine:
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **safely)
         if model.config.num_labels != len(labels):
-            raise ArtifactError(f"{folder / 'config.json'}: {model.config.num_labels} labels, elsewise.json has {len(labels)}")
+            raise ArtifactError(
+                f"{folder / 'config.json'}: {model.config.num_labels} labels, elsewise.json has {len(labels)}"
+            )
         return cls.of(model, tokenizer, labels, max_length=settings["max_length"], precision=settings["precision"])
 
     @property
@@ -136,7 +138,7 @@ class TorchEngine:
         return Outputs(logits, features, np.array([len(i) for i in ids], dtype=np.int64), truncated)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.bool_]]:
-        """Return token ids, and whether each text was longer than `max_length`; no ids for a text with nothing to see."""
+        """Return token ids, and which texts were longer than `max_length`; no ids for a text with nothing to see."""
         encoded = self.backend.encode_batch([_readable(text) for text in texts])
         seen = [any(c.isprintable() and not c.isspace() for c in text) for text in texts]
         ids = [e.ids if is_seen else [] for e, is_seen in zip(encoded, seen, strict=True)]
@@ -166,7 +168,9 @@ class TorchEngine:
             hook.remove()
         features = caught[-1].float()
         if features.ndim != 2:  # noqa: PLR2004
-            raise InputError(f"{type(model).__name__} scores every token, not every text; take an encoder with a text-level head")
+            raise InputError(
+                f"{type(model).__name__} scores every token, not every text; take an encoder with a text-level head"
+            )
         with torch.inference_mode():
             logits = torch.nn.functional.linear(features, last_linear(model).weight, last_linear(model).bias)
         return logits.cpu().numpy(), features.cpu().numpy()
@@ -182,7 +186,9 @@ def plain_tokenizer(tokenizer: Any) -> Any:
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise InputError(f"this encoder's {type(tokenizer).__name__} has no tokenizer.json; take an encoder that has one")
+        raise InputError(
+            f"this encoder's {type(tokenizer).__name__} has no tokenizer.json; take an encoder that has one"
+        )
     backend.no_padding()
     backend.no_truncation()
     return backend
@@ -196,7 +202,9 @@ def last_linear(model: Any) -> Any:
     InputError
         If the model has no linear layer with one output for each label.
     """
-    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels]
+    linear = [
+        m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels
+    ]
     if not linear:
         raise InputError(f"{type(model).__name__} has no linear layer with {model.config.num_labels} outputs to end in")
     return linear[-1]

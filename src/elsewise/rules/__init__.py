@@ -6,13 +6,16 @@
 Every rule answers the most probable label or abstains, and takes evidence or an (n, k) array of probabilities.
 """
 
-from typing import Any, Final, Protocol, Self
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from elsewise.decisions import Certificate, Decisions
 from elsewise.rules.certified import CertifiedThreshold
 from elsewise.rules.coverage import TargetCoverage
 from elsewise.rules.fixed import FixedThreshold
 from elsewise.scores import Score
+
+__all__ = ["RULES", "CertifiedThreshold", "FixedThreshold", "Rule", "TargetCoverage"]
 
 
 class Rule(Protocol):
@@ -33,9 +36,9 @@ class Rule(Protocol):
         """The tested promise, or None."""
         ...
 
-    @classmethod
-    def fit(cls, evidence: Any, codes: Any, **options: Any) -> Self:
-        """Fit on rows that neither the model nor the calibrator was fitted on."""
+    @property
+    def fit(self) -> Callable[..., "Rule"]:
+        """A class method: ``fit(evidence, codes, ...)`` on rows that neither model nor calibrator was fitted on."""
         ...
 
     def __call__(self, evidence: Any) -> Decisions:

@@ -1,7 +1,7 @@
 """Scores: fitted maps from evidence to one number per text, larger = surer. A new one is a file and a line in SCORES.
 
-    score = MaximumProbability.fit(evidence, codes)
-    confidence = score(evidence)                               # (n,) float64
+score = MaximumProbability.fit(evidence, codes)
+confidence = score(evidence)                               # (n,) float64
 """
 
 from typing import Any, Final, Protocol, Self
@@ -13,6 +13,8 @@ from elsewise.scores.energy import Energy
 from elsewise.scores.entropy import NegativeEntropy
 from elsewise.scores.margin import Margin
 from elsewise.scores.maximum_probability import MaximumProbability
+
+__all__ = ["SCORES", "Energy", "Margin", "MaximumProbability", "NegativeEntropy", "Score"]
 
 
 class Score(Protocol):

@@ -1,0 +1,193 @@
+"""What holds for every rule in the table. A new rule needs a line in FITTED, which says how it is fitted."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elsewise import folder
+from elsewise.arrays import ABSTAIN, softmax
+from elsewise.decisions import Reason
+from elsewise.errors import InputError
+from elsewise.outputs import Evidence, Outputs
+from elsewise.rules import RULES, CertifiedThreshold
+from elsewise.scores import SCORES, Energy, MaximumProbability
+
+FITTED = {
+    "fixed": lambda kind, rows, codes, **o: kind.fit(rows, codes, threshold=0.7, **o),
+    "coverage": lambda kind, rows, codes, **o: kind.fit(rows, codes, coverage=0.6, **o),
+    "certified": lambda kind, rows, codes, **o: kind.fit(
+        rows, codes, reference=evidence_of(n=200, seed=9)[0], target_accuracy=0.8, **o
+    ),
+}
+
+every_rule = pytest.mark.parametrize("name", RULES)
+
+
+def evidence_of(n=500, k=4, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    z = (rng.normal(size=(n, k)) * 4).astype(dtype)
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    codes[5::50] = ABSTAIN
+    return Evidence(softmax(z), Outputs(z)), codes
+
+
+def fit(name, rows, codes, **options):
+    return FITTED[name](RULES[name], rows, codes, **options)
+
+
+def same(one, other):
+    return all(
+        np.array_equal(
+            getattr(one, f.name), getattr(other, f.name), equal_nan=f.name.endswith(("confidence", "probability"))
+        )
+        for f in dataclasses.fields(one)
+    )
+
+
+def saved_and_read(rule):
+    arrays = {}
+    packed = json.loads(json.dumps(folder.finite(folder.pack(rule, arrays, "rule")), allow_nan=False))
+    return folder.unpack(packed, arrays, Path("elsewise.json"))
+
+
+@every_rule
+def test_a_text_is_answered_exactly_when_its_confidence_reaches_the_threshold(name):
+    rows, codes = evidence_of()
+    rule = fit(name, rows, codes)
+
+    decisions = rule(rows)
+
+    confidence = MaximumProbability()(rows)
+    assert np.array_equal(decisions.confidence, confidence)
+    assert np.array_equal(~decisions.abstained, confidence >= rule.threshold)
+    assert (decisions.threshold == rule.threshold).all()
+    assert 0 < decisions.coverage < 1
+    best = rows.probabilities.argmax(axis=1)
+    assert np.array_equal(decisions.codes, np.where(decisions.abstained, ABSTAIN, best))
+
+
+@every_rule
+def test_the_most_probable_label_is_answered_also_with_another_score(name):
+    """Energy prefers other texts, and never another label."""
+    rows, codes = evidence_of()
+    options = {"threshold": 5.0} if name == "fixed" else {}
+    rule = (
+        RULES[name].fit(rows, codes, score=Energy(), **options) if options else fit(name, rows, codes, score=Energy())
+    )
+
+    decisions = rule(rows)
+
+    answered = ~decisions.abstained
+    assert 0 < answered.sum() < len(rows)
+    assert np.array_equal(decisions.codes[answered], rows.probabilities.argmax(axis=1)[answered])
+
+
+@every_rule
+def test_probabilities_do_where_the_score_needs_no_more(name):
+    rows, codes = evidence_of()
+
+    rule = fit(name, rows.probabilities, codes)
+
+    assert rule == fit(name, rows, codes)
+    assert same(rule(rows.probabilities), rule(rows))
+
+
+@every_rule
+def test_the_order_of_the_rows_changes_nothing(name):
+    rows, codes = evidence_of()
+    order = np.random.default_rng(1).permutation(len(rows))
+    shuffled = Evidence(rows.probabilities[order], Outputs(rows.logits[order]))
+
+    rule = fit(name, shuffled, codes[order])
+
+    assert rule == fit(name, rows, codes)
+    assert np.array_equal(rule(shuffled).codes, rule(rows).codes[order])
+
+
+@every_rule
+def test_renaming_the_labels_renames_the_answers(name):
+    rows, codes = evidence_of()
+    order = np.random.default_rng(2).permutation(4)
+    where = np.append(np.argsort(order), ABSTAIN)
+
+    renamed = rows.probabilities[:, order]
+    decisions = fit(name, renamed, where[codes])(renamed)
+
+    assert np.array_equal(decisions.codes, where[fit(name, rows, codes)(rows).codes])
+
+
+@every_rule
+def test_float32_and_float64_agree(name):
+    (double, codes), (single, _) = evidence_of(), evidence_of(dtype=np.float32)
+
+    narrow, wide = fit(name, single, codes), fit(name, double, codes)
+
+    assert narrow.threshold == pytest.approx(wide.threshold, abs=1e-6)
+    assert np.mean(narrow(single).codes != wide(double).codes) <= 2 / len(codes)
+
+
+@every_rule
+def test_an_unreadable_text_is_never_answered(name):
+    rows, codes = evidence_of()
+    p = rows.probabilities.copy()
+    p[3] = np.nan
+
+    decisions = fit(name, rows, codes)(p)
+
+    assert decisions.codes[3] == decisions.best[3] == decisions.second[3] == ABSTAIN
+    assert decisions.reasons[3] == Reason.UNREADABLE
+    assert (decisions.reasons == Reason.UNREADABLE).sum() == 1
+
+
+@every_rule
+@pytest.mark.parametrize("n", [0, 1])
+def test_hardly_any_rows_are_answered_or_refused(name, n):
+    rows, codes = evidence_of(n=1)
+    try:
+        rule = fit(name, rows.probabilities[:n], codes[:n])
+    except InputError:
+        return
+
+    assert not np.isnan(rule.threshold)
+    assert len(rule(rows)) == 1
+    assert len(rule(rows.probabilities[:0])) == 0
+
+
+@every_rule
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_was_saved_decides_with_equal_bytes(name, score, dtype):
+    rows, codes = evidence_of(dtype=dtype)
+    rule = fit(name, rows, codes, score=SCORES[score].fit(rows, codes))
+
+    again = saved_and_read(rule)
+
+    assert again == rule
+    assert same(again(rows), rule(rows))
+
+
+@every_rule
+def test_only_a_tested_threshold_carries_a_certificate(name):
+    rule = fit(name, *evidence_of())
+
+    assert (rule.certificate is not None) == (name == "certified")
+
+
+@pytest.mark.parametrize("target", [0.8, 0.9999])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_certificate_keeps_its_counts_through_saving(target, dtype):
+    """With the second target nothing is certified: the threshold is infinite, and JSON has no number for that."""
+    rows, codes = evidence_of(dtype=dtype)
+    rule = CertifiedThreshold.fit(rows, codes, reference=evidence_of(seed=9, dtype=dtype)[0], target_accuracy=target)
+
+    again = saved_and_read(rule)
+
+    decisions = again(rows)
+    answered = ~decisions.abstained
+    assert again.certificate == rule.certificate
+    assert again.certificate.certified == (target == 0.8)
+    assert again.certificate.n == answered.sum()
+    assert again.certificate.errors == (decisions.codes != codes)[answered].sum()

@@ -1,0 +1,183 @@
+"""The command line, as a user types it: stdout for results, stderr for words, exit codes that mean something."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from elsewise import cli
+
+
+def run(*words, text=None):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    return subprocess.run(
+        [sys.executable, "-m", "elsewise", *map(str, words)], input=text, capture_output=True, text=True, check=False, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def logits(tmp_path_factory):
+    """Logits that are twice too sure, with their codes."""
+    folder = tmp_path_factory.mktemp("logits")
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(1200, 4)) * 4
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    np.save(folder / "z.npy", (2 * z).astype(np.float32))
+    np.save(folder / "y.npy", codes)
+    with (folder / "y.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["label"], *([f"name {code}"] for code in codes)])
+    (folder / "names.txt").write_text("".join(f"name {code}\n" for code in range(4)), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def logits_model(logits):
+    done = run("calibrate", "--logits", logits / "z.npy", "--labels", logits / "y.csv", "--names", logits / "names.txt",
+               "--target-accuracy", 0.9, "-o", logits / "model", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return logits / "model", json.loads(done.stdout)
+
+
+def test_calibrate_writes_a_model_and_says_its_promise(logits_model):
+    _, said = logits_model
+
+    assert said["certificate"]["certified"] is True
+    assert said["certificate"]["sentence"].startswith("At least 90 % of what is answered is right")
+
+
+def test_the_folder_of_logits_works_with_predict_and_evaluate(logits_model, logits):
+    model, _ = logits_model
+
+    predicted = run("predict", model, logits / "z.npy", "-o", logits / "out.csv", "--json")
+    judged = run("evaluate", model, logits / "z.npy", "--labels", logits / "y.npy", "--json")
+
+    summary, figures = json.loads(predicted.stdout), json.loads(judged.stdout)
+    assert summary["read"] == 1200 == summary["answered"] + summary["other"] + summary["rejected"]
+    assert figures["rows"]["in_scope"] == 1200
+    assert figures["classifier"]["ece"]["value"] < 0.05
+    with (logits / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["label"] for row in csv.DictReader(file)} <= {"name 0", "name 1", "name 2", "name 3", "Other"}
+
+
+def test_predict_streams_from_stdin_to_stdout(model):
+    done = run("predict", model, "-", text="text\nwhere is my parcel\n\u200b\n")
+
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert done.returncode == 0, done.stderr
+    assert len(rows) == 2
+    assert rows[1]["reason"] == "unreadable"
+    assert "2 rows = " in done.stderr
+
+
+def test_predict_takes_json_lines_on_stdin(model):
+    done = run("predict", model, "-", "--format", "jsonl", text='{"text": "where is my parcel"}\n')
+
+    assert json.loads(done.stdout)["best_label"]
+
+
+def test_evaluate_prints_a_table_and_json(model, tmp_path, sample):
+    data = tmp_path / "data.csv"
+    with data.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *((row.text, row.label) for row in sample[:120])])
+
+    table = run("evaluate", model, data)
+    figures = json.loads(run("evaluate", model, data, "--json").stdout)
+
+    assert "accuracy when answered" in table.stdout
+    assert "flatters" in table.stderr or "flatter" in table.stderr
+    assert figures["certificate"]["sentence"] in table.stdout.replace("\n", " ")
+
+
+def test_fit_makes_a_model_from_a_file_and_predict_uses_it(tmp_path, sample):
+    pytest.importorskip("torch")
+    data = tmp_path / "data.csv"
+    with data.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([("body", "topic"), *((row.text, row.label) for row in sample[:240])])
+
+    done = run("fit", data, "-o", tmp_path / "model", "--text-column", "body", "--label-column", "topic", "--other", "Ask a person",
+               "--epochs", 1, "--max-length", 32, "--out-of-scope-label", "out_of_scope", "--json")  # fmt: skip
+    answered = run("predict", tmp_path / "model", data, "--text-column", "body", "-o", tmp_path / "out.csv")
+
+    said = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert "delimiter ';' (read from the header)" in done.stderr
+    assert said["certificate"]["certified"] is False
+    assert said["certificate"]["threshold"] == "inf"
+    assert answered.returncode == 0
+    assert "240 rows = 0 answered + 240 Ask a person" in answered.stderr
+
+
+BAD_FILES = {
+    "missing column": ("body,label\nx,a\n", "has no column 'text'"),
+    "empty file": ("", "is empty"),
+    "ragged row": ("text,label\nx,a\ny,b,c\n", "line 3: row 2 has 3 fields, the header has 2"),
+    "unclosed quote": ('text,label\nx,a\n"y,b\nz,a\n', "quote"),
+    "one label only": ("text,label\nx,a\ny,a\n", "at least 2 labels are needed"),
+    "no rows": ("text,label\n", "at least 2 labels are needed to tell texts apart, got none in 0 rows"),
+    "empty label": ("text,label\nx,a\ny,\n", "line 3: row 2 has an empty label in 'label'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_one_or_two_lines_and_exit_1(name, tmp_path):
+    content, words = BAD_FILES[name]
+    data = tmp_path / "data.csv"
+    data.write_text(content, encoding="utf-8")
+
+    done = run("fit", data, "-o", tmp_path / "model")
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith("elsewise: ")]
+    assert done.returncode == 1
+    assert len(errors) == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_wrong_encoding_names_the_remedy(tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_bytes("text,label\nğüş,a\nx,b\n".encode("cp1254"))
+
+    done = run("fit", data, "-o", tmp_path / "model")
+
+    assert done.returncode == 1
+    assert "--encoding cp1254" in done.stderr
+
+
+def test_bad_logits_are_refused_in_words(tmp_path):
+    np.save(tmp_path / "z.npy", np.array([[1.0, 2.0], [np.nan, 0.0]]))
+    np.save(tmp_path / "y.npy", np.array([0, 1]))
+    np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+    nan = run("calibrate", "--logits", tmp_path / "z.npy", "--labels", tmp_path / "y.npy", "-o", tmp_path / "model")
+    pickled = run("calibrate", "--logits", tmp_path / "objects.npy", "--labels", tmp_path / "y.npy", "-o", tmp_path / "model")
+
+    assert nan.returncode == pickled.returncode == 1
+    assert "logits must be finite: 1 of 2 rows are not, first is row 1" in nan.stderr
+    assert "cannot be read as a .npy array of numbers" in pickled.stderr
+
+
+def test_wrong_usage_is_exit_2():
+    assert run("predict").returncode == 2
+    assert run("no-such-command").returncode == 2
+
+
+def test_version_and_help():
+    assert run("--version").stdout.strip() == cli.app.info.name.replace("elsewise", "0.1.0")
+    for command in ("demo", "fit", "predict", "evaluate", "calibrate"):
+        assert run(command, "--help").returncode == 0
+
+
+def test_a_reader_that_leaves_is_no_error_of_ours(model, tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_text("text\n" + "where is my parcel\n" * 20000, encoding="utf-8")
+
+    done = subprocess.run(
+        f"{sys.executable} -m elsewise predict {model} {data} | head -n 1", shell=True, capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+    assert "Traceback" not in done.stderr

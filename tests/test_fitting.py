@@ -1,0 +1,169 @@
+"""From texts to a certified classifier."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.fitting import calibrate, label_codes
+
+
+def test_a_fitted_classifier_carries_its_promise_and_its_evaluation(fitted, sample):
+    assert fitted.certificate is not None
+    assert fitted.certificate.target_accuracy == 0.6
+    assert fitted.evaluation["rows"]["in_scope"] > 100
+    assert fitted.evaluation["classifier"]["accuracy"]["value"] > 0.5
+    assert sum(fitted.record["splits"].values()) + sum(fitted.record["dropped"].values()) >= len(sample) - 100
+    assert "out_of_scope" not in fitted.labels
+
+
+def test_folding_a_temperature_makes_plain_softmax_calibrated(fitted):
+    """Undone, the logits of the tune rows have the folded temperature as their best one; folded, they have 1."""
+    codes = fitted.arrays["refit.tune.codes"]
+    logits = fitted.arrays["refit.tune.logits"][codes >= 0]
+
+    again = ew.Temperature.fit(logits, codes[codes >= 0])
+
+    assert again.temperature == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\u200b\u200d", "\x00\x07", "\ud800"])
+def test_a_text_with_nothing_to_read_is_other_and_says_why(fitted, text):
+    decisions = fitted.decide([text, "where is my parcel"])
+
+    assert decisions.reasons[0] == "unreadable"
+    assert decisions.labels[0] == "Other"
+    assert np.isnan(decisions.confidence[0])
+    assert decisions.reasons[1] != "unreadable"
+
+
+def test_no_texts_give_no_decisions(fitted):
+    assert len(fitted.decide([])) == 0
+
+
+def test_one_string_is_not_a_list_of_texts(fitted):
+    with pytest.raises(InputError, match=r"texts must be a list of strings, got one str; put it in a list"):
+        fitted.decide("where is my parcel")
+
+
+def test_one_label_only_is_refused():
+    with pytest.raises(InputError, match=r"at least 2 labels are needed to tell texts apart, got only 'a'"):
+        ew.fit(["x", "y"], ["a", "a"])
+
+
+def test_texts_and_labels_of_other_lengths_are_refused():
+    with pytest.raises(InputError, match=r"texts and labels must have equal lengths, got 2 and 3"):
+        ew.fit(["x", "y"], ["a", "b", "a"])
+
+
+@pytest.mark.parametrize("label", [None, float("nan"), "", "  "])
+def test_a_missing_label_is_refused_with_its_row(label):
+    with pytest.raises(InputError, match=r"labels must be words or whole numbers, got .* in row 1"):
+        ew.fit(["x", "y"], ["a", label])
+
+
+def test_a_held_out_label_that_training_lacks_is_refused():
+    with pytest.raises(InputError, match=r"held_out: label 'c' in row 0 is not in the training rows"):
+        ew.fit(["x", "y"], ["a", "b"], held_out=(["z"], ["c"]))
+
+
+def test_an_encoder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no encoder folder at .*nowhere"):
+        ew.fit(["x", "y"], ["a", "b"], encoder=str(tmp_path / "nowhere"))
+
+
+def planted(n=900, k=3, scale=2.5, seed=0):
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, k)) * 4
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    return scale * z, codes
+
+
+def test_brought_logits_are_calibrated_and_certified():
+    z, codes = planted()
+
+    classifier = calibrate(z, codes, labels=["a", "b", "c"], target_accuracy=0.9)
+
+    assert classifier.calibrator.temperature == pytest.approx(2.5, rel=0.15)
+    assert classifier.certificate.certified
+    assert classifier.certificate.rows == 600
+    assert set(classifier.decide(z).labels) <= {"a", "b", "c", "Other"}
+
+
+def test_few_rows_are_said_with_what_they_could_certify_at_best():
+    """0.05 ** (1 / 60) = 0.9513: sixty rows without an error certify no more."""
+    z, codes = planted(n=90)
+
+    with pytest.warns(ElsewiseWarning) as said:
+        calibrate(z, codes)
+
+    words = [str(warning.message) for warning in said]
+    assert "30 tune rows are too few to calibrate on (50 needed): probabilities stay as the model gives them" in words
+    assert "60 certify rows are few: 95.1% is the best accuracy they could certify, without one error" in words
+
+
+def test_a_row_of_logits_with_nan_is_other():
+    z, codes = planted()
+    classifier = calibrate(z, codes, target_accuracy=0.9)
+    new = z[:3].copy()
+    new[1, 0] = np.nan
+
+    decisions = classifier.decide(new)
+
+    assert decisions.reasons[1] == "unreadable"
+    assert decisions.labels[1] == "Other"
+
+
+def test_bad_logits_are_refused_with_what_and_where():
+    z, codes = planted(n=10)
+
+    with pytest.raises(InputError, match=r"logits must be finite: 1 of 10 rows are not, first is row 4"):
+        calibrate(np.where(np.arange(10)[:, None] == 4, np.inf, z), codes)
+    with pytest.raises(InputError, match=r"codes must have shape \(10,\), one for each row, got \(9,\)"):
+        calibrate(z, codes[:9])
+    with pytest.raises(InputError, match=r"codes must lie in -1..2, got 3 in row 0"):
+        calibrate(z, np.full(10, 3))
+    with pytest.raises(InputError, match=r"logits have 3 columns, got 2 labels"):
+        calibrate(z, codes, labels=["a", "b"])
+    with pytest.raises(InputError, match=r"labels must differ, got 'a' twice"):
+        calibrate(z, codes, labels=["a", "b", "a"])
+
+
+def test_two_labels_are_enough():
+    z, codes = planted(k=2)
+
+    assert calibrate(z, codes, target_accuracy=0.9).certificate.certified
+
+
+def test_a_name_wins_over_a_code():
+    code_of = label_codes(["1", "0"])
+
+    assert (code_of("1"), code_of("0")) == (0, 1)
+    with pytest.raises(InputError, match=r"label 'x' is neither one of the 2 names nor a code"):
+        code_of("x")
+
+
+def test_the_same_seed_gives_the_same_model(sample):
+    pytest.importorskip("torch")
+    texts, labels = [row.text for row in sample[:300]], [row.label for row in sample[:300]]
+
+    def fitted():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ew.fit(texts, labels, epochs=1, max_length=32, precision="f32", seed=3)
+
+    assert fitted().probabilities(texts[:20]).tobytes() == fitted().probabilities(texts[:20]).tobytes()
+
+
+def test_labels_with_one_or_two_rows_survive(sample):
+    pytest.importorskip("torch")
+    texts, labels = [row.text for row in sample[:200]], [row.label for row in sample[:200]]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classifier = ew.fit([*texts, "só one", "two a", "two b"], [*labels, "one", "two", "two"], epochs=1, max_length=32)
+
+    assert {"one", "two"} <= set(classifier.labels)
+    assert np.isfinite(classifier.probabilities(texts[:5])).all()

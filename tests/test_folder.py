@@ -1,0 +1,198 @@
+"""The model folder: written whole, read only as it was written, and loaded unchanged by other tools."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from elsewise import folder
+from elsewise.errors import ArtifactError, InputError
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A folder without a text model, quick to copy and break."""
+    z = np.random.default_rng(0).normal(size=(600, 3)) * 3
+    codes = z.argmax(axis=1)
+    codes[::20] = (codes[::20] + 1) % 3
+    classifier = ew.Classifier(
+        ew.MemoryEngine(("a", "b", "Other"), {"x": [4.0, 0.0, 0.0], "y": [0.1, 0.0, 0.0]}),
+        ew.Temperature.fit(z, codes),
+        ew.CertifiedThreshold.fit(ew.softmax(z[:400]), codes[:400], reference=ew.softmax(z[400:]), target_accuracy=0.8),
+    )
+    classifier.save(tmp_path / "small")
+    return tmp_path / "small"
+
+
+def copied(path, tmp_path):
+    target = tmp_path / "copy"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(path, target)
+    return target
+
+
+def test_what_is_loaded_answers_bit_for_bit_as_what_was_saved(fitted, model, sample):
+    texts = [row.text for row in sample]
+
+    loaded = ew.load(model)
+
+    assert loaded.probabilities(texts).tobytes() == fitted.probabilities(texts).tobytes()
+    assert loaded.decide(texts).labels == fitted.decide(texts).labels
+    assert loaded.rule == fitted.rule
+    assert loaded.certificate == fitted.certificate
+    assert loaded.folded == fitted.folded
+
+
+def test_the_folder_holds_what_the_design_says(model):
+    names = {path.name for path in model.iterdir()}
+
+    assert names >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
+    assert names >= {"elsewise.json", "manifest.json", "canary.json", "arrays.safetensors", "refit.safetensors", "evaluation.json"}
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl", ".joblib"))]
+
+
+def test_the_transformers_pipeline_gives_the_same_probabilities_to_five_decimals(model, fitted):
+    transformers = pytest.importorskip("transformers")
+    from elsewise.sample import support_texts
+
+    texts = [row.text for row in support_texts(seed=5, rows=1000)]
+    pipe = transformers.pipeline("text-classification", model=str(model), top_k=None, device="cpu")
+
+    theirs = pipe(texts, batch_size=32)
+
+    ours = fitted.probabilities(texts)
+    column = {label: code for code, label in enumerate(fitted.labels)}
+    worst = max(abs(answer["score"] - row[column[answer["label"]]]) for row, answers in zip(ours, theirs, strict=True) for answer in answers)
+    assert len(texts) == 1000
+    assert worst < 1e-5
+
+
+def test_a_text_alone_and_among_63_others_in_any_order_is_bit_identical(fitted, sample):
+    texts = [row.text for row in sample[:64]]
+    together = fitted.probabilities(texts)
+    order = np.random.default_rng(0).permutation(len(texts))
+
+    shuffled = fitted.probabilities([texts[i] for i in order])
+    alone = np.concatenate([fitted.probabilities([text]) for text in texts])
+
+    assert shuffled.tobytes() == together[order].tobytes()
+    assert alone.tobytes() == together.tobytes()
+
+
+def test_every_flipped_bit_is_refused_with_the_name_of_a_file(small, tmp_path):
+    rng = random.Random(0)
+    files = sorted(path.name for path in small.iterdir())
+    for _ in range(200):
+        broken = copied(small, tmp_path)
+        file = broken / rng.choice(files)
+        data = bytearray(file.read_bytes())
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        file.write_bytes(data)
+
+        with pytest.raises(ArtifactError) as refusal:
+            ew.load(broken)
+
+        assert str(broken) in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["elsewise.json", "memory.json", "canary.json"])
+def test_a_missing_file_is_named(small, tmp_path, name):
+    broken = copied(small, tmp_path)
+    (broken / name).unlink()
+
+    with pytest.raises(ArtifactError, match=rf"{name} is missing"):
+        ew.load(broken)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "head.pkl"])
+def test_a_file_that_we_did_not_write_is_refused(small, tmp_path, name):
+    broken = copied(small, tmp_path)
+    (broken / name).write_bytes(b"anything")
+
+    with pytest.raises(ArtifactError, match=rf"{name} was not written by elsewise"):
+        ew.load(broken)
+
+
+def test_a_link_is_refused(small, tmp_path):
+    broken = copied(small, tmp_path)
+    (broken / "memory.json").unlink()
+    (broken / "memory.json").symlink_to(small / "memory.json")
+
+    with pytest.raises(ArtifactError, match=r"memory.json leads out of the model folder"):
+        ew.load(broken)
+
+
+def test_a_newer_folder_is_refused_with_the_remedy(small):
+    manifest = small / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": folder.FORMAT + 1}))
+
+    with pytest.raises(ArtifactError, match=r"newer than this version of elsewise reads \(1\); upgrade elsewise"):
+        ew.load(small)
+
+
+def test_other_probabilities_on_the_canary_texts_are_refused(small):
+    """A changed table with a manifest that fits: only the answers give it away."""
+    table = small / "memory.json"
+    table.write_text(table.read_text().replace("0.1", "0.9"))
+    (small / "manifest.json").unlink()
+    folder._write_manifest(small)
+
+    with pytest.raises(ArtifactError, match=r"canary.json: probabilities differ by"):
+        ew.load(small)
+
+
+@pytest.mark.parametrize("place", ["missing", "a file"])
+def test_what_is_no_model_folder_is_refused(tmp_path, place):
+    path = tmp_path / place
+    if place == "a file":
+        path.write_text("hello")
+
+    with pytest.raises(ArtifactError, match=r"is not a model folder"):
+        ew.load(path)
+
+
+def test_saving_over_something_else_is_refused_and_leaves_it_alone(small, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(InputError, match=r"exists and is not a model folder"):
+        ew.load(small).save(mine)
+
+    assert (mine / "thesis.txt").read_text() == "years of work"
+
+
+def test_saving_over_a_model_replaces_it_and_leaves_nothing_behind(small):
+    classifier = ew.load(small)
+    before = sorted(path.name for path in small.parent.iterdir())
+
+    classifier.save(small)
+
+    assert sorted(path.name for path in small.parent.iterdir()) == before
+    assert ew.load(small).rule == classifier.rule
+
+
+def test_a_save_that_fails_leaves_the_old_model(small, monkeypatch):
+    classifier = ew.load(small)
+    monkeypatch.setattr("elsewise.classifier.model_card", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+
+    with pytest.raises(OSError, match="disk full"):
+        classifier.save(small)
+
+    assert ew.load(small).rule == classifier.rule
+    assert [path.name for path in small.parent.iterdir()] == ["small"]
+
+
+def test_the_certificate_counts_are_what_the_served_rule_gives_on_the_certify_rows(fitted, model):
+    """METHODS C33, after saving and loading, on logits kept for a later certification."""
+    loaded = ew.load(model)
+    logits, codes = loaded.arrays["refit.certify.logits"], loaded.arrays["refit.certify.codes"]
+
+    decisions = loaded.rule(ew.softmax(logits))
+
+    answered = ~decisions.abstained
+    assert int(answered.sum()) == loaded.certificate.n
+    assert int((decisions.codes != codes)[answered].sum()) == loaded.certificate.errors

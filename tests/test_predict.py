@@ -1,0 +1,184 @@
+"""Files in, files out: in = answered + other + rejected."""
+
+import csv
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from elsewise.engines.logits import LogitsEngine
+from elsewise.errors import InputError
+from elsewise.predict import CHUNK_ROWS, predict_file
+from elsewise.reading import Reading
+
+TABLE = {"sure": [4.0, 0.0], "hm": [0.1, 0.0], "no way": [0.0, 5.0]}
+
+
+@pytest.fixture
+def classifier():
+    return ew.Classifier(ew.MemoryEngine(("yes", "no"), TABLE), ew.Identity(), ew.FixedThreshold(0.6))
+
+
+def written(path, text):
+    path.write_text(text, encoding="utf-8", newline="")
+    return str(path)
+
+
+def rows_of(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_row_comes_out_once_in_order(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", "id,text\n01,sure\n02,hm\n03,never seen\n04,no way\n")
+
+    summary = predict_file(classifier, data, str(tmp_path / "out.csv"))
+
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row["id"] for row in rows] == ["01", "02", "03", "04"]
+    assert [row["label"] for row in rows] == ["yes", "Other", "Other", "no"]
+    assert [row["abstained"] for row in rows] == ["false", "true", "true", "false"]
+    assert [row["reason"] for row in rows] == ["answered", "ambiguous", "unreadable", "answered"]
+    assert [row["best_label"] for row in rows] == ["yes", "yes", "", "no"]
+    assert float(rows[0]["confidence"]) == pytest.approx(1 / (1 + np.exp(-4)))
+    assert rows[2]["confidence"] == ""
+    assert (summary.read, summary.answered, summary.other, summary.rejected) == (4, 2, 2, 0)
+    assert summary.reasons == {"ambiguous": 1, "unreadable": 1}
+
+
+def test_ragged_rows_are_rejected_with_their_line_and_the_rest_is_answered(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", 'id,text\n1,sure\n2,"two\nlines",x\n3,no way\n4\n')
+
+    summary = predict_file(classifier, data, str(tmp_path / "out.csv"))
+
+    rejected = [json.loads(line) for line in (tmp_path / "out.csv.rejected.jsonl").read_text().splitlines()]
+    assert [row["label"] for row in rows_of(tmp_path / "out.csv")] == ["yes", "no"]
+    assert [(row["line"], row["problem"]) for row in rejected] == [
+        (3, "has 3 fields, the header has 2"),
+        (6, "has 1 field, the header has 2"),
+    ]
+    assert (summary.read, summary.answered + summary.other, summary.rejected) == (4, 2, 2)
+    assert summary.rejects == str(tmp_path / "out.csv.rejected.jsonl")
+
+
+def test_rejects_of_an_earlier_run_do_not_stay(classifier, tmp_path):
+    out = str(tmp_path / "out.csv")
+    predict_file(classifier, written(tmp_path / "bad.csv", "id,text\n1\n"), out)
+
+    predict_file(classifier, written(tmp_path / "good.csv", "id,text\n1,sure\n"), out)
+
+    assert not (tmp_path / "out.csv.rejected.jsonl").exists()
+
+
+def test_an_input_column_called_label_is_kept_under_another_name_and_said(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", "text,label\nsure,no\n")
+
+    summary = predict_file(classifier, data, str(tmp_path / "out.csv"))
+
+    row = rows_of(tmp_path / "out.csv")[0]
+    assert (row["input_label"], row["label"]) == ("no", "yes")
+    assert "the input column 'label' is written as 'input_label'" in summary.notes
+
+
+def test_json_lines_go_in_and_out(classifier, tmp_path):
+    data = written(tmp_path / "in.jsonl", '{"id": 7, "text": "sure"}\n{"id": 8}\nnot json\n{"id": 9, "text": "hm"}\n')
+
+    summary = predict_file(classifier, data, str(tmp_path / "out.jsonl"))
+
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["label"], row["abstained"]) for row in rows] == [(7, "yes", False), (9, "Other", True)]
+    assert summary.rejected == 2
+
+
+def test_the_best_labels_and_all_probabilities_can_be_asked_for(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", "text\nno way\n")
+
+    predict_file(classifier, data, str(tmp_path / "out.csv"), top=5, probabilities=True)
+
+    row = rows_of(tmp_path / "out.csv")[0]
+    assert (row["label_1"], row["label_2"]) == ("no", "yes")
+    assert float(row["probability_1"]) == float(row["p_no"])
+    assert float(row["p_yes"]) + float(row["p_no"]) == pytest.approx(1)
+
+
+def test_a_real_label_called_other_is_told_apart_by_abstained(tmp_path):
+    engine = ew.MemoryEngine(("yes", "Other"), {"sure": [0.0, 4.0], "hm": [0.0, 0.1]})
+    classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6))
+    data = written(tmp_path / "in.csv", "text\nsure\nhm\n")
+
+    predict_file(classifier, data, str(tmp_path / "out.csv"))
+
+    assert [(row["label"], row["abstained"]) for row in rows_of(tmp_path / "out.csv")] == [("Other", "false"), ("Other", "true")]
+
+
+def test_a_missing_column_is_named_with_the_remedy(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", "body;topic\nsure;x\n")
+
+    with pytest.raises(InputError, match=r"has no column 'text'; it has 'body', 'topic'; name the right one with --text-column"):
+        predict_file(classifier, data, str(tmp_path / "out.csv"))
+
+
+def test_an_empty_file_is_refused_and_a_header_alone_gives_a_header(classifier, tmp_path):
+    with pytest.raises(InputError, match=r"is empty"):
+        predict_file(classifier, written(tmp_path / "empty.csv", ""), str(tmp_path / "out.csv"))
+
+    summary = predict_file(classifier, written(tmp_path / "header.csv", "text\n"), str(tmp_path / "out.csv"))
+
+    assert summary.read == 0
+    assert (tmp_path / "out.csv").read_text().startswith("text,label,abstained,reason")
+
+
+def test_a_failure_leaves_no_output(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", 'text\nsure\n"never closed\n')
+
+    with pytest.raises(InputError, match="quote"):
+        predict_file(classifier, data, str(tmp_path / "out.csv"))
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
+
+
+def test_the_input_cannot_be_the_output(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", "text\nsure\n")
+
+    with pytest.raises(InputError, match=r"in.csv is the input file; choose another name for the output"):
+        predict_file(classifier, data, data)
+
+
+def test_memory_does_not_grow_with_the_file(classifier, tmp_path):
+    data = tmp_path / "in.csv"
+    with data.open("w", encoding="utf-8") as file:
+        file.write("id,text\n")
+        file.writelines(f"{i},sure\n" for i in range(20 * CHUNK_ROWS))
+
+    tracemalloc.start()
+    summary = predict_file(classifier, str(data), str(tmp_path / "out.csv"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert summary.answered == 20 * CHUNK_ROWS
+    assert peak < 20e6
+
+
+def test_logits_are_predicted_from_npy_and_csv(tmp_path):
+    classifier = ew.Classifier(LogitsEngine(("yes", "no")), ew.Identity(), ew.FixedThreshold(0.6))
+    np.save(tmp_path / "z.npy", np.array([[4.0, 0.0], [np.nan, 0.0], [0.1, 0.0]], dtype=np.float32))
+    data = written(tmp_path / "z.csv", "no,id,yes\n0,a,4\n0,b,0.1\n")
+
+    from_array = predict_file(classifier, str(tmp_path / "z.npy"), str(tmp_path / "a.csv"))
+    predict_file(classifier, data, str(tmp_path / "b.csv"))
+
+    assert [row["label"] for row in rows_of(tmp_path / "a.csv")] == ["yes", "Other", "Other"]
+    assert from_array.reasons == {"unreadable": 1, "ambiguous": 1}
+    assert [row["label"] for row in rows_of(tmp_path / "b.csv")] == ["yes", "Other"]
+
+
+def test_another_delimiter_and_encoding_are_read(classifier, tmp_path):
+    (tmp_path / "in.csv").write_bytes("ad;text\nIşıl;sure\n".encode("cp1254"))
+
+    with pytest.raises(InputError, match=r"--encoding cp1254"):
+        predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"))
+    predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), how=Reading(encoding="cp1254"))
+
+    assert rows_of(tmp_path / "out.csv")[0]["ad"] == "Işıl"
