@@ -7,7 +7,7 @@ import pytest
 import elsewise as ew
 from elsewise.sample import OUT_OF_SCOPE, support_texts
 
-ROWS = 1200
+ROWS = 900
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,9 @@ def fitted(sample):
             [row.label for row in sample],
             out_of_scope_label=OUT_OF_SCOPE,
             target_accuracy=0.6,
-            epochs=4,
-            max_length=64,
+            epochs=3,
+            batch_size=32,
+            max_length=128,
             precision="f32",
         )
 

@@ -15,7 +15,12 @@ from elsewise import cli
 def run(*words, text=None):
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
     return subprocess.run(
-        [sys.executable, "-m", "elsewise", *map(str, words)], input=text, capture_output=True, text=True, check=False, env=environment
+        [sys.executable, "-m", "elsewise", *map(str, words)],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
 
 
@@ -98,8 +103,9 @@ def test_fit_makes_a_model_from_a_file_and_predict_uses_it(tmp_path, sample):
     with data.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=";").writerows([("body", "topic"), *((row.text, row.label) for row in sample[:240])])
 
-    done = run("fit", data, "-o", tmp_path / "model", "--text-column", "body", "--label-column", "topic", "--other", "Ask a person",
-               "--epochs", 1, "--max-length", 32, "--out-of-scope-label", "out_of_scope", "--json")  # fmt: skip
+    done = run("fit", data, "-o", tmp_path / "model", "--text-column", "body", "--label-column", "topic",
+               "--other", "Ask a person", "--epochs", 1, "--max-length", 32,
+               "--out-of-scope-label", "out_of_scope", "--json")  # fmt: skip
     answered = run("predict", tmp_path / "model", data, "--text-column", "body", "-o", tmp_path / "out.csv")
 
     said = json.loads(done.stdout)
@@ -154,7 +160,9 @@ def test_bad_logits_are_refused_in_words(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
 
     nan = run("calibrate", "--logits", tmp_path / "z.npy", "--labels", tmp_path / "y.npy", "-o", tmp_path / "model")
-    pickled = run("calibrate", "--logits", tmp_path / "objects.npy", "--labels", tmp_path / "y.npy", "-o", tmp_path / "model")
+    pickled = run(
+        "calibrate", "--logits", tmp_path / "objects.npy", "--labels", tmp_path / "y.npy", "-o", tmp_path / "model"
+    )
 
     assert nan.returncode == pickled.returncode == 1
     assert "logits must be finite: 1 of 2 rows are not, first is row 1" in nan.stderr
@@ -176,8 +184,7 @@ def test_a_reader_that_leaves_is_no_error_of_ours(model, tmp_path):
     data = tmp_path / "data.csv"
     data.write_text("text\n" + "where is my parcel\n" * 20000, encoding="utf-8")
 
-    done = subprocess.run(
-        f"{sys.executable} -m elsewise predict {model} {data} | head -n 1", shell=True, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    command = f"{sys.executable} -m elsewise predict {model} {data} | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
 
     assert "Traceback" not in done.stderr

@@ -10,7 +10,7 @@ from elsewise.demo import run_demo
 def test_the_demo_fits_decides_and_leaves_files_to_go_on_with(tmp_path):
     pytest.importorskip("torch")
 
-    shown = run_demo(tmp_path / "demo", epochs=3, max_length=48)
+    shown = run_demo(tmp_path / "demo", epochs=1, max_length=48)
 
     with (shown.folder / "support.csv").open(encoding="utf-8", newline="") as file:
         known = list(csv.DictReader(file))

@@ -10,7 +10,11 @@ from elsewise.errors import ArtifactError, InputError
 
 tokenizers = pytest.importorskip("tokenizers")
 
-TURKISH = ["Değişim yeni genetik farklılık oluşturur.", "ISPARTA şubesi bugün açık mı, ılık bir gün?", "İstanbul'da yağmur yağıyor."]
+TURKISH = [
+    "Değişim yeni genetik farklılık oluşturur.",
+    "ISPARTA şubesi bugün açık mı, ılık bir gün?",
+    "İstanbul'da yağmur yağıyor.",
+]
 ENGLISH = ["where is my order", "I was charged twice for the same thing", "please cancel my order today"]
 
 
@@ -30,7 +34,9 @@ def test_a_folder_is_taken_as_it_is(tmp_path):
 
 
 def test_a_path_that_is_not_there_is_refused():
-    with pytest.raises(InputError, match=r"no encoder folder at ./nowhere; pass a folder with config.json, or a name such as"):
+    with pytest.raises(
+        InputError, match=r"no encoder folder at ./nowhere; pass a folder with config.json, or a name such as"
+    ):
         find_encoder("./nowhere")
 
 

@@ -163,7 +163,9 @@ def test_labels_with_one_or_two_rows_survive(sample):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        classifier = ew.fit([*texts, "só one", "two a", "two b"], [*labels, "one", "two", "two"], epochs=1, max_length=32)
+        classifier = ew.fit(
+            [*texts, "só one", "two a", "two b"], [*labels, "one", "two", "two"], epochs=1, max_length=32
+        )
 
     assert {"one", "two"} <= set(classifier.labels)
     assert np.isfinite(classifier.probabilities(texts[:5])).all()

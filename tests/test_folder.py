@@ -50,7 +50,14 @@ def test_the_folder_holds_what_the_design_says(model):
     names = {path.name for path in model.iterdir()}
 
     assert names >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
-    assert names >= {"elsewise.json", "manifest.json", "canary.json", "arrays.safetensors", "refit.safetensors", "evaluation.json"}
+    assert names >= {
+        "elsewise.json",
+        "manifest.json",
+        "canary.json",
+        "arrays.safetensors",
+        "refit.safetensors",
+        "evaluation.json",
+    }
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl", ".joblib"))]
 
 
@@ -65,7 +72,11 @@ def test_the_transformers_pipeline_gives_the_same_probabilities_to_five_decimals
 
     ours = fitted.probabilities(texts)
     column = {label: code for code, label in enumerate(fitted.labels)}
-    worst = max(abs(answer["score"] - row[column[answer["label"]]]) for row, answers in zip(ours, theirs, strict=True) for answer in answers)
+    worst = max(
+        abs(answer["score"] - row[column[answer["label"]]])
+        for row, answers in zip(ours, theirs, strict=True)
+        for answer in answers
+    )
     assert len(texts) == 1000
     assert worst < 1e-5
 

@@ -110,13 +110,18 @@ def test_a_real_label_called_other_is_told_apart_by_abstained(tmp_path):
 
     predict_file(classifier, data, str(tmp_path / "out.csv"))
 
-    assert [(row["label"], row["abstained"]) for row in rows_of(tmp_path / "out.csv")] == [("Other", "false"), ("Other", "true")]
+    assert [(row["label"], row["abstained"]) for row in rows_of(tmp_path / "out.csv")] == [
+        ("Other", "false"),
+        ("Other", "true"),
+    ]
 
 
 def test_a_missing_column_is_named_with_the_remedy(classifier, tmp_path):
     data = written(tmp_path / "in.csv", "body;topic\nsure;x\n")
 
-    with pytest.raises(InputError, match=r"has no column 'text'; it has 'body', 'topic'; name the right one with --text-column"):
+    with pytest.raises(
+        InputError, match=r"has no column 'text'; it has 'body', 'topic'; name the right one with --text-column"
+    ):
         predict_file(classifier, data, str(tmp_path / "out.csv"))
 
 

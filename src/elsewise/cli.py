@@ -34,7 +34,9 @@ TextColumn = Annotated[str, typer.Option(help="The column that holds the texts."
 LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
 Delimiter = Annotated[str | None, typer.Option(help="Of CSV files; read from the header otherwise.")]
 Encoding = Annotated[str | None, typer.Option(help="Of the files, such as cp1254; UTF-8 otherwise.")]
-Format = Annotated[str | None, typer.Option(help="csv, tsv or jsonl, where the name of the file does not say.")]
+Format = Annotated[
+    str | None, typer.Option("--format", help="csv, tsv or jsonl, where the name of the file does not say.")
+]
 TargetAccuracy = Annotated[float, typer.Option(help="Promise: at least this share of what is answered is right ...")]
 ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence level.")]
 Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
@@ -116,7 +118,7 @@ def fit(
     ] = True,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
-    file_format: Annotated[str | None, typer.Option("--format", help="csv, tsv or jsonl.")] = None,
+    file_format: Format = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other."""

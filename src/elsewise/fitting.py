@@ -91,14 +91,15 @@ def fit(
     ElsewiseWarning
         If the encoder does not fit the language, or rows are too few to calibrate or certify well.
     """
-    from elsewise.training import Training, train  # noqa: PLC0415  torch
+    from elsewise.training import Training, prepare, train  # noqa: PLC0415  torch
 
     how = Training(encoder=encoder, **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
-    engine = train(parts.train, in_scope, names, how, progress)
-    for warning in language_warnings(engine.tokenizer.backend_tokenizer, parts.train.texts, encoder):
+    untrained = prepare(names, how)
+    for warning in language_warnings(untrained.tokenizer.backend_tokenizer, parts.train.texts, encoder):
         warnings.warn(warning, ElsewiseWarning, stacklevel=2)
+    engine = train(untrained, parts.train, in_scope, how, progress)
     calibrator = _calibrator(engine.run(parts.tune.texts), parts.tune.codes)
     engine = engine.folded(calibrator)
     tune, certify = engine.run(parts.tune.texts), engine.run(parts.certify.texts)

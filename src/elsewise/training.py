@@ -8,7 +8,7 @@ afterwards anyway: the plain log loss stops too early, when the model grows too 
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -70,19 +70,8 @@ class Training:
         return self.epochs if self.epochs is not None else int(np.clip(round(usual), 3, 12))
 
 
-def train(
-    rows: LabelledTexts, tune: LabelledTexts, labels: Sequence[str], how: Training, progress: Progress | None = None
-) -> TorchEngine:
-    """Fine-tune on `rows`; return the engine of the epoch with the best tune log loss.
-
-    Parameters
-    ----------
-    rows, tune : LabelledTexts
-        Codes 0..k-1; without tune rows the last epoch is taken.
-    labels : k names
-        In the order of the codes.
-    progress : callable, optional
-        Called with (what is going on, steps done, steps in all).
+def prepare(labels: Sequence[str], how: Training) -> TorchEngine:
+    """Open the encoder with a fresh head for `labels`; the seed is set here.
 
     Raises
     ------
@@ -92,25 +81,42 @@ def train(
     quiet()
     transformers.set_seed(how.seed)
     model, tokenizer = load_encoder(how.encoder, labels)
-    engine = TorchEngine.of(
-        model, tokenizer, labels, max_length=_longest(model, how.max_length), precision=how.precision
-    )
+    return TorchEngine.of(model, tokenizer, labels, max_length=_longest(model, how.max_length), precision=how.precision)
+
+
+def train(
+    engine: TorchEngine, rows: LabelledTexts, tune: LabelledTexts, how: Training, progress: Progress | None = None
+) -> TorchEngine:
+    """Fine-tune a prepared engine on `rows`; return the engine of the epoch with the best tune log loss.
+
+    Parameters
+    ----------
+    engine : TorchEngine
+        Its model is trained in place and is part of the one returned.
+    rows, tune : LabelledTexts
+        Codes 0..k-1; without tune rows the last epoch is taken.
+    how : Training
+        Settings.
+    progress : callable, optional
+        Called with (what is going on, steps done, steps in all).
+    """
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = transformers.Trainer(
-            model=model,
+            model=engine.model,
             args=_arguments(work, len(rows), bool(len(tune)), how),
             train_dataset=_examples(engine, rows),
             eval_dataset=_examples(engine, tune) if len(tune) else None,
-            data_collator=transformers.DataCollatorWithPadding(tokenizer),
-            processing_class=tokenizer,
-            optimizers=(_optimizer(model, how), None),
+            data_collator=transformers.DataCollatorWithPadding(engine.tokenizer),
+            processing_class=engine.tokenizer,
+            optimizers=(_optimizer(engine.model, how), None),
             compute_metrics=_best_log_loss,
             callbacks=_callbacks(bool(len(tune)), how, progress),
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
-    plain_tokenizer(tokenizer)  # the collator pads through it
-    return TorchEngine.of(trainer.model, tokenizer, labels, max_length=engine.max_length, precision=how.precision)
+    plain_tokenizer(engine.tokenizer)  # the collator pads through it
+    trainer.model.eval()
+    return replace(engine, model=trainer.model)
 
 
 def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:

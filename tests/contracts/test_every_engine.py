@@ -15,9 +15,8 @@ LONGEST = 64
 def torch_engine(precision):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: PLC0415
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    torch.set_num_threads(1)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = {token: i for i, token in enumerate([*special, *WORDS])}
     backend = Tokenizer(models.WordPiece(vocabulary, unk_token=special[1]))
@@ -175,7 +174,7 @@ def test_tokens_and_truncation_are_told_for_each_text(made, answers):
 
 def test_settings_and_canaries_are_json(made, tmp_path):
     """What is written beside the files opens an engine that answers as before."""
-    import json  # noqa: PLC0415
+    import json
 
     engine, known, _ = made
     settings = json.loads(json.dumps(dict(engine.settings)))

@@ -86,7 +86,9 @@ class TorchEngine:
         backend = tokenizers.Tokenizer.from_str(own.to_str())
         backend.enable_truncation(max_length)
         model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        return cls(model, tokenizer, backend, tuple(labels), max_length, resolve_precision(precision))
+        engine = cls(model, tokenizer, backend, tuple(labels), max_length, resolve_precision(precision))
+        engine._check_head()
+        return engine
 
     @classmethod
     def open(cls, folder: Path, labels: tuple[str, ...], settings: Mapping[str, Any]) -> Self:
@@ -156,6 +158,17 @@ class TorchEngine:
             if bias is not None:
                 head.bias.copy_(torch.from_numpy(bias))
         return replace(self, model=model)
+
+    def _check_head(self) -> None:
+        """Refuse a model whose logits are not what its last linear layer makes of the features."""
+        ids = np.array([self.backend.encode("a").ids], dtype=np.int64)
+        logits, _ = replace(self, precision="f32")._forward(ids, np.ones_like(ids))  # noqa: SLF001  a copy of ourselves
+        with torch.inference_mode():
+            own = self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float().cpu().numpy()
+        if own.shape != logits.shape or not np.allclose(own, logits, atol=1e-3):
+            raise InputError(
+                f"the head of {type(self.model).__name__} does not end in a linear layer; take another encoder"
+            )
 
     def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[Floats, Floats]:
         model, caught = self.model, []
