@@ -208,7 +208,7 @@ def test_texts_come_from_anything_that_gives_strings():
 LIKE = np.zeros((2, 3))
 FINITE = "logits must be finite"
 POSSIBLE = "logits must be finite, or minus infinity for a label that cannot be"
-SUM = "rows of probabilities must be >= 0 and sum to 1"
+SUM = "rows of probabilities must be >= 0 and sum to 1 (of logits, take the softmax)"
 WHOLE = "codes must be whole numbers, 0 for the first label, got "
 
 

@@ -71,7 +71,7 @@ def test_thresholds_without_an_end_are_said_in_words():
     assert nothing.coverage == 0
     assert nothing.sentence(0) == (
         'Other: the model is not sure, its best label "0" has probability 0.900; '
-        "the confidence 0.900 is not enough, because no threshold could be certified."
+        "the confidence 0.900 is not enough, because the threshold is infinite."
     )
     assert everything.codes.tolist() == [0, 0, 0, ABSTAIN, 0]
     assert everything.sentence(4) == (

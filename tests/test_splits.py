@@ -69,6 +69,13 @@ def test_held_out_rows_are_divided_one_third_to_two_thirds():
     assert pairs(parts.tune) + pairs(parts.certify) == pairs(held_out)
 
 
+def test_out_of_scope_rows_that_fall_to_train_are_left_out_and_counted():
+    parts = split(rows_of({0: 50, 1: 50, -1: 20}))
+
+    assert parts.untrained == 12
+    assert (parts.train.codes >= 0).all()
+
+
 @pytest.mark.parametrize("each", [1, 2])
 def test_few_held_out_rows_of_each_label_reach_certify_all_the_same(each):
     held_out = rows_of(dict.fromkeys(range(60), each), prefix="other")

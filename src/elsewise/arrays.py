@@ -86,8 +86,8 @@ def as_probabilities(values: Any, *, allow_nan_rows: bool = False) -> Floats:
     --------
     >>> as_probabilities([[0.2, 0.9]])
     Traceback (most recent call last):
-    elsewise.errors.InputError: rows of probabilities must be >= 0 and sum to 1: 1 of 1 rows are not, first is row 0
-    """
+    elsewise.errors.InputError: rows of probabilities must be >= 0 and sum to 1 (of logits, take the softmax): 1 of 1 rows are not, first is row 0
+    """  # noqa: E501
     p = _as_rows(values, "probabilities")
     lowest = p.min(axis=1, initial=0)  # NaN where the row holds one
     missing = np.isnan(lowest)
@@ -95,7 +95,7 @@ def as_probabilities(values: Any, *, allow_nan_rows: bool = False) -> Floats:
     good = (np.abs(sums - 1) <= SUM_TOLERANCE) & (lowest >= 0)
     if allow_nan_rows:
         good |= missing
-    _refuse(~good, "rows of probabilities must be >= 0 and sum to 1")
+    _refuse(~good, "rows of probabilities must be >= 0 and sum to 1 (of logits, take the softmax)")
     if missing.any():
         p = np.where(missing[:, None], p.dtype.type(np.nan), p)
     return p

@@ -79,10 +79,17 @@ def _figures(evaluation: Mapping[str, Any] | None) -> str:
              "| | value | 95 % interval |", "|---|---|---|"]  # fmt: skip
     shown = [(words, bare[name]) for name, words in FIGURES]
     shown += [("Coverage", system["coverage"]), ("Accuracy when answered", system["accuracy_when_answered"])]
-    lines += [f"| {words} | {e['value']:.4f} | {e['low']:.4f} to {e['high']:.4f} |" for words, e in shown]
-    null = bare["ece"]["null"]
-    lines.append(f"\nA perfectly calibrated model would measure a calibration error of {null:.4f} on these texts.")
+    lines += [
+        f"| {words} | {_number(e['value'])} | {_number(e['low'])} to {_number(e['high'])} |" for words, e in shown
+    ]
+    null = _number(bare["ece"]["null"])
+    lines.append(f"\nA perfectly calibrated model would measure a calibration error of {null} on these texts.")
     return "\n".join(lines)
+
+
+def _number(value: float | str | None) -> str:
+    """Write a figure; evaluations read from JSON hold None for NaN and words for infinities."""
+    return "-" if value is None else f"{float(value):.4f}"
 
 
 def _made(classifier: "Classifier") -> str:

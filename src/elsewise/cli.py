@@ -289,9 +289,21 @@ def _show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
     if as_json:
         _print_json({"model": str(out), **_description(classifier)})
         return
+    sizes = ", ".join(f"{name} {count:,}" for name, count in classifier.record["splits"].items())
+    dropped = ", ".join(
+        f"{count:,} {_DROPPED[name]}" for name, count in classifier.record.get("dropped", {}).items() if count
+    )
+    _say(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
     _print_promise(classifier)
     _print_evaluation(classifier.evaluation or {})
     _say(f"written: {out}")
+
+
+_DROPPED = {
+    "untrained": "out-of-scope in train",
+    "repeated": "with a text that came before in the same part",
+    "seen": "with a text of an earlier part",
+}
 
 
 def _print_promise(classifier: "Classifier") -> None:

@@ -110,7 +110,7 @@ class Decisions:
     def _compared(self, i: int, verb: str) -> str:
         threshold = self.threshold[i]
         if np.isinf(threshold) and threshold > 0:
-            return f"{self.confidence[i]:.3f} is not enough, because no threshold could be certified"
+            return f"{self.confidence[i]:.3f} is not enough, because the threshold is infinite"
         if np.isinf(threshold):
             return f"{self.confidence[i]:.3f} is enough, because every readable text is answered"
         return f"{self.confidence[i]:.3f} {verb} the threshold {threshold:.3f}"
@@ -226,7 +226,11 @@ class Certificate:
             more = "more rows of this kind would not help, a better model or a lower target would"
         else:
             more = f"about {self.rows_needed:,} labelled rows would be needed"
+            if (1 - self.confidence_level) < self.target_accuracy**self.rows:  # even without one error
+                more = f"at least {self.rows_needed:,} labelled rows would be needed, more if some are answered wrongly"
         best = "no accuracy" if self.best_accuracy <= 0 else f"an accuracy of {_percent(self.best_accuracy)} at best"
+        if self.best_accuracy >= self.target_accuracy:  # at a threshold behind a stricter one that failed
+            best = f"an accuracy a little below {_percent(self.target_accuracy)}"
         return (
             f"Nothing is promised, and every text becomes Other: {_percent(self.target_accuracy)} right among what is "
             f"answered could not be certified at confidence level {_percent(self.confidence_level)} on "

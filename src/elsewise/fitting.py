@@ -251,7 +251,11 @@ def _evaluated(classifier: Classifier, test: LabelledTexts) -> Classifier:
 
 def _record(parts: Splits) -> dict[str, Any]:
     sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
-    return {"splits": sizes, "dropped": {"repeated": parts.repeated, "seen": parts.seen}, "versions": _versions()}
+    return {
+        "splits": sizes,
+        "dropped": {"untrained": parts.untrained, "repeated": parts.repeated, "seen": parts.seen},
+        "versions": _versions(),
+    }
 
 
 def _versions() -> dict[str, str]:

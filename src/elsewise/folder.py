@@ -52,6 +52,7 @@ def writing(path: Path) -> Iterator[Path]:
         yield work
         _write_manifest(work)
         _allow_reading(work)
+        _sync(work / MANIFEST, work)
         _put_in_place(work, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -65,11 +66,22 @@ def _allow_reading(work: Path) -> None:
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
+def _sync(*paths: Path) -> None:
+    """Have the disk hold what was written, so that a power cut leaves the old folder or the new one."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _put_in_place(work: Path, path: Path) -> None:
     old = path.with_name(f".{path.name}-old-{os.getpid()}")
     if path.exists():
         path.rename(old)
     work.rename(path)
+    _sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -42,6 +42,8 @@ class Splits:
     ----------
     train, tune, certify, test : LabelledTexts
         `train` holds no out-of-scope rows.
+    untrained : int
+        Out-of-scope rows that fell to train and were left out there.
     repeated, seen : int
         Rows of tune, certify and test dropped because their text came twice there, or in an earlier part.
     """
@@ -50,6 +52,7 @@ class Splits:
     tune: LabelledTexts
     certify: LabelledTexts
     test: LabelledTexts
+    untrained: int
     repeated: int
     seen: int
 
@@ -92,7 +95,6 @@ def split(
         own_test = test
     else:
         train, tune, certify, own_test = (rows.take(part) for part in stratified(rows.codes, SHARES, rng))
-    train = train.take(np.flatnonzero(train.codes >= 0))
     return _without_leaks(train, tune, certify, own_test if test is None else test)
 
 
@@ -123,14 +125,16 @@ def _rounded(wanted: NDArray[np.float64], total: int, whole: int) -> Rows:
     return counts
 
 
-def _without_leaks(train: LabelledTexts, tune: LabelledTexts, certify: LabelledTexts, test: LabelledTexts) -> Splits:
+def _without_leaks(given: LabelledTexts, tune: LabelledTexts, certify: LabelledTexts, test: LabelledTexts) -> Splits:
+    train = given.take(np.flatnonzero(given.codes >= 0))
     learned = set(hashes(train.texts))
     tune_rows, tune_repeated, tune_seen = _fresh(tune, learned)
     known = learned | set(hashes(tune_rows.texts))
     certify_rows, certify_repeated, certify_seen = _fresh(certify, known)
     test_rows, test_repeated, test_seen = _fresh(test, known | set(hashes(certify_rows.texts)))
     repeated = tune_repeated + certify_repeated + test_repeated
-    return Splits(train, tune_rows, certify_rows, test_rows, repeated, tune_seen + certify_seen + test_seen)
+    seen = tune_seen + certify_seen + test_seen
+    return Splits(train, tune_rows, certify_rows, test_rows, len(given) - len(train), repeated, seen)
 
 
 def hashes(texts: Iterable[str]) -> list[int]:

@@ -123,7 +123,7 @@ def log_loss(probabilities: Any, codes: Any) -> Estimate:
     p = as_probabilities(probabilities)
     y = as_codes(codes, like=p)
     true = np.maximum(p[np.arange(len(y)), y], np.finfo(p.dtype).tiny, dtype=np.float64)
-    # A row may sum to 1.001, so that its log loss is a little below 0.
+    # A row may sum to 1.01, so that its log loss is a little below 0.
     return mean_interval(np.maximum(-np.log(true), 0.0), lowest=0.0)
 
 

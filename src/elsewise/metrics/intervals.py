@@ -36,6 +36,8 @@ class Estimate:
 
     Examples
     --------
+    >>> print(Estimate(0.5, 0.25, 0.75))
+    0.5000 (0.2500 to 0.7500)
     >>> Estimate(0.5, 0.25, 0.75).as_dict()
     {'value': 0.5, 'low': 0.25, 'high': 0.75}
     """
@@ -43,6 +45,9 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
 
     def as_dict(self) -> dict[str, float]:
         """Return the three numbers under their names, as evaluations are written."""
