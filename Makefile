@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DATA ?= ../shared/data/clinc150_full
 READY := $(VENV)/.ready
 
 .PHONY: demo test check guarantees bench clean
@@ -23,9 +22,11 @@ check: $(READY)
 guarantees: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests/guarantees
 
+# make bench DATA=FOLDER, with the train.csv, val.csv and test.csv of CLINC150 in it.
 bench: $(READY)
+	test -f "$(DATA)/test.csv" || { echo "bench needs CLINC150: make bench DATA=FOLDER, with train.csv, val.csv and test.csv"; exit 2; }
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/million_rows.py
-	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/clinc150.py --data $(DATA)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/clinc150.py --data "$(DATA)"
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -41,7 +41,9 @@ def _made_by() -> str:
             found.append(f"{library} {version(library)}")
         except PackageNotFoundError:
             continue
-    command = " ".join(["python", str(Path(sys.argv[0]).resolve().relative_to(PAGE.parents[1])), *sys.argv[1:]])
+    script = Path(sys.argv[0]).resolve().relative_to(PAGE.parents[1])
+    words = ["FOLDER" if Path(word).is_dir() else word for word in sys.argv[1:]]  # where data lies is nobody's business
+    command = " ".join(["python", str(script), *words])
     return f"Machine: {_machine()}. Python {platform.python_version()}, {', '.join(found)}. Command: `{command}`."
 
 

@@ -169,6 +169,17 @@ def test_bad_logits_are_refused_in_words(tmp_path):
     assert "cannot be read as a .npy array of numbers" in pickled.stderr
 
 
+def test_an_output_that_is_something_else_is_refused_before_training(tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_text("text,label\nx,a\ny,b\n", encoding="utf-8")
+
+    done = run("fit", data, "-o", data)
+
+    assert done.returncode == 1
+    assert "exists and is not a model folder; choose another name" in done.stderr
+    assert data.read_text(encoding="utf-8").startswith("text,label")
+
+
 def test_wrong_usage_is_exit_2():
     assert run("predict").returncode == 2
     assert run("no-such-command").returncode == 2

@@ -7,6 +7,7 @@ import pytest
 from elsewise import encoders
 from elsewise.encoders import DEFAULT_ENCODER, find_encoder, language_warnings
 from elsewise.errors import ArtifactError, InputError
+from elsewise.sample import support_texts
 
 tokenizers = pytest.importorskip("tokenizers")
 
@@ -82,10 +83,12 @@ def test_unknown_pieces_are_said(tokenizer):
     assert any("does not know" in words for words in said)
 
 
-def test_real_turkish_texts_are_recognised(tokenizer):
-    data = Path(__file__).parents[2] / "shared" / "data" / "sib200_tr" / "train.csv"
-    if not data.exists():
-        pytest.skip("the Turkish set is not beside the checkout")
-    texts = data.read_text(encoding="utf-8").splitlines()[1:]
+def test_turkish_mail_is_recognised(tokenizer):
+    texts = [row.text for row in support_texts() if row.kind == "turkish"]
 
-    assert len(language_warnings(tokenizer, texts, DEFAULT_ENCODER)) >= 2
+    assert len(texts) > 200
+    assert len(language_warnings(tokenizer, texts, DEFAULT_ENCODER)) == 2
+
+
+def test_some_turkish_mail_among_english_is_no_reason_to_warn(tokenizer):
+    assert language_warnings(tokenizer, [row.text for row in support_texts()], DEFAULT_ENCODER) == []

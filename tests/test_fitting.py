@@ -53,6 +53,11 @@ def test_one_label_only_is_refused():
         ew.fit(["x", "y"], ["a", "a"])
 
 
+def test_an_impossible_promise_is_refused_before_training():
+    with pytest.raises(InputError, match=r"target_accuracy must lie between 0 and 1, got 95"):
+        ew.fit(["x", "y"], ["a", "b"], target_accuracy=95)
+
+
 def test_texts_and_labels_of_other_lengths_are_refused():
     with pytest.raises(InputError, match=r"texts and labels must have equal lengths, got 2 and 3"):
         ew.fit(["x", "y"], ["a", "b", "a"])

@@ -124,23 +124,20 @@ def fit(
     """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other."""
     from elsewise.encoders import DEFAULT_ENCODER
     from elsewise.fitting import fit as fit_texts
-    from elsewise.reading import Reading, read_labelled
+    from elsewise.folder import check_target
 
-    how = Reading(text_column, label_column, delimiter, encoding, file_format)
-    files = {name: read_labelled(path, how, strict=True) for name, path in
-             (("data", data), ("held_out", held_out), ("test", test)) if path is not None}  # fmt: skip
-    for name, path in (("data", data), ("held_out", held_out), ("test", test)):
-        if name in files and path is not None:
-            _say(f"{path}: {len(files[name].texts):,} rows, {', '.join(files[name].notes)}")
-    if other in files["data"].labels:
+    check_target(out)  # now, and not when the training is over
+    how = _reading(text_column, label_column, delimiter, encoding, file_format)
+    texts, labels = _labelled(data, how)
+    parts = {name: _labelled(path, how) for name, path in (("held_out", held_out), ("test", test)) if path}
+    if other in labels:
         _say(
             f"a label is called {other!r}, as abstentions are: the column abstained tells them apart, or choose --other"
         )
-    pairs = {name: (read.texts, read.labels) for name, read in files.items() if name != "data"}
     with _progress() as progress:
         classifier = fit_texts(
-            files["data"].texts,
-            files["data"].labels,
+            texts,
+            labels,
             encoder=encoder or DEFAULT_ENCODER,
             target_accuracy=target_accuracy,
             confidence_level=confidence_level,
@@ -154,7 +151,7 @@ def fit(
             max_length=max_length,
             precision=precision,
             seed=seed,
-            **pairs,
+            **parts,
         )
     classifier.save(out)
     _show_fitted(classifier, out, as_json=as_json)
@@ -275,6 +272,14 @@ def _reading(text: str, label: str, delimiter: str | None, encoding: str | None,
     from elsewise.reading import Reading
 
     return Reading(text, label, delimiter, encoding, file_format)
+
+
+def _labelled(path: str, how: "Reading") -> tuple[list[str], list[str]]:
+    from elsewise.reading import read_labelled
+
+    read = read_labelled(path, how, strict=True)
+    _say(f"{path}: {len(read.texts):,} rows, {', '.join(read.notes)}")
+    return read.texts, read.labels
 
 
 def _description(classifier: "Classifier") -> dict[str, Any]:

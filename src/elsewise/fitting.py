@@ -23,6 +23,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import CertifiedThreshold
+from elsewise.rules.certified import check_promise
 from elsewise.splits import LabelledTexts, Splits, hashes, split, stratified
 
 FEWEST_TO_CALIBRATE = 50
@@ -93,6 +94,7 @@ def fit(
     """
     from elsewise.training import Training, prepare, train  # noqa: PLC0415  torch
 
+    check_promise(target_accuracy, confidence_level)  # now, and not when the training is over
     how = Training(encoder=encoder, **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))

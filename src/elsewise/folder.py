@@ -31,6 +31,12 @@ KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, "certificate":
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
 
 
+def check_target(path: Path) -> None:
+    """Refuse to replace anything that is not a model folder (or an empty one)."""
+    if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists and is not a model folder; choose another name")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give an empty folder to fill; when the block ends it gets its manifest and takes the place of `path`.
@@ -41,8 +47,7 @@ def writing(path: Path) -> Iterator[Path]:
         If `path` is there and is not a model folder: nothing that we did not write is replaced.
     """
     path = path.absolute()
-    if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path} exists and is not a model folder; choose another name")
+    check_target(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))

@@ -100,9 +100,7 @@ class CertifiedThreshold:
         >>> CertifiedThreshold.fit(p[:58], np.zeros(58), reference=p.copy()).certificate.rows_needed
         59
         """
-        for name, share in (("target_accuracy", target_accuracy), ("confidence_level", confidence_level)):
-            if not 0 < share < 1:
-                raise InputError(f"{name} must lie between 0 and 1, got {share}")
+        check_promise(target_accuracy, confidence_level)
         rows, others = as_evidence(evidence), as_evidence(reference)
         if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
             raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
@@ -117,6 +115,13 @@ class CertifiedThreshold:
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
         return decide(as_evidence(evidence), self.score, self.threshold)
+
+
+def check_promise(target_accuracy: float, confidence_level: float) -> None:
+    """Raise InputError unless both are shares between 0 and 1, exclusive."""
+    for name, share in (("target_accuracy", target_accuracy), ("confidence_level", confidence_level)):
+        if not 0 < share < 1:
+            raise InputError(f"{name} must lie between 0 and 1, got {share}")
 
 
 def _ranked(evidence: Evidence, truth: NDArray[np.int64], score: Score) -> tuple[Thresholds, NDArray[np.int64], int]:
