@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from elsewise.outputs import Evidence, Outputs
     from elsewise.rules import CertifiedThreshold, FixedThreshold, TargetCoverage
 
-__version__ = version("elsewise")
-
 _HOMES = {
     "arrays": ("log_softmax", "softmax"),
     "calibrators": ("Identity", "Temperature"),
@@ -72,6 +70,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: `import elsewise` itself stays light."""
     if name == "metrics":
         return import_module("elsewise.metrics")
+    if name == "__version__":
+        return version("elsewise")
     if name not in _HOME:
         raise AttributeError(f"module 'elsewise' has no attribute {name!r}")
     value = getattr(import_module(f"elsewise.{_HOME[name]}"), name)
