@@ -58,7 +58,7 @@ def test_the_folder_of_logits_works_with_predict_and_evaluate(logits_model, logi
     model, _ = logits_model
 
     predicted = run("predict", model, logits / "z.npy", "-o", logits / "out.csv", "--json")
-    judged = run("evaluate", model, logits / "z.npy", "--labels", logits / "y.npy", "--json")
+    judged = run("evaluate", model, logits / "z.npy", "--labels", logits / "y.csv", "--json")
 
     summary, figures = json.loads(predicted.stdout), json.loads(judged.stdout)
     assert summary["read"] == 1200 == summary["answered"] + summary["other"] + summary["rejected"]
@@ -166,7 +166,21 @@ def test_bad_logits_are_refused_in_words(tmp_path):
 
     assert nan.returncode == pickled.returncode == 1
     assert "logits must be finite: 1 of 2 rows are not, first is row 1" in nan.stderr
-    assert "cannot be read as a .npy array of numbers" in pickled.stderr
+    assert "cannot be read as a .npy array of numbers; save it with numpy.save" in pickled.stderr
+
+
+def test_logits_without_labels_and_labels_that_do_not_fit_are_said(logits_model, logits, tmp_path):
+    model, _ = logits_model
+    np.save(tmp_path / "half.npy", np.full(1200, 0.5))
+
+    missing = run("evaluate", model, logits / "z.npy")
+    half = run("evaluate", model, logits / "z.npy", "--labels", tmp_path / "half.npy")
+    inside = run("predict", model, logits / "z.npy", "-o", model / "out.csv")
+
+    assert "holds logits and no labels; pass the labels with --labels FILE" in missing.stderr
+    assert "codes must be whole numbers" in half.stderr
+    assert "lies in the model folder" in inside.stderr
+    assert {done.returncode for done in (missing, half, inside)} == {1}
 
 
 def test_an_output_that_is_something_else_is_refused_before_training(tmp_path):

@@ -55,13 +55,13 @@ def test_an_evaluation_is_json_with_value_low_and_high(judged):
     assert set(written) == {"rows", "classifier", "system", "out_of_scope", "certificate", "engine"}
     assert set(written["classifier"]["accuracy"]) == {"value", "low", "high"}
     assert set(written["classifier"]["ece"]) == {"value", "low", "high", "null"}
-    assert written["engine"] == {"name": "logits"}
+    assert set(written["engine"]) == {"name", "fingerprint"}
 
 
 def test_an_unknown_label_is_named_with_the_remedy():
     classifier = ew.Classifier(LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7))
 
-    with pytest.raises(InputError, match=r"row 1: the model has no label 'c'; .*out_of_scope_label"):
+    with pytest.raises(InputError, match=r"the model has no label 'c', which row 1 has .*out_of_scope_label"):
         ew.evaluate(classifier, [[1.0, 0.0], [1.0, 0.0]], ["a", "c"])
 
 
@@ -72,6 +72,19 @@ def test_no_rows_and_other_lengths_are_refused():
         ew.evaluate(classifier, [], [])
     with pytest.raises(InputError, match=r"equal lengths, got 1 and 2"):
         ew.evaluate(classifier, [[1.0, 0.0]], ["a", "b"])
+    with pytest.raises(InputError, match=r"either labels or codes"):
+        ew.evaluate(classifier, [[1.0, 0.0]])
+    with pytest.raises(InputError, match=r"codes must be whole numbers"):
+        ew.evaluate(classifier, [[1.0, 0.0]], codes=[0.7])
+
+
+def test_out_of_scope_rows_can_be_named_when_judging():
+    classifier = ew.Classifier(LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7))
+
+    judged = ew.evaluate(classifier, [[3.0, 0.0], [0.1, 0.0]], ["a", "oos"], out_of_scope_label="oos")
+
+    assert judged.rows["out_of_scope"] == 1
+    assert judged.out_of_scope["recall"].value == 1
 
 
 def test_unreadable_rows_count_for_the_system_and_not_for_the_bare_classifier():

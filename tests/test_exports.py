@@ -37,7 +37,7 @@ def test_dir_lists_them_before_they_are_used():
 def test_names_for_type_checkers_are_the_public_names():
     """`if TYPE_CHECKING` repeats the table, for tools that do not run code."""
     source = inspect.getsource(elsewise)
-    block = source[source.index("if TYPE_CHECKING:") : source.index("__version__")]
+    block = source[source.index("if TYPE_CHECKING:") : source.index("_HOMES = ")]
     listed = {
         (line.split()[1], name.strip())
         for line in block.splitlines()[1:]

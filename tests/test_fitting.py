@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise import fitting
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.fitting import calibrate, label_codes
 
@@ -74,6 +75,25 @@ def test_a_held_out_label_that_training_lacks_is_refused():
         ew.fit(["x", "y"], ["a", "b"], held_out=(["z"], ["c"]))
 
 
+def test_an_out_of_scope_label_that_no_row_has_is_refused():
+    with pytest.raises(InputError, match=r"no row has the out-of-scope label 'OOS'; check its spelling"):
+        ew.fit(["x", "y", "z"], ["a", "b", "oos"], out_of_scope_label="OOS")
+
+
+def test_labels_that_are_numbers_keep_their_order():
+    names, parts = fitting._parts(([f"text {i}" for i in range(36)], [i % 12 for i in range(36)]), None, None, None, 0)
+
+    assert names == tuple(map(str, range(12)))
+    assert parts.train.codes.max() == 11
+
+
+@pytest.mark.parametrize("words", [{"epochs": 0}, {"learning_rate": 0.0}, {"max_length": 2}, {"precision": "int3"}])
+def test_impossible_settings_are_refused(words):
+    pytest.importorskip("torch")
+    with pytest.raises(InputError, match=next(iter(words))):
+        ew.fit(["x", "y"], ["a", "b"], **words)
+
+
 def test_an_encoder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no encoder folder at .*nowhere"):
         ew.fit(["x", "y"], ["a", "b"], encoder=str(tmp_path / "nowhere"))
@@ -106,7 +126,8 @@ def test_few_rows_are_said_with_what_they_could_certify_at_best():
 
     words = [str(warning.message) for warning in said]
     assert "30 tune rows are too few to calibrate on (50 needed): probabilities stay as the model gives them" in words
-    assert "60 certify rows are few: 95.1% is the best accuracy they could certify, without one error" in words
+    few = "60 certify rows are few: 95.1% is the best accuracy that could be certified on them, without one error"
+    assert few in words
 
 
 def test_a_row_of_logits_with_nan_is_other():
@@ -143,9 +164,12 @@ def test_two_labels_are_enough():
 
 
 def test_a_name_wins_over_a_code():
-    code_of = label_codes(["1", "0"])
+    code_of = label_codes(["1", "2"])
 
-    assert (code_of("1"), code_of("0")) == (0, 1)
+    assert (code_of("1"), code_of("2")) == (0, 1)
+    with pytest.raises(InputError, match=r"label '0' is neither"):
+        code_of("0")
+    assert label_codes(["a", "b"], "oos")("oos") == -1
     with pytest.raises(InputError, match=r"label 'x' is neither one of the 2 names nor a code"):
         code_of("x")
 

@@ -127,6 +127,17 @@ def test_a_file_that_we_did_not_write_is_refused(small, tmp_path, name):
         ew.load(broken)
 
 
+def test_a_forged_folder_is_refused_in_words(small):
+    described = small / "elsewise.json"
+    written = json.loads(described.read_text())
+    described.write_text(json.dumps({**written, "rule": {"kind": "nonsense"}}))
+    (small / "manifest.json").unlink()
+    folder._write_manifest(small)
+
+    with pytest.raises(ArtifactError, match=r"elsewise.json holds a part that this version cannot read"):
+        ew.load(small)
+
+
 def test_a_link_is_refused(small, tmp_path):
     broken = copied(small, tmp_path)
     (broken / "memory.json").unlink()
@@ -176,6 +187,42 @@ def test_saving_over_something_else_is_refused_and_leaves_it_alone(small, tmp_pa
     assert (mine / "thesis.txt").read_text() == "years of work"
 
 
+def test_saving_over_a_folder_with_a_manifest_of_something_else_is_refused(small, tmp_path):
+    mine = tmp_path / "extension"
+    mine.mkdir()
+    (mine / "manifest.json").write_text('{"manifest_version": 3}')
+    (mine / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(InputError, match=r"exists and is not a model folder"):
+        ew.load(small).save(mine)
+
+    assert (mine / "thesis.txt").exists()
+
+
+def test_saving_over_a_model_with_a_file_of_yours_beside_it_is_refused(small):
+    classifier = ew.load(small)
+    (small / ".notes").write_text("mine")
+
+    with pytest.raises(InputError, match=r"also holds \.notes, which would be lost"):
+        classifier.save(small)
+
+
+def test_files_that_desktops_leave_behind_do_no_harm(small):
+    (small / ".DS_Store").write_bytes(b"anything")
+
+    assert ew.load(small).labels == ("a", "b", "Other")
+
+
+def test_a_link_to_a_model_stays_a_link_when_saved_over(small, tmp_path):
+    link = tmp_path / "current"
+    link.symlink_to(small)
+
+    ew.load(link).save(link)
+
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "small"]
+
+
 def test_saving_over_a_model_replaces_it_and_leaves_nothing_behind(small):
     classifier = ew.load(small)
     before = sorted(path.name for path in small.parent.iterdir())
@@ -190,7 +237,7 @@ def test_a_save_that_fails_leaves_the_old_model(small, monkeypatch):
     classifier = ew.load(small)
     monkeypatch.setattr("elsewise.classifier.model_card", lambda _: (_ for _ in ()).throw(OSError("disk full")))
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="cannot be written: disk full"):
         classifier.save(small)
 
     assert ew.load(small).rule == classifier.rule

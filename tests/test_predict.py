@@ -3,6 +3,7 @@
 import csv
 import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,8 +148,24 @@ def test_a_failure_leaves_no_output(classifier, tmp_path):
 def test_the_input_cannot_be_the_output(classifier, tmp_path):
     data = written(tmp_path / "in.csv", "text\nsure\n")
 
-    with pytest.raises(InputError, match=r"in.csv is the input file; choose another name for the output"):
+    with pytest.raises(InputError, match=r"in.csv is the input file, and would be overwritten; choose another name"):
         predict_file(classifier, data, data)
+
+
+def test_mended_rejects_are_not_overwritten_by_their_own_run(classifier, tmp_path):
+    data = written(tmp_path / "out.csv.rejected.jsonl", '{"text": "sure"}\n')
+
+    with pytest.raises(InputError, match="is the input file, and would be overwritten"):
+        predict_file(classifier, data, str(tmp_path / "out.csv"))
+
+    assert (tmp_path / "out.csv.rejected.jsonl").exists()
+
+
+def test_rejects_beside_a_device_are_counted_and_not_written(classifier, tmp_path):
+    summary = predict_file(classifier, written(tmp_path / "in.csv", "id,text\n1\n2,sure\n"), "/dev/null")
+
+    assert (summary.read, summary.rejected, summary.rejects) == (2, 1, None)
+    assert not Path("/dev/null.rejected.jsonl").exists()
 
 
 def test_memory_does_not_grow_with_the_file(classifier, tmp_path):
@@ -177,6 +194,34 @@ def test_logits_are_predicted_from_npy_and_csv(tmp_path):
     assert [row["label"] for row in rows_of(tmp_path / "a.csv")] == ["yes", "Other", "Other"]
     assert from_array.reasons == {"unreadable": 1, "ambiguous": 1}
     assert [row["label"] for row in rows_of(tmp_path / "b.csv")] == ["yes", "Other"]
+
+
+def test_a_bad_row_of_logits_is_rejected_and_the_rest_is_answered(tmp_path):
+    classifier = ew.Classifier(LogitsEngine(("yes", "no")), ew.Identity(), ew.FixedThreshold(0.6))
+    data = written(tmp_path / "z.csv", "yes,no\n4,0\nx,0\n1\nnan,0\n0,4\n")
+
+    summary = predict_file(classifier, data, str(tmp_path / "out.csv"))
+
+    problems = [json.loads(line)["problem"] for line in (tmp_path / "out.csv.rejected.jsonl").read_text().splitlines()]
+    assert [row["label"] for row in rows_of(tmp_path / "out.csv")] == ["yes", "Other", "no"]
+    assert problems == ["has 'x' in column 'yes', not a number", "has 1 field, the header has 2"]
+    assert summary.read == 5 == summary.answered + summary.other + summary.rejected
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("yes,NO", r"has no column 'no'; name the columns like the labels, or none of them"),
+        ("a,b,c", r"has 3 columns, the model has 2 labels"),
+        ("0.25,-1.5e+00", r"the first line of .* holds numbers, not names"),
+    ],
+)
+def test_columns_of_logits_that_do_not_fit_are_refused(header, words, tmp_path):
+    classifier = ew.Classifier(LogitsEngine(("yes", "no")), ew.Identity(), ew.FixedThreshold(0.6))
+    data = written(tmp_path / "z.csv", f"{header}\n1,2\n")
+
+    with pytest.raises(InputError, match=words):
+        predict_file(classifier, data, str(tmp_path / "out.csv"))
 
 
 def test_another_delimiter_and_encoding_are_read(classifier, tmp_path):

@@ -18,7 +18,7 @@ FIGURES = (
 
 def model_card(classifier: "Classifier") -> str:
     """Write the card of a classifier, in Markdown with the usual front matter."""
-    is_text = classifier.engine.name == "torch"
+    is_text = classifier.engine.name != "logits"
     front = ["---", "library_name: transformers", "pipeline_tag: text-classification", "tags: [elsewise]", "---", ""]
     parts = [
         "\n".join(front) + "# A text classifier that says Other" if is_text else "# A calibrated classifier of logits",
@@ -34,7 +34,7 @@ def model_card(classifier: "Classifier") -> str:
 def _promise(classifier: "Classifier") -> str:
     certificate = classifier.certificate
     if certificate is None:
-        return f"## Promise\n\nNone: the threshold {classifier.rule.threshold:g} was set by hand."
+        return f"## Promise\n\nNone: the threshold {classifier.rule.threshold:g} was not tested for one."
     return f"## Promise\n\n{certificate.sentence}"
 
 
@@ -51,8 +51,8 @@ classifier = ew.load("THIS_FOLDER")
 classifier.decide(["a text"]).labels
 ```
 
-`transformers.pipeline("text-classification", model="THIS_FOLDER", top_k=None)` gives the same calibrated
-probabilities, without Other: the calibration is folded into the last layer."""
+`transformers.pipeline("text-classification", model="THIS_FOLDER", top_k=None, truncation=True)` gives the same
+calibrated probabilities, without Other: the calibration is folded into the last layer."""
 
 LOGITS_USE = """## Use
 

@@ -61,6 +61,10 @@ class Classifier:
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     evaluation: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        if not self.other.strip():
+            raise InputError(f"the word for an abstention must not be blank, got {self.other!r}")
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The k labels; Other is none of them."""
@@ -102,11 +106,9 @@ class Classifier:
         for row, name in enumerate(names):
             if name not in known:
                 remedy = (
-                    ""
-                    if self.out_of_scope_label
-                    else "; if it marks out-of-scope texts, say so with out_of_scope_label"
+                    "" if self.out_of_scope_label else "; if it marks out-of-scope texts, say so (out_of_scope_label)"
                 )
-                raise InputError(f"row {row}: the model has no label {name!r}{remedy}")
+                raise InputError(f"the model has no label {name!r}, which row {row} has (counted from 0){remedy}")
         return np.array([known[name] for name in names], dtype=np.int64)
 
     def save(self, path: str | Path) -> None:
@@ -144,7 +146,11 @@ class Classifier:
             "labels": list(self.labels),
             "other": self.other,
             "out_of_scope_label": self.out_of_scope_label,
-            "engine": {"name": self.engine.name, "settings": dict(self.engine.settings)},
+            "engine": {
+                "name": self.engine.name,
+                "settings": dict(self.engine.settings),
+                "fingerprint": self.engine.fingerprint,
+            },
             "record": dict(self.record),
         }
 
@@ -172,15 +178,23 @@ def load(path: str | Path) -> Classifier:
     path = Path(path)
     folder.verify(path)
     described = folder.read_json(path / "elsewise.json")
-    file = path / "elsewise.json"
+    try:
+        classifier = _opened(path, described)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path / 'elsewise.json'} holds what this version cannot read: {error}") from error
+    _check_canaries(classifier, path / "canary.json")
+    return classifier
+
+
+def _opened(path: Path, described: Mapping[str, Any]) -> Classifier:
     arrays = {**_arrays(path / "arrays.safetensors"), **_arrays(path / "refit.safetensors")}
     parts: dict[str, Any] = {
-        name: None if described[name] is None else folder.unpack(described[name], arrays, file)
+        name: None if described[name] is None else folder.unpack(described[name], arrays, path / "elsewise.json")
         for name in ("calibrator", "folded", "rule")
     }
-    labels = tuple(described["labels"])
-    classifier = Classifier(
-        engine=engine_class(described["engine"]["name"]).open(path, labels, described["engine"]["settings"]),
+    engine = described["engine"]
+    return Classifier(
+        engine=engine_class(engine["name"]).open(path, tuple(described["labels"]), engine["settings"]),
         **parts,
         other=described["other"],
         out_of_scope_label=described["out_of_scope_label"],
@@ -188,8 +202,6 @@ def load(path: str | Path) -> Classifier:
         arrays={name: array for name, array in arrays.items() if name.startswith(("split.", "refit."))},
         evaluation=folder.read_json(path / "evaluation.json") if (path / "evaluation.json").is_file() else None,
     )
-    _check_canaries(classifier, path / "canary.json")
-    return classifier
 
 
 def _arrays(file: Path) -> dict[str, NDArray[Any]]:
@@ -217,5 +229,5 @@ def _check_canaries(classifier: Classifier, file: Path) -> None:
     if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
         worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
         raise ArtifactError(
-            f"{file}: probabilities differ by {worst:.3g} from when the model was saved; fit it again here"
+            f"{file}: probabilities differ by {worst:.3g} from when it was saved; make it again here: elsewise fit"
         )

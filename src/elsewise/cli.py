@@ -5,6 +5,7 @@ stdout carries results, stderr words and progress. Exit codes: 0 done, 1 failed,
 
 import json
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elsewise.errors import ElsewiseError, ElsewiseWarning
+from elsewise.errors import ElsewiseError, ElsewiseWarning, InputError
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
+    from elsewise.evaluation import Evaluation
     from elsewise.reading import Reading
 
 app = typer.Typer(
@@ -40,7 +42,7 @@ Format = Annotated[
 TargetAccuracy = Annotated[float, typer.Option(help="Promise: at least this share of what is answered is right ...")]
 ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence level.")]
 Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
-Seed = Annotated[int, typer.Option(help="Of the splits and the training.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the splits and the training.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise.")
@@ -87,7 +89,7 @@ def demo(
     typer.echo(
         f"\nNext:\n"
         f"  elsewise predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
-        f"  elsewise evaluate {out}/model {out}/support.csv\n"
+        f"  elsewise evaluate {out}/model {out}/new.csv\n"
         f"  elsewise fit YOUR.csv -o model --text-column TEXT --label-column LABEL"
     )
 
@@ -106,7 +108,9 @@ def fit(
     test: Annotated[str | None, typer.Option(metavar="FILE", help="Rows to report on.")] = None,
     other: Other = "Other",
     epochs: Epochs = None,
-    learning_rate: Annotated[float, typer.Option(help="Of the encoder, at its peak.")] = 2e-4,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of the encoder, at its peak; chosen by its width otherwise.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = 64,
     max_length: Annotated[int, typer.Option(min=8, help="Tokens read of a text.")] = 256,
     precision: Annotated[
@@ -179,6 +183,8 @@ def predict(
     from elsewise.predict import predict_file
 
     how = _reading(text_column, "label", delimiter, encoding, file_format)
+    if out != "-" and Path(out).resolve().is_relative_to(model.resolve()):
+        raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
     classifier = load(model)
     with _progress() as progress:
         summary = predict_file(classifier, data, out, how=how, top=top, probabilities=probabilities, progress=progress)
@@ -199,8 +205,9 @@ def evaluate(
         str, typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .csv).")
     ],
     labels: Annotated[
-        str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy) or labels (.csv).")
+        str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy), or labels or codes (.csv).")
     ] = None,
+    out_of_scope_label: OutOfScope = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
     delimiter: Delimiter = None,
@@ -210,18 +217,14 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled rows: labels, probabilities, calibration, and what ships with Other."""
     from elsewise.classifier import load
-    from elsewise.evaluation import evaluate as judge
-    from elsewise.reading import read_codes, read_labelled, read_logits
 
     how = _reading(text_column, label_column, delimiter, encoding, file_format)
     classifier = load(model)
-    if classifier.engine.name == "logits":
-        logits, _ = read_logits(data, how, classifier.labels)
-        codes = read_codes(labels or data, how, lambda label: int(classifier.codes([label])[0]))
-        judged = judge(classifier, logits, codes=codes)
-    else:
-        rows = read_labelled(data, how, strict=False)
-        judged = judge(classifier, rows.texts, rows.labels, rejected=rows.rejected)
+    with _progress() as progress:
+        if progress:
+            progress("evaluating", 0, 0)
+        judge = _judged_logits if classifier.engine.name == "logits" else _judged_texts
+        judged = judge(classifier, data, labels, how, out_of_scope_label)
     if as_json:
         _print_json(judged.as_dict())
     else:
@@ -237,6 +240,7 @@ def calibrate(
     names: Annotated[
         str | None, typer.Option(metavar="FILE", help="Label names, one a line, in the order of the columns.")
     ] = None,
+    out_of_scope_label: OutOfScope = None,
     label_column: LabelColumn = "label",
     target_accuracy: TargetAccuracy = 0.95,
     confidence_level: ConfidenceLevel = 0.95,
@@ -249,16 +253,20 @@ def calibrate(
     """Calibrate and certify logits that you bring, of any model; no text model needed."""
     from elsewise.fitting import calibrate as calibrate_logits
     from elsewise.fitting import label_codes
+    from elsewise.folder import check_target
     from elsewise.reading import read_codes, read_logits, read_names
 
+    check_target(out)
     how = _reading("text", label_column, delimiter, encoding, None)
-    array, columns = read_logits(logits, how)
-    known = read_names(names) if names else columns or tuple(map(str, range(array.shape[-1])))
-    codes = read_codes(labels, how, label_codes(known))
+    asked = read_names(names, encoding) if names else None
+    array, columns = read_logits(logits, how, asked)
+    known = asked or columns or tuple(map(str, range(array.shape[-1])))
+    codes = read_codes(labels, how, label_codes(known, out_of_scope_label))
     classifier = calibrate_logits(
         array,
         codes,
         labels=known,
+        out_of_scope_label=out_of_scope_label,
         target_accuracy=target_accuracy,
         confidence_level=confidence_level,
         other=other,
@@ -266,6 +274,33 @@ def calibrate(
     )
     classifier.save(out)
     _show_fitted(classifier, out, as_json=as_json)
+
+
+def _judged_texts(
+    classifier: "Classifier", data: str, labels: str | None, how: "Reading", out_of_scope_label: str | None
+) -> "Evaluation":
+    from elsewise.evaluation import evaluate as judge
+    from elsewise.reading import read_labelled
+
+    if labels is not None:
+        raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
+    rows = read_labelled(data, how, strict=False)
+    _say(f"{data}: {len(rows.texts):,} rows, {', '.join(rows.notes)}")
+    return judge(classifier, rows.texts, rows.labels, out_of_scope_label=out_of_scope_label, rejected=rows.rejected)
+
+
+def _judged_logits(
+    classifier: "Classifier", data: str, labels: str | None, how: "Reading", out_of_scope_label: str | None
+) -> "Evaluation":
+    from elsewise.evaluation import evaluate as judge
+    from elsewise.fitting import label_codes
+    from elsewise.reading import read_codes, read_logits
+
+    if labels is None and (data == "-" or data.endswith(".npy")):
+        raise InputError(f"{data} holds logits and no labels; pass the labels with --labels FILE")
+    logits, _ = read_logits(data, how, classifier.labels)
+    names = label_codes(classifier.labels, out_of_scope_label or classifier.out_of_scope_label)
+    return judge(classifier, logits, codes=read_codes(labels or data, how, names))
 
 
 def _reading(text: str, label: str, delimiter: str | None, encoding: str | None, file_format: str | None) -> "Reading":
@@ -283,11 +318,8 @@ def _labelled(path: str, how: "Reading") -> tuple[list[str], list[str]]:
 
 
 def _description(classifier: "Classifier") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    certificate = classifier.certificate
-    told = None if certificate is None else {**asdict(certificate), "sentence": certificate.sentence}
-    return {"certificate": told, "evaluation": classifier.evaluation, "record": dict(classifier.record)}
+    promise = None if classifier.certificate is None else classifier.certificate.as_dict()
+    return {"certificate": promise, "evaluation": classifier.evaluation, "record": dict(classifier.record)}
 
 
 def _show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
@@ -314,7 +346,7 @@ _DROPPED = {
 def _print_promise(classifier: "Classifier") -> None:
     certificate = classifier.certificate
     if certificate is None:
-        typer.echo(f"No promise: the threshold {classifier.rule.threshold:g} was set by hand.")
+        typer.echo(f"No promise: the threshold {classifier.rule.threshold:g} was not tested for one.")
         return
     typer.echo(certificate.sentence)
     if certificate.certified:
@@ -418,6 +450,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
 def main() -> None:
     """Run the command line; an error of the user's is one or two lines and exit 1, one of ours a traceback."""
     warnings.showwarning = _show_warning
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that half-written files are cleared away
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ElsewiseWarning)
@@ -428,6 +461,9 @@ def main() -> None:
         raise SystemExit(1) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        raise SystemExit(1) from None
+    except OSError as error:
+        _say(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -1,8 +1,9 @@
 """Decisions, the reasons for abstaining, and the certificate that a threshold may carry."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,12 +109,14 @@ class Decisions:
         return f"{self.other}: {why}; the confidence {self._compared(i, 'is below')}."
 
     def _compared(self, i: int, verb: str) -> str:
-        threshold = self.threshold[i]
+        confidence, threshold = float(self.confidence[i]), float(self.threshold[i])
         if np.isinf(threshold) and threshold > 0:
-            return f"{self.confidence[i]:.3f} is not enough, because the threshold is infinite"
+            return f"{confidence:.3f} is not enough, because the threshold is infinite"
         if np.isinf(threshold):
-            return f"{self.confidence[i]:.3f} is enough, because every readable text is answered"
-        return f"{self.confidence[i]:.3f} {verb} the threshold {threshold:.3f}"
+            return f"{confidence:.3f} is enough, because every readable text is answered"
+        # As many digits as tell the two apart: "0.950 is below 0.950" explains nothing.
+        digits = next((d for d in range(3, 17) if f"{confidence:.{d}f}" != f"{threshold:.{d}f}"), 3)
+        return f"{confidence:.{digits}f} {verb} the threshold {threshold:.{digits}f}"
 
 
 def decide(evidence: Evidence, score: Callable[[Evidence], Floats], threshold: float) -> Decisions:
@@ -201,6 +204,10 @@ class Certificate:
     rows_needed: int | None = None
     method: str = "exact binomial test, fixed sequence"
     looks: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give all fields, and the sentence."""
+        return {**asdict(self), "sentence": self.sentence}
 
     @property
     def sentence(self) -> str:

@@ -22,6 +22,8 @@ PIECES_A_WORD = 2.0  # an encoder made for the language needs 1.1 to 1.6; a fore
 UNKNOWN_SHARE = 0.01
 TURKISH_SHARE = 0.2  # of texts with a letter that, among Latin alphabets, points to Turkish or Azeri
 SAMPLE_SIZE = 2000
+# Scripts that write no blanks: a Han or kana character counts as a word, and so do four Thai letters.
+WORD = re.compile(r"[\u0e00-\u0e7f]{1,4}|[\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 TURKISH_LETTERS = re.compile("[ıİğĞşŞ]")
 ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-uncased, or a multilingual one such as FacebookAI/xlm-roberta-base"
 ADVICE_OTHER = "one pre-trained on this language, or a multilingual one such as FacebookAI/xlm-roberta-base"
@@ -84,7 +86,7 @@ def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> lis
     encoder : str
         Its name, to be said.
     """
-    sample = texts[:: max(1, len(texts) // SAMPLE_SIZE)]
+    sample = texts[:: max(1, -(-len(texts) // SAMPLE_SIZE))]
     words, pieces, unknown = _pieces(tokenizer, sample)
     turkish = sum(bool(TURKISH_LETTERS.search(text)) for text in sample) > TURKISH_SHARE * len(sample)
     advice = ADVICE_TURKISH if turkish else ADVICE_OTHER
@@ -108,7 +110,7 @@ def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> lis
 
 
 def _pieces(tokenizer: Any, texts: Sequence[str]) -> tuple[int, int, int]:
-    words = [word for text in texts for word in re.findall(r"\w+", text)]
+    words = [word for text in texts for word in WORD.findall(text)]
     encoded = tokenizer.encode_batch(words, add_special_tokens=False)
     unknown_ids = {tokenizer.token_to_id(token) for token in ("[UNK]", "<unk>")} - {None}
     return len(words), sum(len(e.ids) for e in encoded), sum(i in unknown_ids for e in encoded for i in e.ids)

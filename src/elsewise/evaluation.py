@@ -1,14 +1,14 @@
 """Judge a classifier on labelled texts: the bare classifier, and the system that ships, Other included."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elsewise import metrics
-from elsewise.arrays import ABSTAIN, Codes, Floats
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
 from elsewise.errors import InputError
@@ -60,6 +60,7 @@ def evaluate(
     labels: Sequence[Any] | None = None,
     *,
     codes: Any = None,
+    out_of_scope_label: str | None = None,
     rejected: int = 0,
 ) -> Evaluation:
     """Judge a classifier on labelled texts.
@@ -74,6 +75,8 @@ def evaluate(
         True labels; the classifier's out-of-scope label marks texts that have none.
     codes : (n,), instead of labels
         True codes; -1 for out-of-scope.
+    out_of_scope_label : str, optional
+        The label of rows that have none, where the classifier does not know one or knows another.
     rejected : int
         Rows of a file that could not be read, to be counted.
 
@@ -90,13 +93,20 @@ def evaluate(
     >>> judged.classifier["accuracy"].value, judged.system["accuracy_when_answered"].value
     (0.5, 1.0)
     """
+    if (labels is None) == (codes is None):
+        raise InputError("an evaluation needs either labels or codes")
+    if out_of_scope_label is not None:
+        classifier = replace(classifier, out_of_scope_label=str(out_of_scope_label))
+    given = codes if labels is None else classifier.codes(list(labels))
+    if isinstance(texts, str):
+        raise InputError("texts must be a list of strings, got one str; put it in a list")
     texts = texts if isinstance(texts, np.ndarray) else list(texts)
-    truth = classifier.codes(labels) if labels is not None else np.asarray(codes, dtype=np.int64)
-    if len(truth) != len(texts):
-        raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(truth)}")
-    if not len(truth):
+    if len(given) != len(texts):
+        raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(given)}")
+    if not len(texts):
         raise InputError("an evaluation needs at least one labelled text, got 0")
     evidence = classifier.evidence(texts)
+    truth = as_codes(given, like=evidence.probabilities, allow_abstain=True)
     decisions = classifier.rule(evidence)
     readable, in_scope = decisions.best != ABSTAIN, truth != ABSTAIN
     bare = readable & in_scope
@@ -112,8 +122,12 @@ def evaluate(
         classifier=_judge_classifier(_rows_of(evidence.probabilities, bare), truth[bare]),
         system=_judge_system(decisions, truth),
         out_of_scope=_judge_out_of_scope(decisions, in_scope) if rows["out_of_scope"] and rows["in_scope"] else None,
-        certificate=_certificate(classifier),
-        engine={"name": classifier.engine.name, **classifier.engine.settings},
+        certificate=None if classifier.certificate is None else classifier.certificate.as_dict(),
+        engine={
+            "name": classifier.engine.name,
+            **classifier.engine.settings,
+            "fingerprint": classifier.engine.fingerprint,
+        },
     )
 
 
@@ -176,11 +190,6 @@ def _judge_out_of_scope(decisions: Decisions, in_scope: NDArray[np.bool_]) -> di
         "aupr": metrics.average_precision(-confidence, ~in_scope),
         "fpr95": metrics.false_positive_rate_at(confidence, in_scope),
     }
-
-
-def _certificate(classifier: Classifier) -> dict[str, Any] | None:
-    certificate = classifier.certificate
-    return None if certificate is None else {**asdict(certificate), "sentence": certificate.sentence}
 
 
 def _count_seen(classifier: Classifier, texts: Sequence[Any]) -> int:

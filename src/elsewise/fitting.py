@@ -5,15 +5,17 @@ calibrate:                      tune -> temperature, grid    certify -> threshol
 """
 
 import platform
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from elsewise.arrays import Codes, as_codes, as_logits, as_texts, to_numpy
+from elsewise.arrays import Codes, as_codes, as_logits, as_texts
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.classifier import Classifier
 from elsewise.encoders import DEFAULT_ENCODER, language_warnings
@@ -55,7 +57,7 @@ def fit(
     texts : n strings
         Also a column of a data frame, or a generator.
     labels : n strings or whole numbers
-        At least two different ones.
+        At least two different ones; they come back as strings, whole numbers in their order.
     encoder : str
         A BERT-family encoder by name or folder.
     target_accuracy, confidence_level : float
@@ -95,13 +97,18 @@ def fit(
     from elsewise.training import Training, prepare, train  # noqa: PLC0415  torch
 
     check_promise(target_accuracy, confidence_level)  # now, and not when the training is over
+    out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
     how = Training(encoder=encoder, **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
     untrained = prepare(names, how)
+    _warn_of_few(len(in_scope), len(parts.certify), confidence_level)
+    how = how.resolved(len(parts.train), untrained.model.config.hidden_size)
     for warning in language_warnings(untrained.tokenizer.backend_tokenizer, parts.train.texts, encoder):
         warnings.warn(warning, ElsewiseWarning, stacklevel=2)
     engine = train(untrained, parts.train, in_scope, how, progress)
+    if progress:
+        progress("calibrating, certifying and judging", 0, 0)
     calibrator = _calibrator(engine.run(parts.tune.texts), parts.tune.codes)
     engine = engine.folded(calibrator)
     tune, certify = engine.run(parts.tune.texts), engine.run(parts.certify.texts)
@@ -113,7 +120,7 @@ def fit(
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=calibrator,
-        record={"training": {**asdict(how), "epochs": how.epochs_for(len(parts.train))}, **_record(parts)},
+        record={"training": asdict(how), **_record(parts)},
         arrays={**_seen(parts), **(_refit_rows(engine, parts, tune, certify) if keep_refit_rows else {})},
     )
     return _evaluated(classifier, parts.test)
@@ -127,6 +134,7 @@ def calibrate(
     target_accuracy: float = 0.95,
     confidence_level: float = 0.95,
     other: str = "Other",
+    out_of_scope_label: str | None = None,
     seed: int = 0,
 ) -> Classifier:
     """Calibrate and certify logits that you bring, of any model: no text model, no torch.
@@ -143,6 +151,8 @@ def calibrate(
         "0", "1", ... by default.
     target_accuracy, confidence_level, other
         As in `fit`.
+    out_of_scope_label : str, optional
+        What marks out-of-scope rows where labels are words.
     seed : int
         Of the division of the rows.
 
@@ -164,10 +174,11 @@ def calibrate(
     y = as_codes(codes, like=z, allow_abstain=True)
     engine = LogitsEngine(_names(labels, z.shape[1]))
     tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
+    _warn_of_few(int((y[tune] >= 0).sum()), len(certify), confidence_level)
     calibrator = _calibrator(Outputs(z[tune]), y[tune])
     rule = _rule(Outputs(z[tune]), Outputs(z[certify]), y[certify], calibrator, target_accuracy, confidence_level)
     record = {"splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()}
-    return Classifier(engine, calibrator, rule, other=other, record=record)
+    return Classifier(engine, calibrator, rule, other=other, out_of_scope_label=out_of_scope_label, record=record)
 
 
 def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
@@ -182,17 +193,28 @@ def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
 def _parts(
     rows: Pairs, held_out: Pairs | None, test: Pairs | None, out_of_scope_label: str | None, seed: int
 ) -> tuple[tuple[str, ...], Splits]:
-    texts, labels = _pairs(rows, "the data")
-    names = tuple(sorted(set(labels) - {out_of_scope_label}))
+    given = {"the data": _pairs(rows, "the data")}
+    given |= {
+        name: _pairs(pairs, name) for name, pairs in (("held_out", held_out), ("test", test)) if pairs is not None
+    }
+    texts, labels = given["the data"]
+    names = tuple(sorted(set(labels) - {out_of_scope_label}, key=_by_number_or_name))
     if len(names) < 2:  # noqa: PLR2004
         got = f"only {names[0]!r}" if names else f"none in {len(texts)} rows"
         raise InputError(f"at least 2 labels are needed to tell texts apart, got {got}")
     known = {name: code for code, name in enumerate(names)}
     if out_of_scope_label is not None:
+        if not any(out_of_scope_label in part for _, part in given.values()):
+            raise InputError(f"no row has the out-of-scope label {out_of_scope_label!r}; check its spelling")
         known[out_of_scope_label] = -1
-    others = {name: None if pairs is None else _coded(*_pairs(pairs, name), known, name)
-              for name, pairs in (("held_out", held_out), ("test", test))}  # fmt: skip
-    return names, split(_coded(texts, labels, known, "the data"), **others, seed=seed)
+    coded = {name: _coded(*pairs, known, name) for name, pairs in given.items()}
+    return names, split(coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed)
+
+
+def _by_number_or_name(label: str) -> tuple[int, int, str]:
+    """Order labels that are whole numbers as numbers, so that labels 0..k-1 are their own codes."""
+    is_number = re.fullmatch(r"-?\d+", label, re.ASCII) is not None
+    return (0, int(label), label) if is_number else (1, 0, label)
 
 
 def _pairs(pairs: Pairs, name: str) -> tuple[list[str], list[str]]:
@@ -215,14 +237,20 @@ def _coded(texts: list[str], labels: list[str], known: Mapping[str, int], name: 
     return LabelledTexts(tuple(texts), np.array([known[label] for label in labels], dtype=np.int64))
 
 
+def _warn_of_few(tune: int, certify: int, level: float) -> None:
+    if tune < FEWEST_TO_CALIBRATE:
+        few = f"{tune} tune rows are too few to calibrate on ({FEWEST_TO_CALIBRATE} needed)"
+        warnings.warn(f"{few}: probabilities stay as the model gives them", ElsewiseWarning, stacklevel=3)
+    if certify < FEW_TO_CERTIFY:
+        few = f"{certify} certify rows are few: no accuracy"
+        if certify:
+            few = f"{certify} certify rows are few: {(1 - level) ** (1 / certify):.1%} is the best accuracy that"
+        warnings.warn(f"{few} could be certified on them, without one error", ElsewiseWarning, stacklevel=3)
+
+
 def _calibrator(tune: Outputs, codes: Codes) -> Calibrator:
     usable = np.isfinite(tune.logits).all(axis=1) & (codes >= 0)
     if usable.sum() < FEWEST_TO_CALIBRATE:
-        message = (
-            f"{int(usable.sum())} tune rows are too few to calibrate on ({FEWEST_TO_CALIBRATE} needed): "
-            "probabilities stay as the model gives them"
-        )
-        warnings.warn(message, ElsewiseWarning, stacklevel=3)
         return Identity()
     return Temperature.fit(tune.logits[usable], codes[usable])
 
@@ -230,12 +258,6 @@ def _calibrator(tune: Outputs, codes: Codes) -> Calibrator:
 def _rule(
     reference: Outputs, certify: Outputs, codes: Codes, calibrator: Calibrator, accuracy: float, level: float
 ) -> CertifiedThreshold:
-    if len(codes) < FEW_TO_CERTIFY:
-        best = (1 - level) ** (1 / len(codes)) if len(codes) else 0.0
-        message = (
-            f"{len(codes)} certify rows are few: {best:.1%} is the best accuracy they could certify, without one error"
-        )
-        warnings.warn(message, ElsewiseWarning, stacklevel=3)
     return CertifiedThreshold.fit(
         Evidence.of(certify, calibrator),
         codes,
@@ -279,15 +301,15 @@ def _refit_rows(engine: Engine, parts: Splits, tune: Outputs, certify: Outputs) 
     rows: dict[str, Any] = {}
     for name, part, outputs in (("tune", parts.tune, tune), ("certify", parts.certify, certify)):
         ids = engine.tokenize(part.texts)[0]
-        rows[f"refit.{name}.token_ids"] = to_numpy([i for text in ids for i in text]).astype(np.int32)
+        rows[f"refit.{name}.token_ids"] = np.fromiter(chain.from_iterable(ids), dtype=np.int32)
         rows[f"refit.{name}.lengths"] = np.array([len(text) for text in ids], dtype=np.int32)
         rows[f"refit.{name}.codes"] = part.codes
         rows[f"refit.{name}.logits"] = outputs.logits
     return rows
 
 
-def label_codes(names: Iterable[str]) -> Callable[[str], int]:
-    """Make the function that turns one label, or one code written as a number, into a code.
+def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:
+    """Make the function that turns one label into a code; codes themselves too, unless some label is a number.
 
     Examples
     --------
@@ -296,7 +318,8 @@ def label_codes(names: Iterable[str]) -> Callable[[str], int]:
     (1, -1)
     """
     known = {name: code for code, name in enumerate(names)}
-    numbers = {str(code): code for code in range(-1, len(known))}
+    numbers = {} if any(name.strip().isdigit() for name in known) else {str(code): code for code in range(len(known))}
+    numbers |= {"-1": -1} if out_of_scope_label is None else {out_of_scope_label: -1}
 
     def code_of(label: str) -> int:
         code = known.get(label, numbers.get(label.strip()))

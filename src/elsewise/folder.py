@@ -32,9 +32,31 @@ NAMES: Final = {kind: name for name, kind in KINDS.items()}
 
 
 def check_target(path: Path) -> None:
-    """Refuse to replace anything that is not a model folder (or an empty one)."""
-    if path.exists() and not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
+    """Raise InputError unless a model folder can be written here: nothing that we did not write is replaced."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise InputError(
+                f"{path} cannot be written: {there} is no folder that may be written to; choose another name"
+            )
+        return
+    ours = _manifest(path) if path.is_dir() else None
+    if ours is None:
         raise InputError(f"{path} exists and is not a model folder; choose another name")
+    foreign = sorted(set(_listed(path)) - set(ours) - {MANIFEST})
+    if foreign:
+        raise InputError(f"{path} also holds {foreign[0]}, which would be lost; move it, or choose another name")
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """Give the files of a sound manifest of this format, or None."""
+    try:
+        saved = read_json(path / MANIFEST)
+    except ArtifactError:
+        return None
+    files = saved.get("files")
+    is_sound = isinstance(files, dict) and saved.get("format") == FORMAT and saved.get("sha256") == _digest(files)
+    return files if is_sound else None
 
 
 @contextmanager
@@ -46,21 +68,22 @@ def writing(path: Path) -> Iterator[Path]:
     InputError
         If `path` is there and is not a model folder: nothing that we did not write is replaced.
     """
-    path = path.absolute()
+    path = Path(os.path.realpath(path))  # a link stays, and leads to the new folder
     check_target(path)
+    work = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
-    try:
         yield work
         _write_manifest(work)
         _allow_reading(work)
         _sync(work / MANIFEST, work)
         _put_in_place(work, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _allow_reading(work: Path) -> None:
@@ -72,7 +95,9 @@ def _allow_reading(work: Path) -> None:
 
 
 def _sync(*paths: Path) -> None:
-    """Have the disk hold what was written, so that a power cut leaves the old folder or the new one."""
+    """Have the disk hold what was written before it takes the place of what was there."""
+    if os.name != "posix":
+        return  # elsewhere a folder cannot be opened, nor synced through a handle that only reads
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -85,7 +110,12 @@ def _put_in_place(work: Path, path: Path) -> None:
     old = path.with_name(f".{path.name}-old-{os.getpid()}")
     if path.exists():
         path.rename(old)
-    work.rename(path)
+    try:
+        work.rename(path)
+    except BaseException:
+        if old.exists():
+            old.rename(path)
+        raise
     _sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -96,7 +126,7 @@ def _write_manifest(folder: Path) -> None:
         if file.is_file():
             with file.open("rb") as opened:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
-                os.fsync(opened.fileno())
+            _sync(file)
             files[file.relative_to(folder).as_posix()] = {"sha256": digest, "size": file.stat().st_size}
     write_json(folder / MANIFEST, {"format": FORMAT, "files": files, "sha256": _digest(files)})
 
@@ -129,9 +159,14 @@ def verify(path: Path) -> None:
         raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
     for name, known in files.items():
         _verify_file(path, name, known)
-    added = sorted(set(_listed(path)) - set(files) - {MANIFEST})
+    added = sorted(name for name in set(_listed(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
     if added:
         raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file is one that desktops and version control leave behind, and that nothing loads."""
+    return any(part.startswith(".") for part in Path(name).parts)
 
 
 def _listed(path: Path) -> Iterator[str]:

@@ -12,13 +12,15 @@ import numpy as np
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
 from elsewise.errors import InputError
-from elsewise.formats import Row, open_rows, open_writer, output_names, problem_with, require_columns, same_file
+from elsewise.formats import Row, open_writer, output_names, problem_with, require_columns, same_file
 from elsewise.outputs import Evidence
-from elsewise.reading import Reading, read_logits
+from elsewise.reading import Reading, logit_columns, logits_of, read_logits
 
 CHUNK_ROWS = 4096
 CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
 COLUMNS = ("label", "abstained", "reason", "best_label", "confidence", "probability", "truncated")
+
+REJECTED = ".rejected.jsonl"
 
 Progress = Callable[[str, int, int], None]
 Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
@@ -87,8 +89,8 @@ def predict_file(
         If a file cannot be read or written, a column is missing, or `out` is `data`.
     """
     how = how or Reading()
-    if same_file(data, out):
-        raise InputError(f"{out} is the input file; choose another name for the output")
+    if same_file(data, out) or same_file(data, f"{out}{REJECTED}"):
+        raise InputError(f"{data} is the input file, and would be overwritten; choose another name for the output")
     top = min(top, len(classifier.labels))
     with ExitStack() as stack:
         columns, notes, items = _open(classifier, data, how, stack)
@@ -110,7 +112,7 @@ def predict_file(
             summary.rejected += len(chunk) - len(usable)
             if progress:
                 progress("predicting", summary.read, 0)
-    summary.rejects = rejects.path if summary.rejected and out != "-" else None
+    summary.rejects = rejects.close(rejected=summary.rejected)
     return summary
 
 
@@ -121,19 +123,33 @@ def _format(data: str) -> str | None:
 def _open(
     classifier: Classifier, data: str, how: Reading, stack: ExitStack
 ) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Item]]:
-    if classifier.engine.name == "logits":
+    """Give the columns to pass through, the notes, and each row with what of it the engine reads."""
+    is_logits = classifier.engine.name == "logits"
+    if is_logits and data.endswith(".npy"):
         logits, _ = read_logits(data, how, classifier.labels)
         return ("row",), (), ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
-    rows = stack.enter_context(open_rows(data, delimiter=how.delimiter, encoding=how.encoding, format=how.format))
+    rows = stack.enter_context(how.open(data))
+    if is_logits:
+        columns = logit_columns(rows.columns, classifier.labels, data)
+        if len(columns) != len(classifier.labels):
+            raise InputError(f"{data} has {len(columns)} columns, the model has {len(classifier.labels)} labels")
+        return rows.columns, rows.notes, (_logits_item(row, columns) for row in rows)
     require_columns(rows.columns, {how.text_column: "--text-column"}, data)
-    return rows.columns, rows.notes, (_item(row, how.text_column) for row in rows)
+    return rows.columns, rows.notes, (_text_item(row, how.text_column) for row in rows)
 
 
-def _item(row: Row, column: str) -> Item:
+def _text_item(row: Row, column: str) -> Item:
     problem = problem_with(row, (column,))
-    if problem is None:
-        return row, row.cells[column]
-    return Row(row.number, row.line, {}, problem, row.raw), ""
+    return (row, row.cells[column]) if problem is None else (_unusable(row, problem), "")
+
+
+def _logits_item(row: Row, columns: tuple[str, ...]) -> Item:
+    values = row.problem or logits_of(row, columns)
+    return (_unusable(row, values), []) if isinstance(values, str) else (row, values)
+
+
+def _unusable(row: Row, problem: str) -> Row:
+    return Row(row.number, row.line, {}, problem, row.raw)
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -185,6 +201,9 @@ def _columns(decisions: Decisions) -> Iterator[dict[str, Any]]:
 
 
 def _extra(classifier: Classifier, evidence: Evidence, top: int, *, probabilities: bool) -> Iterator[dict[str, Any]]:
+    if not top and not probabilities:
+        yield from ({} for _ in range(len(evidence)))
+        return
     best = np.argsort(-evidence.probabilities, axis=1, kind="stable")[:, :top] if top else None
     for i, row in enumerate(evidence.probabilities.tolist()):
         more: dict[str, Any] = {}
@@ -199,14 +218,13 @@ def _extra(classifier: Classifier, evidence: Evidence, top: int, *, probabilitie
 
 
 class _Rejects:
-    """The rejects file, made when the first row is rejected; on stdout rejects are only counted."""
+    """The rejects file, made when the first row is rejected; beside stdout, pipes and devices they are only counted."""
 
     def __init__(self, out: str, stack: ExitStack) -> None:
-        self.path = f"{out}.rejected.jsonl"
+        self.path = Path(f"{out}{REJECTED}")
+        self.stack = stack
+        self.is_wanted = out != "-" and (Path(out).is_file() or not Path(out).exists())
         self.writer: Any = None
-        self.stack, self.is_wanted = stack, out != "-"
-        if self.is_wanted:
-            Path(self.path).unlink(missing_ok=True)  # an earlier run's rejects are not this run's
 
     def write(self, rows: Iterable[Row]) -> None:
         """Add rows with a problem."""
@@ -215,3 +233,9 @@ class _Rejects:
                 self.writer = self.stack.enter_context(open_writer(self.path, ("row", "line", "problem", "raw")))
             if self.writer is not None:
                 self.writer.write([{"row": row.number, "line": row.line, "problem": row.problem, "raw": row.raw}])
+
+    def close(self, *, rejected: int) -> str | None:
+        """Name the file when there is one; an earlier run's rejects are not this run's."""
+        if self.is_wanted and not rejected:
+            self.path.unlink(missing_ok=True)
+        return str(self.path) if self.is_wanted and rejected else None

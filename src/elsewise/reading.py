@@ -1,5 +1,6 @@
 """Labelled texts and logits from files, for `fit`, `evaluate` and `calibrate`."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from elsewise.errors import InputError
 from elsewise.formats import Row, Rows, open_rows, problem_with, require_columns
+
+HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Texts and labels of a file, equally many, and how it was read."""
+    """Texts and labels of a file, equally many; how it was read; how many rows were left out, and why the first."""
 
     texts: list[str]
     labels: list[str]
@@ -64,7 +67,7 @@ def read_labelled(path: str, how: Reading, *, strict: bool) -> Labelled:
     """
     texts: list[str] = []
     labels: list[str] = []
-    rejected = 0
+    rejected, first = 0, ""
     columns = (how.text_column, how.label_column)
     with how.open(path) as rows:
         require_columns(rows.columns, dict(zip(columns, ("--text-column", "--label-column"), strict=True)), path)
@@ -74,10 +77,11 @@ def read_labelled(path: str, how: Reading, *, strict: bool) -> Labelled:
                 raise InputError(f"{path} line {row.line}: row {row.number} {problem}; mend the row or take it out")
             if problem:
                 rejected += 1
+                first = first or f"first of the rejected rows: line {row.line} {problem}"
                 continue
             texts.append(row.cells[columns[0]])
             labels.append(row.cells[columns[1]])
-        return Labelled(texts, labels, rows.notes, rejected)
+        return Labelled(texts, labels, (*rows.notes, first) if first else rows.notes, rejected)
 
 
 def _labelled_problem(row: Row, text_column: str, label_column: str) -> str | None:
@@ -98,10 +102,33 @@ def read_logits(
     if path.endswith(".npy"):
         return _read_npy(path), None
     with how.open(path) as rows:
-        has_names = names is not None and set(names) <= set(rows.columns)
-        columns = names if has_names and names is not None else rows.columns
-        numbers = [[_number(row, column, path) for column in columns] for row in _usable(rows, path)]
+        usable = rows.columns if names else tuple(c for c in rows.columns if c != how.label_column)
+        columns = logit_columns(usable, names, path)
+        numbers = [_logits(row, columns, path) for row in _usable(rows, path)]
     return np.array(numbers, dtype=np.float64).reshape(len(numbers), len(columns)), columns
+
+
+def logit_columns(columns: tuple[str, ...], names: tuple[str, ...] | None, path: str) -> tuple[str, ...]:
+    """Choose the columns that hold logits: those named like the labels, or, when none is, all of them in order."""
+    if any(HEADLESS.fullmatch(column) for column in columns):
+        raise InputError(f"the first line of {path} holds numbers, not names; put the labels there, one a column")
+    missing = [] if names is None else [name for name in names if name not in columns]
+    if names is None or len(missing) == len(names):
+        return columns
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]!r}; name the columns like the labels, or none of them")
+    return names
+
+
+def logits_of(row: Row, columns: tuple[str, ...]) -> list[float] | str:
+    """Read the logits of one row, or say what is wrong with it."""
+    values = []
+    for column in columns:
+        try:
+            values.append(float(row.cells.get(column, "")))
+        except ValueError:
+            return f"has {row.cells.get(column, '')!r} in column {column!r}, not a number"
+    return values
 
 
 def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArray[np.int64]:
@@ -122,11 +149,14 @@ def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArra
 
 def _read_npy(path: str) -> NDArray[Any]:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
-        raise InputError(f"{path} is not there") from error
+        raise InputError(f"{path} does not exist") from error
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a .npy array of numbers: {error}") from error
+        raise InputError(f"{path} cannot be read as a .npy array of numbers; save it with numpy.save") from error
+    if not isinstance(array, np.ndarray) or array.ndim == 0 or array.dtype.kind not in "fiu":
+        raise InputError(f"{path} holds no array of numbers; save one with numpy.save")
+    return array
 
 
 def _usable(rows: Rows, path: str) -> Iterator[Row]:
@@ -136,12 +166,11 @@ def _usable(rows: Rows, path: str) -> Iterator[Row]:
         yield row
 
 
-def _number(row: Row, column: str, path: str) -> float:
-    cell = row.cells.get(column, "")
-    try:
-        return float(cell)
-    except ValueError:
-        raise InputError(f"{path} line {row.line}: {cell!r} in column {column!r} is not a number") from None
+def _logits(row: Row, columns: tuple[str, ...], path: str) -> list[float]:
+    values = logits_of(row, columns)
+    if isinstance(values, str):
+        raise InputError(f"{path} line {row.line}: row {row.number} {values}")
+    return values
 
 
 def _code(row: Row, column: str, path: str, code_of: Callable[[str], int]) -> int:
@@ -151,9 +180,13 @@ def _code(row: Row, column: str, path: str, code_of: Callable[[str], int]) -> in
         raise InputError(f"{path} line {row.line}: {error}") from None
 
 
-def read_names(path: str) -> tuple[str, ...]:
+def read_names(path: str, encoding: str | None = None) -> tuple[str, ...]:
     """Read label names, one a line, in the order of the columns of logits."""
     try:
-        return tuple(Path(path).read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
+        lines = Path(path).read_text(encoding=encoding or "utf-8-sig").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError, LookupError) as error:
         raise InputError(f"{path} cannot be read as label names, one a line: {error}") from error
+    for line, name in enumerate(lines, start=1):
+        if not name.strip():
+            raise InputError(f"{path} line {line} holds no label name; write one a line, in the order of the columns")
+    return tuple(lines)

@@ -29,6 +29,7 @@ need("accelerate", extra="train")  # the Trainer does not start without it
 
 HEAD_SPEED: Final = 10.0
 USUAL_ROWS, USUAL_EPOCHS = 15_000, 9
+USUAL_WIDTH, USUAL_RATE = 384, 2e-4
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,8 +44,8 @@ class Training:
         A name or a folder.
     epochs : int or None
         At most so many passes; None chooses 3 to 12, fewer for more rows.
-    learning_rate : float
-        Of the body, at its peak.
+    learning_rate : float or None
+        Of the body, at its peak; None chooses by its width: 2e-4 at 384 (MiniLM), 5e-5 at 768 (BERT-base).
     batch_size : int
         Texts in a step.
     patience : int
@@ -59,17 +60,31 @@ class Training:
 
     encoder: str = DEFAULT_ENCODER
     epochs: int | None = None
-    learning_rate: float = 2e-4
+    learning_rate: float | None = None
     batch_size: int = 64
     patience: int = 3
     max_length: int = 256
     precision: str = "auto"
     seed: int = 0
 
-    def epochs_for(self, rows: int) -> int:
-        """Choose the number of epochs: small data is seen more often."""
-        usual = USUAL_EPOCHS * (USUAL_ROWS / max(rows, 1)) ** 0.5
-        return self.epochs if self.epochs is not None else int(np.clip(round(usual), 3, 12))
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("max_length", 8)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}")
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
+            raise InputError(f"learning_rate must lie between 0 and 1, got {self.learning_rate}")
+
+    def resolved(self, rows: int, width: int) -> "Training":
+        """Choose what was left open: small data is seen more often, wider encoders take smaller steps."""
+        epochs = int(np.clip(round(USUAL_EPOCHS * (USUAL_ROWS / max(rows, 1)) ** 0.5), 3, 12))
+        rate = float(np.clip(USUAL_RATE * (USUAL_WIDTH / width) ** 2, 2e-5, 5e-4))
+        return replace(
+            self,
+            epochs=epochs if self.epochs is None else self.epochs,
+            learning_rate=rate if self.learning_rate is None else self.learning_rate,
+            precision=resolve_precision(self.precision),
+        )
 
 
 def prepare(labels: Sequence[str], how: Training) -> TorchEngine:
@@ -98,19 +113,19 @@ def train(
     rows, tune : LabelledTexts
         Codes 0..k-1; without tune rows the last epoch is taken.
     how : Training
-        Settings.
+        Settings, resolved.
     progress : callable, optional
         Called with (what is going on, steps done, steps in all).
     """
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = _Trainer(
             model=engine.model,
-            args=_arguments(work, len(rows), bool(len(tune)), how),
+            args=_arguments(work, bool(len(tune)), how),
             train_dataset=_examples(engine, rows),
             eval_dataset=_examples(engine, tune) if len(tune) else None,
             data_collator=transformers.DataCollatorWithPadding(engine.tokenizer),
             processing_class=engine.tokenizer,
-            optimizers=(_optimizer(engine.model, how), None),
+            optimizers=(_optimizer(engine.model, how.learning_rate or USUAL_RATE), None),
             compute_loss_func=_cross_entropy,
             compute_metrics=_best_log_loss,
             callbacks=_callbacks(bool(len(tune)), how, progress),
@@ -145,6 +160,11 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"encoder {encoder} cannot be opened: {reason}") from error
+    if "ForSequenceClassification" in str(model.config.architectures):  # its head knows other labels
+        head = last_linear(model)
+        torch.nn.init.normal_(head.weight, std=getattr(model.config, "initializer_range", 0.02))
+        if head.bias is not None:
+            torch.nn.init.zeros_(head.bias)
     plain_tokenizer(tokenizer)
     return model, tokenizer
 
@@ -165,7 +185,7 @@ def _examples(engine: TorchEngine, rows: LabelledTexts) -> list[dict[str, Any]]:
     return [{"input_ids": i, "labels": code} for i, code in zip(ids, rows.codes.tolist(), strict=True) if i]
 
 
-def _optimizer(model: Any, how: Training) -> Any:
+def _optimizer(model: Any, learning_rate: float) -> Any:
     head = {id(parameter) for parameter in last_linear(model).parameters()}
     groups = []
     for in_head in (False, True):
@@ -175,22 +195,21 @@ def _optimizer(model: Any, how: Training) -> Any:
                 for p in model.parameters()
                 if (id(p) in head) == in_head and (p.ndim > 1) == decays and p.requires_grad
             ]
-            rate = how.learning_rate * (HEAD_SPEED if in_head else 1)
+            rate = learning_rate * (HEAD_SPEED if in_head else 1)
             groups.append({"params": chosen, "lr": rate, "weight_decay": 0.01 if decays else 0.0})
     return torch.optim.AdamW([group for group in groups if group["params"]])
 
 
-def _arguments(folder: str, rows: int, has_tune: bool, how: Training) -> Any:
+def _arguments(folder: str, has_tune: bool, how: Training) -> Any:
     each_epoch = "epoch" if has_tune else "no"
     return transformers.TrainingArguments(
         output_dir=folder,
-        num_train_epochs=how.epochs_for(rows),
+        num_train_epochs=how.epochs,
         per_device_train_batch_size=how.batch_size,
         per_device_eval_batch_size=2 * how.batch_size,
-        learning_rate=how.learning_rate,
         warmup_steps=0.1,
         lr_scheduler_type="linear",
-        bf16=resolve_precision(how.precision) == "bf16",
+        bf16=how.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
         eval_strategy=each_epoch,
         save_strategy=each_epoch,
@@ -215,6 +234,8 @@ def _cross_entropy(outputs: Any, labels: Any, num_items_in_batch: Any = None) ->
 
 def _best_log_loss(prediction: Any) -> dict[str, float]:
     logits, codes = np.asarray(prediction.predictions, dtype=np.float32), prediction.label_ids
+    if not np.isfinite(logits).all():
+        raise InputError("training diverged: the logits are no longer finite; lower the learning rate")
     scaled = logits / np.float32(best_temperature(logits, codes) or 1)
     return {"log_loss": float(-log_softmax(scaled)[np.arange(len(codes)), codes].mean(dtype=np.float64))}
 

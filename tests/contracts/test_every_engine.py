@@ -223,7 +223,7 @@ def test_bf16_differs_from_f32_by_its_rounding_only():
 def test_rows_of_logits_need_one_number_for_each_label():
     engine = engine_class("logits")(("yes", "no"))
 
-    for wrong, got in ((np.zeros((2, 3)), r"\(2, 3\)"), (np.zeros(2), r"\(2,\)"), ([["a", "b"]], r"\(1, 2\)")):
+    for wrong, got in ((np.zeros((2, 3)), r"\(2, 3\)"), (np.zeros(2), r"\(2,\)")):
         with pytest.raises(InputError, match=rf"^logits must have shape \(n, 2\), a column for each label, got {got}$"):
             engine.run(wrong)
 

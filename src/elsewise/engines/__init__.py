@@ -39,6 +39,11 @@ class Engine(Protocol):
         """What `open` needs, beside the files, to give the same answers again (JSON)."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that the answers depend on: a certificate belongs to one."""
+        ...
+
     @classmethod
     def open(cls, folder: Path, labels: tuple[str, ...], settings: Mapping[str, Any]) -> Self:
         """Open what `save` wrote."""

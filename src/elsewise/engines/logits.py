@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -34,6 +35,11 @@ class LogitsEngine:
         """Nothing to remember."""
         return {}
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that the answers depend on."""
+        return sha256(repr(self.labels).encode()).hexdigest()[:16]
+
     @classmethod
     def open(cls, folder: Path, labels: tuple[str, ...], settings: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """There are no files to open."""
@@ -62,7 +68,9 @@ class LogitsEngine:
         logits = to_numpy(texts)
         if logits.size == 0:
             logits = np.empty((0, len(self.labels)))
-        if logits.ndim != 2 or logits.shape[1] != len(self.labels) or logits.dtype.kind not in "fiu":  # noqa: PLR2004
+        if logits.dtype.kind not in "fiu":
+            raise InputError(f"logits must be numbers, got {logits.dtype}")
+        if logits.ndim != 2 or logits.shape[1] != len(self.labels):  # noqa: PLR2004
             raise InputError(
                 f"logits must have shape (n, {len(self.labels)}), a column for each label, got {logits.shape}"
             )

@@ -7,12 +7,14 @@ classifier = Classifier(engine, Identity(), FixedThreshold(0.6))
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.arrays import as_texts
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
 
@@ -53,6 +55,11 @@ class MemoryEngine:
         """Nothing: the table is in its own file."""
         return {}
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that the answers depend on."""
+        return sha256(repr((self.labels, sorted(self.table.items()), self.default)).encode()).hexdigest()[:16]
+
     @classmethod
     def open(cls, folder: Path, labels: tuple[str, ...], settings: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """Open what `save` wrote."""
@@ -61,8 +68,8 @@ class MemoryEngine:
 
     def save(self, folder: Path) -> None:
         """Write memory.json."""
-        default = None if self.default is None else list(self.default)
-        saved = {"table": {text: list(logits) for text, logits in self.table.items()}, "default": default}
+        default = None if self.default is None else [float(x) for x in self.default]
+        saved = {"table": {text: [float(x) for x in logits] for text, logits in self.table.items()}, "default": default}
         (folder / "memory.json").write_text(json.dumps(saved), encoding="utf-8")
 
     @property
@@ -77,5 +84,5 @@ class MemoryEngine:
     def run(self, texts: Sequence[str]) -> Outputs:
         """Look up n texts: logits (n, k)."""
         unknown = [float("nan")] * len(self.labels) if self.default is None else self.default
-        rows = [self.table.get(text, unknown) for text in texts]
+        rows = [self.table.get(text, unknown) for text in as_texts(texts)]
         return Outputs(np.array(rows, dtype=np.float64).reshape(len(rows), len(self.labels)))

@@ -5,6 +5,9 @@ float32: a bfloat16 logit of 9 is only known to 0.03. Features are the input of 
 """
 
 import copy
+import hashlib
+import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,20 +15,21 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import tokenizers
 from numpy.typing import NDArray
 
 from elsewise.arrays import Floats, as_texts
 from elsewise.batching import run_in_batches
 from elsewise.canaries import CANARIES
-from elsewise.errors import ArtifactError, InputError
+from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.extras import need
 from elsewise.outputs import Outputs
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
-tokenizers = need("tokenizers", extra="train")
 
 PRECISIONS = ("auto", "bf16", "f32")
+ONE_AT_A_TIME = threading.Lock()  # the hook on the head hears every forward, also that of another thread
 
 
 @cache
@@ -103,12 +107,30 @@ class TorchEngine:
             raise ArtifactError(
                 f"{folder / 'config.json'}: {model.config.num_labels} labels, elsewise.json has {len(labels)}"
             )
-        return cls.of(model, tokenizer, labels, max_length=settings["max_length"], precision=settings["precision"])
+        engine = cls.of(model, tokenizer, labels, max_length=settings["max_length"], precision=settings["precision"])
+        made_on, here = settings["device"], engine.settings["device"]
+        if made_on != here:
+            promise = (
+                f"{folder} was certified on {made_on}, and its promise was not tested on {here}, where it runs now"
+            )
+            message = f"{promise}; fit it here"
+            warnings.warn(message, ElsewiseWarning, stacklevel=3)
+        return engine
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """What `open` needs beside the files."""
-        return {"max_length": self.max_length, "precision": self.precision}
+        return {"max_length": self.max_length, "precision": self.precision, "device": self.model.device.type}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights, the tokenizer and the settings: a certificate belongs to one."""
+        digest = hashlib.sha256(
+            repr((sorted(self.settings.items()), self.labels)).encode() + self.backend.to_str().encode()
+        )
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
         """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json, for any tool to load."""
@@ -172,13 +194,17 @@ class TorchEngine:
 
     def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[Floats, Floats]:
         model, caught = self.model, []
-        hook = last_linear(model).register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
         device = model.device
-        try:
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                model(input_ids=torch.from_numpy(ids).to(device), attention_mask=torch.from_numpy(mask).to(device))
-        finally:
-            hook.remove()
+        with ONE_AT_A_TIME:
+            hook = last_linear(model).register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+            try:
+                with (
+                    torch.inference_mode(),
+                    torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+                ):
+                    model(input_ids=torch.from_numpy(ids).to(device), attention_mask=torch.from_numpy(mask).to(device))
+            finally:
+                hook.remove()
         features = caught[-1].float()
         if features.ndim != 2:  # noqa: PLR2004
             raise InputError(

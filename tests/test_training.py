@@ -1,0 +1,51 @@
+"""What training chooses, and how it orders its batches."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from elsewise.training import Training, _LengthGroups
+
+
+def test_small_data_is_seen_more_often_and_wide_encoders_take_smaller_steps():
+    minilm, base, large = (Training().resolved(15_000, width) for width in (384, 768, 1024))
+
+    assert [Training().resolved(rows, 384).epochs for rows in (100, 15_000, 60_000, 10**6)] == [12, 9, 4, 3]
+    assert minilm.learning_rate == 2e-4
+    assert base.learning_rate == 5e-5
+    assert large.learning_rate == pytest.approx(2.8e-5, rel=0.01)
+
+
+def test_what_was_asked_for_stays():
+    asked = Training(epochs=1, learning_rate=1e-3, precision="f32").resolved(10**6, 1024)
+
+    assert (asked.epochs, asked.learning_rate, asked.precision) == (1, 1e-3, "f32")
+
+
+def test_an_epoch_gives_every_text_once_in_batches_of_similar_length():
+    lengths = np.random.default_rng(0).integers(3, 60, size=6400)
+    batches = _LengthGroups(lengths, 64, seed=0)
+
+    epoch = list(batches)
+
+    assert sorted(i for batch in epoch for i in batch) == list(range(6400))
+    assert len(epoch) == len(batches) == 100
+    assert np.mean([np.ptp(lengths[batch]) for batch in epoch]) < 3
+
+
+def test_batches_come_in_no_order_of_length_and_in_another_one_every_epoch():
+    lengths = np.random.default_rng(0).integers(3, 60, size=6400)
+    batches = _LengthGroups(lengths, 64, seed=0)
+
+    first, second = list(batches), list(batches)
+
+    means = [lengths[batch].mean() for batch in first]
+    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
+    assert first != second
+    assert first == list(_LengthGroups(lengths, 64, seed=0))
+
+
+def test_the_last_batch_may_be_smaller():
+    assert sorted(map(len, _LengthGroups(np.full(130, 5), 64, seed=0))) == [2, 64, 64]
