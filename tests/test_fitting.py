@@ -186,6 +186,25 @@ def test_the_same_seed_gives_the_same_model(sample):
     assert fitted().probabilities(texts[:20]).tobytes() == fitted().probabilities(texts[:20]).tobytes()
 
 
+def test_eight_texts_are_enough_to_get_an_honest_answer():
+    """Nothing to tune or certify on: everything is Other, and what is missing is said."""
+    pytest.importorskip("torch")
+    texts = [f"{word} {i}" for word in ("refund my money", "where is my parcel") for i in range(4)]
+
+    with pytest.warns(ElsewiseWarning) as said:
+        classifier = ew.fit(texts, ["refund"] * 4 + ["delivery"] * 4, epochs=1, max_length=32)
+
+    assert [str(warning.message).split(":")[0] for warning in said][1] == "1 certify rows are few"
+    assert classifier.decide(texts).labels == ["Other"] * 8
+    assert not classifier.certificate.certified
+    assert classifier.certificate.rows_needed == 59
+
+
+def test_a_blank_word_for_other_is_refused_before_training():
+    with pytest.raises(InputError, match="must not be blank"):
+        ew.fit(["x", "y"], ["a", "b"], other=" ")
+
+
 def test_labels_with_one_or_two_rows_survive(sample):
     pytest.importorskip("torch")
     texts, labels = [row.text for row in sample[:200]], [row.label for row in sample[:200]]

@@ -62,8 +62,7 @@ class Classifier:
     evaluation: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not self.other.strip():
-            raise InputError(f"the word for an abstention must not be blank, got {self.other!r}")
+        check_other(self.other)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -153,6 +152,12 @@ class Classifier:
             },
             "record": dict(self.record),
         }
+
+
+def check_other(other: str) -> None:
+    """Raise InputError for a blank word: an abstention must be seen."""
+    if not other.strip():
+        raise InputError(f"the word for an abstention must not be blank, got {other!r}")
 
 
 def load(path: str | Path) -> Classifier:

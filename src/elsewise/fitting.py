@@ -17,7 +17,7 @@ import numpy as np
 
 from elsewise.arrays import Codes, as_codes, as_logits, as_texts
 from elsewise.calibrators import Calibrator, Identity, Temperature
-from elsewise.classifier import Classifier
+from elsewise.classifier import Classifier, check_other
 from elsewise.encoders import DEFAULT_ENCODER, language_warnings
 from elsewise.engines import Engine
 from elsewise.engines.logits import LogitsEngine
@@ -97,6 +97,7 @@ def fit(
     from elsewise.training import Training, prepare, train  # noqa: PLC0415  torch
 
     check_promise(target_accuracy, confidence_level)  # now, and not when the training is over
+    check_other(other)
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
     how = Training(encoder=encoder, **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
