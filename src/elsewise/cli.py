@@ -5,6 +5,7 @@ stdout carries results, stderr words and progress. Exit codes: 0 done, 1 failed,
 
 import json
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -86,11 +87,12 @@ def demo(
         f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:"
     )
     _print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
+    program = _program()
     typer.echo(
         f"\nNext:\n"
-        f"  elsewise predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
-        f"  elsewise evaluate {out}/model {out}/new.csv\n"
-        f"  elsewise fit YOUR.csv -o model --text-column TEXT --label-column LABEL"
+        f"  {program} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
+        f"  {program} evaluate {out}/model {out}/new.csv\n"
+        f"  {program} fit YOUR.csv -o model --text-column TEXT --label-column LABEL"
     )
 
 
@@ -274,6 +276,15 @@ def calibrate(
     )
     classifier.save(out)
     _show_fitted(classifier, out, as_json=as_json)
+
+
+def _program() -> str:
+    """Say how this program was started, so that a command that it prints works when it is typed."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return "python -m elsewise"
+    found = shutil.which("elsewise")
+    return "elsewise" if found and started.resolve() == Path(found).resolve() else os.path.relpath(started)
 
 
 def _judged_texts(
