@@ -8,7 +8,9 @@ from typing import Any
 
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions, Reason
+from elsewise.errors import InputError
 from elsewise.fitting import fit
+from elsewise.folder import check_target
 from elsewise.formats import open_writer
 from elsewise.sample import OUT_OF_SCOPE, SampleRow, support_texts
 
@@ -25,7 +27,7 @@ class Demo:
     classifier : Classifier
         Fitted on the sample; saved in `folder` / model.
     folder : Path
-        Holds support.csv (labelled), new.csv (texts only) and model/.
+        Holds support.csv, new.csv (both with labels) and model/.
     new : list of SampleRow
         The texts that were decided, with what they really are.
     decisions : Decisions
@@ -57,19 +59,21 @@ def run_demo(folder: Path, *, progress: Callable[[str, int, int], None] | None =
     Parameters
     ----------
     folder : Path
-        Made if it is not there.
+        Made if it is not there; InputError if it holds anything but an earlier demo.
     progress : callable, optional
         Called with (words, steps done, steps in all).
     **options
         As for `elsewise.fit`.
     """
+    check_target(folder / "model")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "model").is_dir():
+        raise InputError(f"{folder} holds other things than a demo; choose another folder with --out")
     rows = support_texts()
     new, known = rows[::NEW_SHARE], [row for i, row in enumerate(rows) if i % NEW_SHARE]
     folder.mkdir(parents=True, exist_ok=True)
-    with open_writer(folder / "support.csv", ("text", "label")) as writer:
-        writer.write({"text": row.text, "label": row.label} for row in known)
-    with open_writer(folder / "new.csv", ("text",)) as writer:
-        writer.write({"text": row.text} for row in new)
+    for name, part in (("support.csv", known), ("new.csv", new)):
+        with open_writer(folder / name, ("text", "label")) as writer:
+            writer.write({"text": row.text, "label": row.label} for row in part)
     texts, labels = [row.text for row in known], [row.label for row in known]
     classifier = fit(texts, labels, out_of_scope_label=OUT_OF_SCOPE, progress=progress, **options)
     classifier.save(folder / "model")

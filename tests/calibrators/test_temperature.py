@@ -184,3 +184,30 @@ def test_fitting_needs_less_memory_than_a_second_copy():
     tracemalloc.stop()
 
     assert peak < 2 * logits.nbytes
+
+
+def test_many_rows_are_solved_as_exactly_as_few():
+    """60,000 rows take the short way over some of them; four copies of 15,000 rows do not change the answer."""
+    z, codes = planted_rows(15_000)
+
+    few = Temperature.fit(z, codes).temperature
+    many = Temperature.fit(np.tile(z, (4, 1)), np.tile(codes, 4)).temperature
+
+    assert many == pytest.approx(few, rel=1e-8)
+
+
+def test_rows_in_an_order_that_misleads_the_short_way_are_solved_all_the_same():
+    """Every third row is right without exception: these rows alone have no best temperature."""
+    z, codes = planted_rows(60_000)
+    codes[::3] = z[::3].argmax(axis=1)
+    order = np.random.default_rng(1).permutation(len(z))
+
+    assert Temperature.fit(z, codes).temperature == pytest.approx(
+        Temperature.fit(z[order], codes[order]).temperature, rel=1e-8
+    )
+
+
+def planted_rows(n):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(n, 3)) * 3
+    return 2.5 * z, (z + rng.gumbel(size=z.shape)).argmax(axis=1)
