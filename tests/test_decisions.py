@@ -71,7 +71,7 @@ def test_thresholds_without_an_end_are_said_in_words():
     assert nothing.coverage == 0
     assert nothing.sentence(0) == (
         'Other: the model is not sure, its best label "0" has probability 0.900; '
-        "the confidence 0.900 is not enough, because the threshold is infinite."
+        "the confidence 0.900 is not enough, because this rule answers nothing."
     )
     assert everything.codes.tolist() == [0, 0, 0, ABSTAIN, 0]
     assert everything.sentence(4) == (
@@ -172,14 +172,17 @@ def test_the_promise_in_words(looks, words):
         (
             1234,
             0.90356,
-            "about 1,234 labelled rows would be needed. These rows support an accuracy of 90.35 % at best.",
+            (
+                "about 1,234 labelled rows would be needed. "
+                "These rows support an accuracy of 90.35 %, all thresholds taken together."
+            ),
         ),
         (
             None,
             0.8,
             (
-                "more rows of this kind would not help, a better model or a lower target would. "
-                "These rows support an accuracy of 80 % at best."
+                "more certify rows would not help this model; a better model or a lower target would. "
+                "These rows support an accuracy of 80 %, all thresholds taken together."
             ),
         ),
     ],

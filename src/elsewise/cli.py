@@ -4,6 +4,7 @@ stdout carries results, stderr words and progress. Exit codes: 0 done, 1 failed,
 """
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -196,6 +197,8 @@ def predict(
     rejected = f"{summary.rejected:,} rejected" + (f" (see {summary.rejects})" if summary.rejects else "")
     other = f"{summary.other:,} {classifier.other}" + (f" ({reasons})" if reasons else "")
     _say(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
+    if classifier.certificate is not None and not classifier.certificate.certified:
+        _say("this model promises nothing, so that every row is Other; best_label and probability say what it thinks")
     if as_json:
         _print_json(asdict(summary), to_stderr=out == "-")
 
@@ -402,7 +405,7 @@ _OUTSIDE_FIGURES = (("recall (left as Other)", "recall"), ("AUROC", "auroc"), ("
 
 def _figure(estimate: Mapping[str, float | None]) -> tuple[str, str]:
     value, low, high = (float("nan") if (x := estimate[key]) is None else x for key in ("value", "low", "high"))
-    return f"{value:.4f}", f"{low:.4f} to {high:.4f}"
+    return ("-", "nothing to measure") if math.isnan(value) else (f"{value:.4f}", f"{low:.4f} to {high:.4f}")
 
 
 def _print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:

@@ -111,7 +111,7 @@ class Decisions:
     def _compared(self, i: int, verb: str) -> str:
         confidence, threshold = float(self.confidence[i]), float(self.threshold[i])
         if np.isinf(threshold) and threshold > 0:
-            return f"{confidence:.3f} is not enough, because the threshold is infinite"
+            return f"{confidence:.3f} is not enough, because this rule answers nothing"
         if np.isinf(threshold):
             return f"{confidence:.3f} is enough, because every readable text is answered"
         # As many digits as tell the two apart: "0.950 is below 0.950" explains nothing.
@@ -230,12 +230,16 @@ class Certificate:
 
     def _refusal(self) -> str:
         if self.rows_needed is None:
-            more = "more rows of this kind would not help, a better model or a lower target would"
+            more = "more certify rows would not help this model; a better model or a lower target would"
         else:
             more = f"about {self.rows_needed:,} labelled rows would be needed"
             if (1 - self.confidence_level) < self.target_accuracy**self.rows:  # even without one error
                 more = f"at least {self.rows_needed:,} labelled rows would be needed, more if some are answered wrongly"
-        best = "no accuracy" if self.best_accuracy <= 0 else f"an accuracy of {_percent(self.best_accuracy)} at best"
+        best = (
+            "no accuracy"
+            if self.best_accuracy <= 0
+            else f"an accuracy of {_percent(self.best_accuracy)}, all thresholds taken together"
+        )
         if self.best_accuracy >= self.target_accuracy:  # at a threshold behind a stricter one that failed
             best = f"an accuracy a little below {_percent(self.target_accuracy)}"
         return (

@@ -142,7 +142,8 @@ def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArra
     if path.endswith(".npy"):
         return _read_npy(path)
     with how.open(path) as rows:
-        column = rows.columns[0] if len(rows.columns) == 1 else how.label_column
+        is_only = len(rows.columns) == 1 and how.label_column == Reading().label_column  # none was asked for
+        column = rows.columns[0] if is_only else how.label_column
         require_columns(rows.columns, {column: "--label-column"}, path)
         return np.array([_code(row, column, path, code_of) for row in _usable(rows, path)], dtype=np.int64)
 

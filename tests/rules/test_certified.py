@@ -377,12 +377,29 @@ def test_not_certified_is_said_without_an_exception():
     certificate = _certificate(
         _Test(0.05, 0.05, np.full(100, 0.9), np.minimum(np.arange(101), 10), 100),
         np.array([0.9, -np.inf]),
+        wide=np.array([0.9, -np.inf]),
         out_of_scope_share=0.0,
         looks=1,
     )
 
     assert certificate.sentence.endswith(
-        "on 100 labelled rows; more rows of this kind would not help, a better model or a lower target would. "
-        "These rows support an accuracy of 82.37 % at best."
+        "on 100 labelled rows; more certify rows would not help this model; a better model or a lower target would. "
+        "These rows support an accuracy of 82.37 %, all thresholds taken together."
     )
     assert binomtest(10, 100, alternative="less").proportion_ci(0.975).high == pytest.approx(1 - 0.8237, abs=1e-4)
+
+
+def test_the_best_accuracy_does_not_depend_on_the_target():
+    """40 rows without an error at high confidence, among 200 of which half are wrong: (0.05 / 42) ** (1 / 40)."""
+    confidence = np.concatenate([np.full(40, 0.9), np.linspace(0.55, 0.7, 160)])
+    wrong = np.concatenate([np.zeros(40, bool), np.arange(160) % 2 == 0])
+
+    found = {
+        CertifiedThreshold.fit(
+            column(confidence), wrong.astype(int), reference=column(confidence.copy()), target_accuracy=target
+        ).certificate.best_accuracy
+        for target in (0.99, 0.95, 0.9)
+    }
+
+    assert len(found) == 1
+    assert found.pop() == pytest.approx((0.05 / 42) ** (1 / 40), abs=0.01)

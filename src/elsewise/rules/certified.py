@@ -108,9 +108,11 @@ class CertifiedThreshold:
         truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
         alpha, delta = round(1 - target_accuracy, 12), round(1 - confidence_level, 12)  # 0.05, not 0.05000000000000004
         test = _Test(alpha, delta, *_ranked(rows, truth, score))
-        grid = _grid(confidence_of(others, score), test)
+        strict_to_loose = _known(confidence_of(others, score))
+        grid = _grid(strict_to_loose, test)
         out_of_scope = float(np.mean(truth == ABSTAIN)) if len(truth) else 0.0
-        return cls(_certificate(test, grid, out_of_scope_share=out_of_scope, looks=looks), score)
+        wide = _at_coverages(strict_to_loose, np.linspace(1 / GRID_SIZE, 1, GRID_SIZE))
+        return cls(_certificate(test, grid, wide=wide, out_of_scope_share=out_of_scope, looks=looks), score)
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
@@ -161,22 +163,32 @@ class _Test:
         return float(grid[steps - 1]) if steps else math.inf
 
 
+def _known(reference: Thresholds) -> Thresholds:
+    """Sort the confidences of the reference rows, surest first; unreadable ones have none."""
+    known = np.sort(reference[~np.isnan(reference)])[::-1]
+    if not len(known):
+        raise InputError("the reference rows place the grid of thresholds: at least one readable row is needed, got 0")
+    return known
+
+
 def _grid(reference: Thresholds, test: _Test) -> Thresholds:
     """Thresholds at even coverages of the reference rows, strict to loose, then "answer everything".
 
     The strictest one is chosen from numbers of rows alone, never from certify labels.
     """
-    known = np.sort(reference[~np.isnan(reference)])[::-1]
-    if not len(known):
-        raise InputError("the reference rows place the grid of thresholds: at least one readable row is needed, got 0")
     fewest = test.fewest / max(test.rows, 1)
     strictest = min(FIRST_STEP * fewest, max(0.5, FIRST_MARGIN * fewest), 1.0)
-    coverages = np.linspace(strictest, 1, GRID_SIZE)
-    at = np.clip(np.ceil(coverages * len(known)).astype(int) - 1, 0, len(known) - 1)
-    return np.append(np.unique(known[at])[::-1], -math.inf)
+    return _at_coverages(reference, np.linspace(strictest, 1, GRID_SIZE))
 
 
-def _certificate(test: _Test, grid: Thresholds, *, out_of_scope_share: float, looks: int) -> Certificate:
+def _at_coverages(surest_first: Thresholds, coverages: Thresholds) -> Thresholds:
+    at = np.clip(np.ceil(coverages * len(surest_first)).astype(int) - 1, 0, len(surest_first) - 1)
+    return np.append(np.unique(surest_first[at])[::-1], -math.inf)
+
+
+def _certificate(
+    test: _Test, grid: Thresholds, *, wide: Thresholds, out_of_scope_share: float, looks: int
+) -> Certificate:
     threshold = test.loosest(grid)
     certified = threshold < math.inf
     n, errors = (int(count[0]) for count in test.counts(np.array([threshold])))
@@ -192,14 +204,14 @@ def _certificate(test: _Test, grid: Thresholds, *, out_of_scope_share: float, lo
         coverage_low=float(clopper_pearson_lower(n, test.rows, test.delta / 2)),
         coverage_high=float(clopper_pearson_upper(n, test.rows, test.delta / 2)),
         out_of_scope_share=out_of_scope_share,
-        best_accuracy=_best_accuracy(test, grid),
+        best_accuracy=_best_accuracy(test, wide),
         rows_needed=None if certified else _rows_needed(test, grid),
         looks=looks,
     )
 
 
 def _best_accuracy(test: _Test, grid: Thresholds) -> float:
-    """Best accuracy supported at any threshold, corrected for having looked at all of them (Bonferroni)."""
+    """Best accuracy supported at any threshold of a grid that no target shaped, corrected for all (Bonferroni)."""
     n, errors = test.counts(grid)
     return float(np.max(1 - clopper_pearson_upper(errors, n, test.delta / len(grid))))
 
