@@ -72,7 +72,7 @@ def test_an_english_encoder_on_english_says_nothing(tokenizer):
 def test_an_english_uncased_encoder_on_turkish_says_so_and_names_better_ones(tokenizer):
     pieces, casing = language_warnings(tokenizer, TURKISH * 20, DEFAULT_ENCODER)
 
-    assert "pieces a word (about 1.3 is usual)" in pieces
+    assert "pieces a word (fewer than 2 is usual)" in pieces
     assert "dbmdz/bert-base-turkish-128k-uncased" in pieces
     assert "Turkish capital I becomes i, not ı" in casing
 

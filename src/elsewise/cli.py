@@ -45,6 +45,8 @@ TargetAccuracy = Annotated[float, typer.Option(help="Promise: at least this shar
 ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence level.")]
 Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the splits and the training.")]
+Precision = Annotated[str, typer.Option(help="auto, bf16 or f32: auto is bf16 where the processor has it.")]
+RefitRows = Annotated[bool, typer.Option(help="Keep tokens and logits of tune and certify rows in the folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise.")
@@ -116,13 +118,9 @@ def fit(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = 64,
     max_length: Annotated[int, typer.Option(min=8, help="Tokens read of a text.")] = 256,
-    precision: Annotated[
-        str, typer.Option(help="auto, bf16 or f32: auto is bf16 where the processor has it.")
-    ] = "auto",
+    precision: Precision = "auto",
     seed: Seed = 0,
-    refit_rows: Annotated[
-        bool, typer.Option(help="Keep tokens and logits of tune and certify rows in the folder.")
-    ] = True,
+    refit_rows: RefitRows = True,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     file_format: Format = None,

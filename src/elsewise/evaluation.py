@@ -39,7 +39,7 @@ class Evaluation:
     certificate : mapping or None
         The promise, with its sentence.
     engine : mapping
-        Name and settings.
+        Name, settings and fingerprint.
     """
 
     rows: Part
