@@ -22,11 +22,14 @@ check: $(READY)
 guarantees: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests/guarantees
 
-# make bench DATA=FOLDER, with the train.csv, val.csv and test.csv of CLINC150 in it.
+# make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv.
 bench: $(READY)
-	test -f "$(DATA)/test.csv" || { echo "bench needs CLINC150: make bench DATA=FOLDER, with train.csv, val.csv and test.csv"; exit 2; }
+	test -f "$(DATA)/test.csv" -a -f "$(DOCUMENTS)/test.csv" || { echo "make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv"; exit 2; }
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/million_rows.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/clinc150.py --data "$(DATA)"
+	mkdir -p bench-models
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/engines.py --data "$(DATA)" --documents "$(DOCUMENTS)" --models bench-models
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,4 +37,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) elsewise-demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) elsewise-demo bench-models .pytest_cache .mypy_cache .ruff_cache

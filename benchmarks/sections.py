@@ -10,7 +10,10 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 TITLE = "# Benchmarks\n\nEach section is written whole by the command that it names. Trust ratios more than seconds.\n"
-LIBRARIES = ("elsewise", "numpy", "scipy", "torch", "transformers", "tokenizers")
+LIBRARIES = (
+    *("elsewise", "numpy", "scipy", "torch", "transformers", "tokenizers"),
+    *("openvino", "nncf", "onnxruntime"),
+)
 
 
 def write_section(name: str, body: str) -> None:
@@ -53,6 +56,8 @@ def _machine() -> str:
     if info.exists():
         known = info.read_text(encoding="utf-8")
         flags = ", ".join(
-            name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if f" {name}" in known
+            name
+            for name in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16")
+            if f" {name}" in known
         )
     return f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores ({flags})"

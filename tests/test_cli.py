@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -201,8 +202,134 @@ def test_wrong_usage_is_exit_2():
 
 def test_version_and_help():
     assert run("--version").stdout.strip() == cli.app.info.name.replace("elsewise", "0.1.0")
-    for command in ("demo", "fit", "predict", "evaluate", "calibrate"):
+    for command in ("demo", "fit", "predict", "evaluate", "calibrate", "export", "doctor"):
         assert run(command, "--help").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small text model that is certified on openvino in float32, and texts to ask it."""
+    pytest.importorskip("torch")
+    from small_folders import classifier_of
+    from small_models import texts
+
+    folder = tmp_path_factory.mktemp("small")
+    classifier_of().save(folder / "model")
+    with (folder / "in.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(
+            [("text", "label"), *((text, f"label {i % 30}") for i, text in enumerate(texts(90)))]
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(small):
+    pytest.importorskip("onnxruntime")
+    done = run("export", small / "model", "--engine", "onnxruntime", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_export_certifies_on_one_more_engine(small, exported):
+    assert exported["model"] == str(small / "model")
+    assert exported["served"]["engine"] == "onnxruntime"
+    assert exported["certificate"]["looks"] == 2
+    assert [row["engine"] for row in exported["gate"]] == ["onnxruntime-f32"]
+
+
+def test_export_prints_the_gate_and_the_promise(small, tmp_path):
+    path = shutil.copytree(small / "model", tmp_path / "model")
+
+    done = run("export", path, "--engine", "openvino", "--precision", "f32", "--threads", 1)
+
+    assert done.returncode == 0, done.stderr
+    assert "Engines on tune rows, each after its own re-fit" in done.stdout
+    assert "openvino-f32" in done.stdout
+    assert "At least 55 % of what is answered is right" in done.stdout
+    assert f"written: {path}" in done.stderr
+
+
+def test_predict_and_evaluate_serve_the_engine_that_is_asked_for(small, exported):
+    served = {}
+    for engine in ("openvino", "onnxruntime"):
+        how = ("--engine", engine, "--precision", "f32", "--threads", 1)
+        done = run("predict", small / "model", small / "in.csv", "--probabilities", *how)
+        judged = run("evaluate", small / "model", small / "in.csv", "--json", *how)
+        assert done.returncode == judged.returncode == 0, done.stderr + judged.stderr
+        rows = list(csv.DictReader(done.stdout.splitlines()))
+        served[engine] = np.array([[float(row[f"p_label {i}"]) for i in range(30)] for row in rows])
+        assert json.loads(judged.stdout)["certificate"]["looks"] == {"openvino": 1, "onnxruntime": 2}[engine]
+
+    assert np.abs(served["openvino"] - served["onnxruntime"]).max() < 1e-4
+
+
+def test_threads_change_no_answer(small):
+    one, two = (run("predict", small / "model", small / "in.csv", "--threads", threads).stdout for threads in (1, 2))
+
+    assert one == two != ""
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("--precision", "int8"), "certify it there first: elsewise export {model} --engine "),
+        (("--engine", "torch"), "certify it there first: elsewise export {model} --engine torch"),
+        (("--engine", "abacus"), "unknown engine 'abacus'; there are"),
+        (("--precision", "int3"), "unknown precision 'int3'; there are f32, bf16, f16, int8"),
+    ],
+)
+def test_an_engine_that_model_is_not_certified_on_is_one_line_and_exit_1(small, command, asked, words):
+    done = run(command, small / "model", small / "in.csv", *asked)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert words.format(model=small / "model") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("--engine", "abacus"), "unknown engine 'abacus'; choose one of openvino, onnxruntime, torch"),
+        (("--precision", "int3"), "unknown precision 'int3'; choose one of auto, f32, bf16, f16, int8"),
+        (("--engine", "onnxruntime", "--precision", "int8"), "does not compute in int8 on this machine, but in f32"),
+    ],
+)
+def test_an_engine_that_there_is_not_is_one_line_and_exit_1_from_fit_and_export(small, tmp_path, asked, words):
+    exported = run("export", small / "model", *asked)
+    fitted = run("fit", small / "in.csv", "-o", tmp_path / "model", *asked)
+
+    assert exported.returncode == fitted.returncode == 1
+    for done in (exported, fitted):
+        errors = [line for line in done.stderr.splitlines() if line.startswith("elsewise: ")]
+        assert len(errors) == 1
+        assert words in errors[0]
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_export_of_logits_is_one_line_and_exit_1(logits_model):
+    model, _ = logits_model
+
+    done = run("export", model)
+
+    assert done.returncode == 1
+    assert done.stderr == f"elsewise: {model} is a model of logits: there is nothing to export\n"
+
+
+def test_no_threads_is_wrong_usage(small):
+    assert run("predict", small / "model", small / "in.csv", "--threads", 0).returncode == 2
+
+
+def test_doctor_prints_tables_and_json():
+    table, found = run("doctor"), json.loads(run("doctor", "--json").stdout)
+
+    assert table.returncode == 0, table.stderr
+    for words in ("machine", "library", "precisions", "openvino", "default: ", *found["advice"]):
+        assert words in table.stdout
+    assert "f32" in found["engines"]["openvino"]["precisions"]
+    assert found["default_engine"] in found["engines"]
 
 
 def test_a_reader_that_leaves_is_no_error_of_ours(model, tmp_path):

@@ -217,3 +217,35 @@ def test_labels_with_one_or_two_rows_survive(sample):
 
     assert {"one", "two"} <= set(classifier.labels)
     assert np.isfinite(classifier.probabilities(texts[:5])).all()
+
+
+def test_training_in_bfloat16_leaves_a_model_in_float32_that_can_be_written(monkeypatch):
+    """What trained in half precision must be served, and traced, without the wrapper that did that."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr("elsewise.training.is_faster_in_bf16", lambda: True)
+    texts = [f"{word} {i}" for word in ("refund my money", "where is my parcel") for i in range(4)]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classifier = ew.fit(texts, ["refund"] * 4 + ["delivery"] * 4, epochs=1, max_length=32)
+
+    assert classifier.record["training"]["precision"] == "bf16"
+    assert np.isfinite(classifier.probabilities(texts)).all()
+
+
+def test_a_fitted_classifier_says_what_was_tried_and_what_serves(fitted):
+    """precision="f32" tries nothing else; the rows that are kept are those that export certifies on."""
+    assert [row["engine"] for row in fitted.gate] == [f"{fitted.engine.name}-f32"]
+    assert fitted.gate[0]["passed"]
+    assert fitted.calibrator == ew.Identity()
+    assert isinstance(fitted.folded, ew.Temperature)
+    for split, columns in (("train", ()), ("tune", ("codes", "logits")), ("certify", ("codes", "logits"))):
+        lengths = fitted.arrays[f"refit.{split}.lengths"]
+        assert lengths.sum() == len(fitted.arrays[f"refit.{split}.token_ids"])
+        assert {len(fitted.arrays[f"refit.{split}.{column}"]) for column in columns} <= {len(lengths)}
+
+
+@pytest.mark.parametrize("words", [{"engine": "abacus"}, {"engine": "memory"}, {"precision": "int3"}])
+def test_an_engine_that_there_is_not_is_refused_before_training(words):
+    with pytest.raises(InputError, match=rf"unknown {next(iter(words))} .*; choose one of"):
+        ew.fit(["x", "y"], ["a", "b"], **words)

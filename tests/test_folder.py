@@ -49,7 +49,14 @@ def test_what_is_loaded_answers_bit_for_bit_as_what_was_saved(fitted, model, sam
 def test_the_folder_holds_what_the_design_says(model):
     names = {path.name for path in model.iterdir()}
 
-    assert names >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
+    assert names >= {
+        "model.onnx",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "README.md",
+    }
     assert names >= {
         "elsewise.json",
         "manifest.json",
@@ -130,7 +137,8 @@ def test_a_file_that_we_did_not_write_is_refused(small, tmp_path, name):
 def test_a_forged_folder_is_refused_in_words(small):
     described = small / "elsewise.json"
     written = json.loads(described.read_text())
-    described.write_text(json.dumps({**written, "rule": {"kind": "nonsense"}}))
+    written["engines"]["memory"]["rule"] = {"kind": "nonsense"}
+    described.write_text(json.dumps(written))
     (small / "manifest.json").unlink()
     folder._write_manifest(small)
 
@@ -151,14 +159,43 @@ def test_a_newer_folder_is_refused_with_the_remedy(small):
     manifest = small / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": folder.FORMAT + 1}))
 
-    with pytest.raises(ArtifactError, match=r"newer than this version of elsewise reads \(1\); upgrade elsewise"):
+    with pytest.raises(ArtifactError, match=r"newer than this version of elsewise reads \(2\); upgrade elsewise"):
+        ew.load(small)
+
+
+def test_an_older_folder_is_refused_with_the_remedy(small):
+    manifest = small / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 1}))
+
+    with pytest.raises(ArtifactError, match=r"format 1 is older than this version reads \(2\); fit it again"):
+        ew.load(small)
+
+
+def test_every_engine_has_its_own_entry_and_its_own_canary_answers(small):
+    described, canary = (json.loads((small / name).read_text()) for name in ("elsewise.json", "canary.json"))
+
+    assert described["engine"] == "memory"
+    assert list(described["engines"]) == list(canary["probabilities"]) == ["memory"]
+    assert set(described["engines"]["memory"]) == {"name", "settings", "fingerprint", "calibrator", "rule", "gate"}
+    assert len(canary["probabilities"]["memory"]) == len(canary["texts"])
+
+
+def test_other_files_under_the_same_certificate_are_refused(small):
+    """A changed table with a manifest that fits: the certificate is not its own."""
+    table = small / "memory.json"
+    table.write_text(table.read_text().replace("0.1", "0.9"))
+    (small / "manifest.json").unlink()
+    folder._write_manifest(small)
+
+    with pytest.raises(ArtifactError, match=r"the certificate of memory belongs to other files or settings"):
         ew.load(small)
 
 
 def test_other_probabilities_on_the_canary_texts_are_refused(small):
-    """A changed table with a manifest that fits: only the answers give it away."""
-    table = small / "memory.json"
-    table.write_text(table.read_text().replace("0.1", "0.9"))
+    """As when a library or a processor computes otherwise: only the answers give it away."""
+    canary = json.loads((small / "canary.json").read_text())
+    canary["probabilities"]["memory"][0][0] -= 0.01
+    (small / "canary.json").write_text(json.dumps(canary))
     (small / "manifest.json").unlink()
     folder._write_manifest(small)
 

@@ -11,7 +11,18 @@ import elsewise
 SRC = Path(elsewise.__file__).parent
 LAYERS = [  # a module may import from its own row or from rows above it
     {"errors", "extras", "arrays", "outputs", "decisions", "calibrators", "scores", "rules", "metrics"},
-    {"engines", "formats", "batching", "canaries", "encoders", "sample"},
+    {
+        "engines",
+        "formats",
+        "batching",
+        "canaries",
+        "encoders",
+        "machine",
+        "modelfiles",
+        "sample",
+        "text_engine",
+        "tokens",
+    },
     {
         "classifier",
         "folder",
@@ -22,10 +33,12 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "reading",
         "evaluation",
         "export",
+        "gate",
+        "graphs",
         "comparison",
         "report",
     },
-    {"predict", "calibrate", "demo", "cli", "cluster", "server", "client", "__init__", "__main__"},
+    {"predict", "calibrate", "demo", "doctor", "cli", "cluster", "server", "client", "__init__", "__main__"},
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 OPEN_SETS = {

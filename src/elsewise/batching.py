@@ -4,22 +4,35 @@ Matrix kernels depend on the shape of a batch: a text alone and the same text am
 in the last digits, in half precision in the third. Here every text of one length runs at one shape,
 which its own length gives; short batches are filled up with copies that are thrown away. The number
 of shapes, and so the memory behind them, is bounded by the number of lengths.
+
+The way of a text: window -> tokens (the next window's while the model runs) -> one of each -> batches
+by length -> the engine -> its place in the order.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-TOKEN_BUDGET = 256  # measured: filler rows stay few, and one text alone is not slowed by many copies
-EXACT_LENGTHS = 64  # above, lengths are rounded up to a multiple of 16: fewer shapes, a few masked tokens
-STEP = 16
+from elsewise.outputs import Outputs
+from elsewise.tokens import TextTokenizer, Tokens
 
-TokenIds = Sequence[int]
-Forward = Callable[[NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[np.float32], ...]]
+TOKEN_BUDGET: Final = 256  # measured: filler rows stay few, and one text alone is not slowed by many copies
+EXACT_LENGTHS: Final = 64  # above, lengths are rounded up to a multiple of 16: fewer shapes, a few masked tokens
+STEP: Final = 16
+WINDOW: Final = 16_384  # texts that are sorted by length together: the more, the fewer filler rows
+
+T = TypeVar("T")
+Rows = NDArray[np.int64]
+Batch = tuple[NDArray[np.int64], NDArray[np.int64]]  # token ids and mask, both (rows, tokens)
+Result = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits (rows, k) and features (rows, d)
+Forward = Callable[[Iterable[Batch]], Iterator[Result]]  # in the order of the batches; several may be under way
 
 
-def shape(length: int, longest: int, budget: int = TOKEN_BUDGET) -> tuple[int, int]:
+def shape(length: int, longest: int, budget: int = TOKEN_BUDGET, exact: int = EXACT_LENGTHS) -> tuple[int, int]:
     """Give the one shape (rows, tokens) at which every text of `length` tokens runs.
 
     Examples
@@ -27,41 +40,124 @@ def shape(length: int, longest: int, budget: int = TOKEN_BUDGET) -> tuple[int, i
     >>> shape(10, longest=512), shape(70, longest=512), shape(509, longest=510)
     ((25, 10), (3, 80), (1, 510))
     """
-    tokens = length if length <= EXACT_LENGTHS else min(-(-length // STEP) * STEP, max(longest, length))
+    tokens = length if length <= exact else min(-(-length // STEP) * STEP, max(longest, length))
     return max(1, budget // tokens), tokens
 
 
-def run_in_batches(
-    ids: Sequence[TokenIds], forward: Forward, *, longest: int, pad: int
-) -> tuple[NDArray[np.float32], ...]:
-    """Run n >= 1 tokenised texts through `forward` at fixed shapes, and put the rows back in order.
+def answer(
+    texts: Sequence[str] | Tokens,
+    tokenizer: TextTokenizer,
+    forward: Forward,
+    widths: tuple[int, int],
+    budget: int = TOKEN_BUDGET,
+    exact: int = EXACT_LENGTHS,
+) -> Outputs:
+    """Run n texts through an engine, in bounded memory beside the outputs, and put the rows back in order.
 
-    `forward` takes token ids and mask, both (rows, tokens), and returns arrays with as many rows.
+    Parameters
+    ----------
+    texts : n strings, or their tokens
+        Texts with the same tokens are computed once in each window of 16,384.
+    tokenizer : TextTokenizer
+        Says what is padding and what says nothing.
+    forward : callable
+        The engine: an iterable of (ids, mask) -> an iterator of (logits, features).
+    widths : (k, d)
+        Of logits and features.
+    budget, exact : int
+        Tokens in a batch, and the length above which lengths are rounded up.
+
+    Returns
+    -------
+    Outputs
+        Rows of NaN for texts that hold no token but special ones.
     """
-    columns: list[NDArray[np.float32]] = []
-    for at, (rows, tokens) in _groups(ids, longest):
-        results = forward(*_filled([ids[i] for i in at], rows, tokens, pad))
-        if not columns:
-            columns = [np.empty((len(ids), *result.shape[1:]), dtype=np.float32) for result in results]
-        for column, result in zip(columns, results, strict=True):
-            column[at] = result[: len(at)]
-    return tuple(columns)
+    logits, features = (np.full((len(texts), width), np.nan, dtype=np.float32) for width in widths)
+    lengths, truncated = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=bool)
+    start = 0
+    for tokens in ahead(_windows(texts, tokenizer)):
+        place = slice(start, start + len(tokens))
+        lengths[place], truncated[place] = tokens.lengths, tokens.truncated
+        ids = list(tokens)
+        different, (again, before) = _one_of_each(ids, tokens.hold_any_but(tokenizer.special))
+        groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact))
+        for rows, results in _run(ids, groups, forward, tokenizer.pad):
+            for column, result in zip((logits, features), results, strict=True):
+                column[start + rows] = result[: len(rows)]  # what is left over are filler rows
+        for column in (logits, features):
+            column[start + again] = column[start + before]
+        start += len(tokens)
+    return Outputs(logits, features, lengths, truncated)
 
 
-def _groups(ids: Sequence[TokenIds], longest: int) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
-    """Give the indices of the texts of one shape, as many at a time as it has rows; short texts first."""
-    shapes = np.array([shape(len(i), longest) for i in ids], dtype=np.int64).reshape(len(ids), 2)
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """Give the items in order, and make the next one, in a thread, while the last one is used."""
+    asked: SimpleQueue[bool] = SimpleQueue()
+    made: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+    # A daemon: who waits for a slow pipe can be interrupted.
+    Thread(target=_make, args=(iter(items), asked, made), name="elsewise-ahead", daemon=True).start()
+    asked.put(True)  # noqa: FBT003
+    try:
+        while (got := made.get()) is not None:
+            if isinstance(got, BaseException):
+                raise got
+            asked.put(True)  # noqa: FBT003
+            yield got[0]
+    finally:
+        asked.put(False)  # noqa: FBT003
+
+
+def _make(
+    source: Iterator[T], asked: "SimpleQueue[bool]", made: "SimpleQueue[tuple[T] | BaseException | None]"
+) -> None:
+    while asked.get():
+        try:
+            made.put(next(((item,) for item in source), None))
+        except BaseException as error:  # noqa: BLE001  whoever asked gets it
+            made.put(error)
+
+
+def _windows(texts: Sequence[str] | Tokens, tokenizer: TextTokenizer) -> Iterator[Tokens]:
+    if isinstance(texts, Tokens):
+        yield texts
+        return
+    for start in range(0, len(texts), WINDOW):
+        yield tokenizer(texts[start : start + WINDOW])
+
+
+def _one_of_each(ids: Sequence[NDArray[np.int32]], readable: NDArray[np.bool_]) -> tuple[Rows, tuple[Rows, Rows]]:
+    """Give the rows of each different readable text, and the rows that say one again, with the row before."""
+    first: dict[bytes, int] = {}
+    rows = np.flatnonzero(readable)
+    seen = np.array([first.setdefault(ids[row].tobytes(), row) for row in rows.tolist()], dtype=np.int64)
+    return rows[seen == rows], (rows[seen != rows], seen[seen != rows])
+
+
+def _groups(
+    ids: Sequence[NDArray[np.int32]], wanted: Rows, shape_of: Callable[[int], tuple[int, int]]
+) -> list[tuple[Rows, tuple[int, int]]]:
+    """Group the wanted rows by their shape, as many at a time as it has rows; short texts first."""
+    shapes = np.array([shape_of(len(ids[row])) for row in wanted.tolist()], dtype=np.int64).reshape(-1, 2)
+    groups = []
     for tokens in np.unique(shapes[:, 1]):
         members = np.flatnonzero(shapes[:, 1] == tokens)
         rows = int(shapes[members[0], 0])
-        for start in range(0, len(members), rows):
-            yield members[start : start + rows], (rows, int(tokens))
+        groups += [(wanted[members[at : at + rows]], (rows, int(tokens))) for at in range(0, len(members), rows)]
+    return groups
 
 
-def _filled(ids: Sequence[TokenIds], rows: int, tokens: int, pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    batch = np.full((rows, tokens), pad, dtype=np.int64)
-    mask = np.zeros((rows, tokens), dtype=np.int64)
-    for row in range(rows):
-        text = ids[min(row, len(ids) - 1)]
-        batch[row, : len(text)], mask[row, : len(text)] = text, 1
+def _run(
+    ids: Sequence[NDArray[np.int32]], groups: Sequence[tuple[Rows, tuple[int, int]]], forward: Forward, pad: int
+) -> Iterator[tuple[Rows, Result]]:
+    """Run groups of rows at their shapes: the rows of each, and its results."""
+    batches = (_filled([ids[row] for row in rows.tolist()], shape_, pad) for rows, shape_ in groups)
+    yield from zip((rows for rows, _ in groups), forward(batches), strict=True)
+
+
+def _filled(texts: Sequence[NDArray[np.int32]], shape_: tuple[int, int], pad: int) -> Batch:
+    """Pad texts to a batch; rows that no text fills repeat the last one."""
+    batch, mask = np.full(shape_, pad, dtype=np.int64), np.zeros(shape_, dtype=np.int64)
+    for row, ids in enumerate(texts):
+        batch[row, : len(ids)], mask[row, : len(ids)] = ids, 1
+    batch[len(texts) :], mask[len(texts) :] = batch[len(texts) - 1], mask[len(texts) - 1]
     return batch, mask

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from elsewise.engines import key_of
+
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
 
@@ -25,6 +27,7 @@ def model_card(classifier: "Classifier") -> str:
         _promise(classifier),
         _use(classifier, is_text=is_text),
         _figures(classifier.evaluation),
+        _engines(classifier),
         _made(classifier),
         f"## Labels\n\n{len(classifier.labels)}: " + ", ".join(f"`{label}`" for label in classifier.labels),
     ]
@@ -51,8 +54,8 @@ classifier = ew.load("THIS_FOLDER")
 classifier.decide(["a text"]).labels
 ```
 
-`transformers.pipeline("text-classification", model="THIS_FOLDER", top_k=None, truncation=True)` gives the same
-calibrated probabilities, without Other: the calibration is folded into the last layer."""
+`transformers.pipeline("text-classification", model="THIS_FOLDER", top_k=None, truncation=True)` gives calibrated
+probabilities too, without Other: the calibration is folded into the last layer."""
 
 LOGITS_USE = """## Use
 
@@ -60,15 +63,30 @@ LOGITS_USE = """## Use
 elsewise predict THIS_FOLDER logits.npy -o answers.csv
 ```"""
 
-HALF_PRECISION = """
-This model answers in bfloat16, and the promise was tested there. Tools that run it in float32 give slightly
-other probabilities; `elsewise fit --precision f32` makes a model that agrees with them to the fifth decimal."""
+INEXACT = """ They are those of float32; this model was
+certified in {precision}, where probabilities differ a little, and the promise is about those."""
 
 
 def _use(classifier: "Classifier", *, is_text: bool) -> str:
     if not is_text:
         return LOGITS_USE
-    return TEXT_USE + (HALF_PRECISION if classifier.engine.settings.get("precision") == "bf16" else "")
+    precision = classifier.engine.settings.get("precision", "f32")
+    return TEXT_USE + ("" if precision == "f32" else INEXACT.format(precision=precision))
+
+
+def _engines(classifier: "Classifier") -> str:
+    if not classifier.gate:
+        return ""
+    title = f"## Engine\n\nCertified on {key_of(classifier.engine)}. On tune rows, each after its own re-fit:\n"
+    lines = [title,
+             "| | accuracy | log loss | other best label | largest change | texts/s | close enough |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines += [
+        f"| {row['engine']} | {_number(row['accuracy'])} | {_number(row['log_loss'])} | {row['changed']:.2%} "
+        f"| {row['worst_change']:.4f} | {row['texts_per_second']:,.0f} | {'yes' if row['passed'] else 'no'} |"
+        for row in classifier.gate
+    ]
+    return "\n".join(lines)
 
 
 def _figures(evaluation: Mapping[str, Any] | None) -> str:
@@ -103,5 +121,5 @@ def _made(classifier: "Classifier") -> str:
     if classifier.folded is not None and hasattr(classifier.folded, "temperature"):
         lines.append(f"Temperature {classifier.folded.temperature:.4f}, folded into the last layer.")
     if any(name.startswith("refit.") for name in classifier.arrays):
-        lines.append("`refit.safetensors` holds tokens of tune and certify texts: it is customer data.")
+        lines.append("`refit.safetensors` holds tokens of tune, certify and some train texts: it is customer data.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,17 @@ from elsewise.arrays import Codes, Floats
 from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
 from elsewise.decisions import Certificate, Decisions
-from elsewise.engines import Engine, engine_class
+from elsewise.engines import ENGINES, PRECISIONS, Engine, engine_class, key_of
 from elsewise.errors import ArtifactError, InputError
+from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Evidence
 from elsewise.rules import Rule
+from elsewise.tokens import Tokens
 
-CANARY_TOLERANCE = {"bf16": 0.03, "f32": 1e-3}  # of a probability, between processors; a wrong tokenizer is far off
+CANARY: Final = "canary"
+ARRAYS: Final = ("arrays.safetensors", "refit.safetensors")
+# Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
+CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +47,10 @@ class Classifier:
         Hashes of the texts of each split, and the rows to certify again with, where they were kept.
     evaluation : mapping or None
         What its own test rows showed.
+    gate : sequence of mappings
+        How the engine compared with float32 on tune rows, and others that were looked at (JSON).
+    others : mapping from name to mapping
+        What the folder holds for other engines, each with its own certificate (JSON).
 
     Examples
     --------
@@ -60,6 +69,8 @@ class Classifier:
     record: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     evaluation: Mapping[str, Any] | None = None
+    gate: Sequence[Mapping[str, Any]] = ()
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_other(self.other)
@@ -74,8 +85,8 @@ class Classifier:
         """The tested promise, or None."""
         return self.rule.certificate
 
-    def evidence(self, texts: Sequence[Any]) -> Evidence:
-        """Return all that is known about n texts before the rule decides."""
+    def evidence(self, texts: Any) -> Evidence:
+        """Return all that is known about n texts, or what `engine.prepare` made of them, before the rule decides."""
         return Evidence.of(self.engine.run(texts), self.calibrator)
 
     def probabilities(self, texts: Sequence[Any]) -> Floats:
@@ -110,8 +121,15 @@ class Classifier:
                 raise InputError(f"the model has no label {name!r}, which row {row} has (counted from 0){remedy}")
         return np.array([known[name] for name in names], dtype=np.int64)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, default: str | None = None) -> None:
         """Write the model folder, whole or not at all; a model folder already there is replaced.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        default : str, optional
+            Name and precision of the engine that `load` opens, where the folder has several; this one otherwise.
 
         Raises
         ------
@@ -120,16 +138,32 @@ class Classifier:
         """
         from safetensors.numpy import save_file  # noqa: PLC0415
 
-        arrays = dict(self.arrays)
-        parts = {
-            name: None if part is None else folder.pack(part, arrays, name)
-            for name, part in (("calibrator", self.calibrator), ("folded", self.folded), ("rule", self.rule))
-        }
+        key, (entry, packed) = key_of(self.engine), self.entry()
+        entries = {**self.others, key: entry}
+        arrays = {**self.arrays, **packed}
+        folded = None if self.folded is None else folder.pack(self.folded, arrays, "folded")
         refit = {name: arrays.pop(name) for name in list(arrays) if name.startswith("refit.")}
+        texts = self.engine.canaries
+        tokens = self.engine.prepare(texts)
         with folder.writing(Path(path)) as work:
             self.engine.save(work)
-            folder.write_json(work / "elsewise.json", {**self._description(), **parts})
-            folder.write_json(work / "canary.json", _canaries(self))
+            folder.write_json(
+                work / "elsewise.json",
+                {
+                    **self._description(),
+                    "folded": folded,
+                    "engine": default or key,
+                    "engines": {name: {k: v for k, v in e.items() if k != CANARY} for name, e in entries.items()},
+                },
+            )
+            folder.write_json(
+                work / "canary.json",
+                {
+                    "texts": texts,
+                    "token_ids": [ids.tolist() for ids in tokens] if isinstance(tokens, Tokens) else None,
+                    "probabilities": {name: e[CANARY] for name, e in entries.items()},
+                },
+            )
             if self.evaluation is not None:
                 folder.write_json(work / "evaluation.json", self.evaluation)
             for name, group in (("arrays", arrays), ("refit", refit)):
@@ -139,19 +173,33 @@ class Classifier:
                     )
             (work / "README.md").write_text(model_card(self), encoding="utf-8", errors="backslashreplace")
 
+    def entry(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Give what a folder holds for this engine (JSON), and the arrays of its parts."""
+        arrays: dict[str, NDArray[Any]] = {}
+        prefix = f"engine.{key_of(self.engine)}"
+        return {
+            "name": self.engine.name,
+            "settings": dict(self.engine.settings),
+            "fingerprint": self.engine.fingerprint,
+            "calibrator": folder.pack(self.calibrator, arrays, f"{prefix}.calibrator"),
+            "rule": folder.pack(self.rule, arrays, f"{prefix}.rule"),
+            "gate": list(self.gate),
+            CANARY: canary_probabilities(self, self.engine.prepare(self.engine.canaries)).tolist(),
+        }, arrays
+
     def _description(self) -> dict[str, Any]:
         return {
             "elsewise": version("elsewise"),
             "labels": list(self.labels),
             "other": self.other,
             "out_of_scope_label": self.out_of_scope_label,
-            "engine": {
-                "name": self.engine.name,
-                "settings": dict(self.engine.settings),
-                "fingerprint": self.engine.fingerprint,
-            },
             "record": dict(self.record),
         }
+
+
+def canary_probabilities(classifier: Classifier, prepared: Any) -> Floats:
+    """Answer the canary texts, as quickly as the engine can."""
+    return Evidence.of(classifier.engine.sketch(prepared), classifier.calibrator).probabilities
 
 
 def check_other(other: str) -> None:
@@ -160,13 +208,25 @@ def check_other(other: str) -> None:
         raise InputError(f"the word for an abstention must not be blank, got {other!r}")
 
 
-def load(path: str | Path) -> Classifier:
+def load(
+    path: str | Path, *, engine: str | None = None, precision: str | None = None, threads: int | None = None
+) -> Classifier:
     """Open a model folder: every file checked, no code run from it, and 32 fixed texts answered as before.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    engine, precision : str, optional
+        One that the folder has a certificate for; its default otherwise.
+    threads : int, optional
+        The cores that this process may use, otherwise.
 
     Raises
     ------
     ArtifactError
-        If the folder is damaged, foreign or too new, or answers its canary texts otherwise; with the file's name.
+        If the folder is damaged, foreign or too new, answers its canary texts otherwise, or was not certified on
+        this engine and precision, or this machine does not have them; with what to do.
     MissingExtra
         If its engine's library is not installed.
 
@@ -180,59 +240,166 @@ def load(path: str | Path) -> Classifier:
     ...     load(f"{place}/model").decide(["sure"]).labels
     ['yes']
     """
-    path = Path(path)
-    folder.verify(path)
-    described = folder.read_json(path / "elsewise.json")
-    try:
-        classifier = _opened(path, described)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path / 'elsewise.json'} holds what this version cannot read: {error}") from error
-    _check_canaries(classifier, path / "canary.json")
-    return classifier
+    saved = Saved.read(Path(path))
+    return saved.open(saved.chosen(engine, precision), threads)
 
 
-def _opened(path: Path, described: Mapping[str, Any]) -> Classifier:
-    arrays = {**_arrays(path / "arrays.safetensors"), **_arrays(path / "refit.safetensors")}
-    parts: dict[str, Any] = {
-        name: None if described[name] is None else folder.unpack(described[name], arrays, path / "elsewise.json")
-        for name in ("calibrator", "folded", "rule")
-    }
-    engine = described["engine"]
-    return Classifier(
-        engine=engine_class(engine["name"]).open(path, tuple(described["labels"]), engine["settings"]),
-        **parts,
-        other=described["other"],
-        out_of_scope_label=described["out_of_scope_label"],
-        record=described["record"],
-        arrays={name: array for name, array in arrays.items() if name.startswith(("split.", "refit."))},
-        evaluation=folder.read_json(path / "evaluation.json") if (path / "evaluation.json").is_file() else None,
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """What a model folder holds: every file checked, no engine opened yet.
+
+    Attributes
+    ----------
+    files : ModelFiles
+        Those of the model.
+    description : mapping
+        elsewise.json; each entry of `engines` with its canary probabilities.
+    canary : mapping
+        canary.json.
+    arrays : mapping of arrays
+        Of all parts, and of rows.
+    evaluation : mapping or None
+        evaluation.json.
+    """
+
+    files: ModelFiles
+    description: Mapping[str, Any]
+    canary: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+    evaluation: Mapping[str, Any] | None
+
+    @classmethod
+    def read(cls, path: Path) -> "Saved":
+        """Read a folder.
+
+        Raises
+        ------
+        ArtifactError
+            If it is damaged, foreign or too new; the message names the file.
+        """
+        digests = folder.verify(path)
+        description, canary = folder.read_json(path / "elsewise.json"), folder.read_json(path / "canary.json")
+        try:
+            for key, entry in description["engines"].items():
+                entry[CANARY] = canary["probabilities"][key]
+            description["engines"][description["engine"]]  # it is there
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(f"{path / 'elsewise.json'} holds what this version cannot read: {error}") from error
+        ours = {"elsewise.json", "canary.json", "evaluation.json", "README.md", *ARRAYS}
+        return cls(
+            files=ModelFiles(path, {name: digest for name, digest in digests.items() if name not in ours}),
+            description=description,
+            canary=canary,
+            arrays={name: array for file in ARRAYS for name, array in _arrays(path / file).items()},
+            evaluation=folder.read_json(path / "evaluation.json") if "evaluation.json" in digests else None,
+        )
+
+    def chosen(self, engine: str | None, precision: str | None) -> str:
+        """Find the entry that is asked for, the default first.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown.
+        ArtifactError
+            If the folder has no certificate for it.
+        """
+        for name, known, what in ((engine, ENGINES, "engine"), (precision, PRECISIONS, "precision")):
+            if name is not None and name not in known:
+                raise InputError(f"unknown {what} {name!r}; there are {', '.join(known)}")
+        entries: Mapping[str, Any] = self.description["engines"]
+        default: str = self.description["engine"]
+        fitting = [
+            key
+            for key in (default, *entries)
+            if engine in (None, entries[key]["name"]) and precision in (None, entries[key]["settings"].get("precision"))
+        ]
+        if not fitting:
+            name = engine or entries[default]["name"]
+            asked = f"--engine {name}" + (f" --precision {precision}" if precision else "")
+            raise ArtifactError(
+                f"{self.files.path} was certified on {' and '.join(entries)}, and not on what is asked for; "
+                f"certify it there first: elsewise export {self.files.path} {asked}"
+            )
+        return fitting[0]
+
+    def open(self, key: str, threads: int | None = None) -> Classifier:
+        """Open one engine with its calibrator, rule and certificate.
+
+        Raises
+        ------
+        ArtifactError
+            If this machine does not have it, or it answers otherwise than when it was certified.
+        """
+        file, described = self.files.path / "elsewise.json", self.description
+        entry = described["engines"][key]
+        try:
+            engine = self._engine(key, threads)
+            calibrator = folder.unpack(entry["calibrator"], self.arrays, file)
+            classifier = Classifier(
+                engine, calibrator, self.rule(key), **self.common(), gate=entry["gate"], others=self.others(key)
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(f"{file} holds what this version cannot read: {error}") from error
+        if engine.fingerprint != entry["fingerprint"]:
+            raise ArtifactError(f"{file}: the certificate of {key} belongs to other files or settings; fit it again")
+        self._check_canaries(classifier, entry[CANARY])
+        return classifier
+
+    def rule(self, key: str) -> Rule:
+        """Give the rule of an engine, with its certificate."""
+        file = self.files.path / "elsewise.json"
+        return folder.unpack(self.description["engines"][key]["rule"], self.arrays, file)
+
+    def common(self) -> dict[str, Any]:
+        """Give the fields of a Classifier that all engines share."""
+        described, file = self.description, self.files.path / "elsewise.json"
+        folded = described["folded"]
+        return {
+            "other": described["other"],
+            "out_of_scope_label": described["out_of_scope_label"],
+            "folded": None if folded is None else folder.unpack(folded, self.arrays, file),
+            "record": described["record"],
+            "arrays": {k: v for k, v in self.arrays.items() if k.startswith(("split.", "refit.", "engine."))},
+            "evaluation": self.evaluation,
+        }
+
+    def others(self, key: str) -> dict[str, Any]:
+        """Give the entries of the other engines."""
+        return {name: entry for name, entry in self.description["engines"].items() if name != key}
+
+    def _engine(self, key: str, threads: int | None) -> Engine:
+        entry = self.description["engines"][key]
+        labels = tuple(self.description["labels"])
+        try:
+            return engine_class(entry["name"]).open(self.files, labels, entry["settings"], threads)
+        except InputError as error:
+            path, others = self.files.path, list(self.others(key))
+            instead = f", or serve it as certified on {others[0]} (--engine, --precision)" if others else ""
+            raise ArtifactError(
+                f"{path} was certified on {key}: {error}; "
+                f"re-fit it for this machine: elsewise export {path} --engine openvino --precision f32{instead}"
+            ) from error
+
+    def _check_canaries(self, classifier: Classifier, probabilities: Any) -> None:
+        file = self.files.path / "canary.json"
+        prepared = classifier.engine.prepare(self.canary["texts"])
+        if isinstance(prepared, Tokens) and [ids.tolist() for ids in prepared] != self.canary["token_ids"]:
+            raise ArtifactError(f"{file}: the tokenizer gives other tokens than when the model was saved")
+        before = np.array(probabilities, dtype=np.float64)
+        now = canary_probabilities(classifier, prepared)
+        tolerance = CANARY_TOLERANCE[classifier.engine.settings.get("precision", "f32")]
+        if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
+            worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
+            settings = classifier.engine.settings
+            precision = f" --precision {settings['precision']}" if "precision" in settings else ""
+            raise ArtifactError(
+                f"{file}: probabilities differ by {worst:.3g} from when it was certified; "
+                f"certify it here: elsewise export {self.files.path} --engine {classifier.engine.name}{precision}"
+            )
 
 
 def _arrays(file: Path) -> dict[str, NDArray[Any]]:
     from safetensors.numpy import load_file  # noqa: PLC0415
 
     return load_file(file) if file.is_file() else {}
-
-
-def _canaries(classifier: Classifier) -> dict[str, Any]:
-    texts = classifier.engine.canaries
-    return {
-        "texts": texts,
-        "token_ids": classifier.engine.tokenize(texts)[0],
-        "probabilities": classifier.probabilities(texts).tolist(),
-    }
-
-
-def _check_canaries(classifier: Classifier, file: Path) -> None:
-    saved = folder.read_json(file)
-    if classifier.engine.tokenize(saved["texts"])[0] != saved["token_ids"]:
-        raise ArtifactError(f"{file}: the tokenizer gives other tokens than when the model was saved")
-    before = np.array(saved["probabilities"], dtype=np.float64)
-    now = classifier.probabilities(saved["texts"])
-    tolerance = CANARY_TOLERANCE.get(classifier.engine.settings.get("precision", "f32"), 1e-3)
-    if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
-        worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
-        raise ArtifactError(
-            f"{file}: probabilities differ by {worst:.3g} from when it was saved; make it again here: elsewise fit"
-        )

@@ -45,7 +45,19 @@ TargetAccuracy = Annotated[float, typer.Option(help="Promise: at least this shar
 ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence level.")]
 Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the splits and the training.")]
-Precision = Annotated[str, typer.Option(help="auto, bf16 or f32: auto is bf16 where the processor has it.")]
+Engine = Annotated[
+    str, typer.Option(help="auto, openvino, onnxruntime or torch: auto is torch on a GPU, else openvino.")
+]
+Precision = Annotated[
+    str, typer.Option(help="auto, f32, bf16, f16 or int8: auto is the fastest that is close enough to f32.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Of the engine; the cores that it may use otherwise.")]
+ServedEngine = Annotated[
+    str | None, typer.Option("--engine", help="One that MODEL is certified on; its default otherwise.")
+]
+ServedPrecision = Annotated[
+    str | None, typer.Option("--precision", help="One that MODEL is certified on; its default otherwise.")
+]
 RefitRows = Annotated[bool, typer.Option(help="Keep tokens and logits of tune and certify rows in the folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Epochs = Annotated[
@@ -118,6 +130,7 @@ def fit(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = 64,
     max_length: Annotated[int, typer.Option(min=8, help="Tokens read of a text.")] = 256,
+    engine: Engine = "auto",
     precision: Precision = "auto",
     seed: Seed = 0,
     refit_rows: RefitRows = True,
@@ -134,7 +147,6 @@ def fit(
     check_target(out)  # now, and not when the training is over
     how = _reading(text_column, label_column, delimiter, encoding, file_format)
     texts, labels = _labelled(data, how)
-    parts = {name: _labelled(path, how) for name, path in (("held_out", held_out), ("test", test)) if path}
     if other in labels:
         _say(
             f"a label is called {other!r}, as abstentions are: the column abstained tells them apart, or choose --other"
@@ -154,9 +166,11 @@ def fit(
             learning_rate=learning_rate,
             batch_size=batch_size,
             max_length=max_length,
+            engine=engine,
             precision=precision,
+            held_out=_labelled(held_out, how) if held_out else None,
+            test=_labelled(test, how) if test else None,
             seed=seed,
-            **parts,
         )
     classifier.save(out)
     _show_fitted(classifier, out, as_json=as_json)
@@ -172,6 +186,9 @@ def predict(
     text_column: TextColumn = "text",
     top: Annotated[int, typer.Option(min=0, help="Add so many best labels with their probabilities.")] = 0,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
+    engine: ServedEngine = None,
+    precision: ServedPrecision = None,
+    threads: Threads = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     file_format: Format = None,
@@ -186,7 +203,7 @@ def predict(
     how = _reading(text_column, "label", delimiter, encoding, file_format)
     if out != "-" and Path(out).resolve().is_relative_to(model.resolve()):
         raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
-    classifier = load(model)
+    classifier = load(model, engine=engine, precision=precision, threads=threads)
     with _progress() as progress:
         summary = predict_file(classifier, data, out, how=how, top=top, probabilities=probabilities, progress=progress)
     for note in summary.notes:
@@ -213,6 +230,9 @@ def evaluate(
     out_of_scope_label: OutOfScope = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
+    engine: ServedEngine = None,
+    precision: ServedPrecision = None,
+    threads: Threads = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     file_format: Format = None,
@@ -222,7 +242,7 @@ def evaluate(
     from elsewise.classifier import load
 
     how = _reading(text_column, label_column, delimiter, encoding, file_format)
-    classifier = load(model)
+    classifier = load(model, engine=engine, precision=precision, threads=threads)
     with _progress() as progress:
         if progress:
             progress("evaluating", 0, 0)
@@ -279,6 +299,59 @@ def calibrate(
     _show_fitted(classifier, out, as_json=as_json)
 
 
+@app.command()
+def export(
+    model: ModelPath,
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Certify MODEL on one more engine or precision, on the rows that it keeps: one more look at them."""
+    from elsewise.export import export as export_model
+
+    with _progress() as progress:
+        made = export_model(model, engine=engine, precision=precision, threads=threads, progress=progress)
+    if as_json:
+        _print_json({"model": str(model), **_description(made)})
+        return
+    _print_gate(made.gate)
+    _print_promise(made)
+    _say(f"written: {model}")
+
+
+@app.command()
+def doctor(*, as_json: Json = False) -> None:
+    """Show what is installed, which engine is used and why, and the commands that add what is missing."""
+    from elsewise.doctor import diagnosis
+
+    found = diagnosis()
+    if as_json:
+        _print_json(found)
+        return
+    encoder = found["encoder"] or "not on this machine"
+    machine = {**found["machine"], "default encoder": encoder}
+    _print_table("", ("machine", ""), [(name, str(value)) for name, value in machine.items()])
+    _print_table("", ("library", "version"), [(name, version or "-") for name, version in found["versions"].items()])
+    _print_table("", ("engine", "precisions", ""), [
+        (name, ", ".join(engine["precisions"]) or "-", engine["note"]) for name, engine in found["engines"].items()
+    ])  # fmt: skip
+    for line in found["advice"] or ["Nothing is missing."]:
+        typer.echo(line)
+
+
+def _print_gate(gate: Sequence[Mapping[str, Any]]) -> None:
+    header = ("", "texts/s", "MB", "accuracy", "log loss", "ECE", "other label", "worst change", "99 %", "close enough")
+    rows = [
+        (row["engine"], f"{row['texts_per_second']:,.0f}", f"{row['megabytes']:.0f}",
+         *("-" if row[name] is None else f"{row[name]:.4f}" for name in ("accuracy", "log_loss", "ece")),
+         f"{row['changed']:.2%}", f"{row['worst_change']:.4f}", f"{row['change_99']:.4f}",
+         "yes" if row["passed"] else "no")
+        for row in gate
+    ]  # fmt: skip
+    _print_table("Engines on tune rows, each after its own re-fit", header, rows)
+
+
 def _program() -> str:
     """Say how this program was started, so that a command that it prints works when it is typed."""
     started = Path(sys.argv[0])
@@ -330,8 +403,13 @@ def _labelled(path: str, how: "Reading") -> tuple[list[str], list[str]]:
 
 
 def _description(classifier: "Classifier") -> dict[str, Any]:
-    promise = None if classifier.certificate is None else classifier.certificate.as_dict()
-    return {"certificate": promise, "evaluation": classifier.evaluation, "record": dict(classifier.record)}
+    return {
+        "certificate": None if classifier.certificate is None else classifier.certificate.as_dict(),
+        "served": {"engine": classifier.engine.name, **classifier.engine.settings},
+        "gate": list(classifier.gate),
+        "evaluation": classifier.evaluation,
+        "record": dict(classifier.record),
+    }
 
 
 def _show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
@@ -343,6 +421,7 @@ def _show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
         f"{count:,} {_DROPPED[name]}" for name, count in classifier.record.get("dropped", {}).items() if count
     )
     _say(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
+    _print_gate(classifier.gate)
     _print_promise(classifier)
     _print_evaluation(classifier.evaluation or {})
     _say(f"written: {out}")

@@ -39,7 +39,7 @@ class Evaluation:
     certificate : mapping or None
         The promise, with its sentence.
     engine : mapping
-        Name, settings and fingerprint.
+        Name, precision (None where there is but one) and fingerprint.
     """
 
     rows: Part
@@ -125,7 +125,7 @@ def evaluate(
         certificate=None if classifier.certificate is None else classifier.certificate.as_dict(),
         engine={
             "name": classifier.engine.name,
-            **classifier.engine.settings,
+            "precision": classifier.engine.settings.get("precision"),
             "fingerprint": classifier.engine.fingerprint,
         },
     )

@@ -10,25 +10,24 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from elsewise.arrays import Codes, as_codes, as_logits, as_texts
-from elsewise.calibrators import Calibrator, Identity, Temperature
+from elsewise.calibrators import Calibrator
 from elsewise.classifier import Classifier, check_other
 from elsewise.encoders import DEFAULT_ENCODER, language_warnings
-from elsewise.engines import Engine
 from elsewise.engines.logits import LogitsEngine
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
+from elsewise.export import Rows, check_engine, refit_rows, serving
+from elsewise.gate import FEWEST_ROWS, fitted_calibrator
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
 from elsewise.splits import LabelledTexts, Splits, hashes, split, stratified
 
-FEWEST_TO_CALIBRATE = 50
 FEW_TO_CERTIFY = 300
 
 Pairs = tuple[Iterable[str], Iterable[Any]]
@@ -47,6 +46,8 @@ def fit(
     held_out: Pairs | None = None,
     test: Pairs | None = None,
     keep_refit_rows: bool = True,
+    engine: str = "auto",
+    precision: str = "auto",
     progress: Progress | None = None,
     **training: Any,
 ) -> Classifier:
@@ -70,11 +71,15 @@ def fit(
         Rows to calibrate and certify on, and to report on; by default parts of `texts`.
     keep_refit_rows : bool
         Keep tokens, codes and logits of tune and certify rows, to certify again without the texts.
+    engine : {"auto", "openvino", "onnxruntime", "torch"}
+        What answers; auto is torch where it finds a GPU, openvino elsewhere.
+    precision : {"auto", "f32", "bf16", "f16", "int8"}
+        In which it answers; auto is the fastest that, on tune rows, is close enough to float32. "f32" trains in
+        float32 too.
     progress : callable, optional
         Called with (words, steps done, steps in all).
     **training
-        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length,
-        precision, seed.
+        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length, seed.
 
     Returns
     -------
@@ -94,35 +99,45 @@ def fit(
     ElsewiseWarning
         If the encoder does not fit the language, or rows are too few to calibrate or certify well.
     """
+    from elsewise.graphs import quantise_rows, write_model  # noqa: PLC0415  torch
     from elsewise.training import Training, prepare, train  # noqa: PLC0415  torch
 
     check_promise(target_accuracy, confidence_level)  # now, and not when the training is over
     check_other(other)
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
-    how = Training(encoder=encoder, **training)
+    wanted = check_engine(engine, precision)
+    how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
-    untrained = prepare(names, how)
+    learner = prepare(names, how)
     _warn_of_few(len(in_scope), len(parts.certify), confidence_level)
-    how = how.resolved(len(parts.train), untrained.model.config.hidden_size)
-    for warning in language_warnings(untrained.tokenizer.backend_tokenizer, parts.train.texts, encoder):
+    how = how.resolved(len(parts.train), learner.model.model.config.hidden_size)
+    for warning in language_warnings(learner.tokenizer.backend_tokenizer, parts.train.texts, encoder):
         warnings.warn(warning, ElsewiseWarning, stacklevel=2)
-    engine = train(untrained, parts.train, in_scope, how, progress)
+    model = train(learner, parts.train, in_scope, how, progress)
     if progress:
-        progress("calibrating, certifying and judging", 0, 0)
-    calibrator = _calibrator(engine.run(parts.tune.texts), parts.tune.codes)
-    engine = engine.folded(calibrator)
-    tune, certify = engine.run(parts.tune.texts), engine.run(parts.certify.texts)
-    reference = tune if len(parts.tune) else engine.run(parts.train.texts)
+        progress("calibrating", 0, 0)
+    train_tokens, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
+    calibrator = fitted_calibrator(learner.outputs(model, tune), parts.tune.codes)
+    rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
+    files = write_model(model.folded(calibrator), learner, names)
+    best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
+    if progress:
+        progress("certifying and judging", 0, 0)
+    outputs = best.engine.run(certify)
+    reference = best.outputs if len(tune) else best.engine.run(train_tokens)
+    kept = {**refit_rows("train", rows.train), **refit_rows("tune", tune, codes=rows.codes, logits=best.outputs.logits)}
+    kept |= refit_rows("certify", certify, codes=parts.certify.codes, logits=outputs.logits)
     classifier = Classifier(
-        engine=engine,
-        calibrator=Identity(),
-        rule=_rule(reference, certify, parts.certify.codes, Identity(), target_accuracy, confidence_level),
+        engine=best.engine,
+        calibrator=best.calibrator,
+        rule=_rule(reference, outputs, parts.certify.codes, best.calibrator, target_accuracy, confidence_level),
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=calibrator,
         record={"training": asdict(how), **_record(parts)},
-        arrays={**_seen(parts), **(_refit_rows(engine, parts, tune, certify) if keep_refit_rows else {})},
+        arrays={**_seen(parts), **(kept if keep_refit_rows else {})},
+        gate=table,
     )
     return _evaluated(classifier, parts.test)
 
@@ -176,7 +191,7 @@ def calibrate(
     engine = LogitsEngine(_names(labels, z.shape[1]))
     tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
     _warn_of_few(int((y[tune] >= 0).sum()), len(certify), confidence_level)
-    calibrator = _calibrator(Outputs(z[tune]), y[tune])
+    calibrator = fitted_calibrator(Outputs(z[tune]), y[tune])
     rule = _rule(Outputs(z[tune]), Outputs(z[certify]), y[certify], calibrator, target_accuracy, confidence_level)
     record = {"splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()}
     return Classifier(engine, calibrator, rule, other=other, out_of_scope_label=out_of_scope_label, record=record)
@@ -239,21 +254,14 @@ def _coded(texts: list[str], labels: list[str], known: Mapping[str, int], name: 
 
 
 def _warn_of_few(tune: int, certify: int, level: float) -> None:
-    if tune < FEWEST_TO_CALIBRATE:
-        few = f"{tune} tune rows are too few to calibrate on ({FEWEST_TO_CALIBRATE} needed)"
+    if tune < FEWEST_ROWS:
+        few = f"{tune} tune rows are too few to calibrate on ({FEWEST_ROWS} needed)"
         warnings.warn(f"{few}: probabilities stay as the model gives them", ElsewiseWarning, stacklevel=3)
     if certify < FEW_TO_CERTIFY:
         few = f"{certify} certify rows are few: no accuracy"
         if certify:
             few = f"{certify} certify rows are few: {(1 - level) ** (1 / certify):.1%} is the best accuracy that"
         warnings.warn(f"{few} could be certified on them, without one error", ElsewiseWarning, stacklevel=3)
-
-
-def _calibrator(tune: Outputs, codes: Codes) -> Calibrator:
-    usable = np.isfinite(tune.logits).all(axis=1) & (codes >= 0)
-    if usable.sum() < FEWEST_TO_CALIBRATE:
-        return Identity()
-    return Temperature.fit(tune.logits[usable], codes[usable])
 
 
 def _rule(
@@ -285,7 +293,17 @@ def _record(parts: Splits) -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for library in ("elsewise", "numpy", "scipy", "tokenizers", "torch", "transformers"):
+    for library in (
+        "elsewise",
+        "numpy",
+        "scipy",
+        "tokenizers",
+        "openvino",
+        "onnxruntime",
+        "torch",
+        "transformers",
+        "nncf",
+    ):
         try:
             found[library] = version(library)
         except PackageNotFoundError:
@@ -296,17 +314,6 @@ def _versions() -> dict[str, str]:
 def _seen(parts: Splits) -> dict[str, Any]:
     named = (("train", parts.train), ("tune", parts.tune), ("certify", parts.certify))
     return {f"split.{name}": np.array(hashes(part.texts), dtype=np.uint64) for name, part in named}
-
-
-def _refit_rows(engine: Engine, parts: Splits, tune: Outputs, certify: Outputs) -> dict[str, Any]:
-    rows: dict[str, Any] = {}
-    for name, part, outputs in (("tune", parts.tune, tune), ("certify", parts.certify, certify)):
-        ids = engine.tokenize(part.texts)[0]
-        rows[f"refit.{name}.token_ids"] = np.fromiter(chain.from_iterable(ids), dtype=np.int32)
-        rows[f"refit.{name}.lengths"] = np.array([len(text) for text in ids], dtype=np.int32)
-        rows[f"refit.{name}.codes"] = part.codes
-        rows[f"refit.{name}.logits"] = outputs.logits
-    return rows
 
 
 def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:

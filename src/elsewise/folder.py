@@ -22,10 +22,11 @@ import numpy as np
 from elsewise.calibrators import CALIBRATORS
 from elsewise.decisions import Certificate
 from elsewise.errors import ArtifactError, InputError
+from elsewise.modelfiles import digest
 from elsewise.rules import RULES
 from elsewise.scores import SCORES
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, "certificate": Certificate}
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
@@ -124,10 +125,8 @@ def _write_manifest(folder: Path) -> None:
     files = {}
     for file in sorted(folder.rglob("*")):
         if file.is_file():
-            with file.open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
             _sync(file)
-            files[file.relative_to(folder).as_posix()] = {"sha256": digest, "size": file.stat().st_size}
+            files[file.relative_to(folder).as_posix()] = {"sha256": digest(file), "size": file.stat().st_size}
     write_json(folder / MANIFEST, {"format": FORMAT, "files": files, "sha256": _digest(files)})
 
 
@@ -135,8 +134,8 @@ def _digest(files: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([FORMAT, files], sort_keys=True).encode()).hexdigest()
 
 
-def verify(path: Path) -> None:
-    """Check every file of a model folder against its manifest.
+def verify(path: Path) -> dict[str, str]:
+    """Check every file of a model folder against its manifest, and give their SHA-256 by name.
 
     Raises
     ------
@@ -154,6 +153,8 @@ def verify(path: Path) -> None:
         raise ArtifactError(
             f"{manifest}: format {written} is newer than this version of elsewise reads ({FORMAT}); upgrade elsewise"
         )
+    if isinstance(written, int) and 0 < written < FORMAT:
+        raise ArtifactError(f"{manifest}: format {written} is older than this version reads ({FORMAT}); fit it again")
     files = saved.get("files")
     if written != FORMAT or not isinstance(files, dict) or saved.get("sha256") != _digest(files):
         raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
@@ -162,6 +163,7 @@ def verify(path: Path) -> None:
     added = sorted(name for name in set(_listed(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
     if added:
         raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
+    return {name: known["sha256"] for name, known in files.items()}
 
 
 def _is_hidden(name: str) -> bool:
@@ -185,12 +187,7 @@ def _verify_file(path: Path, name: str, known: Mapping[str, Any]) -> None:
         raise ArtifactError(f"{file} leads out of the model folder")
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")
-    with file.open("rb") as opened:
-        same = (
-            file.stat().st_size == known["size"]
-            and hashlib.file_digest(opened, "sha256").hexdigest() == known["sha256"]
-        )
-    if not same:
+    if file.stat().st_size != known["size"] or digest(file) != known["sha256"]:
         raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from elsewise.batching import WINDOW, ahead
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
 from elsewise.errors import InputError
@@ -16,7 +17,7 @@ from elsewise.formats import Row, open_writer, output_names, problem_with, requi
 from elsewise.outputs import Evidence
 from elsewise.reading import Reading, logit_columns, logits_of, read_logits
 
-CHUNK_ROWS = 4096
+CHUNK_ROWS = WINDOW
 CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
 COLUMNS = ("label", "abstained", "reason", "best_label", "confidence", "probability", "truncated")
 
@@ -100,16 +101,13 @@ def predict_file(
         format_ = (how.format or _format(data)) if out == "-" else None
         writer = stack.enter_context(open_writer(out, [*(names.get(c, c) for c in columns), *ours], format=format_))
         rejects = _Rejects(out, stack)
-        for chunk in _chunks(items):
-            usable = [(row, item) for row, item in chunk if row.problem is None]
-            rejects.write(row for row, _ in chunk if row.problem is not None)
-            answers = _answers(
-                classifier, [item for _, item in usable], top, probabilities=probabilities, summary=summary
-            )
-            given = ({names.get(c, c): cell for c, cell in row.cells.items()} for row, _ in usable)
+        for usable, rejected, prepared in ahead(_prepared(classifier, items)):
+            rejects.write(rejected)
+            answers = _answers(classifier, prepared, top, probabilities=probabilities, summary=summary)
+            given = ({names.get(c, c): cell for c, cell in row.cells.items()} for row in usable)
             writer.write({**cells, **answer} for cells, answer in zip(given, answers, strict=True))
-            summary.read += len(chunk)
-            summary.rejected += len(chunk) - len(usable)
+            summary.read += len(usable) + len(rejected)
+            summary.rejected += len(rejected)
             if progress:
                 progress("predicting", summary.read, 0)
     summary.rejects = rejects.close(rejected=summary.rejected)
@@ -152,6 +150,14 @@ def _unusable(row: Row, problem: str) -> Row:
     return Row(row.number, row.line, {}, problem, row.raw)
 
 
+def _prepared(classifier: Classifier, items: Iterable[Item]) -> Iterator[tuple[list[Row], list[Row], Any]]:
+    """Give the rows to answer, those to reject, and what the engine makes ready of the first, chunk by chunk."""
+    for chunk in _chunks(items):
+        usable = [(row, item) for row, item in chunk if row.problem is None]
+        rejected = [row for row, _ in chunk if row.problem is not None]
+        yield [row for row, _ in usable], rejected, classifier.engine.prepare([item for _, item in usable])
+
+
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
     chunk: list[Item] = []
     size = 0
@@ -171,14 +177,14 @@ def _more_columns(classifier: Classifier, top: int, *, probabilities: bool) -> l
 
 
 def _answers(
-    classifier: Classifier, items: list[Any], top: int, *, probabilities: bool, summary: Summary
+    classifier: Classifier, prepared: Any, top: int, *, probabilities: bool, summary: Summary
 ) -> Iterator[dict[str, Any]]:
-    if not items:
+    if not len(prepared):
         return
-    evidence = classifier.evidence(items)
+    evidence = classifier.evidence(prepared)
     decisions = classifier.named(classifier.rule(evidence))
     abstained = int(decisions.abstained.sum())
-    summary.answered += len(items) - abstained
+    summary.answered += len(decisions) - abstained
     summary.other += abstained
     counts = Counter(decisions.reasons[decisions.abstained].tolist())
     summary.reasons = {key: summary.reasons.get(key, 0) + counts[key] for key in summary.reasons | counts}

@@ -16,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import log_softmax
+from elsewise.batching import answer
 from elsewise.calibrators.temperature import best_temperature
 from elsewise.encoders import DEFAULT_ENCODER, find_encoder
-from elsewise.engines.torch import TorchEngine, last_linear, plain_tokenizer, quiet, resolve_precision
+from elsewise.engines.torch import TorchModel, is_faster_in_bf16, last_linear, plain_tokenizer, quiet, text_tokenizer
 from elsewise.errors import InputError
 from elsewise.extras import need
+from elsewise.outputs import Outputs
 from elsewise.splits import LabelledTexts
+from elsewise.tokens import TextTokenizer, Tokens
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
@@ -30,6 +33,8 @@ need("accelerate", extra="train")  # the Trainer does not start without it
 HEAD_SPEED: Final = 10.0
 USUAL_ROWS, USUAL_EPOCHS = 15_000, 9
 USUAL_WIDTH, USUAL_RATE = 384, 2e-4
+
+TRAINING_PRECISIONS: Final = ("auto", "bf16", "f32")
 
 Progress = Callable[[str, int, int], None]
 
@@ -53,7 +58,7 @@ class Training:
     max_length : int
         Tokens read of a text, special ones included.
     precision : {"auto", "bf16", "f32"}
-        Of the body, for training and for answering.
+        Of the body while it learns; auto is bf16 where that is faster, as measured.
     seed : int
         Of the splits, the head, dropout and the order of the texts.
     """
@@ -74,6 +79,8 @@ class Training:
                 raise InputError(f"{name} must be at least {least}, got {value}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must lie between 0 and 1, got {self.learning_rate}")
+        if self.precision not in TRAINING_PRECISIONS:
+            raise InputError(f"training is in one of {', '.join(TRAINING_PRECISIONS)}, got {self.precision!r}")
 
     def resolved(self, rows: int, width: int) -> "Training":
         """Choose what was left open: small data is seen more often, wider encoders take smaller steps."""
@@ -83,11 +90,34 @@ class Training:
             self,
             epochs=epochs if self.epochs is None else self.epochs,
             learning_rate=rate if self.learning_rate is None else self.learning_rate,
-            precision=resolve_precision(self.precision),
+            precision=("bf16" if is_faster_in_bf16() else "f32") if self.precision == "auto" else self.precision,
         )
 
 
-def prepare(labels: Sequence[str], how: Training) -> TorchEngine:
+@dataclass(frozen=True, slots=True, eq=False)
+class Learner:
+    """An encoder with a head for the labels, and its tokenizer.
+
+    Attributes
+    ----------
+    model : TorchModel
+        Trained in place.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        As other tools will load it, without padding or truncation of its own.
+    tokenize : TextTokenizer
+        The same, as engines use it.
+    """
+
+    model: TorchModel
+    tokenizer: Any
+    tokenize: TextTokenizer
+
+    def outputs(self, model: TorchModel, tokens: Tokens) -> Outputs:
+        """Run the model that was made of this one."""
+        return answer(tokens, self.tokenize, model.forward, model.widths, model.budget)
+
+
+def prepare(labels: Sequence[str], how: Training) -> Learner:
     """Open the encoder with a fresh head for `labels`; the seed is set here.
 
     Raises
@@ -98,18 +128,19 @@ def prepare(labels: Sequence[str], how: Training) -> TorchEngine:
     quiet()
     transformers.set_seed(how.seed)
     model, tokenizer = load_encoder(how.encoder, labels)
-    return TorchEngine.of(model, tokenizer, labels, max_length=_longest(model, how.max_length), precision=how.precision)
+    tokenize = text_tokenizer(tokenizer, _longest(model, how.max_length))
+    return Learner(TorchModel.of(model, "f32"), tokenizer, tokenize)
 
 
 def train(
-    engine: TorchEngine, rows: LabelledTexts, tune: LabelledTexts, how: Training, progress: Progress | None = None
-) -> TorchEngine:
-    """Fine-tune a prepared engine on `rows`; return the engine of the epoch with the best tune log loss.
+    learner: Learner, rows: LabelledTexts, tune: LabelledTexts, how: Training, progress: Progress | None = None
+) -> TorchModel:
+    """Fine-tune on `rows`; return the model, in float32, of the epoch with the best tune log loss.
 
     Parameters
     ----------
-    engine : TorchEngine
-        Its model is trained in place and is part of the one returned.
+    learner : Learner
+        Prepared; its model is trained in place and is the one returned.
     rows, tune : LabelledTexts
         Codes 0..k-1; without tune rows the last epoch is taken.
     how : Training
@@ -117,24 +148,24 @@ def train(
     progress : callable, optional
         Called with (what is going on, steps done, steps in all).
     """
+    model = learner.model.model
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = _Trainer(
-            model=engine.model,
+            model=model,
             args=_arguments(work, bool(len(tune)), how),
-            train_dataset=_examples(engine, rows),
-            eval_dataset=_examples(engine, tune) if len(tune) else None,
-            data_collator=transformers.DataCollatorWithPadding(engine.tokenizer),
-            processing_class=engine.tokenizer,
-            optimizers=(_optimizer(engine.model, how.learning_rate or USUAL_RATE), None),
+            train_dataset=_examples(learner.tokenize, rows),
+            eval_dataset=_examples(learner.tokenize, tune) if len(tune) else None,
+            data_collator=transformers.DataCollatorWithPadding(learner.tokenizer),
+            processing_class=learner.tokenizer,
+            optimizers=(_optimizer(model, how.learning_rate or USUAL_RATE), None),
             compute_loss_func=_cross_entropy,
             compute_metrics=_best_log_loss,
             callbacks=_callbacks(bool(len(tune)), how, progress),
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
-    plain_tokenizer(engine.tokenizer)  # the collator pads through it
-    trainer.model.eval()
-    return replace(engine, model=trainer.model)
+    plain_tokenizer(learner.tokenizer)  # the collator pads through it
+    return replace(learner.model, model=trainer.model.eval())
 
 
 def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
@@ -180,9 +211,11 @@ def _longest(model: Any, max_length: int) -> int:
     return min(max_length, positions - reserved)
 
 
-def _examples(engine: TorchEngine, rows: LabelledTexts) -> list[dict[str, Any]]:
-    ids, _ = engine.tokenize(rows.texts)
-    return [{"input_ids": i, "labels": code} for i, code in zip(ids, rows.codes.tolist(), strict=True) if i]
+def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, Any]]:
+    tokens = tokenize(rows.texts)
+    return [
+        {"input_ids": i.tolist(), "labels": code} for i, code in zip(tokens, rows.codes.tolist(), strict=True) if len(i)
+    ]
 
 
 def _optimizer(model: Any, learning_rate: float) -> Any:

@@ -1,73 +1,68 @@
 """What holds for every engine in the table. A new engine needs a line in MADE, which makes a small one."""
 
+import json
+
 import numpy as np
 import pytest
 
-from elsewise.engines import ENGINES, engine_class
-from elsewise.errors import ArtifactError, InputError
+from elsewise.engines import ENGINES, TEXT_ENGINES, engine_class
+from elsewise.errors import InputError
+from elsewise.export import quantised
+from elsewise.modelfiles import ModelFiles
+from elsewise.tokens import Tokens
+from small_models import LABELS, LONGEST, files_of, texts
 
-WORDS = ["where", "is", "my", "order", "refund", "the", "invoice", "##s", "please", "hello", "a", "b", "c", "?", "12"]
-LABELS = tuple(f"label {i}" for i in range(30))
 UNREADABLE = ["", "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
-LONGEST = 64
 
 
-def torch_engine(precision):
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {token: i for i, token in enumerate([*special, *WORDS])}
-    backend = Tokenizer(models.WordPiece(vocabulary, unk_token=special[1]))
-    backend.normalizer = normalizers.BertNormalizer()
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **dict(zip(names, special, strict=True)))
-    config = transformers.BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=LONGEST,
-        num_labels=len(LABELS),
-        initializer_range=0.5,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = transformers.BertForSequenceClassification(config)
-    return engine_class("torch").of(model, tokenizer, LABELS, max_length=LONGEST, precision=precision)
+@pytest.fixture(scope="module")
+def files():
+    return files_of("bert")
 
 
-def texts(n):
-    rng = np.random.default_rng(n)
-    return [" ".join(rng.choice(WORDS[:7] + WORDS[8:], size=size)) for size in rng.integers(1, 80, size=n)]
+def text_engine(name, precision):
+    def make(files):
+        opener = engine_class(name)
+        if precision not in opener.precisions():
+            pytest.skip(f"{name} does not compute in {precision} here: it is tested where it does")
+        its_files, learner = files
+        if precision == "int8":
+            its_files = quantised(its_files, learner.tokenize(texts(60)))
+        engine = opener.open(its_files, LABELS, {**learner.tokenize.settings, "precision": precision})
+        return engine, texts(64), [*UNREADABLE, "完"]
+
+    return make
 
 
-def memory_engine():
+def memory_engine(_):
     rng = np.random.default_rng(0)
-    return engine_class("memory")(LABELS, {text: rng.normal(size=len(LABELS)).tolist() for text in texts(64)})
+    table = {text: rng.normal(size=len(LABELS)).tolist() for text in texts(64)}
+    return engine_class("memory")(LABELS, table), texts(64), [*UNREADABLE, "never heard of"]
+
+
+def logits_engine(_):
+    rows = np.random.default_rng(0).normal(size=(64, len(LABELS))).tolist()
+    unreadable = [[bad, *[0.0] * (len(LABELS) - 1)] for bad in (np.nan, np.inf, -np.inf)]
+    return engine_class("logits")(LABELS), rows, unreadable
 
 
 MADE = {  # makes an engine, its texts, and texts that it cannot read
-    "logits": lambda: (
-        engine_class("logits")(LABELS),
-        np.random.default_rng(0).normal(size=(64, len(LABELS))).tolist(),
-        [[bad, *[0.0] * (len(LABELS) - 1)] for bad in (np.nan, np.inf, -np.inf)],
-    ),
-    "memory": lambda: (memory_engine(), texts(64), [*UNREADABLE, "never heard of"]),
-    "torch f32": lambda: (torch_engine("f32"), texts(64), [*UNREADABLE, "完"]),
-    "torch bf16": lambda: (torch_engine("bf16"), texts(64), [*UNREADABLE, "完"]),
+    "logits": logits_engine,
+    "memory": memory_engine,
+    **{
+        f"{name} {precision}": text_engine(name, precision)
+        for name, precision in (
+            *(("openvino", precision) for precision in ("f32", "bf16", "int8")),
+            ("onnxruntime", "f32"),
+            *(("torch", precision) for precision in ("f32", "bf16", "f16")),
+        )
+    },
 }
 
 
 @pytest.fixture(scope="module", params=MADE)
-def made(request):
-    return MADE[request.param]()
+def made(request, files):
+    return MADE[request.param](files)
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +90,17 @@ def test_every_engine_is_made_here():
     assert {name.split()[0] for name in MADE} == set(ENGINES)
 
 
-def test_an_engine_has_the_name_it_is_found_by():
-    for name in ENGINES:
-        if name != "torch" or pytest.importorskip("torch"):
-            assert engine_class(name).name == name
-    with pytest.raises(ArtifactError, match=r"^unknown engine 'abacus'; this version of elsewise knows logits, memory"):
+def test_an_unknown_engine_is_refused_with_those_there_are():
+    with pytest.raises(InputError, match=r"^unknown engine 'abacus'; there are logits, memory, onnxruntime"):
         engine_class("abacus")
+
+
+@pytest.mark.parametrize("name", TEXT_ENGINES)
+def test_a_precision_that_is_not_there_is_refused_with_those_that_are(files, name):
+    its_files, learner = files
+
+    with pytest.raises(InputError, match=rf"engine {name} does not compute in int4 on this machine, but in f32"):
+        engine_class(name).open(its_files, LABELS, {**learner.tokenize.settings, "precision": "int4"})
 
 
 def test_there_is_a_row_for_each_text_and_a_column_for_each_label(made, answers):
@@ -162,80 +162,67 @@ def test_no_texts_have_no_rows(made):
     assert outputs.truncated is None or outputs.truncated.tolist() == []
 
 
-def test_tokens_and_truncation_are_told_for_each_text(made, answers):
+def test_texts_made_ready_beforehand_have_the_same_answers(made, answers):
     engine, known, unreadable = made
 
-    ids, truncated = engine.tokenize([*known, *unreadable])
+    prepared = engine.prepare([*known, *unreadable])
+    outputs = engine.run(prepared)
 
-    assert len(ids) == len(truncated) == len(known) + len(unreadable)
-    assert truncated.dtype == bool
-    assert answers.tokens is None or answers.tokens.tolist() == [len(i) for i in ids[: len(known)]]
+    assert len(prepared) == len(known) + len(unreadable)
+    assert equal(rows(outputs, slice(len(known))), answers)
+    if isinstance(prepared, Tokens):
+        assert outputs.tokens.tolist() == prepared.lengths.tolist()
 
 
-def test_settings_and_canaries_are_json(made, tmp_path):
-    """What is written beside the files opens an engine that answers as before."""
-    import json
-
+def test_what_is_saved_opens_as_it_was(made, tmp_path):
     engine, known, _ = made
     settings = json.loads(json.dumps(dict(engine.settings)))
     canaries = json.loads(json.dumps(list(engine.canaries)))
 
     engine.save(tmp_path)
-    again = type(engine).open(tmp_path, engine.labels, settings)
+    again = engine_class(engine.name).open(ModelFiles.of(tmp_path), engine.labels, settings)
 
     assert 1 <= len(canaries) <= 32
     assert again.labels == engine.labels
+    assert again.fingerprint == engine.fingerprint
     assert equal(again.run(known), engine.run(known))
     assert equal(again.run(canaries), engine.run(canaries))
 
 
-@pytest.mark.parametrize("name", ["torch f32", "torch bf16"])
-def test_a_long_text_is_cut_where_the_model_ends_and_this_is_said(name):
-    engine = MADE[name]()[0]
+def test_threads_change_no_answer(made, answers, tmp_path):
+    engine, known, _ = made
+    engine.save(tmp_path)
+    for threads in (1, 3):
+        one = engine_class(engine.name).open(ModelFiles.of(tmp_path), engine.labels, engine.settings, threads)
+        assert equal(one.run(known), answers)
+        assert one.fingerprint == engine.fingerprint
+
+
+def test_two_threads_of_a_program_may_ask_at_once(made, answers):
+    from concurrent.futures import ThreadPoolExecutor
+
+    engine, known, _ = made
+    with ThreadPoolExecutor(4) as pool:
+        for outputs in pool.map(engine.run, [known] * 8):
+            assert equal(outputs, answers)
+
+
+@pytest.mark.parametrize("name", TEXT_ENGINES)
+def test_a_long_text_is_cut_where_the_model_ends_and_this_is_said(files, name):
+    engine, _, _ = text_engine(name, "f32")(files)
     fits, longer, other_end = ("a " * (LONGEST - 2), "a " * (LONGEST - 1), "a " * (LONGEST - 2) + "refund refund")
 
     outputs = engine.run([fits, longer, other_end, "a"])
 
     assert outputs.truncated.tolist() == [False, True, True, False]
     assert outputs.tokens.tolist() == [LONGEST, LONGEST, LONGEST, 3]
-    assert len({outputs.logits[i].tobytes() for i in range(3)}) == 1
+    assert outputs.logits[0].tobytes() == outputs.logits[1].tobytes() == outputs.logits[2].tobytes()
 
 
-@pytest.mark.parametrize("name", ["torch f32", "torch bf16"])
-def test_features_are_what_the_last_layer_reads(name):
-    engine = MADE[name]()[0]
+@pytest.mark.parametrize("name", TEXT_ENGINES)
+def test_a_model_with_other_labels_is_refused(files, name):
+    from elsewise.errors import ArtifactError
 
-    outputs = engine.run(texts(20))
-
-    head = engine.model.classifier
-    weight, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
-    assert outputs.features.shape == (20, 32)
-    assert outputs.features @ weight.T + bias == pytest.approx(outputs.logits, abs=1e-5)
-
-
-def test_bf16_differs_from_f32_by_its_rounding_only():
-    full, half = (MADE[name]()[0].run(texts(64)) for name in ("torch f32", "torch bf16"))
-
-    assert half.logits.dtype == np.float32
-    assert 0 < np.abs(half.logits - full.logits).max() < 0.15 * np.abs(full.logits).max()
-
-
-def test_rows_of_logits_need_one_number_for_each_label():
-    engine = engine_class("logits")(("yes", "no"))
-
-    for wrong, got in ((np.zeros((2, 3)), r"\(2, 3\)"), (np.zeros(2), r"\(2,\)")):
-        with pytest.raises(InputError, match=rf"^logits must have shape \(n, 2\), a column for each label, got {got}$"):
-            engine.run(wrong)
-
-
-def test_a_memory_needs_one_logit_for_each_label():
-    with pytest.raises(InputError, match=r"^2 labels need as many logits, got 1 for 'hm'$"):
-        engine_class("memory")(("yes", "no"), {"hm": [1.0]})
-    with pytest.raises(InputError, match=r"^2 labels need as many logits, got 3 for 'default'$"):
-        engine_class("memory")(("yes", "no"), {}, default=[1.0, 2.0, 3.0])
-
-
-def test_a_memory_may_have_a_default():
-    engine = engine_class("memory")(("yes", "no"), {"sure": [4.0, 0.0]}, default=[0.0, 1.0])
-
-    assert engine.run(["what?", "sure"]).logits.tolist() == [[0.0, 1.0], [4.0, 0.0]]
+    its_files, learner = files
+    with pytest.raises(ArtifactError, match=r"gives 30 logits, and there are 2 labels"):
+        engine_class(name).open(its_files, ("a", "b"), {**learner.tokenize.settings, "precision": "f32"})

@@ -1,6 +1,6 @@
 """Engines: something with labels that turns texts into outputs. A new one is a file here and a line in ENGINES.
 
-    engine = engine_class("torch").open(folder, labels, settings)
+    engine = engine_class("openvino").open(files, labels, settings)
     outputs = engine.run(["a text", "another"])                # logits (n, k), features (n, d), ...
 
 The table is lazy: an engine's library is imported when the engine is asked for, and not before.
@@ -9,25 +9,30 @@ The table is lazy: an engine's library is imported when the engine is asked for,
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from elsewise.errors import ArtifactError
+from elsewise.errors import InputError
+from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 
 ENGINES: Final[dict[str, str]] = {
     "logits": "elsewise.engines.logits:LogitsEngine",
     "memory": "elsewise.engines.memory:MemoryEngine",
-    "torch": "elsewise.engines.torch:TorchEngine",
+    "onnxruntime": "elsewise.engines.onnxruntime:OnnxRuntimeModel",
+    "openvino": "elsewise.engines.openvino:OpenVinoModel",
+    "torch": "elsewise.engines.torch:TorchModel",
 }
+TEXT_ENGINES: Final = ("openvino", "onnxruntime", "torch")  # of one model's files, each its own way
+PRECISIONS: Final = ("f32", "bf16", "f16", "int8")
 
 
 class Engine(Protocol):
     """Turns texts into outputs; the answer for one text never depends on its neighbours."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """In the table ENGINES."""
+        ...
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -44,38 +49,59 @@ class Engine(Protocol):
         """Hash of all that the answers depend on: a certificate belongs to one."""
         ...
 
-    @classmethod
-    def open(cls, folder: Path, labels: tuple[str, ...], settings: Mapping[str, Any]) -> Self:
-        """Open what `save` wrote."""
+    @property
+    def canaries(self) -> Sequence[Any]:
+        """Texts to be answered again whenever the engine is opened (JSON)."""
         ...
 
     def save(self, folder: Path) -> None:
         """Write the engine's own files into an existing folder."""
         ...
 
-    @property
-    def canaries(self) -> Sequence[Any]:
-        """Texts to be answered again whenever the engine is opened (JSON)."""
+    def prepare(self, texts: Sequence[Any]) -> Any:
+        """Make texts ready for `run`, which takes texts too: `Tokens`, where the engine has any."""
         ...
 
-    def tokenize(self, texts: Sequence[Any]) -> tuple[list[list[int]], NDArray[np.bool_]]:
-        """Return the token ids of n texts, and which were truncated; no ids where the engine has no tokens."""
-        ...
-
-    def run(self, texts: Sequence[Any]) -> Outputs:
+    def run(self, texts: Any) -> Outputs:
         """Return outputs of n texts, in order; a row of NaN logits for a text that cannot be read."""
         ...
 
+    def sketch(self, prepared: Any) -> Outputs:
+        """Return what `run` does, but for the last digits, quickly on a fresh start: for the canaries."""
+        ...
 
-def engine_class(name: str) -> type[Engine]:
+
+class Opener(Protocol):
+    """What the table leads to."""
+
+    def open(
+        self, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
+    ) -> Engine:
+        """Open what `save` wrote, on so many threads; None takes the cores that this process may use."""
+        ...
+
+    def precisions(self) -> tuple[str, ...]:
+        """Name what this machine computes in; engines of text models only."""
+        ...
+
+
+def engine_class(name: str) -> Opener:
     """Find an engine by its name in ENGINES, importing its library.
 
     Raises
     ------
-    ArtifactError
+    InputError
         If no engine has this name.
+    MissingExtra
+        If its library is not installed.
     """
     if name not in ENGINES:
-        raise ArtifactError(f"unknown engine {name!r}; this version of elsewise knows {', '.join(ENGINES)}")
+        raise InputError(f"unknown engine {name!r}; there are {', '.join(ENGINES)}")
     module, _, attribute = ENGINES[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def key_of(engine: Engine) -> str:
+    """Name an engine with its precision, as in "openvino-bf16"."""
+    precision = engine.settings.get("precision")
+    return engine.name if precision is None else f"{engine.name}-{precision}"

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elsewise.arrays import to_numpy
 from elsewise.errors import InputError
+from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 
 
@@ -41,7 +41,13 @@ class LogitsEngine:
         return sha256(repr(self.labels).encode()).hexdigest()[:16]
 
     @classmethod
-    def open(cls, folder: Path, labels: tuple[str, ...], settings: Mapping[str, Any]) -> Self:  # noqa: ARG003
+    def open(
+        cls,
+        files: ModelFiles,  # noqa: ARG003
+        labels: tuple[str, ...],
+        settings: Mapping[str, Any],  # noqa: ARG003
+        threads: int | None = None,  # noqa: ARG003
+    ) -> Self:
         """There are no files to open."""
         return cls(labels)
 
@@ -53,9 +59,9 @@ class LogitsEngine:
         """One row for each of the first labels, that label one ahead."""
         return np.eye(len(self.labels))[:32].tolist()
 
-    def tokenize(self, texts: Sequence[Any]) -> tuple[list[list[int]], NDArray[np.bool_]]:
-        """There are no tokens, and nothing is ever truncated."""
-        return [[] for _ in texts], np.zeros(len(texts), dtype=bool)
+    def prepare(self, texts: Sequence[Any]) -> Sequence[Any]:
+        """Nothing needs to be made ready."""
+        return texts
 
     def run(self, texts: Sequence[Any]) -> Outputs:
         """Take n rows of k logits; a row with NaN or an infinite value is unreadable.
@@ -77,3 +83,7 @@ class LogitsEngine:
         logits = logits if logits.dtype in (np.float32, np.float64) else logits.astype(np.float64)
         unreadable = ~np.isfinite(logits).all(axis=1)
         return Outputs(np.where(unreadable[:, None], np.nan, logits) if unreadable.any() else logits)
+
+    def sketch(self, prepared: Sequence[Any]) -> Outputs:
+        """Return what `run` does."""
+        return self.run(prepared)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elsewise.arrays import as_texts
 from elsewise.errors import InputError
+from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 
 
@@ -61,9 +61,15 @@ class MemoryEngine:
         return sha256(repr((self.labels, sorted(self.table.items()), self.default)).encode()).hexdigest()[:16]
 
     @classmethod
-    def open(cls, folder: Path, labels: tuple[str, ...], settings: Mapping[str, Any]) -> Self:  # noqa: ARG003
+    def open(
+        cls,
+        files: ModelFiles,
+        labels: tuple[str, ...],
+        settings: Mapping[str, Any],  # noqa: ARG003
+        threads: int | None = None,  # noqa: ARG003
+    ) -> Self:
         """Open what `save` wrote."""
-        saved = json.loads((folder / "memory.json").read_text(encoding="utf-8"))
+        saved = json.loads(files.need("memory.json").read_text(encoding="utf-8"))
         return cls(labels, saved["table"], saved["default"])
 
     def save(self, folder: Path) -> None:
@@ -77,12 +83,16 @@ class MemoryEngine:
         """The first texts of the table."""
         return list(self.table)[:32]
 
-    def tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.bool_]]:
-        """There are no tokens, and nothing is ever truncated."""
-        return [[] for _ in texts], np.zeros(len(texts), dtype=bool)
+    def prepare(self, texts: Sequence[str]) -> Sequence[str]:
+        """Nothing needs to be made ready."""
+        return texts
 
     def run(self, texts: Sequence[str]) -> Outputs:
         """Look up n texts: logits (n, k)."""
         unknown = [float("nan")] * len(self.labels) if self.default is None else self.default
         rows = [self.table.get(text, unknown) for text in as_texts(texts)]
         return Outputs(np.array(rows, dtype=np.float64).reshape(len(rows), len(self.labels)))
+
+    def sketch(self, prepared: Sequence[Any]) -> Outputs:
+        """Return what `run` does."""
+        return self.run(prepared)

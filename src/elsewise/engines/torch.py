@@ -1,175 +1,143 @@
-"""The torch engine: any `AutoModelForSequenceClassification` whose head ends in a linear layer, on CPU or CUDA.
+"""torch: any `AutoModelForSequenceClassification` whose head ends in a linear layer, on CPU or CUDA.
 
-The body runs in bfloat16 where the processor has it (or in float32 on request), the head always in
-float32: a bfloat16 logit of 9 is only known to 0.03. Features are the input of the head.
+The body runs in float32, or by autocast in bfloat16 or float16; the head always in float32: a bfloat16
+logit of 9 is only known to 0.03. Features are the input of the head.
 """
 
 import copy
-import hashlib
 import threading
-import warnings
-from collections.abc import Mapping, Sequence
+import timeit
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Final, Self
 
 import numpy as np
-import tokenizers
-from numpy.typing import NDArray
 
-from elsewise.arrays import Floats, as_texts
-from elsewise.batching import run_in_batches
-from elsewise.canaries import CANARIES
-from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
+from elsewise.errors import ArtifactError, InputError
 from elsewise.extras import need
-from elsewise.outputs import Outputs
+from elsewise.modelfiles import TOKENIZER, ModelFiles
+from elsewise.text_engine import TextEngine, check_precision
+from elsewise.tokens import TextTokenizer
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
 
-PRECISIONS = ("auto", "bf16", "f32")
+HALVES: Final = {"bf16": torch.bfloat16, "f16": torch.float16}
+WEIGHTS: Final = ("config.json", "model.safetensors")
+CUDA_BUDGET: Final = 4096  # tokens in a batch: a GPU is idle at what keeps a processor busy
+WORTH_IT: Final = 1.2
+SAFELY: Final = {"local_files_only": True, "trust_remote_code": False}
 ONE_AT_A_TIME = threading.Lock()  # the hook on the head hears every forward, also that of another thread
 
 
-@cache
-def _has_fast_bf16() -> bool:
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    flags = torch.cpu.get_capabilities()
-    return any(flags.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
-def resolve_precision(precision: str) -> str:
-    """Turn "auto" into "bf16" where the processor computes in it, else "f32".
-
-    Raises
-    ------
-    InputError
-        For a name that is none of auto, bf16, f32.
-    """
-    if precision not in PRECISIONS:
-        raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if precision != "auto":
-        return precision
-    return "bf16" if _has_fast_bf16() else "f32"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class TorchEngine:
-    """A sequence classification model with its tokenizer.
+class TorchModel:
+    """A sequence classification model, in evaluation mode, on its device.
 
     Attributes
     ----------
     model : transformers.PreTrainedModel
-        In evaluation mode, on its device.
-    tokenizer : transformers.PreTrainedTokenizerFast
-        As other tools will load it, without padding or truncation of its own.
-    backend : tokenizers.Tokenizer
-        A copy that truncates at `max_length`.
-    labels : tuple of str
-        In the order of the model's logits.
-    max_length : int
-        Tokens read of a text, special ones included.
-    precision : {"bf16", "f32"}
+        The model.
+    precision : {"f32", "bf16", "f16"}
         Of the body.
     """
 
-    name: ClassVar[str] = "torch"
     model: Any
-    tokenizer: Any
-    backend: Any
-    labels: tuple[str, ...]
-    max_length: int
     precision: str
 
-    @classmethod
-    def of(cls, model: Any, tokenizer: Any, labels: Sequence[str], *, max_length: int, precision: str = "auto") -> Self:
-        """Make an engine of a `transformers` model and tokenizer; the model moves to CUDA where there is one."""
-        own = plain_tokenizer(tokenizer)
-        backend = tokenizers.Tokenizer.from_str(own.to_str())
-        backend.enable_truncation(max_length)
-        model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        engine = cls(model, tokenizer, backend, tuple(labels), max_length, resolve_precision(precision))
-        engine._check_head()
-        return engine
+    @staticmethod
+    def precisions() -> tuple[str, ...]:
+        """Name what this machine computes in."""
+        if torch.cuda.is_available():
+            return ("f32", "bf16", "f16") if torch.cuda.is_bf16_supported() else ("f32", "f16")
+        return ("f32", "bf16") if _has_bf16() else ("f32",)
 
     @classmethod
-    def open(cls, folder: Path, labels: tuple[str, ...], settings: Mapping[str, Any]) -> Self:
-        """Open a model folder: safetensors only, no code from the folder, no network."""
-        safely = {"local_files_only": True, "trust_remote_code": False}
+    def of(cls, model: Any, precision: str) -> Self:
+        """Take a `transformers` model; it moves to CUDA where there is one.
+
+        Raises
+        ------
+        InputError
+            If its logits are not what its last linear layer makes of one vector for each text.
+        """
+        made = cls(model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), precision)
+        made._check_head()
+        return made
+
+    @classmethod
+    def open(
+        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
+    ) -> TextEngine:
+        """Open model.safetensors: no code from the folder, no network.
+
+        Raises
+        ------
+        InputError
+            If the device or the precision that `settings` ask for is not there.
+        ArtifactError
+            If a file is missing or is not what it should be.
+        """
+        check_precision(settings["precision"], "torch", cls.precisions())
+        here = device()
+        if settings.get("device", here) != here:
+            raise InputError(f"engine torch was certified on {settings['device']}, and this machine computes on {here}")
+        if threads:
+            torch.set_num_threads(threads)
+        for name in WEIGHTS:
+            files.need(name)
         quiet()
-        model = transformers.AutoModelForSequenceClassification.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, **safely
-        )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **safely)
-        if model.config.num_labels != len(labels):
-            raise ArtifactError(
-                f"{folder / 'config.json'}: {model.config.num_labels} labels, elsewise.json has {len(labels)}"
+        try:
+            opened = transformers.AutoModelForSequenceClassification.from_pretrained(
+                files.path, use_safetensors=True, dtype=torch.float32, **SAFELY
             )
-        engine = cls.of(model, tokenizer, labels, max_length=settings["max_length"], precision=settings["precision"])
-        made_on, here = settings["device"], engine.settings["device"]
-        if made_on != here:
-            promise = (
-                f"{folder} was certified on {made_on}, and its promise was not tested on {here}, where it runs now"
-            )
-            message = f"{promise}; fit it here"
-            warnings.warn(message, ElsewiseWarning, stacklevel=3)
-        return engine
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{files.path} cannot be opened: {str(error).strip().splitlines()[0]}") from error
+        tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
+        return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, labels, files, WEIGHTS)
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What `open` needs beside the files."""
-        return {"max_length": self.max_length, "precision": self.precision, "device": self.model.device.type}
+        """What to open it with again."""
+        return {"precision": self.precision, "device": self.model.device.type}
 
     @property
-    def fingerprint(self) -> str:
-        """Hash of the weights, the tokenizer and the settings: a certificate belongs to one."""
-        digest = hashlib.sha256(
-            repr((sorted(self.settings.items()), self.labels)).encode() + self.backend.to_str().encode()
-        )
-        for name, tensor in sorted(self.model.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:16]
+    def widths(self) -> tuple[int, int]:
+        """Columns of logits, and of features."""
+        head = last_linear(self.model)
+        return head.out_features, head.in_features
 
-    def save(self, folder: Path) -> None:
+    @property
+    def budget(self) -> int:
+        """Tokens in a batch."""
+        return CUDA_BUDGET if self.model.device.type == "cuda" else TOKEN_BUDGET
+
+    def write(self, folder: Path, tokenizer: Any, labels: Sequence[str], max_length: int) -> None:
         """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json, for any tool to load."""
         quiet()
-        self.model.config.id2label = dict(enumerate(self.labels))
-        self.model.config.label2id = {label: code for code, label in enumerate(self.labels)}
+        self.model.config.id2label = dict(enumerate(labels))
+        self.model.config.label2id = {label: code for code, label in enumerate(labels)}
         self.model.config.problem_type = "single_label_classification"  # else the pipeline may take a sigmoid
         self.model.save_pretrained(folder, safe_serialization=True)
-        self.tokenizer.model_max_length = self.max_length
-        self.tokenizer.save_pretrained(folder)
+        tokenizer.model_max_length = max_length
+        tokenizer.save_pretrained(folder)
 
-    @property
-    def canaries(self) -> Sequence[str]:
-        """Fixed texts of many scripts and lengths."""
-        return CANARIES
-
-    def run(self, texts: Sequence[str]) -> Outputs:
-        """Return logits (n, k) and features (n, d), float32; bit-identical for a text whatever its neighbours."""
-        ids, truncated = self.tokenize(as_texts(texts))
-        logits = np.full((len(ids), len(self.labels)), np.nan, dtype=np.float32)
-        features = np.full((len(ids), last_linear(self.model).in_features), np.nan, dtype=np.float32)
-        special = set(self.tokenizer.all_special_ids)  # the unknown token among them
-        readable = np.array([bool(set(i) - special) for i in ids], dtype=bool)
-        if readable.any():
-            wanted = [i for i, is_read in zip(ids, readable, strict=True) if is_read]
-            logits[readable], features[readable] = run_in_batches(
-                wanted, self._forward, longest=self.max_length, pad=self.tokenizer.pad_token_id or 0
-            )
-        return Outputs(logits, features, np.array([len(i) for i in ids], dtype=np.int64), truncated)
-
-    def tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.bool_]]:
-        """Return token ids, and which texts were longer than `max_length`; no ids for a text with nothing to see."""
-        encoded = self.backend.encode_batch([_readable(text) for text in texts])
-        seen = [any(c.isprintable() and not c.isspace() for c in text) for text in texts]
-        ids = [e.ids if is_seen else [] for e, is_seen in zip(encoded, seen, strict=True)]
-        return ids, np.array([bool(e.overflowing) for e in encoded], dtype=bool)
+    def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
+        """Run batches, one ahead of the one that is given back: a GPU works while results are copied."""
+        waiting: deque[tuple[Any, Any]] = deque()
+        for batch in batches:
+            waiting.append(self._launched(batch))
+            if len(waiting) > 1:
+                yield _results(waiting.popleft())
+        for results in waiting:
+            yield _results(results)
 
     def folded(self, calibrator: Any) -> Self:
-        """Give a new engine whose plain softmax is what `calibrator` made of this one's logits."""
+        """Give a new model whose plain softmax is what `calibrator` made of this one's logits."""
         model = copy.deepcopy(self.model)
         head = last_linear(model)
         weight = head.weight.detach().double().cpu().numpy()
@@ -182,9 +150,8 @@ class TorchEngine:
         return replace(self, model=model)
 
     def _check_head(self) -> None:
-        """Refuse a model whose logits are not what its last linear layer makes of the features."""
-        ids = np.array([self.backend.encode("a").ids], dtype=np.int64)
-        logits, _ = replace(self, precision="f32")._forward(ids, np.ones_like(ids))  # noqa: SLF001  a copy of ourselves
+        ids = np.ones((1, 4), dtype=np.int64)
+        ((logits, _),) = replace(self, precision="f32").forward([(ids, ids)])
         with torch.inference_mode():
             own = self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float().cpu().numpy()
         if own.shape != logits.shape or not np.allclose(own, logits, atol=1e-3):
@@ -192,17 +159,17 @@ class TorchEngine:
                 f"the head of {type(self.model).__name__} does not end in a linear layer; take another encoder"
             )
 
-    def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def _launched(self, batch: Batch) -> tuple[Any, Any]:
         model, caught = self.model, []
-        device = model.device
+        place, half = model.device, HALVES.get(self.precision)
+        ids, mask = (torch.from_numpy(part).to(place, non_blocking=True) for part in batch)
+        # Texts of up to 64 tokens fill their batches: without a mask a GPU takes its fastest attention.
+        is_full = place.type == "cuda" and ids.shape[1] <= EXACT_LENGTHS
         with ONE_AT_A_TIME:
             hook = last_linear(model).register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
             try:
-                with (
-                    torch.inference_mode(),
-                    torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"),
-                ):
-                    model(input_ids=torch.from_numpy(ids).to(device), attention_mask=torch.from_numpy(mask).to(device))
+                with torch.inference_mode(), torch.autocast(place.type, half, enabled=half is not None):
+                    model(input_ids=ids, attention_mask=None if is_full else mask)
             finally:
                 hook.remove()
         features = caught[-1].float()
@@ -211,8 +178,44 @@ class TorchEngine:
                 f"{type(model).__name__} scores every token, not every text; take an encoder with a text-level head"
             )
         with torch.inference_mode():
-            logits = torch.nn.functional.linear(features, last_linear(model).weight, last_linear(model).bias)
-        return logits.cpu().numpy(), features.cpu().numpy()
+            return torch.nn.functional.linear(features, last_linear(model).weight, last_linear(model).bias), features
+
+
+def _results(tensors: tuple[Any, Any]) -> Result:
+    logits, features = (tensor.cpu().numpy() for tensor in tensors)
+    return logits, features
+
+
+def device() -> str:
+    """Name where torch computes here."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@cache
+def _has_bf16() -> bool:
+    flags = torch.cpu.get_capabilities()
+    return any(flags.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+@cache
+def is_faster_in_bf16() -> bool:
+    """Measure whether matrix products in bfloat16 pay here: some processors have the instructions, and are slower."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    if not _has_bf16():
+        return False
+    seconds = {}
+    for kind in (torch.float32, torch.bfloat16):
+        a = torch.ones(768, 768, dtype=kind)
+        seconds[kind] = min(timeit.repeat(partial(torch.matmul, a, a), number=1, repeat=8))
+    return seconds[torch.float32] > WORTH_IT * seconds[torch.bfloat16]
+
+
+def text_tokenizer(tokenizer: Any, max_length: int) -> TextTokenizer:
+    """Make of a `transformers` tokenizer what engines use."""
+    description = plain_tokenizer(tokenizer).to_str()
+    pad, special = tokenizer.pad_token_id or 0, tokenizer.all_special_ids  # the unknown token among them
+    return TextTokenizer.of(description, max_length=max_length, pad=pad, special=special)
 
 
 def plain_tokenizer(tokenizer: Any) -> Any:
@@ -253,8 +256,3 @@ def quiet() -> None:
     """Silence the bars and reports that `transformers` prints when it loads and saves."""
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-
-
-def _readable(text: str) -> str:
-    """Replace lone surrogates, which no tokenizer takes, by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,75 @@
+"""ONNX Runtime: float32, for machines that OpenVINO does not run on.
+
+Its int8 (dynamic quantisation) is left out on purpose: there the answer for one text changes with its neighbours.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from elsewise.batching import TOKEN_BUDGET, Batch, Result
+from elsewise.errors import ArtifactError
+from elsewise.extras import need
+from elsewise.machine import cores
+from elsewise.modelfiles import ONNX, TOKENIZER, ModelFiles, check_onnx
+from elsewise.text_engine import TextEngine, check_precision
+from elsewise.tokens import TextTokenizer
+
+onnxruntime = need("onnxruntime", extra="onnxruntime")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxRuntimeModel:
+    """An inference session over model.onnx."""
+
+    settings: ClassVar[Mapping[str, Any]] = {"precision": "f32"}
+    budget: ClassVar[int] = TOKEN_BUDGET
+    session: Any
+
+    @staticmethod
+    def precisions() -> tuple[str, ...]:
+        """Name what it computes in, on every machine."""
+        return ("f32",)
+
+    @classmethod
+    def open(
+        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
+    ) -> TextEngine:
+        """Open model.onnx.
+
+        Raises
+        ------
+        InputError
+            If another precision than f32 is asked for.
+        ArtifactError
+            If a file is missing or is not what it should be.
+        """
+        check_precision(settings["precision"], "onnxruntime", cls.precisions())
+        graph = files.need(ONNX)
+        check_onnx(graph)
+        model = cls(_session(graph, threads or cores()))
+        tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
+        return TextEngine("onnxruntime", model, tokenizer, labels, files, (ONNX,))
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Columns of logits, and of features."""
+        logits, features = (output.shape[1] for output in self.session.get_outputs())
+        return logits, features
+
+    def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
+        """Run batches one by one."""
+        for ids, mask in batches:
+            logits, features = self.session.run(["logits", "features"], {"input_ids": ids, "attention_mask": mask})
+            yield logits, features
+
+
+def _session(graph: Any, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.enable_mem_pattern = False  # shapes change from batch to batch
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no class in common
+        raise ArtifactError(f"{graph} cannot be opened: {str(error).strip().splitlines()[-1]}") from error

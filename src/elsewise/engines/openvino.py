@@ -1,0 +1,130 @@
+"""OpenVINO: the fastest on a CPU, in float32, bfloat16 or int8; needs no torch and no transformers."""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from elsewise.batching import TOKEN_BUDGET, Batch, Result
+from elsewise.errors import ArtifactError
+from elsewise.machine import cores
+from elsewise.modelfiles import INT8, INT8_WEIGHTS, ONNX, TOKENIZER, ModelFiles, check_onnx
+from elsewise.text_engine import TextEngine, check_precision
+from elsewise.tokens import TextTokenizer
+
+# Before the import, which would start a thread that calls home; None makes it fall back to a stub of its own.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino  # noqa: E402
+
+COMPILE_CACHE: Final = "ELSEWISE_COMPILE_CACHE"  # environment: a folder for compiled models, for a faster start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenVinoModel:
+    """A compiled graph: model.onnx in f32 or bf16, or its int8 form.
+
+    Attributes
+    ----------
+    precision : {"f32", "bf16", "int8"}
+        Of the matrix products.
+    compiled : openvino.CompiledModel
+        The graph.
+    streams : int
+        Batches that run side by side, each on its own thread.
+    """
+
+    budget: ClassVar[int] = TOKEN_BUDGET
+    precision: str
+    compiled: Any
+    streams: int
+
+    @staticmethod
+    def precisions() -> tuple[str, ...]:
+        """Name what this machine computes in: bf16 only where the processor has it."""
+        able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return ("f32", "bf16", "int8") if "BF16" in able else ("f32", "int8")
+
+    @classmethod
+    def open(
+        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
+    ) -> TextEngine:
+        """Compile the graph that the precision in `settings` asks for.
+
+        Raises
+        ------
+        InputError
+            If this machine does not compute in that precision.
+        ArtifactError
+            If a file is missing or is not what it should be.
+        """
+        precision = settings["precision"]
+        check_precision(precision, "openvino", cls.precisions())
+        graph = (INT8, INT8_WEIGHTS) if precision == "int8" else (ONNX,)
+        path, *_ = (files.need(name) for name in graph)
+        if precision != "int8":
+            check_onnx(path)
+        streams = threads or cores()
+        model = cls(precision, _compiled(path, precision, streams), streams)
+        tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
+        return TextEngine("openvino", model, tokenizer, labels, files, graph)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What to open it with again."""
+        return {"precision": self.precision}
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Columns of logits, and of features."""
+        logits, features = (self.compiled.output(name).partial_shape[1] for name in ("logits", "features"))
+        return logits.get_length(), features.get_length()
+
+    def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
+        """Run batches, as many side by side as there are streams, and one that waits for its turn."""
+        idle = [self.compiled.create_infer_request() for _ in range(self.streams + 1)]
+        busy: deque[Any] = deque()
+        for ids, mask in batches:
+            if not idle:
+                idle.append(busy.popleft())
+                yield _results(idle[-1])
+            request = idle.pop()
+            request.start_async({"input_ids": ids, "attention_mask": mask})
+            busy.append(request)
+        for request in busy:
+            yield _results(request)
+
+
+def save_graph(graph: Any, file: Path) -> None:
+    """Write a graph as file.xml and file.bin, its numbers as they are."""
+    openvino.save_model(graph, file, compress_to_fp16=False)
+
+
+def _results(request: Any) -> Result:
+    request.wait()
+    logits, features = (request.get_tensor(name).data.copy() for name in ("logits", "features"))
+    return logits, features
+
+
+@cache
+def core() -> Any:
+    """Give OpenVINO's entrance, one for the process."""
+    made = openvino.Core()
+    if folder := os.environ.get(COMPILE_CACHE):
+        made.set_property({"CACHE_DIR": folder})
+    return made
+
+
+def _compiled(graph: Path, precision: str, streams: int) -> Any:
+    how = {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # never its own choice
+        "INFERENCE_NUM_THREADS": streams,
+        "NUM_STREAMS": streams,
+    }
+    try:
+        return core().compile_model(str(graph), "CPU", how)
+    except RuntimeError as error:
+        raise ArtifactError(f"{graph} cannot be compiled: {str(error).strip().splitlines()[-1]}") from error

@@ -1,0 +1,130 @@
+"""Write the graphs that engines without torch run: model.onnx of any encoder, and its int8 form for OpenVINO."""
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.engines.torch import TorchModel, last_linear
+from elsewise.errors import InputError
+from elsewise.extras import need
+from elsewise.modelfiles import INT8, ONNX, ModelFiles, TemporaryPlace, check_onnx
+from elsewise.tokens import Tokens
+from elsewise.training import Learner
+
+torch = need("torch", extra="train")
+
+OPSET: Final = 17
+QUANTISE_ROWS: Final = 300
+LONG_SHARE: Final = 0.2  # of the rows that int8 is calibrated on, the longest; the rest as they come
+
+
+class _Thin(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """The model as a graph: token ids and mask in, logits and the input of the last linear layer out."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Any, attention_mask: Any) -> tuple[Any, Any]:
+        """Run the model, and catch what its last layer is given."""
+        caught: list[Any] = []
+        hook = last_linear(self.model).register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+        logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        hook.remove()
+        return logits, caught[-1]
+
+
+def write_model(model: TorchModel, learner: Learner, labels: tuple[str, ...]) -> ModelFiles:
+    """Write a model's files, for `transformers` and as ONNX, to a temporary folder that lives while they are held."""
+    place = TemporaryPlace()
+    model.write(place.path, learner.tokenizer, labels, learner.tokenize.max_length)
+    write_onnx(model, place.path)
+    return ModelFiles.of(place.path, place)
+
+
+def write_onnx(model: TorchModel, folder: Path) -> None:
+    """Write model.onnx: one file, any number of texts of any length, float32.
+
+    Raises
+    ------
+    InputError
+        If torch cannot trace this architecture, or it is larger than the 2 GB that one ONNX file holds.
+
+    Notes
+    -----
+    By torch's TorchScript exporter: it takes every architecture whose head ends in a linear layer, and the newer
+    one (torch 2.13) fails on some (XLNet) and needs onnxscript.
+    """
+    device, example = model.model.device, torch.ones(2, 16, dtype=torch.int64)
+    axes = {0: "batch", 1: "length"}
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")  # of the tracer, which sees shapes as constants: tested at other shapes
+            torch.onnx.export(
+                _Thin(model.model.to("cpu")).eval(),
+                (example, example),
+                str(folder / ONNX),
+                input_names=["input_ids", "attention_mask"],
+                output_names=["logits", "features"],
+                dynamic_axes={
+                    "input_ids": axes,
+                    "attention_mask": axes,
+                    "logits": {0: "batch"},
+                    "features": {0: "batch"},
+                },
+                opset_version=OPSET,
+                dynamo=False,
+            )
+    except Exception as error:  # torch raises many kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{type(model.model).__name__} cannot be written as ONNX ({reason}); take another encoder"
+        ) from error
+    finally:
+        model.model.to(device)
+    check_onnx(folder / ONNX)
+
+
+def quantise_rows(tokens: Tokens, rng: np.random.Generator) -> Tokens:
+    """Choose the texts that int8 is calibrated on: at most 300 train texts, the longest among them."""
+    rows = np.flatnonzero(tokens.lengths > 0)
+    if len(rows) > QUANTISE_ROWS:
+        long = rows[np.argsort(-tokens.lengths[rows], kind="stable")][: int(LONG_SHARE * QUANTISE_ROWS)]
+        others = rng.choice(np.setdiff1d(rows, long), QUANTISE_ROWS - len(long), replace=False)
+        rows = np.sort(np.concatenate([long, others]))
+    return tokens.take(rows)
+
+
+def write_int8(folder: Path, tokens: Tokens) -> None:
+    """Quantise model.onnx after training, with NNCF's transformer preset, on the real texts in `tokens`.
+
+    Raises
+    ------
+    MissingExtra
+        If nncf is not installed.
+    """
+    from elsewise.engines.openvino import core, save_graph  # noqa: PLC0415  it switches telemetry off
+
+    nncf = need("nncf", extra="train")
+    nncf.set_log_level(logging.ERROR)
+    items = [_item(ids) for ids in tokens]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it draws bars on stdout
+        warnings.simplefilter("ignore")
+        quantised = nncf.quantize(
+            core().read_model(folder / ONNX),
+            nncf.Dataset(items),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(items),
+        )
+        (folder / INT8).parent.mkdir(exist_ok=True)
+        save_graph(quantised, folder / INT8)
+
+
+def _item(ids: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
+    return {"input_ids": ids[None].astype(np.int64), "attention_mask": np.ones((1, len(ids)), dtype=np.int64)}

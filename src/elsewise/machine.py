@@ -1,0 +1,30 @@
+"""What this process may use of the machine: cores by affinity and by the container's quota."""
+
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def cores(root: Path = CGROUP) -> int:
+    """Count the cores that this process may keep busy, at least 1.
+
+    A container's quota does not show in the affinity: libraries that ask for "all cores" start
+    too many threads there, and are throttled.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(root)
+    return max(1, allowed if quota is None else min(allowed, round(quota)))
+
+
+def _quota(root: Path) -> float | None:
+    """Read the quota in cores, of control groups version 2 or 1; None where there is none."""
+    try:
+        quota, period = (root / "cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text(encoding="ascii").strip()
+            period = (root / "cpu/cpu.cfs_period_us").read_text(encoding="ascii").strip()
+        except OSError:
+            return None
+    return float(quota) / float(period) if quota.isdigit() and period.isdigit() and int(period) else None

@@ -1,0 +1,112 @@
+"""The engine of a text model: a tokenizer, a model that some library runs, and the files of both."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from elsewise.arrays import as_texts
+from elsewise.batching import Batch, Result, answer
+from elsewise.canaries import CANARIES
+from elsewise.errors import ArtifactError, InputError
+from elsewise.modelfiles import TOKENIZER, ModelFiles
+from elsewise.outputs import Outputs
+from elsewise.tokens import TextTokenizer, Tokens
+
+SKETCH_BUDGET: Final = 512
+
+
+class Model(Protocol):
+    """What a library's file in `engines` gives: token batches in, logits and features out."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What to open it with again, precision among it (JSON)."""
+        ...
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Columns of logits, and of features."""
+        ...
+
+    @property
+    def budget(self) -> int:
+        """Tokens in a batch."""
+        ...
+
+    def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
+        """Run batches, in order; the rows of one never depend on how many came before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextEngine:
+    """Turns texts into outputs, bit-identical for a text whatever its neighbours.
+
+    Attributes
+    ----------
+    name : str
+        In the table ENGINES.
+    model : Model
+        What runs.
+    tokenizer : TextTokenizer
+        What makes tokens for it.
+    labels : tuple of str
+        In the order of logits.
+    files : ModelFiles
+        All files of the model, those of other engines too.
+    graph : tuple of str
+        Names of those that `model` was opened from.
+    """
+
+    name: str
+    model: Any
+    tokenizer: TextTokenizer
+    labels: tuple[str, ...]
+    files: ModelFiles
+    graph: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.model.widths[0] != len(self.labels):
+            where = self.files.path / self.graph[0]
+            raise ArtifactError(f"{where} gives {self.model.widths[0]} logits, and there are {len(self.labels)} labels")
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What `open` needs beside the files (JSON)."""
+        return {**self.model.settings, **self.tokenizer.settings}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the files and settings that the answers depend on: a certificate belongs to one."""
+        return self.files.fingerprint(
+            TOKENIZER, *self.graph, of=(self.name, sorted(self.settings.items()), self.labels)
+        )
+
+    @property
+    def canaries(self) -> Sequence[str]:
+        """Fixed texts of many scripts and lengths."""
+        return CANARIES
+
+    def save(self, folder: Path) -> None:
+        """Copy the files of the model into an existing folder."""
+        self.files.copy_to(folder)
+
+    def prepare(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise n texts, for `run`."""
+        return self.tokenizer(as_texts(texts))
+
+    def run(self, texts: Sequence[str] | Tokens) -> Outputs:
+        """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
+        given = texts if isinstance(texts, Tokens) else as_texts(texts)
+        return answer(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
+
+    def sketch(self, tokens: Tokens) -> Outputs:
+        """Return what `run` does, but for the last digits: in few shapes, since each costs time when it is new."""
+        return answer(tokens, self.tokenizer, self.model.forward, self.model.widths, SKETCH_BUDGET, exact=0)
+
+
+def check_precision(precision: str, engine: str, able: Sequence[str]) -> None:
+    """Raise InputError if an engine does not compute in this precision here."""
+    if precision not in able:
+        raise InputError(f"engine {engine} does not compute in {precision} on this machine, but in {', '.join(able)}")

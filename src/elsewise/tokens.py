@@ -1,0 +1,147 @@
+"""Texts to token ids, the same for every engine: cut at `max_length`, without padding, and without torch.
+
+tokenizer = TextTokenizer.open(folder / "tokenizer.json", max_length=256, pad=0, special=(0, 100, 101, 102))
+tokens = tokenizer(["a text", "another"])          # ids one after the other, lengths, truncated
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+from elsewise.errors import ArtifactError
+
+CHARACTERS_A_TOKEN: Final = 64  # no more of a text is read for each token: a cell of 10 MB costs what a page costs
+CHUNK: Final = 1024  # texts; their encodings take a hundred times the memory of their ids, and are thrown away
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """n texts as token ids.
+
+    Attributes
+    ----------
+    ids : (sum of lengths,) int32
+        Of one text after the other, special tokens included.
+    lengths : (n,) int32
+        Tokens of each text; 0 for a text with nothing to see.
+    truncated : (n,) bool
+        Whether a text was longer than its tokens show.
+    """
+
+    ids: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+    truncated: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Count the texts."""
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        """Give the ids of each text."""
+        return iter(np.split(self.ids, np.cumsum(self.lengths)[:-1])) if len(self) else iter(())
+
+    @classmethod
+    def of(cls, texts: Sequence[Sequence[int]], truncated: Sequence[bool] | None = None) -> Self:
+        """Put lists of ids one after the other.
+
+        Examples
+        --------
+        >>> [text.tolist() for text in Tokens.of([[101, 7592, 102], []])]
+        [[101, 7592, 102], []]
+        """
+        lengths = np.array([len(ids) for ids in texts], dtype=np.int32)
+        ids = np.fromiter((i for ids in texts for i in ids), dtype=np.int32, count=int(lengths.sum()))
+        return cls(ids, lengths, np.array(truncated or [False] * len(texts), dtype=bool))
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> "Tokens":
+        """Select texts by their indices."""
+        texts, at = list(self), np.asarray(rows, dtype=np.int64)  # a tuple would index dimensions
+        ids = [texts[row] for row in at.tolist()]
+        return Tokens(np.concatenate([*ids, np.empty(0, dtype=np.int32)]), self.lengths[at], self.truncated[at])
+
+    def hold_any_but(self, special: Sequence[int]) -> NDArray[np.bool_]:
+        """Tell which texts hold a token that is none of `special`, shape (n,): the others have nothing to read."""
+        row_of = np.repeat(np.arange(len(self)), self.lengths)
+        return np.bincount(row_of[~np.isin(self.ids, special)], minlength=len(self)) > 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextTokenizer:
+    """A tokenizer as an engine needs it.
+
+    Attributes
+    ----------
+    backend : tokenizers.Tokenizer
+        Cuts at `max_length`, pads nothing.
+    max_length : int
+        Tokens read of a text, special ones included.
+    pad : int
+        The id that fills up a batch; masked, so that it is never read.
+    special : tuple of int
+        Ids that say nothing of a text, the unknown token's among them.
+    """
+
+    backend: Any
+    max_length: int
+    pad: int
+    special: tuple[int, ...]
+
+    @classmethod
+    def of(cls, description: str, *, max_length: int, pad: int, special: Sequence[int]) -> Self:
+        """Make one from the text of a tokenizer.json; padding and truncation in it are dropped."""
+        backend = tokenizers.Tokenizer.from_str(description)
+        backend.no_padding()
+        backend.enable_truncation(max_length)
+        return cls(backend, max_length, pad, tuple(sorted(special)))
+
+    @classmethod
+    def open(cls, file: Path, settings: Mapping[str, Any]) -> Self:
+        """Open a tokenizer.json with what `settings` says of it.
+
+        Raises
+        ------
+        ArtifactError
+            If the file cannot be read.
+        """
+        wanted = {name: settings[name] for name in ("max_length", "pad", "special")}
+        try:
+            return cls.of(file.read_text(encoding="utf-8"), **wanted)
+        except Exception as error:  # tokenizers raises plain Exception
+            raise ArtifactError(f"{file} cannot be read: {error}") from error
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `open` needs beside the file (JSON)."""
+        return {"max_length": self.max_length, "pad": self.pad, "special": list(self.special)}
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise n texts; lone surrogates become U+FFFD."""
+        chunks = [self._chunk(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+        if len(chunks) == 1:
+            return chunks[0]
+        empty = Tokens.of([])
+        columns = (
+            np.concatenate([getattr(chunk, name) for chunk in (empty, *chunks)])
+            for name in ("ids", "lengths", "truncated")
+        )
+        return Tokens(*columns)
+
+    def _chunk(self, texts: Sequence[str]) -> Tokens:
+        limit = CHARACTERS_A_TOKEN * self.max_length
+        read = [text[:limit] for text in texts]
+        encoded = self.backend.encode_batch_fast([_readable(text) for text in read])
+        seen = [any(c.isprintable() and not c.isspace() for c in text) for text in read]
+        ids = [e.ids if is_seen else [] for e, is_seen in zip(encoded, seen, strict=True)]
+        return Tokens.of(
+            ids, [len(text) > limit or bool(e.overflowing) for text, e in zip(texts, encoded, strict=True)]
+        )
+
+
+def _readable(text: str) -> str:
+    """Replace lone surrogates, which no tokenizer takes."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,92 @@
+"""The OpenVINO engine: what it refuses, and what it leaves behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elsewise.engines import openvino as module
+from elsewise.engines.openvino import OpenVinoModel
+from elsewise.errors import ArtifactError
+from elsewise.export import quantised
+from elsewise.modelfiles import INT8, INT8_WEIGHTS, ONNX, ModelFiles
+from small_models import LABELS, files_of, texts
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def made():
+    files, learner = files_of("bert")
+    return quantised(files, learner.tokenize(texts(60))), learner.tokenize.settings
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    made[0].copy_to(tmp_path)
+    return tmp_path
+
+
+def opened(path, made, precision="f32"):
+    return OpenVinoModel.open(ModelFiles.of(path), LABELS, {**made[1], "precision": precision})
+
+
+def test_int8_is_a_quarter_of_the_size_and_near_f32(made):
+    exact, int8 = (OpenVinoModel.open(made[0], LABELS, {**made[1], "precision": p}) for p in ("f32", "int8"))
+    graph = made[0].path / INT8
+
+    one, other = exact.run(texts(64)).logits, int8.run(texts(64)).logits
+
+    assert b"FakeQuantize" in graph.read_bytes()
+    assert 0 < np.abs(one - other).max() < 0.5 * np.abs(one).max()
+    assert exact.fingerprint != int8.fingerprint
+
+
+@pytest.mark.parametrize(("precision", "name"), [("f32", ONNX), ("int8", INT8), ("int8", INT8_WEIGHTS)])
+def test_a_graph_that_is_missing_or_cut_short_is_refused_by_name(copied, made, precision, name):
+    data = (copied / name).read_bytes()
+    (copied / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(ArtifactError, match=Path(name).stem):
+        opened(copied, made, precision)
+
+    (copied / name).unlink()
+    with pytest.raises(ArtifactError, match=rf"has no {name}; make the model again"):
+        opened(copied, made, precision)
+
+
+def test_a_graph_that_points_to_another_file_is_refused(copied, made):
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(copied / ONNX)
+    onnx.save_model(graph, copied / ONNX, save_as_external_data=True, location="weights.data", size_threshold=0)
+
+    with pytest.raises(ArtifactError, match=r"model.onnx keeps data in other files .* not allowed; export it again"):
+        opened(copied, made)
+
+
+def test_compiled_graphs_are_kept_where_one_says(copied, made, tmp_path, monkeypatch):
+    before = opened(copied, made).run(texts(8)).logits
+    monkeypatch.setenv(module.COMPILE_CACHE, str(tmp_path / "compiled"))
+    module.core.cache_clear()
+    try:
+        answers = [opened(copied, made).run(texts(8)).logits for _ in range(2)]
+    finally:
+        module.core.cache_clear()
+
+    assert list((tmp_path / "compiled").glob("*.blob"))
+    assert all(after.tobytes() == before.tobytes() for after in answers)
+
+
+def test_nothing_is_sent_home(copied, tmp_path):
+    """`import openvino` on its own writes an id into the home folder, and starts a thread that sends what it counts."""
+    home = tmp_path / "home"
+    home.mkdir()
+    code = "import elsewise.engines.openvino, sys, threading; print(threading.active_count())"
+    environment = {**os.environ, "HOME": str(home), "CI": ""}
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+
+    assert done.stdout.strip() == "1"
+    assert list(home.rglob("*")) == []

@@ -1,0 +1,37 @@
+"""A small text model with everything that a fitted one has: made in seconds, and not by training."""
+
+import warnings
+
+import numpy as np
+
+from small_models import LABELS, learner_of, texts
+
+
+def classifier_of(engine="openvino", precision="f32"):
+    """A classifier with random weights, for which four of five labels are what it thinks itself."""
+    import elsewise as ew
+    from elsewise.errors import ElsewiseWarning
+    from elsewise.export import Rows, refit_rows, serving
+    from elsewise.graphs import write_model
+
+    learner = learner_of("bert")
+    train, tune, certify = (learner.tokenize(texts(n)) for n in (60, 150, 301))
+    tune_codes, certify_codes = (_labels(learner.outputs(learner.model, rows).logits) for rows in (tune, certify))
+    folded = ew.Temperature.fit(learner.outputs(learner.model, tune).logits, tune_codes)
+    files = write_model(learner.model.folded(folded), learner, LABELS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)  # random weights may be far from float32
+        rows = Rows(tune, tune_codes, train)
+        best, table = serving(files, LABELS, learner.tokenize.settings, (engine, precision), rows)
+    outputs = best.engine.run(certify)
+    kept = {**refit_rows("train", train), **refit_rows("tune", tune, codes=tune_codes, logits=best.outputs.logits)}
+    kept |= refit_rows("certify", certify, codes=certify_codes, logits=outputs.logits)
+    rule = ew.CertifiedThreshold.fit(
+        ew.Evidence.of(outputs, best.calibrator), certify_codes, reference=best.evidence, target_accuracy=0.55
+    )
+    return ew.Classifier(best.engine, best.calibrator, rule, folded=folded, arrays=kept, gate=table)
+
+
+def _labels(logits):
+    best, other = logits.argmax(axis=1), np.random.default_rng(0).integers(logits.shape[1], size=len(logits))
+    return np.where(np.arange(len(logits)) % 5, best, other)

@@ -1,0 +1,84 @@
+"""Small models with random weights, of the architectures that people fine-tune."""
+
+import numpy as np
+import pytest
+
+LABELS = tuple(f"label {i}" for i in range(30))
+LONGEST = 64
+WORDS = ["where", "is", "my", "order", "refund", "the", "invoice", "##s", "please", "hello", "a", "b", "c", "?", "12"]
+SPECIAL = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": LONGEST + 8,
+    "vocab_size": 64,
+    "pad_token_id": 0,
+    "initializer_range": 0.3,  # large, so that a mistake with padding shows
+}
+ARCHITECTURES = {
+    "bert": {},
+    "distilbert": {"dim": 32, "hidden_dim": 64, "n_layers": 2, "n_heads": 2},
+    "roberta": {},
+    "xlm-roberta": {},
+    "electra": {"embedding_size": 32},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_buckets": 16},
+    "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
+    "albert": {"embedding_size": 32},
+    "mpnet": {},
+    "xlnet": {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64, "max_position_embeddings": None},
+}
+
+
+def texts(n, longest=80):
+    rng = np.random.default_rng(n)
+    return [" ".join(rng.choice(WORDS[:7] + WORDS[8:], size=size)) for size in rng.integers(1, longest, size=n)]
+
+
+def tokenizer():
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    transformers = pytest.importorskip("transformers")
+    vocabulary = {token: i for i, token in enumerate([*SPECIAL.values(), *WORDS])}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token=SPECIAL["unk_token"]))
+    backend.normalizer = normalizers.BertNormalizer()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **SPECIAL)
+
+
+def model_of(architecture, **more):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    size = {**SMALL, **ARCHITECTURES.get(architecture, {}), **more}
+    config = transformers.AutoConfig.for_model(
+        architecture, **{name: value for name, value in size.items() if value is not None}, num_labels=len(LABELS)
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return transformers.AutoModelForSequenceClassification.from_config(config)
+
+
+def learner_of(architecture, **more):
+    """A model, its tokenizer, and the tokenizer as engines use it."""
+    from elsewise.engines.torch import TorchModel, text_tokenizer
+    from elsewise.training import Learner
+
+    made = tokenizer()
+    return Learner(TorchModel.of(model_of(architecture, **more), "f32"), made, text_tokenizer(made, LONGEST))
+
+
+def files_of(architecture):
+    """The files of a small model, as `fit` writes them; temporary, for as long as they are held."""
+    from elsewise.graphs import write_model
+
+    learner = learner_of(architecture)
+    return write_model(learner.model, learner, LABELS), learner

@@ -1,0 +1,429 @@
+"""One more engine for a model that is there: certified on the rows that it keeps, and what was there stays."""
+
+import json
+import shutil
+import sys
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("onnxruntime")
+
+import elsewise as ew
+from elsewise import folder, gate
+from elsewise.engines.openvino import OpenVinoModel
+from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
+from elsewise.export import export, refit_tokens, usual_engine
+from elsewise.fitting import calibrate
+from small_folders import classifier_of
+from small_models import texts
+
+TEXTS = texts(40)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Folders of one small model, by the precision that each was certified in."""
+    place = tmp_path_factory.mktemp("small")
+    for precision in set(OpenVinoModel.precisions()):
+        classifier_of(precision=precision).save(place / precision)
+    return place
+
+
+@pytest.fixture
+def small(made, tmp_path):
+    """One that is certified in float32."""
+    return shutil.copytree(made / "f32", tmp_path / "small")
+
+
+@pytest.fixture
+def close_enough(monkeypatch):
+    """Let the gate pass everything: the weights are random."""
+    monkeypatch.setattr(gate, "ACCURACY_MARGIN", 1.0)
+    monkeypatch.setattr(gate, "LOG_LOSS_MARGIN", 9.0)
+
+
+@pytest.fixture
+def never_close_enough(monkeypatch):
+    monkeypatch.setattr(gate, "ACCURACY_MARGIN", -1.0)
+
+
+def described(path):
+    return json.loads((path / "elsewise.json").read_text(encoding="utf-8"))
+
+
+def forge(path, **changes):
+    """Change elsewise.json, and write a manifest that fits."""
+    folder.write_json(path / "elsewise.json", {**described(path), **changes})
+    (path / "manifest.json").unlink()
+    folder._write_manifest(path)
+
+
+def answers(path, **chosen):
+    return ew.load(path, **chosen).probabilities(TEXTS).tobytes()
+
+
+def same_certificate(one, other):
+    return one.certificate == other.certificate and one.rule == other.rule
+
+
+def test_every_export_is_one_more_look_and_leaves_the_others_as_they_were(small, close_enough):
+    """To onnxruntime, to int8, and back: each new certificate counts the looks before it."""
+    first, before = ew.load(small), answers(small)
+
+    onnx = export(small, engine="onnxruntime")
+    int8 = export(small, engine="openvino", precision="int8")
+    after_two = answers(small, engine="openvino", precision="f32")
+    unchanged = ew.load(small, engine="openvino", precision="f32")
+    back = export(small, engine="openvino", precision="f32")
+
+    assert [c.certificate.looks for c in (first, onnx, int8, back)] == [1, 2, 3, 1]
+    assert after_two == before == answers(small)
+    assert same_certificate(unchanged, first)
+    assert same_certificate(ew.load(small), first)
+    assert described(small)["engine"] == "openvino-f32"
+    assert answers(small, engine="onnxruntime") == onnx.probabilities(TEXTS).tobytes()
+    assert answers(small, precision="int8") == int8.probabilities(TEXTS).tobytes()
+    assert set(described(small)["engines"]) == {"openvino-int8", "onnxruntime-f32", "openvino-f32"}
+
+
+def test_what_export_returns_is_what_load_gives(small, close_enough):
+    made = export(small, precision="int8")
+
+    again = ew.load(small)
+
+    assert again.engine.settings["precision"] == "int8"
+    assert same_certificate(again, made)
+    assert again.calibrator == made.calibrator
+    assert again.decide(TEXTS).labels == made.decide(TEXTS).labels
+    assert [row["engine"] for row in again.gate] == ["openvino-f32", "openvino-int8"]
+
+
+def test_the_certificate_is_what_the_new_engine_gives_on_the_rows_that_are_kept(small, close_enough):
+    kept = ew.load(small)
+
+    export(small, precision="int8")
+
+    new = ew.load(small)
+    codes, lengths = kept.arrays["refit.certify.codes"], kept.arrays["refit.certify.lengths"]
+    decisions = new.rule(new.evidence(refit_tokens(kept.arrays, "certify")))
+    answered = ~decisions.abstained
+    assert len(lengths) == new.certificate.rows == len(codes)
+    assert int(answered.sum()) == new.certificate.n > 0
+    assert int((decisions.codes != codes)[answered].sum()) == new.certificate.errors
+    assert new.certificate.target_accuracy == kept.certificate.target_accuracy
+
+
+def test_what_is_certified_and_answers_otherwise_here_is_certified_again(small):
+    """The same engine with another look: what is answered cannot become more."""
+    first = ew.load(small).certificate
+    canary = json.loads((small / "canary.json").read_text())
+    shifted = [[1 / len(row)] * len(row) for row in canary["probabilities"]["openvino-f32"]]
+    folder.write_json(small / "canary.json", {**canary, "probabilities": {"openvino-f32": shifted}})
+    forge(small)
+    with pytest.raises(ArtifactError, match=r"certify it here: elsewise export .*small --engine openvino"):
+        ew.load(small)
+
+    second = export(small, precision="f32").certificate
+
+    assert second.looks == 2
+    assert second.threshold >= first.threshold
+    assert ew.load(small).certificate == second
+
+
+def test_the_default_changes_when_the_gate_passed(small, close_enough):
+    export(small, precision="int8")
+
+    assert described(small)["engine"] == "openvino-int8"
+    assert ew.load(small).engine.settings["precision"] == "int8"
+
+
+def test_the_default_stays_when_the_gate_did_not_pass(small, never_close_enough):
+    before = answers(small)
+
+    with pytest.warns(ElsewiseWarning, match="openvino-int8 is further from float32 than the margins allow"):
+        made = export(small, precision="int8")
+
+    assert described(small)["engine"] == "openvino-f32"
+    assert answers(small) == before
+    assert answers(small, precision="int8") == made.probabilities(TEXTS).tobytes()
+
+
+def test_auto_takes_float32_where_nothing_else_passes(small, never_close_enough):
+    made = export(small, engine="openvino")
+
+    assert made.engine.settings["precision"] == "f32"
+    assert {row["engine"] for row in made.gate} == {f"openvino-{p}" for p in OpenVinoModel.precisions()}
+    assert [row["passed"] for row in made.gate] == [True, *[False] * (len(made.gate) - 1)]
+
+
+def test_auto_is_torch_on_a_gpu_and_openvino_elsewhere(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert usual_engine() == "torch"
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert usual_engine() == "openvino"
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert usual_engine() == "openvino"
+
+
+def test_a_model_can_be_exported_to_torch(small):
+    before = ew.load(small).probabilities(TEXTS)
+
+    made = export(small, engine="torch", precision="f32")
+
+    assert made.engine.settings["device"] in ("cpu", "cuda")
+    assert np.abs(made.probabilities(TEXTS) - before).max() < 1e-4
+
+
+def test_a_promise_that_was_never_made_is_not_made_up(small):
+    replace(ew.load(small), rule=ew.FixedThreshold(0.5)).save(small)
+
+    made = export(small, engine="onnxruntime")
+
+    assert made.certificate is None
+    assert ew.load(small, engine="onnxruntime").rule == ew.FixedThreshold(0.5)
+
+
+def test_a_folder_without_rows_is_refused_with_the_remedy(small):
+    replace(ew.load(small), arrays={}).save(small)
+    before = (small / "manifest.json").read_bytes()
+
+    with pytest.raises(InputError, match=r"small keeps no rows to certify on \(--no-refit-rows\); fit it again"):
+        export(small, engine="onnxruntime")
+
+    assert (small / "manifest.json").read_bytes() == before
+
+
+def test_a_model_of_logits_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(600, 3)) * 4
+    calibrate(logits, (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)).save(tmp_path / "logits")
+
+    with pytest.raises(InputError, match=r"logits is a model of logits: there is nothing to export"):
+        export(tmp_path / "logits")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"engine": "abacus"}, r"unknown engine 'abacus'; choose one of openvino, onnxruntime, torch"),
+        ({"engine": "memory"}, r"unknown engine 'memory'; choose one of"),
+        ({"precision": "int3"}, r"unknown precision 'int3'; choose one of auto, f32, bf16, f16, int8"),
+        ({"engine": "openvino", "precision": "f16"}, r"engine openvino does not compute in f16 on this machine"),
+        ({"engine": "onnxruntime", "precision": "int8"}, r"engine onnxruntime does not compute in int8 .* but in f32$"),
+    ],
+)
+def test_what_there_is_not_is_refused_and_the_folder_stays(small, asked, words):
+    before = (small / "manifest.json").read_bytes()
+
+    with pytest.raises(InputError, match=words):
+        export(small, **asked)
+
+    assert (small / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("asked", [{"engine": "abacus"}, {"precision": "int3"}])
+def test_load_refuses_an_unknown_name(small, asked):
+    with pytest.raises(InputError, match=r"^unknown (engine|precision) '.*'; there are "):
+        ew.load(small, **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "command"),
+    [
+        ({"engine": "onnxruntime"}, "--engine onnxruntime"),
+        ({"precision": "int8"}, "--engine openvino --precision int8"),
+        ({"engine": "torch", "precision": "f32"}, "--engine torch --precision f32"),
+    ],
+)
+def test_load_refuses_what_was_not_certified_with_the_command_that_does(small, asked, command):
+    with pytest.raises(ArtifactError) as refusal:
+        ew.load(small, **asked)
+
+    assert str(refusal.value).endswith(f"certify it there first: elsewise export {small} {command}")
+    assert "was certified on openvino-f32, and not on what is asked for" in str(refusal.value)
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_a_machine_without_the_precision_gets_the_command_that_works_there(made, tmp_path, monkeypatch, precision):
+    if precision not in OpenVinoModel.precisions():
+        pytest.skip(f"this machine cannot make a model in {precision}")
+    path = shutil.copytree(made / precision, tmp_path / "small")
+    opened, really = [], OpenVinoModel.open
+    monkeypatch.setattr(OpenVinoModel, "precisions", staticmethod(lambda: ("f32",)))
+
+    with pytest.raises(ArtifactError) as refusal:
+        ew.load(path)
+    monkeypatch.setattr(
+        OpenVinoModel,
+        "open",
+        lambda files, labels, settings, threads=None: (
+            opened.append(settings["precision"]) or really(files, labels, settings, threads)
+        ),
+    )
+    command = str(refusal.value).split("elsewise export ")[1].split()
+    export(command[0], engine=command[2], precision=command[4])
+
+    assert f"was certified on openvino-{precision}: engine openvino does not compute in {precision}" in str(
+        refusal.value
+    )
+    assert command[:5] == [str(path), "--engine", "openvino", "--precision", "f32"]
+    assert set(opened) == {"f32"}
+    assert ew.load(path).engine.settings["precision"] == "f32"
+    assert ew.load(path).certificate.looks == 2
+
+
+def test_a_machine_without_the_default_may_serve_what_else_is_certified(made, tmp_path, monkeypatch):
+    path = shutil.copytree(made / "int8", tmp_path / "small")
+    export(path, engine="onnxruntime")
+    forge(path, engine="openvino-int8")
+    monkeypatch.setattr(OpenVinoModel, "precisions", staticmethod(lambda: ("f32",)))
+
+    with pytest.raises(ArtifactError, match=r"or serve it as certified on onnxruntime-f32 \(--engine, --precision\)$"):
+        ew.load(path)
+
+    assert ew.load(path, engine="onnxruntime").certificate.looks == 2
+
+
+def test_int8_without_nncf_is_one_line_with_the_remedy(small, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+
+    with pytest.raises(MissingExtra, match=r"^nncf is not installed; run: pip install 'elsewise\[train\]'$"):
+        export(small, precision="int8")
+    assert "openvino-int8" not in {row["engine"] for row in export(small, engine="openvino").gate}
+
+
+def without_onnxruntime(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "elsewise.engines.onnxruntime", raising=False)
+
+
+def test_onnxruntime_that_is_missing_is_one_line_with_the_remedy(small, monkeypatch):
+    export(small, engine="onnxruntime")
+    without_onnxruntime(monkeypatch)
+    line = r"^onnxruntime is not installed; run: pip install 'elsewise\[onnxruntime\]'$"
+
+    with pytest.raises(MissingExtra, match=line):
+        ew.load(small)
+    with pytest.raises(MissingExtra, match=line):
+        export(small, engine="onnxruntime")
+    assert ew.load(small, engine="openvino").certificate.looks == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"max_length": 12}, {"pad": 3}, {"special": [0, 1, 2, 3, 4, 5]}],
+    ids=["max_length", "pad", "special"],
+)
+def test_changed_settings_are_refused_because_the_certificate_is_not_theirs(small, change):
+    engines = described(small)["engines"]
+    entry = engines["openvino-f32"]
+    forge(small, engines={"openvino-f32": {**entry, "settings": {**entry["settings"], **change}}})
+
+    with pytest.raises(ArtifactError, match=r"elsewise.json: the certificate of openvino-f32 belongs to other"):
+        ew.load(small)
+
+
+def test_another_precision_under_the_same_certificate_is_refused(small):
+    engines = described(small)["engines"]
+    entry = engines["openvino-f32"]
+    if "bf16" not in OpenVinoModel.precisions():
+        pytest.skip("this machine has no other precision of the same files")
+    forge(small, engines={"openvino-f32": {**entry, "settings": {**entry["settings"], "precision": "bf16"}}})
+
+    with pytest.raises(ArtifactError, match=r"belongs to other files or settings"):
+        ew.load(small)
+
+
+def test_labels_in_another_order_are_refused(small):
+    forge(small, labels=described(small)["labels"][::-1])
+
+    with pytest.raises(ArtifactError, match=r"belongs to other files or settings"):
+        ew.load(small)
+
+
+def test_a_default_that_the_folder_does_not_have_is_refused(small):
+    forge(small, engine="openvino-int8")
+
+    with pytest.raises(ArtifactError, match=r"elsewise.json holds what this version cannot read"):
+        ew.load(small)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_graph_that_points_to_another_file_is_refused(small, tmp_path, engine):
+    """ONNX may keep its data elsewhere: a folder from a stranger would have us read any file."""
+    onnx = pytest.importorskip("onnx")
+    export(small, engine="onnxruntime")
+    (tmp_path / "secret.bin").write_bytes(bytes(10**6))
+    model = onnx.load(small / "model.onnx")
+    tensor = max(model.graph.initializer, key=lambda t: len(t.raw_data))
+    onnx.external_data_helper.set_external_data(tensor, location="../secret.bin")
+    tensor.ClearField("raw_data")
+    (small / "model.onnx").write_bytes(model.SerializeToString())
+    forge(small)
+
+    with pytest.raises(ArtifactError, match=r"model.onnx keeps data in other files \(external data\)"):
+        ew.load(small, engine=engine)
+    with pytest.raises(ArtifactError, match=r"model.onnx keeps data in other files \(external data\)"):
+        export(small, engine=engine, precision="f32")
+
+
+@pytest.mark.parametrize("name", ["openvino/int8.xml", "openvino/int8.bin"])
+def test_int8_files_are_checked_like_all_others(made, tmp_path, name):
+    path = shutil.copytree(made / "int8", tmp_path / "small")
+    (path / name).write_bytes((path / name).read_bytes()[:-1] + b"!")
+
+    with pytest.raises(ArtifactError, match=rf"{name} was changed since it was written"):
+        ew.load(path)
+
+
+def test_an_export_into_a_folder_with_a_file_of_yours_is_refused_before_the_work(small, monkeypatch):
+    (small / ".notes").write_text("mine")
+    monkeypatch.setattr("elsewise.export.serving", lambda *_: pytest.fail("it was worked on"))
+
+    with pytest.raises(InputError, match=r"also holds \.notes, which would be lost"):
+        export(small, engine="onnxruntime")
+
+
+def test_progress_says_what_is_tried(small, close_enough):
+    said = []
+
+    export(small, precision="int8", progress=lambda words, done, total: said.append(words))
+
+    assert said == ["trying f32", "trying int8"]
+
+
+def test_a_real_model_goes_to_onnxruntime_and_int8_and_back(model, fitted, tmp_path, sample):
+    """On the encoder that people have, float32 of two libraries agrees, and what was certified stays bit for bit."""
+    path = shutil.copytree(model, tmp_path / "model")
+    read = [row.text for row in sample[:100]]
+    before = fitted.probabilities(read)
+
+    onnx = export(path, engine="onnxruntime", precision="f32")
+    int8 = quietly(export, path, engine="openvino", precision="int8")
+
+    again = ew.load(path, engine="openvino", precision="f32")
+    assert (onnx.certificate.looks, int8.certificate.looks, again.certificate.looks) == (2, 3, 1)
+    assert np.abs(onnx.probabilities(read) - before).max() < 1e-4
+    assert again.probabilities(read).tobytes() == before.tobytes()
+    assert same_certificate(again, fitted)
+    assert (ew.load(path, precision="int8").probabilities(read).argmax(axis=1) == before.argmax(axis=1)).mean() > 0.9
+    default = ew.load(path).engine
+    assert (default.name, default.settings["precision"]) == (
+        ("openvino", "int8") if int8.gate[-1]["passed"] else ("onnxruntime", "f32")
+    )
+
+
+def quietly(call, *words, **options):
+    """Call without the warning that int8 is not close enough: on 90 rows it may or may not be."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)
+        return call(*words, **options)

@@ -1,0 +1,64 @@
+"""The graphs that engines without torch run, against torch itself."""
+
+import numpy as np
+import pytest
+
+from small_models import ARCHITECTURES, LABELS, LONGEST, files_of, learner_of
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from elsewise.engines import engine_class  # noqa: E402
+from elsewise.engines.torch import last_linear  # noqa: E402
+from elsewise.errors import InputError  # noqa: E402
+from elsewise.graphs import QUANTISE_ROWS, quantise_rows, write_onnx  # noqa: E402
+from elsewise.tokens import Tokens  # noqa: E402
+
+LENGTHS = (3, 11, 32, LONGEST)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_an_exported_graph_answers_as_torch_does(architecture, name):
+    """One and several texts, four lengths, padding among them."""
+    files, learner = files_of(architecture)
+    engine = engine_class(name).open(files, LABELS, {**learner.tokenize.settings, "precision": "f32"})
+    model, rng = learner.model.model, np.random.default_rng(0)
+
+    assert not list(files.path.glob("*.data"))
+    for length in LENGTHS:
+        for rows in (1, 5):
+            ids = rng.integers(5, 20, size=(rows, length))
+            mask = np.ones_like(ids)
+            mask[1:, length // 2 :] = 0
+            ((logits, features),) = engine.model.forward([(ids, mask)])
+            with torch.no_grad():
+                plain = model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits.numpy()
+                head = last_linear(model)
+                again = torch.nn.functional.linear(torch.from_numpy(features), head.weight, head.bias).numpy()
+            assert np.abs(logits - plain).max() < 1e-4
+            assert np.abs(again - plain).max() < 1e-4
+
+
+def test_an_architecture_that_cannot_be_traced_is_refused_in_one_line(tmp_path, monkeypatch):
+    learner = learner_of("bert")
+
+    def no_trace(*_, **__):
+        raise RuntimeError("unsupported operator\nand many lines more")
+
+    monkeypatch.setattr(torch.onnx, "export", no_trace)
+    with pytest.raises(InputError, match=r"^BertForSequenceClassification cannot be written as ONNX \(unsupported op"):
+        write_onnx(learner.model, tmp_path)
+
+
+def test_int8_is_calibrated_on_short_and_long_texts():
+    lengths = [0, *range(1, 1000)]
+    tokens = Tokens.of([[7] * length for length in lengths])
+
+    chosen = quantise_rows(tokens, np.random.default_rng(0))
+
+    assert len(chosen) == QUANTISE_ROWS
+    assert set(range(940, 1000)) <= set(chosen.lengths.tolist())
+    assert 0 not in chosen.lengths
+    assert (chosen.lengths < 500).sum() > 90
+    assert len(quantise_rows(Tokens.of([[1, 2], [], [3]]), np.random.default_rng(0))) == 2
