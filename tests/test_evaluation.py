@@ -55,7 +55,7 @@ def test_an_evaluation_is_json_with_value_low_and_high(judged):
     assert set(written) == {"rows", "classifier", "system", "out_of_scope", "certificate", "engine"}
     assert set(written["classifier"]["accuracy"]) == {"value", "low", "high"}
     assert set(written["classifier"]["ece"]) == {"value", "low", "high", "null"}
-    assert set(written["engine"]) == {"name", "fingerprint"}
+    assert set(written["engine"]) == {"name", "precision", "fingerprint"}
 
 
 def test_an_unknown_label_is_named_with_the_remedy():

@@ -145,8 +145,14 @@ def test_the_default_changes_when_the_gate_passed(small, close_enough):
 def test_the_default_stays_when_the_gate_did_not_pass(small, never_close_enough):
     before = answers(small)
 
-    with pytest.warns(ElsewiseWarning, match="openvino-int8 is further from float32 than the margins allow"):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ElsewiseWarning)
         made = export(small, precision="int8")
+
+    first, second = (str(warning.message) for warning in said if warning.category is ElsewiseWarning)
+    assert first.startswith("openvino-int8 is further from float32 than the margins allow")
+    assert second == f"{small} still answers by openvino-f32; choose openvino-int8 by --engine and --precision"
+    assert "Certified on openvino-f32" in (small / "README.md").read_text()
 
     assert described(small)["engine"] == "openvino-f32"
     assert answers(small) == before

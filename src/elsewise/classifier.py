@@ -121,15 +121,8 @@ class Classifier:
                 raise InputError(f"the model has no label {name!r}, which row {row} has (counted from 0){remedy}")
         return np.array([known[name] for name in names], dtype=np.int64)
 
-    def save(self, path: str | Path, *, default: str | None = None) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the model folder, whole or not at all; a model folder already there is replaced.
-
-        Parameters
-        ----------
-        path : str or Path
-            The folder.
-        default : str, optional
-            Name and precision of the engine that `load` opens, where the folder has several; this one otherwise.
 
         Raises
         ------
@@ -152,7 +145,7 @@ class Classifier:
                 {
                     **self._description(),
                     "folded": folded,
-                    "engine": default or key,
+                    "engine": key,
                     "engines": {name: {k: v for k, v in e.items() if k != CANARY} for name, e in entries.items()},
                 },
             )

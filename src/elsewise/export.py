@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -221,10 +221,24 @@ def export(
     check_target(path)
     wanted = check_engine(engine, precision)
     made = _certified(saved, "-".join(wanted), threads) or _newly_certified(saved, wanted, threads, progress)
-    key = key_of(made.engine)
-    passed = all(row["passed"] for row in made.gate if row["engine"] == key)
-    made.save(path, default=key if passed else saved.description["engine"])
+    _default(saved, made).save(path)
     return made
+
+
+def _default(saved: Saved, made: Classifier) -> Classifier:
+    """Give what the folder shall answer with: the new engine, or the old one where the new did not pass the gate."""
+    old, new = saved.description["engine"], key_of(made.engine)
+    if old == new or all(row["passed"] for row in made.gate if row["engine"] == new):
+        return made
+    engine: Any = made.engine  # of texts: it has files
+    try:
+        kept = replace(saved, files=engine.files).open(old)
+    except (ArtifactError, MissingExtra):
+        return made  # the old one does not run here
+    where = f"{saved.files.path} still answers by {old}"
+    warnings.warn(f"{where}; choose {new} by --engine and --precision", ElsewiseWarning, stacklevel=3)
+    entry, arrays = made.entry()
+    return replace(kept, others={**kept.others, new: entry}, arrays={**kept.arrays, **arrays})
 
 
 def _certified(saved: Saved, key: str, threads: int | None) -> Classifier | None:
@@ -244,9 +258,10 @@ def _newly_certified(
     labels = tuple(saved.description["labels"])
     best, table = serving(saved.files, labels, settings, wanted, _kept_rows(saved), threads, progress)
     key = key_of(best.engine)
-    return _certified(saved, key, threads) or Classifier(
-        best.engine, best.calibrator, _rule(saved, best), **saved.common(), gate=table, others=saved.others(key)
-    )
+    if known := _certified(saved, key, threads):
+        return replace(known, gate=table)
+    rule = _rule(saved, best)
+    return Classifier(best.engine, best.calibrator, rule, **saved.common(), gate=table, others=saved.others(key))
 
 
 def _kept_rows(saved: Saved) -> Rows:

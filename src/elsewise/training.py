@@ -165,7 +165,9 @@ def train(
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
     plain_tokenizer(learner.tokenizer)  # the collator pads through it
-    return replace(learner.model, model=trainer.model.eval())
+    # As it was before training: accelerate leaves its autocast on `forward`, and answers would stay in bfloat16.
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    return replace(learner.model, model=trained.eval())
 
 
 def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
