@@ -261,12 +261,12 @@ def main() -> None:
         some = rng.permutation(len(long))[:300]
         mixed = [*short[:1140], *(long[i] for i in some[:60])]
         mixed = [mixed[i] for i in rng.permutation(len(mixed))]
-        parts = {}
+        parts, fewer = {}, [n for n in PEERS if "one by one" not in n and "free" not in n and "torch bf16" not in n]
         for name, (model, texts, codes, names) in {
             "short": (clinc, short, short_codes, list(PEERS)),
             "long": (documents, [long[i] for i in some], long_codes[some], list(PEERS)),
-            "mixed": (clinc, mixed, None, [n for n in PEERS if n != "pipeline, one by one"]),
-            "base": (base, short[:800], None, [n for n in PEERS if n != "pipeline, one by one"]),
+            "mixed": (clinc, mixed, None, fewer),
+            "base": (base, short[:800], None, fewer),
         }.items():
             print(name, flush=True)
             parts[name] = table(COLUMNS, rows(measured(model, texts, codes, names, work), bounds))
