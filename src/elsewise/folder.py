@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import typing
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -158,8 +159,8 @@ def verify(path: Path) -> dict[str, str]:
     files = saved.get("files")
     if written != FORMAT or not isinstance(files, dict) or saved.get("sha256") != _digest(files):
         raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
-    for name, known in files.items():
-        _verify_file(path, name, known)
+    with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter to the others
+        list(pool.map(lambda item: _verify_file(path, *item), files.items()))
     added = sorted(name for name in set(_listed(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
     if added:
         raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
