@@ -148,9 +148,7 @@ def fit(
     how = _reading(text_column, label_column, delimiter, encoding, file_format)
     texts, labels = _labelled(data, how)
     if other in labels:
-        _say(
-            f"a label is called {other!r}, as abstentions are: the column abstained tells them apart, or choose --other"
-        )
+        _say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
     with _progress() as progress:
         classifier = fit_texts(
             texts,
