@@ -1,7 +1,9 @@
 """One more engine for a model that is there: certified on the rows that it keeps, and what was there stays."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 import warnings
 from dataclasses import replace
@@ -285,6 +287,16 @@ def test_a_machine_without_the_precision_gets_the_command_that_works_there(made,
     assert set(opened) == {"f32"}
     assert ew.load(path).engine.settings["precision"] == "f32"
     assert ew.load(path).certificate.looks == 2
+
+
+def test_a_processor_without_avx512_gives_the_same_answers_in_float32(made, tmp_path):
+    """OpenVINO's kernels can be held to an older processor's instructions, by an environment variable."""
+    code = f"import elsewise, numpy; numpy.save({str(tmp_path / 'p.npy')!r}, elsewise.load({str(made / 'f32')!r})"
+    older = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+    subprocess.run([sys.executable, "-c", f"{code}.probabilities({TEXTS!r}))"], env=older, check=True)
+
+    assert np.abs(np.load(tmp_path / "p.npy") - ew.load(made / "f32").probabilities(TEXTS)).max() < 1e-4
 
 
 def test_a_machine_without_the_default_may_serve_what_else_is_certified(made, tmp_path, monkeypatch):
