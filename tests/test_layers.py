@@ -10,7 +10,22 @@ import elsewise
 
 SRC = Path(elsewise.__file__).parent
 LAYERS = [  # a module may import from its own row or from rows above it
-    {"errors", "extras", "arrays", "outputs", "decisions", "calibrators", "scores", "rules", "metrics"},
+    {
+        "errors",
+        "extras",
+        "arrays",
+        "outputs",
+        "decisions",
+        "calibrators",
+        "scores",
+        "rules",
+        "metrics",
+        "distances",
+        "choosing",
+        "conformal",
+        "planning",
+        "band",
+    },
     {
         "engines",
         "formats",

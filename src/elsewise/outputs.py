@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Floats, as_probabilities
+from elsewise.arrays import Codes, Floats, as_probabilities
 from elsewise.errors import InputError
 
 
@@ -25,12 +25,32 @@ class Outputs:
         Tokens used for each text, special ones included.
     truncated : (n,) bool or None
         Whether a text was longer than the engine reads.
+    epistemic : (n,) or None
+        What several models, or one model's doubt about its own weights, disagree by: the mutual information of label
+        and model in nats, 0 where all agree.
     """
 
     logits: Floats
     features: Floats | None = None
     tokens: NDArray[np.int64] | None = None
     truncated: NDArray[np.bool_] | None = None
+    epistemic: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class References:
+    """Texts that the model was trained on, from which a score measures how far away another text is.
+
+    Attributes
+    ----------
+    features : (m, d)
+        As the engine that answers gives them.
+    codes : (m,)
+        Their true codes, 0..k-1.
+    """
+
+    features: Floats
+    codes: Codes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from elsewise.arrays import softmax
+from elsewise.arrays import BLOCK, softmax
 from elsewise.calibrators import Temperature
-from elsewise.calibrators.temperature import BLOCK, best_temperature
+from elsewise.calibrators.temperature import best_temperature
 from elsewise.errors import ElsewiseWarning, InputError
 
 REFUSED = "no finite temperature is best on these rows; probabilities stay uncalibrated"

@@ -10,19 +10,18 @@ is exact to the last digits, where minimising the loss itself stops at half of t
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
 import numpy as np
 
-from elsewise.arrays import Codes, Floats, as_codes, as_logits, softmax
+from elsewise.arrays import Codes, Floats, as_codes, as_logits, row_blocks, softmax
 from elsewise.errors import ElsewiseWarning, InputError
 
 LOG_RANGE = 5.0  # the temperature is sought within e**-5 .. e**5 times the spread of the logits
 FEW_ROWS, NEAR = 20_000, 0.03  # so many rows know the logarithm of the temperature to about 0.005
-BLOCK = 1 << 17  # numbers worked on at a time: they stay in the processor's cache, and memory does not grow
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +119,10 @@ def _root(slope: Callable[[float], float], low: float, high: float) -> float | N
     return brentq(slope, low, high, xtol=1e-10)
 
 
-def _blocks(z: Floats) -> Iterator[slice]:
-    rows = max(1, BLOCK // z.shape[1])
-    return (slice(start, start + rows) for start in range(0, len(z), rows))
-
-
 def _spread(z: Floats) -> float:
     """Root mean square of the logits around their row means: their scale, whatever the model's."""
     total = 0.0
-    for rows in _blocks(z):
+    for rows in row_blocks(z):
         block = z[rows].astype(np.float64)
         total += float(np.square(block - block.mean(axis=1, keepdims=True)).sum())
     return math.sqrt(total / z.size)
@@ -137,7 +131,7 @@ def _spread(z: Floats) -> float:
 def _slope(z: Floats, y: Codes, b: float) -> float:
     """Slope of the mean log loss in b = 1 / temperature: mean of E_p[z] - z_true, increasing in b."""
     total = 0.0
-    for rows in _blocks(z):
+    for rows in row_blocks(z):
         block, true = z[rows], y[rows]
         shifted = block - block.max(axis=1, keepdims=True)
         weight = np.exp(shifted * shifted.dtype.type(b))

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, Self
 from numpy import float64
 from numpy.typing import NDArray
 
+from elsewise.outputs import References
 from elsewise.scores.energy import Energy
 from elsewise.scores.entropy import NegativeEntropy
 from elsewise.scores.margin import Margin
@@ -21,8 +22,8 @@ class Score(Protocol):
     """A fitted map from evidence, or an (n, k) array of probabilities, to confidence (n,)."""
 
     @classmethod
-    def fit(cls, evidence: Any, codes: Any) -> Self:
-        """Fit on tune rows; code -1 marks an out-of-scope row."""
+    def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
+        """Fit on tune rows, code -1 marks an out-of-scope row; distances are from `references`, or else these rows."""
         ...
 
     def __call__(self, evidence: Any) -> NDArray[float64]:

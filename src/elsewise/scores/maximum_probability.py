@@ -20,7 +20,7 @@ class MaximumProbability:
     """
 
     @classmethod
-    def fit(cls, evidence: Any, codes: Any) -> Self:  # noqa: ARG003  the same call for every score
+    def fit(cls, evidence: Any, codes: Any, *, references: Any = None) -> Self:  # noqa: ARG003  every score's call
         """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
         return cls()
 
