@@ -4,7 +4,7 @@ Takes numpy, lists, torch, TensorFlow and JAX arrays, and what `transformers` mo
 return. Nothing here guesses whether numbers are logits or probabilities: the caller says which.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -190,6 +190,37 @@ def log_softmax(logits: Any) -> Floats:
     shifted = z - z.max(axis=1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return shifted[0] if is_vector else shifted
+
+
+def map_rows(function: Callable[[Floats], Any], array: Floats) -> Any:
+    """Apply a function of rows block by block, so that what it makes on the way stays small.
+
+    Examples
+    --------
+    >>> map_rows(lambda rows: rows.sum(axis=1), np.ones((3, 2))).tolist()
+    [2.0, 2.0, 2.0]
+    """
+    blocks = [function(array[rows]) for rows in row_blocks(array)]
+    return np.concatenate(blocks) if blocks else function(array)
+
+
+def log_sum_exp(logits: Floats) -> NDArray[np.float64]:
+    """Logarithm of the sum of the exponentials of each row, (n,), in float64; NaN for a row that holds one.
+
+    Examples
+    --------
+    >>> log_sum_exp(np.array([[1000.0, 1000.0]])).round(4).tolist()
+    [1000.6931]
+    """
+
+    def of(rows: Floats) -> NDArray[np.float64]:
+        z = rows.astype(np.float64)
+        top = z.max(axis=1)
+        z -= top[:, None]
+        total: NDArray[np.float64] = top + np.log(np.exp(z, out=z).sum(axis=1))
+        return total
+
+    return np.asarray(map_rows(of, logits))
 
 
 def _rows_for_softmax(logits: Any) -> tuple[Floats, bool]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from elsewise.calibrators import CALIBRATORS
 from elsewise.decisions import Certificate
+from elsewise.distances import LabelGaussians
 from elsewise.errors import ArtifactError, InputError
 from elsewise.modelfiles import digest
 from elsewise.rules import RULES
@@ -29,7 +30,8 @@ from elsewise.scores import SCORES
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
-KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, "certificate": Certificate}
+PARTS: Final = {"certificate": Certificate, "label_gaussians": LabelGaussians}
+KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, **PARTS}
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
 
 

@@ -93,6 +93,11 @@ class Evidence:
         return self.outputs.logits
 
     @property
+    def has_features(self) -> bool:
+        """Whether the engine gives features."""
+        return self.outputs is not None and self.outputs.features is not None
+
+    @property
     def features(self) -> Floats:
         """The features, shape (n, d); InputError where the engine gives none."""
         if self.outputs is None or self.outputs.features is None:

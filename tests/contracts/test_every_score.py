@@ -17,9 +17,14 @@ every_score = pytest.mark.parametrize("kind", SCORES.values(), ids=SCORES)
 
 
 def evidence_of(n=300, k=5, seed=0, dtype=np.float64):
+    """Texts around k centres, some near and some hardly; logits are products of features and centres."""
     rng = np.random.default_rng(seed)
-    z = (rng.normal(size=(n, k)) * 4).astype(dtype)
-    return Evidence(softmax(z), Outputs(z, features=rng.normal(size=(n, 8)).astype(dtype))), rng.integers(-1, k, size=n)
+    codes, near = rng.integers(k, size=n), rng.uniform(0, 3, size=(n, 1))
+    features = near * np.eye(k, 8)[codes] + rng.normal(size=(n, 8)) * 0.5
+    z = features @ np.eye(8, k) * 3
+    z, features = z.astype(dtype), features.astype(dtype)
+    codes[::9] = -1
+    return Evidence(softmax(z), Outputs(z, features=features)), codes
 
 
 def taken(evidence, rows, columns=slice(None)):
@@ -43,8 +48,9 @@ def test_a_certain_text_has_a_finite_confidence(kind):
     """A confidence of infinity would pass the threshold of infinity that answers nothing."""
     evidence, codes = evidence_of()
     z = np.array([[900.0, 0, 0, 0, 0], [0.0, 0, 0, 0, 0]])
+    features = np.array([[1.0, 0, 0, 0, 0, 0, 0, 0], [-1.0, -1, -1, -1, -1, 0, 0, 0]])
 
-    confidence = kind.fit(evidence, codes)(Evidence(softmax(z), Outputs(z, features=evidence.features[:2])))
+    confidence = kind.fit(evidence, codes)(Evidence(softmax(z), Outputs(z, features=features)))
 
     assert np.isfinite(confidence).all()
     assert confidence[0] > confidence[1]

@@ -20,7 +20,7 @@ from elsewise.metrics.intervals import (
     poisson_bootstrap,
     wilson,
 )
-from elsewise.metrics.ranking import auc, average_precision, false_positive_rate_at, macro_auc
+from elsewise.metrics.ranking import auc, auc_difference, average_precision, false_positive_rate_at, macro_auc
 from elsewise.metrics.selective import (
     RiskCoverageAreas,
     RiskCoverageCurve,
@@ -38,6 +38,7 @@ __all__ = [
     "RiskCoverageCurve",
     "accuracy",
     "auc",
+    "auc_difference",
     "augrc",
     "aurc",
     "average_precision",

@@ -10,12 +10,33 @@ from numpy import float64
 from numpy.typing import NDArray
 
 from elsewise.outputs import References
+from elsewise.scores.combined import Combined
 from elsewise.scores.energy import Energy
 from elsewise.scores.entropy import NegativeEntropy
+from elsewise.scores.familiarity import Familiarity
+from elsewise.scores.mahalanobis import Mahalanobis
 from elsewise.scores.margin import Margin
+from elsewise.scores.maximum_logit import MaximumLogit
 from elsewise.scores.maximum_probability import MaximumProbability
+from elsewise.scores.neighbours import NearestNeighbours
+from elsewise.scores.normalised_maximum_logit import NormalisedMaximumLogit
+from elsewise.scores.relative_mahalanobis import RelativeMahalanobis
 
-__all__ = ["SCORES", "Energy", "Margin", "MaximumProbability", "NegativeEntropy", "Score"]
+__all__ = [
+    "SCORES",
+    "Combined",
+    "Energy",
+    "Familiarity",
+    "Mahalanobis",
+    "Margin",
+    "MaximumLogit",
+    "MaximumProbability",
+    "NearestNeighbours",
+    "NegativeEntropy",
+    "NormalisedMaximumLogit",
+    "RelativeMahalanobis",
+    "Score",
+]
 
 
 class Score(Protocol):
@@ -36,4 +57,11 @@ SCORES: Final[dict[str, type[Score]]] = {
     "margin": Margin,
     "entropy": NegativeEntropy,
     "energy": Energy,
+    "maximum_logit": MaximumLogit,
+    "normalised_maximum_logit": NormalisedMaximumLogit,
+    "mahalanobis": Mahalanobis,
+    "relative_mahalanobis": RelativeMahalanobis,
+    "neighbours": NearestNeighbours,
+    "familiarity": Familiarity,
+    "combined": Combined,
 }

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.arrays import log_sum_exp
 from elsewise.outputs import as_evidence
 
 
@@ -28,6 +29,4 @@ class Energy:
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return confidence, shape (n,)."""
-        z = as_evidence(evidence).logits.astype(np.float64)
-        top = z.max(axis=1)
-        return top + np.log(np.exp(z - top[:, None]).sum(axis=1))
+        return log_sum_exp(as_evidence(evidence).logits)

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.arrays import Floats, map_rows
 from elsewise.outputs import as_evidence
 
 
@@ -26,5 +27,9 @@ class NegativeEntropy:
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return confidence, shape (n,)."""
-        p = as_evidence(evidence).probabilities.astype(np.float64)
-        return (p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+        return np.asarray(map_rows(_negative_entropy, as_evidence(evidence).probabilities))
+
+
+def _negative_entropy(probabilities: Floats) -> NDArray[np.float64]:
+    p = probabilities.astype(np.float64)
+    return np.asarray((p * np.log(np.where(p > 0, p, 1))).sum(axis=1))

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.arrays import Floats, map_rows
 from elsewise.outputs import as_evidence
 
 
@@ -26,5 +27,9 @@ class Margin:
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return confidence, shape (n,)."""
-        top = np.partition(as_evidence(evidence).probabilities, -2, axis=1)[:, -2:].astype(np.float64)
-        return top[:, 1] - top[:, 0]
+        return np.asarray(map_rows(_margin, as_evidence(evidence).probabilities))
+
+
+def _margin(probabilities: Floats) -> NDArray[np.float64]:
+    top = np.partition(probabilities, -2, axis=1)[:, -2:].astype(np.float64)
+    return np.asarray(top[:, 1] - top[:, 0])

@@ -1,0 +1,104 @@
+"""What tune rows choose: the score whose confidence tells right from wrong best."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import Codes, as_codes
+from elsewise.metrics import Estimate, auc_difference
+from elsewise.outputs import Evidence, Outputs, References, as_evidence
+from elsewise.scores import SCORES, MaximumProbability, Score
+
+FOLDS: Final = 5
+FEWEST_ROWS: Final = 500
+FEWEST_ERRORS: Final = 30
+COMBINED_ROWS, COMBINED_ERRORS = 1000, 50  # a regression needs more than a choice does
+# `neighbours` would put every reference into the model folder; who wants it names it.
+OF_LOGITS: Final = ("margin", "entropy", "energy", "maximum_logit", "normalised_maximum_logit")
+OF_FEATURES: Final = ("mahalanobis", "relative_mahalanobis", "familiarity")
+
+
+def choose_score(evidence: Any, codes: Any, *, references: References | None = None) -> tuple[Score, dict[str, Any]]:
+    """Choose the confidence that rules compare with their threshold.
+
+    Maximum probability, unless another score tells right from wrong better on significant evidence: the difference of
+    their AUGRC, cross-fitted, tested by DeLong's paired interval at 95 % over all candidates together (Bonferroni).
+
+    Parameters
+    ----------
+    evidence : Evidence, or probabilities (n, k)
+        Tune rows, which the model was not trained on.
+    codes : (n,)
+        True codes; -1 marks an out-of-scope row, which any label gets wrong.
+    references : References, optional
+        Train texts, to measure distances from; without them no distance is a candidate.
+
+    Returns
+    -------
+    (Score, record)
+        The score, fitted on all rows; and what was compared (JSON): `chosen`, `rows`, `errors`, and for each candidate
+        the gain in AUC of right against wrong with its interval.
+
+    Examples
+    --------
+    >>> score, record = choose_score([[0.9, 0.1]] * 20, [0] * 20)
+    >>> record["chosen"], record["compared"]
+    ('maximum_probability', {})
+    """
+    rows = as_evidence(evidence)
+    truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
+    known = _known(rows)
+    rows, truth = _taken(rows, known), truth[known]
+    right = rows.probabilities.argmax(axis=1) == truth
+    gains = {
+        name: _gain(name, rows, truth, right, references, level)
+        for names in [_candidates(rows, right, references)]
+        for level in [1 - 0.05 / max(len(names), 1)]
+        for name in names
+    }
+    better = {name: gain.value for name, gain in gains.items() if gain.low > 0}
+    chosen = max(better, key=better.__getitem__) if better else "maximum_probability"
+    record = {
+        "chosen": chosen,
+        "rows": len(right),
+        "errors": int((~right).sum()),
+        "compared": {name: asdict(gain) for name, gain in gains.items()},
+    }
+    return SCORES[chosen].fit(rows, truth, references=references), record
+
+
+def _known(rows: Evidence) -> NDArray[np.bool_]:
+    """Rows that every candidate can score."""
+    known = ~np.isnan(rows.probabilities).any(axis=1)
+    return np.asarray(known & np.isfinite(rows.features).all(axis=1) if rows.has_features else known)
+
+
+def _taken(rows: Evidence, at: NDArray[Any]) -> Evidence:
+    if rows.outputs is None:
+        return Evidence(rows.probabilities[at])
+    features = rows.features[at] if rows.has_features else None
+    return Evidence(rows.probabilities[at], Outputs(rows.logits[at], features))
+
+
+def _candidates(rows: Evidence, right: NDArray[np.bool_], references: References | None) -> tuple[str, ...]:
+    errors = int((~right).sum())
+    if len(right) < FEWEST_ROWS or min(errors, len(right) - errors) < FEWEST_ERRORS:
+        return ()
+    if rows.outputs is None:
+        return ("margin", "entropy")
+    names = OF_LOGITS if references is None or not rows.has_features else OF_LOGITS + OF_FEATURES
+    enough = len(right) >= COMBINED_ROWS and errors >= COMBINED_ERRORS
+    return (*names, "combined") if enough and (references is not None or not rows.has_features) else names
+
+
+def _gain(
+    name: str, rows: Evidence, truth: Codes, right: NDArray[np.bool_], references: References | None, level: float
+) -> Estimate:
+    confidence = np.empty(len(truth))
+    for fold in range(FOLDS):  # every FOLDS-th row is judged by a score that was fitted on the others
+        inside = np.arange(len(truth)) % FOLDS == fold
+        score = SCORES[name].fit(_taken(rows, ~inside), truth[~inside], references=references)
+        confidence[inside] = score(_taken(rows, inside))
+    return auc_difference(confidence, MaximumProbability()(rows), right, level=level)

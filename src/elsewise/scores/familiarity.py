@@ -1,0 +1,74 @@
+"""Familiarity: how much a text is like those that the model was trained on, by its logits and by its features.
+
+Energy sees texts that raise no logit, the Mahalanobis distance those that lie between or beyond the labels; both are
+put on one scale, that of in-scope tune texts, and added.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import ABSTAIN, Codes, as_codes, log_sum_exp
+from elsewise.distances import LabelGaussians, references_of
+from elsewise.errors import InputError
+from elsewise.outputs import Evidence, References, as_evidence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Familiarity:
+    """The mean of energy and minus the Mahalanobis distance, each in standard deviations of in-scope rows.
+
+    Only energy where an engine gives no features. Sources: those of `Energy` and `Mahalanobis`.
+
+    Attributes
+    ----------
+    labels : LabelGaussians or None
+        Of the features.
+    centre, scale : (2,) or (1,) float64
+        Mean and standard deviation of the parts over in-scope rows.
+    """
+
+    labels: LabelGaussians | None
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
+        """Fit the scale on in-scope rows that the model was not trained on, distances on `references`.
+
+        Raises
+        ------
+        InputError
+            If there is no in-scope row that can be read.
+        """
+        rows = as_evidence(evidence)
+        truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
+        if references is None and rows.has_features:
+            references = references_of(rows, truth)
+        labels = None if references is None else LabelGaussians.fit(references)
+        parts = _parts(rows, labels)
+        usable = (truth != ABSTAIN) & np.isfinite(parts).all(axis=1)
+        if not usable.any():
+            raise InputError("familiarity needs at least one in-scope row that can be read, got 0")
+        spread = parts[usable].std(axis=0)
+        return cls(labels, parts[usable].mean(axis=0), np.where(spread > 0, spread, 1))
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return confidence, shape (n,)."""
+        return ((_parts(as_evidence(evidence), self.labels) - self.centre) / self.scale).mean(axis=1)
+
+    def nearest(self, evidence: Any) -> Codes:
+        """Codes of the two nearest labels, nearest first, (n, 2): by features, or else by logits."""
+        rows = as_evidence(evidence)
+        if self.labels is not None:
+            return self.labels.nearest(rows.features)
+        return np.argsort(-rows.logits, axis=1, kind="stable")[:, :2]
+
+
+def _parts(rows: Evidence, labels: LabelGaussians | None) -> NDArray[np.float64]:
+    energy = log_sum_exp(rows.logits)
+    if labels is None:
+        return energy[:, None]
+    return np.column_stack([energy, -np.sqrt(labels.least(rows.features))])

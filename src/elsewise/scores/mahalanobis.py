@@ -1,0 +1,39 @@
+"""Mahalanobis: minus the distance of a text's features to the nearest label's mean."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import as_codes
+from elsewise.distances import LabelGaussians, references_of
+from elsewise.outputs import References, as_evidence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mahalanobis:
+    """Minus the Mahalanobis distance to the nearest label's mean, on features of length 1.
+
+    Source: Lee, Lee, Lee & Shin (2018), "A Simple Unified Framework for Detecting Out-of-Distribution Samples",
+    https://arxiv.org/abs/1807.03888. A text whose features are not finite has NaN.
+    """
+
+    labels: LabelGaussians
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
+        """Fit means and the shared covariance on `references`, or else on the in-scope rows given.
+
+        Raises
+        ------
+        InputError
+            If the engine gives no features, or there is no in-scope row.
+        """
+        rows = as_evidence(evidence)
+        truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
+        return cls(LabelGaussians.fit(references or references_of(rows, truth)))
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return confidence, shape (n,), at most 0."""
+        return -np.sqrt(self.labels.least(as_evidence(evidence).features))

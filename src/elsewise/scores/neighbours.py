@@ -1,0 +1,124 @@
+"""Nearest neighbours: the similarity of a text's features to the k-th most similar training text.
+
+Source: Sun, Ming, Zhu & Li (2022), "Out-of-Distribution Detection with Deep Nearest Neighbors",
+https://arxiv.org/abs/2204.06507.
+The search is exact: references are grouped by label, and a group is looked at only if one of its texts can be among
+the k nearest, by the triangle inequality. Most texts need one group of all.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import Codes, Floats, as_codes, row_blocks
+from elsewise.distances import each_row, products, references_of, unit
+from elsewise.errors import InputError
+from elsewise.outputs import References, as_evidence
+
+NEIGHBOURS: Final = 10
+SLACK: Final = 1e-3  # of a distance in float32: too many groups looked at is no error, too few would be
+AT_ONCE: Final = 1 << 22  # numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestNeighbours:
+    """Cosine similarity to the k-th most similar reference, -1..1; to the least similar one where there are fewer.
+
+    A text whose features are not finite has NaN.
+
+    Attributes
+    ----------
+    references : (m, d) float32
+        Of length 1, those of one label together.
+    starts : (g + 1,)
+        Where the labels begin, and m.
+    centres : (g, d) float32
+        Their means.
+    radii : (g,) float64
+        The largest distance of a label's references to their mean.
+    k : int
+        Which neighbour counts.
+    """
+
+    references: NDArray[np.float32]
+    starts: Codes
+    centres: NDArray[np.float32]
+    radii: NDArray[np.float64]
+    k: int = NEIGHBOURS
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any, *, references: References | None = None, k: int = NEIGHBOURS) -> Self:
+        """Keep `references`, or else the in-scope rows given (of which each is then its own nearest).
+
+        Raises
+        ------
+        InputError
+            If the engine gives no features, there is no in-scope row, or k is below 1.
+
+        Examples
+        --------
+        >>> from elsewise.outputs import Evidence, Outputs
+        >>> def rows(*features):
+        ...     z = np.zeros((len(features), 2))
+        ...     return Evidence(z + 0.5, Outputs(z, np.array(features)))
+        >>> nearest = NearestNeighbours.fit(rows([1.0, 0.0], [0.0, 1.0]), [0, 1], k=1)
+        >>> nearest(rows([2.0, 0.0], [-1.0, -1.0])).round(4).tolist()
+        [1.0, -0.7071]
+        """
+        if k < 1:
+            raise InputError(f"k must be at least 1, got {k}")
+        rows = as_evidence(evidence)
+        known = references or references_of(rows, as_codes(codes, like=rows.probabilities, allow_abstain=True))
+        order = np.argsort(known.codes, kind="stable")
+        vectors = unit(np.asarray(known.features, dtype=np.float64)[order]).astype(np.float32)
+        _, starts = np.unique(known.codes[order], return_index=True)
+        sizes = np.diff(starts, append=len(order))
+        centres = np.add.reduceat(vectors, starts, axis=0, dtype=np.float64) / sizes[:, None]
+        apart = np.linalg.norm(vectors - np.repeat(centres, sizes, axis=0), axis=1)
+        radii = np.maximum.reduceat(apart, starts)
+        return cls(vectors, np.append(starts, len(order)), centres.astype(np.float32), radii, k)
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return confidence, shape (n,)."""
+        features = as_evidence(evidence).features
+        across = np.ascontiguousarray(self.centres.T)
+        groups = [np.ascontiguousarray(self.references[part].T) for part in self._parts()]
+
+        def similarity(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+            return self._kth(rows.astype(np.float32), across, groups)
+
+        return each_row(similarity, features, self.references.shape[1])
+
+    def _parts(self) -> list[slice]:
+        return [slice(*pair) for pair in zip(self.starts[:-1], self.starts[1:], strict=True)]
+
+    def _kth(self, rows: Floats, across: Floats, groups: list[Floats]) -> NDArray[np.float64]:
+        """Similarity of the k-th most similar reference: the nearest label first, then each that can still matter."""
+        k = min(self.k, len(self.references))
+        reach = self._least_distance(rows, across)
+        best = np.full((len(rows), k), -np.inf, dtype=np.float32)  # ascending: the k-th most similar stands first
+        first = reach.argmin(axis=1)
+        for label, group in enumerate(groups):
+            _merge(best, rows, np.flatnonzero(first == label), group)
+        for label, group in enumerate(groups):
+            within = np.sqrt(np.maximum(2 - 2 * best[:, 0], 0)) + SLACK  # infinite until there are k
+            _merge(best, rows, np.flatnonzero((first != label) & (reach[:, label] <= within)), group)
+        return best[:, 0].astype(np.float64)
+
+    def _least_distance(self, rows: Floats, across: Floats) -> Floats:
+        """Lower bound of the distance from each row to any reference of each label, (n, g)."""
+        apart = -2 * products(rows, across)
+        apart += np.einsum("ij,ij->i", rows, rows)[:, None]
+        apart += np.einsum("ij,ij->j", across, across)
+        return np.sqrt(np.maximum(apart, 0, out=apart), out=apart) - self.radii
+
+
+def _merge(best: NDArray[np.float32], rows: Floats, chosen: Codes, group: Floats) -> None:
+    """Put the references of one group among the k most similar of the chosen rows."""
+    k = best.shape[1]
+    for part in row_blocks(np.broadcast_to(np.float32(0), (len(chosen), group.shape[1])), numbers=AT_ONCE):
+        at = chosen[part]
+        both = np.concatenate([best[at], products(rows[at], group)], axis=1)
+        best[at] = np.sort(np.partition(both, -k, axis=1)[:, -k:], axis=1)
