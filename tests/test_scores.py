@@ -22,6 +22,7 @@ from elsewise.scores import (
     NormalisedMaximumLogit,
     RelativeMahalanobis,
 )
+from elsewise.scores.combined import _logistic, _signs
 
 P = np.array([[0.5, 0.3, 0.2], [0.0, 1.0, 0.0], [1 / 3, 1 / 3, 1 / 3]])
 
@@ -220,18 +221,33 @@ def test_the_norm_is_chosen_where_it_matters():
     assert NormalisedMaximumLogit.fit(loud, z.argmax(axis=1)).p == 0  # all right: nothing to learn from
 
 
-def test_the_combined_score_is_the_logistic_regression_of_scikit_learn():
+def test_the_combined_score_is_the_best_without_weights_below_zero():
+    """At the least loss the slope is zero for weights above 0, and not below zero for those at 0 (Kuhn-Tucker)."""
     train, codes = clusters(400, spread=0.5)
     tune, truth = clusters(500, seed=1, spread=0.5)
     truth[::10] = -1
     score = Combined.fit(tune, truth, references=References(train.features, codes))
 
-    from elsewise.scores.combined import _signs
-
     signs = (_signs(tune, score.labels, score.all_texts) - score.centre) / score.scale
-    peer = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(signs, tune.probabilities.argmax(axis=1) == truth)
-    assert score.weights == pytest.approx(peer.coef_[0], abs=0.01)
-    assert score(tune) == pytest.approx(peer.decision_function(signs), abs=0.03)
+    wrong_by = 1 / (1 + np.exp(-score(tune))) - (tune.probabilities.argmax(axis=1) == truth)
+    slope = signs.T @ wrong_by + score.weights
+
+    assert 0 < (score.weights > 0).sum() < 6
+    assert slope[score.weights > 0] == pytest.approx(0, abs=1e-3)
+    assert (slope[score.weights == 0] >= 0).all()
+    assert wrong_by.sum() == pytest.approx(0, abs=1e-3)
+
+
+def test_the_combined_score_is_that_of_scikit_learn_where_no_weight_is_below_zero():
+    rng = np.random.default_rng(0)
+    signs = rng.normal(size=(400, 3))
+    right = rng.random(400) < 1 / (1 + np.exp(-signs @ [2.0, 1.0, 0.5] - 1))
+    peer = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(signs, right)
+
+    weights, bias = _logistic(signs, right.astype(float))
+
+    assert weights == pytest.approx(peer.coef_[0], abs=1e-4)
+    assert bias == pytest.approx(peer.intercept_[0], abs=1e-4)
 
 
 def test_the_combined_score_learns_from_out_of_scope_rows():

@@ -17,6 +17,7 @@ FEWEST_ERRORS: Final = 30
 COMBINED_ROWS, COMBINED_ERRORS = 1000, 50  # a regression needs more than a choice does
 # `neighbours` would put every reference into the model folder; who wants it names it.
 OF_LOGITS: Final = ("margin", "entropy", "energy", "maximum_logit", "normalised_maximum_logit")
+LEARN_FROM_CODES: Final = ("normalised_maximum_logit", "combined")
 OF_FEATURES: Final = ("mahalanobis", "relative_mahalanobis", "familiarity")
 
 
@@ -96,9 +97,11 @@ def _candidates(rows: Evidence, right: NDArray[np.bool_], references: References
 def _gain(
     name: str, rows: Evidence, truth: Codes, right: NDArray[np.bool_], references: References | None, level: float
 ) -> Estimate:
+    folds = np.arange(len(truth)) % (FOLDS if name in LEARN_FROM_CODES else 1)
     confidence = np.empty(len(truth))
-    for fold in range(FOLDS):  # every FOLDS-th row is judged by a score that was fitted on the others
-        inside = np.arange(len(truth)) % FOLDS == fold
-        score = SCORES[name].fit(_taken(rows, ~inside), truth[~inside], references=references)
+    for fold in np.unique(folds):  # rows are judged by a score that was fitted on others
+        inside = folds == fold
+        others = ~inside if folds.any() else inside
+        score = SCORES[name].fit(_taken(rows, others), truth[others], references=references)
         confidence[inside] = score(_taken(rows, inside))
     return auc_difference(confidence, MaximumProbability()(rows), right, level=level)
