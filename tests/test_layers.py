@@ -21,6 +21,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "rules",
         "metrics",
         "distances",
+        "familiarity",
         "choosing",
         "conformal",
         "planning",

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, as_codes
+from elsewise.errors import InputError
 from elsewise.metrics import Estimate, auc_difference
 from elsewise.outputs import Evidence, Outputs, References, as_evidence
 from elsewise.scores import SCORES, MaximumProbability, Score
@@ -68,6 +69,21 @@ def choose_score(evidence: Any, codes: Any, *, references: References | None = N
         "compared": {name: asdict(gain) for name, gain in gains.items()},
     }
     return SCORES[chosen].fit(rows, truth, references=references), record
+
+
+def check_score(name: str) -> None:
+    """Raise InputError for a name that is neither "auto" nor in SCORES."""
+    if name != "auto" and name not in SCORES:
+        raise InputError(f"unknown score {name!r}; choose auto, {', '.join(SCORES)}")
+
+
+def named_score(
+    name: str, evidence: Evidence, codes: Codes, references: References | None
+) -> tuple[Score, dict[str, Any]]:
+    """Fit the score of that name, or the one that `choose_score` takes for "auto", with a record of the choice."""
+    if name == "auto":
+        return choose_score(evidence, codes, references=references)
+    return SCORES[name].fit(evidence, codes, references=references), {"chosen": name}
 
 
 def _known(rows: Evidence) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from elsewise.card import model_card
 from elsewise.decisions import Certificate, Decisions
 from elsewise.engines import ENGINES, PRECISIONS, Engine, engine_class, key_of
 from elsewise.errors import ArtifactError, InputError
+from elsewise.familiarity import FamiliarityTest
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Evidence
 from elsewise.rules import Rule
@@ -51,6 +52,8 @@ class Classifier:
         How the engine compared with float32 on tune rows, and others that were looked at (JSON).
     others : mapping from name to mapping
         What the folder holds for other engines, each with its own certificate (JSON).
+    familiarity : FamiliarityTest or None
+        What tells a text that is unlike the training texts.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class Classifier:
     evaluation: Mapping[str, Any] | None = None
     gate: Sequence[Mapping[str, Any]] = ()
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    familiarity: FamiliarityTest | None = None
 
     def __post_init__(self) -> None:
         check_other(self.other)
@@ -95,10 +99,13 @@ class Classifier:
 
     def decide(self, texts: Sequence[Any]) -> Decisions:
         """Answer each of n texts, in order."""
-        return self.named(self.rule(self.evidence(texts)))
+        return self.decisions(self.evidence(texts))
 
-    def named(self, decisions: Decisions) -> Decisions:
-        """Put the labels' names and Other's into decisions."""
+    def decisions(self, evidence: Evidence) -> Decisions:
+        """Apply the rule to evidence, say what is unfamiliar, and put in the labels' names and Other's."""
+        decisions = self.rule(evidence)
+        if self.familiarity is not None:
+            decisions = self.familiarity.explain(decisions, evidence)
         return replace(decisions, names=self.labels, other=self.other)
 
     def codes(self, labels: Sequence[Any]) -> Codes:
@@ -176,6 +183,7 @@ class Classifier:
             "fingerprint": self.engine.fingerprint,
             "calibrator": folder.pack(self.calibrator, arrays, f"{prefix}.calibrator"),
             "rule": folder.pack(self.rule, arrays, f"{prefix}.rule"),
+            "familiarity": self.familiarity and folder.pack(self.familiarity, arrays, f"{prefix}.familiarity"),
             "gate": list(self.gate),
             CANARY: canary_probabilities(self, self.engine.prepare(self.engine.canaries)).tolist(),
         }, arrays
@@ -330,7 +338,13 @@ class Saved:
             engine = self._engine(key, threads)
             calibrator = folder.unpack(entry["calibrator"], self.arrays, file)
             classifier = Classifier(
-                engine, calibrator, self.rule(key), **self.common(), gate=entry["gate"], others=self.others(key)
+                engine,
+                calibrator,
+                self.rule(key),
+                **self.common(),
+                gate=entry["gate"],
+                others=self.others(key),
+                familiarity=self.familiarity(key),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{file} holds what this version cannot read: {error}") from error
@@ -343,6 +357,11 @@ class Saved:
         """Give the rule of an engine, with its certificate."""
         file = self.files.path / "elsewise.json"
         return folder.unpack(self.description["engines"][key]["rule"], self.arrays, file)
+
+    def familiarity(self, key: str) -> FamiliarityTest | None:
+        """Give what tells unfamiliar texts, on an engine."""
+        packed = self.description["engines"][key]["familiarity"]
+        return None if packed is None else folder.unpack(packed, self.arrays, self.files.path / "elsewise.json")
 
     def common(self) -> dict[str, Any]:
         """Give the fields of a Classifier that all engines share."""

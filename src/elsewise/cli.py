@@ -45,6 +45,9 @@ TargetAccuracy = Annotated[float, typer.Option(help="Promise: at least this shar
 ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence level.")]
 Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the splits and the training.")]
+Score = Annotated[
+    str, typer.Option(help="The confidence that meets the threshold, by name: auto is the best on tune rows.")
+]
 Engine = Annotated[
     str, typer.Option(help="auto, openvino, onnxruntime or torch: auto is torch on a GPU, else openvino.")
 ]
@@ -132,6 +135,7 @@ def fit(
     max_length: Annotated[int, typer.Option(min=8, help="Tokens read of a text.")] = 256,
     engine: Engine = "auto",
     precision: Precision = "auto",
+    score: Score = "auto",
     seed: Seed = 0,
     refit_rows: RefitRows = True,
     delimiter: Delimiter = None,
@@ -166,6 +170,7 @@ def fit(
             max_length=max_length,
             engine=engine,
             precision=precision,
+            score=score,
             held_out=_labelled(held_out, how) if held_out else None,
             test=_labelled(test, how) if test else None,
             seed=seed,
@@ -266,6 +271,7 @@ def calibrate(
     target_accuracy: TargetAccuracy = 0.95,
     confidence_level: ConfidenceLevel = 0.95,
     other: Other = "Other",
+    score: Score = "auto",
     seed: Seed = 0,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
@@ -291,6 +297,7 @@ def calibrate(
         target_accuracy=target_accuracy,
         confidence_level=confidence_level,
         other=other,
+        score=score,
         seed=seed,
     )
     classifier.save(out)

@@ -20,6 +20,7 @@ class Reason(StrEnum):
 
     ANSWERED = "answered"
     UNREADABLE = "unreadable"
+    UNFAMILIAR = "unfamiliar"
     AMBIGUOUS = "ambiguous"
     UNSURE = "unsure"
 
@@ -46,6 +47,10 @@ class Decisions:
         The labels; empty when only codes are known.
     other : str
         The word shown for an abstention.
+    familiarity : (n,) float64 or None
+        At most a share p of in-scope texts has a value of p or less; None where it is not known.
+    nearest : (n, 2) int64 or None
+        The two labels whose training texts are nearest; -1 where there is none.
 
     Examples
     --------
@@ -67,6 +72,8 @@ class Decisions:
     second_probability: NDArray[np.float64]
     names: tuple[str, ...] = ()
     other: str = "Other"
+    familiarity: NDArray[np.float64] | None = None
+    nearest: Codes | None = None
 
     def __len__(self) -> int:
         """Count the texts."""
@@ -102,11 +109,21 @@ class Decisions:
                 return f"{self.other}: the text holds nothing that the model can read."
             case Reason.ANSWERED:
                 return f'"{best}" with probability {p:.3f}; the confidence {self._compared(i, "reaches")}.'
+            case Reason.UNFAMILIAR:
+                why = self._unlike(i)
             case Reason.AMBIGUOUS:
                 why = f'two labels are close together, "{best}" with probability {p:.3f} and "{second}" with {q:.3f}'
             case _:
                 why = f'the model is not sure, its best label "{best}" has probability {p:.3f}'
         return f"{self.other}: {why}; the confidence {self._compared(i, 'is below')}."
+
+    def _unlike(self, i: int) -> str:
+        if self.familiarity is None or self.nearest is None:
+            return "the text is unlike the training texts"
+        near = [f'"{self.name(code)}"' for code in self.nearest[i].tolist() if code != ABSTAIN]
+        labels = f"the nearest label{'s are' if len(near) > 1 else ' is'} {' and '.join(near)}"
+        share = _percent(float(self.familiarity[i]), np.ceil)
+        return f"the text is unlike the training texts, as at most {share} of in-scope texts are; {labels}"
 
     def _compared(self, i: int, verb: str) -> str:
         confidence, threshold = float(self.confidence[i]), float(self.threshold[i])

@@ -107,7 +107,7 @@ def evaluate(
         raise InputError("an evaluation needs at least one labelled text, got 0")
     evidence = classifier.evidence(texts)
     truth = as_codes(given, like=evidence.probabilities, allow_abstain=True)
-    decisions = classifier.rule(evidence)
+    decisions = classifier.decisions(evidence)
     readable, in_scope = decisions.best != ABSTAIN, truth != ABSTAIN
     bare = readable & in_scope
     rows = {

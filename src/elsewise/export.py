@@ -260,8 +260,16 @@ def _newly_certified(
     key = key_of(best.engine)
     if known := _certified(saved, key, threads):
         return replace(known, gate=table)
-    rule = _rule(saved, best)
-    return Classifier(best.engine, best.calibrator, rule, **saved.common(), gate=table, others=saved.others(key))
+    familiarity = saved.familiarity(saved.description["engine"])
+    return Classifier(
+        best.engine,
+        best.calibrator,
+        _rule(saved, best),
+        **saved.common(),
+        gate=table,
+        others=saved.others(key),
+        familiarity=familiarity and familiarity.against(best.evidence, saved.arrays["refit.tune.codes"]),
+    )
 
 
 def _kept_rows(saved: Saved) -> Rows:
@@ -290,6 +298,7 @@ def _rule(saved: Saved, best: Serving) -> Rule:
         reference=best.evidence,
         target_accuracy=old.certificate.target_accuracy,
         confidence_level=old.certificate.confidence_level,
+        score=old.score,
         looks=1 + max(certificate.looks for certificate in certificates if certificate is not None),
     )
 

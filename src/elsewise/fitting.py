@@ -14,21 +14,25 @@ from typing import Any
 
 import numpy as np
 
-from elsewise.arrays import Codes, as_codes, as_logits, as_texts
-from elsewise.calibrators import Calibrator
+from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits, as_texts
+from elsewise.choosing import check_score, named_score
 from elsewise.classifier import Classifier, check_other
+from elsewise.distances import references_of
 from elsewise.encoders import DEFAULT_ENCODER, language_warnings
 from elsewise.engines.logits import LogitsEngine
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import Rows, check_engine, refit_rows, serving
-from elsewise.gate import FEWEST_ROWS, fitted_calibrator
-from elsewise.outputs import Evidence, Outputs
+from elsewise.familiarity import FamiliarityTest
+from elsewise.gate import FEWEST_ROWS, Serving, fitted_calibrator
+from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
 from elsewise.splits import LabelledTexts, Splits, hashes, split, stratified
+from elsewise.tokens import Tokens
 
 FEW_TO_CERTIFY = 300
+REFERENCES = 20_000  # train texts that distances are measured from
 
 Pairs = tuple[Iterable[str], Iterable[Any]]
 Progress = Callable[[str, int, int], None]
@@ -48,6 +52,7 @@ def fit(
     keep_refit_rows: bool = True,
     engine: str = "auto",
     precision: str = "auto",
+    score: str = "auto",
     progress: Progress | None = None,
     **training: Any,
 ) -> Classifier:
@@ -76,6 +81,9 @@ def fit(
     precision : {"auto", "f32", "bf16", "f16", "int8"}
         In which it answers; auto is the fastest that, on tune rows, is close enough to float32. "f32" trains in
         float32 too.
+    score : str
+        The confidence that is compared with the threshold, a name in `elsewise.scores.SCORES`; auto is the maximum
+        probability unless tune rows show, on significant evidence, that another tells right from wrong better.
     progress : callable, optional
         Called with (words, steps done, steps in all).
     **training
@@ -104,6 +112,7 @@ def fit(
 
     check_promise(target_accuracy, confidence_level)  # now, and not when the training is over
     check_other(other)
+    check_score(score)
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
     wanted = check_engine(engine, precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
@@ -125,17 +134,24 @@ def fit(
     if progress:
         progress("certifying and judging", 0, 0)
     outputs = best.engine.run(certify)
-    reference = best.outputs if len(tune) else best.engine.run(train_tokens)
+    rows_of_tune, codes = best.evidence, parts.tune.codes
+    if not len(tune):  # those of train are too sure, and still in their order
+        rows_of_tune, codes = Evidence.of(best.engine.run(train_tokens), best.calibrator), parts.train.codes
+    known = _references(best, train_tokens, parts.train.codes, how.seed)
+    chosen, compared = named_score(score, rows_of_tune, codes, known)
+    promise: dict[str, Any] = {"target_accuracy": target_accuracy, "confidence_level": confidence_level}
+    certify_rows = Evidence.of(outputs, best.calibrator)
     kept = {**refit_rows("train", rows.train), **refit_rows("tune", tune, codes=rows.codes, logits=best.outputs.logits)}
     kept |= refit_rows("certify", certify, codes=parts.certify.codes, logits=outputs.logits)
     classifier = Classifier(
         engine=best.engine,
         calibrator=best.calibrator,
-        rule=_rule(reference, outputs, parts.certify.codes, best.calibrator, target_accuracy, confidence_level),
+        rule=CertifiedThreshold.fit(certify_rows, parts.certify.codes, reference=rows_of_tune, score=chosen, **promise),
+        familiarity=_familiarity(rows_of_tune, codes, known),
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=calibrator,
-        record={"training": asdict(how), **_record(parts)},
+        record={"training": asdict(how), "score": compared, **_record(parts)},
         arrays={**_seen(parts), **(kept if keep_refit_rows else {})},
         gate=table,
     )
@@ -151,6 +167,7 @@ def calibrate(
     confidence_level: float = 0.95,
     other: str = "Other",
     out_of_scope_label: str | None = None,
+    score: str = "auto",
     seed: int = 0,
 ) -> Classifier:
     """Calibrate and certify logits that you bring, of any model: no text model, no torch.
@@ -169,6 +186,8 @@ def calibrate(
         As in `fit`.
     out_of_scope_label : str, optional
         What marks out-of-scope rows where labels are words.
+    score : str
+        As in `fit`.
     seed : int
         Of the division of the rows.
 
@@ -186,15 +205,25 @@ def calibrate(
     >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
     (['yes'], True)
     """
+    check_score(score)
     z = as_logits(logits)
     y = as_codes(codes, like=z, allow_abstain=True)
     engine = LogitsEngine(_names(labels, z.shape[1]))
     tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
     _warn_of_few(int((y[tune] >= 0).sum()), len(certify), confidence_level)
     calibrator = fitted_calibrator(Outputs(z[tune]), y[tune])
-    rule = _rule(Outputs(z[tune]), Outputs(z[certify]), y[certify], calibrator, target_accuracy, confidence_level)
-    record = {"splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()}
-    return Classifier(engine, calibrator, rule, other=other, out_of_scope_label=out_of_scope_label, record=record)
+    reference, rows = (Evidence.of(Outputs(z[part]), calibrator) for part in (tune, certify))
+    chosen, compared = named_score(score, reference, y[tune], None)
+    promise: dict[str, Any] = {"target_accuracy": target_accuracy, "confidence_level": confidence_level}
+    return Classifier(
+        engine,
+        calibrator,
+        CertifiedThreshold.fit(rows, y[certify], reference=reference, score=chosen, **promise),
+        other=other,
+        out_of_scope_label=out_of_scope_label,
+        record={"score": compared, "splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()},
+        familiarity=_familiarity(reference, y[tune], None),
+    )
 
 
 def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
@@ -264,16 +293,17 @@ def _warn_of_few(tune: int, certify: int, level: float) -> None:
         warnings.warn(f"{few} could be certified on them, without one error", ElsewiseWarning, stacklevel=3)
 
 
-def _rule(
-    reference: Outputs, certify: Outputs, codes: Codes, calibrator: Calibrator, accuracy: float, level: float
-) -> CertifiedThreshold:
-    return CertifiedThreshold.fit(
-        Evidence.of(certify, calibrator),
-        codes,
-        reference=Evidence.of(reference, calibrator),
-        target_accuracy=accuracy,
-        confidence_level=level,
-    )
+def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> References | None:
+    """Features of train texts, of every label; None from an engine that gives none."""
+    share = min(1.0, REFERENCES / max(len(codes), 1))
+    rows = stratified(codes, (share, 1 - share), np.random.default_rng(seed))[0]
+    evidence = Evidence.of(best.engine.run(tokens.take(rows)), best.calibrator)
+    return references_of(evidence, codes[rows]) if evidence.has_features else None
+
+
+def _familiarity(rows: Evidence, codes: Codes, known: References | None) -> FamiliarityTest | None:
+    usable = (codes != ABSTAIN) & ~np.isnan(rows.probabilities).any(axis=1)
+    return FamiliarityTest.fit(rows, codes, references=known) if usable.any() else None
 
 
 def _evaluated(classifier: Classifier, test: LabelledTexts) -> Classifier:

@@ -24,13 +24,14 @@ from elsewise.calibrators import CALIBRATORS
 from elsewise.decisions import Certificate
 from elsewise.distances import LabelGaussians
 from elsewise.errors import ArtifactError, InputError
+from elsewise.familiarity import FamiliarityTest
 from elsewise.modelfiles import digest
 from elsewise.rules import RULES
 from elsewise.scores import SCORES
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
-PARTS: Final = {"certificate": Certificate, "label_gaussians": LabelGaussians}
+PARTS: Final = {"certificate": Certificate, "label_gaussians": LabelGaussians, "familiarity_test": FamiliarityTest}
 KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, **PARTS}
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
 

@@ -182,7 +182,7 @@ def _answers(
     if not len(prepared):
         return
     evidence = classifier.evidence(prepared)
-    decisions = classifier.named(classifier.rule(evidence))
+    decisions = classifier.decisions(evidence)
     abstained = int(decisions.abstained.sum())
     summary.answered += len(decisions) - abstained
     summary.other += abstained

@@ -1,0 +1,86 @@
+"""Is a text like those that the model knows: a familiarity score, and how few in-scope texts score so low."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import ABSTAIN, as_codes
+from elsewise.decisions import Decisions, Reason, confidence_of
+from elsewise.errors import InputError
+from elsewise.outputs import Evidence, References, as_evidence
+from elsewise.scores import Familiarity
+
+UNFAMILIAR: Final = 0.05  # so many in-scope texts, at most, are called unfamiliar
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FamiliarityTest:
+    """A conformal p-value for "this text is in-scope". It explains abstentions and never causes one.
+
+    Source: Vovk, Gammerman & Shafer (2005), "Algorithmic Learning in a Random World"; Bates, Candès, Lei, Romano and
+    Sesia (2023), https://arxiv.org/abs/2104.08279.
+
+    Attributes
+    ----------
+    score : Familiarity
+        Larger is more familiar.
+    in_scope : (m,) float64
+        Scores of in-scope texts that the model was not trained on, ascending.
+    """
+
+    score: Familiarity
+    in_scope: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
+        """Fit on tune rows; distances are from `references`, train texts with their features.
+
+        Raises
+        ------
+        InputError
+            If there is no in-scope row that can be read.
+
+        Examples
+        --------
+        Of four in-scope texts one has less energy than the new text: (1 + 1) / (4 + 1).
+
+        >>> from elsewise.outputs import Outputs
+        >>> def rows(*energies):
+        ...     z = np.log([[np.exp(e) / 2, np.exp(e) / 2] for e in energies])
+        ...     return Evidence(np.full(z.shape, 0.5), Outputs(z))
+        >>> FamiliarityTest.fit(rows(1, 3, 4, 5), [0, 1, 0, 1])(rows(2)).tolist()
+        [0.4]
+        """
+        rows = as_evidence(evidence)
+        return cls(Familiarity.fit(rows, codes, references=references), np.empty(0)).against(rows, codes)
+
+    def against(self, evidence: Any, codes: Any) -> Self:
+        """Compare with the in-scope ones of other rows, such as those of another engine; the score stays.
+
+        Raises
+        ------
+        InputError
+            If there is no in-scope row that can be read.
+        """
+        rows = as_evidence(evidence)
+        inside = as_codes(codes, like=rows.probabilities, allow_abstain=True) != ABSTAIN
+        known = confidence_of(rows, self.score)[inside]
+        known = np.sort(known[~np.isnan(known)])
+        if not len(known):
+            raise InputError("familiarity needs at least one in-scope row that can be read, got 0")
+        return replace(self, in_scope=known)
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return p-values (n,): at most a share p of in-scope texts has p or less; NaN for an unreadable text."""
+        scores = confidence_of(as_evidence(evidence), self.score)
+        below = np.searchsorted(self.in_scope, scores, side="right")
+        return np.where(np.isnan(scores), np.nan, (1 + below) / (len(self.in_scope) + 1))
+
+    def explain(self, decisions: Decisions, evidence: Evidence) -> Decisions:
+        """Add p-values and nearest labels to decisions, and the reason where they explain an abstention."""
+        p = self(evidence)
+        because = decisions.abstained & (decisions.reasons != Reason.UNREADABLE) & (p <= UNFAMILIAR)
+        reasons = np.where(because, Reason.UNFAMILIAR, decisions.reasons)
+        return replace(decisions, reasons=reasons, familiarity=p, nearest=self.score.nearest(evidence))
