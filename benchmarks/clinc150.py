@@ -236,8 +236,8 @@ SCORES_PAGE = """## CLINC150: what each score sees
 
 The models of the table above, means of {seeds} seeds; no out-of-scope row in train. Scores were fitted on tune rows,
 in-scope ones but for the last line, and distances measured from all train texts. The last three columns: a threshold
-at which {aim:.0%} of the in-scope validation rows are answered and rightly, then what it does on test rows; there a text that is
-left as Other counts as an error of the in-scope accuracy.
+at which {aim:.0%} of the in-scope validation rows are answered and rightly, then what it does on test rows; there a
+text that is left as Other counts as an error of the in-scope accuracy.
 
 {figures}
 """
