@@ -265,3 +265,9 @@ def test_average_precision_without_the_other_kind():
     assert aupr_in([0.1, 0.2], [True, True]).value == 1
     assert np.isnan(aupr_out([0.1, 0.2], [True, True]).value)
     assert np.isnan(aupr_in([], []).value)
+
+
+@pytest.mark.parametrize("metric", [aupr_in, aupr_out])
+def test_confidences_that_are_nan_are_refused_by_their_name(metric):
+    with pytest.raises(InputError, match="confidence must not be nan: 1 are, first is row 1"):
+        metric([0.5, np.nan], [True, False])

@@ -26,6 +26,7 @@ from elsewise.metrics.intervals import (
 )
 
 NAMES = ("scores", "positives")
+SCOPE_NAMES = ("confidence", "in_scope")
 COLUMNS_AT_ONCE = 16  # one cache line of float32: reading single columns of a wide array costs as much as 16
 
 
@@ -223,7 +224,7 @@ def aupr_in(confidence: Any, in_scope: Any) -> Estimate:
     >>> round(aupr_in(confidence, in_scope).value, 6), aupr_out(confidence, in_scope).value
     (0.833333, 0.5)
     """
-    return average_precision(confidence, in_scope)
+    return average_precision(*as_pairs(confidence, in_scope, names=SCOPE_NAMES))
 
 
 def aupr_out(confidence: Any, in_scope: Any) -> Estimate:
@@ -231,7 +232,7 @@ def aupr_out(confidence: Any, in_scope: Any) -> Estimate:
 
     Parameters, errors and an example as in `aupr_in`; for random confidences about the share of out-of-scope rows.
     """
-    values, flags = as_pairs(confidence, in_scope, names=("confidence", "in_scope"))
+    values, flags = as_pairs(confidence, in_scope, names=SCOPE_NAMES)
     return average_precision(-values, ~flags)
 
 
