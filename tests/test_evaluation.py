@@ -173,3 +173,31 @@ def test_a_promise_is_not_contradicted_by_the_test_rows(fitted):
     """Fixed seeds: the upper end of the interval reaches what was promised."""
     assert fitted.certificate.certified
     assert fitted.evaluation["system"]["accuracy_when_answered"]["high"] >= fitted.certificate.target_accuracy
+
+
+@pytest.mark.parametrize("labels", [["a"], ["none"], ["b"], ["a", "none"] * 9])
+@pytest.mark.parametrize("row", [[3.0, 0.0], [0.0, 0.0], [np.nan, 0.0]])
+def test_one_row_one_kind_and_nothing_but_ties_are_judged(labels, row):
+    classifier = ew.Classifier(
+        LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7), out_of_scope_label="none"
+    )
+
+    judged = ew.evaluate(classifier, [row] * len(labels), labels, slices={"city": ["x"] * len(labels)})
+
+    assert json.dumps(ew.folder.finite(judged.as_dict()), allow_nan=False)
+    assert judged.slices["city"][0]["rows"] == len(labels)
+
+
+def test_texts_that_made_the_model_are_warned_of_by_split():
+    from elsewise.splits import hashes
+
+    engine = ew.MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "new": [0.0, 2.0]}, default=[0.1, 0.0])
+    made_with = {"split.train": ["sure"], "split.tune": ["hm"]}
+    arrays = {name: np.array(hashes(texts), dtype=np.uint64) for name, texts in made_with.items()}
+    classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6), arrays=arrays)
+
+    with pytest.warns(ElsewiseWarning, match=r"^2 of 3 texts were used to make the model \(train 1, tune 1\): the fig"):
+        judged = ew.evaluate(classifier, ["Sure ", "hm", "new"], codes=[0, 0, 1])
+
+    assert judged.rows["seen_in"] == {"train": 1, "tune": 1}
+    ew.evaluate(classifier, ["new"], codes=[1])  # a warning would be an error here

@@ -141,10 +141,7 @@ def evaluate(
     answers = Answers(truth, decisions.best, decisions.codes)
     bare = answers.readable & answers.in_scope
     rows = {**_count(answers), **_count_seen(classifier, texts), "rejected": rejected}
-    if rows["seen"]:
-        parts = ", ".join(f"{name} {count:,}" for name, count in rows["seen_in"].items())
-        flattered = f"{rows['seen']:,} of {len(texts):,} texts were used to make the model ({parts})"
-        warnings.warn(f"{flattered}: the figures flatter it", ElsewiseWarning, stacklevel=2)
+    _warn_of_seen(rows, len(texts))
     certificate = classifier.certificate
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
     return Evaluation(
@@ -266,6 +263,13 @@ def _count_seen(classifier: Classifier, texts: Sequence[Any]) -> dict[str, Any]:
     inside = {name: np.isin(given, array) for name, array in known.items()}
     seen = np.any(list(inside.values()), axis=0)
     return {"seen": int(seen.sum()), "seen_in": {name: int(flags.sum()) for name, flags in inside.items()}}
+
+
+def _warn_of_seen(rows: Part, n: int) -> None:
+    if rows["seen"]:
+        parts = ", ".join(f"{name} {count:,}" for name, count in rows["seen_in"].items())
+        seen = f"{rows['seen']:,} of {n:,} texts were used to make the model ({parts})"
+        warnings.warn(f"{seen}: the figures flatter it", ElsewiseWarning, stacklevel=3)
 
 
 def _plain(value: Any) -> Any:

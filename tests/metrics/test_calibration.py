@@ -1,5 +1,7 @@
 """Calibration error: published null values, hand-made bins, interval coverage."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -327,3 +329,15 @@ def test_classwise_error_of_no_rows_one_row_and_ten_thousand_labels():
     assert many.value == pytest.approx((40 * (1 - 40e-4) + 9960 * 40e-4) / 40 / 10_000, rel=1e-6)
     with pytest.raises(InputError, match="bins must be at least 1, got 0"):
         classwise_calibration_error([[0.75, 0.25]], [0], bins=0)
+
+
+def test_classwise_error_never_copies_the_rows():
+    p = np.random.default_rng(0).dirichlet(np.ones(200), 30_000).astype(np.float32)
+    codes = np.zeros(len(p), dtype=np.int64)
+
+    tracemalloc.start()
+    classwise_calibration_error(p, codes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < p.nbytes / 2
