@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+import elsewise as ew
 from elsewise import cli
 
 
@@ -96,6 +97,66 @@ def test_evaluate_prints_a_table_and_json(model, tmp_path, sample):
     assert "accuracy when answered" in table.stdout
     assert "flatters" in table.stderr or "flatter" in table.stderr
     assert figures["certificate"]["sentence"] in table.stdout.replace("\n", " ")
+
+
+@pytest.fixture(scope="module")
+def by_heart(tmp_path_factory):
+    """A model of four texts with their file, which has a channel, and of logits the same."""
+    folder = tmp_path_factory.mktemp("by_heart")
+    engine = ew.MemoryEngine(("yes", "no"), {"a": [4.0, 0.0], "b": [0.0, 4.0], "c": [0.1, 0.0], "d": [3.0, 0.0]})
+    ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.7)).save(folder / "model")
+    lines = ["text,label,channel", "a,yes,mail", "b,no,mail", "c,yes,[chat]", "d,no,[chat]"]
+    (folder / "data.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_evaluate_slices_by_the_columns_that_are_named(by_heart):
+    figures = run("evaluate", by_heart / "model", by_heart / "data.csv", "--slice", "channel", "--slice=text", "--json")
+    table = run("evaluate", by_heart / "model", by_heart / "data.csv", "--slice", "channel")
+
+    slices = json.loads(figures.stdout)["slices"]
+    assert set(slices) == {"channel", "text"}
+    chat, mail = slices["channel"]
+    assert (chat["value"], chat["rows"], chat["accuracy"]["value"], chat["coverage"]["value"]) == (
+        "[chat]",
+        2,
+        0.5,
+        0.5,
+    )
+    assert (mail["accuracy"]["value"], mail["accuracy_when_answered"]["value"]) == (1, 1)
+    assert table.returncode == 0, table.stderr
+    for words in ("By channel", "[chat]", "The labels, by F1", "Other an outcome", "E-AURC", "the worst case"):
+        assert words in table.stdout
+
+
+def test_evaluate_slices_logits_by_the_columns_of_their_labels(logits_model, logits):
+    model, _ = logits_model
+
+    figures = run("evaluate", model, logits / "z.npy", "--labels", logits / "y.csv", "--slice", "label", "--json")
+    array = run("evaluate", model, logits / "z.npy", "--labels", logits / "y.npy", "--slice", "label")
+
+    assert sum(row["rows"] for row in json.loads(figures.stdout)["slices"]["label"]) == 1200
+    assert array.returncode == 1
+    assert f"--slice needs columns, and {logits / 'y.npy'} has none to read" in array.stderr
+
+
+def test_an_unknown_slice_names_the_columns_that_there_are(by_heart):
+    done = run("evaluate", by_heart / "model", by_heart / "data.csv", "--slice", "chanel")
+
+    assert done.returncode == 1
+    assert "has no column 'chanel'; it has 'text', 'label', 'channel'; name the right one with --slice" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_slice_of_json_lines_may_lack_cells_and_rejected_rows_leave_no_trace(by_heart, tmp_path):
+    data = tmp_path / "data.jsonl"
+    rows = [{"text": "a", "label": "yes", "city": "Wien"}, {"text": None, "label": "no", "city": "Wien"}]
+    data.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"text": "b", "label": "no"}]), encoding="utf-8")
+
+    judged = json.loads(run("evaluate", by_heart / "model", data, "--slice", "city", "--json").stdout)
+
+    assert judged["rows"]["rejected"] == 1
+    assert [(row["value"], row["rows"]) for row in judged["slices"]["city"]] == [("", 1), ("Wien", 1)]
 
 
 def test_fit_makes_a_model_from_a_file_and_predict_uses_it(tmp_path, sample):

@@ -7,7 +7,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.engines.logits import LogitsEngine
-from elsewise.errors import InputError
+from elsewise.errors import ElsewiseWarning, InputError
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def judged():
 
 
 def test_rows_are_counted(judged):
-    assert judged.rows == {"in_scope": 10, "out_of_scope": 2, "unreadable": 0, "seen": 0, "rejected": 0}
+    counts = {"in_scope": 10, "out_of_scope": 2, "unreadable": 0, "seen": 0, "rejected": 0}
+    assert judged.rows == {**counts, "seen_in": {}}
 
 
 def test_the_bare_classifier_is_judged_on_in_scope_rows(judged):
@@ -49,10 +50,71 @@ def test_out_of_scope_rows_are_judged(judged):
     assert judged.out_of_scope["auroc"].value == pytest.approx(0.5)
 
 
+def test_outcomes_count_other_as_one_of_them(judged):
+    """Right: 8 answers and one out-of-scope row left as Other, of 12. F1: a 16/17, b 0/3, Other 2/4."""
+    assert judged.system["open_set"]["accuracy"].value == pytest.approx(9 / 12)
+    assert judged.system["open_set"]["macro_f1"].value == pytest.approx((16 / 18 + 0 + 2 / 4) / 3)
+
+
+def test_points_of_the_curve_are_given(judged):
+    """Surest first: an out-of-scope row, nine in-scope rows of which one is wrong, and two left as Other."""
+    at = judged.system["accuracy_at_coverage"]
+
+    assert [point["coverage"] for point in at] == [0.5, 0.7, 0.8, 0.9, 0.95]
+    assert judged.system["coverage_at_accuracy"]["accuracy"] == 0.95
+    assert judged.system["coverage_at_accuracy"]["coverage"].value == 0
+    assert judged.system["e_aurc"].value > 0
+
+
+def test_the_target_of_the_certificate_is_measured():
+    z, y = np.tile([[2.0, 0.0], [0.0, 2.0]], (300, 1)), np.tile([0, 1], 300)
+    y[:12] = 1 - y[:12]
+    classifier = ew.calibrate(z, y, target_accuracy=0.9)
+
+    judged = ew.evaluate(classifier, z[100:], codes=y[100:]).system["coverage_at_accuracy"]
+
+    assert (judged["accuracy"], judged["coverage"].value) == (0.9, 1)
+
+
+def test_average_precision_is_given_both_ways(judged):
+    """Out-of-scope rows come first (answered) and last; in-scope rows from the second place on."""
+    assert judged.out_of_scope["aupr"].value == pytest.approx((1 / 1 + 2 / 12) / 2)
+    assert judged.out_of_scope["aupr_in"].value < 1
+
+
+def test_labels_slices_and_shares_are_given(judged):
+    assert [row["label"] for row in judged.labels] == ["a", "b"]
+    assert judged.slices == {}
+    assert judged.out_of_scope_shares["worst_case"] is False
+    assert set(judged.as_dict()["labels"][0]["system"]["coverage"]) == {"value", "low", "high"}
+
+
+def test_texts_are_sliced_by_length_and_by_columns(fitted, sample):
+    rows = [row for row in sample if row.label != "out_of_scope"][:40]
+    longer = " ".join(["parcel"] * 200)
+    texts, channels = [*(f"{row.text} ok" for row in rows), longer], ["mail"] * 20 + ["chat"] * 20 + ["mail"]
+
+    judged = ew.evaluate(fitted, texts, [*(row.label for row in rows), rows[0].label], slices={"channel": channels})
+
+    assert [(row["value"], row["rows"]) for row in judged.slices["channel"]] == [("mail", 21), ("chat", 20)]
+    assert sum(row["rows"] for row in judged.slices["tokens"]) == 41
+    assert [row["rows"] for row in judged.slices["truncated"]] == [40, 1]
+
+
 def test_an_evaluation_is_json_with_value_low_and_high(judged):
     written = json.loads(json.dumps(ew.folder.finite(judged.as_dict())))
 
-    assert set(written) == {"rows", "classifier", "system", "out_of_scope", "certificate", "engine"}
+    assert set(written) == {
+        "rows",
+        "classifier",
+        "system",
+        "labels",
+        "slices",
+        "out_of_scope",
+        "out_of_scope_shares",
+        "certificate",
+        "engine",
+    }
     assert set(written["classifier"]["accuracy"]) == {"value", "low", "high"}
     assert set(written["classifier"]["ece"]) == {"value", "low", "high", "null"}
     assert set(written["engine"]) == {"name", "precision", "fingerprint"}
@@ -99,12 +161,43 @@ def test_unreadable_rows_count_for_the_system_and_not_for_the_bare_classifier():
 
 
 def test_texts_that_made_the_model_are_counted(fitted, sample):
-    judged = ew.evaluate(fitted, [row.text for row in sample[:50]], [row.label for row in sample[:50]])
+    with pytest.warns(ElsewiseWarning, match=r"of 50 texts were used to make the model \(train \d+, tune \d+, cert"):
+        judged = ew.evaluate(fitted, [row.text for row in sample[:50]], [row.label for row in sample[:50]])
 
     assert 20 <= judged.rows["seen"] <= 50
+    assert set(judged.rows["seen_in"]) == {"train", "tune", "certify"}
+    assert judged.rows["seen"] == sum(judged.rows["seen_in"].values())
 
 
 def test_a_promise_is_not_contradicted_by_the_test_rows(fitted):
     """Fixed seeds: the upper end of the interval reaches what was promised."""
     assert fitted.certificate.certified
     assert fitted.evaluation["system"]["accuracy_when_answered"]["high"] >= fitted.certificate.target_accuracy
+
+
+@pytest.mark.parametrize("labels", [["a"], ["none"], ["b"], ["a", "none"] * 9])
+@pytest.mark.parametrize("row", [[3.0, 0.0], [0.0, 0.0], [np.nan, 0.0]])
+def test_one_row_one_kind_and_nothing_but_ties_are_judged(labels, row):
+    classifier = ew.Classifier(
+        LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7), out_of_scope_label="none"
+    )
+
+    judged = ew.evaluate(classifier, [row] * len(labels), labels, slices={"city": ["x"] * len(labels)})
+
+    assert json.dumps(ew.folder.finite(judged.as_dict()), allow_nan=False)
+    assert judged.slices["city"][0]["rows"] == len(labels)
+
+
+def test_texts_that_made_the_model_are_warned_of_by_split():
+    from elsewise.splits import hashes
+
+    engine = ew.MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "new": [0.0, 2.0]}, default=[0.1, 0.0])
+    made_with = {"split.train": ["sure"], "split.tune": ["hm"]}
+    arrays = {name: np.array(hashes(texts), dtype=np.uint64) for name, texts in made_with.items()}
+    classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6), arrays=arrays)
+
+    with pytest.warns(ElsewiseWarning, match=r"^2 of 3 texts were used to make the model \(train 1, tune 1\): the fig"):
+        judged = ew.evaluate(classifier, ["Sure ", "hm", "new"], codes=[0, 0, 1])
+
+    assert judged.rows["seen_in"] == {"train": 1, "tune": 1}
+    ew.evaluate(classifier, ["new"], codes=[1])  # a warning would be an error here

@@ -47,6 +47,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "training",
         "fitting",
         "reading",
+        "breakdown",
         "evaluation",
         "export",
         "gate",

@@ -231,6 +231,10 @@ def evaluate(
         str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy), or labels or codes (.csv).")
     ] = None,
     out_of_scope_label: OutOfScope = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", metavar="COLUMN", help="Judge the rows of each value of this column too; repeatable."),
+    ] = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
     engine: ServedEngine = None,
@@ -250,12 +254,13 @@ def evaluate(
         if progress:
             progress("evaluating", 0, 0)
         judge = _judged_logits if classifier.engine.name == "logits" else _judged_texts
-        judged = judge(classifier, data, labels, how, out_of_scope_label)
+        judged = judge(classifier, data, labels, how, out_of_scope_label, slices or [])
     if as_json:
         _print_json(judged.as_dict())
     else:
         _print_promise(classifier)
         _print_evaluation(judged.as_dict())
+        _print_breakdown(judged.as_dict())
 
 
 @app.command()
@@ -367,30 +372,48 @@ def _program() -> str:
 
 
 def _judged_texts(
-    classifier: "Classifier", data: str, labels: str | None, how: "Reading", out_of_scope_label: str | None
+    classifier: "Classifier",
+    data: str,
+    labels: str | None,
+    how: "Reading",
+    out_of_scope_label: str | None,
+    slices: Sequence[str],
 ) -> "Evaluation":
     from elsewise.evaluation import evaluate as judge
     from elsewise.reading import read_labelled
 
     if labels is not None:
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
-    rows = read_labelled(data, how, strict=False)
+    rows = read_labelled(data, how, strict=False, slices=slices)
     _say(f"{data}: {len(rows.texts):,} rows, {', '.join(rows.notes)}")
-    return judge(classifier, rows.texts, rows.labels, out_of_scope_label=out_of_scope_label, rejected=rows.rejected)
+    return judge(
+        classifier,
+        rows.texts,
+        rows.labels,
+        out_of_scope_label=out_of_scope_label,
+        rejected=rows.rejected,
+        slices=rows.columns,
+    )
 
 
 def _judged_logits(
-    classifier: "Classifier", data: str, labels: str | None, how: "Reading", out_of_scope_label: str | None
+    classifier: "Classifier",
+    data: str,
+    labels: str | None,
+    how: "Reading",
+    out_of_scope_label: str | None,
+    slices: Sequence[str],
 ) -> "Evaluation":
     from elsewise.evaluation import evaluate as judge
     from elsewise.fitting import label_codes
-    from elsewise.reading import read_codes, read_logits
+    from elsewise.reading import read_codes, read_columns, read_logits
 
     if labels is None and (data == "-" or data.endswith(".npy")):
         raise InputError(f"{data} holds logits and no labels; pass the labels with --labels FILE")
+    columns = read_columns(labels or data, how, slices) if slices else {}
     logits, _ = read_logits(data, how, classifier.labels)
     names = label_codes(classifier.labels, out_of_scope_label or classifier.out_of_scope_label)
-    return judge(classifier, logits, codes=read_codes(labels or data, how, names))
+    return judge(classifier, logits, codes=read_codes(labels or data, how, names), slices=columns)
 
 
 def _reading(text: str, label: str, delimiter: str | None, encoding: str | None, file_format: str | None) -> "Reading":
@@ -460,17 +483,21 @@ def _print_evaluation(judged: Mapping[str, Any]) -> None:
     counts = f"{rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows"
     extra = "".join(f", {rows[name]:,} {name}" for name in ("unreadable", "rejected", "seen") if rows[name])
     typer.echo(f"\nJudged on {counts}{extra}.")
-    if rows["seen"]:
-        _say(f"{rows['seen']:,} of these texts were used to make the model: the figures flatter it")
-    shown = [(name, bare[key]) for name, key in _CLASSIFIER_FIGURES]
-    lines = [(name, *_figure(estimate)) for name, estimate in shown]
-    lines[-1] = (lines[-1][0], lines[-1][1], f"{lines[-1][2]}; {bare['ece']['null']:.4f} if perfect")
-    _print_table("The bare classifier, on in-scope rows", ("", "value", "95 % interval"), lines)
+    _print_figures("The bare classifier, on in-scope rows", [(name, bare[key]) for name, key in _CLASSIFIER_FIGURES])
     parts = [("", system)] if not rows["out_of_scope"] else [("", system), (", in-scope rows", system["in_scope"])]
-    lines = [(f"{name}{which}", *_figure(part[key])) for which, part in parts for name, key in _SYSTEM_FIGURES]
+    lines = [(f"{name}{which}", part[key]) for which, part in parts for name, key in _SYSTEM_FIGURES]
+    reached = system["coverage_at_accuracy"]
+    lines.append((f"coverage where the accuracy is {reached['accuracy']:.4g}", reached["coverage"]))
+    lines += [
+        (f"accuracy where the coverage is {point['coverage']:g}", point["accuracy"])
+        for point in system["accuracy_at_coverage"]
+        if point["coverage"] in _COVERAGES_SHOWN
+    ]
+    lines += [(name, system[key]) for name, key in _AREA_FIGURES]
+    lines += [(f"{name}, Other an outcome", system["open_set"][key]) for name, key in _OUTCOME_FIGURES]
     if outside:
-        lines += [(f"out-of-scope {name}", *_figure(outside[key])) for name, key in _OUTSIDE_FIGURES]
-    _print_table("What ships, Other included", ("", "value", "95 % interval"), lines)
+        lines += [(f"out-of-scope {name}", outside[key]) for name, key in _OUTSIDE_FIGURES]
+    _print_figures("What ships, Other included", lines)
 
 
 _CLASSIFIER_FIGURES = (
@@ -480,14 +507,87 @@ _CLASSIFIER_FIGURES = (
     ("Brier score", "brier"),
     ("AUC, one versus rest", "auc"),
     ("calibration error", "ece"),
+    ("calibration error, class-wise", "classwise_ece"),
+    ("calibration error, debiased", "debiased_calibration_error"),
 )
 _SYSTEM_FIGURES = (("coverage", "coverage"), ("accuracy when answered", "accuracy_when_answered"))
-_OUTSIDE_FIGURES = (("recall (left as Other)", "recall"), ("AUROC", "auroc"), ("AUPR", "aupr"))
+_COVERAGES_SHOWN = (0.8, 0.9)
+_AREA_FIGURES = (("area of risk and coverage (AUGRC)", "augrc"), ("area above the best order (E-AURC)", "e_aurc"))
+_OUTCOME_FIGURES = (("accuracy", "accuracy"), ("macro-F1", "macro_f1"))
+_OUTSIDE_FIGURES = (
+    ("recall (left as Other)", "recall"),
+    ("AUROC", "auroc"),
+    ("AUPR", "aupr"),
+    ("AUPR, in-scope rows first", "aupr_in"),
+)
+WORST_LABELS = 10
+
+
+def _print_figures(title: str, figures: Sequence[tuple[str, Mapping[str, float | None]]]) -> None:
+    _print_table(title, ("", "value", "95 % interval"), [(name, *_figure(estimate)) for name, estimate in figures])
 
 
 def _figure(estimate: Mapping[str, float | None]) -> tuple[str, str]:
-    value, low, high = (float("nan") if (x := estimate[key]) is None else x for key in ("value", "low", "high"))
-    return ("-", "nothing to measure") if math.isnan(value) else (f"{value:.4f}", f"{low:.4f} to {high:.4f}")
+    value, low, high = _numbers(estimate)
+    if math.isnan(value):
+        return "-", "nothing to measure"
+    null = f"; {estimate['null']:.4f} if perfect" if "null" in estimate else ""
+    return f"{value:.4f}", f"{low:.4f} to {high:.4f}{null}"
+
+
+def _numbers(estimate: Mapping[str, float | None]) -> list[float]:
+    return [float("nan") if (x := estimate[key]) is None else x for key in ("value", "low", "high")]
+
+
+def _brief(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = _numbers(estimate)
+    return "-" if math.isnan(value) else f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _print_breakdown(judged: Mapping[str, Any]) -> None:
+    """Print the same figures by label, slice and share of out-of-scope texts."""
+    columns = ("accuracy", "coverage", "accuracy_when_answered")
+    header = ("rows", "bare: accuracy", "ships: coverage", "ships: accuracy when answered")
+    for name, rows in judged["slices"].items():
+        lines = [
+            (row["value"] if row["value"] is not None else f"{row['pooled']:,} rarer values, together",
+             f"{row['rows']:,}", *(_brief(row[column]) for column in columns))
+            for row in rows
+        ]  # fmt: skip
+        _print_table(f"By {name}", (name, *header), lines)
+    _print_labels(judged["labels"])
+    shares = judged["out_of_scope_shares"]
+    lines = [
+        (f"{row['share']:.0%}", _brief(row["coverage"]), _brief(row["accuracy_when_answered"]))
+        for row in shares["shares"]
+    ]
+    title = "The same threshold, if this share of the texts is out-of-scope"
+    worst = " (the worst case: no such rows were judged, so all are taken to be answered)"
+    _print_table(title + worst * shares["worst_case"], ("share", "coverage", "accuracy when answered"), lines)
+
+
+def _print_labels(labels: Sequence[Mapping[str, Any]]) -> None:
+    there = [row for row in labels if row["rows"]]
+    worst = sorted(there, key=_bare_f1)[:WORST_LABELS]
+    lines = [
+        (row["label"], f"{row['rows']:,}",
+         *(_short(row["classifier"][name]) for name in ("recall", "precision")), _brief(row["classifier"]["f1"]),
+         *(_short(row["system"][name]) for name in ("coverage", "accuracy_when_answered", "f1")))
+        for row in worst
+    ]  # fmt: skip
+    header = ("label", "rows", "bare: recall", "precision", "F1", "ships: coverage", "accuracy when answered", "F1")
+    title = "The labels" if len(there) <= WORST_LABELS else f"The {WORST_LABELS} worst of {len(there):,} labels"
+    _print_table(f"{title}, by F1 of the bare classifier", header, lines)
+
+
+def _bare_f1(row: Mapping[str, Any]) -> float:
+    value = _numbers(row["classifier"]["f1"])[0]
+    return math.inf if math.isnan(value) else value  # no readable row: nothing to call bad
+
+
+def _short(estimate: Mapping[str, float | None]) -> str:
+    value = _numbers(estimate)[0]
+    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def _print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:

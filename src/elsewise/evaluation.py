@@ -1,6 +1,7 @@
 """Judge a classifier on labelled texts: the bare classifier, and the system that ships, Other included."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -8,14 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise import metrics
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes
+from elsewise.arrays import Codes, Floats, as_codes
+from elsewise.breakdown import Answers, as_columns, by_label, by_out_of_scope_share, by_slice
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
-from elsewise.errors import InputError
+from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.metrics import CalibrationError, Estimate
+from elsewise.outputs import Evidence
 from elsewise.splits import hashes
 
 CURVE_POINTS = 101
+COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured
+USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no certificate has another
 
 Part = Mapping[str, Any]
 
@@ -27,15 +32,27 @@ class Evaluation:
     Attributes
     ----------
     rows : mapping
-        in_scope, out_of_scope, unreadable, seen (of texts that the model was made with), rejected.
+        in_scope, out_of_scope, unreadable, seen (of texts that the model was made with), seen_in (how many of them
+        in each split), rejected.
     classifier : mapping
         The bare argmax on readable in-scope rows: accuracy, macro_f1, log_loss, brier, auc, ece
-        (equal-mass bins) and ece_equal_width, each ece with its null value.
+        (equal-mass bins), ece_equal_width, classwise_ece, each ece with its null value, and
+        debiased_calibration_error (root mean square; below 0 where less than noise shows).
     system : mapping
-        What ships, on all rows: coverage, accuracy_when_answered, other_share, reasons, aurc, augrc and
-        the risk-coverage curve; `in_scope` has the shares on in-scope rows alone.
+        What ships, on all rows: coverage, accuracy_when_answered, other_share, reasons, aurc, augrc, e_aurc, the
+        risk-coverage curve, accuracy_at_coverage at some coverages, and coverage_at_accuracy at the certificate's
+        target (0.95 without one); `open_set` has accuracy and macro_f1 with Other as an outcome, `in_scope` the
+        shares on in-scope rows alone.
+    labels : sequence of mappings
+        Each label, bare and shipped; see `elsewise.breakdown.by_label`.
+    slices : mapping from name to sequence of mappings
+        By length and by the caller's columns; see `elsewise.breakdown.by_slice`.
     out_of_scope : mapping or None
-        recall, auroc, aupr (out-of-scope rows are the positives), fpr95; None without such rows.
+        recall, auroc, aupr (out-of-scope rows are the positives), aupr_in (in-scope rows are), fpr95; None without
+        such rows.
+    out_of_scope_shares : mapping
+        What the threshold does when 0, 5, 10 or 20 % of the texts are out-of-scope; see
+        `elsewise.breakdown.by_out_of_scope_share`.
     certificate : mapping or None
         The promise, with its sentence.
     engine : mapping
@@ -45,7 +62,10 @@ class Evaluation:
     rows: Part
     classifier: Part
     system: Part
+    labels: Sequence[Part]
+    slices: Mapping[str, Sequence[Part]]
     out_of_scope: Part | None
+    out_of_scope_shares: Part
     certificate: Part | None
     engine: Part
 
@@ -62,6 +82,7 @@ def evaluate(
     codes: Any = None,
     out_of_scope_label: str | None = None,
     rejected: int = 0,
+    slices: Mapping[str, Iterable[Any]] | None = None,
 ) -> Evaluation:
     """Judge a classifier on labelled texts.
 
@@ -79,11 +100,19 @@ def evaluate(
         The label of rows that have none, where the classifier does not know one or knows another.
     rejected : int
         Rows of a file that could not be read, to be counted.
+    slices : mapping from name to n values, optional
+        Columns by whose values the rows are judged too, such as {"channel": ["mail", "chat", ...]}; of each the 20 most
+        frequent values, the others pooled. Slices by length are always made, where the engine tells it.
 
     Raises
     ------
     InputError
-        If there are no rows, lengths differ, or a label is unknown.
+        If there are no rows, lengths differ (those of slices too), or a label is unknown.
+
+    Warns
+    -----
+    ElsewiseWarning
+        If some of the texts were used to make the classifier.
 
     Examples
     --------
@@ -105,30 +134,48 @@ def evaluate(
         raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(given)}")
     if not len(texts):
         raise InputError("an evaluation needs at least one labelled text, got 0")
+    columns = as_columns(slices or {}, len(texts))
     evidence = classifier.evidence(texts)
     truth = as_codes(given, like=evidence.probabilities, allow_abstain=True)
     decisions = classifier.decisions(evidence)
-    readable, in_scope = decisions.best != ABSTAIN, truth != ABSTAIN
-    bare = readable & in_scope
-    rows = {
-        "in_scope": int(in_scope.sum()),
-        "out_of_scope": int((~in_scope).sum()),
-        "unreadable": int((~readable).sum()),
-        "seen": _count_seen(classifier, texts),
-        "rejected": rejected,
-    }
+    answers = Answers(truth, decisions.best, decisions.codes)
+    bare = answers.readable & answers.in_scope
+    rows = {**_count(answers), **_count_seen(classifier, texts), "rejected": rejected}
+    _warn_of_seen(rows, len(texts))
+    certificate = classifier.certificate
+    target = USUAL_TARGET if certificate is None else certificate.target_accuracy
     return Evaluation(
         rows=rows,
         classifier=_judge_classifier(_rows_of(evidence.probabilities, bare), truth[bare]),
-        system=_judge_system(decisions, truth),
-        out_of_scope=_judge_out_of_scope(decisions, in_scope) if rows["out_of_scope"] and rows["in_scope"] else None,
-        certificate=None if classifier.certificate is None else classifier.certificate.as_dict(),
+        system=_judge_system(decisions, answers, target),
+        labels=by_label(answers, classifier.labels),
+        slices=_judge_slices(answers, columns, evidence),
+        out_of_scope=_judge_out_of_scope(decisions, answers) if rows["out_of_scope"] and rows["in_scope"] else None,
+        out_of_scope_shares=by_out_of_scope_share(answers),
+        certificate=None if certificate is None else certificate.as_dict(),
         engine={
             "name": classifier.engine.name,
             "precision": classifier.engine.settings.get("precision"),
             "fingerprint": classifier.engine.fingerprint,
         },
     )
+
+
+def _count(answers: Answers) -> dict[str, Any]:
+    inside = int(answers.in_scope.sum())
+    return {
+        "in_scope": inside,
+        "out_of_scope": len(answers.truth) - inside,
+        "unreadable": int((~answers.readable).sum()),
+    }
+
+
+def _judge_slices(
+    answers: Answers, columns: Mapping[str, list[str]], evidence: Evidence
+) -> dict[str, list[dict[str, Any]]]:
+    if evidence.outputs is None:
+        return by_slice(answers, columns)
+    return by_slice(answers, columns, tokens=evidence.outputs.tokens, truncated=evidence.outputs.truncated)
 
 
 def _rows_of(p: Floats, chosen: NDArray[np.bool_]) -> Floats:
@@ -144,19 +191,31 @@ def _judge_classifier(p: Floats, y: Codes) -> dict[str, Any]:
         "auc": metrics.macro_auc(p, y),
         "ece": metrics.calibration_error(p, y),
         "ece_equal_width": metrics.calibration_error(p, y, binning="equal_width"),
+        "classwise_ece": metrics.classwise_calibration_error(p, y),
+        "debiased_calibration_error": metrics.debiased_calibration_error(p, y),
     }
 
 
-def _judge_system(decisions: Decisions, truth: Codes) -> dict[str, Any]:
-    in_scope = truth != ABSTAIN
-    correct = decisions.best == np.where(in_scope, truth, ABSTAIN - 1)
+def _judge_system(decisions: Decisions, answers: Answers, target: float) -> dict[str, Any]:
+    correct, in_scope = answers.correct, answers.in_scope
     areas = metrics.risk_coverage_areas(decisions.confidence, correct)
+    accuracies = metrics.accuracies_at_coverages(decisions.confidence, correct, COVERAGES)
     names, counts = np.unique(decisions.reasons, return_counts=True)
     return {
         **_shares(decisions.abstained, correct),
         "reasons": dict(zip(names.tolist(), counts.tolist(), strict=True)),
         "aurc": areas.aurc,
         "augrc": areas.augrc,
+        "e_aurc": areas.e_aurc,
+        "accuracy_at_coverage": [{"coverage": c, "accuracy": a} for c, a in zip(COVERAGES, accuracies, strict=True)],
+        "coverage_at_accuracy": {
+            "accuracy": target,
+            "coverage": metrics.coverage_at_accuracy(decisions.confidence, correct, target),
+        },
+        "open_set": {
+            "accuracy": metrics.open_set_accuracy(answers.decided, answers.truth),
+            "macro_f1": metrics.open_set_macro_f1(answers.decided, answers.truth),
+        },
         "risk_coverage": _curve(decisions, correct),
         "in_scope": _shares(decisions.abstained[in_scope], correct[in_scope]),
     }
@@ -180,23 +239,37 @@ def _curve(decisions: Decisions, correct: NDArray[np.bool_]) -> list[dict[str, f
     return [{"threshold": t, "coverage": c, "accuracy_when_answered": 1 - r} for t, c, r in points]
 
 
-def _judge_out_of_scope(decisions: Decisions, in_scope: NDArray[np.bool_]) -> dict[str, Estimate]:
+def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> dict[str, Estimate]:
+    in_scope = answers.in_scope
     least = np.nanmin(decisions.confidence, initial=0.0) - 1
     confidence = np.where(np.isnan(decisions.confidence), least, decisions.confidence)  # unreadable: least of all
     outside = decisions.abstained[~in_scope]
     return {
         "recall": metrics.wilson(int(outside.sum()), len(outside)),
         "auroc": metrics.auc(confidence, in_scope),
-        "aupr": metrics.average_precision(-confidence, ~in_scope),
+        "aupr": metrics.aupr_out(confidence, in_scope),
+        "aupr_in": metrics.aupr_in(confidence, in_scope),
         "fpr95": metrics.false_positive_rate_at(confidence, in_scope),
     }
 
 
-def _count_seen(classifier: Classifier, texts: Sequence[Any]) -> int:
-    known = [array for name, array in classifier.arrays.items() if name.startswith("split.")]
+def _count_seen(classifier: Classifier, texts: Sequence[Any]) -> dict[str, Any]:
+    known = {
+        name.removeprefix("split."): array for name, array in classifier.arrays.items() if name.startswith("split.")
+    }
     if not known:
-        return 0
-    return int(np.isin(np.array(hashes(texts), dtype=np.uint64), np.concatenate(known)).sum())
+        return {"seen": 0, "seen_in": {}}
+    given = np.array(hashes(texts), dtype=np.uint64)
+    inside = {name: np.isin(given, array) for name, array in known.items()}
+    seen = np.any(list(inside.values()), axis=0)
+    return {"seen": int(seen.sum()), "seen_in": {name: int(flags.sum()) for name, flags in inside.items()}}
+
+
+def _warn_of_seen(rows: Part, n: int) -> None:
+    if rows["seen"]:
+        parts = ", ".join(f"{name} {count:,}" for name, count in rows["seen_in"].items())
+        seen = f"{rows['seen']:,} of {n:,} texts were used to make the model ({parts})"
+        warnings.warn(f"{seen}: the figures flatter it", ElsewiseWarning, stacklevel=3)
 
 
 def _plain(value: Any) -> Any:
@@ -204,4 +277,4 @@ def _plain(value: Any) -> Any:
         return value.as_dict()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    return value
+    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -1,8 +1,8 @@
 """Labelled texts and logits from files, for `fit`, `evaluate` and `calibrate`."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Texts and labels of a file, equally many; how it was read; how many rows were left out, and why the first."""
+    """Texts and labels of a file, equally many; how it was read; how many rows were left out, and why the first.
+
+    `columns` holds what else was asked for, by name, one cell for each text.
+    """
 
     texts: list[str]
     labels: list[str]
     notes: tuple[str, ...]
     rejected: int
+    columns: Mapping[str, list[str]] = field(default_factory=dict)
 
 
-def read_labelled(path: str, how: Reading, *, strict: bool) -> Labelled:
+def read_labelled(path: str, how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> Labelled:
     """Read texts and labels.
 
     Parameters
@@ -59,6 +63,8 @@ def read_labelled(path: str, how: Reading, *, strict: bool) -> Labelled:
         Its columns and format.
     strict : bool
         Stop at the first row that cannot be used; else leave such rows out and count them.
+    slices : names
+        Columns to read too; a row of JSON Lines that lacks one has an empty cell there.
 
     Raises
     ------
@@ -69,8 +75,10 @@ def read_labelled(path: str, how: Reading, *, strict: bool) -> Labelled:
     labels: list[str] = []
     rejected, first = 0, ""
     columns = (how.text_column, how.label_column)
+    more: dict[str, list[str]] = {name: [] for name in slices}
     with how.open(path) as rows:
         require_columns(rows.columns, dict(zip(columns, ("--text-column", "--label-column"), strict=True)), path)
+        require_columns(rows.columns, dict.fromkeys(slices, "--slice"), path)
         for row in rows:
             problem = _labelled_problem(row, *columns)
             if problem and strict:
@@ -81,7 +89,9 @@ def read_labelled(path: str, how: Reading, *, strict: bool) -> Labelled:
                 continue
             texts.append(row.cells[columns[0]])
             labels.append(row.cells[columns[1]])
-        return Labelled(texts, labels, (*rows.notes, first) if first else rows.notes, rejected)
+            for name, cells in more.items():
+                cells.append(row.cells.get(name, ""))
+        return Labelled(texts, labels, (*rows.notes, first) if first else rows.notes, rejected, more)
 
 
 def _labelled_problem(row: Row, text_column: str, label_column: str) -> str | None:
@@ -146,6 +156,16 @@ def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArra
         column = rows.columns[0] if is_only else how.label_column
         require_columns(rows.columns, {column: "--label-column"}, path)
         return np.array([_code(row, column, path, code_of) for row in _usable(rows, path)], dtype=np.int64)
+
+
+def read_columns(path: str, how: Reading, slices: Sequence[str]) -> dict[str, list[str]]:
+    """Read some columns of a file of rows, by name; a row of JSON Lines that lacks one has an empty cell there."""
+    if path == "-" or path.endswith(".npy"):
+        raise InputError(f"--slice needs columns, and {path} has none to read; keep them in a .csv with the labels")
+    with how.open(path) as rows:
+        require_columns(rows.columns, dict.fromkeys(slices, "--slice"), path)
+        cells = [row.cells for row in _usable(rows, path)]
+    return {name: [row.get(name, "") for row in cells] for name in slices}
 
 
 def _read_npy(path: str) -> NDArray[Any]:

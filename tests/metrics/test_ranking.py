@@ -7,7 +7,7 @@ from sklearn import metrics as oracle
 
 from elsewise.errors import InputError
 from elsewise.metrics.intervals import Ranking
-from elsewise.metrics.ranking import auc, average_precision, false_positive_rate_at, macro_auc
+from elsewise.metrics.ranking import auc, aupr_in, aupr_out, average_precision, false_positive_rate_at, macro_auc
 
 EVERY = [auc, average_precision, false_positive_rate_at]
 
@@ -247,3 +247,27 @@ def test_wrong_input_is_refused():
 def test_infinite_scores_are_ordinary_scores():
     assert auc([np.inf, 0, -np.inf], [True, False, False]).value == 1
     assert Ranking.of(np.array([-np.inf, np.inf, 0]), np.zeros(3, dtype=bool)).values.tolist() == [np.inf, 0, -np.inf]
+
+
+def test_both_ways_of_average_precision_name_their_positives():
+    rng = np.random.default_rng(0)
+    confidence, in_scope = np.round(rng.random(300), 1), rng.random(300) < 0.8
+
+    assert aupr_in(confidence, in_scope).value == pytest.approx(
+        oracle.average_precision_score(in_scope, confidence), abs=1e-12
+    )
+    assert aupr_out(confidence, in_scope).value == pytest.approx(
+        oracle.average_precision_score(~in_scope, -confidence), abs=1e-12
+    )
+
+
+def test_average_precision_without_the_other_kind():
+    assert aupr_in([0.1, 0.2], [True, True]).value == 1
+    assert np.isnan(aupr_out([0.1, 0.2], [True, True]).value)
+    assert np.isnan(aupr_in([], []).value)
+
+
+@pytest.mark.parametrize("metric", [aupr_in, aupr_out])
+def test_confidences_that_are_nan_are_refused_by_their_name(metric):
+    with pytest.raises(InputError, match="confidence must not be nan: 1 are, first is row 1"):
+        metric([0.5, np.nan], [True, False])

@@ -8,7 +8,17 @@ import pytest
 from elsewise.errors import InputError
 from elsewise.metrics.intervals import Ranking
 from elsewise.metrics.ranking import auc
-from elsewise.metrics.selective import _areas, augrc, aurc, risk_coverage_areas, risk_coverage_curve
+from elsewise.metrics.selective import (
+    _areas,
+    accuracies_at_coverages,
+    accuracy_at_coverage,
+    augrc,
+    aurc,
+    coverage_at_accuracy,
+    e_aurc,
+    risk_coverage_areas,
+    risk_coverage_curve,
+)
 
 N, K = 1000, 100
 LAST_K_WRONG = np.arange(N) < N - K
@@ -180,3 +190,109 @@ def test_one_row_works(correct, area):
 def test_flags_that_are_neither_true_nor_false_are_refused():
     with pytest.raises(InputError, match="correct must be true or false"):
         aurc([0.5], [0.5])
+
+
+def test_the_excess_is_what_is_above_the_oracle():
+    """AURC of the oracle 0.0052255183, of the worst order 0.3298093343, of a useless one r = 0.1 (n = 1000)."""
+    assert e_aurc(-np.arange(N), LAST_K_WRONG).value == pytest.approx(0, abs=1e-12)
+    assert e_aurc(np.arange(N), LAST_K_WRONG).value == pytest.approx(0.3298093343 - 0.0052255183, abs=1e-10)
+    assert e_aurc(np.zeros(N), LAST_K_WRONG).value == pytest.approx(0.1 - 0.0052255183, abs=1e-10)
+
+
+def test_the_excess_of_a_replicate_is_above_the_oracle_of_that_replicate():
+    rng = np.random.default_rng(0)
+    confidence, correct = rng.random(80), rng.random(80) < 0.7
+    order = np.argsort(-confidence)
+
+    excess = e_aurc(confidence, correct)
+
+    oracle = by_definition(np.sort(correct)[::-1])[0]
+    assert excess.value == pytest.approx(by_definition(correct[order])[0] - oracle, abs=1e-12)
+    assert 0 < excess.low < excess.value < excess.high
+
+
+@pytest.mark.parametrize("correct", [[], [True], [False], [True] * 9, [False] * 9])
+def test_the_excess_is_zero_where_no_order_could_be_better(correct):
+    excess = e_aurc(np.arange(len(correct)), correct).value
+
+    assert np.isnan(excess) if not correct else excess == 0
+
+
+@pytest.mark.parametrize("ties", [[3, 3, 2, 2, 2, 1], [1, 1, 1, 1, 1, 1], [4, 3, 3, 3, 3, 2]])
+def test_accuracy_at_a_coverage_is_the_mean_over_the_orders_of_ties(ties):
+    confidence, correct = np.array(ties), np.array([1, 0, 0, 1, 1, 0])
+    orders = [list(o) for o in permutations(range(6)) if (np.diff(confidence[list(o)]) <= 0).all()]
+
+    for rows in range(1, 7):
+        known = np.mean([correct[o][:rows].mean() for o in orders])
+        assert accuracy_at_coverage(confidence, correct, rows / 6).value == pytest.approx(known, abs=1e-12)
+
+
+def test_points_agree_with_the_curve():
+    rng = np.random.default_rng(0)
+    confidence, correct = rng.random(300), rng.random(300) < 0.7
+    curve = risk_coverage_curve(confidence, correct)
+
+    for share in (0.1, 0.35, 0.8, 1.0):
+        at = np.searchsorted(curve.coverage, share - 1e-12)
+        assert accuracy_at_coverage(confidence, correct, share).value == pytest.approx(1 - curve.risk[at])
+    for accuracy in (0.65, 0.7, 0.75):
+        known = curve.coverage[1 - curve.risk >= accuracy - 1e-12].max(initial=0)
+        assert coverage_at_accuracy(confidence, correct, accuracy).value == pytest.approx(known)
+
+
+def test_several_coverages_are_each_what_one_is():
+    rng = np.random.default_rng(0)
+    confidence, correct = np.round(rng.random(200), 1), rng.random(200) < 0.7
+
+    several = accuracies_at_coverages(confidence, correct, (0.3, 0.9))
+
+    assert several == (accuracy_at_coverage(confidence, correct, 0.3), accuracy_at_coverage(confidence, correct, 0.9))
+
+
+def test_points_with_nan_confidences():
+    """Five rows, two of them nan: never answered, and last in the order."""
+    confidence, correct = [0.9, 0.8, np.nan, 0.7, np.nan], [True, True, False, True, False]
+
+    assert accuracy_at_coverage(confidence, correct, 0.6).value == 1
+    assert accuracy_at_coverage(confidence, correct, 1.0).value == 0.6
+    assert coverage_at_accuracy(confidence, correct, 0.5).value == 0.6
+    assert coverage_at_accuracy([np.nan] * 3, [True] * 3, 0.5).value == 0
+
+
+@pytest.mark.parametrize(("right", "coverage"), [(True, 1), (False, 0)])
+@pytest.mark.parametrize("n", [1, 40])
+def test_points_where_all_rows_are_tied_and_right_or_wrong(n, right, coverage):
+    confidence, correct = np.full(n, 0.5), np.full(n, right)
+
+    assert coverage_at_accuracy(confidence, correct, 0.95).value == coverage
+    assert accuracy_at_coverage(confidence, correct, 0.5).value == coverage
+
+
+def test_ties_are_answered_together_or_not_at_all():
+    """Nine of the ten tied rows are right: 0.9, and never the nine alone."""
+    assert coverage_at_accuracy(np.zeros(10), np.arange(10) > 0, 0.9).value == 1
+    assert coverage_at_accuracy(np.zeros(10), np.arange(10) > 0, 0.91).value == 0
+
+
+def test_intervals_of_points_hold_the_truth():
+    """P(correct) = confidence, uniform on 1/2..1: the surest half has accuracy 7/8, the surest 4/5 has 0.8."""
+    rng = np.random.default_rng(0)
+    accuracy, coverage = [], []
+    for _ in range(100):
+        confidence = rng.uniform(0.5, 1, 400)
+        correct = rng.random(400) < confidence
+        accuracy.append(accuracy_at_coverage(confidence, correct, 0.5))
+        coverage.append(coverage_at_accuracy(confidence, correct, 0.8))
+
+    assert np.mean([e.low <= 0.875 <= e.high for e in accuracy]) >= 0.88
+    assert np.mean([e.low <= 0.8 <= e.high for e in coverage]) >= 0.85
+
+
+def test_points_of_no_rows_and_shares_out_of_range():
+    assert np.isnan(accuracy_at_coverage([], [], 0.5).value)
+    assert np.isnan(coverage_at_accuracy([], [], 0.5).value)
+    with pytest.raises(InputError, match="coverage must be above 0 and at most 1, got 0"):
+        accuracy_at_coverage([0.5], [True], 0)
+    with pytest.raises(InputError, match=r"accuracy must be above 0 and at most 1, got 1\.5"):
+        coverage_at_accuracy([0.5], [True], 1.5)

@@ -3,13 +3,21 @@
     intervals        Estimate; Wilson, Clopper-Pearson, normal and bootstrap intervals
     classification   accuracy, macro-F1, log loss, Brier score of the bare argmax
     ranking          AUC (two-way and macro), average precision, false positive rate at a recall
-    calibration      expected calibration error with its null value, reliability columns
-    selective        risk-coverage curve, AURC, AUGRC
+    calibration      expected calibration error with its null value, debiased and class-wise, reliability columns
+    selective        risk-coverage curve, AURC, E-AURC, AUGRC, accuracy at a coverage and coverage at an accuracy
+    open_set         accuracy and macro-F1 with Other as one of the outcomes
 
 Arrays are checked at the door of each function. No rows gives nan, never an exception.
 """
 
-from elsewise.metrics.calibration import CalibrationError, Reliability, calibration_error, reliability
+from elsewise.metrics.calibration import (
+    CalibrationError,
+    Reliability,
+    calibration_error,
+    classwise_calibration_error,
+    debiased_calibration_error,
+    reliability,
+)
 from elsewise.metrics.classification import accuracy, brier, log_loss, macro_f1
 from elsewise.metrics.intervals import (
     Estimate,
@@ -20,12 +28,25 @@ from elsewise.metrics.intervals import (
     poisson_bootstrap,
     wilson,
 )
-from elsewise.metrics.ranking import auc, auc_difference, average_precision, false_positive_rate_at, macro_auc
+from elsewise.metrics.open_set import open_set_accuracy, open_set_macro_f1
+from elsewise.metrics.ranking import (
+    auc,
+    auc_difference,
+    aupr_in,
+    aupr_out,
+    average_precision,
+    false_positive_rate_at,
+    macro_auc,
+)
 from elsewise.metrics.selective import (
     RiskCoverageAreas,
     RiskCoverageCurve,
+    accuracies_at_coverages,
+    accuracy_at_coverage,
     augrc,
     aurc,
+    coverage_at_accuracy,
+    e_aurc,
     risk_coverage_areas,
     risk_coverage_curve,
 )
@@ -36,22 +57,32 @@ __all__ = [
     "Reliability",
     "RiskCoverageAreas",
     "RiskCoverageCurve",
+    "accuracies_at_coverages",
     "accuracy",
+    "accuracy_at_coverage",
     "auc",
     "auc_difference",
     "augrc",
+    "aupr_in",
+    "aupr_out",
     "aurc",
     "average_precision",
     "binomial_cdf",
     "brier",
     "calibration_error",
+    "classwise_calibration_error",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
+    "coverage_at_accuracy",
+    "debiased_calibration_error",
+    "e_aurc",
     "false_positive_rate_at",
     "log_loss",
     "macro_auc",
     "macro_f1",
     "mean_interval",
+    "open_set_accuracy",
+    "open_set_macro_f1",
     "poisson_bootstrap",
     "reliability",
     "risk_coverage_areas",

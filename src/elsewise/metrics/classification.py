@@ -2,14 +2,14 @@
 
 Source: Gneiting & Raftery (2007), "Strictly Proper Scoring Rules, Prediction, and Estimation",
 https://doi.org/10.1198/016214506000001437 (log loss and Brier score).
-Nothing here abstains; see `selective` for that.
+Nothing here abstains; see `open_set` and `selective` for that.
 """
 
 from typing import Any
 
 import numpy as np
 
-from elsewise.arrays import as_codes, as_probabilities
+from elsewise.arrays import Codes, as_codes, as_probabilities
 from elsewise.metrics.intervals import NOTHING, Column, Estimate, mean_interval, poisson_bootstrap, wilson
 
 
@@ -72,16 +72,20 @@ def macro_f1(probabilities: Any, codes: Any) -> Estimate:
     0.6666666666666666
     """
     p = as_probabilities(probabilities)
-    y, k = as_codes(codes, like=p), p.shape[1]
-    if not len(y):
+    return mean_f1(as_codes(codes, like=p), p.argmax(axis=1), p.shape[1])
+
+
+def mean_f1(true: Codes, predicted: Codes, k: int) -> Estimate:
+    """Give what `macro_f1` says of (n,) true and (n,) predicted codes, both 0..k-1."""
+    if not len(true):
         return NOTHING
     # Rows with the same true and predicted code are one kind of row: k^2 weights a replicate instead of n.
-    kinds, counts = np.unique(y * k + p.argmax(axis=1), return_counts=True)
-    true, predicted = kinds // k, kinds % k
+    kinds, counts = np.unique(true * k + predicted, return_counts=True)
+    of_true, of_predicted = kinds // k, kinds % k
 
     def statistic(weights: Column) -> dict[str, float]:
-        hits = np.bincount(true, weights * (true == predicted), minlength=k)
-        size = np.bincount(true, weights, minlength=k) + np.bincount(predicted, weights, minlength=k)
+        hits = np.bincount(of_true, weights * (of_true == of_predicted), minlength=k)
+        size = np.bincount(of_true, weights, minlength=k) + np.bincount(of_predicted, weights, minlength=k)
         occurs = size > 0
         return {"macro_f1": float(np.mean(2 * hits[occurs] / size[occurs])) if occurs.any() else float("nan")}
 

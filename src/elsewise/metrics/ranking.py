@@ -26,6 +26,7 @@ from elsewise.metrics.intervals import (
 )
 
 NAMES = ("scores", "positives")
+SCOPE_NAMES = ("confidence", "in_scope")
 COLUMNS_AT_ONCE = 16  # one cache line of float32: reading single columns of a wide array costs as much as 16
 
 
@@ -236,6 +237,46 @@ def average_precision(scores: Any, positives: Any) -> Estimate:
         return {"average_precision": float(np.diff(hits, prepend=0) @ precision / hits[-1])}
 
     return poisson_bootstrap(statistic, ranking.counts)["average_precision"]
+
+
+def aupr_in(confidence: Any, in_scope: Any) -> Estimate:
+    """Average precision with the in-scope rows as positives, the surest first ("AUPR-In").
+
+    Parameters
+    ----------
+    confidence : (n,)
+        Larger is surer, so likelier in scope; not nan.
+    in_scope : (n,)
+        True, or 1, where the row has one of the labels.
+
+    Returns
+    -------
+    Estimate
+        As `average_precision`; for random confidences about the share of in-scope rows.
+
+    Raises
+    ------
+    InputError
+        As `average_precision`.
+
+    Examples
+    --------
+    In-scope rows come first and third: (1/1 + 2/3) / 2. The row out of scope comes second from the other end: 1/2.
+
+    >>> confidence, in_scope = [0.9, 0.8, 0.7], [True, False, True]
+    >>> round(aupr_in(confidence, in_scope).value, 6), aupr_out(confidence, in_scope).value
+    (0.833333, 0.5)
+    """
+    return average_precision(*as_pairs(confidence, in_scope, names=SCOPE_NAMES))
+
+
+def aupr_out(confidence: Any, in_scope: Any) -> Estimate:
+    """Average precision with the out-of-scope rows as positives, the least sure first ("AUPR-Out").
+
+    Parameters, errors and an example as in `aupr_in`; for random confidences about the share of out-of-scope rows.
+    """
+    values, flags = as_pairs(confidence, in_scope, names=SCOPE_NAMES)
+    return average_precision(-values, ~flags)
 
 
 def false_positive_rate_at(scores: Any, positives: Any, recall: float = 0.95) -> Estimate:

@@ -1,21 +1,24 @@
-"""What abstaining buys: risk against coverage, and the areas AURC and AUGRC.
+"""What abstaining buys: risk against coverage, the areas AURC, E-AURC and AUGRC, and single points of the curve.
 
-Sources: AURC: Geifman, Uziel & El-Yaniv (2019), "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers",
-https://arxiv.org/abs/1805.08206; AUGRC: Traub et al. (2024), "Overcoming Common Flaws in the Evaluation of Selective
-Classification Systems", https://arxiv.org/abs/2407.01032.
+Sources: AURC and E-AURC: Geifman, Uziel & El-Yaniv (2019), "Bias-Reduced Uncertainty Estimation for Deep Neural
+Classifiers", https://arxiv.org/abs/1805.08206; AUGRC: Traub et al. (2024), "Overcoming Common Flaws in the
+Evaluation of Selective Classification Systems", https://arxiv.org/abs/2407.01032.
 Convention: sums over i = 1..n rows answered, no trapezoids (those differ by O(1/n)).
 Ties: the mean over all orders of the tied rows, so the order of the rows never matters. A confidence of nan, which
 is never answered, ranks as one tie below everything else.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from elsewise.errors import InputError
 from elsewise.metrics.intervals import NOTHING, Column, Estimate, Ranking, as_ranking, poisson_bootstrap
 
 NAMES = ("confidence", "correct")
+ROUNDING = 1e-9  # share * rows may land a rounding error above a whole number, which would ask for one row more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +42,11 @@ class RiskCoverageCurve:
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverageAreas:
-    """Both areas, from one set of bootstrap replicates; smaller is better."""
+    """All areas, from one set of bootstrap replicates; smaller is better."""
 
     aurc: Estimate
     augrc: Estimate
+    e_aurc: Estimate
 
 
 def risk_coverage_curve(confidence: Any, correct: Any) -> RiskCoverageCurve:
@@ -82,7 +86,7 @@ def risk_coverage_curve(confidence: Any, correct: Any) -> RiskCoverageCurve:
 def aurc(confidence: Any, correct: Any) -> Estimate:
     """Area under the risk-coverage curve: mean over i = 1..n of the risk among the i surest rows.
 
-    Parameters, ties and errors as in `risk_coverage_areas`, which gives both areas for the price of one.
+    Parameters, ties and errors as in `risk_coverage_areas`, which gives all areas for the price of one.
 
     Examples
     --------
@@ -99,7 +103,7 @@ def augrc(confidence: Any, correct: Any) -> Estimate:
 
     The share of all rows that are answered wrongly, averaged over thresholds. AURC divides by the rows answered
     instead, so that a few errors among the surest rows can decide it.
-    Parameters, ties and errors as in `risk_coverage_areas`, which gives both areas for the price of one.
+    Parameters, ties and errors as in `risk_coverage_areas`, which gives all areas for the price of one.
 
     Examples
     --------
@@ -111,8 +115,25 @@ def augrc(confidence: Any, correct: Any) -> Estimate:
     return risk_coverage_areas(confidence, correct).augrc
 
 
+def e_aurc(confidence: Any, correct: Any) -> Estimate:
+    """Excess AURC: what is above the AURC of an oracle that has the same errors and puts them all last.
+
+    AURC mixes how good the classifier is with how good the order of its confidences is; the excess is for the
+    order alone. With e errors in n rows the oracle has (e - (n - e) (1/(n-e+1) + ... + 1/n)) / n.
+    Parameters, ties and errors as in `risk_coverage_areas`, which gives all areas for the price of one.
+
+    Examples
+    --------
+    AURC is (0/1 + 1/2 + 1/3) / 3, the oracle's (0/1 + 0/2 + 1/3) / 3: the excess is 1/6.
+
+    >>> round(e_aurc([0.9, 0.8, 0.7], [True, False, True]).value, 6)
+    0.166667
+    """
+    return risk_coverage_areas(confidence, correct).e_aurc
+
+
 def risk_coverage_areas(confidence: Any, correct: Any) -> RiskCoverageAreas:
-    """AURC and AUGRC, with Poisson bootstrap intervals of 200 replicates.
+    """AURC, AUGRC and E-AURC, with Poisson bootstrap intervals of 200 replicates.
 
     Parameters
     ----------
@@ -126,7 +147,7 @@ def risk_coverage_areas(confidence: Any, correct: Any) -> RiskCoverageAreas:
     -------
     RiskCoverageAreas
         Each 0..1, smaller is better; nan for no rows. With error rate r, useless confidences have AURC r and
-        AUGRC r (n + 1) / (2n).
+        AUGRC r (n + 1) / (2n); the E-AURC of a perfect order is 0.
 
     Raises
     ------
@@ -143,14 +164,14 @@ def risk_coverage_areas(confidence: Any, correct: Any) -> RiskCoverageAreas:
     """
     ranking = as_ranking(confidence, correct, names=NAMES, allow_nan=True)
     if not ranking.counts.size:
-        return RiskCoverageAreas(NOTHING, NOTHING)
+        return RiskCoverageAreas(NOTHING, NOTHING, NOTHING)
     # H[i] = 1 + 1/2 + ... + 1/i. A replicate's size is Poisson(n): it never reaches 2n + 100.
     harmonic = np.append(0.0, np.cumsum(1 / np.arange(1.0, 2 * ranking.counts.sum() + 100)))
     return RiskCoverageAreas(**poisson_bootstrap(lambda weights: _areas(ranking, weights, harmonic), ranking.counts))
 
 
 def _areas(ranking: Ranking, weights: Column, harmonic: Column) -> dict[str, float]:
-    """Both areas for whole-number weights.
+    """All areas for whole-number weights.
 
     A tie of m rows with e errors, after N rows with E errors, is expected to have E + e j/m errors after its
     j-th row. Summed over j = 1..m: the risks (E + e j/m) / (N + j) give e + (E - N e/m) (H[N+m] - H[N]),
@@ -160,9 +181,130 @@ def _areas(ranking: Ranking, weights: Column, harmonic: Column) -> dict[str, flo
     rows = right + wrong
     n = rows[-1]
     if n == 0:
-        return {"aurc": float("nan"), "augrc": float("nan")}
+        return dict.fromkeys(("aurc", "augrc", "e_aurc"), float("nan"))
     m, e = np.diff(rows, prepend=0), np.diff(wrong, prepend=0)
     before, errors_before = rows - m, wrong - e
     reciprocals = np.diff(harmonic[rows.astype(np.int64)], prepend=0)
     risks = wrong[-1] + (errors_before - before * e / np.maximum(m, 1)) @ reciprocals
-    return {"aurc": float(risks / n), "augrc": float((m @ errors_before + e @ (m + 1) / 2) / n**2)}
+    oracle = wrong[-1] - right[-1] * (harmonic[int(n)] - harmonic[int(right[-1])])
+    return {
+        "aurc": float(risks / n),
+        "augrc": float((m @ errors_before + e @ (m + 1) / 2) / n**2),
+        "e_aurc": max(0.0, float((risks - oracle) / n)),  # a rounding error below 0 where the order is perfect
+    }
+
+
+def accuracy_at_coverage(confidence: Any, correct: Any, coverage: float) -> Estimate:
+    """Accuracy among the surest rows, when this share of all rows is answered.
+
+    Parameters
+    ----------
+    confidence : (n,)
+        Larger is surer. Where the last rows that are needed have equal confidences, they count with the mean
+        over their orders; a nan row ranks below everything else.
+    correct : (n,)
+        True, or 1, where the label that would be given is right; false for out-of-scope rows.
+    coverage : float
+        Above 0, at most 1; rounded up to whole rows.
+
+    Returns
+    -------
+    Estimate
+        0..1, with a Poisson bootstrap interval of 200 replicates, which has no width where no answered row is wrong;
+        nan for no rows.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a flag is neither true nor false, or coverage is out of range.
+
+    Examples
+    --------
+    Half of four rows: the surest is right, and of the two rows tied next, one.
+
+    >>> accuracy_at_coverage([0.9, 0.8, 0.8, 0.1], [True, True, False, False], 0.5).value
+    0.75
+    """
+    return accuracies_at_coverages(confidence, correct, (coverage,))[0]
+
+
+def accuracies_at_coverages(confidence: Any, correct: Any, coverages: Sequence[float]) -> tuple[Estimate, ...]:
+    """Give `accuracy_at_coverage` at several coverages, for the price of one.
+
+    Examples
+    --------
+    >>> [e.value for e in accuracies_at_coverages([0.9, 0.8, 0.7, 0.1], [True, True, True, False], (0.5, 1.0))]
+    [1.0, 0.75]
+    """
+    for coverage in coverages:
+        _check_share("coverage", coverage)
+    ranking = as_ranking(confidence, correct, names=NAMES, allow_nan=True)
+    if not ranking.counts.size:
+        return (NOTHING,) * len(coverages)
+    wanted = np.array(coverages)
+
+    def statistic(weights: Column) -> dict[str, float]:
+        right, wrong = ranking.cumulate(weights)
+        rows = right + wrong
+        needed = np.ceil(wanted * rows[-1] - ROUNDING)
+        # Linear within a tie: the mean over all orders of its rows.
+        hits = np.interp(needed, np.append(0.0, rows), np.append(0.0, right))
+        shares = hits / needed if rows[-1] else np.full(len(wanted), np.nan)
+        return {f"{i}": float(share) for i, share in enumerate(shares)}
+
+    return tuple(poisson_bootstrap(statistic, ranking.counts).values())
+
+
+def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Estimate:
+    """Share of rows that the loosest threshold answers at which the measured accuracy is still this high.
+
+    The threshold is picked where luck was best on these very rows, so that it promises nothing: see
+    `elsewise.CertifiedThreshold` for one that does.
+
+    Parameters
+    ----------
+    confidence : (n,)
+        Larger is surer. Equal confidences are answered together or not at all; a nan row is never answered.
+    correct : (n,)
+        True, or 1, where the label that would be given is right; false for out-of-scope rows.
+    accuracy : float
+        Above 0, at most 1.
+
+    Returns
+    -------
+    Estimate
+        0..1, 0 where no threshold does it; with a Poisson bootstrap interval of 200 replicates in which the threshold
+        moves; nan for no rows.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a flag is neither true nor false, or accuracy is out of range.
+
+    Examples
+    --------
+    Two of the three surest rows are right, and half of all.
+
+    >>> coverage_at_accuracy([0.9, 0.8, 0.7, 0.1], [True, False, True, False], 0.6).value
+    0.75
+    """
+    _check_share("accuracy", accuracy)
+    ranking = as_ranking(confidence, correct, names=NAMES, allow_nan=True)
+    if not ranking.counts.size:
+        return NOTHING
+    known = ~np.isnan(ranking.values[ranking.ends])
+
+    def statistic(weights: Column) -> dict[str, float]:
+        right, wrong = ranking.cumulate(weights)
+        rows = right + wrong
+        if rows[-1] == 0:
+            return {"coverage": float("nan")}
+        enough = known & (right >= accuracy * rows - ROUNDING)
+        return {"coverage": float(rows[enough].max(initial=0.0) / rows[-1])}
+
+    return poisson_bootstrap(statistic, ranking.counts)["coverage"]
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 < share <= 1:
+        raise InputError(f"{name} must be above 0 and at most 1, got {share}")
