@@ -201,3 +201,48 @@ def test_a_promise_is_never_rounded_up_and_a_risk_never_down():
 
     assert "At least 99.99 % of what is answered is right, at confidence level 99.99 %" in sentence
     assert "at most 0.01 % of such draws" in sentence
+
+
+def test_two_labels_closer_than_the_margin_are_not_answered():
+    """0.5 - 0.375 is 0.125 in binary too: exactly the margin is not closer."""
+    rows = as_evidence([[0.5, 0.375, 0.125], [0.5, 0.4, 0.1], [0.75, 0.25, 0.0], [NAN] * 3])
+
+    decisions = decide(rows, MaximumProbability(), 0.5, 0.125)
+
+    assert decisions.codes.tolist() == [0, ABSTAIN, 0, ABSTAIN]
+    assert decisions.reasons.tolist() == ["answered", "ambiguous", "answered", "unreadable"]
+    assert np.array_equal(decisions.confidence, [0.5, NAN, 0.75, NAN], equal_nan=True)
+    assert decisions.sentence(1) == (
+        'Other: two labels are close together, "0" with probability 0.500 and "1" with 0.400; '
+        "that is closer than this rule's margin."
+    )
+
+
+def test_the_margin_bars_also_what_a_rule_without_a_threshold_would_answer():
+    rows = as_evidence([[0.5, 0.4, 0.1], [0.9, 0.1, 0.0]])
+
+    assert decide(rows, MaximumProbability(), -np.inf, 0.2).codes.tolist() == [ABSTAIN, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_margin_gates_the_same_texts_whatever_the_block(dtype):
+    """Against a plain partition of all rows at once; 9,000 rows of 40 are several blocks."""
+    p = np.random.default_rng(0).dirichlet(np.full(40, 0.1), size=9000).astype(dtype)
+    top = np.sort(p.astype(np.float64), axis=1)
+
+    decisions = decide(Evidence(p), MaximumProbability(), 0.4, 0.1)
+
+    barred = top[:, -1] - top[:, -2] < 0.1
+    assert np.array_equal(decisions.best_probability, top[:, -1])
+    assert np.array_equal(decisions.second_probability, top[:, -2])
+    assert np.array_equal(np.isnan(decisions.confidence), barred)
+    assert np.array_equal(decisions.abstained, barred | (top[:, -1] < 0.4))
+
+
+def test_a_threshold_for_each_label_is_that_of_the_best_label():
+    rows = as_evidence([[0.6, 0.4], [0.4, 0.6], [NAN, NAN]])
+
+    decisions = decide(rows, MaximumProbability(), np.array([0.5, 0.7]))
+
+    assert decisions.threshold.tolist() == [0.5, 0.7, 0.7]
+    assert decisions.codes.tolist() == [0, ABSTAIN, ABSTAIN]

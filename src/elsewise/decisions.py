@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats
+from elsewise.arrays import ABSTAIN, Codes, Floats, row_blocks
 from elsewise.outputs import Evidence
 
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
@@ -34,9 +34,10 @@ class Decisions:
     codes : (n,) int64
         Label code 0..k-1, or ABSTAIN (-1).
     confidence : (n,) float64
-        The score that was compared with the threshold; larger is surer, NaN for an unreadable text.
+        The score that was compared with the threshold; larger is surer, NaN for a text that is never answered:
+        an unreadable one, or one whose two best labels are closer than the rule's margin.
     threshold : (n,) float64
-        A text is answered exactly when ``confidence >= threshold``.
+        A text is answered exactly when ``confidence >= threshold``; a rule may have one for each label.
     reasons : (n,) of Reason
         Why.
     best, second : (n,) int64
@@ -113,6 +114,8 @@ class Decisions:
                 why = self._unlike(i)
             case Reason.AMBIGUOUS:
                 why = f'two labels are close together, "{best}" with probability {p:.3f} and "{second}" with {q:.3f}'
+                if np.isnan(self.confidence[i]):
+                    return f"{self.other}: {why}; that is closer than this rule's margin."
             case _:
                 why = f'the model is not sure, its best label "{best}" has probability {p:.3f}'
         return f"{self.other}: {why}; the confidence {self._compared(i, 'is below')}."
@@ -136,25 +139,35 @@ class Decisions:
         return f"{confidence:.{digits}f} {verb} the threshold {threshold:.{digits}f}"
 
 
-def decide(evidence: Evidence, score: Callable[[Evidence], Floats], threshold: float) -> Decisions:
+def decide(
+    evidence: Evidence,
+    score: Callable[[Evidence], Floats],
+    threshold: float | NDArray[np.float64],
+    ambiguity_margin: float = 0.0,
+) -> Decisions:
     """Answer the most probable label exactly where ``score(evidence) >= threshold``.
 
-    The one place where confidence meets threshold: what certifies and what serves cannot differ.
+    The one place where confidence meets threshold: what certifies and what serves cannot differ. A threshold of
+    shape (k,) is one for each label: that of the best label counts. See `confidence_of` for the margin.
     """
     p = evidence.probabilities
-    unreadable = np.isnan(p).any(axis=1)
-    confidence = confidence_of(evidence, score)
-    best, second = _top_two(p)
-    first_p, second_p = (np.take_along_axis(p, c[:, None], axis=1)[:, 0].astype(np.float64) for c in (best, second))
-    answered = confidence >= threshold  # False for NaN
+    confidence = confidence_of(evidence, score, ambiguity_margin)
+    best, second, first_p, second_p = _top_two(p)
+    unreadable = _unreadable(p)
+    thresholds = np.broadcast_to(np.asarray(threshold, dtype=np.float64), p.shape[1:])
+    limit = np.where(unreadable, thresholds.max(), thresholds[best])
+    answered = confidence >= limit  # False for NaN
+    barred = _too_close(first_p, second_p, ambiguity_margin)
     close = (second_p >= AMBIGUOUS_RATIO * first_p) & (first_p + second_p >= AMBIGUOUS_SHARE)
     reasons = np.select(
-        [answered, np.isnan(confidence), close], [Reason.ANSWERED, Reason.UNREADABLE, Reason.AMBIGUOUS], Reason.UNSURE
+        [answered, barred, np.isnan(confidence), close],
+        [Reason.ANSWERED, Reason.AMBIGUOUS, Reason.UNREADABLE, Reason.AMBIGUOUS],
+        Reason.UNSURE,
     )
     return Decisions(
         codes=np.where(answered, best, ABSTAIN),
         confidence=confidence,
-        threshold=np.full(len(p), threshold, dtype=np.float64),
+        threshold=limit,
         reasons=reasons,
         best=np.where(unreadable, ABSTAIN, best),
         second=np.where(unreadable, ABSTAIN, second),
@@ -163,17 +176,41 @@ def decide(evidence: Evidence, score: Callable[[Evidence], Floats], threshold: f
     )
 
 
-def confidence_of(evidence: Evidence, score: Callable[[Evidence], Floats]) -> NDArray[np.float64]:
-    """Score n texts; NaN for every text that could not be read, whatever the score says of it."""
-    unreadable = np.isnan(evidence.probabilities).any(axis=1)
-    return np.where(unreadable, np.nan, np.asarray(score(evidence), dtype=np.float64))
+def confidence_of(
+    evidence: Evidence, score: Callable[[Evidence], Floats], ambiguity_margin: float = 0.0
+) -> NDArray[np.float64]:
+    """Score n texts; NaN for every text that is never answered, whatever the score says of it.
+
+    Those are the texts that could not be read, and those whose best two probabilities differ by less than
+    `ambiguity_margin`. Certifying and serving both go through here, so the gate is part of what is certified.
+    """
+    never = _unreadable(evidence.probabilities)
+    if ambiguity_margin > 0:
+        never |= _too_close(*_top_two(evidence.probabilities)[2:], ambiguity_margin)
+    return np.where(never, np.nan, np.asarray(score(evidence), dtype=np.float64))
 
 
-def _top_two(p: Floats) -> tuple[Codes, Codes]:
-    best = p.argmax(axis=1)
-    rest = p.copy()
-    np.put_along_axis(rest, best[:, None], -1, axis=1)
-    return best, rest.argmax(axis=1)
+def _unreadable(p: Floats) -> NDArray[np.bool_]:
+    return np.isnan(p.max(axis=1))
+
+
+def _too_close(first: NDArray[np.float64], second: NDArray[np.float64], margin: float) -> NDArray[np.bool_]:
+    return first - second < margin  # False for NaN, and for a margin of 0
+
+
+def _top_two(p: Floats) -> tuple[Codes, Codes, NDArray[np.float64], NDArray[np.float64]]:
+    """Find the two most probable labels and their probabilities, block by block: a copy of all rows is large."""
+    best, second = (np.empty(len(p), dtype=np.int64) for _ in range(2))
+    first_p, second_p = (np.empty(len(p), dtype=np.float64) for _ in range(2))
+    for rows in row_blocks(p):
+        rest = p[rows].copy()
+        at = np.arange(len(rest))
+        best[rows] = top = rest.argmax(axis=1)
+        first_p[rows] = rest[at, top]
+        rest[at, top] = -1
+        second[rows] = runner_up = rest.argmax(axis=1)
+        second_p[rows] = p[rows][at, runner_up]
+    return best, second, first_p, second_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +241,8 @@ class Certificate:
         The best accuracy that these rows do support (exploratory, corrected for the whole grid).
     rows_needed : int or None
         When not certified: about how many labelled rows would do, None if more rows would not help.
+    words : str
+        The sentence, of a promise that is not the plain one about everything that is answered.
     """
 
     certified: bool
@@ -221,6 +260,7 @@ class Certificate:
     rows_needed: int | None = None
     method: str = "exact binomial test, fixed sequence"
     looks: int = 1
+    words: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Give all fields, and the sentence."""
@@ -229,20 +269,33 @@ class Certificate:
     @property
     def sentence(self) -> str:
         """What is promised, over what randomness, for which texts, and what is not covered."""
-        return self._promise() if self.certified else self._refusal()
+        return self.words or (self._promise() if self.certified else self._refusal())
 
     def _promise(self) -> str:
-        delta = 1 - self.confidence_level
-        risk = _percent(delta, np.ceil)
-        held = max(0.0, 1 - self.looks * delta)
-        together = f", and all {self.looks} looks at them hold together at {_percent(held)}" if self.looks > 1 else ""
         return (
-            f"At least {_percent(self.target_accuracy)} of what is answered is right, at confidence level "
-            f"{_percent(self.confidence_level)}: of {self.rows:,} labelled texts kept aside for this test, "
-            f"{self.n:,} were answered and {self.errors:,} of those wrongly ({self.method}). The confidence is over "
-            f"the draw of those texts: at most {risk} of such draws would promise too much{together}. "
-            f"It holds for texts that come from the same source, {_percent(self.out_of_scope_share)} of them "
+            f"At least {percent(self.target_accuracy)} of what is answered is right, at confidence level "
+            f"{percent(self.confidence_level)}: {self.tested} {self.over_draws} "
+            f"It holds for texts that come from the same source, {percent(self.out_of_scope_share)} of them "
             f"out-of-scope; another share of out-of-scope texts is not covered."
+        )
+
+    @property
+    def tested(self) -> str:
+        """What the promise was tested on, in words."""
+        return (
+            f"of {self.rows:,} labelled texts kept aside for this test, {self.n:,} were answered and {self.errors:,} "
+            f"of those wrongly ({self.method})."
+        )
+
+    @property
+    def over_draws(self) -> str:
+        """What the confidence is over, in words, and what is left of it after several looks at the same rows."""
+        delta = 1 - self.confidence_level
+        held = max(0.0, 1 - self.looks * delta)
+        together = f", and all {self.looks} looks at them hold together at {percent(held)}" if self.looks > 1 else ""
+        return (
+            f"The confidence is over the draw of those texts: at most {percent(delta, np.ceil)} of such draws would "
+            f"promise too much{together}."
         )
 
     def _refusal(self) -> str:
@@ -255,17 +308,17 @@ class Certificate:
         best = (
             "no accuracy"
             if self.best_accuracy <= 0
-            else f"an accuracy of {_percent(self.best_accuracy)}, all thresholds taken together"
+            else f"an accuracy of {percent(self.best_accuracy)}, all thresholds taken together"
         )
         if self.best_accuracy >= self.target_accuracy:  # at a threshold behind a stricter one that failed
-            best = f"an accuracy a little below {_percent(self.target_accuracy)}"
+            best = f"an accuracy a little below {percent(self.target_accuracy)}"
         return (
-            f"Nothing is promised, and every text becomes Other: {_percent(self.target_accuracy)} right among what is "
-            f"answered could not be certified at confidence level {_percent(self.confidence_level)} on "
+            f"Nothing is promised, and every text becomes Other: {percent(self.target_accuracy)} right among what is "
+            f"answered could not be certified at confidence level {percent(self.confidence_level)} on "
             f"{self.rows:,} labelled rows; {more}. These rows support {best}."
         )
 
 
-def _percent(share: float, rounded: Callable[[float], float] = np.floor) -> str:
+def percent(share: float, rounded: Callable[[float], float] = np.floor) -> str:
     """Write a share as a percentage of two decimals, rounded down: a promise is never rounded up, a risk never down."""
     return f"{rounded(round(share * 1e4, 6)) / 100:g} %"
