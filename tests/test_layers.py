@@ -16,6 +16,8 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "arrays",
         "outputs",
         "decisions",
+        "scaling",  # what several calibrators solve with
+        "affine",
         "calibrators",
         "scores",
         "rules",

@@ -118,8 +118,8 @@ def _made(classifier: "Classifier") -> str:
         lines.append(f"Encoder `{training['encoder']}`, at most {training['epochs']} epochs, seed {training['seed']}.")
     if "splits" in record:
         lines.append("Rows: " + ", ".join(f"{name} {count:,}" for name, count in record["splits"].items()) + ".")
-    if classifier.folded is not None and hasattr(classifier.folded, "temperature"):
-        lines.append(f"Temperature {classifier.folded.temperature:.4f}, folded into the last layer.")
+    if classifier.folded is not None:
+        lines.append(f"{classifier.folded.sentence}, folded into the last layer.")
     if any(name.startswith("refit.") for name in classifier.arrays):
         lines.append("`refit.safetensors` holds tokens of tune, certify and some train texts: it is customer data.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""

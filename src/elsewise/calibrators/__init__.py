@@ -8,9 +8,11 @@ from typing import Any, Final, Protocol, Self
 
 from elsewise.arrays import Floats
 from elsewise.calibrators.identity import Identity
+from elsewise.calibrators.label_scale import LabelScale
 from elsewise.calibrators.temperature import Temperature
+from elsewise.calibrators.temperature_bias import TemperatureBias
 
-__all__ = ["CALIBRATORS", "Calibrator", "Identity", "Temperature"]
+__all__ = ["CALIBRATORS", "Calibrator", "Identity", "LabelScale", "Temperature", "TemperatureBias"]
 
 
 class Calibrator(Protocol):
@@ -25,6 +27,11 @@ class Calibrator(Protocol):
         """Return probabilities."""
         ...
 
+    @property
+    def sentence(self) -> str:
+        """What it does, for people: a clause without a full stop."""
+        ...
+
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats | None]:
         """Return the last linear layer's weight (k, d) and bias (k,) whose plain softmax is calibrated."""
         ...
@@ -33,4 +40,6 @@ class Calibrator(Protocol):
 CALIBRATORS: Final[dict[str, type[Calibrator]]] = {
     "identity": Identity,
     "temperature": Temperature,
+    "temperature_bias": TemperatureBias,
+    "label_scale": LabelScale,
 }
