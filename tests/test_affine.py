@@ -168,7 +168,7 @@ def test_a_label_whose_logit_misleads_leaves_all_labels_with_one_temperature():
 @both
 def test_solving_needs_less_memory_than_a_second_copy(by_label, monkeypatch):
     monkeypatch.setattr(affine, "CURVED", 1 << 18)
-    z, codes = planted(n=10_000, k=150)
+    z, codes = planted(n=14_000, k=150)
     z = z.astype(np.float32)
 
     tracemalloc.start()

@@ -183,7 +183,7 @@ def _newton(problem: _Problem, x: Vector) -> Vector:
         if length <= CLOSE:
             break
         if taken >= PATIENCE and np.abs(here[1]).max() > steep / 4:
-            every = max(1, every // 4)
+            every = max(min(every, 2), every // 4)  # half of them at most: their probabilities are kept
     return x
 
 

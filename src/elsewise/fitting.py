@@ -1,7 +1,7 @@
 """From labelled texts, or labelled logits, to a certified classifier. Nothing flows back.
 
-fit:        train -> weights    tune -> temperature, grid    certify -> threshold + certificate    test -> evaluation
-calibrate:                      tune -> temperature, grid    certify -> threshold + certificate
+fit:        train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
+calibrate:                      tune -> calibrator, grid     certify -> threshold + certificate
 """
 
 import platform
@@ -16,13 +16,13 @@ import numpy as np
 
 from elsewise.arrays import Codes, as_codes, as_logits, as_texts
 from elsewise.calibrators import Calibrator
+from elsewise.choosing import FEWEST_ROWS, choose_calibrator
 from elsewise.classifier import Classifier, check_other
 from elsewise.encoders import DEFAULT_ENCODER, language_warnings
 from elsewise.engines.logits import LogitsEngine
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import Rows, check_engine, refit_rows, serving
-from elsewise.gate import FEWEST_ROWS, fitted_calibrator
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
@@ -99,6 +99,7 @@ def fit(
     ElsewiseWarning
         If the encoder does not fit the language, or rows are too few to calibrate or certify well.
     """
+    from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
     from elsewise.graphs import quantise_rows, write_model  # noqa: PLC0415  torch
     from elsewise.training import Training, prepare, train  # noqa: PLC0415  torch
 
@@ -118,7 +119,9 @@ def fit(
     if progress:
         progress("calibrating", 0, 0)
     train_tokens, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
-    calibrator = fitted_calibrator(learner.outputs(model, tune), parts.tune.codes)
+    can_hold_bias = last_linear(model.model).bias is not None
+    choice = choose_calibrator(learner.outputs(model, tune).logits, parts.tune.codes, preserve_argmax=not can_hold_bias)
+    calibrator = choice.calibrator
     rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
     files = write_model(model.folded(calibrator), learner, names)
     best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
@@ -135,7 +138,7 @@ def fit(
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=calibrator,
-        record={"training": asdict(how), **_record(parts)},
+        record={"training": asdict(how), "calibrator": choice.record, **_record(parts)},
         arrays={**_seen(parts), **(kept if keep_refit_rows else {})},
         gate=table,
     )
@@ -155,7 +158,7 @@ def calibrate(
 ) -> Classifier:
     """Calibrate and certify logits that you bring, of any model: no text model, no torch.
 
-    One third of the rows fits the temperature and places the grid, two thirds certify.
+    One third of the rows fits the calibrator and places the grid, two thirds certify.
 
     Parameters
     ----------
@@ -191,9 +194,11 @@ def calibrate(
     engine = LogitsEngine(_names(labels, z.shape[1]))
     tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
     _warn_of_few(int((y[tune] >= 0).sum()), len(certify), confidence_level)
-    calibrator = fitted_calibrator(Outputs(z[tune]), y[tune])
+    choice = choose_calibrator(z[tune], y[tune])
+    calibrator = choice.calibrator
     rule = _rule(Outputs(z[tune]), Outputs(z[certify]), y[certify], calibrator, target_accuracy, confidence_level)
-    record = {"splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()}
+    record: dict[str, Any] = {"calibrator": choice.record}
+    record |= {"splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()}
     return Classifier(engine, calibrator, rule, other=other, out_of_scope_label=out_of_scope_label, record=record)
 
 
