@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol, Self
 from elsewise.arrays import Floats
 from elsewise.calibrators.identity import Identity
 from elsewise.calibrators.label_scale import LabelScale
+from elsewise.calibrators.prior_correction import PriorCorrection
 from elsewise.calibrators.temperature import Temperature
 from elsewise.calibrators.temperature_bias import TemperatureBias
 
-__all__ = ["CALIBRATORS", "Calibrator", "Identity", "LabelScale", "Temperature", "TemperatureBias"]
+__all__ = ["CALIBRATORS", "Calibrator", "Identity", "LabelScale", "PriorCorrection", "Temperature", "TemperatureBias"]
 
 
 class Calibrator(Protocol):
@@ -42,4 +43,5 @@ CALIBRATORS: Final[dict[str, type[Calibrator]]] = {
     "temperature": Temperature,
     "temperature_bias": TemperatureBias,
     "label_scale": LabelScale,
+    "prior_correction": PriorCorrection,
 }
