@@ -46,7 +46,7 @@ def test_the_p_value_counts_the_in_scope_texts_that_are_no_more_familiar():
     rows = texts(30, seed=7)[0]
     scores = test.score(rows)
 
-    by_hand = [(1 + sum(known <= score for known in test.in_scope)) / 5 for score in scores]
+    by_hand = [(1 + sum(known <= score for known in test.in_scope.values)) / 5 for score in scores]
 
     assert test(rows) == pytest.approx(by_hand)
 
@@ -113,7 +113,7 @@ def test_on_other_rows_the_score_stays():
     moved = test.against(rows, codes)
 
     assert moved.score is test.score
-    assert np.array_equal(moved.in_scope, np.sort(test.score(rows)[10:]))
+    assert np.array_equal(moved.in_scope.values, np.sort(test.score(rows)[10:]))
 
 
 def test_no_in_scope_row_is_refused():

@@ -7,6 +7,7 @@ import pytest
 
 import elsewise as ew
 from elsewise import fitting
+from elsewise.card import model_card
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.fitting import calibrate, label_codes
 
@@ -239,6 +240,7 @@ def test_a_fitted_classifier_says_what_was_tried_and_what_serves(fitted):
     assert fitted.gate[0]["passed"]
     assert fitted.calibrator == ew.Identity()
     assert isinstance(fitted.folded, ew.Temperature)
+    assert fitted.record["calibrator"]["chosen"] == "temperature"
     for split, columns in (("train", ()), ("tune", ("codes", "logits")), ("certify", ("codes", "logits"))):
         lengths = fitted.arrays[f"refit.{split}.lengths"]
         assert lengths.sum() == len(fitted.arrays[f"refit.{split}.token_ids"])
@@ -249,3 +251,17 @@ def test_a_fitted_classifier_says_what_was_tried_and_what_serves(fitted):
 def test_an_engine_that_there_is_not_is_refused_before_training(words):
     with pytest.raises(InputError, match=rf"unknown {next(iter(words))} .*; choose one of"):
         ew.fit(["x", "y"], ["a", "b"], **words)
+
+
+def test_logits_whose_labels_are_off_by_different_amounts_get_biases_and_the_card_says_so():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(9000, 5)) * 3
+    biases = np.array([1, 0.5, 0, -0.5, -1])
+    codes = (z + biases + rng.gumbel(size=z.shape)).argmax(axis=1)
+
+    classifier = ew.calibrate(2 * z, codes)
+
+    record = classifier.record["calibrator"]
+    assert (record["chosen"], record["rows"]) == ("temperature_bias", 3000)
+    assert classifier.calibrator.biases == pytest.approx(biases, abs=0.25)
+    assert "Calibrator temperature_bias, on 3,000 rows: clearly the better of 4" in model_card(classifier)

@@ -111,6 +111,16 @@ def _number(value: float | str | None) -> str:
     return "-" if value is None else f"{float(value):.4f}"
 
 
+def _chosen(choice: Mapping[str, Any]) -> str:
+    """Say which calibrator was taken, and why; with figures where several were compared."""
+    words = f"Calibrator {choice['chosen']}, on {choice['rows']:,} rows: {choice['why']}."
+    if not choice["compared"]:
+        return words
+    losses = ", ".join(f"{row['calibrator']} {_number(row['log_loss'])}" for row in choice["compared"])
+    changed = next(row["changed"] for row in choice["compared"] if row["calibrator"] == choice["chosen"])
+    return f"{words} Log loss on rows held out: {losses}. It gives {changed:.2%} of these rows another best label."
+
+
 def _made(classifier: "Classifier") -> str:
     record = classifier.record
     lines = []
@@ -119,8 +129,10 @@ def _made(classifier: "Classifier") -> str:
         lines.append(f"Encoder `{training['encoder']}`, at most {training['epochs']} epochs, seed {training['seed']}.")
     if "splits" in record:
         lines.append("Rows: " + ", ".join(f"{name} {count:,}" for name, count in record["splits"].items()) + ".")
-    if classifier.folded is not None and hasattr(classifier.folded, "temperature"):
-        lines.append(f"Temperature {classifier.folded.temperature:.4f}, folded into the last layer.")
+    if classifier.folded is not None:
+        lines.append(f"{classifier.folded.sentence}, folded into the last layer.")
+    if "calibrator" in record:
+        lines.append(_chosen(record["calibrator"]))
     if any(name.startswith("refit.") for name in classifier.arrays):
         lines.append("`refit.safetensors` holds tokens of tune, certify and some train texts: it is customer data.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""

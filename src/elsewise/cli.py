@@ -449,6 +449,9 @@ def _show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
         f"{count:,} {_DROPPED[name]}" for name, count in classifier.record.get("dropped", {}).items() if count
     )
     _say(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
+    if "calibrator" in classifier.record:
+        choice = classifier.record["calibrator"]
+        _say(f"calibrator: {(classifier.folded or classifier.calibrator).sentence} ({choice['why']})")
     _print_gate(classifier.gate)
     _print_promise(classifier)
     _print_evaluation(classifier.evaluation or {})

@@ -125,7 +125,7 @@ class Decisions:
             return "the text is unlike the training texts"
         near = [f'"{self.name(code)}"' for code in self.nearest[i].tolist() if code != ABSTAIN]
         labels = f"the nearest label{'s are' if len(near) > 1 else ' is'} {' and '.join(near)}"
-        share = _percent(float(self.familiarity[i]), np.ceil)
+        share = percent(float(self.familiarity[i]), np.ceil)
         return f"the text is unlike the training texts, as at most {share} of in-scope texts are; {labels}"
 
     def _compared(self, i: int, verb: str) -> str:

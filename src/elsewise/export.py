@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes
+from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.classifier import Classifier, Saved
 from elsewise.engines import PRECISIONS, TEXT_ENGINES, engine_class, key_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.folder import check_target
-from elsewise.gate import FEWEST_ROWS, Serving, choose, gate_rows, serve
+from elsewise.gate import Serving, choose, gate_rows, serve
 from elsewise.modelfiles import INT8, ModelFiles, TemporaryPlace
 from elsewise.outputs import Evidence
 from elsewise.rules import CertifiedThreshold, Rule

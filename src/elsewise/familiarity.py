@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, as_codes
+from elsewise.conformal import ConformalPValue
 from elsewise.decisions import Decisions, Reason, confidence_of
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, References, as_evidence
@@ -26,12 +27,12 @@ class FamiliarityTest:
     ----------
     score : Familiarity
         Larger is more familiar.
-    in_scope : (m,) float64
-        Scores of in-scope texts that the model was not trained on, ascending.
+    in_scope : ConformalPValue
+        Of the scores of in-scope texts that the model was not trained on.
     """
 
     score: Familiarity
-    in_scope: NDArray[np.float64]
+    in_scope: ConformalPValue
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
@@ -54,7 +55,9 @@ class FamiliarityTest:
         [0.4]
         """
         rows = as_evidence(evidence)
-        return cls(Familiarity.fit(rows, codes, references=references), np.empty(0)).against(rows, codes)
+        return cls(Familiarity.fit(rows, codes, references=references), ConformalPValue(np.empty(0))).against(
+            rows, codes
+        )
 
     def against(self, evidence: Any, codes: Any) -> Self:
         """Compare with the in-scope ones of other rows, such as those of another engine; the score stays.
@@ -66,17 +69,14 @@ class FamiliarityTest:
         """
         rows = as_evidence(evidence)
         inside = as_codes(codes, like=rows.probabilities, allow_abstain=True) != ABSTAIN
-        known = confidence_of(rows, self.score)[inside]
-        known = np.sort(known[~np.isnan(known)])
-        if not len(known):
+        in_scope = ConformalPValue.fit(confidence_of(rows, self.score)[inside])
+        if not len(in_scope.values):
             raise InputError("familiarity needs at least one in-scope row that can be read, got 0")
-        return replace(self, in_scope=known)
+        return replace(self, in_scope=in_scope)
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return p-values (n,): at most a share p of in-scope texts has p or less; NaN for an unreadable text."""
-        scores = confidence_of(as_evidence(evidence), self.score)
-        below = np.searchsorted(self.in_scope, scores, side="right")
-        return np.where(np.isnan(scores), np.nan, (1 + below) / (len(self.in_scope) + 1))
+        return self.in_scope(confidence_of(as_evidence(evidence), self.score))
 
     def explain(self, decisions: Decisions, evidence: Evidence) -> Decisions:
         """Add p-values and nearest labels to decisions, and the reason where they explain an abstention."""

@@ -1,7 +1,7 @@
 """From labelled texts, or labelled logits, to a certified classifier. Nothing flows back.
 
-fit:        train -> weights    tune -> temperature, grid    certify -> threshold + certificate    test -> evaluation
-calibrate:                      tune -> temperature, grid    certify -> threshold + certificate
+fit:        train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
+calibrate:                      tune -> calibrator, grid     certify -> threshold + certificate
 """
 
 import platform
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits, as_texts
-from elsewise.choosing import check_score, named_score
+from elsewise.calibrator_choice import FEWEST_ROWS, choose_calibrator
 from elsewise.classifier import Classifier, check_other
 from elsewise.distances import references_of
 from elsewise.encoders import DEFAULT_ENCODER, language_warnings
@@ -24,10 +24,11 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import Rows, check_engine, refit_rows, serving
 from elsewise.familiarity import FamiliarityTest
-from elsewise.gate import FEWEST_ROWS, Serving, fitted_calibrator
+from elsewise.gate import Serving
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
+from elsewise.score_choice import check_score, named_score
 from elsewise.splits import LabelledTexts, Splits, hashes, split, stratified
 from elsewise.tokens import Tokens
 
@@ -107,6 +108,7 @@ def fit(
     ElsewiseWarning
         If the encoder does not fit the language, or rows are too few to calibrate or certify well.
     """
+    from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
     from elsewise.graphs import quantise_rows, write_model  # noqa: PLC0415  torch
     from elsewise.training import Training, prepare, train  # noqa: PLC0415  torch
 
@@ -127,7 +129,9 @@ def fit(
     if progress:
         progress("calibrating", 0, 0)
     train_tokens, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
-    calibrator = fitted_calibrator(learner.outputs(model, tune), parts.tune.codes)
+    can_hold_bias = last_linear(model.model).bias is not None
+    choice = choose_calibrator(learner.outputs(model, tune).logits, parts.tune.codes, preserve_argmax=not can_hold_bias)
+    calibrator = choice.calibrator
     rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
     files = write_model(model.folded(calibrator), learner, names)
     best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
@@ -151,7 +155,7 @@ def fit(
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=calibrator,
-        record={"training": asdict(how), "score": compared, **_record(parts)},
+        record={"training": asdict(how), "calibrator": choice.record, "score": compared, **_record(parts)},
         arrays={**_seen(parts), **(kept if keep_refit_rows else {})},
         gate=table,
     )
@@ -172,7 +176,7 @@ def calibrate(
 ) -> Classifier:
     """Calibrate and certify logits that you bring, of any model: no text model, no torch.
 
-    One third of the rows fits the temperature and places the grid, two thirds certify.
+    One third of the rows fits the calibrator and places the grid, two thirds certify.
 
     Parameters
     ----------
@@ -211,17 +215,18 @@ def calibrate(
     engine = LogitsEngine(_names(labels, z.shape[1]))
     tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
     _warn_of_few(int((y[tune] >= 0).sum()), len(certify), confidence_level)
-    calibrator = fitted_calibrator(Outputs(z[tune]), y[tune])
-    reference, rows = (Evidence.of(Outputs(z[part]), calibrator) for part in (tune, certify))
+    calibration = choose_calibrator(z[tune], y[tune])
+    reference, rows = (Evidence.of(Outputs(z[part]), calibration.calibrator) for part in (tune, certify))
     chosen, compared = named_score(score, reference, y[tune], None)
     promise: dict[str, Any] = {"target_accuracy": target_accuracy, "confidence_level": confidence_level}
+    record = {"calibrator": calibration.record, "score": compared}
     return Classifier(
         engine,
-        calibrator,
+        calibration.calibrator,
         CertifiedThreshold.fit(rows, y[certify], reference=reference, score=chosen, **promise),
         other=other,
         out_of_scope_label=out_of_scope_label,
-        record={"score": compared, "splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()},
+        record={**record, "splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()},
         familiarity=_familiarity(reference, y[tune], None),
     )
 

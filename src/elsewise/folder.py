@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.calibrators import CALIBRATORS
+from elsewise.conformal import ConformalPValue
 from elsewise.decisions import Certificate
 from elsewise.distances import LabelGaussians
 from elsewise.errors import ArtifactError, InputError
@@ -31,7 +32,12 @@ from elsewise.scores import SCORES
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
-PARTS: Final = {"certificate": Certificate, "label_gaussians": LabelGaussians, "familiarity_test": FamiliarityTest}
+PARTS: Final = {
+    "certificate": Certificate,
+    "label_gaussians": LabelGaussians,
+    "familiarity_test": FamiliarityTest,
+    "conformal_p_value": ConformalPValue,
+}
 KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, **PARTS}
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
 

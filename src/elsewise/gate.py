@@ -13,6 +13,7 @@ import numpy as np
 
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats
+from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.engines import key_of
 from elsewise.outputs import Evidence, Outputs
@@ -23,7 +24,6 @@ LOG_LOSS_MARGIN: Final = 0.03  # of the log loss of float32
 ACCURACY_MARGIN: Final = 0.003
 ROUNDING: Final = 1e-12  # 0.953 - 0.003 is a little more than 0.95
 FASTER: Final = 1.1  # a less exact engine must be so many times as fast to be preferred: timings wobble
-FEWEST_ROWS: Final = 50  # to calibrate on, and to compare on
 TIMED_TOKENS: Final = 16_384
 
 

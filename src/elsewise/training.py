@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import log_softmax
 from elsewise.batching import answer
-from elsewise.calibrators.temperature import best_temperature
 from elsewise.encoders import DEFAULT_ENCODER, find_encoder
 from elsewise.engines.torch import TorchModel, is_faster_in_bf16, last_linear, plain_tokenizer, quiet, text_tokenizer
 from elsewise.errors import InputError
 from elsewise.extras import need
 from elsewise.outputs import Outputs
+from elsewise.scaling import best_temperature
 from elsewise.splits import LabelledTexts
 from elsewise.tokens import TextTokenizer, Tokens
 

@@ -1,5 +1,6 @@
 """What holds for every calibrator in the table."""
 
+import inspect
 import json
 import warnings
 from pathlib import Path
@@ -64,9 +65,12 @@ def test_the_order_of_the_rows_changes_nothing(kind):
 
 @every_calibrator
 def test_rows_that_come_twice_change_nothing(kind):
+    """What is pulled towards a prior needs twice the pull: the same rows twice are twice the evidence."""
     logits, codes = sampled()
+    penalty = inspect.signature(kind.fit).parameters.get("penalty")
+    pull = {} if penalty is None else {"penalty": 2 * penalty.default}
 
-    twice = kind.fit(np.tile(logits, (2, 1)), np.tile(codes, 2))
+    twice = kind.fit(np.tile(logits, (2, 1)), np.tile(codes, 2), **pull)
 
     assert twice(logits) == pytest.approx(kind.fit(logits, codes)(logits), abs=1e-9)
 
@@ -153,3 +157,11 @@ def test_what_is_wrong_is_refused_at_the_door(kind):
             kind.fit(z, y)
     with pytest.raises(InputError):
         fitted(np.full((1, 7), np.nan))
+
+
+@every_calibrator
+def test_it_says_what_it_does(kind):
+    sentence = kind.fit(*sampled()).sentence
+
+    assert sentence[0].isupper()
+    assert not sentence.endswith(".")

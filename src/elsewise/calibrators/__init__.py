@@ -8,9 +8,12 @@ from typing import Any, Final, Protocol, Self
 
 from elsewise.arrays import Floats
 from elsewise.calibrators.identity import Identity
+from elsewise.calibrators.label_scale import LabelScale
+from elsewise.calibrators.prior_correction import PriorCorrection
 from elsewise.calibrators.temperature import Temperature
+from elsewise.calibrators.temperature_bias import TemperatureBias
 
-__all__ = ["CALIBRATORS", "Calibrator", "Identity", "Temperature"]
+__all__ = ["CALIBRATORS", "Calibrator", "Identity", "LabelScale", "PriorCorrection", "Temperature", "TemperatureBias"]
 
 
 class Calibrator(Protocol):
@@ -25,6 +28,11 @@ class Calibrator(Protocol):
         """Return probabilities."""
         ...
 
+    @property
+    def sentence(self) -> str:
+        """What it does, for people: a clause without a full stop."""
+        ...
+
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats | None]:
         """Return the last linear layer's weight (k, d) and bias (k,) whose plain softmax is calibrated."""
         ...
@@ -33,4 +41,7 @@ class Calibrator(Protocol):
 CALIBRATORS: Final[dict[str, type[Calibrator]]] = {
     "identity": Identity,
     "temperature": Temperature,
+    "temperature_bias": TemperatureBias,
+    "label_scale": LabelScale,
+    "prior_correction": PriorCorrection,
 }

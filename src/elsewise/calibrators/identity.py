@@ -26,6 +26,11 @@ class Identity:
         """Return softmax probabilities, shape (n, k)."""
         return softmax(as_logits(logits))
 
+    @property
+    def sentence(self) -> str:
+        """Say what it does, for people."""
+        return "No calibration"
+
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats | None]:
         """Leave the last linear layer's weight (k, d) and bias (k,) as they are."""
         return weight, bias

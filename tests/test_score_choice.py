@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from elsewise.arrays import softmax
-from elsewise.choosing import choose_score
 from elsewise.outputs import Evidence, Outputs, References
+from elsewise.score_choice import choose_score
 from elsewise.scores import Combined, Energy, MaximumProbability
 
 

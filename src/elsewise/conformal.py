@@ -1,0 +1,235 @@
+"""Split conformal prediction: sets of labels that hold the true one as often as asked, and p-values of familiarity.
+
+Both compare a new text with kept-aside ones by rank alone, so they need no model of the scores, and hold for texts
+drawn from the same source. Sources: Vovk, Gammerman & Shafer (2005), "Algorithmic Learning in a Random World"; Sadinle,
+Lei & Wasserman (2019), "Least Ambiguous Set-Valued Classifiers With Bounded Error Levels",
+https://arxiv.org/abs/1609.00451.
+
+What holds is an average over draws of the kept-aside rows and the new text together. One draw of n rows covers a share
+of later texts that is itself random, Beta(n + 1 - l, l) with l = floor((n + 1) (1 - coverage)).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import Codes, Floats, as_codes, row_blocks, to_numpy
+from elsewise.errors import InputError
+from elsewise.outputs import as_evidence
+
+BITS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionSets:
+    """The labels kept for each of n texts, at one bit for each text and label.
+
+    Attributes
+    ----------
+    bits : (n, ceil(k / 8)) uint8
+        Which labels are kept, as `numpy.packbits` writes it.
+    k : int
+        How many labels there are.
+    names : tuple of str
+        The labels; empty when only codes are known.
+    """
+
+    bits: NDArray[np.uint8]
+    k: int
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Count the texts."""
+        return len(self.bits)
+
+    def __getitem__(self, i: int) -> tuple[str, ...]:
+        """Name the labels kept for text `i`, in the order of their codes; codes as text when no names are known."""
+        return tuple(self.names[code] if self.names else str(code) for code in self.codes(i).tolist())
+
+    def codes(self, i: int) -> Codes:
+        """Give the codes of the labels kept for text `i`."""
+        return np.flatnonzero(np.unpackbits(self.bits[i], count=self.k))
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many labels are kept for each text, shape (n,)."""
+        return np.bitwise_count(self.bits).sum(axis=1, dtype=np.int64)
+
+    def contain(self, codes: Any) -> NDArray[np.bool_]:
+        """Say of each text whether label `codes[i]` is kept, shape (n,); False for -1, which no set holds."""
+        y = as_codes(codes, like=np.broadcast_to(np.zeros(1), (len(self), self.k)), allow_abstain=True)
+        shown = self.bits[np.arange(len(self)), y // BITS] >> (BITS - 1 - y % BITS) & 1
+        return (shown == 1) & (y >= 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitConformal:
+    """Keeps every label whose probability is at least a limit; call it on probabilities, or Evidence, to get sets.
+
+    Attributes
+    ----------
+    limits : (k,) float64
+        The least probability that keeps a label; -inf where too few rows were there to leave any label out.
+    coverage : float
+        How often a set holds the true label, at the least, on average over draws.
+    by_label : bool
+        Whether that holds within every label.
+    n : int
+        In-scope readable rows that it was fitted on.
+    never_empty : bool
+        Whether a set that would be empty gets its most probable label.
+    """
+
+    limits: NDArray[np.float64]
+    coverage: float
+    by_label: bool
+    n: int
+    never_empty: bool = False
+
+    @classmethod
+    def fit(
+        cls, rows: Any, codes: Any, *, coverage: float = 0.9, by_label: bool = False, never_empty: bool = False
+    ) -> Self:
+        """Find the limit from the probabilities that kept-aside rows give their true labels.
+
+        The score of a row is 1 less that probability; the limit is its ceil((n + 1) coverage)-th smallest. Where the
+        rank is beyond n, every label is kept. Ties are kept too, so coverage can only be larger for them.
+
+        Parameters
+        ----------
+        rows : (n, k) probabilities, or Evidence
+            Of texts that neither the model nor its calibrator learned from; rows of NaN are left out.
+        codes : (n,)
+            Their true codes; rows with -1 (out-of-scope) are left out.
+        coverage : float
+            Between 0 and 1.
+        by_label : bool
+            A limit for each label, from its own rows: coverage then holds for rare labels too, and a label with fewer
+            than ``coverage / (1 - coverage)`` rows is in every set.
+        never_empty : bool
+            A set is empty where no label reaches its limit: nothing fits, at this coverage. With this, the most
+            probable label is put in; coverage can only grow.
+
+        Raises
+        ------
+        InputError
+            If shapes disagree, rows are no probabilities, a code is out of range, or `coverage` is not within 0..1.
+
+        Examples
+        --------
+        Nine texts whose true label has probability .1 to .9: at coverage 0.8 the rank is ceil(10 x 0.8) = 8, and the
+        eighth largest is .2.
+
+        >>> p = np.linspace(0.1, 0.9, 9)
+        >>> sets = SplitConformal.fit(np.column_stack([p, 1 - p]), [0] * 9, coverage=0.8)
+        >>> sets.limits.round(6).tolist(), sets([[0.5, 0.5], [0.9, 0.1]])[1]
+        ([0.2, 0.2], ('0',))
+        """
+        if not 0 < coverage < 1:
+            raise InputError(f"coverage must lie between 0 and 1, got {coverage}")
+        p = as_evidence(rows).probabilities
+        y = as_codes(codes, like=p, allow_abstain=True)
+        true = p[np.arange(len(p)), y].astype(np.float64)
+        usable = (y >= 0) & ~np.isnan(true)
+        true, y, k = true[usable], y[usable], p.shape[1]
+        groups = _by_code(true, y, k) if by_label else [true] * k
+        limits = [_limit(group, coverage) for group in groups] if by_label else [_limit(true, coverage)] * k
+        return cls(np.array(limits), coverage, by_label, len(true), never_empty)
+
+    def __call__(self, rows: Any, *, names: Sequence[str] = ()) -> PredictionSets:
+        """Keep labels for each of n texts; a text that could not be read (a row of NaN) keeps all of them."""
+        p = as_evidence(rows).probabilities
+        if p.shape[1] != len(self.limits):
+            raise InputError(f"probabilities must have {len(self.limits)} columns, as fitted, got {p.shape[1]}")
+        if names and len(names) != len(self.limits):
+            raise InputError(f"names must be {len(self.limits)}, one for each label, got {len(names)}")
+        bits = np.empty((len(p), -(-p.shape[1] // BITS)), dtype=np.uint8)
+        for block in row_blocks(p):
+            bits[block] = np.packbits(self._kept(p[block]), axis=1)
+        return PredictionSets(bits, p.shape[1], tuple(names))
+
+    def _kept(self, p: Floats) -> NDArray[np.bool_]:
+        kept = (p >= self.limits) | np.isnan(p)
+        if self.never_empty:
+            empty = np.flatnonzero(~kept.any(axis=1))
+            kept[empty, p[empty].argmax(axis=1)] = True
+        return kept
+
+    @property
+    def sentence(self) -> str:
+        """What is promised, and over what."""
+        whose = "of every label by itself" if self.by_label else "of all labels together"
+        return (
+            f"A set holds the true label in at least {self.coverage:.4g} of in-scope texts {whose}, on average over "
+            f"draws of the {self.n:,} rows that it was fitted on and of texts from the same source; out-of-scope texts "
+            f"are not covered."
+        )
+
+
+def _by_code(values: Floats, codes: Codes, k: int) -> list[Floats]:
+    """Divide values by their codes, with one sort."""
+    order = np.argsort(codes, kind="stable")
+    return np.split(values[order], np.searchsorted(codes[order], np.arange(1, k)))
+
+
+def _limit(true: Floats, coverage: float) -> float:
+    """Find the largest limit that enough of these probabilities reach."""
+    # 0.07 * 100 is above 7 in floats: the decimal number that was written is what counts.
+    rank = math.ceil(Fraction(str(float(coverage))) * (len(true) + 1))
+    if rank > len(true):
+        return -math.inf
+    return float(np.partition(true, len(true) - rank)[len(true) - rank])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConformalPValue:
+    """How unusual a confidence is among those of in-scope texts; call it on confidences to get p-values.
+
+    Answering only texts with a p-value above a turns at most a share a of in-scope texts away, on average over draws.
+
+    Attributes
+    ----------
+    values : (n,) float64
+        Confidences of kept-aside in-scope texts, sorted.
+
+    Examples
+    --------
+    Of four kept-aside confidences one is as low as 2: (1 + 1) / (4 + 1).
+
+    >>> ConformalPValue.fit([3.0, 1.0, 4.0, 5.0])([2.0, 0.0, 9.0]).tolist()
+    [0.4, 0.2, 1.0]
+    """
+
+    values: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        values = np.sort(_column(self.values, "values"))
+        values.flags.writeable = False
+        object.__setattr__(self, "values", values)
+
+    @classmethod
+    def fit(cls, values: Any) -> Self:
+        """Keep the confidences (n,) of in-scope texts that no score was fitted on; larger means more familiar.
+
+        Those that are NaN, texts that could not be read, are left out.
+        """
+        column = _column(values, "values")
+        return cls(column[~np.isnan(column)])
+
+    def __call__(self, values: Any) -> NDArray[np.float64]:
+        """Return ``(1 + #{kept-aside values <= value}) / (n + 1)`` for each value (m,); NaN for NaN."""
+        column = _column(values, "values")
+        as_low = np.searchsorted(self.values, column, side="right")
+        return np.where(np.isnan(column), np.nan, (1 + as_low) / (len(self.values) + 1))
+
+
+def _column(values: Any, name: str) -> NDArray[np.float64]:
+    array = to_numpy(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "fiu"):
+        raise InputError(f"{name} must be numbers of shape (n,), got {array.dtype} of shape {array.shape}")
+    return array.astype(np.float64)
