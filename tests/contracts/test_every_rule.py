@@ -34,7 +34,7 @@ def evidence_of(n=500, k=4, seed=0, dtype=np.float64):
     z = (rng.normal(size=(n, k)) * 4).astype(dtype)
     codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
     codes[5::50] = ABSTAIN
-    return Evidence(softmax(z), Outputs(z)), codes
+    return Evidence(softmax(z), Outputs(z, z[:, :2] + rng.normal(size=(n, 2)).astype(dtype))), codes
 
 
 def copy_of(rows):
