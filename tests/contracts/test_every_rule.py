@@ -108,7 +108,7 @@ def test_probabilities_do_where_the_score_needs_no_more(name):
 def test_the_order_of_the_rows_changes_nothing(name):
     rows, codes = evidence_of()
     order = np.random.default_rng(1).permutation(len(rows))
-    shuffled = Evidence(rows.probabilities[order], Outputs(rows.logits[order]))
+    shuffled = Evidence(rows.probabilities[order], Outputs(rows.logits[order], rows.features[order]))
 
     rule = fit(name, shuffled, codes[order])
 
