@@ -46,6 +46,8 @@ class Decisions:
         The labels; empty when only codes are known.
     other : str
         The word shown for an abstention.
+    epistemic : (n,) float64 or None
+        What models disagree by, in nats, where the engine tells: see `elsewise.outputs.uncertainty`.
 
     Examples
     --------
@@ -67,6 +69,7 @@ class Decisions:
     second_probability: NDArray[np.float64]
     names: tuple[str, ...] = ()
     other: str = "Other"
+    epistemic: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Count the texts."""
@@ -143,6 +146,7 @@ def decide(evidence: Evidence, score: Callable[[Evidence], Floats], threshold: f
         second=np.where(unreadable, ABSTAIN, second),
         best_probability=first_p,
         second_probability=second_p,
+        epistemic=None if evidence.outputs is None else evidence.outputs.epistemic,
     )
 
 

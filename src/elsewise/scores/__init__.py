@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from elsewise.outputs import References
 from elsewise.scores.energy import Energy
 from elsewise.scores.entropy import NegativeEntropy
+from elsewise.scores.epistemic import Epistemic
 from elsewise.scores.margin import Margin
 from elsewise.scores.maximum_probability import MaximumProbability
 
-__all__ = ["SCORES", "Energy", "Margin", "MaximumProbability", "NegativeEntropy", "Score"]
+__all__ = ["SCORES", "Energy", "Epistemic", "Margin", "MaximumProbability", "NegativeEntropy", "Score"]
 
 
 class Score(Protocol):
@@ -36,4 +37,5 @@ SCORES: Final[dict[str, type[Score]]] = {
     "margin": Margin,
     "entropy": NegativeEntropy,
     "energy": Energy,
+    "epistemic": Epistemic,
 }
