@@ -40,6 +40,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "tokens",
     },
     {
+        "around",
         "classifier",
         "folder",
         "card",

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from elsewise.around import Around, train_member
 from elsewise.arrays import Codes, as_codes, as_logits, as_texts
 from elsewise.calibrators import Calibrator
 from elsewise.classifier import Classifier, check_other
@@ -48,6 +49,9 @@ def fit(
     keep_refit_rows: bool = True,
     engine: str = "auto",
     precision: str = "auto",
+    ensemble: int | None = None,
+    mc_dropout: int | None = None,
+    laplace: bool = False,
     progress: Progress | None = None,
     **training: Any,
 ) -> Classifier:
@@ -76,6 +80,9 @@ def fit(
     precision : {"auto", "f32", "bf16", "f16", "int8"}
         In which it answers; auto is the fastest that, on tune rows, is close enough to float32. "f32" trains in
         float32 too.
+    ensemble, mc_dropout, laplace : int, int, bool
+        Uncertainty beyond softmax, one of them: so many models from seeds seed, seed + 1, ..., so many thinned networks
+        of one torch model, or what train texts leave open about the last layer. Decisions then tell `epistemic`.
     progress : callable, optional
         Called with (words, steps done, steps in all).
     **training
@@ -105,7 +112,8 @@ def fit(
     check_promise(target_accuracy, confidence_level)  # now, and not when the training is over
     check_other(other)
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
-    wanted = check_engine(engine, precision)
+    around = Around(ensemble, mc_dropout, laplace)
+    wanted = check_engine(around.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
@@ -122,6 +130,8 @@ def fit(
     rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
     files = write_model(model.folded(calibrator), learner, names)
     best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
+    member = train_member(names, parts.train, in_scope, rows, how, progress)
+    best, table = around.serving(best, table, rows, train_tokens, member)
     if progress:
         progress("certifying and judging", 0, 0)
     outputs = best.engine.run(certify)
@@ -135,7 +145,7 @@ def fit(
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=calibrator,
-        record={"training": asdict(how), **_record(parts)},
+        record={"training": {**asdict(how), **around.record}, **_record(parts)},
         arrays={**_seen(parts), **(kept if keep_refit_rows else {})},
         gate=table,
     )
