@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -243,3 +245,40 @@ def test_what_does_not_go_together_is_refused_before_training(how, words):
 def test_nothing_stands_around_by_default():
     assert Around().record == {}
     assert Around().inside("auto") == "auto"
+
+
+def typed(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "elsewise", *map(str, words)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def data(tmp_path):
+    file = tmp_path / "in.csv"
+    lines = [f"{text},{label}" for text, label in zip(*rows(300), strict=True)]
+    file.write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    return file
+
+
+def test_one_option_of_the_command_line_is_enough(data, encoder, tmp_path):
+    done = typed("fit", data, "-o", tmp_path / "model", "--encoder", encoder, "--epochs", 1, "--precision", "f32",
+                 "--max-length", 32, "--laplace", "--json")  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    served = json.loads(done.stdout)["served"]
+    assert (served["engine"], served["around"]["name"], served["precision"]) == ("laplace", "openvino", "f32")
+    answered = typed("predict", tmp_path / "model", data, "-o", tmp_path / "out.csv", "--engine", "laplace")
+    assert answered.returncode == 0, answered.stderr
+
+
+def test_two_at_a_time_are_one_line_and_exit_1(data, tmp_path):
+    done = typed("fit", data, "-o", tmp_path / "model", "--ensemble", 2, "--mc-dropout", 5)
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith("elsewise: ")]
+    assert done.returncode == 1
+    assert errors == ["elsewise: choose one of ensemble, mc_dropout and laplace, got ensemble and mc_dropout"]
+
+
+def test_an_ensemble_of_one_is_wrong_usage(data, tmp_path):
+    assert typed("fit", data, "-o", tmp_path / "model", "--ensemble", 1).returncode == 2
