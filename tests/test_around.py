@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import elsewise as ew
-from elsewise import folder
+from elsewise import folder, gate
 from elsewise.around import Around
 from elsewise.engines.laplace import Laplace
 from elsewise.errors import ArtifactError, InputError
@@ -240,6 +240,19 @@ def test_the_gate_measures_it_as_it_does_others(made):
 def test_what_does_not_go_together_is_refused_before_training(how, words):
     with pytest.raises(InputError, match=words):
         ew.fit(["x", "y"], ["a", "b"], **how)
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_what_answers_worse_than_what_is_inside_is_said(encoder, monkeypatch, passed):
+    monkeypatch.setattr(gate, "ACCURACY_MARGIN", 1.0 if passed else -1.0)
+    monkeypatch.setattr(gate, "LOG_LOSS_MARGIN", 99.0)
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        ew.fit(*rows(), encoder=encoder, epochs=1, max_length=32, precision="f32", laplace=True)
+
+    words = "laplace-f32 answers worse on tune rows than openvino-f32 inside it does"
+    assert any(words in str(warning.message) for warning in said) == (not passed)
 
 
 def test_nothing_stands_around_by_default():

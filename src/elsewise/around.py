@@ -3,12 +3,13 @@
 It is made of train rows, compared and re-calibrated on tune rows, and only then certified, like any other engine.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from elsewise.engines import SizedEngine, engine_class
-from elsewise.errors import InputError
+from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.export import Rows, quantised
 from elsewise.gate import Serving, fitted_calibrator, gate_rows, serve
 from elsewise.modelfiles import ModelFiles
@@ -91,10 +92,22 @@ class Around:
             Of all train rows.
         member : callable
             Trains one more member: number (1, 2, ...) -> its files.
+
+        Warns
+        -----
+        ElsewiseWarning
+            If it answers worse than what is inside, by the margins of the gate.
         """
         if not self.record:
             return best, table
         made = serve(self._engine(best.engine, rows, train, member), rows.tune, rows.codes, best)
+        if made.measured.accuracy is not None and not made.measured.passed:
+            warnings.warn(
+                f"{made.measured.engine} answers worse on tune rows than {best.measured.engine} inside it does (see "
+                "the table of the gate): its certificate holds, and the engine inside answers better",
+                ElsewiseWarning,
+                stacklevel=3,
+            )
         return made, (*table, *gate_rows([made]))
 
     def _engine(

@@ -269,7 +269,7 @@ def _kept_rows(saved: Saved) -> Rows:
     engine = saved.description["engines"][saved.description["engine"]]["name"]
     if engine in AROUND:
         raise InputError(
-            f"{path} answers by {engine}, which is fitted around one engine and precision, on all train rows; "
+            f"{path} answers by {engine}, which is fitted around one engine and precision; "
             "fit it again with --engine and --precision"
         )
     if engine not in TEXT_ENGINES:

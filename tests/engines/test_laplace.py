@@ -207,6 +207,11 @@ def test_an_engine_without_features_is_refused():
         Laplace.fit(engine, ["sure"], ["sure"], np.array([0]))
 
 
+def test_no_train_texts_are_refused():
+    with pytest.raises(InputError, match="Laplace needs train texts, got none"):
+        Laplace.fit(one_number(), [], [], np.zeros(0, dtype=np.int64))
+
+
 def test_what_widens_the_answers_is_in_the_fingerprint():
     engine, train, tune, codes = several()
     fitted = Laplace.fit(engine, train, tune, codes)

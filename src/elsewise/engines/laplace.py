@@ -81,8 +81,10 @@ class Laplace:
         Raises
         ------
         InputError
-            If the engine gives no features.
+            If the engine gives no features, or there are no train texts.
         """
+        if not len(train):
+            raise InputError("Laplace needs train texts, got none")
         values, vectors = np.linalg.eigh(_precision(engine, train))
         made = cls(engine, vectors.astype(np.float32), np.maximum(values, 0), PRIORS[0])
         outputs = engine.run(tune)
