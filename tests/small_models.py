@@ -56,14 +56,14 @@ def tokenizer():
     return transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **SPECIAL)
 
 
-def model_of(architecture, **more):
+def model_of(architecture, seed=0, **more):
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     size = {**SMALL, **ARCHITECTURES.get(architecture, {}), **more}
     config = transformers.AutoConfig.for_model(
         architecture, **{name: value for name, value in size.items() if value is not None}, num_labels=len(LABELS)
     )
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return transformers.AutoModelForSequenceClassification.from_config(config)
 
 
@@ -76,9 +76,9 @@ def learner_of(architecture, **more):
     return Learner(TorchModel.of(model_of(architecture, **more), "f32"), made, text_tokenizer(made, LONGEST))
 
 
-def files_of(architecture):
+def files_of(architecture, seed=0):
     """The files of a small model, as `fit` writes them; temporary, for as long as they are held."""
     from elsewise.graphs import write_model
 
-    learner = learner_of(architecture)
+    learner = learner_of(architecture, seed=seed)
     return write_model(learner.model, learner, LABELS), learner

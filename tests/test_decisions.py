@@ -7,7 +7,7 @@ import pytest
 
 from elsewise.arrays import ABSTAIN
 from elsewise.decisions import Certificate, Reason, confidence_of, decide
-from elsewise.outputs import Evidence, as_evidence
+from elsewise.outputs import Evidence, Outputs, as_evidence
 from elsewise.rules import FixedThreshold, TargetCoverage
 from elsewise.scores import MaximumProbability
 
@@ -17,6 +17,13 @@ P = np.array([[0.9, 0.06, 0.04], [0.45, 0.1, 0.45], [0.5, 0.24, 0.26], [NAN] * 3
 
 def decided(threshold=0.6):
     return decide(as_evidence(P), MaximumProbability(), threshold)
+
+
+def test_what_models_disagree_by_comes_with_the_decisions():
+    evidence = Evidence(P, Outputs(P, epistemic=np.linspace(0, 0.4, 5)))
+
+    assert decide(evidence, MaximumProbability(), 0.6).epistemic.tolist() == [0, 0.1, 0.2, 0.30000000000000004, 0.4]
+    assert decided().epistemic is None
 
 
 def test_columns_by_hand():

@@ -11,7 +11,6 @@ import elsewise as ew
 from elsewise import gate
 from elsewise.export import Rows, _worth_trying
 from elsewise.gate import Measured, Serving, choose, gate_rows, serve
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 from elsewise.tokens import Tokens
 
@@ -21,11 +20,10 @@ EXACT = Measured("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, pas
 class Known:
     """An engine that gives known logits, whatever the texts."""
 
-    name, graph = "known", ("graph",)
+    name, size = "known", 1500
 
-    def __init__(self, path, logits, precision="f32"):
-        (path / "graph").write_bytes(b"x" * 1500)
-        self.files, self.settings = ModelFiles.of(path), {"precision": precision}
+    def __init__(self, logits, precision="f32"):
+        self.settings = {"precision": precision}
         self.logits = np.asarray(logits, dtype=np.float32)
 
     def run(self, tokens):
@@ -98,11 +96,11 @@ def test_nothing_passes_where_float32_could_not_be_measured():
     assert gate._passes((0.9, 0.4, 0.0), replace(EXACT, accuracy=None, log_loss=None, ece=None)) is False
 
 
-def test_float32_is_measured_as_it_is(tmp_path):
+def test_float32_is_measured_as_it_is():
     """Nine of ten right with the margin ln 9 is calibrated: its log loss is the entropy of (0.9, 0.1)."""
     logits, codes = nine_of_ten(100, math.log(9))
 
-    made = serve(Known(tmp_path, logits), tokens(100), codes)
+    made = serve(Known(logits), tokens(100), codes)
 
     assert made.calibrator == ew.Identity()
     assert made.measured.engine == "known-f32"
@@ -115,12 +113,12 @@ def test_float32_is_measured_as_it_is(tmp_path):
     assert made.measured.passed
 
 
-def test_another_engine_is_calibrated_on_its_own_outputs(tmp_path):
+def test_another_engine_is_calibrated_on_its_own_outputs():
     """Logits twice as large are the same answers at temperature 2."""
     logits, codes = nine_of_ten(100, math.log(9))
-    exact = serve(Known(tmp_path, logits), tokens(100), codes)
+    exact = serve(Known(logits), tokens(100), codes)
 
-    double = serve(Known(tmp_path, 2 * logits, "int8"), tokens(100), codes, exact)
+    double = serve(Known(2 * logits, "int8"), tokens(100), codes, exact)
 
     assert double.calibrator.temperature == pytest.approx(2, rel=1e-3)
     assert double.measured.log_loss == pytest.approx(exact.measured.log_loss, rel=1e-6)
@@ -128,14 +126,14 @@ def test_another_engine_is_calibrated_on_its_own_outputs(tmp_path):
     assert double.measured.passed
 
 
-def test_changes_are_counted_by_text(tmp_path):
+def test_changes_are_counted_by_text():
     """Three best labels of a hundred are others, and no other text moves (but for the re-fit temperature)."""
     logits, codes = nine_of_ten(100, math.log(9))
-    exact = serve(Known(tmp_path, logits), tokens(100), codes)
+    exact = serve(Known(logits), tokens(100), codes)
     flipped = logits.copy()
     flipped[1:4] = flipped[1:4, ::-1]
 
-    made = serve(Known(tmp_path, flipped, "int8"), tokens(100), codes, exact)
+    made = serve(Known(flipped, "int8"), tokens(100), codes, exact)
 
     p = 0.87  # of the best label, after its own re-fit: right in 87 of 100
     assert made.measured.changed == pytest.approx(0.03)
@@ -145,24 +143,24 @@ def test_changes_are_counted_by_text(tmp_path):
     assert not made.measured.passed
 
 
-def test_out_of_scope_and_unreadable_rows_do_not_count(tmp_path):
+def test_out_of_scope_and_unreadable_rows_do_not_count():
     logits, codes = nine_of_ten(200, math.log(9))
-    plain = serve(Known(tmp_path, logits[:100]), tokens(100), codes[:100])
+    plain = serve(Known(logits[:100]), tokens(100), codes[:100])
     codes[100:150] = -1
     logits[150:] = np.nan
 
-    made = serve(Known(tmp_path, logits), tokens(200), codes)
+    made = serve(Known(logits), tokens(200), codes)
 
     assert made.measured.accuracy == plain.measured.accuracy
     assert made.measured.log_loss == pytest.approx(plain.measured.log_loss)
 
 
-def test_too_few_rows_show_nothing_of_another_engine(tmp_path):
+def test_too_few_rows_show_nothing_of_another_engine():
     logits, codes = nine_of_ten(gate.FEWEST_ROWS - 1, math.log(9))
     rows = tokens(len(codes))
-    exact = serve(Known(tmp_path, logits), rows, codes)
+    exact = serve(Known(logits), rows, codes)
 
-    made = serve(Known(tmp_path, logits, "int8"), rows, codes, exact)
+    made = serve(Known(logits, "int8"), rows, codes, exact)
 
     assert (made.measured.accuracy, made.measured.log_loss, made.measured.ece) == (None, None, None)
     assert made.calibrator == ew.Identity()
@@ -170,8 +168,8 @@ def test_too_few_rows_show_nothing_of_another_engine(tmp_path):
     assert not made.measured.passed
 
 
-def test_no_rows_at_all_leave_float32(tmp_path):
-    made = serve(Known(tmp_path, np.zeros((0, 2))), tokens(0), np.zeros(0, dtype=np.int64))
+def test_no_rows_at_all_leave_float32():
+    made = serve(Known(np.zeros((0, 2))), tokens(0), np.zeros(0, dtype=np.int64))
 
     assert made.measured.passed
     assert made.measured.texts_per_second == 0
@@ -190,11 +188,11 @@ def test_int8_is_not_tried_without_train_texts_to_calibrate_it_on():
     assert _worth_trying(("f32", "int8"), rows) == ("f32",)
 
 
-def test_the_table_is_json(tmp_path):
+def test_the_table_is_json():
     logits, codes = nine_of_ten(100, math.log(9))
-    exact = serve(Known(tmp_path, logits), tokens(100), codes)
+    exact = serve(Known(logits), tokens(100), codes)
     codes[10:] = -1
-    few = serve(Known(tmp_path, logits, "int8"), tokens(100), codes, exact)
+    few = serve(Known(logits, "int8"), tokens(100), codes, exact)
 
     table = gate_rows([exact, few])
 

@@ -54,6 +54,12 @@ def test_what_is_not_known_is_said():
             _ = evidence.features
 
 
+def test_a_score_of_disagreement_needs_an_engine_that_gives_it():
+    for evidence in (as_evidence([[0.5, 0.5]]), Evidence(np.ones((1, 2)) / 2, Outputs(np.zeros((1, 2))))):
+        with pytest.raises(InputError, match=r"^this score needs a mutual information, and the engine gives none; fit"):
+            _ = evidence.epistemic
+
+
 def test_what_is_known_is_given():
     evidence = Evidence(np.ones((1, 2)) / 2, Outputs(np.zeros((1, 2)), features=np.ones((1, 4))))
 

@@ -58,6 +58,12 @@ classifier.decide(["a text"]).labels
 `transformers.pipeline("text-classification", model="THIS_FOLDER", top_k=None, truncation=True)` gives calibrated
 probabilities too, without Other: the calibration is folded into the last layer."""
 
+OTHER_PROBABILITIES = {
+    "ensemble": "They are those of the first member alone; here they are the mean of {members}, re-calibrated.",
+    "laplace": "They are those before Laplace, which here makes some texts less sure.",
+    "mc_dropout": "They are those of the whole model; here they are the mean of {passes} thinned ones, re-calibrated.",
+}
+
 LOGITS_USE = """## Use
 
 ```sh
@@ -71,8 +77,16 @@ certified in {precision}, where probabilities differ a little, and the promise i
 def _use(classifier: "Classifier", *, is_text: bool) -> str:
     if not is_text:
         return LOGITS_USE
-    precision = classifier.engine.settings.get("precision", "f32")
-    return TEXT_USE + ("" if precision == "f32" else INEXACT.format(precision=precision))
+    settings = classifier.engine.settings
+    precision = settings.get("precision", "f32")
+    around = OTHER_PROBABILITIES.get(classifier.engine.name, "").format(
+        members=len(settings.get("members", ())), passes=settings.get("passes")
+    )
+    return (
+        TEXT_USE
+        + (f" {around}" if around else "")
+        + ("" if precision == "f32" else INEXACT.format(precision=precision))
+    )
 
 
 def _engines(classifier: "Classifier") -> str:
@@ -126,11 +140,14 @@ def _made(classifier: "Classifier") -> str:
     lines = []
     if "training" in record:
         training = record["training"]
-        lines.append(f"Encoder `{training['encoder']}`, at most {training['epochs']} epochs, seed {training['seed']}.")
+        last = training["seed"] + (training.get("ensemble") or 1) - 1
+        seeds = f"seed {last}" if last == training["seed"] else f"seeds {training['seed']} to {last}"
+        lines.append(f"Encoder `{training['encoder']}`, at most {training['epochs']} epochs, {seeds}.")
     if "splits" in record:
         lines.append("Rows: " + ", ".join(f"{name} {count:,}" for name, count in record["splits"].items()) + ".")
     if classifier.folded is not None:
-        lines.append(f"{classifier.folded.sentence}, folded into the last layer.")
+        whose = " of the first member" if classifier.engine.name == "ensemble" else ""
+        lines.append(f"{classifier.folded.sentence}, folded into the last layer{whose}.")
     if "calibrator" in record:
         lines.append(_chosen(record["calibrator"]))
     if any(name.startswith("refit.") for name in classifier.arrays):

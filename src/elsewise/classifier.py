@@ -14,7 +14,7 @@ from elsewise.arrays import Codes, Floats
 from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
 from elsewise.decisions import Certificate, Decisions
-from elsewise.engines import ENGINES, PRECISIONS, Engine, engine_class, key_of
+from elsewise.engines import AROUND, ENGINES, PRECISIONS, Engine, engine_class, key_of
 from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
 from elsewise.modelfiles import ModelFiles
@@ -316,11 +316,9 @@ class Saved:
             if engine in (None, entries[key]["name"]) and precision in (None, entries[key]["settings"].get("precision"))
         ]
         if not fitting:
-            name = engine or entries[default]["name"]
-            asked = f"--engine {name}" + (f" --precision {precision}" if precision else "")
+            remedy = self._remedy(engine or entries[default]["name"], precision, "there first")
             raise ArtifactError(
-                f"{self.files.path} was certified on {' and '.join(entries)}, and not on what is asked for; "
-                f"certify it there first: elsewise export {self.files.path} {asked}"
+                f"{self.files.path} was certified on {' and '.join(entries)}, and not on what is asked for; {remedy}"
             )
         return fitting[0]
 
@@ -388,10 +386,12 @@ class Saved:
         except InputError as error:
             path, others = self.files.path, list(self.others(key))
             instead = f", or serve it as certified on {others[0]} (--engine, --precision)" if others else ""
-            raise ArtifactError(
-                f"{path} was certified on {key}: {error}; "
-                f"re-fit it for this machine: elsewise export {path} --engine openvino --precision f32{instead}"
-            ) from error
+            inside = (
+                "fit it again on this machine"
+                if entry["name"] in AROUND
+                else (f"re-fit it for this machine: elsewise export {path} --engine openvino --precision f32")
+            )
+            raise ArtifactError(f"{path} was certified on {key}: {error}; {inside}{instead}") from error
 
     def _check_canaries(self, classifier: Classifier, probabilities: Any) -> None:
         file = self.files.path / "canary.json"
@@ -403,12 +403,15 @@ class Saved:
         tolerance = CANARY_TOLERANCE[classifier.engine.settings.get("precision", "f32")]
         if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
             worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
-            settings = classifier.engine.settings
-            precision = f" --precision {settings['precision']}" if "precision" in settings else ""
-            raise ArtifactError(
-                f"{file}: probabilities differ by {worst:.3g} from when it was certified; "
-                f"certify it here: elsewise export {self.files.path} --engine {classifier.engine.name}{precision}"
-            )
+            remedy = self._remedy(classifier.engine.name, classifier.engine.settings.get("precision"))
+            raise ArtifactError(f"{file}: probabilities differ by {worst:.3g} from when it was certified; {remedy}")
+
+    def _remedy(self, engine: str, precision: str | None, where: str = "here") -> str:
+        """Say how to get a certificate."""
+        if engine in AROUND:
+            return f"fit it again for that: elsewise fit DATA -o {self.files.path} --{engine.replace('_', '-')}"
+        asked = f"--engine {engine}" + (f" --precision {precision}" if precision else "")
+        return f"certify it {where}: elsewise export {self.files.path} {asked}"
 
 
 def _arrays(file: Path) -> dict[str, NDArray[Any]]:

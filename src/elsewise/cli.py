@@ -66,6 +66,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise.")
 ]
+Ensemble = Annotated[int | None, typer.Option(min=2, help="Train so many models, and average them.")]
+McDropout = Annotated[
+    int | None, typer.Option("--mc-dropout", min=2, help="Average so many thinned networks of the model, on torch.")
+]
+Laplace = Annotated[
+    bool, typer.Option("--laplace", help="Be less sure where train texts say little about the last layer.")
+]
 OutOfScope = Annotated[str | None, typer.Option(help="The label of rows that belong to none of the labels.")]
 
 
@@ -136,6 +143,9 @@ def fit(
     engine: Engine = "auto",
     precision: Precision = "auto",
     score: Score = "auto",
+    ensemble: Ensemble = None,
+    mc_dropout: McDropout = None,
+    laplace: Laplace = False,
     seed: Seed = 0,
     refit_rows: RefitRows = True,
     delimiter: Delimiter = None,
@@ -171,6 +181,9 @@ def fit(
             engine=engine,
             precision=precision,
             score=score,
+            ensemble=ensemble,
+            mc_dropout=mc_dropout,
+            laplace=laplace,
             held_out=_labelled(held_out, how) if held_out else None,
             test=_labelled(test, how) if test else None,
             seed=seed,

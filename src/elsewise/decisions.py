@@ -52,6 +52,8 @@ class Decisions:
         At most a share p of in-scope texts has a value of p or less; None where it is not known.
     nearest : (n, 2) int64 or None
         The two labels whose training texts are nearest; -1 where there is none.
+    epistemic : (n,) float64 or None
+        What models disagree by, in nats, where the engine tells: see `elsewise.outputs.uncertainty`.
 
     Examples
     --------
@@ -75,6 +77,7 @@ class Decisions:
     other: str = "Other"
     familiarity: NDArray[np.float64] | None = None
     nearest: Codes | None = None
+    epistemic: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Count the texts."""
@@ -173,6 +176,7 @@ def decide(
         second=np.where(unreadable, ABSTAIN, second),
         best_probability=first_p,
         second_probability=second_p,
+        epistemic=None if evidence.outputs is None else evidence.outputs.epistemic,
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes
 from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.classifier import Classifier, Saved
-from elsewise.engines import PRECISIONS, TEXT_ENGINES, engine_class, key_of
+from elsewise.engines import AROUND, PRECISIONS, TEXT_ENGINES, engine_class, key_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.folder import check_target
 from elsewise.gate import Serving, choose, gate_rows, serve
@@ -276,6 +276,11 @@ def _newly_certified(
 def _kept_rows(saved: Saved) -> Rows:
     path = saved.files.path
     engine = saved.description["engines"][saved.description["engine"]]["name"]
+    if engine in AROUND:
+        raise InputError(
+            f"{path} answers by {engine}, which is fitted around one engine and precision; "
+            "fit it again with --engine and --precision"
+        )
     if engine not in TEXT_ENGINES:
         raise InputError(f"{path} is a model of {engine}: there is nothing to export")
     kept = saved.arrays

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from elsewise.around import Around, train_member
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits, as_texts
 from elsewise.calibrator_choice import FEWEST_ROWS, choose_calibrator
 from elsewise.classifier import Classifier, check_other
@@ -54,6 +55,9 @@ def fit(
     engine: str = "auto",
     precision: str = "auto",
     score: str = "auto",
+    ensemble: int | None = None,
+    mc_dropout: int | None = None,
+    laplace: bool = False,
     progress: Progress | None = None,
     **training: Any,
 ) -> Classifier:
@@ -85,6 +89,9 @@ def fit(
     score : str
         The confidence that is compared with the threshold, a name in `elsewise.scores.SCORES`; auto is the maximum
         probability unless tune rows show, on significant evidence, that another tells right from wrong better.
+    ensemble, mc_dropout, laplace : int, int, bool
+        Uncertainty beyond softmax, one of them: so many models from seeds seed, seed + 1, ..., so many thinned networks
+        of one torch model, or what train texts leave open about the last layer. Decisions then tell `epistemic`.
     progress : callable, optional
         Called with (words, steps done, steps in all).
     **training
@@ -116,7 +123,8 @@ def fit(
     check_other(other)
     check_score(score)
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
-    wanted = check_engine(engine, precision)
+    around = Around(ensemble, mc_dropout, laplace)
+    wanted = check_engine(around.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
@@ -135,6 +143,8 @@ def fit(
     rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
     files = write_model(model.folded(calibrator), learner, names)
     best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
+    member = train_member(names, parts.train, in_scope, rows, how, progress)
+    best, table = around.serving(best, table, rows, train_tokens, member)
     if progress:
         progress("certifying and judging", 0, 0)
     outputs = best.engine.run(certify)
@@ -155,7 +165,12 @@ def fit(
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=calibrator,
-        record={"training": asdict(how), "calibrator": choice.record, "score": compared, **_record(parts)},
+        record={
+            "training": {**asdict(how), **around.record},
+            "calibrator": choice.record,
+            "score": compared,
+            **_record(parts),
+        },
         arrays={**_seen(parts), **(kept if keep_refit_rows else {})},
         gate=table,
     )

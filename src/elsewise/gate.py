@@ -15,9 +15,8 @@ from elsewise import metrics
 from elsewise.arrays import Codes, Floats
 from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.calibrators import Calibrator, Identity, Temperature
-from elsewise.engines import key_of
+from elsewise.engines import SizedEngine, key_of
 from elsewise.outputs import Evidence, Outputs
-from elsewise.text_engine import TextEngine
 from elsewise.tokens import Tokens
 
 LOG_LOSS_MARGIN: Final = 0.03  # of the log loss of float32
@@ -65,7 +64,7 @@ class Measured:
 class Serving:
     """An engine with the calibrator fitted on its own outputs of tune rows, and those outputs."""
 
-    engine: TextEngine
+    engine: SizedEngine
     calibrator: Calibrator
     outputs: Outputs
     measured: Measured
@@ -76,17 +75,18 @@ class Serving:
         return Evidence.of(self.outputs, self.calibrator)
 
 
-def serve(engine: TextEngine, tokens: Tokens, codes: Codes, exact: Serving | None = None) -> Serving:
+def serve(engine: SizedEngine, tokens: Tokens, codes: Codes, exact: Serving | None = None) -> Serving:
     """Run tune rows through an engine, re-fit its calibrator, and compare it with `exact`.
 
     Parameters
     ----------
-    engine : TextEngine
+    engine : SizedEngine
         The candidate.
     tokens, codes : n
         Of tune rows, -1 for out-of-scope.
     exact : Serving, optional
-        Of float32; without it this is float32, whose logits are calibrated already.
+        Of float32, or of the engine that this one stands around; without it this is float32, whose logits are
+        calibrated already.
     """
     outputs = engine.run(tokens)
     usable = np.isfinite(outputs.logits).all(axis=1) & (codes >= 0)
@@ -98,7 +98,7 @@ def serve(engine: TextEngine, tokens: Tokens, codes: Codes, exact: Serving | Non
         key_of(engine),
         *figures,
         *_changes(evidence.probabilities[usable], reference.probabilities[usable]),
-        megabytes=sum((engine.files.path / name).stat().st_size for name in engine.graph) / 1e6,
+        megabytes=engine.size / 1e6,
         texts_per_second=_speed(engine, tokens),
         passed=exact is None or _passes(figures, exact.measured),
     )
@@ -151,7 +151,7 @@ def _passes(figures: tuple[float | None, float | None, float | None], exact: Mea
     return accuracy >= least - ROUNDING and log_loss <= most + ROUNDING
 
 
-def _speed(engine: TextEngine, tokens: Tokens) -> float:
+def _speed(engine: SizedEngine, tokens: Tokens) -> float:
     """Measure texts a second on tune texts that are warm already: the best of three."""
     rows = np.flatnonzero(np.cumsum(tokens.lengths) <= TIMED_TOKENS)
     sample = tokens.take(rows) if len(rows) else tokens

@@ -69,6 +69,18 @@ class ModelFiles:
             raise ArtifactError(f"{self.path} has no {name}; make the model again: elsewise fit")
         return self.path / name
 
+    def below(self, folder: str) -> "ModelFiles":
+        """Give the files of one folder in this one, under their names there."""
+        inside = {
+            name.removeprefix(f"{folder}/"): hash_ for name, hash_ in self.digests.items() if _is_in(name, folder)
+        }
+        return ModelFiles(self.path / folder, inside, self.place)
+
+    def beside(self, *folders: str) -> "ModelFiles":
+        """Give the files that lie in none of these folders."""
+        outside = {name: hash_ for name, hash_ in self.digests.items() if not any(_is_in(name, f) for f in folders)}
+        return ModelFiles(self.path, outside, self.place)
+
     def copy_to(self, folder: Path) -> None:
         """Copy every file into an existing folder.
 
@@ -84,6 +96,10 @@ class ModelFiles:
                 shutil.copyfile(self.path / name, target)
             except FileNotFoundError as error:
                 raise InputError(f"{self.path / name} is gone, and the model's files with it; fit it again") from error
+
+
+def _is_in(name: str, folder: str) -> bool:
+    return name.startswith(f"{folder}/")
 
 
 def digest(file: Path) -> str:

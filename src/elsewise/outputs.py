@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, as_probabilities
 from elsewise.errors import InputError
+from elsewise.mixtures import entropy
+
+WITHOUT_EPISTEMIC: Final = "a mutual information, and the engine gives none; fit with ensemble, mc_dropout or laplace"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +38,47 @@ class Outputs:
     tokens: NDArray[np.int64] | None = None
     truncated: NDArray[np.bool_] | None = None
     epistemic: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Uncertainty:
+    """What is not known of the labels of n texts, in nats: ``total == aleatoric + epistemic``.
+
+    Attributes
+    ----------
+    total : (n,)
+        Entropy of the probabilities; 0 where one label is certain, ln k where none stands out.
+    aleatoric : (n,)
+        What every model leaves open: the text itself does not say which label.
+    epistemic : (n,)
+        What models disagree by; more training texts of this kind would remove it.
+    """
+
+    total: NDArray[np.float64]
+    aleatoric: NDArray[np.float64]
+    epistemic: NDArray[np.float64]
+
+
+def uncertainty(outputs: Outputs) -> Uncertainty:
+    """Divide what is not known of n texts into what the texts leave open and what the model does not know.
+
+    Of the outputs as the engine gives them, before a calibrator; rows of NaN for texts that could not be read.
+
+    Raises
+    ------
+    InputError
+        If the engine gives no mutual information.
+
+    Examples
+    --------
+    >>> parts = uncertainty(Outputs(np.zeros((1, 2)), epistemic=np.array([0.2])))
+    >>> [part.round(4).tolist() for part in (parts.total, parts.aleatoric, parts.epistemic)]
+    [[0.6931], [0.4931], [0.2]]
+    """
+    if outputs.epistemic is None:
+        raise InputError(f"the parts of uncertainty need {WITHOUT_EPISTEMIC}")
+    aleatoric = np.maximum(entropy(outputs.logits) - outputs.epistemic, 0)  # rounding may leave -1e-8
+    return Uncertainty(aleatoric + outputs.epistemic, aleatoric, outputs.epistemic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +147,13 @@ class Evidence:
         if self.outputs is None or self.outputs.features is None:
             raise InputError("this score needs features, and the engine gives none")
         return self.outputs.features
+
+    @property
+    def epistemic(self) -> NDArray[np.float64]:
+        """The mutual information of label and model, shape (n,); InputError where the engine gives none."""
+        if self.outputs is None or self.outputs.epistemic is None:
+            raise InputError(f"this score needs {WITHOUT_EPISTEMIC}")
+        return self.outputs.epistemic
 
 
 def as_evidence(values: Any) -> Evidence:

@@ -96,7 +96,8 @@ def _taken(rows: Evidence, at: NDArray[Any]) -> Evidence:
     if rows.outputs is None:
         return Evidence(rows.probabilities[at])
     features = rows.features[at] if rows.has_features else None
-    return Evidence(rows.probabilities[at], Outputs(rows.logits[at], features))
+    epistemic = None if rows.outputs.epistemic is None else rows.outputs.epistemic[at]
+    return Evidence(rows.probabilities[at], Outputs(rows.logits[at], features, epistemic=epistemic))
 
 
 def _candidates(rows: Evidence, right: NDArray[np.bool_], references: References | None) -> tuple[str, ...]:
@@ -106,6 +107,7 @@ def _candidates(rows: Evidence, right: NDArray[np.bool_], references: References
     if rows.outputs is None:
         return ("margin", "entropy")
     names = OF_LOGITS if references is None or not rows.has_features else OF_LOGITS + OF_FEATURES
+    names = names if rows.outputs.epistemic is None else (*names, "epistemic")
     enough = len(right) >= COMBINED_ROWS and errors >= COMBINED_ERRORS
     return (*names, "combined") if enough and (references is not None or not rows.has_features) else names
 

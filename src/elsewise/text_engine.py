@@ -88,6 +88,11 @@ class TextEngine:
         """Fixed texts of many scripts and lengths."""
         return CANARIES
 
+    @property
+    def size(self) -> int:
+        """Bytes of the files that it runs from."""
+        return sum((self.files.path / name).stat().st_size for name in self.graph)
+
     def save(self, folder: Path) -> None:
         """Copy the files of the model into an existing folder."""
         self.files.copy_to(folder)

@@ -1,13 +1,15 @@
 """What holds for every engine in the table. A new engine needs a line in MADE, which makes a small one."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from elsewise.engines import ENGINES, TEXT_ENGINES, engine_class
+from elsewise.engines import AROUND, ENGINES, TEXT_ENGINES, engine_class
 from elsewise.errors import InputError
 from elsewise.export import quantised
+from elsewise.mixtures import entropy
 from elsewise.modelfiles import ModelFiles
 from elsewise.tokens import Tokens
 from small_models import LABELS, LONGEST, files_of, texts
@@ -34,6 +36,33 @@ def text_engine(name, precision):
     return make
 
 
+def ensemble(files):
+    """Three models of other weights, which share a tokenizer."""
+    engine, known, unreadable = text_engine("openvino", "f32")(files)
+    members = [engine, *(text_engine("openvino", "f32")(files_of("bert", seed=seed))[0] for seed in (1, 2))]
+    return engine_class("ensemble")(members), known, unreadable
+
+
+def ensemble_of_tables(_):
+    engine, known, unreadable = memory_engine(None)
+    other = type(engine)(LABELS, {text: logits[::-1] for text, logits in engine.table.items()})
+    return engine_class("ensemble")([engine, other]), known, unreadable
+
+
+def laplace(name, precision):
+    def make(files):
+        engine, known, unreadable = text_engine(name, precision)(files)
+        made = engine_class("laplace").fit(engine, texts(60), known, np.full(len(known), -1))
+        return replace(made, prior_precision=1.0), known, unreadable
+
+    return make
+
+
+def mc_dropout(files):
+    engine, known, unreadable = text_engine("torch", "f32")(files)
+    return engine_class("mc_dropout")(engine, passes=3), known, unreadable
+
+
 def memory_engine(_):
     rng = np.random.default_rng(0)
     table = {text: rng.normal(size=len(LABELS)).tolist() for text in texts(64)}
@@ -47,7 +76,12 @@ def logits_engine(_):
 
 
 MADE = {  # makes an engine, its texts, and texts that it cannot read
+    "ensemble": ensemble,
+    "ensemble of tables": ensemble_of_tables,
+    "laplace f32": laplace("openvino", "f32"),
+    "laplace int8": laplace("openvino", "int8"),
     "logits": logits_engine,
+    "mc_dropout": mc_dropout,
     "memory": memory_engine,
     **{
         f"{name} {precision}": text_engine(name, precision)
@@ -73,7 +107,8 @@ def answers(made):
 
 def equal(outputs, others):
     """Bit for bit, NaN included."""
-    pairs = [(outputs.logits, others.logits), (outputs.features, others.features), (outputs.tokens, others.tokens)]
+    columns = ("logits", "features", "tokens", "truncated", "epistemic")
+    pairs = [(getattr(outputs, column), getattr(others, column)) for column in columns]
     return all(one is other is None or np.asarray(one).tobytes() == np.asarray(other).tobytes() for one, other in pairs)
 
 
@@ -81,7 +116,7 @@ def rows(outputs, which):
     return type(outputs)(
         *(
             None if c is None else c[which]
-            for c in (outputs.logits, outputs.features, outputs.tokens, outputs.truncated)
+            for c in (outputs.logits, outputs.features, outputs.tokens, outputs.truncated, outputs.epistemic)
         )
     )
 
@@ -91,7 +126,9 @@ def test_every_engine_is_made_here():
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are():
-    with pytest.raises(InputError, match=r"^unknown engine 'abacus'; there are logits, memory, onnxruntime"):
+    with pytest.raises(
+        InputError, match=r"^unknown engine 'abacus'; there are ensemble, laplace, logits, mc_dropout, mem"
+    ):
         engine_class("abacus")
 
 
@@ -152,6 +189,22 @@ def test_an_unreadable_text_is_a_row_of_nan_and_changes_no_other(made, answers):
     assert outputs.logits[::2].tobytes() == answers.logits[: len(unreadable)].tobytes()
     if outputs.features is not None:
         assert np.isnan(outputs.features[1::2]).all()
+
+
+def test_what_models_disagree_by_is_no_less_than_nothing_and_no_more_than_all(made, answers):
+    """Where an engine tells: 0 to the entropy, of some texts more, and NaN for what cannot be read."""
+    engine, known, unreadable = made
+    epistemic = answers.epistemic
+    if epistemic is None:
+        assert engine.name not in AROUND
+        return
+
+    assert epistemic.shape == (len(known),)
+    assert epistemic.dtype == np.float64
+    assert (epistemic >= 0).all()
+    assert (epistemic <= entropy(answers.logits) + 1e-5).all()
+    assert len(np.unique(epistemic.round(6))) > 32
+    assert np.isnan(engine.run(unreadable).epistemic).all()
 
 
 def test_no_texts_have_no_rows(made):

@@ -9,6 +9,7 @@ import pytest
 from elsewise import folder
 from elsewise.arrays import softmax
 from elsewise.errors import InputError
+from elsewise.mixtures import entropy
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
@@ -24,11 +25,17 @@ def evidence_of(n=300, k=5, seed=0, dtype=np.float64):
     z = features @ np.eye(8, k) * 3
     z, features = z.astype(dtype), features.astype(dtype)
     codes[::9] = -1
-    return Evidence(softmax(z), Outputs(z, features=features)), codes
+    return Evidence(softmax(z), Outputs(z, features=features, epistemic=disagreement(z))), codes
+
+
+def disagreement(z):
+    """Of models that disagree where they are unsure."""
+    return entropy(z) / 10
 
 
 def taken(evidence, rows, columns=slice(None)):
-    outputs = Outputs(evidence.logits[rows][:, columns], evidence.features[rows])
+    z, features, epistemic = evidence.logits[rows][:, columns], evidence.features[rows], evidence.epistemic[rows]
+    outputs = Outputs(z, features, epistemic=epistemic)
     return Evidence(evidence.probabilities[rows][:, columns], outputs)
 
 
@@ -50,7 +57,8 @@ def test_a_certain_text_has_a_finite_confidence(kind):
     z = np.array([[900.0, 0, 0, 0, 0], [0.0, 0, 0, 0, 0]])
     features = np.array([[1.0, 0, 0, 0, 0, 0, 0, 0], [-1.0, -1, -1, -1, -1, 0, 0, 0]])
 
-    confidence = kind.fit(evidence, codes)(Evidence(softmax(z), Outputs(z, features=features)))
+    outputs = Outputs(z, features=features, epistemic=np.array([0.0, 0.5]))
+    confidence = kind.fit(evidence, codes)(Evidence(softmax(z), outputs))
 
     assert np.isfinite(confidence).all()
     assert confidence[0] > confidence[1]
@@ -113,7 +121,8 @@ def test_an_unreadable_text_gets_nan_and_leaves_its_neighbours_alone(kind):
     evidence, codes = evidence_of(n=20)
     z = evidence.logits.copy()
     z[7] = np.nan
-    gappy = Evidence.of(Outputs(z, features=np.where(np.isnan(z[:, :1]), np.nan, evidence.features)), softmax)
+    features = np.where(np.isnan(z[:, :1]), np.nan, evidence.features)
+    gappy = Evidence.of(Outputs(z, features, epistemic=disagreement(z)), softmax)
     fitted = kind.fit(evidence, codes)
 
     confidence = fitted(gappy)

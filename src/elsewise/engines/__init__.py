@@ -16,12 +16,16 @@ from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 
 ENGINES: Final[dict[str, str]] = {
+    "ensemble": "elsewise.engines.ensemble:Ensemble",
+    "laplace": "elsewise.engines.laplace:Laplace",
     "logits": "elsewise.engines.logits:LogitsEngine",
+    "mc_dropout": "elsewise.engines.mc_dropout:McDropout",
     "memory": "elsewise.engines.memory:MemoryEngine",
     "onnxruntime": "elsewise.engines.onnxruntime:OnnxRuntimeModel",
     "openvino": "elsewise.engines.openvino:OpenVinoModel",
     "torch": "elsewise.engines.torch:TorchModel",
 }
+AROUND: Final = ("ensemble", "laplace", "mc_dropout")  # engines around engines: they fill `epistemic`
 TEXT_ENGINES: Final = ("openvino", "onnxruntime", "torch")  # of one model's files, each its own way
 PRECISIONS: Final = ("f32", "bf16", "f16", "int8")
 
@@ -71,6 +75,15 @@ class Engine(Protocol):
         ...
 
 
+class SizedEngine(Engine, Protocol):
+    """An engine of a text model, which the gate can compare with others."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that it runs from."""
+        ...
+
+
 class Opener(Protocol):
     """What the table leads to."""
 
@@ -99,6 +112,23 @@ def engine_class(name: str) -> Opener:
         raise InputError(f"unknown engine {name!r}; there are {', '.join(ENGINES)}")
     module, _, attribute = ENGINES[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def entry_of(engine: Engine) -> dict[str, Any]:
+    """Describe an engine as settings of one around it keep it (JSON): what `open_entry` takes."""
+    return {"name": engine.name, "settings": dict(engine.settings)}
+
+
+def open_entry(
+    entry: Mapping[str, Any], files: ModelFiles, labels: tuple[str, ...], threads: int | None = None
+) -> Engine:
+    """Open the engine that `entry_of` described."""
+    return engine_class(entry["name"]).open(files, labels, entry["settings"], threads)
+
+
+def precision_of(engine: Engine) -> dict[str, str]:
+    """Give the setting that an engine around this one shares with it: its precision, where it has one."""
+    return {name: value for name, value in engine.settings.items() if name == "precision"}
 
 
 def key_of(engine: Engine) -> str:

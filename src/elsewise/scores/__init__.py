@@ -13,6 +13,7 @@ from elsewise.outputs import References
 from elsewise.scores.combined import Combined
 from elsewise.scores.energy import Energy
 from elsewise.scores.entropy import NegativeEntropy
+from elsewise.scores.epistemic import Epistemic
 from elsewise.scores.familiarity import Familiarity
 from elsewise.scores.mahalanobis import Mahalanobis
 from elsewise.scores.margin import Margin
@@ -26,6 +27,7 @@ __all__ = [
     "SCORES",
     "Combined",
     "Energy",
+    "Epistemic",
     "Familiarity",
     "Mahalanobis",
     "Margin",
@@ -64,4 +66,5 @@ SCORES: Final[dict[str, type[Score]]] = {
     "neighbours": NearestNeighbours,
     "familiarity": Familiarity,
     "combined": Combined,
+    "epistemic": Epistemic,
 }

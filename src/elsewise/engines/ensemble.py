@@ -1,0 +1,135 @@
+"""An ensemble: several models of the same labels, whose probabilities are averaged.
+
+Source: Lakshminarayanan, Pritzel & Blundell (2017), https://arxiv.org/abs/1612.01474. The logits are the logarithms of
+the mean probabilities, and `epistemic` is what the members disagree by. A mean is fitted to no temperature: calibrate
+the ensemble as a whole (Rahaman & Thiery 2021, https://arxiv.org/abs/2007.08792).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from elsewise.engines import Engine, entry_of, open_entry, precision_of
+from elsewise.errors import InputError
+from elsewise.mixtures import mixture
+from elsewise.modelfiles import TOKENIZER, ModelFiles
+from elsewise.outputs import Outputs
+from elsewise.text_engine import TextEngine
+from elsewise.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ensemble:
+    """Asks every member, and averages what they answer.
+
+    Features, tokens and `truncated` are the first member's: distances between texts mean something within one model's
+    features, and not across those of several. The first member's files lie in the model folder itself, so that other
+    tools open it, and those of the others in member-2/, member-3/, ...
+
+    Attributes
+    ----------
+    members : tuple of Engine
+        At least two, with the same labels in the same order.
+
+    Examples
+    --------
+    >>> from elsewise import MemoryEngine
+    >>> one, other = MemoryEngine(("yes", "no"), {"hm": [9.0, 0.0]}), MemoryEngine(("yes", "no"), {"hm": [0.0, 9.0]})
+    >>> outputs = Ensemble((one, other)).run(["hm"])
+    >>> outputs.logits.round(4).tolist(), outputs.epistemic.round(4).tolist()
+    ([[-0.6931, -0.6931]], [0.6919])
+    """
+
+    name: ClassVar[str] = "ensemble"
+    members: tuple[Engine, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", tuple(self.members))  # a list is welcome
+        if len(self.members) < 2:  # noqa: PLR2004
+            raise InputError(f"an ensemble needs at least 2 members, got {len(self.members)}")
+        for member in self.members:
+            if member.labels != self.labels:
+                raise InputError(f"members must have the same labels in the same order, got {member.labels}")
+
+    @classmethod
+    def open(
+        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
+    ) -> Self:
+        """Open every member, one after the other; they run one after the other too, each on all threads."""
+        entries = settings["members"]
+        homes = [_home(number) for number in range(2, len(entries) + 1)]
+        places = [files.beside(*homes), *(files.below(home) for home in homes)]
+        return cls(tuple(open_entry(e, place, labels, threads) for e, place in zip(entries, places, strict=True)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of logits."""
+        return self.members[0].labels
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What `open` needs beside the files (JSON)."""
+        return {**precision_of(self.members[0]), "members": [entry_of(member) for member in self.members]}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the members' fingerprints."""
+        return sha256(repr((self.name, [member.fingerprint for member in self.members])).encode()).hexdigest()[:16]
+
+    @property
+    def canaries(self) -> Sequence[Any]:
+        """The first member's."""
+        return self.members[0].canaries
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that all members run from."""
+        members: tuple[Any, ...] = self.members
+        return sum(member.size for member in members)
+
+    def save(self, folder: Path) -> None:
+        """Write the first member's files into an existing folder, and the others' below it."""
+        self.members[0].save(folder)
+        for number, member in enumerate(self.members[1:], start=2):
+            home = folder / _home(number)
+            home.mkdir(exist_ok=True)
+            member.save(home)
+
+    def prepare(self, texts: Sequence[Any]) -> Any:
+        """Tokenise n texts once for all members; leave them as they are where members have tokenizers of their own."""
+        return self.members[0].prepare(texts) if self._shares_tokens else texts
+
+    def run(self, texts: Any) -> Outputs:
+        """Return the logarithms of mean probabilities (n, k), and what members disagree by (n,)."""
+        ready = texts if isinstance(texts, Tokens) else self.prepare(texts)
+        return self._mixed(lambda member: member.run(ready))
+
+    def sketch(self, prepared: Any) -> Outputs:
+        """Return what `run` does, but for the last digits, quickly on a fresh start."""
+        shared = self._shares_tokens
+        return self._mixed(lambda member: member.sketch(prepared if shared else member.prepare(prepared)))
+
+    def _mixed(self, ask: Callable[[Engine], Outputs]) -> Outputs:
+        first = ask(self.members[0])
+        others = (ask(member).logits for member in self.members[1:])
+        log_mean, epistemic = mixture(chain([first.logits], others))
+        return replace(first, logits=log_mean.astype(first.logits.dtype), epistemic=epistemic)
+
+    @property
+    def _shares_tokens(self) -> bool:
+        tokenizers = {_tokenizer(member) for member in self.members}
+        return len(tokenizers) == 1 and None not in tokenizers
+
+
+def _home(number: int) -> str:
+    return f"member-{number}"
+
+
+def _tokenizer(member: Engine) -> str | None:
+    """Tell by what a member makes tokens; None where it makes none that others could read."""
+    if not isinstance(member, TextEngine):
+        return None
+    return repr((member.files.digests[TOKENIZER], sorted(member.tokenizer.settings.items())))

@@ -1,0 +1,275 @@
+"""Last-layer Laplace: how little the train texts say about the last layer, in the direction of a new text.
+
+The weights of the last layer are taken as known up to a normal distribution around what training found. Its precision
+is ``prior * I + sum over train texts of p (1 - p) x x'``, in the features x with a constant 1 for the bias and p the
+probability of the best label; it is shared by the labels, as in Liu et al. (2020), https://arxiv.org/abs/2006.10108
+(SNGP, there on random features). It needs no training and no random draws of weights. See also Daxberger et al. (2021),
+"Laplace Redux", https://arxiv.org/abs/2106.14806.
+
+The variance v of the margin between two labels divides the logits by sqrt(1 + pi v / 8): MacKay (1992), "The evidence
+framework applied to classification networks", exact to about 0.02 for two labels. The best label never changes.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks
+from elsewise.engines import Engine, entry_of, open_entry, precision_of
+from elsewise.errors import InputError
+from elsewise.mixtures import entropy
+from elsewise.modelfiles import ModelFiles
+from elsewise.outputs import Outputs
+from elsewise.scaling import best_temperature
+from elsewise.tokens import Tokens
+
+FILE: Final = "laplace.safetensors"
+PRIORS: Final = tuple(10 ** (half / 2) for half in range(12, -7, -1))  # 1e6 to 1e-3, the most cautious change first
+FEWEST_ROWS: Final = 50  # tune rows to choose a prior on
+FEWEST_DRAWS, FEWEST_NUMBERS = 32, 1024  # for the mutual information; with few labels more draws: they cost less
+WINDOW: Final = 16_384  # train texts whose features are held at a time
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laplace:
+    """Widens an engine's answers by what the train texts leave open about its last layer.
+
+    Attributes
+    ----------
+    engine : Engine
+        Any that gives features.
+    vectors : (d + 1, d + 1) float32
+        Eigenvectors of the precision without its prior, as columns; the last row belongs to the bias.
+    values : (d + 1,) float64
+        Its eigenvalues: how much the train texts say in each direction.
+    prior_precision : float
+        Of every weight beforehand; infinity leaves the answers as they are.
+    """
+
+    name: ClassVar[str] = "laplace"
+    engine: Engine
+    vectors: NDArray[np.float32]
+    values: Doubles
+    prior_precision: float
+
+    @classmethod
+    def fit(cls, engine: Engine, train: Any, tune: Any, codes: Codes) -> Self:
+        """Take the precision from train texts, and the prior that is best on tune texts.
+
+        Best is the least log loss at its best temperature, since one is fitted afterwards anyway: what counts is
+        whether the right texts are widened. With fewer than 50 usable tune rows it is the largest prior, 1e6.
+
+        Parameters
+        ----------
+        engine : Engine
+            Any that gives features.
+        train, tune : n and m texts, or what `engine.prepare` made of them
+            Unreadable ones are left out.
+        codes : (m,)
+            True codes of the tune texts, -1 for out-of-scope.
+
+        Raises
+        ------
+        InputError
+            If the engine gives no features, or there are no train texts.
+        """
+        if not len(train):
+            raise InputError("Laplace needs train texts, got none")
+        values, vectors = np.linalg.eigh(_precision(engine, train))
+        made = cls(engine, vectors.astype(np.float32), np.maximum(values, 0), PRIORS[0])
+        outputs = engine.run(tune)
+        usable = np.isfinite(outputs.logits).all(axis=1) & (codes >= 0)
+        if usable.sum() < FEWEST_ROWS:
+            return made
+        z, x, y = outputs.logits[usable], _features(outputs)[usable], codes[usable]
+        return min((replace(made, prior_precision=prior) for prior in PRIORS), key=lambda one: one._log_loss(z, x, y))  # noqa: SLF001
+
+    @classmethod
+    def open(
+        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
+    ) -> Self:
+        """Open the engine inside, and laplace.safetensors."""
+        from safetensors.numpy import load_file  # noqa: PLC0415
+
+        state = load_file(files.need(FILE))
+        engine = open_entry(settings["around"], files, labels, threads)
+        return cls(engine, state["vectors"], state["values"], float(settings["prior_precision"]))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of logits."""
+        return self.engine.labels
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What `open` needs beside the files (JSON)."""
+        return {
+            **precision_of(self.engine),
+            "around": entry_of(self.engine),
+            "prior_precision": self.prior_precision,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the engine inside and of all that widens its answers."""
+        inside = (self.name, self.engine.fingerprint, self.prior_precision, FEWEST_DRAWS, FEWEST_NUMBERS)
+        state = self.vectors.tobytes() + self.values.tobytes()
+        return sha256(repr(inside).encode() + state).hexdigest()[:16]
+
+    @property
+    def canaries(self) -> Sequence[Any]:
+        """Those of the engine inside."""
+        return self.engine.canaries
+
+    @property
+    def size(self) -> int:
+        """Bytes of what it runs from."""
+        engine: Any = self.engine
+        return engine.size + self.vectors.nbytes + self.values.nbytes
+
+    def save(self, folder: Path) -> None:
+        """Write the files of the engine inside, and laplace.safetensors."""
+        from safetensors.numpy import save_file  # noqa: PLC0415
+
+        self.engine.save(folder)
+        state = {"vectors": self.vectors, "values": self.values}
+        save_file({name: np.ascontiguousarray(array) for name, array in state.items()}, folder / FILE)
+
+    def prepare(self, texts: Sequence[Any]) -> Any:
+        """Make texts ready, as the engine inside does."""
+        return self.engine.prepare(texts)
+
+    def run(self, texts: Any) -> Outputs:
+        """Return widened logits (n, k), and what the weights that may be disagree by (n,)."""
+        return self._widened(self.engine.run(texts))
+
+    def sketch(self, prepared: Any) -> Outputs:
+        """Return what `run` does, but for the last digits, quickly on a fresh start."""
+        return self._widened(self.engine.sketch(prepared))
+
+    def variance(self, features: Floats) -> Doubles:
+        """Give the variance of the margin between two labels, shape (n,), for features (n, d).
+
+        One product of a vector and a matrix for each text: in a product of two matrices the last digits of a row
+        depend on where it stands among the others.
+        """
+        root = (self.vectors / np.sqrt(self.values + self.prior_precision)).astype(np.float32)
+        variance = np.empty(len(features))
+        for rows in row_blocks(features):
+            x = features[rows].astype(np.float32)
+            x = np.concatenate([x, np.ones((len(x), 1), dtype=np.float32)], axis=1)
+            variance[rows] = np.square((x[:, None, :] @ root)[:, 0], dtype=np.float64).sum(axis=1)
+        return variance
+
+    def _widened(self, outputs: Outputs) -> Outputs:
+        variance = self.variance(_features(outputs))
+        logits = mean_field(outputs.logits, variance)
+        return replace(outputs, logits=logits, epistemic=mutual_information(outputs.logits, variance))
+
+    def _log_loss(self, z: Floats, features: Floats, codes: Codes) -> float:
+        widened = mean_field(z, self.variance(features))
+        log_p = log_softmax(widened / widened.dtype.type(best_temperature(widened, codes) or 1))
+        return -float(log_p[np.arange(len(codes)), codes].mean(dtype=np.float64))
+
+
+def mean_field(logits: Floats, variance: Doubles) -> Floats:
+    """Divide each row of logits by sqrt(1 + pi v / 8), v the variance of a margin.
+
+    Examples
+    --------
+    For two labels, sigma(m / sqrt(1 + pi v / 8)): the margin 3 at variance 8 / pi is 3 / sqrt(2).
+
+    >>> mean_field(np.array([[3.0, 0.0]]), np.array([8 / np.pi])).round(4).tolist()
+    [[2.1213, 0.0]]
+    """
+    return (logits / np.sqrt(1 + math.pi / 8 * variance)[:, None]).astype(logits.dtype)
+
+
+def mutual_information(logits: Floats, variance: Doubles) -> Doubles:
+    """Approximate the mutual information of label and weights, in nats, shape (n,).
+
+    Each logit is drawn with half of the variance, so that every margin has all of it. The standard normal draws are the
+    same for every text: for each label evenly spaced in probability, in an order of its own, and made uncorrelated
+    where there are more draws than labels (32 draws from 32 labels on, 512 for two). Never more than the entropy of
+    the `mean_field` probabilities, so that it is a part of it.
+
+    Parameters
+    ----------
+    logits : (n, k)
+        Before they are divided.
+    variance : (n,)
+        Of a margin.
+
+    Examples
+    --------
+    >>> mutual_information(np.zeros((2, 2)), np.array([0.0, 1e8])).round(2).tolist()
+    [0.0, 0.69]
+    """
+    draws = _draws(logits.shape[1])
+    found = np.empty(len(logits))
+    for rows in row_blocks(logits, BLOCK // draws.shape[1]):
+        z, spread = logits[rows].astype(np.float64), np.sqrt(variance[rows] / 2)
+        p, entropies = _softmax_and_entropy(z[:, :, None] + spread[:, None, None] * draws)
+        mean = p.mean(axis=2)
+        total = (mean * -np.log(np.where(mean > 0, mean, 1))).sum(axis=1)
+        found[rows] = np.clip(total - entropies.mean(axis=1), 0, entropy(mean_field(z, variance[rows])))
+    return found
+
+
+def _softmax_and_entropy(z: Doubles) -> tuple[Doubles, Doubles]:
+    """Take logits (n, k, draws); give the probabilities, and the entropies (n, draws)."""
+    z -= z.max(axis=1, keepdims=True)
+    p = np.exp(z)
+    total = p.sum(axis=1, keepdims=True)
+    p /= total
+    z *= p
+    return p, np.log(total[:, 0]) - z.sum(axis=1)
+
+
+@cache
+def _draws(k: int) -> Doubles:
+    """Give standard normal numbers (k, draws): evenly spaced for each label, and uncorrelated where k allows it."""
+    count = max(FEWEST_DRAWS, FEWEST_NUMBERS // k)
+    normal = NormalDist()
+    even = np.array([normal.inv_cdf((i + 0.5) / count) for i in range(count)])
+    rng = np.random.default_rng(0)
+    drawn = np.stack([rng.permutation(even / even.std()) for _ in range(k)])
+    if k >= count:
+        return drawn
+    left, _, right = np.linalg.svd(drawn, full_matrices=False)
+    return left @ right * math.sqrt(count)
+
+
+def _precision(engine: Engine, train: Any) -> Doubles:
+    """Sum p (1 - p) x x' over train texts, (d + 1, d + 1), the last row and column for the bias."""
+    total: Any = 0.0
+    for texts in _windows(train):
+        outputs = engine.run(texts)
+        readable = np.isfinite(outputs.logits).all(axis=1)
+        x = _features(outputs)[readable].astype(np.float64)
+        x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+        p = np.exp(log_softmax(outputs.logits[readable].astype(np.float64))).max(axis=1)
+        total = total + (x * (p * (1 - p))[:, None]).T @ x
+    return total
+
+
+def _windows(texts: Any) -> Iterator[Any]:
+    for start in range(0, len(texts), WINDOW):
+        rows = range(start, min(start + WINDOW, len(texts)))
+        yield texts.take(rows) if isinstance(texts, Tokens) else texts[start : start + WINDOW]
+
+
+def _features(outputs: Outputs) -> Floats:
+    if outputs.features is None:
+        raise InputError("Laplace is made in the features of an engine, and this one gives none")
+    return outputs.features

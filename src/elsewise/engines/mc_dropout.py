@@ -1,0 +1,161 @@
+"""MC dropout: one torch model, thinned in several fixed ways, as if it were an ensemble.
+
+Source: Gal & Ghahramani (2016), https://arxiv.org/abs/1506.02142. One pass is one thinned network: which units are
+dropped depends on the pass and the layer alone, and is the same for every token of every text, as in a sample of
+weights (their section 3; their paper on recurrent networks, https://arxiv.org/abs/1512.05287, does the same over time).
+So the answer for a text never depends on its neighbours. Dropout on attention weights stays off.
+"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+
+from elsewise.engines import Engine, engine_class
+from elsewise.errors import InputError
+from elsewise.extras import need
+from elsewise.mixtures import mixture
+from elsewise.modelfiles import ModelFiles
+from elsewise.outputs import Outputs
+from elsewise.text_engine import TextEngine
+from elsewise.tokens import Tokens
+
+torch = need("torch", extra="train")
+
+FEWEST_PASSES: Final = 2
+SEED: Final = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class McDropout:
+    """Runs thinned copies of a model, which share its weights, and averages what they answer.
+
+    Features are those of the whole model, in one pass more: thinned ones have holes. The model itself stays in
+    evaluation mode; so do the copies.
+
+    Attributes
+    ----------
+    engine : TextEngine
+        Of torch; its model must have dropout.
+    passes : int
+        Thinned networks, at least 2.
+    """
+
+    name: ClassVar[str] = "mc_dropout"
+    engine: TextEngine
+    passes: int = 10
+    networks: tuple[TextEngine, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.engine.name != "torch":
+            raise InputError(f"MC dropout needs engine torch, got {self.engine.name}")
+        if self.passes < FEWEST_PASSES:
+            raise InputError(f"MC dropout needs at least {FEWEST_PASSES} passes, got {self.passes}")
+        object.__setattr__(self, "networks", tuple(_thinned(self.engine, number) for number in range(self.passes)))
+
+    @classmethod
+    def open(
+        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
+    ) -> Self:
+        """Open the torch engine, and thin it."""
+        engine: Any = engine_class("torch").open(files, labels, settings, threads)
+        return cls(engine, settings["passes"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of logits."""
+        return self.engine.labels
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What `open` needs beside the files (JSON)."""
+        return {**self.engine.settings, "passes": self.passes}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the model's fingerprint and of what thins it."""
+        return sha256(repr((self.name, self.engine.fingerprint, self.passes, SEED)).encode()).hexdigest()[:16]
+
+    @property
+    def canaries(self) -> Sequence[str]:
+        """Fixed texts of many scripts and lengths."""
+        return self.engine.canaries
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that it runs from."""
+        return self.engine.size
+
+    def save(self, folder: Path) -> None:
+        """Copy the files of the model into an existing folder."""
+        self.engine.save(folder)
+
+    def prepare(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise n texts, for `run`."""
+        return self.engine.prepare(texts)
+
+    def run(self, texts: Sequence[str] | Tokens) -> Outputs:
+        """Return the logarithms of mean probabilities (n, k), and what the thinned networks disagree by (n,)."""
+        tokens = texts if isinstance(texts, Tokens) else self.prepare(texts)
+        return self._mixed(lambda engine: engine.run(tokens))
+
+    def sketch(self, tokens: Tokens) -> Outputs:
+        """Return what `run` does, but for the last digits, quickly on a fresh start."""
+        return self._mixed(lambda engine: engine.sketch(tokens))
+
+    def _mixed(self, ask: Callable[[Engine], Outputs]) -> Outputs:
+        whole = ask(self.engine)
+        log_mean, epistemic = mixture(ask(network).logits for network in self.networks)
+        return replace(whole, logits=log_mean.astype(whole.logits.dtype), epistemic=epistemic)
+
+
+class _Thinned(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """Stands where dropout stood, and always drops the same units."""
+
+    def __init__(self, number: int, layer: int, share: float) -> None:
+        super().__init__()
+        self.number, self.layer, self.share = number, layer, share
+        self.p = 0.0  # some models read it, for attention weights
+
+    def forward(self, x: Any) -> Any:
+        """Drop units, and scale up those that are left; attention weights, (rows, heads, tokens, tokens), pass."""
+        if x.ndim > 3:  # noqa: PLR2004
+            return x
+        return x * _mask(self.number, self.layer, x.shape[-1], self.share).to(device=x.device, dtype=x.dtype)
+
+
+@cache
+def _mask(number: int, layer: int, units: int, share: float) -> Any:
+    """Draw which units are left in a layer of one thinned network: 0, or 1 / (1 - share)."""
+    left = np.random.default_rng((SEED, number, layer)).random(units) >= share
+    return torch.from_numpy(left / (1 - share))
+
+
+def _thinned(engine: TextEngine, number: int) -> TextEngine:
+    """Give an engine over a thinned copy of the model, which shares its weights.
+
+    Raises
+    ------
+    InputError
+        If the model has no dropout.
+    """
+    model = engine.model.model
+    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    thinned = copy.deepcopy(model, memo=shared)
+    found = [(parent, name, child) for parent in thinned.modules() for name, child in parent.named_children()]
+    dropouts = [(parent, name, child.p) for parent, name, child in found if _drops(child)]
+    if not dropouts:
+        raise InputError(f"{type(model).__name__} has no dropout: MC dropout would change nothing; take an ensemble")
+    for layer, (parent, name, share) in enumerate(dropouts):
+        setattr(parent, name, _Thinned(number, layer, share))
+    return replace(engine, model=replace(engine.model, model=thinned.eval()))
+
+
+def _drops(module: Any) -> bool:
+    return isinstance(module, torch.nn.Dropout) and 0 < module.p < 1
