@@ -176,7 +176,7 @@ def test_every_engine_has_its_own_entry_and_its_own_canary_answers(small):
 
     assert described["engine"] == "memory"
     assert list(described["engines"]) == list(canary["probabilities"]) == ["memory"]
-    parts = {"calibrator", "rule", "gate", "familiarity"}
+    parts = {"calibrator", "rule", "gate", "familiarity", "sets"}
     assert set(described["engines"]["memory"]) == {"name", "settings", "fingerprint", *parts}
     assert len(canary["probabilities"]["memory"]) == len(canary["texts"])
 

@@ -13,6 +13,7 @@ from elsewise import folder
 from elsewise.arrays import Codes, Floats
 from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
+from elsewise.conformal import SplitConformal
 from elsewise.decisions import Certificate, Decisions
 from elsewise.engines import AROUND, ENGINES, PRECISIONS, Engine, engine_class, key_of
 from elsewise.errors import ArtifactError, InputError
@@ -54,6 +55,8 @@ class Classifier:
         What the folder holds for other engines, each with its own certificate (JSON).
     familiarity : FamiliarityTest or None
         What tells a text that is unlike the training texts.
+    sets : SplitConformal or None
+        What tells the labels that stay possible for a text.
 
     Examples
     --------
@@ -75,6 +78,7 @@ class Classifier:
     gate: Sequence[Mapping[str, Any]] = ()
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     familiarity: FamiliarityTest | None = None
+    sets: SplitConformal | None = None
 
     def __post_init__(self) -> None:
         check_other(self.other)
@@ -102,10 +106,12 @@ class Classifier:
         return self.decisions(self.evidence(texts))
 
     def decisions(self, evidence: Evidence) -> Decisions:
-        """Apply the rule to evidence, say what is unfamiliar, and put in the labels' names and Other's."""
+        """Apply the rule to evidence, add what explains it, and put in the labels' names and Other's."""
         decisions = self.rule(evidence)
         if self.familiarity is not None:
             decisions = self.familiarity.explain(decisions, evidence)
+        if self.sets is not None:
+            decisions = replace(decisions, sets=self.sets(evidence, names=self.labels))
         return replace(decisions, names=self.labels, other=self.other)
 
     def codes(self, labels: Sequence[Any]) -> Codes:
@@ -183,6 +189,7 @@ class Classifier:
             "fingerprint": self.engine.fingerprint,
             "calibrator": folder.pack(self.calibrator, arrays, f"{prefix}.calibrator"),
             "rule": folder.pack(self.rule, arrays, f"{prefix}.rule"),
+            "sets": self.sets and folder.pack(self.sets, arrays, f"{prefix}.sets"),
             "familiarity": self.familiarity and folder.pack(self.familiarity, arrays, f"{prefix}.familiarity"),
             "gate": list(self.gate),
             CANARY: canary_probabilities(self, self.engine.prepare(self.engine.canaries)).tolist(),
@@ -342,7 +349,8 @@ class Saved:
                 **self.common(),
                 gate=entry["gate"],
                 others=self.others(key),
-                familiarity=self.familiarity(key),
+                familiarity=self.part(key, "familiarity"),
+                sets=self.part(key, "sets"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{file} holds what this version cannot read: {error}") from error
@@ -356,9 +364,9 @@ class Saved:
         file = self.files.path / "elsewise.json"
         return folder.unpack(self.description["engines"][key]["rule"], self.arrays, file)
 
-    def familiarity(self, key: str) -> FamiliarityTest | None:
-        """Give what tells unfamiliar texts, on an engine."""
-        packed = self.description["engines"][key]["familiarity"]
+    def part(self, key: str, name: str) -> Any:
+        """Give another part of an engine's entry, such as what tells unfamiliar texts; None where there is none."""
+        packed = self.description["engines"][key][name]
         return None if packed is None else folder.unpack(packed, self.arrays, self.files.path / "elsewise.json")
 
     def common(self) -> dict[str, Any]:

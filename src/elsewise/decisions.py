@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, row_blocks
+from elsewise.conformal import PredictionSets
 from elsewise.outputs import Evidence
 
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
+MOST_NAMED = 8  # labels in a sentence
 AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
 
 
@@ -52,6 +54,8 @@ class Decisions:
         At most a share p of in-scope texts has a value of p or less; None where it is not known.
     nearest : (n, 2) int64 or None
         The two labels whose training texts are nearest; -1 where there is none.
+    sets : PredictionSets or None
+        The labels that stay possible for each text, where they are known.
     epistemic : (n,) float64 or None
         What models disagree by, in nats, where the engine tells: see `elsewise.outputs.uncertainty`.
 
@@ -77,6 +81,7 @@ class Decisions:
     other: str = "Other"
     familiarity: NDArray[np.float64] | None = None
     nearest: Codes | None = None
+    sets: PredictionSets | None = None
     epistemic: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
@@ -130,6 +135,14 @@ class Decisions:
         labels = f"the nearest label{'s are' if len(near) > 1 else ' is'} {' and '.join(near)}"
         share = percent(float(self.familiarity[i]), np.ceil)
         return f"the text is unlike the training texts, as at most {share} of in-scope texts are; {labels}"
+
+    def _possible(self, i: int) -> str:
+        """Name the labels that stay possible, where they are more than the two that were named."""
+        kept = [] if self.sets is None else self.sets.codes(i).tolist()
+        if not 2 < len(kept) <= MOST_NAMED:  # noqa: PLR2004
+            return ""
+        names = ", ".join(f'"{self.name(code)}"' for code in kept)
+        return f" (possible are {names})"
 
     def _compared(self, i: int, verb: str) -> str:
         confidence, threshold = float(self.confidence[i]), float(self.threshold[i])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes
 from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.classifier import Classifier, Saved
+from elsewise.conformal import SplitConformal
 from elsewise.engines import AROUND, PRECISIONS, TEXT_ENGINES, engine_class, key_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.folder import check_target
@@ -261,15 +262,17 @@ def _newly_certified(
     key = key_of(best.engine)
     if known := _certified(saved, key, threads):
         return replace(known, gate=table)
-    familiarity = saved.familiarity(saved.description["engine"])
+    certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)
+    familiarity, sets = (saved.part(saved.description["engine"], name) for name in ("familiarity", "sets"))
     return Classifier(
         best.engine,
         best.calibrator,
-        _rule(saved, best),
+        _rule(saved, best, certify),
         **saved.common(),
         gate=table,
         others=saved.others(key),
         familiarity=familiarity and familiarity.against(best.evidence, saved.arrays["refit.tune.codes"]),
+        sets=sets and SplitConformal.fit(certify, saved.arrays["refit.certify.codes"], coverage=sets.coverage),
     )
 
 
@@ -291,20 +294,25 @@ def _kept_rows(saved: Saved) -> Rows:
     return Rows(refit_tokens(kept, "tune"), kept["refit.tune.codes"], refit_tokens(kept, "train"))
 
 
-def _rule(saved: Saved, best: Serving) -> Rule:
+def _rule(saved: Saved, best: Serving, certify: Evidence) -> Rule:
     """Certify what the default engine promises, on the new one's outputs, and count the look."""
     old = saved.rule(saved.description["engine"])
     if old.certificate is None:
         return old
+    if not isinstance(old, CertifiedThreshold) or old.certificate.words:
+        raise InputError(
+            f"{saved.files.path} makes a promise of its own kind, which only the call that made it can make again: "
+            "certify the other engine from Python"
+        )
     certificates = [saved.rule(key).certificate for key in saved.description["engines"]]
-    outputs = best.engine.run(refit_tokens(saved.arrays, "certify"))
     return CertifiedThreshold.fit(
-        Evidence.of(outputs, best.calibrator),
+        certify,
         saved.arrays["refit.certify.codes"],
         reference=best.evidence,
         target_accuracy=old.certificate.target_accuracy,
         confidence_level=old.certificate.confidence_level,
         score=old.score,
+        ambiguity_margin=old.ambiguity_margin,
         looks=1 + max(certificate.looks for certificate in certificates if certificate is not None),
     )
 

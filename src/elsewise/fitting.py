@@ -8,7 +8,7 @@ import platform
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,6 +18,7 @@ from elsewise.around import Around, train_member
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits, as_texts
 from elsewise.calibrator_choice import FEWEST_ROWS, choose_calibrator
 from elsewise.classifier import Classifier, check_other
+from elsewise.conformal import SplitConformal
 from elsewise.distances import references_of
 from elsewise.encoders import DEFAULT_ENCODER, language_warnings
 from elsewise.engines.logits import LogitsEngine
@@ -38,6 +39,16 @@ REFERENCES = 20_000  # train texts that distances are measured from
 
 Pairs = tuple[Iterable[str], Iterable[Any]]
 Progress = Callable[[str, int, int], None]
+Labelled = tuple[Evidence, Codes]
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What a threshold is certified for: a share that is right of what is answered, at a level, and by which score."""
+
+    target_accuracy: float
+    confidence_level: float
+    score: str
 
 
 def fit(
@@ -147,30 +158,24 @@ def fit(
     best, table = around.serving(best, table, rows, train_tokens, member)
     if progress:
         progress("certifying and judging", 0, 0)
-    outputs = best.engine.run(certify)
-    rows_of_tune, codes = best.evidence, parts.tune.codes
-    if not len(tune):  # those of train are too sure, and still in their order
-        rows_of_tune, codes = Evidence.of(best.engine.run(train_tokens), best.calibrator), parts.train.codes
-    known = _references(best, train_tokens, parts.train.codes, how.seed)
-    chosen, compared = named_score(score, rows_of_tune, codes, known)
-    promise: dict[str, Any] = {"target_accuracy": target_accuracy, "confidence_level": confidence_level}
-    certify_rows = Evidence.of(outputs, best.calibrator)
     kept = {**refit_rows("train", rows.train), **refit_rows("tune", tune, codes=rows.codes, logits=best.outputs.logits)}
-    kept |= refit_rows("certify", certify, codes=parts.certify.codes, logits=outputs.logits)
+    certify_rows = Evidence.of(best.engine.run(certify), best.calibrator)
+    kept |= refit_rows("certify", certify, codes=parts.certify.codes, logits=certify_rows.logits)
+    tuned = (best.evidence, parts.tune.codes)
+    if not len(tune):  # those of train are too sure, and still in their order
+        tuned = (Evidence.of(best.engine.run(train_tokens), best.calibrator), parts.train.codes)
+    known = _references(best, train_tokens, parts.train.codes, how.seed)
+    promise = Promised(target_accuracy, confidence_level, score)
+    judged, compared = _judged(tuned, (certify_rows, parts.certify.codes), known, promise)
+    training = {**asdict(how), **around.record}
     classifier = Classifier(
         engine=best.engine,
         calibrator=best.calibrator,
-        rule=CertifiedThreshold.fit(certify_rows, parts.certify.codes, reference=rows_of_tune, score=chosen, **promise),
-        familiarity=_familiarity(rows_of_tune, codes, known),
+        **judged,
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=calibrator,
-        record={
-            "training": {**asdict(how), **around.record},
-            "calibrator": choice.record,
-            "score": compared,
-            **_record(parts),
-        },
+        record={"training": training, "calibrator": choice.record, "score": compared, **_record(parts)},
         arrays={**_seen(parts), **(kept if keep_refit_rows else {})},
         gate=table,
     )
@@ -231,18 +236,12 @@ def calibrate(
     tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
     _warn_of_few(int((y[tune] >= 0).sum()), len(certify), confidence_level)
     calibration = choose_calibrator(z[tune], y[tune])
-    reference, rows = (Evidence.of(Outputs(z[part]), calibration.calibrator) for part in (tune, certify))
-    chosen, compared = named_score(score, reference, y[tune], None)
-    promise: dict[str, Any] = {"target_accuracy": target_accuracy, "confidence_level": confidence_level}
-    record = {"calibrator": calibration.record, "score": compared}
+    tuned, certified = ((Evidence.of(Outputs(z[part]), calibration.calibrator), y[part]) for part in (tune, certify))
+    judged, compared = _judged(tuned, certified, None, Promised(target_accuracy, confidence_level, score))
+    sizes = {"tune": len(tune), "certify": len(certify)}
+    record = {"calibrator": calibration.record, "score": compared, "splits": sizes, "versions": _versions()}
     return Classifier(
-        engine,
-        calibration.calibrator,
-        CertifiedThreshold.fit(rows, y[certify], reference=reference, score=chosen, **promise),
-        other=other,
-        out_of_scope_label=out_of_scope_label,
-        record={**record, "splits": {"tune": len(tune), "certify": len(certify)}, "versions": _versions()},
-        familiarity=_familiarity(reference, y[tune], None),
+        engine, calibration.calibrator, **judged, other=other, out_of_scope_label=out_of_scope_label, record=record
     )
 
 
@@ -321,9 +320,25 @@ def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> Refer
     return references_of(evidence, codes[rows]) if evidence.has_features else None
 
 
-def _familiarity(rows: Evidence, codes: Codes, known: References | None) -> FamiliarityTest | None:
-    usable = (codes != ABSTAIN) & ~np.isnan(rows.probabilities).any(axis=1)
-    return FamiliarityTest.fit(rows, codes, references=known) if usable.any() else None
+def _judged(
+    tuned: Labelled, certify: Labelled, known: References | None, promise: Promised
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Choose the score on tune rows and certify its threshold; add what explains decisions, and how it was chosen."""
+    score, compared = named_score(promise.score, *tuned, known)
+    rule = CertifiedThreshold.fit(
+        *certify,
+        reference=tuned[0],
+        score=score,
+        target_accuracy=promise.target_accuracy,
+        confidence_level=promise.confidence_level,
+    )
+    familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
+    sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
+    return {"rule": rule, "familiarity": familiarity, "sets": sets}, compared
+
+
+def _can_be_read(rows: Evidence, codes: Codes) -> bool:
+    return bool(((codes != ABSTAIN) & ~np.isnan(rows.probabilities).any(axis=1)).any())
 
 
 def _evaluated(classifier: Classifier, test: LabelledTexts) -> Classifier:

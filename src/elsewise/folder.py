@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.calibrators import CALIBRATORS
-from elsewise.conformal import ConformalPValue
+from elsewise.conformal import ConformalPValue, SplitConformal
 from elsewise.decisions import Certificate
 from elsewise.distances import LabelGaussians
 from elsewise.errors import ArtifactError, InputError
@@ -37,6 +37,7 @@ PARTS: Final = {
     "label_gaussians": LabelGaussians,
     "familiarity_test": FamiliarityTest,
     "conformal_p_value": ConformalPValue,
+    "split_conformal": SplitConformal,
 }
 KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, **PARTS}
 NAMES: Final = {kind: name for name, kind in KINDS.items()}

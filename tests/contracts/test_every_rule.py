@@ -19,7 +19,7 @@ FITTED = {
     "fixed": lambda kind, rows, codes, **o: kind.fit(rows, codes, threshold=0.7, **o),
     "coverage": lambda kind, rows, codes, **o: kind.fit(rows, codes, coverage=0.6, **o),
     "certified": lambda kind, rows, codes, **o: kind.fit(
-        rows, codes, reference=evidence_of(n=200, seed=9)[0], target_accuracy=0.8, **o
+        rows, codes, reference=evidence_of(n=200, seed=9, models=True)[0], target_accuracy=0.8, **o
     ),
     "by_label": lambda kind, rows, codes, **o: kind.fit(rows, codes, reference=copy_of(rows), target_accuracy=0.8, **o),
     "cost": lambda kind, rows, codes, **o: kind.fit(rows, codes, cost_of_error=5, cost_of_review=1, **o),
