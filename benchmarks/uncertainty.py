@@ -98,8 +98,8 @@ HEADER += ["the same, epistemic", "texts a CPU second"]
 
 PAGE = """## Uncertainty beyond softmax
 
-CLINC150 with 150 labels and {train:,} train texts, the models of the first section (seeds 0, 1, ...; what has one model
-has seed 0). Test: {inside:,} in-scope and {outside:,} out-of-scope texts. Each engine runs in float32 and has its own
+CLINC150 with 150 labels and {train:,} train texts, models fitted as in the first section (seeds 0, 1, ...; what has one
+model has seed 0). Test: {inside:,} in-scope and {outside:,} out-of-scope texts. Each engine runs in float32 and has its own
 temperature, fitted on the same tune rows. Differences of a few thousandths are chance. The prior precision that Laplace
 chose is {prior:g}.
 
