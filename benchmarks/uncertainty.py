@@ -89,7 +89,11 @@ def main() -> None:
         print(rows[-1], flush=True)
     outside = int((codes < 0).sum())
     figures = table(HEADER, rows)
-    body = PAGE.format(train=len(train), inside=len(codes) - outside, outside=outside, prior=prior, figures=figures)
+    how = [Saved.read(path).description["record"]["training"] for path in arguments.models]
+    trained = ", ".join(f"seed {each['seed']} trained in {each['precision']}" for each in how)
+    body = PAGE.format(
+        train=len(train), trained=trained, inside=len(codes) - outside, outside=outside, prior=prior, figures=figures
+    )
     write_section("uncertainty", body)
 
 
@@ -98,10 +102,10 @@ HEADER += ["the same, epistemic", "texts a CPU second"]
 
 PAGE = """## Uncertainty beyond softmax
 
-CLINC150 with 150 labels and {train:,} train texts, the models of the first section (seeds 0, 1, ...; what has one model
-has seed 0). Test: {inside:,} in-scope and {outside:,} out-of-scope texts. Each engine runs in float32 and has its own
-temperature, fitted on the same tune rows. Differences of a few thousandths are chance. The prior precision that Laplace
-chose is {prior:g}.
+CLINC150 with 150 labels and {train:,} train texts, models fitted as in the first section ({trained}); what has one
+model has the first. Test: {inside:,} in-scope and {outside:,} out-of-scope texts. Each engine runs in float32 and has
+its own temperature, fitted on the same tune rows. Differences of a few thousandths are chance. The prior precision that
+Laplace chose is {prior:g}.
 
 {figures}
 """
