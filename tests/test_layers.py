@@ -25,6 +25,8 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "conformal",
         "planning",
         "band",
+        "certifying",
+        "mixture",
     },
     {
         "engines",

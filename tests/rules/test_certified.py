@@ -8,10 +8,11 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from elsewise.arrays import softmax
+from elsewise.certifying import Counts, Promise, last_passed
+from elsewise.certifying import certify as certify_counts
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import CertifiedThreshold
-from elsewise.rules.certified import _certificate, _Test
 from elsewise.scores import Energy, Margin
 
 NAN = float("nan")
@@ -252,7 +253,7 @@ def test_a_harder_promise_never_has_a_looser_threshold():
         errors, grid = np.concatenate([[0], np.cumsum(wrong)]), np.append(np.linspace(0.999, 0.3, 40), -np.inf)
 
         def threshold(alpha, delta, s=s, errors=errors, grid=grid):
-            return _Test(alpha, delta, s, errors, 600).loosest(grid)
+            return last_passed(grid, Counts(s, errors, 600).passed(grid, Promise(alpha, delta)))
 
         by_alpha = [threshold(alpha, 0.05) for alpha in np.linspace(0.005, 0.5, 60)]
         by_delta = [threshold(0.07, delta) for delta in np.geomspace(1e-6, 0.5, 60)]
@@ -374,13 +375,9 @@ def test_follows_its_definition_on_random_cases(block):
 
 def test_not_certified_is_said_without_an_exception():
     """`best_accuracy` at the one grid of two thresholds, 10 errors in 100."""
-    certificate = _certificate(
-        _Test(0.05, 0.05, np.full(100, 0.9), np.minimum(np.arange(101), 10), 100),
-        np.array([0.9, -np.inf]),
-        wide=np.array([0.9, -np.inf]),
-        out_of_scope_share=0.0,
-        looks=1,
-    )
+    counts = Counts(np.full(100, 0.9), np.minimum(np.arange(101), 10), 100)
+
+    certificate = certify_counts(counts, Promise(0.05, 0.05), np.array([0.9]), out_of_scope_share=0.0, looks=1)
 
     assert certificate.sentence.endswith(
         "on 100 labelled rows; more certify rows would not help this model; a better model or a lower target would. "

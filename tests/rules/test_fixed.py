@@ -39,3 +39,15 @@ def test_an_unreadable_text_is_other_at_any_threshold():
 def test_nan_is_no_threshold():
     with pytest.raises(InputError, match=r"^threshold must be a number, got nan$"):
         FixedThreshold(float("nan"))
+
+
+def test_a_margin_bars_close_calls():
+    rule = FixedThreshold(0.4, ambiguity_margin=0.25)
+
+    assert rule([[0.5, 0.25, 0.25], [0.5, 0.375, 0.125]]).reasons.tolist() == ["answered", "ambiguous"]
+
+
+@pytest.mark.parametrize("margin", [-0.1, 1.1, float("nan")])
+def test_a_margin_that_is_no_share_is_refused(margin):
+    with pytest.raises(InputError, match=r"^ambiguity_margin must lie in 0\.\.1, got"):
+        FixedThreshold(0.4, ambiguity_margin=margin)

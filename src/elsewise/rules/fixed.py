@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from elsewise.certifying import check_share
 from elsewise.decisions import Certificate, Decisions, decide
 from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
@@ -14,6 +15,8 @@ from elsewise.scores import MaximumProbability, Score
 class FixedThreshold:
     """Answer where the confidence reaches a number that somebody chose.
 
+    With an `ambiguity_margin`, a text whose best two probabilities are closer than that is not answered.
+
     Examples
     --------
     >>> FixedThreshold(0.6)([[0.6, 0.4], [0.59, 0.41]]).labels
@@ -22,10 +25,12 @@ class FixedThreshold:
 
     threshold: float
     score: Score = field(default_factory=MaximumProbability)
+    ambiguity_margin: float = 0.0
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):
             raise InputError("threshold must be a number, got nan")
+        check_share("ambiguity_margin", self.ambiguity_margin)
 
     @property
     def certificate(self) -> Certificate | None:
@@ -33,10 +38,18 @@ class FixedThreshold:
         return None
 
     @classmethod
-    def fit(cls, evidence: Any, codes: Any, *, threshold: float = 0.6, score: Score | None = None) -> Self:  # noqa: ARG003
+    def fit(
+        cls,
+        evidence: Any,  # noqa: ARG003  every rule's call
+        codes: Any,  # noqa: ARG003
+        *,
+        threshold: float = 0.6,
+        score: Score | None = None,
+        ambiguity_margin: float = 0.0,
+    ) -> Self:
         """Take evidence and codes as every rule does; the threshold stays what it is."""
-        return cls(threshold, score or MaximumProbability())
+        return cls(threshold, score or MaximumProbability(), ambiguity_margin)
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
-        return decide(as_evidence(evidence), self.score, self.threshold)
+        return decide(as_evidence(evidence), self.score, self.threshold, self.ambiguity_margin)

@@ -1,0 +1,298 @@
+"""One certification: labelled rows seen only through counts, a grid that other rows place, tests in a fixed sequence.
+
+Source: Bauer (1991), "Multiple testing in clinical trials"; Angelopoulos, Bates, Candes, Jordan & Lei (2021),
+"Learn then Test", https://arxiv.org/abs/2110.01052, section 2.3 (fixed-sequence testing).
+
+For a fixed threshold t the errors among n answered rows are Binomial(n, R(t)), so "R(t) > alpha" is
+rejected at level delta when BinomCDF(errors; n, alpha) <= delta. Thresholds are tried from strict to
+loose in an order that was fixed before any certify row was read, and the first failure ends the
+sequence. So the chance of a threshold with R(t) > alpha is at most delta, whatever the shape of R.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes
+from elsewise.decisions import Certificate, confidence_of
+from elsewise.errors import InputError
+from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_lower, clopper_pearson_upper
+from elsewise.outputs import Evidence, as_evidence
+
+GRID_SIZE = 50
+MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more
+FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: fewest empty hands
+FIRST_MARGIN = 1.25  # ... or half of all rows, but never so few that it can hardly pass: a failure there ends it all
+
+Thresholds = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Scoring = Callable[[Evidence], Floats]
+
+
+def check_promise(target_accuracy: float, confidence_level: float) -> None:
+    """Raise InputError unless both are shares between 0 and 1, exclusive."""
+    for name, share in (("target_accuracy", target_accuracy), ("confidence_level", confidence_level)):
+        if not 0 < share < 1:
+            raise InputError(f"{name} must lie between 0 and 1, got {share}")
+
+
+def check_share(name: str, share: float) -> None:
+    """Raise InputError unless `share` lies in 0..1, the ends included."""
+    if not 0 <= share <= 1:
+        raise InputError(f"{name} must lie in 0..1, got {share}")
+
+
+def check_looks(looks: int) -> None:
+    """Raise InputError unless at least the present look is counted."""
+    if looks < 1:
+        raise InputError(f"looks count this certification too: at least 1, got {looks}")
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """At most a share `alpha` of errors, which may be untrue with probability `delta`.
+
+    Examples
+    --------
+    59 rows without an error are the fewest that promise 95 % at confidence level 95 %.
+
+    >>> Promise.of(0.95, 0.95).fewest
+    59
+    """
+
+    alpha: float
+    delta: float
+
+    @classmethod
+    def of(cls, target_accuracy: float, confidence_level: float) -> Self:
+        """Take both from 1; InputError unless both are shares between 0 and 1, exclusive."""
+        check_promise(target_accuracy, confidence_level)
+        return cls(round(1 - target_accuracy, 12), round(1 - confidence_level, 12))  # 0.05, not 0.05000000000000004
+
+    def shared(self, tests: int) -> "Promise":
+        """Give the promise that each of so many tests has to keep, for all of them to hold together."""
+        return Promise(self.alpha, self.delta / max(tests, 1))
+
+    @property
+    def fewest(self) -> int:
+        """How many rows without an error would pass."""
+        return math.ceil(round(math.log(self.delta) / math.log1p(-self.alpha), 9))
+
+    def passed(self, n: NDArray[Any], errors: NDArray[Any]) -> NDArray[np.bool_]:
+        """Test each pair of counts, exactly; no row passes nothing."""
+        return np.asarray((n > 0) & (binomial_cdf(errors, n, self.alpha) <= self.delta))
+
+
+class Sample(Protocol):
+    """Labelled rows as a certification sees them."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        ...
+
+    def at(self, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
+        """Count the rows answered at each threshold, and the errors among them."""
+        ...
+
+    def passed(self, thresholds: Thresholds, promise: Promise) -> NDArray[np.bool_]:
+        """Test each threshold by itself at level `promise.delta`."""
+        ...
+
+    def upper(self, thresholds: Thresholds, delta: float) -> Thresholds:
+        """Bound the risk at each threshold by itself, at confidence 1 - delta."""
+        ...
+
+    def first_coverage(self, promise: Promise) -> float:
+        """Share of texts that the strictest threshold answers; no certify label may have a say in it."""
+        ...
+
+    def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
+        """Share answered at a threshold, with its two-sided interval at confidence 1 - delta."""
+        ...
+
+    def rows_needed(self, grid: Thresholds, promise: Promise) -> int | None:
+        """About how many labelled rows would certify, if errors and coverage stay as these rows show them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """Rows drawn as texts come: their confidences, surest first, and the errors down the list.
+
+    Attributes
+    ----------
+    surest_first : (m,) float64
+        Confidences of the rows that can be answered, descending.
+    errors_among_first : (m + 1,) int64
+        Errors among the first 0, 1, ..., m of them.
+    rows : int
+        All rows, those that are never answered included.
+    """
+
+    surest_first: Thresholds
+    errors_among_first: Numbers
+    rows: int
+
+    @classmethod
+    def of(cls, confidence: Thresholds, wrong: NDArray[np.bool_]) -> Self:
+        """Count (n,) rows; a confidence of NaN is one that is never answered.
+
+        Examples
+        --------
+        >>> counts = Counts.of(np.array([0.7, 0.9, np.nan, 0.8]), np.array([True, False, True, False]))
+        >>> [column.tolist() for column in counts.at(np.array([0.8, -np.inf]))], counts.rows
+        ([[2, 3], [0, 1]], 4)
+        """
+        order = np.argsort(-confidence, kind="stable")
+        order = order[: len(order) - int(np.isnan(confidence).sum())]  # NaN sorts last
+        return cls(confidence[order], np.concatenate([[0], np.cumsum(wrong[order])]), len(confidence))
+
+    def at(self, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
+        """Count the rows answered at each threshold, and the errors among them."""
+        n = np.searchsorted(-self.surest_first, -thresholds, side="right")
+        return n, self.errors_among_first[n]
+
+    def passed(self, thresholds: Thresholds, promise: Promise) -> NDArray[np.bool_]:
+        """Test each threshold by itself: exactly, one-sided."""
+        return promise.passed(*self.at(thresholds))
+
+    def upper(self, thresholds: Thresholds, delta: float) -> Thresholds:
+        """Bound the risk at each threshold by itself: Clopper-Pearson, one-sided."""
+        n, errors = self.at(thresholds)
+        return clopper_pearson_upper(errors, n, delta)
+
+    def first_coverage(self, promise: Promise) -> float:
+        """Share of texts that the strictest threshold answers, chosen from numbers of rows alone."""
+        fewest = promise.fewest / max(self.rows, 1)
+        return min(FIRST_STEP * fewest, max(0.5, FIRST_MARGIN * fewest), 1.0)
+
+    def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
+        """Share answered at a threshold, with its two-sided Clopper-Pearson interval at confidence 1 - delta."""
+        n = int(self.at(np.array([threshold]))[0][0])
+        low, high = clopper_pearson_lower(n, self.rows, delta / 2), clopper_pearson_upper(n, self.rows, delta / 2)
+        return n / self.rows if self.rows else 0.0, float(low), float(high)
+
+    def rows_needed(self, grid: Thresholds, promise: Promise) -> int | None:
+        """About how many labelled rows would certify, if errors and coverage stay as these rows show them."""
+        if self.rows < promise.fewest:
+            return promise.fewest
+        n, errors = self.at(grid)
+        kept = (n > 0) & (errors < promise.alpha * n)
+        rates, shares = errors[kept] / n[kept], n[kept] / self.rows
+        needed = _rows_at(rates, promise) / shares
+        more = needed[needed > self.rows]  # the others pass alone, behind a stricter one that does not
+        return math.ceil(more.min()) if len(more) else None
+
+
+def _rows_at(rates: Thresholds, promise: Promise) -> Thresholds:
+    """Fewest answered rows with these shares of errors that pass the test."""
+
+    def failed(n: Thresholds) -> NDArray[np.bool_]:
+        return ~promise.passed(n, np.ceil(rates * n))
+
+    low, high = np.full(len(rates), promise.fewest - 1.0), np.full(len(rates), float(promise.fewest))
+    while (growing := failed(high) & (high < MANY_ROWS)).any():
+        low, high = np.where(growing, high, low), np.where(growing, 2 * high, high)
+    while (high - low > 1).any():
+        middle = np.floor((low + high) / 2)
+        fails = failed(middle)
+        low, high = np.where(fails & (middle > low), middle, low), np.where(fails, high, middle)
+    return high
+
+
+def errors_of(evidence: Evidence, codes: Any) -> tuple[NDArray[np.bool_], Codes]:
+    """Tell of n rows whether the most probable label is wrong, and give the checked codes; -1 is always wrong."""
+    truth = as_codes(codes, like=evidence.probabilities, allow_abstain=True)
+    return evidence.probabilities.argmax(axis=1) != truth, truth
+
+
+def out_of_scope_share_of(truth: Codes) -> float:
+    """Share of rows that belong to none of the labels; 0 for no rows."""
+    return float(np.mean(truth == ABSTAIN)) if len(truth) else 0.0
+
+
+def as_separate(evidence: Any, reference: Any) -> tuple[Evidence, Evidence]:
+    """Check certify rows and the reference rows that place the grid: they must not be the same ones."""
+    rows, others = as_evidence(evidence), as_evidence(reference)
+    if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
+        raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
+    return rows, others
+
+
+def strict_to_loose(reference: Evidence, score: Scoring, ambiguity_margin: float = 0.0) -> Thresholds:
+    """Sort the confidences of the reference rows, surest first; a row that is never answered has none."""
+    return known(confidence_of(reference, score, ambiguity_margin))
+
+
+def known(confidence: Thresholds) -> Thresholds:
+    """Sort confidences of reference rows, surest first, without NaN; InputError where none is left."""
+    kept = np.sort(confidence[~np.isnan(confidence)])[::-1]
+    if not len(kept):
+        raise InputError("the reference rows place the grid of thresholds: at least one readable row is needed, got 0")
+    return kept
+
+
+def grid_of(surest_first: Thresholds, first_coverage: float) -> Thresholds:
+    """Thresholds at even coverages of the reference rows, strict to loose, then "answer everything"."""
+    return at_coverages(surest_first, np.linspace(first_coverage, 1, GRID_SIZE))
+
+
+def at_coverages(surest_first: Thresholds, coverages: Thresholds) -> Thresholds:
+    """Thresholds that answer these shares of the reference rows, strict to loose, then "answer everything".
+
+    Examples
+    --------
+    >>> at_coverages(np.array([0.9, 0.8, 0.8, 0.6]), np.array([0.25, 0.5, 0.75])).tolist()
+    [0.9, 0.8, -inf]
+    """
+    at = np.clip(np.ceil(coverages * len(surest_first)).astype(int) - 1, 0, len(surest_first) - 1)
+    return np.append(np.unique(surest_first[at])[::-1], -math.inf)
+
+
+def last_passed(grid: Thresholds, passed: NDArray[np.bool_]) -> float:
+    """Walk the grid from strict to loose, and return the last threshold before the first failure; inf for none.
+
+    Examples
+    --------
+    >>> last_passed(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]))
+    0.9
+    """
+    steps = len(grid) if passed.all() else int(np.argmin(passed))
+    return float(grid[steps - 1]) if steps else math.inf
+
+
+def best_accuracy(sample: Sample, surest_first: Thresholds, delta: float) -> float:
+    """Best accuracy supported at any threshold of a grid that no target shaped, corrected for all (Bonferroni)."""
+    wide = at_coverages(surest_first, np.linspace(1 / GRID_SIZE, 1, GRID_SIZE))
+    return float(np.max(1 - sample.upper(wide, delta / len(wide))))
+
+
+def certify(
+    sample: Sample, promise: Promise, surest_first: Thresholds, *, out_of_scope_share: float, looks: int
+) -> Certificate:
+    """Find the loosest threshold that passes, and say what was tested; not certifiable is an ordinary answer."""
+    grid = grid_of(surest_first, sample.first_coverage(promise))
+    threshold = last_passed(grid, sample.passed(grid, promise))
+    n, errors = (int(count[0]) for count in sample.at(np.array([threshold])))
+    coverage, low, high = sample.coverage(threshold, promise.delta)
+    return Certificate(
+        certified=threshold < math.inf,
+        target_accuracy=round(1 - promise.alpha, 12),
+        confidence_level=round(1 - promise.delta, 12),
+        threshold=threshold,
+        rows=sample.rows,
+        n=n,
+        errors=errors,
+        coverage=coverage,
+        coverage_low=low,
+        coverage_high=high,
+        out_of_scope_share=out_of_scope_share,
+        best_accuracy=best_accuracy(sample, surest_first, promise.delta),
+        rows_needed=None if threshold < math.inf else sample.rows_needed(grid, promise),
+        looks=looks,
+    )

@@ -1,0 +1,101 @@
+"""What all certifications share: promises, counts and the walk along the grid."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from elsewise.certifying import Counts, Promise, last_passed
+from elsewise.errors import InputError
+from elsewise.metrics import clopper_pearson_upper
+from elsewise.rules import CertifiedThreshold
+
+NAN = float("nan")
+
+
+def test_a_test_passes_exactly_where_its_bound_does():
+    """The duality of the binomial test and Clopper-Pearson, on every pair of counts up to 120."""
+    n = np.repeat(np.arange(1, 121), np.arange(2, 122))
+    k = np.concatenate([np.arange(m + 1) for m in range(1, 121)])
+    for alpha, delta in ((0.05, 0.05), (0.1, 0.01), (0.3, 0.2)):
+        passed = Promise(alpha, delta).passed(n, k)
+
+        assert np.array_equal(passed, clopper_pearson_upper(k, n, delta) <= alpha)
+        assert np.array_equal(passed, binom.cdf(k, n, alpha) <= delta)
+
+
+def test_sharing_a_promise_divides_delta():
+    assert Promise(0.05, 0.05).shared(5).delta == pytest.approx(0.01)
+    assert [Promise(0.05, 0.05).shared(m).fewest for m in (1, 50, 77, 150)] == [59, 135, 144, 157]
+
+
+def test_nothing_passed_is_an_infinite_threshold():
+    grid = np.array([0.9, 0.5, -np.inf])
+
+    assert last_passed(grid, np.array([False, True, True])) == np.inf
+    assert last_passed(grid, np.array([True, True, True])) == -np.inf
+
+
+def test_rows_needed_are_the_fewest_that_pass_at_the_rate():
+    """Against trying every number of rows, for one threshold that everything reaches."""
+    promise = Promise(0.05, 0.05)
+    for n, errors in ((60, 1), (100, 2), (150, 4), (300, 10)):
+        counts = Counts(np.full(n, 0.9), np.minimum(np.arange(n + 1), errors), n)
+        needed = counts.rows_needed(np.array([-np.inf]), promise)
+
+        assert binom.cdf(np.ceil(errors / n * needed), needed, 0.05) <= 0.05
+        assert needed > n
+        assert needed - 1 == n or binom.cdf(np.ceil(errors / n * (needed - 1)), needed - 1, 0.05) > 0.05
+
+
+def rows(n, seed=0):
+    rng = np.random.default_rng(seed)
+    s = rng.uniform(0.5, 1, n)
+    return np.column_stack([s, 1 - s]), (rng.random(n) > 1 - 0.4 * (1 - s)).astype(int)
+
+
+def test_several_targets_are_each_the_plain_rule_and_count_as_looks():
+    p, codes = rows(1000)
+    reference = rows(300, seed=1)[0]
+    targets = (0.9, 0.93, 0.999)
+
+    rules = CertifiedThreshold.fit_targets(p, codes, reference=reference, target_accuracies=targets, earlier_looks=1)
+
+    for rule, target in zip(rules, targets, strict=True):
+        assert rule == CertifiedThreshold.fit(p, codes, reference=reference, target_accuracy=target, looks=4) or (
+            rule.certificate.looks == 4
+        )
+        plain = CertifiedThreshold.fit(p, codes, reference=reference, target_accuracy=target)
+        assert rule.threshold == plain.threshold
+    assert [rule.certificate.certified for rule in rules] == [True, True, False]
+    assert "and all 4 looks at them hold together at 80 %" in rules[0].certificate.sentence
+
+
+def test_targets_and_looks_that_are_none_are_refused():
+    p, codes = rows(100)
+    reference = p.copy()
+    with pytest.raises(InputError, match=r"^target_accuracies must hold at least one accuracy, got none$"):
+        CertifiedThreshold.fit_targets(p, codes, reference=reference, target_accuracies=())
+    for target in (0, 1, -0.5, 2, NAN):
+        with pytest.raises(InputError, match=r"^target_accuracy must lie between 0 and 1, got"):
+            CertifiedThreshold.fit_targets(p, codes, reference=reference, target_accuracies=(0.9, target))
+    with pytest.raises(InputError, match=r"^looks count this certification too: at least 1, got 0$"):
+        CertifiedThreshold.fit(p, codes, reference=reference, looks=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_margin_is_certified_as_it_is_served(dtype):
+    """C33: what the certificate counted is what the rule answers on the same rows."""
+    rng = np.random.default_rng(4)
+    p = rng.dirichlet(np.full(4, 0.3), size=2000).astype(dtype)
+    codes = (np.log(np.maximum(p, 1e-9)) + rng.gumbel(size=p.shape)).argmax(axis=1)
+    reference = rng.dirichlet(np.full(4, 0.3), size=500).astype(dtype)
+
+    rule = CertifiedThreshold.fit(p, codes, reference=reference, target_accuracy=0.85, ambiguity_margin=0.3)
+
+    top = np.sort(p.astype(np.float64), axis=1)
+    decisions = rule(p)
+    answered = ~decisions.abstained
+    assert rule.certificate.certified
+    assert (rule.certificate.n, rule.certificate.errors) == (answered.sum(), (decisions.codes != codes)[answered].sum())
+    assert not answered[top[:, -1] - top[:, -2] < 0.3].any()
+    assert rule.certificate.rows == 2000
