@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from elsewise.engines import key_of
+from elsewise.rules import threshold_words
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
@@ -37,7 +38,7 @@ def model_card(classifier: "Classifier") -> str:
 def _promise(classifier: "Classifier") -> str:
     certificate = classifier.certificate
     if certificate is None:
-        return f"## Promise\n\nNone: the threshold {classifier.rule.threshold:g} was not tested for one."
+        return f"## Promise\n\nNone: the threshold {threshold_words(classifier.rule)} was not tested for one."
     return f"## Promise\n\n{certificate.sentence}"
 
 

@@ -433,15 +433,17 @@ _DROPPED = {
 
 
 def _print_promise(classifier: "Classifier") -> None:
+    from elsewise.rules import threshold_words
+
     certificate = classifier.certificate
     if certificate is None:
-        typer.echo(f"No promise: the threshold {classifier.rule.threshold:g} was not tested for one.")
+        typer.echo(f"No promise: the threshold {threshold_words(classifier.rule)} was not tested for one.")
         return
     typer.echo(certificate.sentence)
     if certificate.certified:
         low, high = certificate.coverage_low, certificate.coverage_high
         typer.echo(
-            f"Threshold {certificate.threshold:.4f}; {certificate.coverage:.1%} of the rows answered "
+            f"Threshold {threshold_words(classifier.rule, digits=4)}; {certificate.coverage:.1%} of the rows answered "
             f"({low:.1%} to {high:.1%})."
         )
 

@@ -225,6 +225,8 @@ def pack(part: Any, arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
         value, name = getattr(part, field.name), f"{prefix}.{field.name}"
         if type(value) in NAMES:
             value = pack(value, arrays, name)
+        elif isinstance(value, tuple) and value and all(type(item) in NAMES for item in value):
+            value = [pack(item, arrays, f"{name}.{i}") for i, item in enumerate(value)]
         elif isinstance(value, np.ndarray):
             arrays[name], value = value, {"array": name}
         packed[field.name] = value
@@ -253,4 +255,6 @@ def _unpacked(value: Any, arrays: Mapping[str, Any], file: Path, type_: Any) -> 
         return arrays[value["array"]] if "array" in value else unpack(value, arrays, file)
     if type_ is float:
         return math.nan if value is None else float(value)
+    if isinstance(value, list) and typing.get_origin(type_) is tuple:
+        return tuple(_unpacked(item, arrays, file, typing.get_args(type_)[0]) for item in value)
     return value

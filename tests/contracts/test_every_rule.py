@@ -21,7 +21,10 @@ FITTED = {
     "certified": lambda kind, rows, codes, **o: kind.fit(
         rows, codes, reference=evidence_of(n=200, seed=9)[0], target_accuracy=0.8, **o
     ),
+    "by_label": lambda kind, rows, codes, **o: kind.fit(rows, codes, reference=copy_of(rows), target_accuracy=0.8, **o),
+    "cost": lambda kind, rows, codes, **o: kind.fit(rows, codes, cost_of_error=5, cost_of_review=1, **o),
 }
+TESTED = {"certified", "by_label"}
 
 every_rule = pytest.mark.parametrize("name", RULES)
 
@@ -32,6 +35,11 @@ def evidence_of(n=500, k=4, seed=0, dtype=np.float64):
     codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
     codes[5::50] = ABSTAIN
     return Evidence(softmax(z), Outputs(z)), codes
+
+
+def copy_of(rows):
+    """The same texts once more, as a reference that follows when labels are renamed."""
+    return Evidence(rows.probabilities.copy(), rows.outputs) if isinstance(rows, Evidence) else rows.copy()
 
 
 def fit(name, rows, codes, **options):
@@ -61,11 +69,12 @@ def test_a_text_is_answered_exactly_when_its_confidence_reaches_the_threshold(na
     decisions = rule(rows)
 
     confidence = MaximumProbability()(rows)
-    assert np.array_equal(decisions.confidence, confidence)
-    assert np.array_equal(~decisions.abstained, confidence >= rule.threshold)
-    assert (decisions.threshold == rule.threshold).all()
-    assert 0 < decisions.coverage < 1
     best = rows.probabilities.argmax(axis=1)
+    threshold = np.broadcast_to(rule.threshold, 4)[best]
+    assert np.array_equal(decisions.confidence, confidence)
+    assert np.array_equal(~decisions.abstained, confidence >= threshold)
+    assert np.array_equal(decisions.threshold, threshold)
+    assert 0 < decisions.coverage < 1
     assert np.array_equal(decisions.codes, np.where(decisions.abstained, ABSTAIN, best))
 
 
@@ -125,7 +134,7 @@ def test_float32_and_float64_agree(name):
 
     narrow, wide = fit(name, single, codes), fit(name, double, codes)
 
-    assert narrow.threshold == pytest.approx(wide.threshold, abs=1e-6)
+    assert np.asarray(narrow.threshold) == pytest.approx(wide.threshold, abs=1e-6)
     assert np.mean(narrow(single).codes != wide(double).codes) <= 2 / len(codes)
 
 
@@ -151,7 +160,7 @@ def test_hardly_any_rows_are_answered_or_refused(name, n):
     except InputError:
         return
 
-    assert not np.isnan(rule.threshold)
+    assert not np.isnan(rule.threshold).any()
     assert len(rule(rows)) == 1
     assert len(rule(rows.probabilities[:0])) == 0
 
@@ -173,7 +182,24 @@ def test_what_was_saved_decides_with_equal_bytes(name, score, dtype):
 def test_only_a_tested_threshold_carries_a_certificate(name):
     rule = fit(name, *evidence_of())
 
-    assert (rule.certificate is not None) == (name == "certified")
+    assert (rule.certificate is not None) == (name in TESTED)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name != "coverage"])
+def test_a_margin_bars_the_same_texts_before_fitting_and_after(name):
+    """The gate is part of the rule: saved with it, and acting on the rows that it was fitted on."""
+    rows, codes = evidence_of()
+    top = np.sort(rows.probabilities, axis=1)
+
+    rule = fit(name, rows, codes, ambiguity_margin=0.3)
+
+    decisions = saved_and_read(rule)(rows)
+    barred = top[:, -1] - top[:, -2] < 0.3
+    assert 0 < barred.sum() < len(rows)
+    assert decisions.abstained[barred].all()
+    assert (decisions.reasons[barred] == Reason.AMBIGUOUS).all()
+    if rule.certificate is not None:
+        assert rule.certificate.n == (~decisions.abstained).sum()
 
 
 @pytest.mark.parametrize("target", [0.8, 0.9999])

@@ -9,13 +9,27 @@ Every rule answers the most probable label or abstains, and takes evidence or an
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from elsewise.decisions import Certificate, Decisions
+from elsewise.rules.by_label import ByLabel
 from elsewise.rules.certified import CertifiedThreshold
+from elsewise.rules.cost import CostThreshold
 from elsewise.rules.coverage import TargetCoverage
 from elsewise.rules.fixed import FixedThreshold
 from elsewise.scores import Score
 
-__all__ = ["RULES", "CertifiedThreshold", "FixedThreshold", "Rule", "TargetCoverage"]
+__all__ = [
+    "RULES",
+    "ByLabel",
+    "CertifiedThreshold",
+    "CostThreshold",
+    "FixedThreshold",
+    "Rule",
+    "TargetCoverage",
+    "threshold_words",
+]
 
 
 class Rule(Protocol):
@@ -27,8 +41,8 @@ class Rule(Protocol):
         ...
 
     @property
-    def threshold(self) -> float:
-        """A text is answered exactly when its confidence reaches this."""
+    def threshold(self) -> float | NDArray[np.float64]:
+        """A text is answered exactly when its confidence reaches this; shape (k,) where labels have their own."""
         ...
 
     @property
@@ -50,4 +64,19 @@ RULES: Final[dict[str, type[Rule]]] = {
     "fixed": FixedThreshold,
     "certified": CertifiedThreshold,
     "coverage": TargetCoverage,
+    "by_label": ByLabel,
+    "cost": CostThreshold,
 }
+
+
+def threshold_words(rule: Rule, digits: int | None = None) -> str:
+    """Write a rule's threshold: one number, or the lowest and the highest where labels have their own.
+
+    Examples
+    --------
+    >>> threshold_words(FixedThreshold(0.6)), threshold_words(FixedThreshold(0.6), digits=4)
+    ('0.6', '0.6000')
+    """
+    form = "g" if digits is None else f".{digits}f"
+    low, high = np.min(rule.threshold), np.max(rule.threshold)
+    return f"{low:{form}}" if low == high else f"{low:{form}} to {high:{form}}"
