@@ -1,0 +1,185 @@
+"""A lower bound on accuracy at many thresholds at once, so that a threshold chosen after looking still holds.
+
+Sources: Clopper & Pearson (1934), https://doi.org/10.1093/biomet/26.4.404, at each of g thresholds at delta / g;
+Dunn (1961), "Multiple Comparisons Among Means", https://doi.org/10.1080/01621459.1961.10482090 (Bonferroni).
+
+Why not a band over all thresholds, from Dvoretzky, Kiefer & Wolfowitz or from Berk & Jones? Those bound the errors
+and the answers apart, as shares of all texts, and dividing one bound by the other costs more than looking at 20
+thresholds only: measured on 1,000 rows, both answer less at an accuracy of 95 %. The exact bound is on the ratio.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from elsewise.certifying import (
+    Counts,
+    Numbers,
+    Promise,
+    Thresholds,
+    as_separate,
+    at_coverages,
+    check_looks,
+    check_promise,
+    check_share,
+    errors_of,
+    out_of_scope_share_of,
+    strict_to_loose,
+)
+from elsewise.decisions import Certificate, confidence_of
+from elsewise.errors import InputError
+from elsewise.rules import CertifiedThreshold
+from elsewise.scores import MaximumProbability, Score
+
+POINTS = 20
+STRICTEST = 0.1  # stricter thresholds answer too few texts to be chosen, and each of them costs the others
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccuracyBand:
+    """What these rows support at each of g thresholds, all at once.
+
+    Attributes
+    ----------
+    thresholds : (g,) float64
+        From strict to loose; the last, -inf, answers everything readable.
+    accuracy_low : (g,) float64
+        At confidence level `confidence_level` the accuracy when answered reaches all of these numbers.
+    n, errors : (g,) int64
+        How many rows were answered at each threshold, and how many of those wrongly.
+    sample : Counts
+        The rows that the band was made of.
+    confidence_level : float
+        Of the whole band.
+    out_of_scope_share : float
+        Share of the rows that belong to none of the labels.
+    score : Score
+        The confidence.
+    ambiguity_margin : float
+        A text whose best two probabilities are closer than this is never answered.
+    looks : int
+        How many certifications are made on these rows; all rules of one band are one look.
+    """
+
+    thresholds: Thresholds
+    accuracy_low: Thresholds
+    n: Numbers
+    errors: Numbers
+    sample: Counts
+    confidence_level: float
+    out_of_scope_share: float
+    score: Score
+    ambiguity_margin: float
+    looks: int
+
+    @classmethod
+    def fit(
+        cls,
+        evidence: Any,
+        codes: Any,
+        *,
+        reference: Any,
+        confidence_level: float = 0.95,
+        score: Score | None = None,
+        looks: int = 1,
+        ambiguity_margin: float = 0.0,
+    ) -> Self:
+        """Bound the accuracy at 20 thresholds that the reference rows place.
+
+        Parameters and errors as for `CertifiedThreshold.fit`; the target is chosen afterwards, with `rule`.
+
+        Examples
+        --------
+        One confidence: two thresholds, it and "all", so each bound is made at 0.025: 0.025 ** (1 / 100).
+
+        >>> import numpy as np
+        >>> p = np.tile([0.9, 0.1], (100, 1))
+        >>> band = AccuracyBand.fit(p, np.zeros(100), reference=p.copy())
+        >>> band.thresholds.tolist(), band.accuracy_low.round(6).tolist()
+        ([0.9, -inf], [0.963783, 0.963783])
+        >>> band.rule(target_accuracy=0.96).certificate.certified
+        True
+        """
+        check_promise(0.5, confidence_level)
+        check_looks(looks)
+        check_share("ambiguity_margin", ambiguity_margin)
+        rows, others = as_separate(evidence, reference)
+        score = score or MaximumProbability()
+        wrong, truth = errors_of(rows, codes)
+        sample = Counts.of(confidence_of(rows, score, ambiguity_margin), wrong)
+        surest_first = strict_to_loose(others, score, ambiguity_margin)
+        thresholds = at_coverages(surest_first, np.linspace(STRICTEST, 1, POINTS))
+        n, errors = sample.at(thresholds)
+        low = 1 - sample.upper(thresholds, round(1 - confidence_level, 12) / len(thresholds))
+        share = out_of_scope_share_of(truth)
+        return cls(thresholds, low, n, errors, sample, confidence_level, share, score, ambiguity_margin, looks)
+
+    def rule(self, threshold: float | None = None, *, target_accuracy: float | None = None) -> CertifiedThreshold:
+        """Make a rule of one threshold, with the certificate that the band gives it, as often as you like.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            The lowest of the band's thresholds at or above it is taken: only those were bounded.
+        target_accuracy : float, optional
+            Within 0..1, exclusive: the loosest threshold is taken whose bound reaches it.
+
+        Returns
+        -------
+        CertifiedThreshold
+            Not certified, with an infinite threshold, where the band supports none.
+
+        Raises
+        ------
+        InputError
+            Unless exactly one of the two is given; or for a threshold above all that were bounded.
+        """
+        if (threshold is None) == (target_accuracy is None):
+            raise InputError("a rule of a band needs either a threshold or a target_accuracy")
+        at = self._from_above(threshold) if threshold is not None else self._loosest(float(target_accuracy or 0))
+        target = target_accuracy or float(self.accuracy_low[at or 0])
+        certificate = self._certificate(at, target)
+        return CertifiedThreshold(certificate, self.score, self.ambiguity_margin)
+
+    def _from_above(self, threshold: float) -> int | None:
+        """Find the lowest of the thresholds at or above one; None where nothing is supported there."""
+        if not threshold <= self.thresholds[0]:
+            raise InputError(f"threshold must be at most the band's strictest, {self.thresholds[0]:g}, got {threshold}")
+        at = int(np.searchsorted(-self.thresholds, -threshold, side="right")) - 1
+        return at if self.accuracy_low[at] > 0 else None
+
+    def _loosest(self, target_accuracy: float) -> int | None:
+        """Find the loosest threshold whose bound reaches the target; None where none does."""
+        check_promise(target_accuracy, self.confidence_level)
+        reached = np.flatnonzero(self.accuracy_low >= target_accuracy)
+        return int(reached[-1]) if len(reached) else None
+
+    def _certificate(self, at: int | None, target: float) -> Certificate:
+        """Say what the band supports at one of its thresholds, or at none."""
+        threshold = math.inf if at is None else float(self.thresholds[at])
+        delta = round(1 - self.confidence_level, 12)
+        coverage, low, high = self.sample.coverage(threshold, delta)
+        return Certificate(
+            certified=at is not None,
+            target_accuracy=target,
+            confidence_level=self.confidence_level,
+            threshold=threshold,
+            rows=self.sample.rows,
+            n=0 if at is None else int(self.n[at]),
+            errors=0 if at is None else int(self.errors[at]),
+            coverage=coverage,
+            coverage_low=low,
+            coverage_high=high,
+            out_of_scope_share=self.out_of_scope_share,
+            best_accuracy=float(self.accuracy_low.max()),
+            rows_needed=self._rows_needed(target, delta) if at is None and 0 < target < 1 else None,
+            method=f"exact bounds at {len(self.thresholds)} thresholds at once, Bonferroni",
+            looks=self.looks,
+        )
+
+    def _rows_needed(self, target: float, delta: float) -> int | None:
+        return self.sample.rows_needed(
+            self.thresholds, Promise(round(1 - target, 12), delta).shared(len(self.thresholds))
+        )
