@@ -25,6 +25,8 @@ from elsewise.outputs import Evidence, as_evidence
 
 GRID_SIZE = 50
 MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more
+MORE_ROWS = (2, 4, 8)  # times as many rows may begin at a stricter threshold ...
+FEW_ROWS = 20  # ... of which fewer present rows than this tell nothing
 FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: fewest empty hands
 FIRST_MARGIN = 1.25  # ... or half of all rows, but never so few that it can hardly pass: a failure there ends it all
 
@@ -107,8 +109,8 @@ class Sample(Protocol):
         """Bound the risk at each threshold by itself, at confidence 1 - delta."""
         ...
 
-    def first_coverage(self, promise: Promise) -> float:
-        """Share of texts that the strictest threshold answers; no certify label may have a say in it."""
+    def first_coverage(self, promise: Promise, times: int = 1) -> float:
+        """Share of texts that the strictest threshold answers, with `times` as many rows; labels have no say in it."""
         ...
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
@@ -166,9 +168,9 @@ class Counts:
         n, errors = self.at(thresholds)
         return clopper_pearson_upper(errors, n, delta)
 
-    def first_coverage(self, promise: Promise) -> float:
+    def first_coverage(self, promise: Promise, times: int = 1) -> float:
         """Share of texts that the strictest threshold answers, chosen from numbers of rows alone."""
-        fewest = promise.fewest / max(self.rows, 1)
+        fewest = promise.fewest / max(self.rows * times, 1)
         return min(FIRST_STEP * fewest, max(0.5, FIRST_MARGIN * fewest), 1.0)
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
@@ -272,6 +274,21 @@ def best_accuracy(sample: Sample, surest_first: Thresholds, delta: float) -> flo
     return float(np.max(1 - sample.upper(wide, delta / len(wide))))
 
 
+def _rows_needed(sample: Sample, promise: Promise, surest_first: Thresholds) -> int | None:
+    """About how many rows would certify: at thresholds of today's grid, or of those that more rows could begin at."""
+    best = sample.rows_needed(grid_of(surest_first, sample.first_coverage(promise)), promise)
+    for times in MORE_ROWS:
+        if best is not None and best <= times * sample.rows:
+            break
+        grid = grid_of(surest_first, sample.first_coverage(promise, times))
+        told = grid[sample.at(grid)[0] >= FEW_ROWS]
+        needed = sample.rows_needed(told, promise) if len(told) else None
+        if needed is not None:
+            needed = max(needed, times * sample.rows)
+            best = needed if best is None else min(best, needed)
+    return best
+
+
 def certify(
     sample: Sample, promise: Promise, surest_first: Thresholds, *, out_of_scope_share: float, looks: int
 ) -> Certificate:
@@ -293,6 +310,6 @@ def certify(
         coverage_high=high,
         out_of_scope_share=out_of_scope_share,
         best_accuracy=best_accuracy(sample, surest_first, promise.delta),
-        rows_needed=None if threshold < math.inf else sample.rows_needed(grid, promise),
+        rows_needed=None if threshold < math.inf else _rows_needed(sample, promise, surest_first),
         looks=looks,
     )

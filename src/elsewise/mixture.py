@@ -148,9 +148,9 @@ class Strata:
             return self.inside.passed(thresholds, promise)
         return self.upper(thresholds, promise.delta) <= promise.alpha
 
-    def first_coverage(self, promise: Promise) -> float:
+    def first_coverage(self, promise: Promise, times: int = 1) -> float:
         """Never below one half where out-of-scope texts are to be carried: in-scope answers have to outweigh them."""
-        alone = self.inside.first_coverage(promise.shared(self.parts))
+        alone = self.inside.first_coverage(promise.shared(self.parts), times)
         return max(alone, 0.5) if self.share else alone
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
