@@ -1,14 +1,18 @@
 """Thresholds by label: which labels are tested, at which level, and what is said of the others."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import elsewise as ew
 from elsewise.arrays import softmax
+from elsewise.card import model_card
+from elsewise.cli import _print_promise
 from elsewise.errors import InputError
 from elsewise.metrics import binomial_cdf
-from elsewise.rules import ByLabel, CertifiedThreshold
+from elsewise.rules import ByLabel, CertifiedThreshold, threshold_words
 
 NAN = float("nan")
 
@@ -262,3 +266,29 @@ def test_what_cannot_be_fitted_is_refused():
             fit(p, codes, **options)
     with pytest.raises(InputError, match=r"^this rule was fitted for 3 labels, got 2$"):
         fit(p, codes)([[0.5, 0.5]])
+
+
+def test_a_model_folder_keeps_it_and_its_card_says_what_is_promised(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(1200, 3)) * 6
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    rule = ByLabel.fit(softmax(z), codes, reference=softmax(z[::2]), target_accuracy=0.8, joint=True)
+    classifier = replace(ew.calibrate(z, codes, labels=("a", "b", "c")), rule=rule)
+
+    classifier.save(tmp_path / "model")
+    again = ew.load(tmp_path / "model")
+
+    assert again.rule == rule
+    assert again.decide(z[:50]).codes.tolist() == classifier.decide(z[:50]).codes.tolist()
+    assert rule.certificate.sentence in model_card(again)
+    _print_promise(again)
+    printed = capsys.readouterr().out
+    assert rule.certificate.sentence in printed
+    assert f"Threshold {threshold_words(rule, digits=4)}; " in printed
+
+
+def test_thresholds_in_words():
+    p, codes = mixed_sizes()
+
+    assert threshold_words(fit(p, codes)) == "-inf to inf"
+    assert threshold_words(fit(p, codes), digits=4) == "-inf to inf"
