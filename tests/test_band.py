@@ -86,7 +86,10 @@ def test_all_wrong_and_no_rows_support_nothing():
     ):
         assert (band.accuracy_low == 0).all()
         assert not band.rule(target_accuracy=0.5).certificate.certified
-        assert not band.rule(-np.inf).certificate.certified
+        nothing = band.rule(-np.inf)
+        assert not nothing.certificate.certified
+        assert nothing(p).coverage == 0
+        assert nothing.certificate.sentence.endswith("every text becomes Other: at -inf no accuracy is supported.")
 
 
 def test_the_order_of_rows_changes_nothing_and_less_confidence_bounds_more():

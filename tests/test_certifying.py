@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from elsewise.band import AccuracyBand
 from elsewise.certifying import Counts, Promise, last_passed
 from elsewise.errors import InputError
 from elsewise.metrics import clopper_pearson_upper
-from elsewise.rules import CertifiedThreshold
+from elsewise.planning import plan
+from elsewise.rules import ByLabel, CertifiedThreshold
 
 NAN = float("nan")
 
@@ -113,3 +115,58 @@ def test_rows_that_could_begin_stricter_are_asked_for():
     s, codes = np.linspace(0.99, 0.6, 800), np.repeat([0, 1], [400, 400])
     more = CertifiedThreshold.fit(np.column_stack([s, 1 - s]), codes, reference=p.copy(), target_accuracy=0.97)
     assert more.certificate.certified
+
+
+FITS = {
+    "certified": CertifiedThreshold.fit,
+    "mixture": lambda *a, **o: CertifiedThreshold.fit(*a, out_of_scope_share=0.02, **o),
+    "by label": ByLabel.fit,
+    "jointly": lambda *a, **o: ByLabel.fit(*a, joint=True, **o),
+    "fall back": lambda *a, **o: ByLabel.fit(*a, rare="fall_back", **o),
+    "band": lambda *a, **o: AccuracyBand.fit(*a, **o).rule(target_accuracy=0.95),
+    "plan": plan,
+}
+
+
+def alike(row, n, code):
+    return np.tile(np.asarray(row, dtype=np.float64), (n, 1)), np.full(n, code)
+
+
+SEVENTH = np.where(np.arange(10_000) == 7, 0.5, 0.5 / 9999)
+ODD = {
+    "all right": alike([0.7, 0.3], 400, 0),
+    "even odds": alike([0.5, 0.5], 400, 0),
+    "ten thousand labels": alike(SEVENTH, 400, 7),
+    "all wrong": alike([0.7, 0.3], 400, 1),
+    "all out-of-scope": alike([0.7, 0.3], 400, -1),
+    "all unreadable": alike([NAN, NAN], 400, 0),
+    "one row": alike([0.7, 0.3], 1, 0),
+    "no row": alike([0.7, 0.3], 0, 0),
+}
+CERTIFIABLE = {"all right", "even odds", "ten thousand labels"}
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_rows_have_a_defined_answer(fit, kind):
+    """Everywhere tied: all that is right is certified and answered, all else is not, and a sentence says so."""
+    p, codes = ODD[kind]
+    reference = ODD[kind if kind in CERTIFIABLE else "all right"][0].copy()
+
+    found = FITS[fit](p, codes, reference=reference)
+
+    assert found.certificate.certified == (kind in CERTIFIABLE)
+    assert found.certificate.sentence
+    if fit != "plan":
+        assert found(p).abstained.all() == (kind not in CERTIFIABLE)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("target", [0, 1, -1, 2, NAN])
+def test_a_confidence_level_or_target_that_is_no_share_is_refused(fit, target):
+    p, codes = ODD["all right"]
+    with pytest.raises(InputError, match=r"^confidence_level must lie between 0 and 1, got"):
+        FITS[fit](p, codes, reference=p.copy(), confidence_level=target)
+    if fit != "band":
+        with pytest.raises(InputError, match=r"^target_accuracy must lie between 0 and 1, got"):
+            FITS[fit](p, codes, reference=p.copy(), target_accuracy=target)

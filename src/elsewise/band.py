@@ -9,7 +9,7 @@ thresholds only: measured on 1,000 rows, both answer less at an accuracy of 95 %
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -141,6 +141,9 @@ class AccuracyBand:
         at = self._from_above(threshold) if threshold is not None else self._loosest(float(target_accuracy or 0))
         target = target_accuracy or float(self.accuracy_low[at or 0])
         certificate = self._certificate(at, target)
+        if at is None and threshold is not None:
+            words = f"Nothing is promised, and every text becomes Other: at {threshold:g} no accuracy is supported."
+            certificate = replace(certificate, words=words)
         return CertifiedThreshold(certificate, self.score, self.ambiguity_margin)
 
     def _from_above(self, threshold: float) -> int | None:

@@ -314,14 +314,15 @@ class _Tests:
         n, errors = (int(count[0]) for count in sample.at(np.array([whole.threshold])))
         coverage, low, high = sample.coverage(whole.threshold, self.promise.delta)
         who = _count(len(self.grouping.rare), "label")
+        source = "the one that is certified for all labels together" if whole.certified else "used as none is certified"
         words = (
             f"Nothing is promised of {who} too rare to be certified per label: the threshold {whole.threshold:g} is "
-            f"the one that is certified for all labels together. Of {sample.rows:,} labelled texts that would get one "
+            f"{source}. Of {sample.rows:,} labelled texts that would get one "
             f"of these labels, {n:,} were answered and {errors:,} of those wrongly."
         )
         return replace(
             whole, certified=False, rows=sample.rows, n=n, errors=errors, coverage=coverage, coverage_low=low,
-            coverage_high=high, rows_needed=whole.rows_needed, words=words,
+            coverage_high=high, rows_needed=None, words=words,
         )  # fmt: skip
 
     def _overall(self, found: list[Certificate], tests: int, *, falls_back: bool) -> Certificate:
@@ -399,6 +400,8 @@ class _Tests:
 
     def _rare_words(self, last: Certificate, *, falls_back: bool) -> str:
         who = f"{_count(len(self.grouping.rare), 'label')} too rare to be certified per label"
+        if falls_back and last.threshold == math.inf:
+            return f"There are {who}; no threshold could be certified for all labels, and they are never answered."
         if falls_back:
             return (
                 f"There are {who}; they use the threshold {last.threshold:g} that is certified for all labels "
