@@ -27,6 +27,7 @@ GRID_SIZE = 50
 MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more
 MORE_ROWS = (2, 4, 8)  # times as many rows may begin at a stricter threshold ...
 FEW_ROWS = 20  # ... of which fewer present rows than this tell nothing
+CANDIDATES = 8  # thresholds that are tried for the rows they need
 FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: fewest empty hands
 FIRST_MARGIN = 1.25  # ... or half of all rows, but never so few that it can hardly pass: a failure there ends it all
 
@@ -184,7 +185,9 @@ class Counts:
         if self.rows < promise.fewest:
             return promise.fewest
         n, errors = self.at(grid)
-        kept = (n > 0) & (errors < promise.alpha * n)
+        kept = np.flatnonzero((errors < promise.alpha * n) & ~promise.passed(n, errors))
+        margins = (promise.alpha - errors[kept] / n[kept]) ** 2 * n[kept]  # rows needed go by one over this, nearly
+        kept = kept[np.argsort(-margins, kind="stable")[:CANDIDATES]]
         rates, shares = errors[kept] / n[kept], n[kept] / self.rows
         needed = _rows_at(rates, promise) / shares
         more = needed[needed > self.rows]  # the others pass alone, behind a stricter one that does not
