@@ -27,6 +27,7 @@ GRID_SIZE = 50
 MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more
 MORE_ROWS = (2, 4, 8)  # times as many rows may begin at a stricter threshold ...
 FEW_ROWS = 20  # ... of which fewer present rows than this tell nothing
+ROUNDING = 1e-9  # 0.02 * 150 is 3 errors and not 4
 CANDIDATES = 8  # thresholds that are tried for the rows they need
 FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: fewest empty hands
 FIRST_MARGIN = 1.25  # ... or half of all rows, but never so few that it can hardly pass: a failure there ends it all
@@ -188,25 +189,22 @@ class Counts:
         kept = np.flatnonzero((errors < promise.alpha * n) & ~promise.passed(n, errors))
         margins = (promise.alpha - errors[kept] / n[kept]) ** 2 * n[kept]  # rows needed go by one over this, nearly
         kept = kept[np.argsort(-margins, kind="stable")[:CANDIDATES]]
-        rates, shares = errors[kept] / n[kept], n[kept] / self.rows
-        needed = _rows_at(rates, promise) / shares
-        more = needed[needed > self.rows]  # the others pass alone, behind a stricter one that does not
-        return math.ceil(more.min()) if len(more) else None
+        return _rows_at(errors[kept] / n[kept], n[kept] / self.rows, promise, self.rows) if len(kept) else None
 
 
-def _rows_at(rates: Thresholds, promise: Promise) -> Thresholds:
-    """Fewest answered rows with these shares of errors that pass the test."""
+def _rows_at(rates: Thresholds, shares: Thresholds, promise: Promise, rows: int) -> int:
+    """Fewest rows above `rows` at which one of several thresholds passes: shares answered, and errors among those."""
 
-    def failed(n: Thresholds) -> NDArray[np.bool_]:
-        return ~promise.passed(n, np.ceil(rates * n))
+    def enough(total: int) -> bool:
+        n = np.floor(total * shares + ROUNDING)
+        return bool(promise.passed(n, np.ceil(rates * n - ROUNDING)).any())
 
-    low, high = np.full(len(rates), promise.fewest - 1.0), np.full(len(rates), float(promise.fewest))
-    while (growing := failed(high) & (high < MANY_ROWS)).any():
-        low, high = np.where(growing, high, low), np.where(growing, 2 * high, high)
-    while (high - low > 1).any():
-        middle = np.floor((low + high) / 2)
-        fails = failed(middle)
-        low, high = np.where(fails & (middle > low), middle, low), np.where(fails, high, middle)
+    low, high = rows, 2 * rows
+    while high < MANY_ROWS and not enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
