@@ -19,6 +19,7 @@ ALPHA = DELTA = 0.05
 JUST_FAILING = 0.94999
 
 trials_each = pytest.mark.parametrize("trials", [300, pytest.param(2000, marks=pytest.mark.guarantee)])
+fewer_trials_each = pytest.mark.parametrize("trials", [150, pytest.param(2000, marks=pytest.mark.guarantee)])
 
 
 def allowed(trials, rate=DELTA):
@@ -52,7 +53,7 @@ def by_label(rng, shares, accuracy, **options):
     return ByLabel.fit(p, codes, reference=labelled(rng, 500, shares, accuracy)[0], **options)
 
 
-@trials_each
+@fewer_trials_each
 @pytest.mark.parametrize("shares", [EVEN, UNEVEN, NEAR_THE_LIMIT], ids=["even", "uneven", "near the limit"])
 def test_promises_of_all_labels_hold_together(shares, trials):
     rng = np.random.default_rng(40)
@@ -63,7 +64,7 @@ def test_promises_of_all_labels_hold_together(shares, trials):
     assert false <= allowed(trials)
 
 
-@trials_each
+@fewer_trials_each
 def test_promises_hold_for_each_label_singly(trials):
     rng, false = np.random.default_rng(41), np.zeros(5)
     for _ in range(trials):
@@ -73,7 +74,7 @@ def test_promises_hold_for_each_label_singly(trials):
     assert false.max() <= allowed(trials)
 
 
-@trials_each
+@fewer_trials_each
 def test_promises_of_single_labels_do_not_hold_together(trials):
     """The wrong twin of the joint rule: eight tests at 5 % each."""
     rng, eight = np.random.default_rng(42), np.full(8, 1 / 8)
@@ -84,7 +85,7 @@ def test_promises_of_single_labels_do_not_hold_together(trials):
     assert false > allowed(trials)
 
 
-@trials_each
+@fewer_trials_each
 def test_the_pool_of_rare_labels_keeps_its_promise_when_its_labels_differ(trials):
     """Rare labels are wrong at 2 % and at 8.002 %, half and half: the pool just fails, the others are faultless."""
     shares = np.array([0.5, 0.125, 0.125, 0.0625, 0.0625, 0.0625, 0.0625])
