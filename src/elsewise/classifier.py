@@ -366,7 +366,7 @@ class Saved:
 
     def part(self, key: str, name: str) -> Any:
         """Give another part of an engine's entry, such as what tells unfamiliar texts; None where there is none."""
-        packed = self.description["engines"][key][name]
+        packed = self.description["engines"][key].get(name)
         return None if packed is None else folder.unpack(packed, self.arrays, self.files.path / "elsewise.json")
 
     def common(self) -> dict[str, Any]:
