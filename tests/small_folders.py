@@ -10,8 +10,10 @@ from small_models import LABELS, learner_of, texts
 def classifier_of(engine="openvino", precision="f32"):
     """A classifier with random weights, for which four of five labels are what it thinks itself."""
     import elsewise as ew
+    from elsewise.conformal import SplitConformal
     from elsewise.errors import ElsewiseWarning
     from elsewise.export import Rows, refit_rows, serving
+    from elsewise.familiarity import FamiliarityTest
     from elsewise.graphs import write_model
 
     learner = learner_of("bert")
@@ -26,10 +28,13 @@ def classifier_of(engine="openvino", precision="f32"):
     outputs = best.engine.run(certify)
     kept = {**refit_rows("train", train), **refit_rows("tune", tune, codes=tune_codes, logits=best.outputs.logits)}
     kept |= refit_rows("certify", certify, codes=certify_codes, logits=outputs.logits)
-    rule = ew.CertifiedThreshold.fit(
-        ew.Evidence.of(outputs, best.calibrator), certify_codes, reference=best.evidence, target_accuracy=0.55
-    )
-    return ew.Classifier(best.engine, best.calibrator, rule, folded=folded, arrays=kept, gate=table)
+    certified = ew.Evidence.of(outputs, best.calibrator)
+    rule = ew.CertifiedThreshold.fit(certified, certify_codes, reference=best.evidence, target_accuracy=0.55)
+    explaining = {
+        "familiarity": FamiliarityTest.fit(best.evidence, tune_codes),
+        "sets": SplitConformal.fit(certified, certify_codes),
+    }
+    return ew.Classifier(best.engine, best.calibrator, rule, folded=folded, arrays=kept, gate=table, **explaining)
 
 
 def _labels(logits):

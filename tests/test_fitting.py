@@ -10,6 +10,7 @@ from elsewise import fitting
 from elsewise.card import model_card
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.fitting import calibrate, label_codes
+from elsewise.scores import SCORES, Energy
 
 
 def test_a_fitted_classifier_carries_its_promise_and_its_evaluation(fitted, sample):
@@ -265,3 +266,75 @@ def test_logits_whose_labels_are_off_by_different_amounts_get_biases_and_the_car
     assert (record["chosen"], record["rows"]) == ("temperature_bias", 3000)
     assert classifier.calibrator.biases == pytest.approx(biases, abs=0.25)
     assert "Calibrator temperature_bias, on 3,000 rows: clearly the better of 4" in model_card(classifier)
+
+
+def test_a_fitted_classifier_explains_what_it_does_not_answer(fitted):
+    """In-scope texts are called unfamiliar in few cases, and noise in many; every text has its nearest labels."""
+    noise = [f"zxq {i} wvk jjp {i * 7} qqz" for i in range(40)]
+
+    decisions = fitted.decide(noise)
+
+    assert decisions.familiarity.shape == (40,)
+    assert decisions.nearest.shape == (40, 2)
+    assert (decisions.familiarity <= 0.05).mean() > 0.5
+    assert len(decisions.sets) == 40
+    assert set(decisions.reasons[decisions.abstained]) <= {"unfamiliar", "ambiguous", "unsure"}
+
+
+def test_the_choice_of_the_score_is_recorded(fitted):
+    assert fitted.record["score"]["chosen"] in SCORES
+
+
+def loud_rows(n=3000, k=6, seed=0):
+    """Right rows have a constant added to their logits: only energy can see it."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, k)) * 2
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    return z + 3.0 * (z.argmax(axis=1) == codes)[:, None], codes
+
+
+def test_brought_logits_get_the_score_that_tells_right_from_wrong():
+    z, codes = loud_rows()
+
+    chosen = ew.calibrate(z, codes)
+
+    assert chosen.rule.score == Energy()
+    assert chosen.certificate.coverage > ew.calibrate(z, codes, score="maximum_probability").certificate.coverage + 0.1
+
+
+def test_a_score_that_there_is_not_is_refused():
+    with pytest.raises(InputError, match=r"^unknown score 'loudness'; choose auto, maximum_probability, margin, .*"):
+        ew.calibrate(*loud_rows(100), score="loudness")
+
+
+def test_a_score_of_features_is_refused_for_logits():
+    with pytest.raises(InputError, match=r"^this score needs features, and the engine gives none$"):
+        ew.calibrate(*loud_rows(600), score="mahalanobis")
+
+
+def test_what_explains_is_saved_with_the_folder(tmp_path):
+    z, codes = loud_rows()
+    made = ew.calibrate(z, codes)
+    made.save(tmp_path / "model")
+
+    again = ew.load(tmp_path / "model")
+
+    one, other = made.decide(z[:200]), again.decide(z[:200])
+    assert np.array_equal(one.familiarity, other.familiarity)
+    assert np.array_equal(one.nearest, other.nearest)
+    assert np.array_equal(one.sets.bits, other.sets.bits)
+    assert [one.sentence(i) for i in range(200)] == [other.sentence(i) for i in range(200)]
+
+
+def test_labels_that_stay_possible_are_named_where_two_are_close():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(3000, 6)) * 1.5
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    made = ew.calibrate(z, codes, labels=list("abcdef"), target_accuracy=0.8)
+
+    decisions = made.decide(z)
+
+    ambiguous = np.flatnonzero((decisions.reasons == "ambiguous") & (decisions.sets.sizes > 2))
+    assert len(ambiguous) > 20
+    names = ", ".join(f'"{name}"' for name in decisions.sets[int(ambiguous[0])])
+    assert f"(possible are {names})" in decisions.sentence(int(ambiguous[0]))

@@ -62,7 +62,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "comparison",
         "report",
     },
-    {"predict", "calibrate", "demo", "doctor", "cli", "cluster", "server", "client", "__init__", "__main__"},
+    {"predict", "calibrate", "demo", "doctor", "showing", "cli", "cluster", "server", "client", "__init__", "__main__"},
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 OPEN_SETS = {

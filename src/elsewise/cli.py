@@ -3,21 +3,30 @@
 stdout carries results, stderr words and progress. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
 
-import json
-import math
 import os
 import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from elsewise.errors import ElsewiseError, ElsewiseWarning, InputError
+from elsewise.showing import (
+    description,
+    print_breakdown,
+    print_evaluation,
+    print_gate,
+    print_json,
+    print_promise,
+    print_table,
+    progress_bar,
+    say,
+    show_fitted,
+)
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
@@ -97,21 +106,19 @@ def demo(
     """Fit, certify and predict on a built-in sample of support texts, offline."""
     from elsewise.demo import run_demo
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         shown = run_demo(out, progress=progress, epochs=epochs)
     if as_json:
-        _print_json({"folder": str(out), "reasons": shown.reasons(), **_description(shown.classifier)})
+        print_json({"folder": str(out), "reasons": shown.reasons(), **description(shown.classifier)})
         return
-    _print_promise(shown.classifier)
-    _print_evaluation(shown.classifier.evaluation or {})
-    _print_table(
-        "Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True
-    )
+    print_promise(shown.classifier)
+    print_evaluation(shown.classifier.evaluation or {})
+    print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
     answered = shown.reasons().get("answered", 0)
     typer.echo(
         f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:"
     )
-    _print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
+    print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
     program = _program()
     typer.echo(
         f"\nNext:\n"
@@ -162,8 +169,8 @@ def fit(
     how = _reading(text_column, label_column, delimiter, encoding, file_format)
     texts, labels = _labelled(data, how)
     if other in labels:
-        _say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
-    with _progress() as progress:
+        say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
+    with progress_bar() as progress:
         classifier = fit_texts(
             texts,
             labels,
@@ -189,7 +196,7 @@ def fit(
             seed=seed,
         )
     classifier.save(out)
-    _show_fitted(classifier, out, as_json=as_json)
+    show_fitted(classifier, out, as_json=as_json)
 
 
 @app.command()
@@ -220,18 +227,18 @@ def predict(
     if out != "-" and Path(out).resolve().is_relative_to(model.resolve()):
         raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
     classifier = load(model, engine=engine, precision=precision, threads=threads)
-    with _progress() as progress:
+    with progress_bar() as progress:
         summary = predict_file(classifier, data, out, how=how, top=top, probabilities=probabilities, progress=progress)
     for note in summary.notes:
-        _say(f"{data}: {note}")
+        say(f"{data}: {note}")
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.reasons.items()))
     rejected = f"{summary.rejected:,} rejected" + (f" (see {summary.rejects})" if summary.rejects else "")
     other = f"{summary.other:,} {classifier.other}" + (f" ({reasons})" if reasons else "")
-    _say(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
+    say(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
     if classifier.certificate is not None and not classifier.certificate.certified:
-        _say("this model promises nothing, so that every row is Other; best_label and probability say what it thinks")
+        say("this model promises nothing, so that every row is Other; best_label and probability say what it thinks")
     if as_json:
-        _print_json(asdict(summary), to_stderr=out == "-")
+        print_json(asdict(summary), to_stderr=out == "-")
 
 
 @app.command()
@@ -263,17 +270,17 @@ def evaluate(
 
     how = _reading(text_column, label_column, delimiter, encoding, file_format)
     classifier = load(model, engine=engine, precision=precision, threads=threads)
-    with _progress() as progress:
+    with progress_bar() as progress:
         if progress:
             progress("evaluating", 0, 0)
         judge = _judged_logits if classifier.engine.name == "logits" else _judged_texts
         judged = judge(classifier, data, labels, how, out_of_scope_label, slices or [])
     if as_json:
-        _print_json(judged.as_dict())
+        print_json(judged.as_dict())
     else:
-        _print_promise(classifier)
-        _print_evaluation(judged.as_dict())
-        _print_breakdown(judged.as_dict())
+        print_promise(classifier)
+        print_evaluation(judged.as_dict())
+        print_breakdown(judged.as_dict())
 
 
 @app.command()
@@ -319,7 +326,7 @@ def calibrate(
         seed=seed,
     )
     classifier.save(out)
-    _show_fitted(classifier, out, as_json=as_json)
+    show_fitted(classifier, out, as_json=as_json)
 
 
 @app.command()
@@ -333,14 +340,14 @@ def export(
     """Certify MODEL on one more engine or precision, on the rows that it keeps: one more look at them."""
     from elsewise.export import export as export_model
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         made = export_model(model, engine=engine, precision=precision, threads=threads, progress=progress)
     if as_json:
-        _print_json({"model": str(model), **_description(made)})
+        print_json({"model": str(model), **description(made)})
         return
-    _print_gate(made.gate)
-    _print_promise(made)
-    _say(f"written: {model}")
+    print_gate(made.gate)
+    print_promise(made)
+    say(f"written: {model}")
 
 
 @app.command()
@@ -350,29 +357,17 @@ def doctor(*, as_json: Json = False) -> None:
 
     found = diagnosis()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     encoder = found["encoder"] or "not on this machine"
     machine = {**found["machine"], "default encoder": encoder}
-    _print_table("", ("machine", ""), [(name, str(value)) for name, value in machine.items()])
-    _print_table("", ("library", "version"), [(name, version or "-") for name, version in found["versions"].items()])
-    _print_table("", ("engine", "precisions", ""), [
+    print_table("", ("machine", ""), [(name, str(value)) for name, value in machine.items()])
+    print_table("", ("library", "version"), [(name, version or "-") for name, version in found["versions"].items()])
+    print_table("", ("engine", "precisions", ""), [
         (name, ", ".join(engine["precisions"]) or "-", engine["note"]) for name, engine in found["engines"].items()
     ])  # fmt: skip
     for line in found["advice"] or ["Nothing is missing."]:
         typer.echo(line)
-
-
-def _print_gate(gate: Sequence[Mapping[str, Any]]) -> None:
-    header = ("", "texts/s", "MB", "accuracy", "log loss", "ECE", "other label", "worst change", "99 %", "close enough")
-    rows = [
-        (row["engine"], f"{row['texts_per_second']:,.0f}", f"{row['megabytes']:.0f}",
-         *("-" if row[name] is None else f"{row[name]:.4f}" for name in ("accuracy", "log_loss", "ece")),
-         f"{row['changed']:.2%}", f"{row['worst_change']:.4f}", f"{row['change_99']:.4f}",
-         "yes" if row["passed"] else "no")
-        for row in gate
-    ]  # fmt: skip
-    _print_table("Engines on tune rows, each after its own re-fit", header, rows)
 
 
 def _program() -> str:
@@ -398,7 +393,7 @@ def _judged_texts(
     if labels is not None:
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
     rows = read_labelled(data, how, strict=False, slices=slices)
-    _say(f"{data}: {len(rows.texts):,} rows, {', '.join(rows.notes)}")
+    say(f"{data}: {len(rows.texts):,} rows, {', '.join(rows.notes)}")
     return judge(
         classifier,
         rows.texts,
@@ -439,226 +434,8 @@ def _labelled(path: str, how: "Reading") -> tuple[list[str], list[str]]:
     from elsewise.reading import read_labelled
 
     read = read_labelled(path, how, strict=True)
-    _say(f"{path}: {len(read.texts):,} rows, {', '.join(read.notes)}")
+    say(f"{path}: {len(read.texts):,} rows, {', '.join(read.notes)}")
     return read.texts, read.labels
-
-
-def _description(classifier: "Classifier") -> dict[str, Any]:
-    return {
-        "certificate": None if classifier.certificate is None else classifier.certificate.as_dict(),
-        "served": {"engine": classifier.engine.name, **classifier.engine.settings},
-        "gate": list(classifier.gate),
-        "evaluation": classifier.evaluation,
-        "record": dict(classifier.record),
-    }
-
-
-def _show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
-    if as_json:
-        _print_json({"model": str(out), **_description(classifier)})
-        return
-    sizes = ", ".join(f"{name} {count:,}" for name, count in classifier.record["splits"].items())
-    dropped = ", ".join(
-        f"{count:,} {_DROPPED[name]}" for name, count in classifier.record.get("dropped", {}).items() if count
-    )
-    _say(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
-    if "calibrator" in classifier.record:
-        choice = classifier.record["calibrator"]
-        _say(f"calibrator: {(classifier.folded or classifier.calibrator).sentence} ({choice['why']})")
-    _print_gate(classifier.gate)
-    _print_promise(classifier)
-    _print_evaluation(classifier.evaluation or {})
-    _say(f"written: {out}")
-
-
-_DROPPED = {
-    "untrained": "out-of-scope in train",
-    "repeated": "with a text that came before in the same part",
-    "seen": "with a text of an earlier part",
-}
-
-
-def _print_promise(classifier: "Classifier") -> None:
-    from elsewise.rules import threshold_words
-
-    certificate = classifier.certificate
-    if certificate is None:
-        typer.echo(f"No promise: the threshold {threshold_words(classifier.rule)} was not tested for one.")
-        return
-    typer.echo(certificate.sentence)
-    if certificate.certified:
-        low, high = certificate.coverage_low, certificate.coverage_high
-        typer.echo(
-            f"Threshold {threshold_words(classifier.rule, digits=4)}; {certificate.coverage:.1%} of the rows answered "
-            f"({low:.1%} to {high:.1%})."
-        )
-
-
-def _print_evaluation(judged: Mapping[str, Any]) -> None:
-    if not judged:
-        return
-    rows, bare, system, outside = (judged[part] for part in ("rows", "classifier", "system", "out_of_scope"))
-    counts = f"{rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows"
-    extra = "".join(f", {rows[name]:,} {name}" for name in ("unreadable", "rejected", "seen") if rows[name])
-    typer.echo(f"\nJudged on {counts}{extra}.")
-    _print_figures("The bare classifier, on in-scope rows", [(name, bare[key]) for name, key in _CLASSIFIER_FIGURES])
-    parts = [("", system)] if not rows["out_of_scope"] else [("", system), (", in-scope rows", system["in_scope"])]
-    lines = [(f"{name}{which}", part[key]) for which, part in parts for name, key in _SYSTEM_FIGURES]
-    reached = system["coverage_at_accuracy"]
-    lines.append((f"coverage where the accuracy is {reached['accuracy']:.4g}", reached["coverage"]))
-    lines += [
-        (f"accuracy where the coverage is {point['coverage']:g}", point["accuracy"])
-        for point in system["accuracy_at_coverage"]
-        if point["coverage"] in _COVERAGES_SHOWN
-    ]
-    lines += [(name, system[key]) for name, key in _AREA_FIGURES]
-    lines += [(f"{name}, Other an outcome", system["open_set"][key]) for name, key in _OUTCOME_FIGURES]
-    if outside:
-        lines += [(f"out-of-scope {name}", outside[key]) for name, key in _OUTSIDE_FIGURES]
-    _print_figures("What ships, Other included", lines)
-
-
-_CLASSIFIER_FIGURES = (
-    ("accuracy", "accuracy"),
-    ("macro-F1", "macro_f1"),
-    ("log loss", "log_loss"),
-    ("Brier score", "brier"),
-    ("AUC, one versus rest", "auc"),
-    ("calibration error", "ece"),
-    ("calibration error, class-wise", "classwise_ece"),
-    ("calibration error, debiased", "debiased_calibration_error"),
-)
-_SYSTEM_FIGURES = (("coverage", "coverage"), ("accuracy when answered", "accuracy_when_answered"))
-_COVERAGES_SHOWN = (0.8, 0.9)
-_AREA_FIGURES = (("area of risk and coverage (AUGRC)", "augrc"), ("area above the best order (E-AURC)", "e_aurc"))
-_OUTCOME_FIGURES = (("accuracy", "accuracy"), ("macro-F1", "macro_f1"))
-_OUTSIDE_FIGURES = (
-    ("recall (left as Other)", "recall"),
-    ("AUROC", "auroc"),
-    ("AUPR", "aupr"),
-    ("AUPR, in-scope rows first", "aupr_in"),
-)
-WORST_LABELS = 10
-
-
-def _print_figures(title: str, figures: Sequence[tuple[str, Mapping[str, float | None]]]) -> None:
-    _print_table(title, ("", "value", "95 % interval"), [(name, *_figure(estimate)) for name, estimate in figures])
-
-
-def _figure(estimate: Mapping[str, float | None]) -> tuple[str, str]:
-    value, low, high = _numbers(estimate)
-    if math.isnan(value):
-        return "-", "nothing to measure"
-    null = f"; {estimate['null']:.4f} if perfect" if "null" in estimate else ""
-    return f"{value:.4f}", f"{low:.4f} to {high:.4f}{null}"
-
-
-def _numbers(estimate: Mapping[str, float | None]) -> list[float]:
-    return [float("nan") if (x := estimate[key]) is None else x for key in ("value", "low", "high")]
-
-
-def _brief(estimate: Mapping[str, float | None]) -> str:
-    value, low, high = _numbers(estimate)
-    return "-" if math.isnan(value) else f"{value:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _print_breakdown(judged: Mapping[str, Any]) -> None:
-    """Print the same figures by label, slice and share of out-of-scope texts."""
-    columns = ("accuracy", "coverage", "accuracy_when_answered")
-    header = ("rows", "bare: accuracy", "ships: coverage", "ships: accuracy when answered")
-    for name, rows in judged["slices"].items():
-        lines = [
-            (row["value"] if row["value"] is not None else f"{row['pooled']:,} rarer values, together",
-             f"{row['rows']:,}", *(_brief(row[column]) for column in columns))
-            for row in rows
-        ]  # fmt: skip
-        _print_table(f"By {name}", (name, *header), lines)
-    _print_labels(judged["labels"])
-    shares = judged["out_of_scope_shares"]
-    lines = [
-        (f"{row['share']:.0%}", _brief(row["coverage"]), _brief(row["accuracy_when_answered"]))
-        for row in shares["shares"]
-    ]
-    title = "The same threshold, if this share of the texts is out-of-scope"
-    worst = " (the worst case: no such rows were judged, so all are taken to be answered)"
-    _print_table(title + worst * shares["worst_case"], ("share", "coverage", "accuracy when answered"), lines)
-
-
-def _print_labels(labels: Sequence[Mapping[str, Any]]) -> None:
-    there = [row for row in labels if row["rows"]]
-    worst = sorted(there, key=_bare_f1)[:WORST_LABELS]
-    lines = [
-        (row["label"], f"{row['rows']:,}",
-         *(_short(row["classifier"][name]) for name in ("recall", "precision")), _brief(row["classifier"]["f1"]),
-         *(_short(row["system"][name]) for name in ("coverage", "accuracy_when_answered", "f1")))
-        for row in worst
-    ]  # fmt: skip
-    header = ("label", "rows", "bare: recall", "precision", "F1", "ships: coverage", "accuracy when answered", "F1")
-    title = "The labels" if len(there) <= WORST_LABELS else f"The {WORST_LABELS} worst of {len(there):,} labels"
-    _print_table(f"{title}, by F1 of the bare classifier", header, lines)
-
-
-def _bare_f1(row: Mapping[str, Any]) -> float:
-    value = _numbers(row["classifier"]["f1"])[0]
-    return math.inf if math.isnan(value) else value  # no readable row: nothing to call bad
-
-
-def _short(estimate: Mapping[str, float | None]) -> str:
-    value = _numbers(estimate)[0]
-    return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", show_lines=False, padding=(0, 1))
-    for name in header:
-        table.add_column(name, overflow="fold", ratio=1 if wide else None)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a customer's [brackets] are no mark-up
-    console.print(table)
-
-
-def _print_json(value: Any, *, to_stderr: bool = False) -> None:
-    from elsewise.folder import finite
-
-    typer.echo(json.dumps(finite(value), ensure_ascii=False, allow_nan=False), err=to_stderr)
-
-
-def _say(words: str) -> None:
-    typer.echo(words, err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a bar with the time left on a terminal; say nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total or None)
 
 
 def main() -> None:
@@ -671,17 +448,17 @@ def main() -> None:
     try:
         app()
     except ElsewiseError as error:
-        _say(f"elsewise: {error}")
+        say(f"elsewise: {error}")
         raise SystemExit(1) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         raise SystemExit(1) from None
     except OSError as error:
-        _say(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")
+        say(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    _say(f"warning: {message}")
+    say(f"warning: {message}")

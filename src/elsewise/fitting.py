@@ -10,13 +10,13 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from elsewise.around import Around, train_member
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits, as_texts
-from elsewise.calibrator_choice import FEWEST_ROWS, choose_calibrator
+from elsewise.calibrator_choice import FEWEST_ROWS, CalibratorChoice, choose_calibrator
 from elsewise.classifier import Classifier, check_other
 from elsewise.conformal import SplitConformal
 from elsewise.distances import references_of
@@ -34,6 +34,10 @@ from elsewise.score_choice import check_score, named_score
 from elsewise.splits import LabelledTexts, Splits, hashes, split, stratified
 from elsewise.tokens import Tokens
 
+if TYPE_CHECKING:
+    from elsewise.engines.torch import TorchModel
+    from elsewise.training import Learner, Training
+
 FEW_TO_CERTIFY = 300
 REFERENCES = 20_000  # train texts that distances are measured from
 
@@ -49,6 +53,18 @@ class Promised:
     target_accuracy: float
     confidence_level: float
     score: str
+
+    def __post_init__(self) -> None:
+        check_promise(self.target_accuracy, self.confidence_level)
+        check_score(self.score)
+
+
+class Tokenised(NamedTuple):
+    """Tokens of the texts that something is fitted on."""
+
+    train: Tokens
+    tune: Tokens
+    certify: Tokens
 
 
 def fit(
@@ -126,57 +142,44 @@ def fit(
     ElsewiseWarning
         If the encoder does not fit the language, or rows are too few to calibrate or certify well.
     """
-    from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
     from elsewise.graphs import quantise_rows, write_model  # noqa: PLC0415  torch
-    from elsewise.training import Training, prepare, train  # noqa: PLC0415  torch
+    from elsewise.training import Training, train  # noqa: PLC0415  torch
 
-    check_promise(target_accuracy, confidence_level)  # now, and not when the training is over
+    promise = Promised(target_accuracy, confidence_level, score)  # refused now, and not when the training is over
     check_other(other)
-    check_score(score)
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
     around = Around(ensemble, mc_dropout, laplace)
     wanted = check_engine(around.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
-    learner = prepare(names, how)
+    learner, how = _prepared(names, how, parts.train)
     _warn_of_few(len(in_scope), len(parts.certify), confidence_level)
-    how = how.resolved(len(parts.train), learner.model.model.config.hidden_size)
-    for warning in language_warnings(learner.tokenizer.backend_tokenizer, parts.train.texts, encoder):
-        warnings.warn(warning, ElsewiseWarning, stacklevel=2)
     model = train(learner, parts.train, in_scope, how, progress)
     if progress:
         progress("calibrating", 0, 0)
-    train_tokens, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
-    can_hold_bias = last_linear(model.model).bias is not None
-    choice = choose_calibrator(learner.outputs(model, tune).logits, parts.tune.codes, preserve_argmax=not can_hold_bias)
-    calibrator = choice.calibrator
-    rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
-    files = write_model(model.folded(calibrator), learner, names)
+    tokens = Tokenised(*(learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify)))
+    choice = _chosen_calibrator(model, learner.outputs(model, tokens.tune), parts.tune.codes)
+    rows = Rows(tokens.tune, parts.tune.codes, quantise_rows(tokens.train, np.random.default_rng(how.seed)))
+    files = write_model(model.folded(choice.calibrator), learner, names)
     best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
     member = train_member(names, parts.train, in_scope, rows, how, progress)
-    best, table = around.serving(best, table, rows, train_tokens, member)
+    best, table = around.serving(best, table, rows, tokens.train, member)
     if progress:
         progress("certifying and judging", 0, 0)
-    kept = {**refit_rows("train", rows.train), **refit_rows("tune", tune, codes=rows.codes, logits=best.outputs.logits)}
-    certify_rows = Evidence.of(best.engine.run(certify), best.calibrator)
-    kept |= refit_rows("certify", certify, codes=parts.certify.codes, logits=certify_rows.logits)
-    tuned = (best.evidence, parts.tune.codes)
-    if not len(tune):  # those of train are too sure, and still in their order
-        tuned = (Evidence.of(best.engine.run(train_tokens), best.calibrator), parts.train.codes)
-    known = _references(best, train_tokens, parts.train.codes, how.seed)
-    promise = Promised(target_accuracy, confidence_level, score)
-    judged, compared = _judged(tuned, (certify_rows, parts.certify.codes), known, promise)
-    training = {**asdict(how), **around.record}
+    certify = Evidence.of(best.engine.run(tokens.certify), best.calibrator)
+    judged, compared = _judged_on(best, certify, tokens.train, parts, how.seed, promise)
+    recorded = {"training": {**asdict(how), **around.record}, "calibrator": choice.record, "score": compared}
+    kept = _refit_rows(rows, best, tokens.certify, certify, parts.certify.codes) if keep_refit_rows else {}
     classifier = Classifier(
         engine=best.engine,
         calibrator=best.calibrator,
         **judged,
         other=other,
         out_of_scope_label=out_of_scope_label,
-        folded=calibrator,
-        record={"training": training, "calibrator": choice.record, "score": compared, **_record(parts)},
-        arrays={**_seen(parts), **(kept if keep_refit_rows else {})},
+        folded=choice.calibrator,
+        record={**recorded, **_record(parts)},
+        arrays={**_seen(parts), **kept},
         gate=table,
     )
     return _evaluated(classifier, parts.test)
@@ -229,7 +232,7 @@ def calibrate(
     >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
     (['yes'], True)
     """
-    check_score(score)
+    promise = Promised(target_accuracy, confidence_level, score)
     z = as_logits(logits)
     y = as_codes(codes, like=z, allow_abstain=True)
     engine = LogitsEngine(_names(labels, z.shape[1]))
@@ -237,7 +240,7 @@ def calibrate(
     _warn_of_few(int((y[tune] >= 0).sum()), len(certify), confidence_level)
     calibration = choose_calibrator(z[tune], y[tune])
     tuned, certified = ((Evidence.of(Outputs(z[part]), calibration.calibrator), y[part]) for part in (tune, certify))
-    judged, compared = _judged(tuned, certified, None, Promised(target_accuracy, confidence_level, score))
+    judged, compared = _judged(tuned, certified, None, promise)
     sizes = {"tune": len(tune), "certify": len(certify)}
     record = {"calibrator": calibration.record, "score": compared, "splits": sizes, "versions": _versions()}
     return Classifier(
@@ -310,6 +313,41 @@ def _warn_of_few(tune: int, certify: int, level: float) -> None:
         if certify:
             few = f"{certify} certify rows are few: {(1 - level) ** (1 / certify):.1%} is the best accuracy that"
         warnings.warn(f"{few} could be certified on them, without one error", ElsewiseWarning, stacklevel=3)
+
+
+def _prepared(names: tuple[str, ...], how: "Training", train: LabelledTexts) -> "tuple[Learner, Training]":
+    """Open the encoder, complete the settings, and say where the encoder does not fit the language."""
+    from elsewise.training import prepare  # noqa: PLC0415  torch
+
+    learner = prepare(names, how)
+    for warning in language_warnings(learner.tokenizer.backend_tokenizer, train.texts, how.encoder):
+        warnings.warn(warning, ElsewiseWarning, stacklevel=3)
+    return learner, how.resolved(len(train), learner.model.model.config.hidden_size)
+
+
+def _chosen_calibrator(model: "TorchModel", outputs: Outputs, codes: Codes) -> CalibratorChoice:
+    from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
+
+    return choose_calibrator(outputs.logits, codes, preserve_argmax=last_linear(model.model).bias is None)
+
+
+def _judged_on(
+    best: Serving, certify: Evidence, train: Tokens, parts: Splits, seed: int, promise: Promised
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Judge on what the engine that serves made of tune, certify and train rows."""
+    tuned = (best.evidence, parts.tune.codes)
+    if not len(parts.tune):  # those of train are too sure, and still in their order
+        tuned = (Evidence.of(best.engine.run(train), best.calibrator), parts.train.codes)
+    known = _references(best, train, parts.train.codes, seed)
+    return _judged(tuned, (certify, parts.certify.codes), known, promise)
+
+
+def _refit_rows(rows: Rows, best: Serving, tokens: Tokens, certify: Evidence, codes: Codes) -> dict[str, Any]:
+    return {
+        **refit_rows("train", rows.train),
+        **refit_rows("tune", rows.tune, codes=rows.codes, logits=best.outputs.logits),
+        **refit_rows("certify", tokens, codes=codes, logits=certify.logits),
+    }
 
 
 def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> References | None:

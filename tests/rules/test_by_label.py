@@ -9,10 +9,10 @@ import pytest
 import elsewise as ew
 from elsewise.arrays import softmax
 from elsewise.card import model_card
-from elsewise.cli import _print_promise
 from elsewise.errors import InputError
 from elsewise.metrics import binomial_cdf
 from elsewise.rules import ByLabel, CertifiedThreshold, threshold_words
+from elsewise.showing import print_promise
 
 NAN = float("nan")
 
@@ -281,7 +281,7 @@ def test_a_model_folder_keeps_it_and_its_card_says_what_is_promised(tmp_path, ca
     assert again.rule == rule
     assert again.decide(z[:50]).codes.tolist() == classifier.decide(z[:50]).codes.tolist()
     assert rule.certificate.sentence in model_card(again)
-    _print_promise(again)
+    print_promise(again)
     printed = capsys.readouterr().out
     assert rule.certificate.sentence in printed
     assert f"Threshold {threshold_words(rule, digits=4)}; " in printed

@@ -1,0 +1,264 @@
+"""What the command line shows: results on stdout, words and progress on stderr."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from elsewise.classifier import Classifier
+
+
+def print_gate(gate: Sequence[Mapping[str, Any]]) -> None:
+    """Print how the engines compared on tune rows."""
+    header = ("", "texts/s", "MB", "accuracy", "log loss", "ECE", "other label", "worst change", "99 %", "close enough")
+    rows = [
+        (row["engine"], f"{row['texts_per_second']:,.0f}", f"{row['megabytes']:.0f}",
+         *("-" if row[name] is None else f"{row[name]:.4f}" for name in ("accuracy", "log_loss", "ece")),
+         f"{row['changed']:.2%}", f"{row['worst_change']:.4f}", f"{row['change_99']:.4f}",
+         "yes" if row["passed"] else "no")
+        for row in gate
+    ]  # fmt: skip
+    print_table("Engines on tune rows, each after its own re-fit", header, rows)
+
+
+def description(classifier: "Classifier") -> dict[str, Any]:
+    """Give what is told of a classifier in JSON."""
+    return {
+        "certificate": None if classifier.certificate is None else classifier.certificate.as_dict(),
+        "served": {"engine": classifier.engine.name, **classifier.engine.settings},
+        "gate": list(classifier.gate),
+        "evaluation": classifier.evaluation,
+        "record": dict(classifier.record),
+    }
+
+
+def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
+    """Tell what was fitted, on which rows, what it promises and how good it is."""
+    if as_json:
+        print_json({"model": str(out), **description(classifier)})
+        return
+    sizes = ", ".join(f"{name} {count:,}" for name, count in classifier.record["splits"].items())
+    dropped = ", ".join(
+        f"{count:,} {_DROPPED[name]}" for name, count in classifier.record.get("dropped", {}).items() if count
+    )
+    say(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
+    if "calibrator" in classifier.record:
+        choice = classifier.record["calibrator"]
+        say(f"calibrator: {(classifier.folded or classifier.calibrator).sentence} ({choice['why']})")
+        say(f"confidence: {_why_score(classifier.record['score'])}")
+    print_gate(classifier.gate)
+    print_promise(classifier)
+    print_evaluation(classifier.evaluation or {})
+    say(f"written: {out}")
+
+
+def _why_score(choice: Mapping[str, Any]) -> str:
+    name, compared = choice["chosen"], choice.get("compared")
+    if compared is None:
+        return f"{name}, as asked"
+    if not compared:
+        return f"{name} (too few tune rows, or errors among them, to compare others)"
+    if name in compared:
+        return f"{name} (tells right from wrong better on tune rows, by {compared[name]['value']:.3f} of AUC)"
+    return f"{name} (none of {len(compared)} others tells right from wrong clearly better on tune rows)"
+
+
+_DROPPED = {
+    "untrained": "out-of-scope in train",
+    "repeated": "with a text that came before in the same part",
+    "seen": "with a text of an earlier part",
+}
+
+
+def print_promise(classifier: "Classifier") -> None:
+    """Print what is promised."""
+    from elsewise.rules import threshold_words
+
+    certificate = classifier.certificate
+    if certificate is None:
+        typer.echo(f"No promise: the threshold {threshold_words(classifier.rule)} was not tested for one.")
+        return
+    typer.echo(certificate.sentence)
+    if certificate.certified:
+        low, high = certificate.coverage_low, certificate.coverage_high
+        typer.echo(
+            f"Threshold {threshold_words(classifier.rule, digits=4)}; {certificate.coverage:.1%} of the rows answered "
+            f"({low:.1%} to {high:.1%})."
+        )
+
+
+def print_evaluation(judged: Mapping[str, Any]) -> None:
+    """Print an evaluation's figures; nothing for an empty one."""
+    if not judged:
+        return
+    rows, bare, system, outside = (judged[part] for part in ("rows", "classifier", "system", "out_of_scope"))
+    counts = f"{rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows"
+    extra = "".join(f", {rows[name]:,} {name}" for name in ("unreadable", "rejected", "seen") if rows[name])
+    typer.echo(f"\nJudged on {counts}{extra}.")
+    _print_figures("The bare classifier, on in-scope rows", [(name, bare[key]) for name, key in _CLASSIFIER_FIGURES])
+    parts = [("", system)] if not rows["out_of_scope"] else [("", system), (", in-scope rows", system["in_scope"])]
+    lines = [(f"{name}{which}", part[key]) for which, part in parts for name, key in _SYSTEM_FIGURES]
+    reached = system["coverage_at_accuracy"]
+    lines.append((f"coverage where the accuracy is {reached['accuracy']:.4g}", reached["coverage"]))
+    lines += [
+        (f"accuracy where the coverage is {point['coverage']:g}", point["accuracy"])
+        for point in system["accuracy_at_coverage"]
+        if point["coverage"] in _COVERAGES_SHOWN
+    ]
+    lines += [(name, system[key]) for name, key in _AREA_FIGURES]
+    lines += [(f"{name}, Other an outcome", system["open_set"][key]) for name, key in _OUTCOME_FIGURES]
+    if outside:
+        lines += [(f"out-of-scope {name}", outside[key]) for name, key in _OUTSIDE_FIGURES]
+    _print_figures("What ships, Other included", lines)
+
+
+_CLASSIFIER_FIGURES = (
+    ("accuracy", "accuracy"),
+    ("macro-F1", "macro_f1"),
+    ("log loss", "log_loss"),
+    ("Brier score", "brier"),
+    ("AUC, one versus rest", "auc"),
+    ("calibration error", "ece"),
+    ("calibration error, class-wise", "classwise_ece"),
+    ("calibration error, debiased", "debiased_calibration_error"),
+)
+_SYSTEM_FIGURES = (("coverage", "coverage"), ("accuracy when answered", "accuracy_when_answered"))
+_COVERAGES_SHOWN = (0.8, 0.9)
+_AREA_FIGURES = (("area of risk and coverage (AUGRC)", "augrc"), ("area above the best order (E-AURC)", "e_aurc"))
+_OUTCOME_FIGURES = (("accuracy", "accuracy"), ("macro-F1", "macro_f1"))
+_OUTSIDE_FIGURES = (
+    ("recall (left as Other)", "recall"),
+    ("AUROC", "auroc"),
+    ("AUPR", "aupr"),
+    ("AUPR, in-scope rows first", "aupr_in"),
+)
+WORST_LABELS = 10
+
+
+def _print_figures(title: str, figures: Sequence[tuple[str, Mapping[str, float | None]]]) -> None:
+    print_table(title, ("", "value", "95 % interval"), [(name, *_figure(estimate)) for name, estimate in figures])
+
+
+def _figure(estimate: Mapping[str, float | None]) -> tuple[str, str]:
+    value, low, high = _numbers(estimate)
+    if math.isnan(value):
+        return "-", "nothing to measure"
+    null = f"; {estimate['null']:.4f} if perfect" if "null" in estimate else ""
+    return f"{value:.4f}", f"{low:.4f} to {high:.4f}{null}"
+
+
+def _numbers(estimate: Mapping[str, float | None]) -> list[float]:
+    return [float("nan") if (x := estimate[key]) is None else x for key in ("value", "low", "high")]
+
+
+def _brief(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = _numbers(estimate)
+    return "-" if math.isnan(value) else f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def print_breakdown(judged: Mapping[str, Any]) -> None:
+    """Print the same figures by label, slice and share of out-of-scope texts."""
+    columns = ("accuracy", "coverage", "accuracy_when_answered")
+    header = ("rows", "bare: accuracy", "ships: coverage", "ships: accuracy when answered")
+    for name, rows in judged["slices"].items():
+        lines = [
+            (row["value"] if row["value"] is not None else f"{row['pooled']:,} rarer values, together",
+             f"{row['rows']:,}", *(_brief(row[column]) for column in columns))
+            for row in rows
+        ]  # fmt: skip
+        print_table(f"By {name}", (name, *header), lines)
+    _print_labels(judged["labels"])
+    shares = judged["out_of_scope_shares"]
+    lines = [
+        (f"{row['share']:.0%}", _brief(row["coverage"]), _brief(row["accuracy_when_answered"]))
+        for row in shares["shares"]
+    ]
+    title = "The same threshold, if this share of the texts is out-of-scope"
+    worst = " (the worst case: no such rows were judged, so all are taken to be answered)"
+    print_table(title + worst * shares["worst_case"], ("share", "coverage", "accuracy when answered"), lines)
+
+
+def _print_labels(labels: Sequence[Mapping[str, Any]]) -> None:
+    there = [row for row in labels if row["rows"]]
+    worst = sorted(there, key=_bare_f1)[:WORST_LABELS]
+    lines = [
+        (row["label"], f"{row['rows']:,}",
+         *(_short(row["classifier"][name]) for name in ("recall", "precision")), _brief(row["classifier"]["f1"]),
+         *(_short(row["system"][name]) for name in ("coverage", "accuracy_when_answered", "f1")))
+        for row in worst
+    ]  # fmt: skip
+    header = ("label", "rows", "bare: recall", "precision", "F1", "ships: coverage", "accuracy when answered", "F1")
+    title = "The labels" if len(there) <= WORST_LABELS else f"The {WORST_LABELS} worst of {len(there):,} labels"
+    print_table(f"{title}, by F1 of the bare classifier", header, lines)
+
+
+def _bare_f1(row: Mapping[str, Any]) -> float:
+    value = _numbers(row["classifier"]["f1"])[0]
+    return math.inf if math.isnan(value) else value  # no readable row: nothing to call bad
+
+
+def _short(estimate: Mapping[str, float | None]) -> str:
+    value = _numbers(estimate)[0]
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:
+    """Print a table that fits the terminal, or 120 columns."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", show_lines=False, padding=(0, 1))
+    for name in header:
+        table.add_column(name, overflow="fold", ratio=1 if wide else None)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a customer's [brackets] are no mark-up
+    console.print(table)
+
+
+def print_json(value: Any, *, to_stderr: bool = False) -> None:
+    """Print one JSON object, infinities as words."""
+    from elsewise.folder import finite
+
+    typer.echo(json.dumps(finite(value), ensure_ascii=False, allow_nan=False), err=to_stderr)
+
+
+def say(words: str) -> None:
+    """Write words to stderr, where no program reads them."""
+    typer.echo(words, err=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show a bar with the time left on a terminal; say nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total or None)
