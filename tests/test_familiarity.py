@@ -84,6 +84,13 @@ def test_an_unreadable_text_stays_unreadable():
     assert explained.nearest[1].tolist() == [-1, -1]
 
 
+def test_a_text_that_a_margin_bars_stays_ambiguous():
+    rows = texts(50, far=True)[0]
+    barred = FixedThreshold(0.0, ambiguity_margin=0.99)(rows)
+
+    assert set(fitted().explain(barred, rows).reasons[barred.abstained].tolist()) == {"ambiguous"}
+
+
 def test_the_sentence_names_the_nearest_labels():
     rows = texts(1, far=True)[0]
     explained = fitted(n=99).explain(FixedThreshold(0.999)(rows), rows)

@@ -269,14 +269,14 @@ def test_logits_whose_labels_are_off_by_different_amounts_get_biases_and_the_car
 
 
 def test_a_fitted_classifier_explains_what_it_does_not_answer(fitted):
-    """In-scope texts are called unfamiliar in few cases, and noise in many; every text has its nearest labels."""
+    """Noise is less familiar than nearly all in-scope texts; every text has its nearest labels."""
     noise = [f"zxq {i} wvk jjp {i * 7} qqz" for i in range(40)]
 
     decisions = fitted.decide(noise)
 
     assert decisions.familiarity.shape == (40,)
     assert decisions.nearest.shape == (40, 2)
-    assert (decisions.familiarity <= 0.05).mean() > 0.5
+    assert np.median(decisions.familiarity) < 0.15
     assert len(decisions.sets) == 40
     assert set(decisions.reasons[decisions.abstained]) <= {"unfamiliar", "ambiguous", "unsure"}
 

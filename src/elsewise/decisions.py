@@ -13,8 +13,8 @@ from elsewise.conformal import PredictionSets
 from elsewise.outputs import Evidence
 
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
-MOST_NAMED = 8  # labels in a sentence
 AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
+MOST_NAMED = 8  # labels in a sentence
 
 
 class Reason(StrEnum):
@@ -122,6 +122,7 @@ class Decisions:
                 why = self._unlike(i)
             case Reason.AMBIGUOUS:
                 why = f'two labels are close together, "{best}" with probability {p:.3f} and "{second}" with {q:.3f}'
+                why += self._possible(i)
                 if np.isnan(self.confidence[i]):
                     return f"{self.other}: {why}; that is closer than this rule's margin."
             case _:

@@ -81,6 +81,7 @@ class FamiliarityTest:
     def explain(self, decisions: Decisions, evidence: Evidence) -> Decisions:
         """Add p-values and nearest labels to decisions, and the reason where they explain an abstention."""
         p = self(evidence)
-        because = decisions.abstained & (decisions.reasons != Reason.UNREADABLE) & (p <= UNFAMILIAR)
+        # No confidence: unreadable, or barred by a rule's margin; that is the reason then.
+        because = decisions.abstained & ~np.isnan(decisions.confidence) & (p <= UNFAMILIAR)
         reasons = np.where(because, Reason.UNFAMILIAR, decisions.reasons)
         return replace(decisions, reasons=reasons, familiarity=p, nearest=self.score.nearest(evidence))
