@@ -52,14 +52,18 @@ def unit(features: Doubles) -> Doubles:
     return features / np.where(length > 0, length, 1)
 
 
-def products(rows: NDArray[Any], matrix: NDArray[Any]) -> NDArray[Any]:
-    """Multiply (n, d) by (d, g), so that a row's products never depend on the rows beside it."""
-    out = np.empty((len(rows), matrix.shape[1]), dtype=np.result_type(rows, matrix))
+def products(rows: Doubles, matrix: Doubles) -> Doubles:
+    """Multiply (n, d) by (d, g), so that a row's products never depend on the rows beside it.
+
+    In float64 alone: in float32 the usual library has other last digits for the rows of the second half of a block,
+    on processors with AVX2.
+    """
+    out = np.empty((len(rows), matrix.shape[1]))
     whole = len(rows) - len(rows) % ROWS
     for start in range(0, whole, ROWS):
         np.matmul(rows[start : start + ROWS], matrix, out=out[start : start + ROWS])
     if whole < len(rows):
-        filled = np.zeros((ROWS, rows.shape[1]), dtype=rows.dtype)
+        filled = np.zeros((ROWS, rows.shape[1]))
         filled[: len(rows) - whole] = rows[whole:]
         out[whole:] = np.matmul(filled, matrix)[: len(rows) - whole]
     return out

@@ -12,13 +12,13 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes, Floats, as_codes, row_blocks
-from elsewise.distances import each_row, products, references_of, unit
+from elsewise.arrays import Codes, as_codes, row_blocks
+from elsewise.distances import Doubles, each_row, products, references_of, unit
 from elsewise.errors import InputError
 from elsewise.outputs import References, as_evidence
 
 NEIGHBOURS: Final = 10
-SLACK: Final = 1e-3  # of a distance in float32: too many groups looked at is no error, too few would be
+SLACK: Final = 1e-3  # of a distance: references are kept in float32, and a group too many is no error
 AT_ONCE: Final = 1 << 22  # numbers
 
 
@@ -82,43 +82,36 @@ class NearestNeighbours:
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return confidence, shape (n,)."""
-        features = as_evidence(evidence).features
-        across = np.ascontiguousarray(self.centres.T)
-        groups = [np.ascontiguousarray(self.references[part].T) for part in self._parts()]
+        return each_row(self._kth, as_evidence(evidence).features, self.references.shape[1])
 
-        def similarity(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-            return self._kth(rows.astype(np.float32), across, groups)
-
-        return each_row(similarity, features, self.references.shape[1])
-
-    def _parts(self) -> list[slice]:
-        return [slice(*pair) for pair in zip(self.starts[:-1], self.starts[1:], strict=True)]
-
-    def _kth(self, rows: Floats, across: Floats, groups: list[Floats]) -> NDArray[np.float64]:
+    def _kth(self, rows: Doubles) -> Doubles:
         """Similarity of the k-th most similar reference: the nearest label first, then each that can still matter."""
         k = min(self.k, len(self.references))
-        reach = self._least_distance(rows, across)
-        best = np.full((len(rows), k), -np.inf, dtype=np.float32)  # ascending: the k-th most similar stands first
+        reach = self._least_distance(rows)
+        best = np.full((len(rows), k), -np.inf)  # ascending: the k-th most similar stands first
         first = reach.argmin(axis=1)
-        for label, group in enumerate(groups):
-            _merge(best, rows, np.flatnonzero(first == label), group)
-        for label, group in enumerate(groups):
+        for label in range(len(self.radii)):
+            self._merge(best, rows, np.flatnonzero(first == label), label)
+        for label in range(len(self.radii)):
             within = np.sqrt(np.maximum(2 - 2 * best[:, 0], 0)) + SLACK  # infinite until there are k
-            _merge(best, rows, np.flatnonzero((first != label) & (reach[:, label] <= within)), group)
-        return best[:, 0].astype(np.float64)
+            self._merge(best, rows, np.flatnonzero((first != label) & (reach[:, label] <= within)), label)
+        return best[:, 0]
 
-    def _least_distance(self, rows: Floats, across: Floats) -> Floats:
+    def _least_distance(self, rows: Doubles) -> Doubles:
         """Lower bound of the distance from each row to any reference of each label, (n, g)."""
+        across = np.ascontiguousarray(self.centres.T, dtype=np.float64)
         apart = -2 * products(rows, across)
         apart += np.einsum("ij,ij->i", rows, rows)[:, None]
         apart += np.einsum("ij,ij->j", across, across)
         return np.sqrt(np.maximum(apart, 0, out=apart), out=apart) - self.radii
 
-
-def _merge(best: NDArray[np.float32], rows: Floats, chosen: Codes, group: Floats) -> None:
-    """Put the references of one group among the k most similar of the chosen rows."""
-    k = best.shape[1]
-    for part in row_blocks(np.broadcast_to(np.float32(0), (len(chosen), group.shape[1])), numbers=AT_ONCE):
-        at = chosen[part]
-        both = np.concatenate([best[at], products(rows[at], group)], axis=1)
-        best[at] = np.sort(np.partition(both, -k, axis=1)[:, -k:], axis=1)
+    def _merge(self, best: Doubles, rows: Doubles, chosen: Codes, label: int) -> None:
+        """Put the references of one label among the k most similar of the chosen rows."""
+        if not len(chosen):
+            return
+        k = best.shape[1]
+        group = np.ascontiguousarray(self.references[self.starts[label] : self.starts[label + 1]].T, dtype=np.float64)
+        for part in row_blocks(np.broadcast_to(0.0, (len(chosen), group.shape[1])), numbers=AT_ONCE):
+            at = chosen[part]
+            both = np.concatenate([best[at], products(rows[at], group)], axis=1)
+            best[at] = np.sort(np.partition(both, -k, axis=1)[:, -k:], axis=1)
