@@ -26,8 +26,10 @@ guarantees: $(READY)
 bench: $(READY)
 	test -f "$(DATA)/test.csv" -a -f "$(DOCUMENTS)/test.csv" || { echo "make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv"; exit 2; }
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/million_rows.py
-	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/clinc150.py --data "$(DATA)"
 	mkdir -p bench-models
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/clinc150.py --data "$(DATA)" --models bench-models
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/uncertainty.py --data "$(DATA)" --models bench-models/clinc150-0 bench-models/clinc150-1 bench-models/clinc150-2
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/resplits.py --data "$(DATA)" --model bench-models/clinc150-0
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/engines.py --data "$(DATA)" --documents "$(DOCUMENTS)" --models bench-models
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
 
