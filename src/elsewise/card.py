@@ -150,6 +150,8 @@ def _made(classifier: "Classifier") -> str:
         lines.append(f"{classifier.folded.sentence}, folded into the last layer{whose}.")
     if "calibrator" in record:
         lines.append(_chosen(record["calibrator"]))
+    if "score" in record:
+        lines.append(f"Confidence: `{record['score']['chosen']}`.")
     if any(name.startswith("refit.") for name in classifier.arrays):
         lines.append("`refit.safetensors` holds tokens of tune, certify and some train texts: it is customer data.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""
