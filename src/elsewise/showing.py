@@ -167,6 +167,8 @@ def print_breakdown(judged: Mapping[str, Any]) -> None:
     columns = ("accuracy", "coverage", "accuracy_when_answered")
     header = ("rows", "bare: accuracy", "ships: coverage", "ships: accuracy when answered")
     for name, rows in judged["slices"].items():
+        if len(rows) == 1:
+            continue  # all the rows, and they are above
         lines = [
             (row["value"] if row["value"] is not None else f"{row['pooled']:,} rarer values, together",
              f"{row['rows']:,}", *(_brief(row[column]) for column in columns))
