@@ -20,7 +20,7 @@ check: $(READY)
 	$(BIN)/coverage report
 
 guarantees: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests/guarantees
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests
 
 # make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv.
 bench: $(READY)
