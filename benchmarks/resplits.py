@@ -220,7 +220,8 @@ PAGE = """## Promises on real texts
 {splits} random splits of CLINC150's validation and test rows ({inside:,} in-scope, {outside:,} out-of-scope): 1,000
 reference and 2,000 certify rows each, out-of-scope rows in the share of the first column. The promise is 95 % right
 among what is answered, at confidence level 95 %: at most 5 % of the splits may promise too much, {noise:.1%} with three
-standard errors of {splits} splits. Truth is the whole pool in that share.
+standard errors of {splits} splits. Truth is the whole pool in that share. (A third of the validation rows fitted the
+temperature and stopped the training of the model: an eighth of the pool that it knows a little better.)
 
 {rules}
 

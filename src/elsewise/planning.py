@@ -49,8 +49,8 @@ class Step:
 class Plan:
     """What labelled rows support now, and what more of them would.
 
-    An expectation and no promise: it takes the error rates that these rows show for true. In simulations the chance
-    of a certificate was right to a few points, and the coverage 2 to 13 points too high.
+    An expectation and no promise: it takes the error rates that these rows show, made monotone, for true. Luck in them
+    makes the coverage look better than it will be, the more so the fewer rows there are.
 
     Attributes
     ----------
