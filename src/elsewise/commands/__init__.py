@@ -1,0 +1,25 @@
+"""The commands, each parsing, calling one function that Python users can call too, and printing.
+
+A new one is a file here and a line in COMMANDS. Heavy imports stay inside the functions: ``elsewise --help`` is quick.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from elsewise.commands.calibrate import calibrate
+from elsewise.commands.demo import demo
+from elsewise.commands.doctor import doctor
+from elsewise.commands.evaluate import evaluate
+from elsewise.commands.export import export
+from elsewise.commands.fit import fit
+from elsewise.commands.predict import predict
+
+COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "demo": demo,
+    "fit": fit,
+    "predict": predict,
+    "evaluate": evaluate,
+    "calibrate": calibrate,
+    "export": export,
+    "doctor": doctor,
+}

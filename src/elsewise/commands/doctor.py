@@ -1,0 +1,25 @@
+"""``elsewise doctor``."""
+
+import typer
+
+from elsewise.options import Json
+from elsewise.showing import print_json, print_table
+
+
+def doctor(*, as_json: Json = False) -> None:
+    """Show what is installed, which engine is used and why, and the commands that add what is missing."""
+    from elsewise.doctor import diagnosis
+
+    found = diagnosis()
+    if as_json:
+        print_json(found)
+        return
+    encoder = found["encoder"] or "not on this machine"
+    machine = {**found["machine"], "default encoder": encoder}
+    print_table("", ("machine", ""), [(name, str(value)) for name, value in machine.items()])
+    print_table("", ("library", "version"), [(name, version or "-") for name, version in found["versions"].items()])
+    print_table("", ("engine", "precisions", ""), [
+        (name, ", ".join(engine["precisions"]) or "-", engine["note"]) for name, engine in found["engines"].items()
+    ])  # fmt: skip
+    for line in found["advice"] or ["Nothing is missing."]:
+        typer.echo(line)

@@ -1,0 +1,114 @@
+"""``elsewise evaluate``."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from elsewise.errors import InputError
+from elsewise.options import (
+    Delimiter,
+    Encoding,
+    Format,
+    Json,
+    LabelColumn,
+    ModelPath,
+    OutOfScope,
+    ServedEngine,
+    ServedPrecision,
+    TextColumn,
+    Threads,
+    reading,
+)
+from elsewise.showing import print_breakdown, print_evaluation, print_json, print_promise, progress_bar, say
+
+if TYPE_CHECKING:
+    from elsewise.classifier import Classifier
+    from elsewise.evaluation import Evaluation
+    from elsewise.reading import Reading
+
+
+def evaluate(
+    model: ModelPath,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .csv).")
+    ],
+    labels: Annotated[
+        str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy), or labels or codes (.csv).")
+    ] = None,
+    out_of_scope_label: OutOfScope = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", metavar="COLUMN", help="Judge the rows of each value of this column too; repeatable."),
+    ] = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    engine: ServedEngine = None,
+    precision: ServedPrecision = None,
+    threads: Threads = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    file_format: Format = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a model on labelled rows: labels, probabilities, calibration, and what ships with Other."""
+    from elsewise.classifier import load
+
+    how = reading(text_column, label_column, delimiter, encoding, file_format)
+    classifier = load(model, engine=engine, precision=precision, threads=threads)
+    with progress_bar() as progress:
+        if progress:
+            progress("evaluating", 0, 0)
+        judge = _judged_logits if classifier.engine.name == "logits" else _judged_texts
+        judged = judge(classifier, data, labels, how, out_of_scope_label, slices or [])
+    if as_json:
+        print_json(judged.as_dict())
+    else:
+        print_promise(classifier)
+        print_evaluation(judged.as_dict())
+        print_breakdown(judged.as_dict())
+
+
+def _judged_texts(
+    classifier: "Classifier",
+    data: str,
+    labels: str | None,
+    how: "Reading",
+    out_of_scope_label: str | None,
+    slices: Sequence[str],
+) -> "Evaluation":
+    from elsewise.evaluation import evaluate as judge
+    from elsewise.reading import read_labelled
+
+    if labels is not None:
+        raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
+    rows = read_labelled(data, how, strict=False, slices=slices)
+    say(f"{data}: {len(rows.texts):,} rows, {', '.join(rows.notes)}")
+    return judge(
+        classifier,
+        rows.texts,
+        rows.labels,
+        out_of_scope_label=out_of_scope_label,
+        rejected=rows.rejected,
+        slices=rows.columns,
+    )
+
+
+def _judged_logits(
+    classifier: "Classifier",
+    data: str,
+    labels: str | None,
+    how: "Reading",
+    out_of_scope_label: str | None,
+    slices: Sequence[str],
+) -> "Evaluation":
+    from elsewise.evaluation import evaluate as judge
+    from elsewise.fitting import label_codes
+    from elsewise.reading import read_codes, read_columns, read_logits
+
+    if labels is None and (data == "-" or data.endswith(".npy")):
+        raise InputError(f"{data} holds logits and no labels; pass the labels with --labels FILE")
+    columns = read_columns(labels or data, how, slices) if slices else {}
+    logits, _ = read_logits(data, how, classifier.labels)
+    names = label_codes(classifier.labels, out_of_scope_label or classifier.out_of_scope_label)
+    return judge(classifier, logits, codes=read_codes(labels or data, how, names), slices=columns)

@@ -1,0 +1,24 @@
+"""``elsewise export``."""
+
+from elsewise.options import Engine, Json, ModelPath, Precision, Threads
+from elsewise.showing import description, print_gate, print_json, print_promise, progress_bar, say
+
+
+def export(
+    model: ModelPath,
+    engine: Engine = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Certify MODEL on one more engine or precision, on the rows that it keeps: one more look at them."""
+    from elsewise.export import export as export_model
+
+    with progress_bar() as progress:
+        made = export_model(model, engine=engine, precision=precision, threads=threads, progress=progress)
+    if as_json:
+        print_json({"model": str(model), **description(made)})
+        return
+    print_gate(made.gate)
+    print_promise(made)
+    say(f"written: {model}")

@@ -1,0 +1,62 @@
+"""``elsewise predict``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from elsewise.errors import InputError
+from elsewise.options import (
+    Delimiter,
+    Encoding,
+    Format,
+    Json,
+    ModelPath,
+    ServedEngine,
+    ServedPrecision,
+    TextColumn,
+    Threads,
+    reading,
+)
+from elsewise.showing import print_json, progress_bar, say
+
+
+def predict(
+    model: ModelPath,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .csv); - for stdin.")
+    ],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="A .csv or .jsonl file; - for stdout.")] = "-",
+    text_column: TextColumn = "text",
+    top: Annotated[int, typer.Option(min=0, help="Add so many best labels with their probabilities.")] = 0,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
+    engine: ServedEngine = None,
+    precision: ServedPrecision = None,
+    threads: Threads = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    file_format: Format = None,
+    as_json: Json = False,
+) -> None:
+    """Answer every row of a file: a label, or Other with its reason."""
+    from dataclasses import asdict
+
+    from elsewise.classifier import load
+    from elsewise.predict import predict_file
+
+    how = reading(text_column, "label", delimiter, encoding, file_format)
+    if out != "-" and Path(out).resolve().is_relative_to(model.resolve()):
+        raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
+    classifier = load(model, engine=engine, precision=precision, threads=threads)
+    with progress_bar() as progress:
+        summary = predict_file(classifier, data, out, how=how, top=top, probabilities=probabilities, progress=progress)
+    for note in summary.notes:
+        say(f"{data}: {note}")
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.reasons.items()))
+    rejected = f"{summary.rejected:,} rejected" + (f" (see {summary.rejects})" if summary.rejects else "")
+    other = f"{summary.other:,} {classifier.other}" + (f" ({reasons})" if reasons else "")
+    say(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
+    if classifier.certificate is not None and not classifier.certificate.certified:
+        say("this model promises nothing, so that every row is Other; best_label and probability say what it thinks")
+    if as_json:
+        print_json(asdict(summary), to_stderr=out == "-")
