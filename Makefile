@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check guarantees bench clean
+.PHONY: demo test check docs guarantees bench clean
 
 demo: $(READY)
 	$(BIN)/elsewise demo --out elsewise-demo
@@ -18,6 +18,10 @@ check: $(READY)
 	$(BIN)/mypy
 	OMP_NUM_THREADS=2 HF_HUB_OFFLINE=1 $(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report
+
+# The pages of docs/ as a site in docs/_build: a warning is an error.
+docs: $(READY)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build
 
 guarantees: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests
@@ -39,4 +43,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) elsewise-demo bench-models .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) elsewise-demo bench-models docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache

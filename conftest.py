@@ -1,4 +1,4 @@
-"""Run the Python blocks of README.md and docs/*.md as tests.
+"""Run the Python blocks of README.md and of the pages in docs/ as tests.
 
 Each document has a namespace of its own and runs in a temporary folder, so that what its blocks write vanishes.
 The doctests of the source are not collected here: ``--doctest-modules`` does that.
@@ -12,6 +12,8 @@ from typing import Any
 
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+collect_ignore = ["docs/conf.py", "docs/_build", "docs/generated"]
 
 
 def enter_temporary_folder(namespace: dict[str, Any]) -> None:
@@ -27,7 +29,7 @@ def leave_temporary_folder(namespace: dict[str, Any]) -> None:
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), SkipParser()],
-    patterns=["README.md", "docs/*.md"],
+    patterns=["README.md", "docs/*.md", "docs/how-to/*.md"],
     setup=enter_temporary_folder,
     teardown=leave_temporary_folder,
 ).pytest()

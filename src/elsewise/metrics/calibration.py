@@ -42,8 +42,8 @@ class CalibrationError:
     Attributes
     ----------
     value, low, high : float
-        Mean over rows of |confidence - accuracy| of their bin, 0..1, and an interval at 95 % for what
-        it would be without noise, in the same bins.
+        Mean over rows of the distance between confidence and accuracy in their bin, 0..1, and an interval at 95 %
+        for what it would be without noise, in the same bins.
     null : float
         The mean value that a perfectly calibrated model with these confidences would measure.
     """
@@ -212,8 +212,8 @@ def classwise_calibration_error(probabilities: Any, codes: Any, *, bins: int = 1
     """Class-wise ECE: the calibration error of the probability of each label, averaged over the labels.
 
     For each label, all n rows are put in bins of equal width by the probability of that label; the error is
-    the mean over rows of |mean probability - share of rows with that label| of their bin. A label that is
-    rarely said and rarely true has an error near 0, so with k labels the values are of size 1/k.
+    the mean over rows of the distance between mean probability and share of rows with that label in their bin.
+    A label that is rarely said and rarely true has an error near 0, so with k labels the values are of size 1/k.
 
     Parameters
     ----------

@@ -1,0 +1,113 @@
+"""List every message of the package, from its source, for the page of errors.
+
+A value in a message, such as a path, is written as …; words that are chosen are listed with all choices.
+"""
+
+import ast
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+SOURCE: Final = Path(__file__).parents[1] / "src" / "elsewise"
+ERRORS: Final = ("InputError", "ArtifactError", "MissingExtra", "ElsewiseError")
+MOST_FORMS: Final = 4  # of one message; with more choices than that, a choice is written as …
+
+AREAS: Final = {  # what a user was about, and the modules that speak of it
+    "files": ("formats", "reading", "predict", "checking"),
+    "labels-and-texts": ("fitting", "splits", "encoders", "sample", "demo", "options", "commands"),
+    "training": ("training", "around", "graphs", "checkpoints", "extras"),
+    "model-folders": ("folder", "classifier", "modelfiles", "tokens", "text_engine", "explaining", "messages"),
+    "engines": ("engines", "export", "machine", "batching", "gate"),
+    "promises": ("rules", "certifying", "planning", "band", "mixture", "thresholds", "score_choice", "decisions"),
+    "arrays": (
+        *("arrays", "outputs", "calibrators", "scores", "scaling", "affine", "metrics", "distances", "familiarity"),
+        *("conformal", "evaluation", "breakdown", "calibrator_choice", "mixtures"),
+    ),
+}
+
+
+def area_of(module: str) -> str:
+    """Name the area of a first-level module; KeyError for one that has none yet."""
+    return {name: area for area, names in AREAS.items() for name in names}[module]
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Give the first-level module and the text of every message that can be raised or warned."""
+    for file in sorted(SOURCE.rglob("*.py")):
+        module = file.relative_to(SOURCE).with_suffix("").parts[0]
+        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                for expression in _spoken(function):
+                    for text in _forms(expression, _assigned(function)):
+                        if len(text.strip(" …")):
+                            yield module, text
+
+
+def _spoken(function: ast.FunctionDef) -> Iterator[ast.expr]:
+    """Find what is raised or warned in a function, the functions inside it apart."""
+    inner = {node for child in function.body for node in _inside(child)}
+    for node in ast.walk(function):
+        if node in inner:
+            continue
+        call = node.exc if isinstance(node, ast.Raise) else node
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        name = ast.unparse(call.func)
+        is_error = isinstance(node, ast.Raise) and name in ERRORS
+        is_warning = name == "warnings.warn" and "ElsewiseWarning" in ast.unparse(call)
+        if is_error or is_warning:
+            yield call.args[0]
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    """Give what lies in functions below a statement."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.FunctionDef):
+            yield from (below for below in ast.walk(child) if below is not child)
+
+
+def _assigned(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:
+    """Collect what each name of a function is set to."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found.setdefault(node.targets[0].id, []).append(node.value)
+    return found
+
+
+def _forms(node: ast.expr, names: dict[str, list[ast.expr]]) -> list[str]:  # noqa: PLR0911  one for each kind
+    """Write an expression out as the texts that it can become; … where that is not known."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.JoinedStr(values=parts):
+            return _joined([_forms(part, names) for part in parts])
+        case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+            return _forms(value, names)
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            return _joined([_forms(left, names), _forms(right, names)])
+        case ast.IfExp(body=body, orelse=orelse):
+            return list(dict.fromkeys([*_forms(body, names), *_forms(orelse, names)]))
+        case ast.Name(id=name) if name in names:
+            others = {key: value for key, value in names.items() if key != name}
+            return list(dict.fromkeys(text for value in names[name] for text in _forms(value, others)))
+        case _:
+            return ["…"]
+
+
+def _joined(parts: list[list[str]]) -> list[str]:
+    while len(forms := ["".join(choice) for choice in product(*parts)]) > MOST_FORMS:
+        most = max(range(len(parts)), key=lambda i: len(parts[i]))
+        parts = [["…"] if i == most else part for i, part in enumerate(parts)]
+    return forms
+
+
+def listing(area: str) -> str:
+    """Lay out the messages of one area as a list, in the order of the alphabet."""
+    found = {text for module, text in messages() if area_of(module) == area}
+    return "\n".join(f"- ``{text.replace('``', '')}``" for text in sorted(found, key=_by_words)) + "\n"
+
+
+def _by_words(text: str) -> str:
+    return text.lstrip("… ").casefold()

@@ -1,0 +1,99 @@
+"""Every command in the shell blocks of README.md and docs/ runs, document by document, in the order of the page.
+
+The files that the pages speak of are there: small ones, so that training takes seconds. `fit` gets `--epochs 1` and
+`--precision f32` where the page leaves these open. A block below ``<!-- not run: WHY -->`` is left out.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elsewise.formats import open_writer
+from elsewise.sample import support_texts
+from test_docs import BLOCK, DOCUMENTS, SHELLS
+
+NOT_RUN = re.compile(r"<!-- not run: [^>]+ -->\s*\Z")
+SHIM = """#!{python}
+import sys
+from elsewise.cli import main
+words = sys.argv[1:]
+if words[:1] == ["fit"]:
+    for option, value in (("--epochs", "1"), ("--precision", "f32")):
+        if option not in words:
+            sys.argv += [option, value]
+main()
+"""
+
+
+def commands(text):
+    """The lines of the shell blocks of a document that call elsewise, as they are typed."""
+    for block in BLOCK.finditer(text):
+        if block["language"].strip() not in SHELLS or NOT_RUN.search(text[: block.start()]):
+            continue
+        lines = block["body"].replace("\\\n", " ").splitlines()
+        prompted = [line[2:] for line in lines if line.startswith("$ ")]
+        yield from (line for line in prompted or lines if re.search(r"\belsewise ", line.split("#")[0]))
+
+
+def test_commands_are_found_and_blocks_that_are_not_run_are_not():
+    text = "```sh\nelsewise doctor  # a note\nmake x\n```\n\n<!-- not run: needs a GPU -->\n```sh\nelsewise demo\n```\n"
+
+    assert list(commands(text)) == ["elsewise doctor  # a note"]
+
+
+@pytest.fixture(scope="module")
+def furnished(model, tmp_path_factory):
+    """A folder with what the pages speak of, and a program `elsewise` that trains briefly."""
+    folder = tmp_path_factory.mktemp("documents")
+    rows = support_texts(rows=700)
+    for name, part in (("tickets", rows[:400]), ("labelled", rows[400:500]), ("new", rows[500:550]),
+                       ("val", rows[550:650]), ("test", rows[650:])):  # fmt: skip
+        columns = ("text", "label", "channel", "subject", "body")
+        with open_writer(folder / f"{name}.csv", columns) as writer:
+            writer.write(
+                {"text": row.text, "label": row.label, "channel": "mail" if i % 2 else "chat",
+                 "subject": row.text[:20], "body": row.text}
+                for i, row in enumerate(part)
+            )  # fmt: skip
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(900, 4)) * 4
+    codes = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    for name, part in (("", slice(0, 600)), ("test_", slice(600, 800)), ("new_", slice(800, 900))):
+        np.save(folder / f"{name}logits.npy", logits[part])
+        np.save(folder / f"{name}labels.npy", codes[part])
+    with open_writer(folder / "labels.csv", ("label",)) as writer:
+        writer.write({"label": f"name {code}"} for code in codes[:600])
+    (folder / "names.txt").write_text("".join(f"name {code}\n" for code in range(4)), encoding="utf-8")
+    shutil.copytree(model, folder / "model")
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "elsewise"
+    program.write_text(SHIM.format(python=sys.executable), encoding="utf-8")
+    program.chmod(0o755)
+    return folder
+
+
+def documents_with_commands():
+    return [
+        pytest.param(document, id=document.name)
+        for document in DOCUMENTS
+        if any(commands(document.read_text(encoding="utf-8")))
+    ]
+
+
+@pytest.mark.parametrize("document", documents_with_commands())
+def test_every_command_of_a_document_runs(document, furnished, tmp_path):
+    place = tmp_path / "place"
+    shutil.copytree(furnished, place)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+    for line in commands(Path(document).read_text(encoding="utf-8")):
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=place, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
