@@ -16,6 +16,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "arrays",
         "mixtures",
         "outputs",
+        "messages",
         "decisions",
         "scaling",  # what several calibrators solve with
         "affine",
@@ -85,6 +86,7 @@ OPEN_SETS = {
     "rules",
     "engines",
     "commands",
+    "messages",
 }  # one file each, found through a table and not through a sibling
 
 FILES = sorted(SRC.rglob("*.py"))
