@@ -17,6 +17,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "mixtures",
         "outputs",
         "messages",
+        "explanation",
         "decisions",
         "scaling",  # what several calibrators solve with
         "affine",
@@ -58,6 +59,8 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "breakdown",
         "evaluation",
         "export",
+        "explaining",
+        "receipts",
         "gate",
         "graphs",
         "comparison",

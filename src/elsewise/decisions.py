@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, row_blocks
 from elsewise.conformal import PredictionSets
+from elsewise.explanation import Explanation, explanation_of
 from elsewise.messages import customer_sentence, in_percent, sentence
 from elsewise.outputs import Evidence
 
@@ -132,6 +133,20 @@ class Decisions:
         'This text was not sorted automatically: both "0" and "1" would fit. A person will look at it.'
         """
         return customer_sentence(self, i, language)
+
+    def explain(self, i: int, language: str = "en") -> Explanation:
+        """Tell everything that the decisions hold of text `i`: the best two labels and not more, and no words.
+
+        `elsewise.explaining.explain` asks the model for those.
+
+        Examples
+        --------
+        >>> from elsewise import FixedThreshold
+        >>> explanation = FixedThreshold(0.6)([[0.75, 0.25]]).explain(0)
+        >>> explanation.label, explanation.probabilities, explanation.threshold
+        ('0', {'0': 0.75, '1': 0.25}, 0.6)
+        """
+        return explanation_of(self, i, language)
 
 
 def decide(
