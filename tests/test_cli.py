@@ -159,6 +159,99 @@ def test_a_slice_of_json_lines_may_lack_cells_and_rejected_rows_leave_no_trace(b
     assert [(row["value"], row["rows"]) for row in judged["slices"]["city"]] == [("", 1), ("Wien", 1)]
 
 
+def test_explain_tells_why_and_writes_a_receipt_that_it_confirms(by_heart, tmp_path):
+    receipt = tmp_path / "receipt.json"
+
+    told = run("explain", by_heart / "model", "c", "--receipt-out", receipt)
+    confirmed = run("explain", by_heart / "model", "c", "--receipt", receipt)
+    other = run("explain", by_heart / "model", "d", "--receipt", receipt)
+
+    assert told.returncode == confirmed.returncode == 0, told.stderr + confirmed.stderr
+    for words in ("Other: two labels are close together", "For a customer: This text was not sorted", "0.5250",
+                  "the confidence (maximum_probability) is 0.525, the threshold 0.7", "decision version ",
+                  "Certificate: none"):  # fmt: skip
+        assert words in told.stdout
+    assert confirmed.stdout.endswith("answer: the same, bit for bit\n")
+    assert (other.returncode, len(other.stderr.splitlines())) == (1, 1)
+    assert f"{receipt} is not confirmed: the text is not that of the receipt" in other.stderr
+    assert other.stdout.startswith("text: another one\nmodel: the same\n")
+
+
+def test_predict_adds_the_sentences(by_heart):
+    done = run("predict", by_heart / "model", by_heart / "data.csv", "--sentences", "tr")
+
+    said = [row["sentence"] for row in csv.DictReader(done.stdout.splitlines())]
+    assert said[0].startswith('Etiket: "yes", olasılığı 0,982; ')
+    assert said[2].startswith("Other: iki etiket birbirine çok yakın, ")
+
+
+def test_explain_prints_json_and_confirms_it(by_heart, tmp_path):
+    told = run("explain", by_heart / "model", "nothing that it knows", "--language", "tr", "--json")
+    (tmp_path / "told.json").write_text(told.stdout, encoding="utf-8")
+    confirmed = run(
+        "explain", by_heart / "model", "nothing that it knows", "--receipt", tmp_path / "told.json", "--json"
+    )
+
+    said = json.loads(told.stdout)
+    assert (said["reason"], said["confidence"], said["probabilities"]) == ("unreadable", None, {})
+    assert said["sentence"] == "Other: metinde modelin okuyabileceği bir içerik yok."
+    assert json.loads(confirmed.stdout) == {
+        "confirmed": True, "text": True, "model": True, "decision_version": True, "certificate": True,
+        "answer": "identical", "difference": "",
+    }  # fmt: skip
+
+
+def test_explain_reads_the_text_from_stdin_without_the_line_end_of_echo(by_heart):
+    given, piped = (
+        json.loads(run("explain", by_heart / "model", words, "--json", text=text).stdout)
+        for words, text in (("a", None), ("-", "a\n"))
+    )
+
+    assert piped == given
+    assert given["label"] == "yes"
+
+
+def test_a_text_that_is_no_unicode_is_explained(by_heart):
+    command = [sys.executable, "-m", "elsewise", "explain", str(by_heart / "model"), b"\xfe\xff", "--json"]
+
+    done = subprocess.run(command, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["reason"] == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("a", "--language", "de"), "unknown language 'de'; there are en, tr"),
+        (("a", "--receipt", "{folder}/none.json"), "none.json cannot be read: "),
+        (("a", "--receipt", "{folder}/model/memory.json"), "memory.json holds no receipt; "),
+        (
+            ("a", "--receipt-out", "{folder}/model/r.json"),
+            "lies in the model folder, which must stay as it was written",
+        ),
+        (("a", "--receipt-out", "{folder}/none/r.json"), "r.json: No such file or directory"),
+        (("a", "--neighbours", "{folder}/data.csv"), "need features, and engine memory gives none"),
+        (("a", "--neighbours", "{folder}/none.csv"), "none.csv does not exist"),
+        (("a", "--receipt", "r", "--receipt-out", "r"), "--receipt confirms a receipt and --receipt-out writes one"),
+    ],
+)
+def test_explain_says_what_is_wrong_in_a_line(by_heart, asked, words):
+    done = run("explain", by_heart / "model", *(word.format(folder=by_heart) for word in asked))
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith("elsewise: ")]
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(errors) == 1
+    assert words in errors[0]
+
+
+def test_explain_of_logits_says_what_does(logits_model):
+    done = run("explain", logits_model[0], "1.0")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "a model of logits reads no text" in done.stderr
+
+
 def test_fit_makes_a_model_from_a_file_and_predict_uses_it(tmp_path, sample):
     pytest.importorskip("torch")
     data = tmp_path / "data.csv"
@@ -263,7 +356,7 @@ def test_wrong_usage_is_exit_2():
 
 def test_version_and_help():
     assert run("--version").stdout.strip() == cli.app.info.name.replace("elsewise", "0.1.0")
-    for command in ("demo", "fit", "predict", "evaluate", "calibrate", "export", "doctor"):
+    for command in ("demo", "fit", "predict", "evaluate", "explain", "calibrate", "export", "doctor"):
         assert run(command, "--help").returncode == 0
 
 
@@ -322,6 +415,28 @@ def test_predict_and_evaluate_serve_the_engine_that_is_asked_for(small, exported
         assert json.loads(judged.stdout)["certificate"]["looks"] == {"openvino": 1, "onnxruntime": 2}[engine]
 
     assert np.abs(served["openvino"] - served["onnxruntime"]).max() < 1e-4
+
+
+def test_explain_shows_words_neighbours_and_what_was_dropped(small, exported, tmp_path):
+    text = "where is my order " * 30
+    how = ("--engine", "onnxruntime")
+
+    done = run("explain", small / "model", "-", "--neighbours", small / "in.csv", *how, text=text)
+    again = json.loads(
+        run("explain", small / "model", "-", "--receipt-out", tmp_path / "r", "--json", *how, text=text).stdout
+    )
+    confirmed = run("explain", small / "model", "-", "--receipt", tmp_path / "r", text=text)
+
+    assert done.returncode == 0, done.stderr
+    assert f"{small / 'in.csv'}: 90 rows" in done.stderr
+    for words in ("The nearest known texts", "What pulled towards", "Tokens used: 64; dropped: the last ",
+                  'characters, after "where is my order where is"', "onnxruntime f32", "Nearest labels: ",
+                  "Certificate: At least 55 %"):  # fmt: skip
+        assert words in done.stdout
+    assert again["receipt"]["model"]["engine"] == "onnxruntime"
+    assert (
+        "answer: the same, bit for bit" in confirmed.stdout
+    )  # on the engine of the receipt, unless another is asked for
 
 
 def test_threads_change_no_answer(small):

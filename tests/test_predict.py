@@ -93,6 +93,24 @@ def test_json_lines_go_in_and_out(classifier, tmp_path):
     assert summary.rejected == 2
 
 
+def test_the_sentences_can_be_asked_for_in_a_language(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", "text,sentence\nsure,a column of theirs\nunknown,\n")
+
+    predict_file(classifier, data, str(tmp_path / "out.csv"), sentences="tr")
+
+    rows = rows_of(tmp_path / "out.csv")
+    assert rows[0]["sentence"] == 'Etiket: "yes", olasılığı 0,982; güven değeri (0,982) eşik değerine (0,600) ulaşıyor.'
+    assert rows[0]["input_sentence"] == "a column of theirs"
+    assert rows[1]["sentence"] == "Other: metinde modelin okuyabileceği bir içerik yok."
+
+
+def test_an_unknown_language_is_said_before_a_file_is_touched(classifier, tmp_path):
+    with pytest.raises(InputError, match="unknown language 'klingon'; there are en, tr"):
+        predict_file(classifier, "no such file", str(tmp_path / "out.csv"), sentences="klingon")
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_best_labels_and_all_probabilities_can_be_asked_for(classifier, tmp_path):
     data = written(tmp_path / "in.csv", "text\nno way\n")
 

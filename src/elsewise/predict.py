@@ -14,6 +14,7 @@ from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
 from elsewise.errors import InputError
 from elsewise.formats import Row, open_writer, output_names, problem_with, require_columns, same_file
+from elsewise.messages import messages
 from elsewise.outputs import Evidence
 from elsewise.reading import Reading, logit_columns, logits_of, read_logits
 
@@ -60,6 +61,7 @@ def predict_file(
     how: Reading | None = None,
     top: int = 0,
     probabilities: bool = False,
+    sentences: str | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Answer every row of a file, in order, in bounded memory.
@@ -76,6 +78,8 @@ def predict_file(
         Add the labels and probabilities of so many best labels.
     probabilities : bool
         Add the probability of every label.
+    sentences : str, optional
+        Add the sentence that says why, in this language of `elsewise.messages`.
     progress : callable, optional
         Called with (words, rows done, 0).
 
@@ -87,15 +91,17 @@ def predict_file(
     Raises
     ------
     InputError
-        If a file cannot be read or written, a column is missing, or `out` is `data`.
+        If a file cannot be read or written, a column is missing, the language is unknown, or `out` is `data`.
     """
     how = how or Reading()
+    if sentences is not None:
+        messages(sentences)  # it is there
     if same_file(data, out) or same_file(data, f"{out}{REJECTED}"):
         raise InputError(f"{data} is the input file, and would be overwritten; choose another name for the output")
     top = min(top, len(classifier.labels))
     with ExitStack() as stack:
         columns, notes, items = _open(classifier, data, how, stack)
-        ours = [*COLUMNS, *_more_columns(classifier, top, probabilities=probabilities)]
+        ours = [*COLUMNS, *_more_columns(classifier, top, probabilities, sentences)]
         names, words = output_names(columns, ours)
         summary = Summary(notes=(*notes, *words))
         format_ = (how.format or _format(data)) if out == "-" else None
@@ -103,7 +109,7 @@ def predict_file(
         rejects = _Rejects(out, stack)
         for usable, rejected, prepared in ahead(_prepared(classifier, items)):
             rejects.write(rejected)
-            answers = _answers(classifier, prepared, top, probabilities=probabilities, summary=summary)
+            answers = _answers(classifier, prepared, top, probabilities, sentences, summary)
             given = ({names.get(c, c): cell for c, cell in row.cells.items()} for row in usable)
             writer.write({**cells, **answer} for cells, answer in zip(given, answers, strict=True))
             summary.read += len(usable) + len(rejected)
@@ -171,13 +177,14 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield chunk
 
 
-def _more_columns(classifier: Classifier, top: int, *, probabilities: bool) -> list[str]:
+def _more_columns(classifier: Classifier, top: int, probabilities: bool, sentences: str | None) -> list[str]:
     ranked = [f"{what}_{place}" for place in range(1, top + 1) for what in ("label", "probability")]
+    ranked += ["sentence"] if sentences else []
     return ranked + ([f"p_{label}" for label in classifier.labels] if probabilities else [])
 
 
 def _answers(
-    classifier: Classifier, prepared: Any, top: int, *, probabilities: bool, summary: Summary
+    classifier: Classifier, prepared: Any, top: int, probabilities: bool, sentences: str | None, summary: Summary
 ) -> Iterator[dict[str, Any]]:
     if not len(prepared):
         return
@@ -191,7 +198,8 @@ def _answers(
     truncated = None if evidence.outputs is None else evidence.outputs.truncated
     extra = _extra(classifier, evidence, top, probabilities=probabilities)
     for i, (answer, more) in enumerate(zip(_columns(decisions), extra, strict=True)):
-        yield {**answer, "truncated": bool(truncated is not None and truncated[i]), **more}
+        said = {"sentence": decisions.sentence(i, sentences)} if sentences else {}
+        yield {**answer, "truncated": bool(truncated is not None and truncated[i]), **more, **said}
 
 
 def _columns(decisions: Decisions) -> Iterator[dict[str, Any]]:

@@ -14,8 +14,10 @@ import tokenizers
 from numpy.typing import NDArray
 
 from elsewise.errors import ArtifactError
+from elsewise.explanation import Extent
 
 CHARACTERS_A_TOKEN: Final = 64  # no more of a text is read for each token: a cell of 10 MB costs what a page costs
+LAST_CHARACTERS, LAST_WORDS = 80, 6  # shown of where a text was cut
 CHUNK: Final = 1024  # texts; their encodings take a hundred times the memory of their ids, and are thrown away
 
 
@@ -131,10 +133,24 @@ class TextTokenizer:
         )
         return Tokens(*columns)
 
+    def extent(self, text: str) -> Extent:
+        """Tell how much of a text is read, and which pieces of it the vocabulary does not have."""
+        tokens, shown = self([text]), readable(text)
+        if not tokens.lengths[0]:
+            return Extent(0, (), bool(tokens.truncated[0]), len(shown), 0)
+        encoded = self.backend.encode(readable(text[: CHARACTERS_A_TOKEN * self.max_length]))
+        unknown = unknown_ids(self.backend)
+        missing = (shown[slice(*at)] for i, at in zip(encoded.ids, encoded.offsets, strict=True) if i in unknown)
+        if not tokens.truncated[0]:
+            return Extent(int(tokens.lengths[0]), tuple(missing), False, len(shown), len(shown))  # noqa: FBT003
+        end = max(end for _, end in encoded.offsets)
+        last = " ".join(shown[max(0, end - LAST_CHARACTERS) : end].split()[-LAST_WORDS:])
+        return Extent(int(tokens.lengths[0]), tuple(missing), True, len(shown), end, last)  # noqa: FBT003
+
     def _chunk(self, texts: Sequence[str]) -> Tokens:
         limit = CHARACTERS_A_TOKEN * self.max_length
         read = [text[:limit] for text in texts]
-        encoded = self.backend.encode_batch_fast([_readable(text) for text in read])
+        encoded = self.backend.encode_batch_fast([readable(text) for text in read])
         seen = [any(c.isprintable() and not c.isspace() for c in text) for text in read]
         ids = [e.ids if is_seen else [] for e, is_seen in zip(encoded, seen, strict=True)]
         return Tokens.of(
@@ -142,6 +158,11 @@ class TextTokenizer:
         )
 
 
-def _readable(text: str) -> str:
-    """Replace lone surrogates, which no tokenizer takes."""
+def unknown_ids(backend: Any) -> set[int]:
+    """Give the ids that stand for what the vocabulary of a tokenizer does not have."""
+    return {backend.token_to_id(token) for token in ("[UNK]", "<unk>")} - {None}
+
+
+def readable(text: str) -> str:
+    """Replace lone surrogates by U+FFFD: no tokenizer takes them, and nothing prints them."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

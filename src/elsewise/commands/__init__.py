@@ -10,6 +10,7 @@ from elsewise.commands.calibrate import calibrate
 from elsewise.commands.demo import demo
 from elsewise.commands.doctor import doctor
 from elsewise.commands.evaluate import evaluate
+from elsewise.commands.explain import explain
 from elsewise.commands.export import export
 from elsewise.commands.fit import fit
 from elsewise.commands.predict import predict
@@ -19,6 +20,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "fit": fit,
     "predict": predict,
     "evaluate": evaluate,
+    "explain": explain,
     "calibrate": calibrate,
     "export": export,
     "doctor": doctor,

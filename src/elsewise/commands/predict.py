@@ -30,6 +30,10 @@ def predict(
     text_column: TextColumn = "text",
     top: Annotated[int, typer.Option(min=0, help="Add so many best labels with their probabilities.")] = 0,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
+    sentences: Annotated[
+        str | None,
+        typer.Option(metavar="LANGUAGE", help="Add the sentence that says why, in en (English) or tr."),
+    ] = None,
     engine: ServedEngine = None,
     precision: ServedPrecision = None,
     threads: Threads = None,
@@ -49,7 +53,16 @@ def predict(
         raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
     classifier = load(model, engine=engine, precision=precision, threads=threads)
     with progress_bar() as progress:
-        summary = predict_file(classifier, data, out, how=how, top=top, probabilities=probabilities, progress=progress)
+        summary = predict_file(
+            classifier,
+            data,
+            out,
+            how=how,
+            top=top,
+            probabilities=probabilities,
+            sentences=sentences,
+            progress=progress,
+        )
     for note in summary.notes:
         say(f"{data}: {note}")
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.reasons.items()))

@@ -9,11 +9,14 @@ The table is lazy: an engine's library is imported when the engine is asked for,
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from elsewise.errors import InputError
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
+
+if TYPE_CHECKING:
+    from elsewise.tokens import TextTokenizer
 
 ENGINES: Final[dict[str, str]] = {
     "ensemble": "elsewise.engines.ensemble:Ensemble",
@@ -129,6 +132,13 @@ def open_entry(
 def precision_of(engine: Engine) -> dict[str, str]:
     """Give the setting that an engine around this one shares with it: its precision, where it has one."""
     return {name: value for name, value in engine.settings.items() if name == "precision"}
+
+
+def tokenizer_of(engine: Any) -> "TextTokenizer | None":
+    """Give what makes tokens for an engine, or for the first one inside it; None where nothing does."""
+    while engine is not None and not hasattr(engine, "tokenizer"):
+        engine = getattr(engine, "engine", None) or next(iter(getattr(engine, "members", ())), None)
+    return None if engine is None else engine.tokenizer
 
 
 def key_of(engine: Engine) -> str:

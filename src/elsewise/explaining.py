@@ -1,0 +1,183 @@
+"""Why this label, or why Other: the words that pulled, the nearest known texts, what was read, and a receipt.
+
+The pull of a word is found by occlusion: the text is answered once more without it (Zeiler & Fergus 2014,
+https://arxiv.org/abs/1311.2901; Li, Monroe & Jurafsky 2016, https://arxiv.org/abs/1612.08220). That says what the model
+does with this text when the word is missing. It does not say why a person would choose the label, and two words that
+say the same hide each other: without either one, the other still speaks.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+from unicodedata import category
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import Floats, as_texts
+from elsewise.classifier import Classifier
+from elsewise.distances import unit
+from elsewise.encoders import WORD
+from elsewise.engines import tokenizer_of
+from elsewise.errors import InputError
+from elsewise.explanation import Explanation, Neighbour, Pull
+from elsewise.folder import NAMES
+from elsewise.outputs import Evidence
+from elsewise.receipts import receipt_of
+from elsewise.tokens import readable
+
+MOST_PARTS: Final = 64  # so many times a text is answered once more; the words of a longer one go several at a time
+NEIGHBOURS: Final = 5
+CHUNK: Final = 1024  # known texts, between two reports of progress
+NO_BLANKS: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")  # the scripts that WORD parts
+EDGES: Final = "PC"  # Unicode categories of punctuation, and of what is not seen
+TINY: Final = 1e-30
+
+Progress = Callable[[str, int, int], None]
+Span = tuple[int, int]
+
+
+def explain(
+    classifier: Classifier,
+    text: str,
+    *,
+    language: str = "en",
+    top: int = 5,
+    neighbours: tuple[Sequence[str], Sequence[str]] | None = None,
+    occlusion: bool = True,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Tell why a text gets its label, or Other.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Of texts.
+    text : str
+        The text.
+    language : str
+        Of the sentences, in `elsewise.messages`.
+    top : int
+        So many labels with their probabilities.
+    neighbours : (n texts, their n labels), optional
+        Known texts, such as those of training: the 5 that are nearest to the text are shown.
+    occlusion : bool
+        Whether to find the words that pulled; the text is answered at most 64 times more for it.
+    progress : callable, optional
+        Called with (words, known texts done, all of them).
+
+    Raises
+    ------
+    InputError
+        If the classifier is one of logits, the language is unknown, or neighbours are asked of an engine without
+        features.
+
+    Examples
+    --------
+    The log-odds of "no" are 2, -3 without "not", and 1 without "good".
+
+    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> known = {"not good": [0.0, 2.0], " good": [3.0, 0.0], "not ": [0.0, 1.0]}
+    >>> classifier = Classifier(MemoryEngine(("yes", "no"), known), Identity(), FixedThreshold(0.6))
+    >>> explanation = explain(classifier, "not good")
+    >>> explanation.label, [(pull.words, round(pull.pull, 4)) for pull in explanation.words]
+    ('no', [('not', 5.0), ('good', 1.0)])
+    """
+    if classifier.engine.name == "logits":
+        raise InputError("a model of logits reads no text; decide(logits).explain(row) tells why a row was decided")
+    as_texts([text])
+    tokenizer, shown = tokenizer_of(classifier.engine), readable(text)
+    extent = None if tokenizer is None else tokenizer.extent(text)
+    read = shown if extent is None else shown[: extent.characters_read]
+    parts = _parts(read) if occlusion else []
+    evidence = classifier.evidence([text, *(read[:start] + read[end:] for start, end in parts)])
+    decisions = classifier.decisions(evidence)
+    is_read = decisions.best[0] >= 0
+    return replace(
+        decisions.explain(0, language),
+        probabilities=_best(classifier, evidence.probabilities[0], top) if is_read else {},
+        score=NAMES[type(classifier.rule.score)],
+        words=_pulls(read, parts, evidence.probabilities, int(decisions.best[0])) if is_read else (),
+        neighbours=_nearest(classifier, evidence, neighbours, progress) if neighbours and is_read else (),
+        extent=extent,
+        receipt=receipt_of(classifier, text, decisions),
+    )
+
+
+def words_of(text: str) -> list[Span]:
+    """Find the words of a text: what stands between blanks, without punctuation around it.
+
+    In scripts that write no blanks they are as `elsewise.encoders.WORD` parts them.
+
+    Examples
+    --------
+    >>> text = "Don't know :-( 東京, 5 €!"
+    >>> [text[start:end] for start, end in words_of(text)]
+    ["Don't", 'know', '東', '京', '5', '€']
+    """
+    spans: list[Span] = []
+    for run in re.finditer(r"\S+", text):
+        start, end = run.span()
+        if NO_BLANKS.search(text, start, end):
+            spans += [word.span() for word in WORD.finditer(text, start, end)]
+            continue
+        while start < end and category(text[start])[0] in EDGES:
+            start += 1
+        while start < end and category(text[end - 1])[0] in EDGES:
+            end -= 1
+        spans += [(start, end)] if start < end else []
+    return spans
+
+
+def _parts(text: str) -> list[Span]:
+    """Divide the words of a text into parts of equally many, each a stretch of the text."""
+    words = words_of(text)
+    groups = np.array_split(np.arange(len(words)), min(len(words), MOST_PARTS) or 1)
+    return [(words[group[0]][0], words[group[-1]][1]) for group in groups if len(group)]
+
+
+def _best(classifier: Classifier, p: Floats, top: int) -> dict[str, float]:
+    order = np.argsort(-p, kind="stable")[:top]
+    return {classifier.labels[code]: float(p[code]) for code in order.tolist()}
+
+
+def _pulls(text: str, parts: Sequence[Span], p: Floats, best: int) -> tuple[Pull, ...]:
+    """Order the parts by what they did; one without which nothing can be read has no number, and is left out."""
+    odds = _log_odds(p, best)
+    without = p[1:, best].tolist()
+    pulls = [
+        Pull(text[start:end], start, end, float(odds[0] - rest), probability)
+        for (start, end), rest, probability in zip(parts, odds[1:], without, strict=True)
+        if not np.isnan(rest)
+    ]
+    return tuple(sorted(pulls, key=lambda pull: -pull.pull))
+
+
+def _log_odds(p: Floats, best: int) -> NDArray[np.float64]:
+    """Compare the best label with all others together: probabilities near 1 tell nothing apart, their odds do."""
+    exact = p.astype(np.float64)
+    others = np.delete(exact, best, axis=1).sum(axis=1)
+    return np.log(np.maximum(exact[:, best], TINY)) - np.log(np.maximum(others, TINY))
+
+
+def _nearest(
+    classifier: Classifier,
+    evidence: Evidence,
+    known: tuple[Sequence[str], Sequence[str]],
+    progress: Progress | None,
+) -> tuple[Neighbour, ...]:
+    texts, labels = as_texts(known[0]), [str(label) for label in known[1]]
+    if len(texts) != len(labels):
+        raise InputError(f"neighbours need a label for each text, got {len(texts)} texts and {len(labels)} labels")
+    if not evidence.has_features:
+        raise InputError(f"the nearest texts need features, and engine {classifier.engine.name} gives none")
+    here = unit(evidence.features[:1].astype(np.float64))[0]
+    similar = np.empty(len(texts))
+    for start in range(0, len(texts), CHUNK):
+        features: Any = classifier.engine.run(texts[start : start + CHUNK]).features
+        similar[start : start + CHUNK] = unit(features.astype(np.float64)) @ here
+        if progress:
+            progress("comparing", min(start + CHUNK, len(texts)), len(texts))
+    order = np.argsort(-similar, kind="stable")[:NEIGHBOURS].tolist()  # an unreadable text has NaN, and comes last
+    return tuple(Neighbour(readable(texts[i]), labels[i], float(similar[i])) for i in order if not np.isnan(similar[i]))

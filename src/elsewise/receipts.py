@@ -1,0 +1,216 @@
+"""Receipts: what shows later that the same model gave the same text the same answer. No text is in them.
+
+    receipt = explain(classifier, text).receipt                       # JSON
+    confirmation = confirm(receipt, receipt_of(classifier, text))     # .confirmed, .difference
+
+A receipt names the model by the fingerprint of its engine (files, settings, labels), and what decides with it, the
+calibrator, the rule with its threshold and certificate, by a version of its own: another threshold is another version
+of the same model. The text is there as its SHA-256, which of a short text can be found by trying.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from elsewise import folder
+from elsewise.classifier import CANARY_TOLERANCE, Classifier
+from elsewise.decisions import Decisions
+from elsewise.errors import ArtifactError
+
+FORMAT: Final = 1
+SHAPE: Final[dict[str, Any]] = {
+    "model": dict,
+    "decision_version": str,
+    "text_sha256": str,
+    "answer": dict,
+    "certificate": (dict, type(None)),
+}
+MODEL: Final = ("engine", "precision", "fingerprint")
+ANSWER: Final = ("label", "abstained", "reason", "best_label", "probability", "confidence", "threshold")
+
+
+def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = None) -> dict[str, Any]:
+    """Make the receipt for a text, of the first of `decisions` where they are made already."""
+    made = classifier.decide([text]) if decisions is None else decisions
+    explained = made.explain(0)
+    certificate, engine = classifier.certificate, classifier.engine
+    receipt = {
+        "receipt": FORMAT,
+        "elsewise": version("elsewise"),
+        "model": {
+            "engine": engine.name,
+            "precision": engine.settings.get("precision"),
+            "fingerprint": engine.fingerprint,
+        },
+        "decision_version": decision_version(classifier),
+        "certificate": None if certificate is None else {
+            "sentence": certificate.sentence,
+            "certified": certificate.certified,
+            "threshold": certificate.threshold,
+            "looks": certificate.looks,
+        },
+        "text_sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        "answer": {
+            "label": explained.label,
+            "abstained": explained.abstained,
+            "reason": explained.reason,
+            "best_label": made.name(int(made.best[0])),
+            "probability": float(made.best_probability[0]),
+            "confidence": explained.confidence,
+            "threshold": explained.threshold,
+        },
+    }  # fmt: skip
+    return folder.finite(receipt)
+
+
+def decision_version(classifier: Classifier) -> str:
+    """Hash all that decides with an engine: the calibrator, the rule, what explains, and the word for Other.
+
+    Examples
+    --------
+    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> engine = MemoryEngine(("yes", "no"), {})
+    >>> one, other = (decision_version(Classifier(engine, Identity(), FixedThreshold(at))) for at in (0.5, 0.6))
+    >>> one == other
+    False
+    """
+    arrays: dict[str, Any] = {}
+    parts = {
+        name: part and folder.pack(part, arrays, name)
+        for name, part in (
+            ("calibrator", classifier.calibrator),
+            ("rule", classifier.rule),
+            ("familiarity", classifier.familiarity),
+            ("sets", classifier.sets),
+        )
+    }
+    written = json.dumps(folder.finite([classifier.other, parts]), sort_keys=True)
+    # A threshold of 1 is saved and read as 1.0: one spelling for both.
+    hashed = hashlib.sha256(json.dumps(json.loads(written, parse_int=float), sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        hashed.update(repr((name, array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()[:16]
+
+
+def read_receipt(path: Path) -> dict[str, Any]:
+    """Read a receipt, or what `elsewise explain --json` printed, which holds one.
+
+    Raises
+    ------
+    ArtifactError
+        If the file cannot be read, holds no receipt, or one that is damaged or too new.
+    """
+    value = folder.read_json(path)
+    inside = value.get("receipt")
+    receipt = inside if isinstance(inside, dict) else value
+    written = receipt.get("receipt")
+    if not isinstance(written, int):
+        raise ArtifactError(f"{path} holds no receipt; elsewise explain MODEL TEXT --receipt-out FILE writes one")
+    if written > FORMAT:
+        raise ArtifactError(
+            f"{path}: receipt format {written} is newer than this version reads ({FORMAT}); upgrade elsewise"
+        )
+    wrong = [name for name, kind in SHAPE.items() if not isinstance(receipt.get(name, 0), kind)]
+    wrong += [] if "model" in wrong else [f"model.{name}" for name in MODEL if not _is_word(receipt["model"], name)]
+    wrong += [] if "answer" in wrong else [f"answer.{name}" for name in ANSWER if name not in receipt["answer"]]
+    if wrong:
+        raise ArtifactError(f"{path} holds a damaged receipt: {wrong[0]} is not as it was written")
+    return receipt
+
+
+def _is_word(part: Mapping[str, Any], name: str) -> bool:
+    return isinstance(part.get(name, 0), str | None)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a receipt and a new answer have in common.
+
+    Attributes
+    ----------
+    text, model, decision_version, certificate : bool
+        Whether they are the same.
+    answer : {"identical", "close", "different"}
+        Close: the same answer, and a probability that differs by no more than between processors.
+    difference : str
+        The first thing that differs, in words; empty when the receipt is confirmed.
+    """
+
+    text: bool
+    model: bool
+    decision_version: bool
+    certificate: bool
+    answer: str
+    difference: str
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the same model gave the same answer to the same text."""
+        return not self.difference
+
+
+def confirm(receipt: Mapping[str, Any], now: Mapping[str, Any]) -> Confirmation:
+    """Compare a receipt with the one that is made now for the same text.
+
+    Examples
+    --------
+    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> classifier = Classifier(MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]}), Identity(), FixedThreshold(0.6))
+    >>> receipt = receipt_of(classifier, "sure")
+    >>> confirm(receipt, receipt_of(classifier, "sure")).confirmed
+    True
+    >>> confirm(receipt, receipt_of(classifier, "Sure")).difference[:35]
+    'the text is not that of the receipt'
+    """
+    same = {name: receipt[name] == now[name] for name in ("text_sha256", "model", "decision_version", "certificate")}
+    answer = _compared(receipt["answer"], now["answer"], now["model"]["precision"])
+    differing = next((name for name, is_same in same.items() if not is_same), None)
+    if differing is None and answer == "different":
+        differing = "answer"
+    words = ""
+    if differing is not None:
+        words = _WORDS[differing].format(there=_brief(receipt, differing), here=_brief(now, differing))
+    return Confirmation(
+        text=same["text_sha256"],
+        model=same["model"],
+        decision_version=same["decision_version"],
+        certificate=same["certificate"],
+        answer=answer,
+        difference=words,
+    )
+
+
+_WORDS: Final = {
+    "text_sha256": "the text is not that of the receipt, SHA-256 {there} there, {here} here",
+    "model": "the model is not that of the receipt: {there} there, {here} here",
+    "decision_version": (
+        "the model is that of the receipt, and its calibrator, rule, threshold or certificate is not: "
+        "decision version {there} there, {here} here"
+    ),
+    "certificate": "the certificate is not that of the receipt: {there} there, {here} here",
+    "answer": "the answer is not that of the receipt: {there} there, {here} here",
+}
+
+
+def _brief(receipt: Mapping[str, Any], name: str) -> str:
+    value = receipt[name]
+    if name == "model":
+        return " ".join(str(value[part]) for part in MODEL if value[part] is not None)
+    if name == "answer":
+        return f'"{value["label"]}" ({value["reason"]}, probability {value["probability"]})'
+    return json.dumps(value, ensure_ascii=False) if name == "certificate" else str(value)
+
+
+def _compared(was: Mapping[str, Any], now: Mapping[str, Any], precision: str | None) -> str:
+    if was == now:
+        return "identical"
+    numbers = (was["probability"], now["probability"])
+    tolerance = CANARY_TOLERANCE[precision or "f32"]
+    is_near = all(isinstance(p, float) for p in numbers) and abs(numbers[0] - numbers[1]) <= tolerance
+    return "close" if is_near and all(was[name] == now[name] for name in ANSWER[:4]) else "different"
