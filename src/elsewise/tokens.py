@@ -135,11 +135,22 @@ class TextTokenizer:
         limit = CHARACTERS_A_TOKEN * self.max_length
         read = [text[:limit] for text in texts]
         encoded = self.backend.encode_batch_fast([_readable(text) for text in read])
-        seen = [any(c.isprintable() and not c.isspace() for c in text) for text in read]
+        seen = [is_visible(text) for text in read]
         ids = [e.ids if is_seen else [] for e, is_seen in zip(encoded, seen, strict=True)]
         return Tokens.of(
             ids, [len(text) > limit or bool(e.overflowing) for text, e in zip(texts, encoded, strict=True)]
         )
+
+
+def is_visible(text: str) -> bool:
+    r"""Tell whether there is anything in a text to see.
+
+    Examples
+    --------
+    >>> is_visible(" ?"), is_visible(" \u200b\0")
+    (True, False)
+    """
+    return any(c.isprintable() and not c.isspace() for c in text)
 
 
 def _readable(text: str) -> str:
