@@ -263,7 +263,7 @@ def test_wrong_usage_is_exit_2():
 
 def test_version_and_help():
     assert run("--version").stdout.strip() == cli.app.info.name.replace("elsewise", "0.1.0")
-    for command in ("demo", "fit", "predict", "evaluate", "calibrate", "export", "doctor"):
+    for command in ("demo", "check", "fit", "predict", "evaluate", "calibrate", "export", "doctor"):
         assert run(command, "--help").returncode == 0
 
 

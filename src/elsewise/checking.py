@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 import tokenizers
 
-from elsewise.arrays import ABSTAIN
 from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.certifying import Promise
 from elsewise.decisions import percent
@@ -27,7 +26,7 @@ FEW_TO_CERTIFY: Final = 300
 FEWEST_A_LABEL: Final = 3  # rows; fewer stay in train
 FEW_TO_LEARN: Final = 10  # train rows of a label
 MANY_TRUNCATED: Final = 0.01
-SAMPLE: Final = 20_000  # texts whose tokens are counted
+SAMPLE: Final = 5_000  # texts whose tokens are counted
 USUAL_LIMIT: Final = 512  # tokens; few encoders read more
 SHOWN: Final = 5
 GROUPS_SHOWN: Final = 20
@@ -203,7 +202,7 @@ def examine(
     lengths, about_tokens = _token_findings(*tokenizer, divided.rows.texts) if tokenizer else (None, [])
     tune = int((parts.tune.codes >= 0).sum())
     found = [
-        *_label_findings(divided, table),
+        *_label_findings(divided, table, locate),
         *_text_findings(divided, locate),
         *about_tokens,
         *size_findings(tune, certify, len(divided.rows), promise),
@@ -237,15 +236,23 @@ def label_rows(divided: Divided) -> list[LabelRows]:
     return sorted(table, key=lambda row: -row.rows)
 
 
-def _label_findings(divided: Divided, table: Sequence[LabelRows]) -> Iterable[Finding]:
-    yield from _spellings(table, divided.out_of_scope_label)
+def _rows_of(divided: Divided, labels: Iterable[str], locate: Locate) -> tuple[int, ...]:
+    codes = {name: code for code, name in enumerate(divided.names)} | {divided.out_of_scope_label: -1}
+    return tuple(map(locate, np.flatnonzero(np.isin(divided.rows.codes, [codes[label] for label in labels])).tolist()))
+
+
+def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate) -> Iterable[Finding]:
+    groups = near_duplicates(row.label for row in table)
+    yield from _spellings(divided, table, groups, locate)
     known = [row for row in table if row.label != divided.out_of_scope_label]
-    rare = [row for row in known if row.rows < FEWEST_A_LABEL]
+    twice = {label for group in groups for label in group}
+    rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice]
     if rare:
         words = f"{_n_labels(rare)} fewer than {FEWEST_A_LABEL} rows, which stay in train: {_listed(rare)}"
         first = shlex.quote(rare[-1].label)
         remedy = f"label more of them, or leave one out with --drop-label {first}, or put it to another with --map"
-        yield Finding("warning", "rare_labels", f"{words}; never calibrated, certified or tested", remedy)
+        where = _rows_of(divided, (row.label for row in rare), locate)
+        yield Finding("warning", "rare_labels", f"{words}; never calibrated, certified or tested", remedy, where=where)
     others = [row for row in known if row.rows >= FEWEST_A_LABEL]
     unlearnt = [row for row in others if row.train < FEW_TO_LEARN]
     if unlearnt:
@@ -265,11 +272,13 @@ def _label_findings(divided: Divided, table: Sequence[LabelRows]) -> Iterable[Fi
                 return  # there is one such label at most
 
 
-def _spellings(table: Sequence[LabelRows], out_of_scope_label: str | None) -> Iterable[Finding]:
+def _spellings(
+    divided: Divided, table: Sequence[LabelRows], groups: Sequence[Sequence[str]], locate: Locate
+) -> Iterable[Finding]:
     counts = {row.label: row.rows for row in table}
-    groups = near_duplicates(counts)
     for group in groups[:GROUPS_SHOWN]:
-        best = out_of_scope_label if out_of_scope_label in group else group[0]
+        best = divided.out_of_scope_label if divided.out_of_scope_label in group else group[0]
+        where = _rows_of(divided, (label for label in group if label != best), locate)
         rules = [f"{label}={best}" for label in group if label != best]
         meant = [{label: best} for label in group if label != best]
         words = f"one label in {len(group)} spellings: " + ", ".join(
@@ -280,7 +289,7 @@ def _spellings(table: Sequence[LabelRows], out_of_scope_label: str | None) -> It
             remedy = f"if they mean the same: {shlex.join(options)}"
         else:
             options, remedy = (), "if they mean the same, write one of them in the file"
-        yield Finding("warning", "near_duplicate_labels", words, remedy, options)
+        yield Finding("warning", "near_duplicate_labels", words, remedy, options, where)
     if len(groups) > GROUPS_SHOWN:
         yield Finding(
             "warning", "near_duplicate_labels", f"{len(groups) - GROUPS_SHOWN:,} more labels in many spellings"
@@ -296,7 +305,7 @@ def _is_typed(rule: str, meant: Mapping[str, str | None], known: Mapping[str, in
 
 
 def _text_findings(divided: Divided, locate: Locate) -> Iterable[Finding]:
-    texts, codes = divided.rows.texts, divided.rows.codes
+    texts = divided.rows.texts
     blank = [row for row, text in enumerate(texts) if not is_visible(text)]
     if blank:
         words = f"{_n(len(blank))} with a blank text, which teaches nothing and is always Other"
@@ -314,10 +323,11 @@ def _text_findings(divided: Divided, locate: Locate) -> Iterable[Finding]:
     if control:
         words = f"{_n(len(control))} with control characters such as NUL, which most encoders do not read"
         yield Finding("note", "control_characters", words, where=tuple(map(locate, control)))
-    yield from _repeats(divided.names, texts, codes, locate)
+    yield from _repeats(divided, locate)
 
 
-def _repeats(names: tuple[str, ...], texts: Sequence[str], codes: Any, locate: Locate) -> Iterable[Finding]:
+def _repeats(divided: Divided, locate: Locate) -> Iterable[Finding]:
+    texts, codes = divided.rows.texts, divided.rows.codes
     _, first, text_of = np.unique(np.array(hashes(texts), dtype=np.uint64), return_index=True, return_inverse=True)
     again = len(texts) - len(first)
     if again:
@@ -325,7 +335,10 @@ def _repeats(names: tuple[str, ...], texts: Sequence[str], codes: Any, locate: L
         where = np.setdiff1d(np.arange(len(texts)), first).tolist()
         remedy = "they stay in train; certify and test count a text once"
         yield Finding("note", "repeated_texts", words, remedy, where=tuple(map(locate, where)))
-    pairs = np.unique(np.column_stack([text_of, codes]), axis=0)
+    names = (*divided.names, divided.out_of_scope_label or "")  # a code of -1 is the last of them
+    forms = [label_form(name) or name for name in names]  # spellings of one label contradict nothing
+    meant = np.unique(forms, return_inverse=True)[1][codes]
+    pairs = np.unique(np.column_stack([text_of, meant]), axis=0)
     torn = np.flatnonzero(np.bincount(pairs[:, 0], minlength=len(first)) > 1)
     if not len(torn):
         return
@@ -333,9 +346,7 @@ def _repeats(names: tuple[str, ...], texts: Sequence[str], codes: Any, locate: L
     if not len(rows):
         return  # blank texts, and they are told above
     example = rows[text_of[rows] == text_of[rows[0]]]
-    labels = ", ".join(
-        sorted({"out-of-scope" if codes[row] == ABSTAIN else repr(names[codes[row]]) for row in example})
-    )
+    labels = ", ".join(sorted({repr(names[codes[row]]) for row in example}))
     text = " ".join(texts[rows[0]].split())
     text = text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]}..."
     count = len(np.unique(text_of[rows]))
