@@ -66,6 +66,15 @@ def test_a_label_that_no_shell_can_pass_is_to_be_written_in_the_file():
     assert finding.remedy == "if they mean the same, write one of them in the file"
 
 
+def test_what_would_leave_fit_with_one_label_is_no_option():
+    texts = [f"text {i}" for i in range(40)]
+
+    spelt, outside = check(texts, ["İade", "iade"] * 20), check(texts, ["İade", "other"] * 20)
+    blank = check(texts[:20] + [""] * 20, ["İade"] * 20 + ["Kargo"] * 20)
+
+    assert [finding.options for found in (spelt, outside, blank) for finding in found.findings if finding.options] == []
+
+
 def test_labels_with_too_few_rows_are_named_once():
     (finding,) = found("rare_labels", ("x", "Hibe"), ("y", "kargo"))
 

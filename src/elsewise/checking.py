@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import tokenizers
 
+from elsewise.arrays import ABSTAIN
 from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.certifying import Promise
 from elsewise.decisions import percent
@@ -23,6 +24,7 @@ from elsewise.splits import SHARES, Divided, Pairs, divide, hashes
 from elsewise.tokens import TextTokenizer, is_visible
 
 FEW_TO_CERTIFY: Final = 300
+FEWEST_LABELS: Final = 2
 FEWEST_A_LABEL: Final = 3  # rows; fewer stay in train
 FEW_TO_LEARN: Final = 10  # train rows of a label
 MANY_TRUNCATED: Final = 0.01
@@ -263,8 +265,9 @@ def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate
         if without:
             yield Finding("note", f"no_{part}_rows", f"{_n_labels(without)} no {part} row: {_listed(without)}")
     if divided.out_of_scope_label is None:
+        kinds = len({label_form(row.label) for row in known})
         for row in known:
-            if label_form(row.label) in OUT_OF_SCOPE_WORDS:
+            if label_form(row.label) in OUT_OF_SCOPE_WORDS and kinds >= FEWEST_LABELS + 1:
                 words = f"label {row.label!r} ({_n(row.rows)}) seems to mark texts that belong to none of the labels"
                 remedy = "if so, they teach what to leave as Other: --out-of-scope-label"
                 options = ("--out-of-scope-label", row.label)
@@ -276,6 +279,8 @@ def _spellings(
     divided: Divided, table: Sequence[LabelRows], groups: Sequence[Sequence[str]], locate: Locate
 ) -> Iterable[Finding]:
     counts = {row.label: row.rows for row in table}
+    spellings = sum(len(group) - 1 for group in groups)
+    is_enough = len(counts) - spellings - (divided.out_of_scope_label is not None) >= FEWEST_LABELS
     for group in groups[:GROUPS_SHOWN]:
         best = divided.out_of_scope_label if divided.out_of_scope_label in group else group[0]
         where = _rows_of(divided, (label for label in group if label != best), locate)
@@ -284,7 +289,7 @@ def _spellings(
         words = f"one label in {len(group)} spellings: " + ", ".join(
             f"{label!r} ({_n(counts[label])})" for label in group
         )
-        if all(_is_typed(rule, new, counts) for rule, new in zip(rules, meant, strict=True)):
+        if is_enough and all(_is_typed(rule, new, counts) for rule, new in zip(rules, meant, strict=True)):
             options = tuple(word for rule in rules for word in ("--map", rule))
             remedy = f"if they mean the same: {shlex.join(options)}"
         else:
@@ -310,9 +315,9 @@ def _text_findings(divided: Divided, locate: Locate) -> Iterable[Finding]:
     if blank:
         words = f"{_n(len(blank))} with a blank text, which teaches nothing and is always Other"
         where = tuple(map(locate, blank))
-        yield Finding(
-            "warning", "blank_texts", words, "leave them out with --skip-bad-rows", ("--skip-bad-rows",), where
-        )
+        kept = set(np.delete(divided.rows.codes, blank).tolist()) - {ABSTAIN}
+        options = ("--skip-bad-rows",) if len(kept) >= FEWEST_LABELS else ()
+        yield Finding("warning", "blank_texts", words, "leave them out with --skip-bad-rows", options, where)
     lost = [row for row, text in enumerate(texts) if "\ufffd" in text]
     if lost:
         words = f"{_n(len(lost))} with U+FFFD, the sign for a character that was lost before the file was written"
@@ -342,7 +347,7 @@ def _repeats(divided: Divided, locate: Locate) -> Iterable[Finding]:
     torn = np.flatnonzero(np.bincount(pairs[:, 0], minlength=len(first)) > 1)
     if not len(torn):
         return
-    rows = np.flatnonzero(np.isin(text_of, torn) & np.array([is_visible(text) for text in texts], dtype=bool))
+    rows = np.array([row for row in np.flatnonzero(np.isin(text_of, torn)).tolist() if is_visible(texts[row])])
     if not len(rows):
         return  # blank texts, and they are told above
     example = rows[text_of[rows] == text_of[rows[0]]]
