@@ -65,7 +65,7 @@ def test_labels_are_renamed_and_left_out_while_reading(write):
     assert read.labels == ["Fatura", "Fatura", "Kargo"]
     assert read.lines == [2, 3, 5]
     assert read.record == {"renamed": 1, "dropped": 1}
-    assert read.notes[-2:] == ("1 row renamed", "1 row left out for their labels")
+    assert read.notes[-2:] == ("1 row renamed", "1 row left out by label")
 
 
 def test_slices_lose_the_same_rows(write):

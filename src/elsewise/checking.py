@@ -91,13 +91,17 @@ class LabelRows:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Tokens of `texts` texts: half have at most `median`, 95 % at most `high`; `truncated` is the share cut short."""
+    """Tokens of `texts` texts: half have at most `median`, 95 % at most `high`; `truncated` is the share cut short.
+
+    A text of more than `counted` tokens counts as one of so many.
+    """
 
     texts: int
     median: int
     high: int
     longest: int
     truncated: float
+    counted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +383,7 @@ def _token_findings(
         is_more = truncated > MANY_TRUNCATED and wanted > max_length
         remedy = f"--max-length {wanted} reads more of them, and takes more time" if is_more else ""
         found.append(Finding("warning" if truncated > MANY_TRUNCATED else "note", "truncated_texts", words, remedy))
-    return Lengths(len(tokens), median, high, int(tokens.max()), truncated), found
+    return Lengths(len(tokens), median, high, int(tokens.max()), truncated, longest), found
 
 
 def size_findings(tune: int, certify: int, total: int, promise: Promise) -> list[Finding]:

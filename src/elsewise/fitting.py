@@ -31,7 +31,7 @@ from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
 from elsewise.score_choice import check_score, named_score
-from elsewise.splits import LabelledTexts, Pairs, Splits, divide, hashes, stratified
+from elsewise.splits import Divided, LabelledTexts, Pairs, Splits, divide, hashes, stratified
 from elsewise.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class Promised:
     def __post_init__(self) -> None:
         check_promise(self.target_accuracy, self.confidence_level)
         check_score(self.score)
+
+    @property
+    def tested(self) -> Promise:
+        """The share of errors that is tested, and at which level."""
+        return Promise.of(self.target_accuracy, self.confidence_level)
 
 
 class Tokenised(NamedTuple):
@@ -153,9 +158,7 @@ def fit(
     divided = divide((texts, labels), held_out, test, out_of_scope_label, how.seed)
     names, parts = divided.names, divided.parts
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
-    learner, how = _prepared(names, how, parts.train)
-    tokenizer = (learner.tokenizer.backend_tokenizer, encoder, learner.tokenize.max_length)
-    warn(examine(divided, Promise.of(target_accuracy, confidence_level), tokenizer=tokenizer).findings)
+    learner, how = _prepared(divided, how, promise)
     model = train(learner, parts.train, in_scope, how, progress)
     if progress:
         progress("calibrating", 0, 0)
@@ -238,8 +241,7 @@ def calibrate(
     y = as_codes(codes, like=z, allow_abstain=True)
     engine = LogitsEngine(_names(labels, z.shape[1]))
     tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
-    promised = Promise.of(target_accuracy, confidence_level)
-    warn(size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promised))
+    warn(size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promise.tested))
     calibration = choose_calibrator(z[tune], y[tune])
     tuned, certified = ((Evidence.of(Outputs(z[part]), calibration.calibrator), y[part]) for part in (tune, certify))
     judged, compared = _judged(tuned, certified, None, promise)
@@ -259,12 +261,14 @@ def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
     return names
 
 
-def _prepared(names: tuple[str, ...], how: "Training", train: LabelledTexts) -> "tuple[Learner, Training]":
-    """Open the encoder and complete the settings."""
+def _prepared(divided: Divided, how: "Training", promise: Promised) -> "tuple[Learner, Training]":
+    """Open the encoder, complete the settings, and say what `check` warns of."""
     from elsewise.training import prepare  # noqa: PLC0415  torch
 
-    learner = prepare(names, how)
-    return learner, how.resolved(len(train), learner.model.model.config.hidden_size)
+    learner = prepare(divided.names, how)
+    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
+    warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
+    return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)
 
 
 def _chosen_calibrator(model: "TorchModel", outputs: Outputs, codes: Codes) -> CalibratorChoice:

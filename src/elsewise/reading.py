@@ -112,7 +112,7 @@ class Labelled:
         kept = [i for i, label in enumerate(new) if label is not None]
         renamed = sum(label in relabel.new for label in self.labels)
         dropped = len(new) - len(kept)
-        counts = ((renamed, "renamed"), (dropped, "left out for their labels"))
+        counts = ((renamed, "renamed"), (dropped, "left out by label"))
         return replace(
             self,
             texts=[self.texts[i] for i in kept],

@@ -267,11 +267,8 @@ def _print_labels_found(found: "Findings") -> None:
         many = found.lengths
         typer.echo(
             f"Tokens of {many.texts:,} texts: half have at most {many.median:,}, 95 % at most {many.high:,}, "
-            f"the longest {many.longest:,}{' or more' * (many.longest >= LONG)}."
+            f"the longest {many.longest:,}{' or more' * (many.longest == many.counted)}."
         )
-
-
-LONG = 1024  # tokens; longer texts are not counted to their end
 
 
 def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:
