@@ -160,6 +160,15 @@ def test_an_encoder_that_is_not_here_leaves_lengths_unknown():
     assert [finding.kind for finding in findings.findings][-1] == "unknown_lengths"
 
 
+def test_a_tokenizer_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
+
+    (finding,) = check(*rows(), encoder=str(tmp_path)).findings
+
+    assert (finding.level, finding.kind) == ("error", "refused")
+    assert finding.sentence.startswith(f"{tmp_path / 'tokenizer.json'} cannot be read: ")
+
+
 @pytest.mark.skipif(find_tokenizer(DEFAULT_ENCODER) is None, reason="the default encoder is not on this machine")
 def test_texts_that_are_cut_are_counted_in_tokens():
     """A word a token, [CLS] and [SEP]."""

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import tokenizers
 
 from elsewise.arrays import ABSTAIN
 from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.certifying import Promise
 from elsewise.decisions import percent
 from elsewise.encoders import DEFAULT_ENCODER, find_tokenizer, language_warnings
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.relabelling import Relabelling, label_form, near_duplicates
 from elsewise.splits import SHARES, Divided, Pairs, divide, hashes
 from elsewise.tokens import TextTokenizer, is_visible
@@ -176,11 +175,13 @@ def check(
     try:
         divided = divide((texts, labels), held_out, test, out_of_scope_label, seed)
         file = find_tokenizer(encoder)
-    except InputError as error:
+        settings = {"max_length": max_length, "pad": 0, "special": ()}
+        backend = None if file is None else TextTokenizer.open(file, settings).backend
+    except (InputError, ArtifactError) as error:
         return Findings((Finding("error", "refused", str(error)),))
-    tokenizer = None if file is None else (tokenizers.Tokenizer.from_file(str(file)), encoder, max_length)
+    tokenizer = None if backend is None else (backend, encoder, max_length)
     found = examine(divided, promise, tokenizer=tokenizer, lines=lines)
-    if file is not None:
+    if backend is not None:
         return found
     unknown = f"encoder {encoder} is not on this machine: lengths in tokens and the fit of the language are unknown"
     note = Finding("note", "unknown_lengths", unknown, "fit fetches the encoder, and says how it fits the language")
