@@ -129,6 +129,19 @@ def test_evaluate_slices_by_the_columns_that_are_named(by_heart):
         assert words in table.stdout
 
 
+def test_evaluate_mends_labels_as_fit_does(by_heart, tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_text("text,label\na,YES \nb,no\nc,test\n", encoding="utf-8")
+
+    judged = run("evaluate", by_heart / "model", data, "--map", "YES =yes", "--drop-label", "test", "--json")
+    wrong = run("evaluate", by_heart / "model", data, "--map", "Yes=yes")
+
+    assert judged.returncode == 0, judged.stderr
+    assert json.loads(judged.stdout)["rows"]["in_scope"] == 2
+    assert "1 row renamed, 1 row left out by label" in judged.stderr
+    assert wrong.stderr == "elsewise: --map 'Yes=yes': no row has the label 'Yes'; near it: 'YES '\n"
+
+
 def test_evaluate_slices_logits_by_the_columns_of_their_labels(logits_model, logits):
     model, _ = logits_model
 
@@ -356,7 +369,7 @@ def test_wrong_usage_is_exit_2():
 
 def test_version_and_help():
     assert run("--version").stdout.strip() == cli.app.info.name.replace("elsewise", "0.1.0")
-    for command in ("demo", "fit", "predict", "evaluate", "explain", "calibrate", "export", "doctor"):
+    for command in cli.COMMANDS:
         assert run(command, "--help").returncode == 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from elsewise import encoders
-from elsewise.encoders import DEFAULT_ENCODER, find_encoder, language_warnings
+from elsewise.encoders import DEFAULT_ENCODER, find_encoder, find_tokenizer, language_warnings
 from elsewise.errors import ArtifactError, InputError
 from elsewise.sample import support_texts
 
@@ -32,6 +32,15 @@ def tokenizer():
 
 def test_a_folder_is_taken_as_it_is(tmp_path):
     assert find_encoder(str(tmp_path)) == str(tmp_path)
+
+
+def test_a_tokenizer_is_found_in_a_folder_or_not_at_all(tmp_path):
+    assert find_tokenizer(str(tmp_path)) is None
+    assert find_tokenizer("nobody/nothing") is None
+
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
+
+    assert find_tokenizer(str(tmp_path)) == tmp_path / "tokenizer.json"
 
 
 def test_a_path_that_is_not_there_is_refused():

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise import fitting
 from elsewise.card import model_card
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.fitting import calibrate, label_codes
 from elsewise.scores import SCORES, Energy
+from elsewise.splits import divide
 
 
 def test_a_fitted_classifier_carries_its_promise_and_its_evaluation(fitted, sample):
@@ -83,10 +83,10 @@ def test_an_out_of_scope_label_that_no_row_has_is_refused():
 
 
 def test_labels_that_are_numbers_keep_their_order():
-    names, parts = fitting._parts(([f"text {i}" for i in range(36)], [i % 12 for i in range(36)]), None, None, None, 0)
+    divided = divide(([f"text {i}" for i in range(36)], [i % 12 for i in range(36)]), None, None, None, 0)
 
-    assert names == tuple(map(str, range(12)))
-    assert parts.train.codes.max() == 11
+    assert divided.names == tuple(map(str, range(12)))
+    assert divided.parts.train.codes.max() == 11
 
 
 @pytest.mark.parametrize("words", [{"epochs": 0}, {"learning_rate": 0.0}, {"max_length": 2}, {"precision": "int3"}])

@@ -253,3 +253,15 @@ def test_another_delimiter_and_encoding_are_read(classifier, tmp_path):
     predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), how=Reading(encoding="cp1254"))
 
     assert rows_of(tmp_path / "out.csv")[0]["ad"] == "Işıl"
+
+
+def test_several_text_columns_are_joined_as_they_were_for_training(tmp_path):
+    engine = ew.MemoryEngine(("yes", "no"), {"Refund please": [4.0, 0.0], "bye": [0.0, 4.0]})
+    classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6))
+    data = written(tmp_path / "in.csv", "subject,body\nRefund,please\n ,bye\n")
+
+    predict_file(classifier, data, str(tmp_path / "out.csv"), how=Reading("subject,body"))
+
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row["label"] for row in rows] == ["yes", "no"]
+    assert [row["subject"] for row in rows] == ["Refund", " "]

@@ -51,6 +51,24 @@ def find_encoder(name: str) -> str:
     return name
 
 
+def find_tokenizer(name: str) -> Path | None:
+    """Find the tokenizer.json of an encoder on this machine, without the network; None where it is not here.
+
+    Raises
+    ------
+    InputError, ArtifactError
+        As `find_encoder`.
+    """
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when texts are checked
+
+    folder = Path(find_encoder(name))
+    if folder.is_dir():
+        file = folder / "tokenizer.json"
+        return file if file.is_file() else None
+    found = try_to_load_from_cache(name, "tokenizer.json")
+    return Path(found) if isinstance(found, str) else None
+
+
 def _cached(name: str) -> str | None:
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when a model is trained
 

@@ -5,9 +5,7 @@ calibrate:                      tune -> calibrator, grid     certify -> threshol
 """
 
 import platform
-import re
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,14 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from elsewise.around import Around, train_member
-from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits, as_texts
-from elsewise.calibrator_choice import FEWEST_ROWS, CalibratorChoice, choose_calibrator
+from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits
+from elsewise.calibrator_choice import CalibratorChoice, choose_calibrator
+from elsewise.certifying import Promise
+from elsewise.checking import examine, size_findings, warn
 from elsewise.classifier import Classifier, check_other
 from elsewise.conformal import SplitConformal
 from elsewise.distances import references_of
-from elsewise.encoders import DEFAULT_ENCODER, language_warnings
+from elsewise.encoders import DEFAULT_ENCODER
 from elsewise.engines.logits import LogitsEngine
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import Rows, check_engine, refit_rows, serving
 from elsewise.familiarity import FamiliarityTest
@@ -31,17 +31,15 @@ from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
 from elsewise.score_choice import check_score, named_score
-from elsewise.splits import LabelledTexts, Splits, hashes, split, stratified
+from elsewise.splits import Divided, LabelledTexts, Pairs, Splits, divide, hashes, stratified
 from elsewise.tokens import Tokens
 
 if TYPE_CHECKING:
     from elsewise.engines.torch import TorchModel
     from elsewise.training import Learner, Training
 
-FEW_TO_CERTIFY = 300
 REFERENCES = 20_000  # train texts that distances are measured from
 
-Pairs = tuple[Iterable[str], Iterable[Any]]
 Progress = Callable[[str, int, int], None]
 Labelled = tuple[Evidence, Codes]
 
@@ -57,6 +55,11 @@ class Promised:
     def __post_init__(self) -> None:
         check_promise(self.target_accuracy, self.confidence_level)
         check_score(self.score)
+
+    @property
+    def tested(self) -> Promise:
+        """The share of errors that is tested, and at which level."""
+        return Promise.of(self.target_accuracy, self.confidence_level)
 
 
 class Tokenised(NamedTuple):
@@ -140,7 +143,8 @@ def fit(
     Warns
     -----
     ElsewiseWarning
-        If the encoder does not fit the language, or rows are too few to calibrate or certify well.
+        If the encoder does not fit the language, rows are too few to calibrate or certify well, or anything else of
+        that weight that `elsewise.checking.check` finds.
     """
     from elsewise.graphs import quantise_rows, write_model  # noqa: PLC0415  torch
     from elsewise.training import Training, train  # noqa: PLC0415  torch
@@ -151,10 +155,10 @@ def fit(
     around = Around(ensemble, mc_dropout, laplace)
     wanted = check_engine(around.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
-    names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
+    divided = divide((texts, labels), held_out, test, out_of_scope_label, how.seed)
+    names, parts = divided.names, divided.parts
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
-    learner, how = _prepared(names, how, parts.train)
-    _warn_of_few(len(in_scope), len(parts.certify), confidence_level)
+    learner, how = _prepared(divided, how, promise)
     model = train(learner, parts.train, in_scope, how, progress)
     if progress:
         progress("calibrating", 0, 0)
@@ -237,7 +241,7 @@ def calibrate(
     y = as_codes(codes, like=z, allow_abstain=True)
     engine = LogitsEngine(_names(labels, z.shape[1]))
     tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
-    _warn_of_few(int((y[tune] >= 0).sum()), len(certify), confidence_level)
+    warn(size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promise.tested))
     calibration = choose_calibrator(z[tune], y[tune])
     tuned, certified = ((Evidence.of(Outputs(z[part]), calibration.calibrator), y[part]) for part in (tune, certify))
     judged, compared = _judged(tuned, certified, None, promise)
@@ -257,72 +261,14 @@ def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
     return names
 
 
-def _parts(
-    rows: Pairs, held_out: Pairs | None, test: Pairs | None, out_of_scope_label: str | None, seed: int
-) -> tuple[tuple[str, ...], Splits]:
-    given = {"the data": _pairs(rows, "the data")}
-    given |= {
-        name: _pairs(pairs, name) for name, pairs in (("held_out", held_out), ("test", test)) if pairs is not None
-    }
-    texts, labels = given["the data"]
-    names = tuple(sorted(set(labels) - {out_of_scope_label}, key=_by_number_or_name))
-    if len(names) < 2:  # noqa: PLR2004
-        got = f"only {names[0]!r}" if names else f"none in {len(texts)} rows"
-        raise InputError(f"at least 2 labels are needed to tell texts apart, got {got}")
-    known = {name: code for code, name in enumerate(names)}
-    if out_of_scope_label is not None:
-        if not any(out_of_scope_label in part for _, part in given.values()):
-            raise InputError(f"no row has the out-of-scope label {out_of_scope_label!r}; check its spelling")
-        known[out_of_scope_label] = -1
-    coded = {name: _coded(*pairs, known, name) for name, pairs in given.items()}
-    return names, split(coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed)
-
-
-def _by_number_or_name(label: str) -> tuple[int, int, str]:
-    """Order labels that are whole numbers as numbers, so that labels 0..k-1 are their own codes."""
-    is_number = re.fullmatch(r"-?\d+", label, re.ASCII) is not None
-    return (0, int(label), label) if is_number else (1, 0, label)
-
-
-def _pairs(pairs: Pairs, name: str) -> tuple[list[str], list[str]]:
-    texts, labels = as_texts(pairs[0]), [_label(label, row) for row, label in enumerate(pairs[1])]
-    if len(texts) != len(labels):
-        raise InputError(f"{name}: texts and labels must have equal lengths, got {len(texts)} and {len(labels)}")
-    return texts, labels
-
-
-def _label(label: Any, row: int) -> str:
-    if isinstance(label, str | int | np.integer) and str(label).strip():
-        return str(label)
-    raise InputError(f"labels must be words or whole numbers, got {label!r} in row {row}")
-
-
-def _coded(texts: list[str], labels: list[str], known: Mapping[str, int], name: str) -> LabelledTexts:
-    for row, label in enumerate(labels):
-        if label not in known:
-            raise InputError(f"{name}: label {label!r} in row {row} is not in the training rows; add some, or drop it")
-    return LabelledTexts(tuple(texts), np.array([known[label] for label in labels], dtype=np.int64))
-
-
-def _warn_of_few(tune: int, certify: int, level: float) -> None:
-    if tune < FEWEST_ROWS:
-        few = f"{tune} tune rows are too few to calibrate on ({FEWEST_ROWS} needed)"
-        warnings.warn(f"{few}: probabilities stay as the model gives them", ElsewiseWarning, stacklevel=3)
-    if certify < FEW_TO_CERTIFY:
-        few = f"{certify} certify rows are few: no accuracy"
-        if certify:
-            few = f"{certify} certify rows are few: {(1 - level) ** (1 / certify):.1%} is the best accuracy that"
-        warnings.warn(f"{few} could be certified on them, without one error", ElsewiseWarning, stacklevel=3)
-
-
-def _prepared(names: tuple[str, ...], how: "Training", train: LabelledTexts) -> "tuple[Learner, Training]":
-    """Open the encoder, complete the settings, and say where the encoder does not fit the language."""
+def _prepared(divided: Divided, how: "Training", promise: Promised) -> "tuple[Learner, Training]":
+    """Open the encoder, complete the settings, and say what `check` warns of."""
     from elsewise.training import prepare  # noqa: PLC0415  torch
 
-    learner = prepare(names, how)
-    for warning in language_warnings(learner.tokenizer.backend_tokenizer, train.texts, how.encoder):
-        warnings.warn(warning, ElsewiseWarning, stacklevel=3)
-    return learner, how.resolved(len(train), learner.model.model.config.hidden_size)
+    learner = prepare(divided.names, how)
+    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
+    warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
+    return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)
 
 
 def _chosen_calibrator(model: "TorchModel", outputs: Outputs, codes: Codes) -> CalibratorChoice:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,17 +12,33 @@ import typer
 from elsewise.showing import say
 
 if TYPE_CHECKING:
-    from elsewise.reading import Reading
+    from elsewise.reading import Labelled, Reading
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model folder to write.")]
-TextColumn = Annotated[str, typer.Option(help="The column that holds the texts.")]
+TextColumn = Annotated[
+    str, typer.Option(help="The column that holds the texts; several, with commas between them, are joined by a blank.")
+]
 LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
 Delimiter = Annotated[str | None, typer.Option(help="Of CSV files; read from the header otherwise.")]
 Encoding = Annotated[str | None, typer.Option(help="Of the files, such as cp1254; UTF-8 otherwise.")]
 Format = Annotated[
     str | None, typer.Option("--format", help="csv, tsv or jsonl, where the name of the file does not say.")
 ]
+Maps = Annotated[
+    list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Rename a label while reading; repeatable.")
+]
+Dropped = Annotated[
+    list[str] | None,
+    typer.Option("--drop-label", metavar="LABEL", help="Leave out the rows of a label; repeatable."),
+]
+SkipBadRows = Annotated[
+    bool, typer.Option("--skip-bad-rows", help="Leave out rows that cannot be used or have a blank text.")
+]
+HeldOut = Annotated[str | None, typer.Option(metavar="FILE", help="Rows to calibrate and certify on.")]
+Test = Annotated[str | None, typer.Option(metavar="FILE", help="Rows to report on.")]
+Encoder = Annotated[str | None, typer.Option(help="A BERT-family encoder, by name or folder.")]
+MaxLength = Annotated[int, typer.Option(min=8, help="Tokens read of a text.")]
 TargetAccuracy = Annotated[float, typer.Option(help="Promise: at least this share of what is answered is right ...")]
 ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence level.")]
 Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
@@ -64,20 +81,26 @@ def reading(
     delimiter: str | None = None,
     encoding: str | None = None,
     file_format: str | None = None,
+    maps: list[str] | None = None,
+    dropped: list[str] | None = None,
+    *,
+    skip_bad_rows: bool = False,
 ) -> "Reading":
     """Put together how files are read."""
     from elsewise.reading import Reading
 
-    return Reading(text, label, delimiter, encoding, file_format)
+    mending = (tuple(maps or ()), tuple(dropped or ()), skip_bad_rows)
+    return Reading(text, label, delimiter, encoding, file_format, *mending)
 
 
-def labelled(path: str, how: "Reading") -> tuple[list[str], list[str]]:
-    """Read texts and labels, every row or none, and say how they were read."""
-    from elsewise.reading import read_labelled
+def labelled(paths: Sequence[str], how: "Reading") -> "list[Labelled]":
+    """Read texts and labels of files, every row or none unless bad ones are skipped, and say how they were read."""
+    from elsewise.reading import n_rows, read_files
 
-    read = read_labelled(path, how, strict=True)
-    say(f"{path}: {len(read.texts):,} rows, {', '.join(read.notes)}")
-    return read.texts, read.labels
+    read = read_files(paths, how, strict=True)
+    for path, one in zip(paths, read, strict=True):
+        say(f"{path}: {n_rows(len(one.texts))}, {', '.join(one.notes)}")
+    return read
 
 
 def program() -> str:

@@ -13,10 +13,10 @@ from elsewise.batching import WINDOW, ahead
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
 from elsewise.errors import InputError
-from elsewise.formats import Row, open_writer, output_names, problem_with, require_columns, same_file
+from elsewise.formats import Row, open_writer, output_names, same_file
 from elsewise.messages import messages
 from elsewise.outputs import Evidence
-from elsewise.reading import Reading, logit_columns, logits_of, read_logits
+from elsewise.reading import Reading, logit_columns, logits_of, read_logits, text_of
 
 CHUNK_ROWS = WINDOW
 CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
@@ -138,13 +138,13 @@ def _open(
         if len(columns) != len(classifier.labels):
             raise InputError(f"{data} has {len(columns)} columns, the model has {len(classifier.labels)} labels")
         return rows.columns, rows.notes, (_logits_item(row, columns) for row in rows)
-    require_columns(rows.columns, {how.text_column: "--text-column"}, data)
-    return rows.columns, rows.notes, (_text_item(row, how.text_column) for row in rows)
+    columns = how.text_columns(rows.columns, data)
+    return rows.columns, rows.notes, (_text_item(row, columns) for row in rows)
 
 
-def _text_item(row: Row, column: str) -> Item:
-    problem = problem_with(row, (column,))
-    return (row, row.cells[column]) if problem is None else (_unusable(row, problem), "")
+def _text_item(row: Row, columns: tuple[str, ...]) -> Item:
+    text, problem = text_of(row, columns)
+    return (row, text) if problem is None else (_unusable(row, problem), "")
 
 
 def _logits_item(row: Row, columns: tuple[str, ...]) -> Item:

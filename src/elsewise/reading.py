@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.errors import InputError
-from elsewise.formats import Row, Rows, open_rows, problem_with, require_columns
+from elsewise.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
+from elsewise.relabelling import Relabelling
+from elsewise.tokens import is_visible
 
 HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
+LINES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,13 @@ class Reading:
     Attributes
     ----------
     text_column, label_column : str
-        Columns.
+        Columns. Several text columns, with commas between them, are joined; a column of that very name wins.
     delimiter, encoding, format : str or None
         As in `elsewise.formats.open_rows`.
+    maps, dropped : tuple of str
+        Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.relabelling`.
+    skip_bad_rows : bool
+        Leave out rows that cannot be used, and those with a blank text, where every row would be wanted.
     """
 
     text_column: str = "text"
@@ -32,73 +39,214 @@ class Reading:
     delimiter: str | None = None
     encoding: str | None = None
     format: str | None = None
+    maps: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    skip_bad_rows: bool = False
 
     def open(self, path: str) -> Rows:
         """Open a file of rows."""
         return open_rows(path, delimiter=self.delimiter, encoding=self.encoding, format=self.format)
 
+    def text_columns(self, columns: tuple[str, ...], path: str) -> tuple[str, ...]:
+        """Say which columns of a header hold the texts; InputError for one that is not there."""
+        name = self.text_column
+        named = (name,) if name in columns else tuple(part.strip() for part in name.split(","))
+        require_columns(columns, dict.fromkeys(named, "--text-column"), path)
+        return named
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be used: its line, its number among the rows, and why, to be read after "row 3"."""
+
+    line: int
+    number: int
+    problem: str
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Texts and labels of a file, equally many; how it was read; how many rows were left out, and why the first.
+    """Texts and labels of a file, equally many.
 
-    `columns` holds what else was asked for, by name, one cell for each text.
+    Attributes
+    ----------
+    texts, labels : lists of str
+        Labels after those that were to be renamed were.
+    lines : list of int
+        Where the rows start in the file.
+    notes : tuple of str
+        How it was read, and what was left out.
+    bad : tuple of BadRow
+        Rows that were left out because they cannot be used.
+    renamed, dropped : int
+        Rows whose label was renamed, and rows left out for their label.
+    columns : mapping
+        What else was asked for, by name, one cell for each text.
     """
 
     texts: list[str]
     labels: list[str]
+    lines: list[int]
     notes: tuple[str, ...]
-    rejected: int
+    bad: tuple[BadRow, ...] = ()
+    renamed: int = 0
+    dropped: int = 0
     columns: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> int:
+        """How many rows cannot be used."""
+        return len(self.bad)
+
+    @property
+    def record(self) -> dict[str, int]:
+        """What was mended, in numbers; empty for a file that was taken as it is."""
+        counts = {"bad": self.rejected, "renamed": self.renamed, "dropped": self.dropped}
+        return {name: count for name, count in counts.items() if count}
+
+    def mended(self, relabel: Relabelling) -> "Labelled":
+        """Rename labels and leave rows out."""
+        if not relabel.new and not relabel.dropped:
+            return self
+        new = [relabel(label) for label in self.labels]
+        kept = [i for i, label in enumerate(new) if label is not None]
+        renamed = sum(label in relabel.new for label in self.labels)
+        dropped = len(new) - len(kept)
+        counts = ((renamed, "renamed"), (dropped, "left out by label"))
+        return replace(
+            self,
+            texts=[self.texts[i] for i in kept],
+            labels=[label for label in new if label is not None],
+            lines=[self.lines[i] for i in kept],
+            notes=(*self.notes, *(f"{n_rows(count)} {words}" for count, words in counts if count)),
+            renamed=renamed,
+            dropped=dropped,
+            columns={name: [cells[i] for i in kept] for name, cells in self.columns.items()},
+        )
+
+
+def n_rows(count: int) -> str:
+    """Write a number of rows.
+
+    Examples
+    --------
+    >>> n_rows(1), n_rows(1200)
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
+def at_lines(lines: Sequence[int]) -> str:
+    """Write where rows are; the first few.
+
+    Examples
+    --------
+    >>> at_lines([3]), at_lines([3, 4, 5, 6, 7, 8])
+    ('line 3', 'lines 3, 4, 5, 6, 7, ...')
+    """
+    shown = ", ".join(map(str, lines[:LINES_SHOWN])) + ", ..." * (len(lines) > LINES_SHOWN)
+    return f"line{'s' * (len(lines) != 1)} {shown}"
 
 
 def read_labelled(path: str, how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> Labelled:
-    """Read texts and labels.
+    """Read texts and labels of one file, as `read_files` does."""
+    return read_files([path], how, strict=strict, slices=slices)[0]
+
+
+def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> list[Labelled]:
+    """Read texts and labels; a label that is renamed or dropped must be in one of the files.
 
     Parameters
     ----------
-    path : str
-        A file, or - for stdin.
+    paths : n paths
+        Files, or - for stdin.
     how : Reading
-        Its columns and format.
+        Their columns and format, and what of them is mended.
     strict : bool
-        Stop at the first row that cannot be used; else leave such rows out and count them.
+        Refuse a file with a row that cannot be used, unless `how` says to skip such rows; else leave them out.
     slices : names
         Columns to read too; a row of JSON Lines that lacks one has an empty cell there.
 
     Raises
     ------
     InputError
-        If the file or a column is missing, or, when strict, a row cannot be used; the message names the line.
+        If a file or a column is missing, or, when strict, a row cannot be used; the message names the line.
     """
+    read = [_read(path, how, strict=strict, slices=slices) for path in paths]
+    relabel = Relabelling.of(how.maps, how.dropped, {label for one in read for label in one.labels})
+    return [one.mended(relabel) for one in read]
+
+
+def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> Labelled:
     texts: list[str] = []
     labels: list[str] = []
-    rejected, first = 0, ""
-    columns = (how.text_column, how.label_column)
+    lines: list[int] = []
+    bad: list[BadRow] = []
     more: dict[str, list[str]] = {name: [] for name in slices}
-    with how.open(path) as rows:
-        require_columns(rows.columns, dict(zip(columns, ("--text-column", "--label-column"), strict=True)), path)
-        require_columns(rows.columns, dict.fromkeys(slices, "--slice"), path)
-        for row in rows:
-            problem = _labelled_problem(row, *columns)
-            if problem and strict:
-                raise InputError(f"{path} line {row.line}: row {row.number} {problem}; mend the row or take it out")
+    with how.open(path) as file:
+        columns = how.text_columns(file.columns, path)
+        require_columns(file.columns, {how.label_column: "--label-column"}, path)
+        require_columns(file.columns, dict.fromkeys(slices, "--slice"), path)
+        for row in file:
+            text, problem = labelled_text(row, columns, how)
             if problem:
-                rejected += 1
-                first = first or f"first of the rejected rows: line {row.line} {problem}"
+                bad.append(BadRow(row.line, row.number, problem))
                 continue
-            texts.append(row.cells[columns[0]])
-            labels.append(row.cells[columns[1]])
+            texts.append(text)
+            labels.append(row.cells[how.label_column])
+            lines.append(row.line)
             for name, cells in more.items():
                 cells.append(row.cells.get(name, ""))
-        return Labelled(texts, labels, (*rows.notes, first) if first else rows.notes, rejected, more)
+        notes = file.notes
+    if bad and strict and not how.skip_bad_rows:
+        raise InputError(_refusal(path, bad))
+    if bad:
+        first = bad[0]
+        left_out = f"{n_rows(len(bad))} left out: {at_lines([one.line for one in bad])}"
+        found = f"first of the rejected rows: line {first.line} {first.problem}"
+        notes = (*notes, left_out, found) if strict else (*notes, found)
+    return Labelled(texts, labels, lines, notes, tuple(bad), columns=more)
 
 
-def _labelled_problem(row: Row, text_column: str, label_column: str) -> str | None:
-    problem = problem_with(row, (text_column, label_column))
-    if problem is None and not row.cells[label_column].strip():
-        return f"has an empty label in {label_column!r}"
-    return problem
+def _refusal(path: str, bad: Sequence[BadRow]) -> str:
+    first = f"{path} line {bad[0].line}: row {bad[0].number} {bad[0].problem}"
+    if len(bad) == 1:
+        return f"{first}; mend the row, or leave it out with --skip-bad-rows"
+    where = at_lines([row.line for row in bad])
+    remedy = "elsewise check shows them all, --skip-bad-rows leaves them out"
+    return f"{first}\n{n_rows(len(bad))} cannot be used ({where}): {remedy}"
+
+
+def labelled_text(row: Row, columns: tuple[str, ...], how: Reading) -> tuple[str, str | None]:
+    """Read the text of a row that needs a label too, or say what is wrong with the row."""
+    text, problem = text_of(row, columns)
+    problem = problem or problem_with(row, (how.label_column,))
+    if problem is None and not row.cells[how.label_column].strip():
+        problem = f"has an empty label in {how.label_column!r}"
+    if problem is None and how.skip_bad_rows and not is_visible(text):
+        problem = "has a blank text"
+    return text, problem
+
+
+def text_of(row: Row, columns: tuple[str, ...]) -> tuple[str, str | None]:
+    """Read the text of a row, or say what is wrong with it; several cells are joined by a blank, blank ones left out.
+
+    Examples
+    --------
+    >>> row = Row(1, 2, {"subject": "Refund", "tags": " ", "body": "Where is it?"}, None, "")
+    >>> text_of(row, ("subject", "tags", "body"))
+    ('Refund Where is it?', None)
+    """
+    if len(columns) == 1 or row.problem:
+        problem = problem_with(row, columns)
+        return ("", problem) if problem else (row.cells[columns[0]], None)
+    there = [name for name in columns if name in row.cells and not _is_null(row.cells[name])]
+    problem = problem_with(row, there or columns)
+    return ("", problem) if problem else (" ".join(row.cells[name] for name in there if row.cells[name].strip()), None)
+
+
+def _is_null(cell: str) -> bool:
+    return isinstance(cell, JsonText) and cell == "null"
 
 
 def read_logits(

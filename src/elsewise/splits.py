@@ -4,16 +4,20 @@ Training may repeat a text. The other parts keep one row per distinct (normalise
 an earlier part has: repeated texts break the binomial that a certificate rests on.
 """
 
+import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes
+from elsewise.arrays import Codes, as_texts
+from elsewise.errors import InputError
 
+Pairs = tuple[Iterable[str], Iterable[Any]]
 Rows = NDArray[np.int64]
 SHARES = (0.60, 0.10, 0.15, 0.15)  # train, tune, certify, test
 
@@ -57,6 +61,28 @@ class Splits:
     seen: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Divided:
+    """Labelled rows in codes, and the parts they were divided into.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The labels, by code.
+    out_of_scope_label : str or None
+        What the code -1 was written as.
+    rows : LabelledTexts
+        The data, whole, in its order; without held-out and test rows of their own.
+    parts : Splits
+        Train, tune, certify and test.
+    """
+
+    names: tuple[str, ...]
+    out_of_scope_label: str | None
+    rows: LabelledTexts
+    parts: Splits
+
+
 def text_hash(text: str) -> int:
     """Hash a text to 64 bits after normalising case, blanks and Unicode form: equal for texts that count as the same.
 
@@ -67,6 +93,61 @@ def text_hash(text: str) -> int:
     """
     normal = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     return int.from_bytes(blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def divide(
+    rows: Pairs, held_out: Pairs | None, test: Pairs | None, out_of_scope_label: str | None, seed: int
+) -> Divided:
+    """Check texts and labels, give the labels codes, and divide the rows as `split` does.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, there is only one label, a label is not in the training rows, or no row is out-of-scope.
+    """
+    given = {"the data": _pairs(rows, "the data")}
+    given |= {
+        name: _pairs(pairs, name) for name, pairs in (("held_out", held_out), ("test", test)) if pairs is not None
+    }
+    texts, labels = given["the data"]
+    names = tuple(sorted(set(labels) - {out_of_scope_label}, key=_by_number_or_name))
+    if len(names) < 2:  # noqa: PLR2004
+        got = f"only {names[0]!r}" if names else f"none in {len(texts)} rows"
+        raise InputError(f"at least 2 labels are needed to tell texts apart, got {got}")
+    known = {name: code for code, name in enumerate(names)}
+    if out_of_scope_label is not None:
+        if not any(out_of_scope_label in part for _, part in given.values()):
+            raise InputError(f"no row has the out-of-scope label {out_of_scope_label!r}; check its spelling")
+        known[out_of_scope_label] = -1
+    coded = {name: _coded(*pairs, known, name) for name, pairs in given.items()}
+    parts = split(coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed)
+    return Divided(names, out_of_scope_label, coded["the data"], parts)
+
+
+def _by_number_or_name(label: str) -> tuple[int, int, str]:
+    """Order labels that are whole numbers as numbers, so that labels 0..k-1 are their own codes."""
+    is_number = re.fullmatch(r"-?\d+", label, re.ASCII) is not None
+    return (0, int(label), label) if is_number else (1, 0, label)
+
+
+def _pairs(pairs: Pairs, name: str) -> tuple[list[str], list[str]]:
+    texts, labels = as_texts(pairs[0]), [_label(label, row) for row, label in enumerate(pairs[1])]
+    if len(texts) != len(labels):
+        raise InputError(f"{name}: texts and labels must have equal lengths, got {len(texts)} and {len(labels)}")
+    return texts, labels
+
+
+def _label(label: Any, row: int) -> str:
+    if isinstance(label, str | int | np.integer) and str(label).strip():
+        return str(label)
+    raise InputError(f"labels must be words or whole numbers, got {label!r} in row {row}")
+
+
+def _coded(texts: list[str], labels: list[str], known: Mapping[str, int], name: str) -> LabelledTexts:
+    for row, label in enumerate(labels):
+        if label not in known:
+            raise InputError(f"{name}: label {label!r} in row {row} is not in the training rows; add some, or drop it")
+    return LabelledTexts(tuple(texts), np.array([known[label] for label in labels], dtype=np.int64))
 
 
 def split(

@@ -151,7 +151,7 @@ class TextTokenizer:
         limit = CHARACTERS_A_TOKEN * self.max_length
         read = [text[:limit] for text in texts]
         encoded = self.backend.encode_batch_fast([readable(text) for text in read])
-        seen = [any(c.isprintable() and not c.isspace() for c in text) for text in read]
+        seen = [is_visible(text) for text in read]
         ids = [e.ids if is_seen else [] for e, is_seen in zip(encoded, seen, strict=True)]
         return Tokens.of(
             ids, [len(text) > limit or bool(e.overflowing) for text, e in zip(texts, encoded, strict=True)]
@@ -161,6 +161,17 @@ class TextTokenizer:
 def unknown_ids(backend: Any) -> set[int]:
     """Give the ids that stand for what the vocabulary of a tokenizer does not have."""
     return {backend.token_to_id(token) for token in ("[UNK]", "<unk>")} - {None}
+
+
+def is_visible(text: str) -> bool:
+    r"""Tell whether there is anything in a text to see.
+
+    Examples
+    --------
+    >>> is_visible(" ?"), is_visible(" \u200b\0")
+    (True, False)
+    """
+    return any(c.isprintable() and not c.isspace() for c in text)
 
 
 def readable(text: str) -> str:

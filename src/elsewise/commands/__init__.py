@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from elsewise.commands.calibrate import calibrate
+from elsewise.commands.check import check
 from elsewise.commands.demo import demo
 from elsewise.commands.doctor import doctor
 from elsewise.commands.evaluate import evaluate
@@ -17,6 +18,7 @@ from elsewise.commands.predict import predict
 
 COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "demo": demo,
+    "check": check,
     "fit": fit,
     "predict": predict,
     "evaluate": evaluate,

@@ -8,10 +8,12 @@ import typer
 from elsewise.errors import InputError
 from elsewise.options import (
     Delimiter,
+    Dropped,
     Encoding,
     Format,
     Json,
     LabelColumn,
+    Maps,
     ModelPath,
     OutOfScope,
     ServedEngine,
@@ -46,6 +48,8 @@ def evaluate(
     engine: ServedEngine = None,
     precision: ServedPrecision = None,
     threads: Threads = None,
+    maps: Maps = None,
+    dropped: Dropped = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     file_format: Format = None,
@@ -54,7 +58,7 @@ def evaluate(
     """Judge a model on labelled rows: labels, probabilities, calibration, and what ships with Other."""
     from elsewise.classifier import load
 
-    how = reading(text_column, label_column, delimiter, encoding, file_format)
+    how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
     classifier = load(model, engine=engine, precision=precision, threads=threads)
     with progress_bar() as progress:
         if progress:
@@ -78,12 +82,12 @@ def _judged_texts(
     slices: Sequence[str],
 ) -> "Evaluation":
     from elsewise.evaluation import evaluate as judge
-    from elsewise.reading import read_labelled
+    from elsewise.reading import n_rows, read_labelled
 
     if labels is not None:
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
     rows = read_labelled(data, how, strict=False, slices=slices)
-    say(f"{data}: {len(rows.texts):,} rows, {', '.join(rows.notes)}")
+    say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
     return judge(
         classifier,
         rows.texts,
@@ -105,6 +109,9 @@ def _judged_logits(
     from elsewise.evaluation import evaluate as judge
     from elsewise.fitting import label_codes
     from elsewise.reading import read_codes, read_columns, read_logits
+
+    if how.maps or how.dropped:
+        raise InputError("--map and --drop-label are for a model of texts; here a row is a row of logits")
 
     if labels is None and (data == "-" or data.endswith(".npy")):
         raise InputError(f"{data} holds logits and no labels; pass the labels with --labels FILE")

@@ -7,14 +7,19 @@ import typer
 from elsewise.options import (
     ConfidenceLevel,
     Delimiter,
+    Dropped,
+    Encoder,
     Encoding,
     Engine,
     Ensemble,
     Epochs,
     Format,
+    HeldOut,
     Json,
     LabelColumn,
     Laplace,
+    Maps,
+    MaxLength,
     McDropout,
     Other,
     Out,
@@ -23,7 +28,9 @@ from elsewise.options import (
     RefitRows,
     Score,
     Seed,
+    SkipBadRows,
     TargetAccuracy,
+    Test,
     TextColumn,
     labelled,
     reading,
@@ -36,19 +43,19 @@ def fit(
     out: Out,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
-    encoder: Annotated[str | None, typer.Option(help="A BERT-family encoder, by name or folder.")] = None,
+    encoder: Encoder = None,
     target_accuracy: TargetAccuracy = 0.95,
     confidence_level: ConfidenceLevel = 0.95,
     out_of_scope_label: OutOfScope = None,
-    held_out: Annotated[str | None, typer.Option(metavar="FILE", help="Rows to calibrate and certify on.")] = None,
-    test: Annotated[str | None, typer.Option(metavar="FILE", help="Rows to report on.")] = None,
+    held_out: HeldOut = None,
+    test: Test = None,
     other: Other = "Other",
     epochs: Epochs = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Of the encoder, at its peak; chosen by its width otherwise.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = 64,
-    max_length: Annotated[int, typer.Option(min=8, help="Tokens read of a text.")] = 256,
+    max_length: MaxLength = 256,
     engine: Engine = "auto",
     precision: Precision = "auto",
     score: Score = "auto",
@@ -57,19 +64,29 @@ def fit(
     laplace: Laplace = False,
     seed: Seed = 0,
     refit_rows: RefitRows = True,
+    maps: Maps = None,
+    dropped: Dropped = None,
+    skip_bad_rows: SkipBadRows = False,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     file_format: Format = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other."""
+    from dataclasses import replace
+
     from elsewise.encoders import DEFAULT_ENCODER
     from elsewise.fitting import fit as fit_texts
     from elsewise.folder import check_target
 
     check_target(out)  # now, and not when the training is over
-    how = reading(text_column, label_column, delimiter, encoding, file_format)
-    texts, labels = labelled(data, how)
+    columns = (text_column, label_column, delimiter, encoding, file_format)
+    how = reading(*columns, maps, dropped, skip_bad_rows=skip_bad_rows)
+    files = {"data": data, "held_out": held_out, "test": test}
+    named = {name: path for name, path in files.items() if path}
+    read = dict(zip(named, labelled(list(named.values()), how), strict=True))
+    given = {name: (one.texts, one.labels) for name, one in read.items()}
+    texts, labels = given.pop("data")
     if other in labels:
         say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
     with progress_bar() as progress:
@@ -93,9 +110,11 @@ def fit(
             ensemble=ensemble,
             mc_dropout=mc_dropout,
             laplace=laplace,
-            held_out=labelled(held_out, how) if held_out else None,
-            test=labelled(test, how) if test else None,
             seed=seed,
+            **given,
         )
+    mended = {name: one.record for name, one in read.items() if one.record}
+    if mended:
+        classifier = replace(classifier, record={**classifier.record, "mended": mended})
     classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)

@@ -1,0 +1,435 @@
+"""What is wrong with labelled texts, and what can be promised on them, before anything is trained.
+
+`fit` runs the same checks: it stops where this says error, and warns where this says warning. Nothing here needs torch.
+"""
+
+import re
+import shlex
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from elsewise.arrays import ABSTAIN
+from elsewise.calibrator_choice import FEWEST_ROWS
+from elsewise.certifying import Promise
+from elsewise.decisions import percent
+from elsewise.encoders import DEFAULT_ENCODER, find_tokenizer, language_warnings
+from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.relabelling import Relabelling, label_form, near_duplicates
+from elsewise.splits import SHARES, Divided, Pairs, divide, hashes
+from elsewise.tokens import TextTokenizer, is_visible
+
+FEW_TO_CERTIFY: Final = 300
+FEWEST_LABELS: Final = 2
+FEWEST_A_LABEL: Final = 3  # rows; fewer stay in train
+FEW_TO_LEARN: Final = 10  # train rows of a label
+MANY_TRUNCATED: Final = 0.01
+SAMPLE: Final = 5_000  # texts whose tokens are counted
+USUAL_LIMIT: Final = 512  # tokens; few encoders read more
+SHOWN: Final = 5
+GROUPS_SHOWN: Final = 20
+TEXT_SHOWN: Final = 40  # characters
+CONTROL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+OUT_OF_SCOPE_WORDS: Final = frozenset(
+    map(
+        label_form,
+        (
+            *("other", "others", "misc", "miscellaneous", "none", "none of these", "none of the above", "unknown"),
+            *("oos", "ood", "out of scope", "out of domain", "irrelevant", "not relevant", "no intent", "no match"),
+            *("diğer", "diğerleri", "diger", "kapsam dişi", "kapsamdişi", "kapsam disi", "alakasiz", "ilgisiz"),
+            *("hiçbiri", "bilinmeyen", "sonstige", "sonstiges", "autre", "autres", "otro", "otros", "altro", "outro"),
+        ),
+    )
+)
+
+Locate = Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found.
+
+    Attributes
+    ----------
+    level : {"error", "warning", "note"}
+        An error is what `fit` refuses.
+    kind : str
+        A word for programs, such as near_duplicate_labels.
+    sentence : str
+        What it is, in words.
+    remedy : str
+        What to do; empty where nothing needs to be done.
+    options : tuple of str
+        Words that mend it, for the command line of `fit`.
+    where : tuple of int
+        Lines of the file, or indices of the rows where there is no file; all of them.
+    """
+
+    level: str
+    kind: str
+    sentence: str
+    remedy: str = ""
+    options: tuple[str, ...] = ()
+    where: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRows:
+    """How many rows a label has, in all and in each part."""
+
+    label: str
+    rows: int
+    train: int
+    tune: int
+    certify: int
+    test: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of `texts` texts: half have at most `median`, 95 % at most `high`; `truncated` is the share cut short.
+
+    A text of more than `counted` tokens counts as one of so many.
+    """
+
+    texts: int
+    median: int
+    high: int
+    longest: int
+    truncated: float
+    counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found in labelled texts.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        Errors, warnings and notes, by what they are about.
+    labels : tuple of LabelRows
+        The most frequent first, out-of-scope rows among them.
+    parts : mapping
+        Rows of train, tune, certify and test, and those left out of them.
+    lengths : Lengths or None
+        None where the tokenizer of the encoder is not on this machine.
+    best_accuracy : float or None
+        What the certify rows could promise without one error; None without certify rows.
+    """
+
+    findings: tuple[Finding, ...]
+    labels: tuple[LabelRows, ...] = ()
+    parts: Mapping[str, int] = field(default_factory=dict)
+    lengths: Lengths | None = None
+    best_accuracy: float | None = None
+
+    def of_level(self, level: str) -> tuple[Finding, ...]:
+        """Give the findings of one level."""
+        return tuple(finding for finding in self.findings if finding.level == level)
+
+
+def check(
+    texts: Iterable[str],
+    labels: Iterable[Any],
+    *,
+    held_out: Pairs | None = None,
+    test: Pairs | None = None,
+    out_of_scope_label: str | None = None,
+    target_accuracy: float = 0.95,
+    confidence_level: float = 0.95,
+    encoder: str = DEFAULT_ENCODER,
+    max_length: int = 256,
+    seed: int = 0,
+    lines: Sequence[int] | None = None,
+) -> Findings:
+    """Look at labelled texts as `fit` would, without training.
+
+    Parameters
+    ----------
+    texts, labels, held_out, test, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed
+        As for `elsewise.fit`.
+    lines : n whole numbers, optional
+        Where the rows stand in a file, to be said.
+
+    Returns
+    -------
+    Findings
+        What `fit` would refuse is an error in it, and is not raised.
+
+    Raises
+    ------
+    InputError
+        If the promise asked for is impossible.
+
+    Examples
+    --------
+    >>> found = check(["where is it", "my money back", "a refund"], ["delivery", "refund", "Refund"])
+    >>> next(finding.sentence for finding in found.findings if finding.kind == "near_duplicate_labels")
+    "one label in 2 spellings: 'Refund' (1 row), 'refund' (1 row)"
+    """
+    promise = Promise.of(target_accuracy, confidence_level)
+    try:
+        divided = divide((texts, labels), held_out, test, out_of_scope_label, seed)
+        file = find_tokenizer(encoder)
+        settings = {"max_length": max_length, "pad": 0, "special": ()}
+        backend = None if file is None else TextTokenizer.open(file, settings).backend
+    except (InputError, ArtifactError) as error:
+        return Findings((Finding("error", "refused", str(error)),))
+    tokenizer = None if backend is None else (backend, encoder, max_length)
+    found = examine(divided, promise, tokenizer=tokenizer, lines=lines)
+    if backend is not None:
+        return found
+    unknown = f"encoder {encoder} is not on this machine: lengths in tokens and the fit of the language are unknown"
+    note = Finding("note", "unknown_lengths", unknown, "fit fetches the encoder, and says how it fits the language")
+    return Findings((*found.findings, note), found.labels, found.parts, None, found.best_accuracy)
+
+
+def examine(
+    divided: Divided,
+    promise: Promise,
+    *,
+    tokenizer: tuple[Any, str, int] | None = None,
+    lines: Sequence[int] | None = None,
+) -> Findings:
+    """Look at rows that are divided already.
+
+    Parameters
+    ----------
+    tokenizer : (tokenizers.Tokenizer, encoder, max_length), optional
+        Without padding and truncation, and what it is called; without it, nothing is said of tokens.
+    """
+    locate: Locate = (lambda row: row) if lines is None else (lambda row: lines[row])
+    table = label_rows(divided)
+    parts = divided.parts
+    certify = len(parts.certify)
+    lengths, about_tokens = _token_findings(*tokenizer, divided.rows.texts) if tokenizer else (None, [])
+    tune = int((parts.tune.codes >= 0).sum())
+    found = [
+        *_label_findings(divided, table, locate),
+        *_text_findings(divided, locate),
+        *about_tokens,
+        *size_findings(tune, certify, len(divided.rows), promise),
+    ]
+    if promise.fewest <= certify:
+        found.append(_allowed(certify, promise))
+    sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
+    sizes |= {name: getattr(parts, name) for name in ("untrained", "repeated", "seen")}
+    return Findings(tuple(found), tuple(table), sizes, lengths, promise.delta ** (1 / certify) if certify else None)
+
+
+def warn(findings: Iterable[Finding]) -> None:
+    """Give warnings as `ElsewiseWarning`, in the name of the caller's caller; notes are for those who ask."""
+    for finding in findings:
+        if finding.level == "warning":
+            words = "; ".join(part for part in (finding.sentence, finding.remedy) if part)
+            warnings.warn(words, ElsewiseWarning, stacklevel=3)
+
+
+def label_rows(divided: Divided) -> list[LabelRows]:
+    """Count the rows of each label, the most frequent first."""
+    k, parts = len(divided.names), divided.parts
+    columns = [
+        np.bincount(part.codes + 1, minlength=k + 1)
+        for part in (divided.rows, parts.train, parts.tune, parts.certify, parts.test)
+    ]
+    names = [divided.out_of_scope_label, *divided.names]
+    table = [
+        LabelRows(name, *(int(column[at]) for column in columns)) for at, name in enumerate(names) if name is not None
+    ]
+    return sorted(table, key=lambda row: -row.rows)
+
+
+def _rows_of(divided: Divided, labels: Iterable[str], locate: Locate) -> tuple[int, ...]:
+    codes = {name: code for code, name in enumerate(divided.names)} | {divided.out_of_scope_label: -1}
+    return tuple(map(locate, np.flatnonzero(np.isin(divided.rows.codes, [codes[label] for label in labels])).tolist()))
+
+
+def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate) -> Iterable[Finding]:
+    groups = near_duplicates(row.label for row in table)
+    yield from _spellings(divided, table, groups, locate)
+    known = [row for row in table if row.label != divided.out_of_scope_label]
+    twice = {label for group in groups for label in group}
+    rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice]
+    if rare:
+        words = f"{_n_labels(rare)} fewer than {FEWEST_A_LABEL} rows, which stay in train: {_listed(rare)}"
+        first = shlex.quote(rare[-1].label)
+        remedy = f"label more of them, or leave one out with --drop-label {first}, or put it to another with --map"
+        where = _rows_of(divided, (row.label for row in rare), locate)
+        yield Finding("warning", "rare_labels", f"{words}; never calibrated, certified or tested", remedy, where=where)
+    others = [row for row in known if row.rows >= FEWEST_A_LABEL]
+    unlearnt = [row for row in others if row.train < FEW_TO_LEARN]
+    if unlearnt:
+        words = f"{_n_labels(unlearnt)} fewer than {FEW_TO_LEARN} train rows, few to learn from: {_listed(unlearnt)}"
+        yield Finding("note", "few_train_rows", words)
+    for part in ("tune", "certify"):
+        without = [row for row in others if not getattr(row, part)]
+        if without:
+            yield Finding("note", f"no_{part}_rows", f"{_n_labels(without)} no {part} row: {_listed(without)}")
+    if divided.out_of_scope_label is None:
+        kinds = len({label_form(row.label) for row in known})
+        for row in known:
+            if label_form(row.label) in OUT_OF_SCOPE_WORDS and kinds >= FEWEST_LABELS + 1:
+                words = f"label {row.label!r} ({_n(row.rows)}) seems to mark texts that belong to none of the labels"
+                remedy = "if so, they teach what to leave as Other: --out-of-scope-label"
+                options = ("--out-of-scope-label", row.label)
+                yield Finding("note", "likely_out_of_scope", words, f"{remedy} {shlex.quote(row.label)}", options)
+                return  # there is one such label at most
+
+
+def _spellings(
+    divided: Divided, table: Sequence[LabelRows], groups: Sequence[Sequence[str]], locate: Locate
+) -> Iterable[Finding]:
+    counts = {row.label: row.rows for row in table}
+    spellings = sum(len(group) - 1 for group in groups)
+    is_enough = len(counts) - spellings - (divided.out_of_scope_label is not None) >= FEWEST_LABELS
+    for group in groups[:GROUPS_SHOWN]:
+        best = divided.out_of_scope_label if divided.out_of_scope_label in group else group[0]
+        where = _rows_of(divided, (label for label in group if label != best), locate)
+        rules = [f"{label}={best}" for label in group if label != best]
+        meant = [{label: best} for label in group if label != best]
+        words = f"one label in {len(group)} spellings: " + ", ".join(
+            f"{label!r} ({_n(counts[label])})" for label in group
+        )
+        if is_enough and all(_is_typed(rule, new, counts) for rule, new in zip(rules, meant, strict=True)):
+            options = tuple(word for rule in rules for word in ("--map", rule))
+            remedy = f"if they mean the same: {shlex.join(options)}"
+        else:
+            options, remedy = (), "if they mean the same, write one of them in the file"
+        yield Finding("warning", "near_duplicate_labels", words, remedy, options, where)
+    if len(groups) > GROUPS_SHOWN:
+        yield Finding(
+            "warning", "near_duplicate_labels", f"{len(groups) - GROUPS_SHOWN:,} more labels in many spellings"
+        )
+
+
+def _is_typed(rule: str, meant: Mapping[str, str | None], known: Mapping[str, int]) -> bool:
+    """Say whether a rule can be typed and means what it should: no shell passes NUL, and labels may hold =."""
+    try:
+        return "\0" not in rule and Relabelling.of([rule], [], known).new == meant
+    except InputError:
+        return False
+
+
+def _text_findings(divided: Divided, locate: Locate) -> Iterable[Finding]:
+    texts = divided.rows.texts
+    blank = [row for row, text in enumerate(texts) if not is_visible(text)]
+    if blank:
+        words = f"{_n(len(blank))} with a blank text, which teaches nothing and is always Other"
+        where = tuple(map(locate, blank))
+        kept = set(np.delete(divided.rows.codes, blank).tolist()) - {ABSTAIN}
+        options = ("--skip-bad-rows",) if len(kept) >= FEWEST_LABELS else ()
+        yield Finding("warning", "blank_texts", words, "leave them out with --skip-bad-rows", options, where)
+    lost = [row for row, text in enumerate(texts) if "\ufffd" in text]
+    if lost:
+        words = f"{_n(len(lost))} with U+FFFD, the sign for a character that was lost before the file was written"
+        yield Finding(
+            "warning", "lost_characters", words, "export the file again, in UTF-8", (), tuple(map(locate, lost))
+        )
+    control = [row for row, text in enumerate(texts) if CONTROL.search(text)]
+    if control:
+        words = f"{_n(len(control))} with control characters such as NUL, which most encoders do not read"
+        yield Finding("note", "control_characters", words, where=tuple(map(locate, control)))
+    yield from _repeats(divided, locate)
+
+
+def _repeats(divided: Divided, locate: Locate) -> Iterable[Finding]:
+    texts, codes = divided.rows.texts, divided.rows.codes
+    _, first, text_of = np.unique(np.array(hashes(texts), dtype=np.uint64), return_index=True, return_inverse=True)
+    again = len(texts) - len(first)
+    if again:
+        words = f"{_n(again)} with a text that came before (but for case and blanks)"
+        where = np.setdiff1d(np.arange(len(texts)), first).tolist()
+        remedy = "they stay in train; certify and test count a text once"
+        yield Finding("note", "repeated_texts", words, remedy, where=tuple(map(locate, where)))
+    names = (*divided.names, divided.out_of_scope_label or "")  # a code of -1 is the last of them
+    forms = [label_form(name) or name for name in names]  # spellings of one label contradict nothing
+    meant = np.unique(forms, return_inverse=True)[1][codes]
+    pairs = np.unique(np.column_stack([text_of, meant]), axis=0)
+    torn = np.flatnonzero(np.bincount(pairs[:, 0], minlength=len(first)) > 1)
+    if not len(torn):
+        return
+    rows = np.array([row for row in np.flatnonzero(np.isin(text_of, torn)).tolist() if is_visible(texts[row])])
+    if not len(rows):
+        return  # blank texts, and they are told above
+    example = rows[text_of[rows] == text_of[rows[0]]]
+    labels = ", ".join(sorted({repr(names[codes[row]]) for row in example}))
+    text = " ".join(texts[rows[0]].split())
+    text = text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]}..."
+    count = len(np.unique(text_of[rows]))
+    words = f"{count:,} text{'s' * (count != 1)} with different labels ({_n(len(rows))}), such as {text!r}: {labels}"
+    remedy = "no model can be right on all of them: settle on one label for each text"
+    yield Finding("warning", "contradicting_labels", words, remedy, where=tuple(map(locate, rows.tolist())))
+
+
+def _token_findings(
+    backend: Any, encoder: str, max_length: int, texts: Sequence[str]
+) -> tuple[Lengths | None, list[Finding]]:
+    sample = texts[:: max(1, -(-len(texts) // SAMPLE))]
+    backend.no_padding()
+    backend.no_truncation()
+    found = [Finding("warning", "language", words) for words in language_warnings(backend, sample, encoder)]
+    longest = max(2 * USUAL_LIMIT, 2 * max_length)  # a longer text is as long as that
+    tokens = TextTokenizer.of(backend.to_str(), max_length=longest, pad=0, special=())(sample).lengths
+    if not len(tokens):
+        return None, found
+    median, high, most = (int(np.ceil(np.quantile(tokens, share))) for share in (0.5, 0.95, 0.99))
+    truncated = float(np.mean(tokens > max_length))
+    if truncated:
+        words = f"{truncated:.2%} of the texts are longer than {max_length} tokens, and only read so far"
+        wanted = min(-(-most // 64) * 64, USUAL_LIMIT)
+        is_more = truncated > MANY_TRUNCATED and wanted > max_length
+        remedy = f"--max-length {wanted} reads more of them, and takes more time" if is_more else ""
+        found.append(Finding("warning" if truncated > MANY_TRUNCATED else "note", "truncated_texts", words, remedy))
+    return Lengths(len(tokens), median, high, int(tokens.max()), truncated, longest), found
+
+
+def size_findings(tune: int, certify: int, total: int, promise: Promise) -> list[Finding]:
+    """Say where rows are too few: to calibrate on, to certify well, or to certify the promise at all."""
+    found = []
+    if tune < FEWEST_ROWS:
+        few = f"{tune} tune rows are too few to calibrate on ({FEWEST_ROWS} needed)"
+        words = f"{few}: probabilities stay as the model gives them"
+        found.append(Finding("warning", "few_tune_rows", words))
+    if certify < FEW_TO_CERTIFY:
+        few = f"{certify} certify rows are few: no accuracy"
+        if certify:
+            few = f"{certify} certify rows are few: {promise.delta ** (1 / certify):.1%} is the best accuracy that"
+        words = f"{few} could be certified on them, without one error"
+        found.append(Finding("warning", "few_certify_rows", words))
+    if certify < promise.fewest:
+        target, level = percent(1 - promise.alpha), percent(1 - promise.delta)
+        share = certify / total if certify else SHARES[2]
+        words = f"{target} at confidence level {level} needs at least {promise.fewest} certify rows, all of them right"
+        remedy = f"about {-(-promise.fewest // share):,.0f} rows of data in all would do, with no error among those"
+        found.append(Finding("warning", "promise_out_of_reach", words, remedy))
+    return found
+
+
+def _allowed(certify: int, promise: Promise) -> Finding:
+    errors = np.arange(certify + 1)
+    most = int(promise.passed(np.full(certify + 1, certify), errors).sum()) - 1
+    best = promise.delta ** (1 / certify)
+    words = (
+        f"{certify:,} certify rows: {best:.1%} could be promised at best, without an error; "
+        f"{percent(1 - promise.alpha)} with at most {most:,} errors, if all are answered"
+    )
+    return Finding("note", "certify_rows", words)
+
+
+def _n(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
+def _n_labels(labels: Sequence[LabelRows]) -> str:
+    return f"{len(labels):,} label{'s have' if len(labels) != 1 else ' has'}"
+
+
+def _listed(labels: Sequence[LabelRows]) -> str:
+    more = len(labels) - SHOWN
+    return ", ".join(f"{row.label!r} ({row.rows})" for row in labels[-SHOWN:]) + (
+        f" and {more:,} more" if more > 0 else ""
+    )

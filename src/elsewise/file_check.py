@@ -1,0 +1,319 @@
+"""A file of labelled texts as a stranger sees it: how it can be read, what is in it, and the command that fits on it.
+
+Nothing is guessed in silence: what is assumed is an error of `fit` with the option that says it, and is in the command.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from elsewise.checking import Finding, Findings, check
+from elsewise.encoders import DEFAULT_ENCODER
+from elsewise.errors import InputError
+from elsewise.formats import Row
+from elsewise.formats.guessing import guess_encoding
+from elsewise.reading import BadRow, Labelled, Reading, n_rows, read_files
+from elsewise.relabelling import label_form
+
+DISTINCT: Final = 20_001  # values of a column that are told apart; more of them are no labels
+USUAL: Final[dict[str, Any]] = {
+    "target_accuracy": 0.95,
+    "confidence_level": 0.95,
+    "encoder": DEFAULT_ENCODER,
+    "max_length": 256,
+    "seed": 0,
+}
+LONG_LABEL: Final = 100  # characters on average
+# In the form of `label_form`, in which every i has its dot.
+TEXT_NAMES: Final = {
+    *("text", "texts", "message", "body", "content", "description", "comment", "question", "query", "utterance"),
+    *("sentence", "review", "feedback", "metin", "mesaj", "içerik", "icerik", "açiklama", "aciklama", "yorum", "soru"),
+    *("talep", "şikayet", "sikayet"),
+}
+LABEL_NAMES: Final = {
+    *("label", "labels", "category", "class", "intent", "topic", "target", "tag", "type"),
+    *("etiket", "kategori", "sinif", "konu", "tür", "tur", "niyet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: rows with something in it, different values (20,001 at most are told apart), mean length of a cell."""
+
+    name: str
+    filled: int
+    distinct: int
+    mean_length: float
+    only: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """A file that was looked at.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    how : Reading
+        How it was read in the end, guesses included.
+    notes : tuple of str
+        The same in words.
+    columns : tuple of Column
+        All of them.
+    rows, usable : int
+        Rows in the file; those that can be used, before any is left out for its label.
+    findings : Findings
+        Of the file and of its texts and labels.
+    options : tuple of str
+        What to type after ``fit DATA``: the options given, those that errors want, and those that warnings suggest.
+    """
+
+    path: str
+    how: Reading
+    notes: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: int
+    usable: int
+    findings: Findings
+    options: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What is known of a file so far."""
+
+    how: Reading
+    found: list[Finding] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    rows: int = 0
+
+
+def check_file(
+    path: str,
+    how: Reading | None = None,
+    *,
+    held_out: str | None = None,
+    test: str | None = None,
+    **asked: Any,
+) -> CheckedFile:
+    """Look at a file of labelled texts, and at its texts and labels, without training.
+
+    Parameters
+    ----------
+    path : str
+        A file; not stdin, for it is read more than once.
+    how : Reading, optional
+        Columns, format and mending; where it does not fit the file, what does is looked for and said.
+    held_out, test : str, optional
+        Files, as for ``elsewise fit``.
+    **asked
+        out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed: as `elsewise.checking.check`.
+
+    Raises
+    ------
+    InputError
+        If the file is not there, or is stdin or a pipe.
+    """
+    if path != "-" and not Path(path).exists():
+        raise InputError(f"{path} does not exist")
+    if path == "-" or not Path(path).is_file():
+        raise InputError(f"{path} is not a file that can be read more than once; save it as a file first")
+    survey = _Survey(how or Reading())
+    given = survey.how
+    read: list[Labelled] = []
+    files = {"data": path} | {name: file for name, file in (("held_out", held_out), ("test", test)) if file}
+    try:
+        _find_encoding(path, survey)
+        _survey(path, survey)
+        _find_columns(survey)
+        read = read_files(list(files.values()), survey.how, strict=False)
+    except InputError as error:
+        survey.found.append(Finding("error", "refused", str(error)))
+    checked = Findings(())
+    if read:
+        survey.found += [
+            finding for one, file in zip(read, files.values(), strict=True) for finding in _bad(one, file, survey)
+        ]
+        survey.found += _headless(survey, read[0])
+        pairs: dict[str, Any] = {name: (one.texts, one.labels) for name, one in zip(files, read, strict=True)}
+        texts, labels = pairs.pop("data")
+        checked = check(texts, labels, **pairs, **asked, lines=read[0].lines)
+    found = [*survey.found, *(_as_taken(finding, survey.how) for finding in checked.findings)]
+    command = _options(given, found, held_out, test, asked)
+    usable = survey.rows - read[0].rejected if read else 0
+    mended = read[0].notes[len(survey.notes) + bool(read[0].bad) :] if read else ()  # the bad rows are findings
+    everything = replace(checked, findings=tuple(found))
+    return CheckedFile(
+        path, survey.how, (*survey.notes, *mended), survey.columns, survey.rows, usable, everything, command
+    )
+
+
+def _find_encoding(path: str, survey: _Survey) -> None:
+    if survey.how.encoding is not None:
+        return
+    guess = guess_encoding(path)
+    if guess is None:
+        return
+    fault = f"byte 0x{guess.byte:02x} is not UTF-8"
+    if guess.encoding is None:
+        remedy = "write these lines anew, in UTF-8; an option cannot mend them"
+        survey.found.append(Finding("error", "encoding", f"{fault}: {guess.why}", remedy, where=guess.lines))
+        raise InputError(f"{path} cannot be read whole, so that nothing more is said of it")
+    words = f"{fault}; assumed: {guess.encoding}, for {guess.why}"
+    remedy = f"look at a few texts, and read it with --encoding {guess.encoding}"
+    survey.found.append(Finding("error", "encoding", words, remedy, ("--encoding", guess.encoding), guess.lines))
+    survey.how = replace(survey.how, encoding=guess.encoding)
+
+
+def _survey(path: str, survey: _Survey) -> None:
+    """Read the file once for its columns."""
+    with survey.how.open(path) as rows:
+        if len(rows.columns) == 1 and "|" in rows.columns[0] and survey.how.delimiter is None:
+            words = "the header is one column, with | in it; assumed: delimiter |"
+            survey.found.append(Finding("error", "delimiter", words, "--delimiter '|'", ("--delimiter", "|")))
+            survey.how = replace(survey.how, delimiter="|")
+            return _survey(path, survey)
+        survey.notes = rows.notes
+        survey.rows, survey.columns = _columns(rows.columns, rows)
+    named = {*survey.how.text_column.split(","), survey.how.text_column, survey.how.label_column}
+    for column in survey.columns:
+        if not column.filled:
+            words = f"column {column.name!r} is empty"
+        elif column.distinct == 1 and column.filled > 1 and column.name not in named:
+            words = f"column {column.name!r} holds {column.only!r} in every row that it is filled in"
+        else:
+            continue
+        survey.found.append(Finding("note", "empty_column", words))
+    return None
+
+
+def _columns(names: Sequence[str], rows: Iterable[Row]) -> tuple[int, tuple[Column, ...]]:
+    filled: Counter[str] = Counter()
+    lengths: Counter[str] = Counter()
+    values: dict[str, set[str]] = {name: set() for name in names}
+    count = 0
+    for row in rows:
+        count += 1
+        for name, cell in row.cells.items():
+            if not cell.strip():
+                continue
+            filled[name] += 1
+            lengths[name] += len(cell)
+            seen = values.setdefault(name, set())
+            if len(seen) < DISTINCT:
+                seen.add(cell)
+    columns = (
+        Column(name, filled[name], len(seen), lengths[name] / max(filled[name], 1), next(iter(seen), ""))
+        for name, seen in values.items()
+    )
+    return count, tuple(columns)
+
+
+def _find_columns(survey: _Survey) -> None:
+    """Guess the text and the label column where the default ones are not there."""
+    names = {column.name for column in survey.columns}
+    is_guessed = {what: column == what and what not in names for what, column in _asked(survey.how).items()}
+    guessed: dict[str, Column | None] = {"text": None, "label": None}
+    if is_guessed["label"]:
+        guessed["label"] = _likely_label(survey.columns, survey.how.text_column)
+    if is_guessed["text"]:
+        taken = guessed["label"].name if guessed["label"] else survey.how.label_column
+        guessed["text"] = _likely_text(survey.columns, taken)
+    for what, column in guessed.items():
+        if column is not None:
+            _assume(what, column, survey)
+
+
+def _asked(how: Reading) -> dict[str, str]:
+    return {"text": how.text_column, "label": how.label_column}
+
+
+def _assume(what: str, column: Column, survey: _Survey) -> None:
+    option = f"--{what}-column"
+    holds = f"{column.distinct:,} values" if what == "label" else f"{column.mean_length:.0f} characters a row"
+    words = f"no column is called {what!r}; assumed: {column.name!r} ({holds}) holds the {what}s"
+    remedy = f"name the right one with {option}"
+    survey.found.append(Finding("error", f"{what}_column", words, remedy, (option, column.name)))
+    columns = _asked(survey.how) | {what: column.name}
+    survey.how = replace(survey.how, text_column=columns["text"], label_column=columns["label"])
+
+
+def _likely_label(columns: Sequence[Column], text_column: str) -> Column | None:
+    likely = [
+        column
+        for column in columns
+        if column.name != text_column
+        and 1 < column.distinct <= min(max(2, column.filled // 2), DISTINCT - 1)
+        and column.mean_length <= LONG_LABEL
+    ]
+    # A name that says it first; then words before numbers and dates; then the column that tells most apart.
+    return max(
+        likely,
+        key=lambda column: (
+            label_form(column.name) in LABEL_NAMES,
+            any(map(str.isalpha, column.only)),
+            column.distinct,
+        ),
+        default=None,
+    )
+
+
+def _likely_text(columns: Sequence[Column], label_column: str) -> Column | None:
+    likely = [column for column in columns if column.name != label_column and column.distinct > 1]
+    longest = max((column.mean_length for column in likely), default=0.0)
+    return max(
+        likely,
+        # A name counts where the column is about as long as the longest.
+        key=lambda c: (label_form(c.name) in TEXT_NAMES and 2 * c.mean_length >= longest, c.mean_length),
+        default=None,
+    )
+
+
+def _bad(read: Labelled, path: str, survey: _Survey) -> Iterable[Finding]:
+    """Group the rows that cannot be used by what is wrong with them."""
+    groups: dict[str, list[BadRow]] = {}
+    for row in read.bad:
+        groups.setdefault(row.problem, []).append(row)
+    is_skipped = survey.how.skip_bad_rows
+    level, what = ("warning", "is left out") if is_skipped else ("error", "cannot be used")
+    for problem, rows in groups.items():
+        count = len(rows)
+        words = f"{n_rows(count)} of {path} {what if count == 1 else what.replace('is', 'are')}: {problem}"
+        remedy = "" if is_skipped else "mend them, or leave them out with --skip-bad-rows"
+        options = () if is_skipped else ("--skip-bad-rows",)
+        yield Finding(level, "bad_rows", words, remedy, options, tuple(row.line for row in rows))
+
+
+def _headless(survey: _Survey, read: Labelled) -> Iterable[Finding]:
+    if survey.how.label_column in set(read.labels):
+        words = f"the first line seems to be a row and not a header: {survey.how.label_column!r} is a label too"
+        yield Finding("warning", "no_header", words, "put a line with the names of the columns above it", where=(1,))
+
+
+def _as_taken(finding: Finding, how: Reading) -> Finding:
+    """Blank texts are no matter of the command any more where bad rows are left out: there are none."""
+    return replace(finding, options=()) if how.skip_bad_rows and "--skip-bad-rows" in finding.options else finding
+
+
+def _options(
+    given: Reading, found: Iterable[Finding], held_out: str | None, test: str | None, asked: dict[str, Any]
+) -> tuple[str, ...]:
+    """Put the command together: what was given, what is needed, what is suggested."""
+    reading = ("text_column", "label_column", "delimiter", "encoding", "format")
+    usual = {name: getattr(Reading(), name) for name in reading} | USUAL
+    values = {name: getattr(given, name) for name in reading} | asked | {"held_out": held_out, "test": test}
+    words: list[str] = []
+    for name, value in values.items():
+        if value is not None and value != usual.get(name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    words += [word for rule in given.maps for word in ("--map", rule)]
+    words += [word for label in given.dropped for word in ("--drop-label", label)]
+    words += ["--skip-bad-rows"] * given.skip_bad_rows
+    for finding in found:
+        if finding.options != ("--skip-bad-rows",) or "--skip-bad-rows" not in words:
+            words += finding.options
+    return tuple(words)

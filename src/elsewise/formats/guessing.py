@@ -1,0 +1,101 @@
+"""In which encoding a file that is not UTF-8 may have been written. A guess: whoever uses it says so.
+
+Only `elsewise check` guesses, to say which option is missing; every other command reads what it is told to read.
+"""
+
+import codecs
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.formats.lines import BLOCK, MARKS
+
+# cp1254 is cp1252 with six letters changed; texts of either language hold few of the other's.
+TURKISH = tuple("ĞİŞğış".encode("cp1254"))
+WESTERN = tuple("ÁÉÍÓÚÆáéíóúæ".encode("cp1252"))  # beside which the same six bytes are Icelandic letters
+ESCAPED = re.compile("[\udc80-\udcff]")
+OTHER = re.compile("[^\0-\x7f\udc80-\udcff]")
+ICELANDIC = 4  # its own six and the vowels are about as frequent; Turkish has next to none of the vowels
+NUL_SHARE = 0.2  # half of the bytes of English in UTF-16
+LINES_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingGuess:
+    """A file that is not UTF-8.
+
+    Attributes
+    ----------
+    encoding : str or None
+        What reads it whole; None where it is UTF-8 but for a few bytes, or nothing known reads it.
+    lines : tuple of int
+        Where bytes are that are not UTF-8; the first hundred.
+    byte : int or None
+        The first of them.
+    why : str
+        What speaks for `encoding`.
+    """
+
+    encoding: str | None
+    lines: tuple[int, ...]
+    byte: int | None
+    why: str
+
+
+def guess_encoding(path: str) -> EncodingGuess | None:
+    """Guess the encoding of a file from all of its bytes; None for UTF-8.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(BLOCK)
+        meant = next((meant for mark, meant in MARKS if head.startswith(mark)), "utf-8")
+        if meant != "utf-8":
+            return EncodingGuess(meant, (1,), head[0], f"it begins with the byte order mark of {meant}")
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        counts, faults, others, line, byte = np.zeros(256, dtype=np.int64), 0, 0, 1, None
+        lines: list[int] = []
+        block, more = head, True
+        while more:
+            counts += np.bincount(np.frombuffer(block, dtype=np.uint8), minlength=256)
+            text = decoder.decode(block, final=not block)
+            if not text.isascii():
+                places = [match.start() for match in ESCAPED.finditer(text)]
+                byte = ord(text[places[0]]) - 0xDC00 if byte is None and places else byte
+                lines += [line + text.count("\n", 0, at) for at in places[: LINES_KEPT - len(lines)]]
+                faults += len(places)
+                others += len(OTHER.findall(text))
+            line += text.count("\n")
+            more = bool(block)
+            block = file.read(BLOCK)
+    if counts[0] > NUL_SHARE * counts.sum():
+        order = "le" if head[1::2].count(0) > head[0::2].count(0) else "be"
+        return EncodingGuess(f"utf-16-{order}", (1,), 0, "every other byte of it is 0")
+    if not faults:
+        return None
+    where = tuple(dict.fromkeys(lines))
+    if others > faults:
+        return EncodingGuess(None, where, byte, "the rest of the file is UTF-8")
+    encoding, why = _of_windows(counts)
+    return EncodingGuess(encoding, where, byte, why)
+
+
+def _of_windows(counts: NDArray[np.int64]) -> tuple[str | None, str]:
+    turkish, western = int(counts[list(TURKISH)].sum()), int(counts[list(WESTERN)].sum())
+    is_turkish = turkish > ICELANDIC * western
+    order = ("cp1254", "cp1252") if is_turkish else ("cp1252", "cp1254")
+    there = bytes(np.flatnonzero(counts).tolist())
+    for encoding in order:
+        try:
+            there.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        letters = "its letters are those of Turkish (ğ, ş)" if is_turkish else "it holds no letters of Turkish alone"
+        return encoding, letters if encoding == order[0] else f"it holds bytes that {order[0]} has not"
+    return None, "neither cp1254 nor cp1252 reads it"

@@ -1,0 +1,107 @@
+"""Labels renamed and labels left out while a file is read, so that it needs no editing.
+
+A rule speaks of a label as it stands in the file, and a label is renamed once: with ``a=b`` and ``b=c``, a becomes b.
+"""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Self
+
+from elsewise.errors import InputError
+
+BLANKS = str.maketrans("_-", "  ")
+DOTS = str.maketrans({"\N{LATIN SMALL LETTER DOTLESS I}": "i", "\N{COMBINING DOT ABOVE}": None})
+NEAR_SHOWN = 3
+
+
+def label_form(label: str) -> str:
+    """Give what labels have in common that differ in case, blanks, underscores, dots on the i or Unicode form alone.
+
+    Examples
+    --------
+    >>> label_form(" İade_Talebi") == label_form("IADE  TALEBİ")
+    True
+    """
+    visible = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) not in ("Cf", "Cc"))
+    return " ".join(visible.casefold().translate(DOTS).translate(BLANKS).split())
+
+
+def near_duplicates(labels: Iterable[str]) -> list[list[str]]:
+    """Group the labels that have one form; only groups of two and more, in the order of their first labels.
+
+    Examples
+    --------
+    >>> near_duplicates(["Fatura", "Kargo", "fatura "])
+    [['Fatura', 'fatura ']]
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        groups[label_form(label) or label].append(label)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelling:
+    """New names of labels, and labels whose rows are left out."""
+
+    new: Mapping[str, str]
+    dropped: frozenset[str]
+
+    @classmethod
+    def of(cls, maps: Sequence[str], dropped: Sequence[str], known: Collection[str]) -> Self:
+        """Read rules such as ``old=new``, given the labels that there are.
+
+        A label may hold ``=``: the rule is parted where its left side is a label.
+
+        Raises
+        ------
+        InputError
+            If there is no such label, or a rule can be read in two ways, names no new label or meets another one.
+
+        Examples
+        --------
+        >>> Relabelling.of(["a=b=c"], [], {"a=b"}).new
+        {'a=b': 'c'}
+        """
+        new: dict[str, str] = {}
+        for rule in maps:
+            old, name = _parted(rule, known)
+            if new.setdefault(old, name) != name:
+                raise InputError(f"--map renames {old!r} twice, to {new[old]!r} and to {name!r}; keep one of them")
+        for label in dropped:
+            if label not in known:
+                raise InputError(f"--drop-label {label!r}: {_absent(label, known)}")
+            if label in new:
+                raise InputError(f"label {label!r} is both renamed and dropped; keep --map or --drop-label")
+        return cls(new, frozenset(dropped))
+
+    def __call__(self, label: str) -> str | None:
+        """Give the label to use; None leaves the row out."""
+        return None if label in self.dropped else self.new.get(label, label)
+
+
+def _parted(rule: str, known: Collection[str]) -> tuple[str, str]:
+    ways = [(rule[:at], rule[at + 1 :]) for at, sign in enumerate(rule) if sign == "="]
+    if not ways:
+        raise InputError(f'--map takes "old=new", got {rule!r}')
+    possible = [way for way in ways if way[0] in known]
+    if not possible:
+        raise InputError(f"--map {rule!r}: {_absent(ways[0][0], known)}")
+    if len(possible) > 1:
+        (old, new), (other, newer) = possible[:2]
+        raise InputError(
+            f"--map {rule!r} can mean {old!r} to {new!r} or {other!r} to {newer!r}; rename one of them in the file"
+        )
+    if not possible[0][1].strip():
+        raise InputError(f"--map {rule!r} has no new label after the =; --drop-label leaves a label out")
+    return possible[0]
+
+
+def _absent(label: str, known: Collection[str]) -> str:
+    same = [name for name in known if label_form(name) == label_form(label)]
+    near = sorted(same) or get_close_matches(label, sorted(known), NEAR_SHOWN)
+    words = f"; near it: {', '.join(map(repr, near[:NEAR_SHOWN]))}" if near else ""
+    return f"no row has the label {label!r}{words}"

@@ -1,0 +1,201 @@
+"""What is wrong with labelled texts, before any training."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+
+from elsewise.certifying import Promise
+from elsewise.checking import FEWEST_A_LABEL, check, size_findings
+from elsewise.encoders import DEFAULT_ENCODER, find_tokenizer
+from elsewise.errors import InputError
+
+NFD = unicodedata.normalize("NFD", "Ödeme")
+
+
+def rows(*more, n=60):
+    """Texts that differ, of two labels, and more rows."""
+    texts = [f"a text of number {i}" for i in range(2 * n)]
+    labels = ["Ödeme", "Kargo"] * n
+    return [*texts, *(text for text, _ in more)], [*labels, *(label for _, label in more)]
+
+
+def found(kind, *more, n=60, **asked):
+    return [finding for finding in check(*rows(*more, n=n), **asked).findings if finding.kind == kind]
+
+
+def test_nothing_is_wrong_with_many_rows_of_two_labels():
+    findings = check(*rows(n=1500))
+
+    assert findings.of_level("error") == findings.of_level("warning") == ()
+    assert [(row.label, row.rows) for row in findings.labels] == [("Kargo", 1500), ("Ödeme", 1500)]
+    assert sum(findings.parts.values()) == 3000
+
+
+def test_what_fit_would_refuse_is_an_error():
+    (finding,) = check(["x", "y"], ["a", "a"]).findings
+
+    assert finding.level == "error"
+    assert finding.sentence == "at least 2 labels are needed to tell texts apart, got only 'a'"
+
+
+def test_an_impossible_promise_is_refused():
+    with pytest.raises(InputError, match="target_accuracy must lie between 0 and 1, got 95"):
+        check(["x", "y"], ["a", "b"], target_accuracy=95)
+
+
+def test_spellings_of_one_label_are_named_with_the_option_that_merges_them():
+    (finding,) = found("near_duplicate_labels", ("x", "kargo "), ("y", "KARGO"), ("z", "KARGO"))
+
+    assert finding.sentence == "one label in 3 spellings: 'Kargo' (60 rows), 'KARGO' (2 rows), 'kargo ' (1 row)"
+    assert finding.options == ("--map", "KARGO=Kargo", "--map", "kargo =Kargo")
+    assert finding.remedy == "if they mean the same: --map KARGO=Kargo --map 'kargo =Kargo'"
+    assert finding.where == (120, 121, 122)
+
+
+def test_a_label_in_another_unicode_form_is_a_spelling():
+    (finding,) = found("near_duplicate_labels", ("x", NFD))
+
+    assert finding.options == ("--map", f"{NFD}=Ödeme")
+
+
+def test_a_label_that_no_shell_can_pass_is_to_be_written_in_the_file():
+    (finding,) = found("near_duplicate_labels", ("x", "Kargo\0"))
+
+    assert finding.options == ()
+    assert finding.remedy == "if they mean the same, write one of them in the file"
+
+
+def test_what_would_leave_fit_with_one_label_is_no_option():
+    texts = [f"text {i}" for i in range(40)]
+
+    spelt, outside = check(texts, ["İade", "iade"] * 20), check(texts, ["İade", "other"] * 20)
+    blank = check(texts[:20] + [""] * 20, ["İade"] * 20 + ["Kargo"] * 20)
+
+    assert [finding.options for found in (spelt, outside, blank) for finding in found.findings if finding.options] == []
+
+
+def test_labels_with_too_few_rows_are_named_once():
+    (finding,) = found("rare_labels", ("x", "Hibe"), ("y", "kargo"))
+
+    assert finding.sentence.startswith(f"1 label has fewer than {FEWEST_A_LABEL} rows, which stay in train: 'Hibe' (1)")
+    assert finding.where == (120,)
+
+
+def test_labels_without_certify_rows_are_told():
+    """Three rows are divided 1.8, 0.3, 0.45 and 0.45."""
+    (finding,) = found("no_tune_rows", *((f"x {i}", "Hibe") for i in range(3)))
+
+    assert finding.sentence == "1 label has no tune row: 'Hibe' (3)"
+
+
+@pytest.mark.parametrize("label", ["diğer", "KAPSAM_DIŞI", "out_of_scope", "Other", "None of the above"])
+def test_a_label_that_seems_out_of_scope_is_suggested(label):
+    (finding,) = found("likely_out_of_scope", *((f"x {i}", label) for i in range(9)))
+
+    assert finding.options == ("--out-of-scope-label", label)
+
+
+def test_nothing_is_suggested_where_it_was_said():
+    more = [(f"x {i}", label) for i, label in enumerate(["oos", "other"] * 9)]
+
+    assert found("likely_out_of_scope", *more, out_of_scope_label="oos") == []
+
+
+def test_texts_with_different_labels_are_named_with_their_rows():
+    (finding,) = found("contradicting_labels", ("Param nerede", "Ödeme"), ("param  NEREDE", "Kargo"))
+
+    assert finding.sentence == "1 text with different labels (2 rows), such as 'Param nerede': 'Kargo', 'Ödeme'"
+    assert finding.where == (120, 121)
+
+
+def test_spellings_of_one_label_are_no_contradiction():
+    more = (("x", "Kargo"), ("x", "kargo"))
+
+    assert found("contradicting_labels", *more) == []
+    assert found("repeated_texts", *more)[0].where == (121,)
+
+
+def test_blank_texts_and_odd_characters_are_named_by_line():
+    more = ((" \u200b", "Kargo"), ("a\0b", "Kargo"), ("caf\ufffd", "Kargo"))
+    findings = {finding.kind: finding for finding in check(*rows(*more), lines=[2 * i for i in range(123)]).findings}
+
+    assert findings["blank_texts"].where == (240,)
+    assert findings["blank_texts"].options == ("--skip-bad-rows",)
+    assert findings["control_characters"].where == (242,)
+    assert findings["lost_characters"].where == (244,)
+
+
+def test_certify_rows_are_told_with_what_they_can_promise():
+    """0.05 ** (1 / 450) = 0.99337; of 450 rows 14 may be wrong for 95 % (a one-sided Clopper-Pearson bound)."""
+    (finding,) = found("certify_rows", n=1500)
+
+    assert finding.sentence == (
+        "450 certify rows: 99.3% could be promised at best, without an error; "
+        "95 % with at most 14 errors, if all are answered"
+    )
+
+
+def test_a_promise_out_of_reach_says_how_many_rows_it_takes():
+    (finding,) = found("promise_out_of_reach", n=60)
+
+    assert finding.sentence == "95 % at confidence level 95 % needs at least 59 certify rows, all of them right"
+    assert finding.remedy == "about 394 rows of data in all would do, with no error among those"
+
+
+def test_enough_rows_are_no_finding():
+    assert size_findings(50, 300, 500, Promise.of(0.95, 0.95)) == []
+
+
+def test_held_out_rows_are_the_ones_that_certify():
+    pairs = ([f"b {i}" for i in range(30)], ["Kargo", "Ödeme"] * 15)
+
+    assert check(*rows(), held_out=pairs).parts["certify"] == 20
+
+
+def test_an_encoder_that_is_not_here_leaves_lengths_unknown():
+    findings = check(*rows(), encoder="nobody/nothing")
+
+    assert findings.lengths is None
+    assert [finding.kind for finding in findings.findings][-1] == "unknown_lengths"
+
+
+def test_a_tokenizer_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
+
+    (finding,) = check(*rows(), encoder=str(tmp_path)).findings
+
+    assert (finding.level, finding.kind) == ("error", "refused")
+    assert finding.sentence.startswith(f"{tmp_path / 'tokenizer.json'} cannot be read: ")
+
+
+@pytest.mark.skipif(find_tokenizer(DEFAULT_ENCODER) is None, reason="the default encoder is not on this machine")
+def test_texts_that_are_cut_are_counted_in_tokens():
+    """A word a token, [CLS] and [SEP]."""
+    texts, labels = rows(*((f"{'word ' * 40}{i}", "Kargo") for i in range(30)))
+
+    findings = check(texts, labels, max_length=32)
+
+    assert findings.lengths.truncated == pytest.approx(30 / 150)
+    assert findings.lengths.longest == 43
+    (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
+    assert finding.level == "warning"
+    assert finding.remedy.startswith("--max-length 64 ")
+
+
+def test_ten_thousand_labels_are_no_trouble():
+    texts = [f"text {i}" for i in range(20_000)]
+
+    findings = check(texts, [f"label {i % 10_000}" for i in range(20_000)], encoder="nobody/nothing")
+
+    assert len(findings.labels) == 10_000
+    assert {finding.kind for finding in findings.of_level("warning")} >= {"rare_labels"}
+
+
+def test_findings_do_not_hang_on_the_order_of_the_labels():
+    texts, labels = rows(("x", "kargo "))
+    order = np.random.default_rng(0).permutation(len(texts))
+
+    again = check([texts[i] for i in order], [labels[i] for i in order])
+
+    assert {finding.kind for finding in again.findings} == {finding.kind for finding in check(texts, labels).findings}

@@ -1,0 +1,206 @@
+"""A file of labelled texts as a stranger sees it, and the command that fits on it."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from elsewise.errors import InputError
+from elsewise.file_check import check_file
+from elsewise.reading import Reading
+from planted import write_faulty
+
+UNKNOWN = {"encoder": "nobody/nothing"}  # no tokenizer: quicker
+
+
+@pytest.fixture
+def data(tmp_path):
+    return tmp_path / "data.csv"
+
+
+def run(words):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+
+
+def of_kind(checked, kind):
+    return [finding for finding in checked.findings.findings if finding.kind == kind]
+
+
+def simple(header="text,label", rows=40):
+    return header + "\n" + "".join(f"a long text of number {i},{'ab'[i % 2]}\n" for i in range(rows))
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    path = tmp_path_factory.mktemp("müşteri verisi") / "müşteri talepleri.csv"
+    return path, write_faulty(path, rows=900)
+
+
+def test_every_planted_fault_is_named_with_its_lines(faulty):
+    path, planted = faulty
+
+    checked = check_file(str(path), **UNKNOWN)
+
+    where = {}
+    for finding in checked.findings.findings:
+        where.setdefault(finding.kind, []).extend(finding.where)
+    assert sorted(where["bad_rows"]) == [*planted["blank label"], *planted["ragged row"]]
+    assert where["near_duplicate_labels"] == planted["spelling"]
+    assert where["rare_labels"] == planted["one-row label"]
+    assert where["blank_texts"] == planted["blank text"]
+    assert where["contradicting_labels"] == planted["contradiction"]
+    assert where["control_characters"] == planted["NUL"]
+    assert planted["repeat"][1] in where["repeated_texts"]
+    words = [finding.sentence for finding in checked.findings.findings]
+    assert "column 'boş' is empty" in words
+    assert any("label 'diğer' (31 rows) seems to mark texts that belong to none of the labels" in w for w in words)
+    assert any("assumed: cp1254" in w for w in words)
+    assert (checked.rows, checked.usable) == (900, 897)
+    assert checked.notes[:2] == ("delimiter ';' (read from the header)", "encoding cp1254")
+
+
+def test_what_is_printed_is_what_fit_needs_and_mends_what_was_found(faulty):
+    path, _ = faulty
+    checked = check_file(str(path), **UNKNOWN)
+
+    assert shlex.join(checked.options) == (
+        "--encoder nobody/nothing --encoding cp1254 --text-column metin --label-column kategori --skip-bad-rows "
+        "--map FATURA=Fatura --map 'fatura =Fatura' --out-of-scope-label 'diğer'"
+    )
+
+
+def test_the_printed_commands_work_as_they_are_printed(faulty, tmp_path):
+    """An encoder with random weights: what it learns does not matter here."""
+    pytest.importorskip("torch")
+    from small_models import model_of, tokenizer
+
+    path, _ = faulty
+    encoder = tmp_path / "a small encoder"
+    model_of("bert").save_pretrained(encoder)
+    tokenizer().save_pretrained(encoder)
+    first = run([sys.executable, "-m", "elsewise", "check", str(path), "--encoder", str(encoder)])
+    printed = first.stdout.splitlines()[-1].strip()
+    words = shlex.split(printed.replace("python", shlex.quote(sys.executable), 1))
+    words[words.index("model")] = str(tmp_path / "model")
+
+    again = [word for word in words if word not in ("-o", str(tmp_path / "model"))]
+    again[again.index("fit")] = "check"
+    second = run(again)
+    fitted = run([*words, "--epochs", "1", "--max-length", "16", "--precision", "f32", "--json"])
+
+    assert (first.returncode, second.returncode, fitted.returncode) == (1, 0, 0), second.stdout + fitted.stderr
+    assert "Errors: fit would refuse" in first.stdout
+    assert "Errors" not in second.stdout
+    assert "Traceback" not in first.stderr + second.stderr + fitted.stderr
+    record = json.loads(fitted.stdout)["record"]
+    assert record["mended"] == {"data": {"bad": 5, "renamed": 2}}
+    assert "warning: 1 label has fewer than 3 rows" in fitted.stderr
+
+
+def test_a_clean_file_needs_no_option(data):
+    data.write_text(simple(), encoding="utf-8")
+
+    checked = check_file(str(data), **UNKNOWN)
+
+    assert checked.findings.of_level("error") == ()
+    assert checked.options == ("--encoder", "nobody/nothing")
+    assert checked.usable == 40
+
+
+def test_columns_are_guessed_by_name_and_by_what_they_hold(data):
+    lines = [f"{i},short {i},{'x' * 30} {i},{'ab'[i % 2]},{i % 5}" for i in range(40)]
+    data.write_text("\n".join(["id,title,notes,urgent,team", *lines]), encoding="utf-8")
+
+    checked = check_file(str(data), **UNKNOWN)
+    named = check_file(str(data), Reading(label_column="team"), **UNKNOWN)
+
+    assert (checked.how.text_column, checked.how.label_column) == ("notes", "urgent")  # words before numbers
+    assert [finding.level for finding in of_kind(checked, "text_column")] == ["error"]
+    assert of_kind(named, "label_column") == []
+
+
+def test_a_column_named_for_it_wins(data):
+    lines = [f"{i % 8},{'ab'[i % 2]},some text {i}" for i in range(40)]
+    data.write_text("\n".join(["city,Kategori,Mesaj", *lines]), encoding="utf-8")
+
+    checked = check_file(str(data), **UNKNOWN)
+
+    assert (checked.how.text_column, checked.how.label_column) == ("Mesaj", "Kategori")
+
+
+def test_without_a_column_that_could_hold_labels_the_columns_are_named(data):
+    data.write_text("a,b\n" + "".join(f"text {i},other text {i}\n" for i in range(9)), encoding="utf-8")
+
+    checked = check_file(str(data), **UNKNOWN)
+
+    (finding,) = of_kind(checked, "refused")
+    assert finding.sentence.endswith("has no column 'label'; it has 'a', 'b'; name the right one with --label-column")
+
+
+def test_skipped_rows_are_a_warning_and_no_error(data):
+    data.write_text(simple() + "ragged\n", encoding="utf-8")
+
+    checked = check_file(str(data), Reading(skip_bad_rows=True), **UNKNOWN)
+
+    assert [finding.level for finding in of_kind(checked, "bad_rows")] == ["warning"]
+    assert checked.options.count("--skip-bad-rows") == 1
+
+
+def test_a_bar_between_columns_is_assumed_and_said(data):
+    data.write_text(simple().replace(",", "|"), encoding="utf-8")
+
+    checked = check_file(str(data), **UNKNOWN)
+
+    assert checked.usable == 40
+    assert of_kind(checked, "delimiter")[0].options == ("--delimiter", "|")
+
+
+def test_a_first_line_that_is_a_row_is_noticed(data):
+    data.write_text(simple(header="my text,a"), encoding="utf-8")
+
+    assert of_kind(check_file(str(data), **UNKNOWN), "no_header")
+
+
+def test_a_file_of_two_encodings_is_told_by_its_lines_and_nothing_else_is(data):
+    data.write_bytes(simple().encode() + "ğüşıöç çok güzel,a\n".encode() + "ğü,a\n".encode("cp1254"))
+
+    checked = check_file(str(data), **UNKNOWN)
+
+    encoding, refused = checked.findings.findings
+    assert encoding.where == (43,)
+    assert "the rest of the file is UTF-8" in encoding.sentence
+    assert refused.sentence.endswith("cannot be read whole, so that nothing more is said of it")
+
+
+def test_a_held_out_file_is_looked_at_too(data, tmp_path):
+    data.write_text(simple(), encoding="utf-8")
+    held_out = tmp_path / "held out.csv"
+    held_out.write_text(simple(rows=30) + "ragged\n", encoding="utf-8")
+
+    checked = check_file(str(data), held_out=str(held_out), **UNKNOWN)
+
+    assert f"1 row of {held_out} cannot be used: has 1 field, the header has 2" in {
+        finding.sentence for finding in checked.findings.of_level("error")
+    }
+    assert ("--held-out", str(held_out)) == checked.options[2:4]
+
+
+@pytest.mark.parametrize(("path", "words"), [("-", "not a file that can be read more"), ("/no/file", "does not exist")])
+def test_what_is_no_file_is_refused(path, words):
+    with pytest.raises(InputError, match=words):
+        check_file(path)
+
+
+def test_check_prints_json_and_says_by_its_exit_code_whether_fit_would_refuse(data):
+    data.write_text(simple(header="body,label"), encoding="utf-8")
+
+    done = run([sys.executable, "-m", "elsewise", "check", str(data), "--json"])
+
+    said = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert said["command"].endswith("-o model --text-column body")
+    assert {"level", "kind", "sentence", "remedy", "options", "where"} == set(said["findings"]["findings"][0])

@@ -1,0 +1,151 @@
+"""Labelled texts from files: what is mended while reading, and what is refused."""
+
+import unicodedata
+
+import pytest
+
+from elsewise.errors import InputError
+from elsewise.reading import Reading, read_files, read_labelled
+from elsewise.relabelling import Relabelling, label_form, near_duplicates
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="data.csv"):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_several_text_columns_are_joined_by_a_blank_without_blank_cells(write):
+    path = write("subject,body,label\nRefund,Where is it?,a\n,Hello,b\nBye,  ,a\n")
+
+    read = read_labelled(path, Reading("subject, body"), strict=True)
+
+    assert read.texts == ["Refund Where is it?", "Hello", "Bye"]
+    assert read.lines == [2, 3, 4]
+
+
+def test_a_column_whose_name_holds_a_comma_wins(write):
+    path = write('"a,b",a,b,label\nwhole,x,y,l\n')
+
+    assert read_labelled(path, Reading("a,b"), strict=True).texts == ["whole"]
+
+
+def test_a_text_column_that_is_not_there_is_named(write):
+    path = write("subject,label\nx,a\n")
+
+    with pytest.raises(InputError, match=r"has no column 'body'; it has 'subject', 'label'; name the right one with"):
+        read_labelled(path, Reading("subject,body"), strict=True)
+
+
+def test_json_rows_may_lack_one_of_several_text_columns_but_not_all(write):
+    path = write(
+        '{"a": "x", "b": null, "label": "l"}\n{"b": "y", "label": "l"}\n{"label": "l"}\n'
+        '{"a": "x", "b": [1], "label": "l"}\n{"a": "null", "b": "z", "label": "l"}\n',
+        "data.jsonl",
+    )
+
+    read = read_labelled(path, Reading("a,b"), strict=False)
+
+    assert read.texts == ["x", "y", "null z"]
+    assert [(row.line, row.problem) for row in read.bad] == [
+        (3, "has no 'a'"),
+        (4, "has a list in 'b', not text"),
+    ]
+
+
+def test_labels_are_renamed_and_left_out_while_reading(write):
+    path = write("text,label\nx,Fatura\ny,fatura \nz,test\nw,Kargo\n")
+
+    read = read_labelled(path, Reading(maps=("fatura =Fatura",), dropped=("test",)), strict=True)
+
+    assert read.texts == ["x", "y", "w"]
+    assert read.labels == ["Fatura", "Fatura", "Kargo"]
+    assert read.lines == [2, 3, 5]
+    assert read.record == {"renamed": 1, "dropped": 1}
+    assert read.notes[-2:] == ("1 row renamed", "1 row left out by label")
+
+
+def test_slices_lose_the_same_rows(write):
+    path = write("text,label,city\nx,a,Wien\ny,b,Ankara\n")
+
+    read = read_labelled(path, Reading(dropped=("a",)), strict=True, slices=("city",))
+
+    assert read.columns == {"city": ["Ankara"]}
+
+
+def test_a_label_that_only_a_held_out_file_has_can_be_renamed(write):
+    data, held_out = write("text,label\nx,Fatura\n"), write("text,label\ny,fatura \n", "held-out.csv")
+
+    first, second = read_files([data, held_out], Reading(maps=("fatura =Fatura",)), strict=True)
+
+    assert (first.labels, second.labels) == (["Fatura"], ["Fatura"])
+
+
+@pytest.mark.parametrize(
+    ("maps", "dropped", "words"),
+    [
+        (["fatura=x"], [], r"no row has the label 'fatura'; near it: 'Fatura'"),
+        ([], ["Kargoo"], r"--drop-label 'Kargoo': no row has the label 'Kargoo'; near it: 'Kargo'"),
+        (["Fatura"], [], r'--map takes "old=new", got \'Fatura\''),
+        (["Fatura= "], [], r"has no new label after the =; --drop-label leaves a label out"),
+        (["Fatura=x", "Fatura=y"], [], r"--map renames 'Fatura' twice, to 'x' and to 'y'; keep one of them"),
+        (["Fatura=x"], ["Fatura"], r"label 'Fatura' is both renamed and dropped"),
+        (["a=b=c"], [], r"can mean 'a' to 'b=c' or 'a=b' to 'c'; rename one of them in the file"),
+    ],
+)
+def test_a_rule_that_fits_no_label_says_why(maps, dropped, words):
+    with pytest.raises(InputError, match=words):
+        Relabelling.of(maps, dropped, {"Fatura", "Kargo", "a", "a=b"})
+
+
+def test_each_label_is_renamed_once():
+    relabel = Relabelling.of(["a=b", "b=c"], [], {"a", "b"})
+
+    assert [relabel(label) for label in ("a", "b", "c")] == ["b", "c", "c"]
+
+
+def test_an_equals_sign_in_a_label_parts_nothing():
+    assert Relabelling.of(["x=1=x is one"], [], {"x=1"}).new == {"x=1": "x is one"}
+
+
+def test_labels_are_near_when_case_blanks_dots_or_unicode_forms_differ():
+    same = ["İade Talebi", "iade talebi", "IADE  TALEBİ", "iade_talebi", unicodedata.normalize("NFD", "İade Talebi")]
+
+    assert len(set(same)) == 5
+    assert near_duplicates([*same, "Kargo"]) == [same]
+    assert label_form("Ürün") != label_form("Urun")
+
+
+def test_labels_of_signs_alone_are_no_duplicates():
+    assert near_duplicates(["-", "_", "--"]) == []
+
+
+def test_bad_rows_are_refused_with_their_number_and_the_first_lines(write):
+    path = write("text,label\nx,a\ny\nz,\nw,b\n" + "q,\n" * 6)
+
+    with pytest.raises(InputError) as error:
+        read_labelled(path, Reading(), strict=True)
+
+    assert str(error.value) == (
+        f"{path} line 3: row 2 has 1 field, the header has 2\n"
+        "8 rows cannot be used (lines 3, 4, 6, 7, 8, ...): elsewise check shows them all, "
+        "--skip-bad-rows leaves them out"
+    )
+
+
+def test_bad_rows_and_blank_texts_are_skipped_when_asked_and_counted(write):
+    path = write("text,label\nx,a\ny\n  ,a\nw,b\n")
+
+    read = read_labelled(path, Reading(skip_bad_rows=True), strict=True)
+
+    assert read.texts == ["x", "w"]
+    assert [row.line for row in read.bad] == [3, 4]
+    assert read.record == {"bad": 2}
+    assert "2 rows left out: lines 3, 4" in read.notes
+
+
+def test_a_blank_text_is_a_text_when_rows_are_not_skipped(write):
+    assert read_labelled(write("text,label\n ,a\n"), Reading(), strict=True).texts == [" "]
