@@ -6,8 +6,8 @@
 Every rule answers the most probable label or abstains, and takes evidence or an (n, k) array of probabilities.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,19 @@ __all__ = [
 
 class Rule(Protocol):
     """A fitted map from evidence to decisions. Only a threshold that was tested carries a certificate."""
+
+    tested: ClassVar[bool]
+    """Whether `fit` tests a promise: it then takes certify rows, ``reference=`` other rows, and ``looks=``."""
+
+    @property
+    def asked(self) -> Mapping[str, Any] | None:
+        """What makes `fit` the same rule again, beside rows, score and looks; None where that is not known."""
+        ...
+
+    @property
+    def ambiguity_margin(self) -> float:
+        """A text whose best two probabilities are closer than this is never answered."""
+        ...
 
     @property
     def score(self) -> Score:
