@@ -153,5 +153,8 @@ def _made(classifier: "Classifier") -> str:
     if "score" in record:
         lines.append(f"Confidence: `{record['score']['chosen']}`.")
     if any(name.startswith("refit.") for name in classifier.arrays):
-        lines.append("`refit.safetensors` holds tokens of tune, certify and some train texts: it is customer data.")
+        held = "logits and codes of tune and certify rows"
+        if classifier.engine.name != "logits":
+            held = "tokens of tune, certify and some train texts: it is customer data"
+        lines.append(f"`refit.safetensors` holds {held}.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""
