@@ -57,6 +57,8 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "breakdown",
         "evaluation",
         "export",
+        "history",
+        "thresholds",
         "gate",
         "graphs",
         "comparison",

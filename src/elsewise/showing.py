@@ -12,6 +12,8 @@ import typer
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
+    from elsewise.metrics import Estimate
+    from elsewise.thresholds import Standing
 
 
 def print_gate(gate: Sequence[Mapping[str, Any]]) -> None:
@@ -76,7 +78,7 @@ _DROPPED = {
 }
 
 
-def print_promise(classifier: "Classifier") -> None:
+def print_promise(classifier: "Classifier | Standing") -> None:
     """Print what is promised."""
     from elsewise.rules import threshold_words
 
@@ -208,6 +210,124 @@ def _bare_f1(row: Mapping[str, Any]) -> float:
 def _short(estimate: Mapping[str, float | None]) -> str:
     value = _numbers(estimate)[0]
     return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def print_standings(standings: "Mapping[str, Standing]") -> None:
+    """Print what rules promise, and what they do on tune rows, side by side."""
+    from elsewise.rules import threshold_words
+
+    all_of_them = list(standings.values())
+    lines = [
+        ("threshold", *(threshold_words(standing.rule, digits=4) for standing in all_of_them)),
+        ("promise", *(_promise_words(standing) for standing in all_of_them)),
+        ("coverage of the certify rows", *(_certified_coverage(standing) for standing in all_of_them)),
+    ]
+    measured = all_of_them[0].measured
+    if any(standing.rule.ambiguity_margin for standing in all_of_them):
+        lines.insert(1, ("ambiguity margin", *(f"{standing.rule.ambiguity_margin:g}" for standing in all_of_them)))
+    title = "What is promised (the folder keeps no rows to measure on)"
+    if measured:
+        outside = f", {measured['out_of_scope']:,} of them out-of-scope" if measured["out_of_scope"] else ""
+        title = f"What is promised, and what is only measured: on {measured['rows']:,} tune rows{outside}"
+        lines.append(("confidence of the tune rows", *(_confidence_range(standing) for standing in all_of_them)))
+        lines += [(name, *(form(s.measured[key]) for s in all_of_them)) for name, key, form in _STANDING_FIGURES]
+    if measured and measured["out_of_scope"]:
+        lines += [
+            (f"{name}, in-scope rows", *(form(s.measured["in_scope"][key]) for s in all_of_them))
+            for name, key, form in _STANDING_FIGURES
+        ]
+    print_table(title, ("", *standings), lines)
+
+
+def _promise_words(standing: "Standing") -> str:
+    c = standing.certificate
+    if c is None:
+        return "none"
+    asked = f"{c.target_accuracy:.4g} at level {c.confidence_level:.4g}"
+    return f"{asked}, look {c.looks}" if c.certified else f"none: {asked} could not be certified, look {c.looks}"
+
+
+def _certified_coverage(standing: "Standing") -> str:
+    c = standing.certificate
+    return "-" if c is None else f"{c.coverage:.3f} ({c.coverage_low:.3f} to {c.coverage_high:.3f})"
+
+
+def _confidence_range(standing: "Standing") -> str:
+    ends = standing.measured["confidence"]
+    return "-" if ends is None else f"{ends['lowest']:.4f} to {ends['highest']:.4f}"
+
+
+def _measured_share(estimate: "Estimate") -> str:
+    return _brief(estimate.as_dict())
+
+
+def _measured_count(estimate: "Estimate") -> str:
+    return "-" if math.isnan(estimate.value) else f"{estimate.value:.0f} ({estimate.low:.0f} to {estimate.high:.0f})"
+
+
+_STANDING_FIGURES = (
+    ("coverage", "coverage", _measured_share),
+    ("accuracy when answered", "accuracy_when_answered", _measured_share),
+    ("errors in 1,000 texts", "errors_per_1000", _measured_count),
+    ("left as Other of 1,000 texts", "other_per_1000", _measured_count),
+)
+
+
+def print_label_thresholds(standing: "Standing") -> None:
+    """Print the thresholds of the labels, those that are not certified first; nothing where one is for all."""
+    rows = standing.by_label
+    if not rows:
+        return
+    lines = [
+        (
+            row["label"],
+            f"{row['threshold']:.4f}",
+            _label_promise(row),
+            *(f"{row[k]:,}" for k in ("rows", "n", "errors")),
+        )
+        for row in rows[:WORST_LABELS]
+    ]
+    title = "The labels" if len(rows) <= WORST_LABELS else f"{WORST_LABELS} of {len(rows):,} labels"
+    header = ("label", "threshold", "certified", "certify rows", "answered", "wrongly")
+    print_table(f"{title}, those first that are not certified by themselves", header, lines)
+
+
+def _label_promise(row: Mapping[str, Any]) -> str:
+    return "yes" if row["certified"] else ("no, too rare (counts are of all rare ones)" if row["rare"] else "no")
+
+
+def print_possible(possible: "Sequence[Standing]") -> None:
+    """Print what thresholds at some coverages do on tune rows."""
+    from elsewise.rules import threshold_words
+
+    lines = [
+        (f"{s.as_dict()['asked']['coverage']:g}", threshold_words(s.rule, digits=4),
+         *(form(s.measured[key]) for _, key, form in _STANDING_FIGURES[1:]))
+        for s in possible
+    ]  # fmt: skip
+    header = ("--coverage", "--at", *(name for name, _, _ in _STANDING_FIGURES[1:]))
+    print_table("What other thresholds do on the same rows: nothing is promised", header, lines)
+
+
+def print_changes(history: Sequence[Mapping[str, Any]]) -> None:
+    """Print how thresholds were changed, the last change at the end."""
+    lines = [
+        (entry["when"].replace("T", " ").removesuffix("+00:00"), entry["engine"], entry["what"],
+         _asked_words(entry["asked"]), _threshold_range(entry["threshold"]), str(entry["looks"]), entry["note"])
+        for entry in history
+    ]  # fmt: skip
+    print_table("History (UTC)", ("when", "engine", "", "to", "threshold", "looks", "note"), lines)
+
+
+def _asked_words(asked: Mapping[str, Any]) -> str:
+    options = [f"{name} {value}" for name, value in asked.items() if name != "rule" and value not in (None, False, 0)]
+    return ": ".join([asked["rule"], *([", ".join(options)] if options else [])])
+
+
+def _threshold_range(threshold: Any) -> str:
+    values = [float(value) for value in (threshold if isinstance(threshold, list) else [threshold])]
+    low, high = min(values), max(values)
+    return f"{low:.4f}" if low == high else f"{low:.4f} to {high:.4f}"
 
 
 def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:

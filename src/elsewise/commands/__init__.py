@@ -13,6 +13,7 @@ from elsewise.commands.evaluate import evaluate
 from elsewise.commands.export import export
 from elsewise.commands.fit import fit
 from elsewise.commands.predict import predict
+from elsewise.commands.threshold import threshold
 
 COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "demo": demo,
@@ -21,5 +22,6 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "evaluate": evaluate,
     "calibrate": calibrate,
     "export": export,
+    "threshold": threshold,
     "doctor": doctor,
 }
