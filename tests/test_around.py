@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from elsewise.export import export
 from elsewise.outputs import uncertainty
 from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
+from elsewise.thresholds import change_threshold
 from small_models import model_of, texts, tokenizer
 
 WORDS = ["refund", "invoice", "order", "hello"]
@@ -295,3 +297,17 @@ def test_two_at_a_time_are_one_line_and_exit_1(data, tmp_path):
 
 def test_an_ensemble_of_one_is_wrong_usage(data, tmp_path):
     assert typed("fit", data, "-o", tmp_path / "model", "--ensemble", 1).returncode == 2
+
+
+def test_another_threshold_is_made_on_the_engine_around(made, tmp_path):
+    """The kept rows are run through all of it: by a score of what models disagree on, nothing else would do."""
+    classifier, path = made
+    path = shutil.copytree(path, tmp_path / "model")
+    replace(classifier, rule=FixedThreshold(-1.0, SCORES["epistemic"]())).save(path)
+
+    placed = change_threshold(path, "coverage", coverage=0.5).after
+    promised = change_threshold(path, "certified", target_accuracy=0.5).after
+
+    assert placed.measured["coverage"].value == pytest.approx(0.5, abs=0.05)
+    assert promised.certificate.looks == 1
+    assert ew.load(path).rule == promised.rule

@@ -127,3 +127,7 @@ def test_what_cannot_be_made_is_refused():
     for reference, words in ((p, "cannot be their own reference"), (np.full((2, 4), NAN), "at least one readable row")):
         with pytest.raises(InputError, match=words):
             AccuracyBand.fit(p, codes, reference=reference)
+
+
+def test_a_rule_of_a_band_cannot_be_asked_for_by_a_target_alone():
+    assert band_of().rule(target_accuracy=0.9).asked is None

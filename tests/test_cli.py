@@ -507,6 +507,87 @@ def test_export_of_logits_is_one_line_and_exit_1(logits_model):
     assert done.stderr == f"elsewise: {model} is a model of logits: there is nothing to export\n"
 
 
+@pytest.fixture
+def own_logits_model(logits_model, tmp_path):
+    return shutil.copytree(logits_model[0], tmp_path / "model")
+
+
+def test_threshold_shows_changes_and_undoes(own_logits_model):
+    model = own_logits_model
+
+    changed = run("threshold", model, "--target-accuracy", 0.8, "--note", "asked for by sales")
+    costs = run("threshold", model, "--cost-of-error", 10, "--cost-of-review", 1)
+    undone = json.loads(run("threshold", model, "--undo", "--json").stdout)
+    shown = run("threshold", model)
+
+    assert changed.stdout.startswith("At least 80 % of what is answered is right")
+    assert "0.9 at level 0.95, look 1" in changed.stdout
+    assert "0.8 at level 0.95, look 2" in changed.stdout
+    assert "errors in 1,000 texts" in changed.stdout
+    assert f"written: {model}" in changed.stderr
+    assert "1,000 texts are expected to cost" in costs.stdout
+    assert undone["after"]["certificate"]["target_accuracy"] == 0.8
+    assert undone["before"]["certificate"] is None
+    assert undone["after"]["measured_on_tune_rows"]["coverage"]["value"] > 0
+    assert "asked for by sales" in shown.stdout
+    assert "The certify rows were read for 2 certifications; the next one is look 3." in shown.stdout
+
+
+def test_threshold_tells_the_labels_and_the_way_back_when_nothing_is_certified(own_logits_model):
+    labels = run("threshold", own_logits_model, "--per-label")
+    nothing = run("threshold", own_logits_model, "--target-accuracy", 0.9999)
+
+    assert "name 3" in labels.stdout
+    assert f"every text is Other now; to put the threshold before back: elsewise threshold {own_logits_model}" in (
+        nothing.stderr
+    )
+
+
+def test_threshold_says_which_engines_keep_their_own(small, exported, tmp_path):
+    model = shutil.copytree(small / "model", tmp_path / "model")
+
+    done = run("threshold", model, "--at", 0.3, "--engine", "openvino")
+
+    assert done.returncode == 0, done.stderr
+    assert "openvino-f32 was changed alone; onnxruntime-f32 keeps its own" in done.stderr
+    assert f"elsewise threshold {model} --engine onnxruntime --precision f32" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--at", 0.7, "--coverage", 0.8), "--at and --coverage choose the threshold in different ways; give one"),
+        (("--target-accuracy", 0.9, "--cost-of-error", 1), "--target-accuracy and --cost-of-error choose"),
+        (("--cost-of-error", 1), "give both --cost-of-error and --cost-of-review"),
+        (("--joint",), "add --per-label"),
+        (("--per-label", "--out-of-scope-share", 0.1), "--out-of-scope-share is for one threshold of all labels"),
+        (("--undo", "--at", 0.7), "--undo puts back the threshold before the last change; leave the other options out"),
+        (("--undo",), "there is no change of the threshold of logits to undo"),
+        (("--note", "why"), "--note belongs to a change"),
+        (("--at", "nan"), "threshold must be a number, got nan"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_one_line_and_exit_1(logits_model, words, said):
+    done = run("threshold", logits_model[0], *words)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_calibrate_can_leave_the_rows_out(logits, tmp_path):
+    run(
+        "calibrate", "--logits", logits / "z.npy", "--labels", logits / "y.npy", "--no-refit-rows", "-o", tmp_path / "m"
+    )
+
+    by_hand = run("threshold", tmp_path / "m", "--at", 0.5)
+    promised = run("threshold", tmp_path / "m", "--target-accuracy", 0.8)
+
+    assert by_hand.returncode == 0, by_hand.stderr
+    assert "keeps no rows to measure on" in by_hand.stdout
+    assert "keeps no rows to choose a threshold on" in promised.stderr
+
+
 def test_no_threads_is_wrong_usage(small):
     assert run("predict", small / "model", small / "in.csv", "--threads", 0).returncode == 2
 

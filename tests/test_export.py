@@ -21,6 +21,7 @@ from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.export import export, refit_tokens, usual_engine
 from elsewise.fitting import calibrate
+from elsewise.thresholds import change_threshold, undo_threshold
 from small_folders import classifier_of
 from small_models import texts
 
@@ -198,6 +199,59 @@ def test_a_promise_that_was_never_made_is_not_made_up(small):
 
     assert made.certificate is None
     assert ew.load(small, engine="onnxruntime").rule == ew.FixedThreshold(0.5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked"),
+    [
+        ("by_label", {"target_accuracy": 0.5, "joint": True, "rare": "fall_back"}),
+        ("certified", {"target_accuracy": 0.5, "ambiguity_margin": 0.01, "out_of_scope_share": 0.0}),
+        ("coverage", {"coverage": 0.6}),
+        ("cost", {"cost_of_error": 3, "cost_of_review": 1}),
+    ],
+)
+def test_what_a_threshold_was_asked_for_is_asked_for_on_the_new_engine(small, rule, asked):
+    change_threshold(small, rule, **asked)
+    old = ew.load(small)
+
+    new = export(small, engine="onnxruntime").rule
+
+    assert type(new) is type(old.rule)
+    assert new.asked == old.rule.asked
+    assert asked.items() <= new.asked.items()
+    assert old.certificate is None or new.certificate.looks == old.certificate.looks + 1
+    assert described(small)["history"][-1]["what"] == "exported"
+
+
+def test_looks_that_were_undone_count_on_another_engine_too(small):
+    change_threshold(small, "certified", target_accuracy=0.5)
+    undo_threshold(small)
+
+    assert export(small, engine="onnxruntime").certificate.looks == 3
+
+
+def test_a_change_before_another_certificate_cannot_be_undone(small):
+    """The rule of before belongs to what the engine answered on the other machine."""
+    change_threshold(small, "fixed", threshold=0.5)
+    canary = json.loads((small / "canary.json").read_text())
+    shifted = [[1 / len(row)] * len(row) for row in canary["probabilities"]["openvino-f32"]]
+    folder.write_json(small / "canary.json", {**canary, "probabilities": {"openvino-f32": shifted}})
+    forge(small)
+    export(small, precision="f32")
+
+    with pytest.raises(InputError, match="there is no change of the threshold of openvino-f32 to undo"):
+        undo_threshold(small)
+
+
+def test_a_promise_that_cannot_be_asked_for_again_is_refused_with_what_can(small):
+    kept = ew.load(small)
+    certificate = replace(kept.certificate, method="exact binomial bounds at 21 thresholds at once, Bonferroni")
+    replace(kept, rule=ew.CertifiedThreshold(certificate)).save(small)
+
+    with pytest.raises(
+        InputError, match=r"small makes a promise of its own kind, .*elsewise threshold .*small --target"
+    ):
+        export(small, engine="onnxruntime")
 
 
 def test_a_folder_without_rows_is_refused_with_the_remedy(small):

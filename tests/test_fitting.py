@@ -285,6 +285,25 @@ def test_the_choice_of_the_score_is_recorded(fitted):
     assert fitted.record["score"]["chosen"] in SCORES
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_brought_logits_are_kept_in_the_folder_unless_that_is_refused(tmp_path, keep):
+    z, codes = loud_rows(600)
+
+    ew.calibrate(z, codes, keep_refit_rows=keep).save(tmp_path / "model")
+
+    arrays = ew.load(tmp_path / "model").arrays
+    kept = {name: array for name, array in arrays.items() if name.startswith("refit.")}
+    assert sorted(kept) == sorted(
+        f"refit.{split}.{column}" for split in ("tune", "certify") for column in ("logits", "codes") if keep
+    )
+    if keep:
+        rows = {tuple(row) for split in ("tune", "certify") for row in kept[f"refit.{split}.logits"].tolist()}
+        assert rows == {tuple(row) for row in np.asarray(z).tolist()}
+        assert len(kept["refit.certify.codes"]) == 2 * len(kept["refit.tune.codes"])
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert ("holds logits and codes of tune and certify rows" in card) == keep
+
+
 def loud_rows(n=3000, k=6, seed=0):
     """Right rows have a constant added to their logits: only energy can see it."""
     rng = np.random.default_rng(seed)

@@ -273,7 +273,7 @@ def test_saving_over_a_model_replaces_it_and_leaves_nothing_behind(small):
 
 def test_a_save_that_fails_leaves_the_old_model(small, monkeypatch):
     classifier = ew.load(small)
-    monkeypatch.setattr("elsewise.classifier.model_card", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(folder, "write_json", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
 
     with pytest.raises(InputError, match="cannot be written: disk full"):
         classifier.save(small)

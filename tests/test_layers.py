@@ -64,6 +64,8 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "export",
         "explaining",
         "receipts",
+        "history",
+        "thresholds",
         "gate",
         "graphs",
         "comparison",

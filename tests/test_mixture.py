@@ -173,3 +173,16 @@ def test_bounds_are_the_whole_range_where_nothing_is_known():
     assert (bounds.f_high[0], bounds.c_low[0], bounds.r_high[0]) == (1, 0, 1)
     assert strata.upper(np.array([-np.inf]), 0.05)[0] == 1
     assert not strata.passed(np.array([-np.inf]), Promise(0.05, 0.05))[0]
+
+
+@pytest.mark.parametrize("share", [None, 0.0, 0.1])
+def test_a_rule_remembers_the_share_that_it_was_asked_for(share):
+    s, codes = np.full(600, 0.9), np.zeros(600, dtype=int)
+    codes[:3] = -1
+
+    assert (
+        CertifiedThreshold.fit(column(s), codes, reference=column([0.9]), out_of_scope_share=share).asked[
+            "out_of_scope_share"
+        ]
+        == share
+    )

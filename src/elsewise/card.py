@@ -27,7 +27,7 @@ def model_card(classifier: "Classifier") -> str:
         "\n".join(front) + "# A text classifier that says Other" if is_text else "# A calibrated classifier of logits",
         _promise(classifier),
         _use(classifier, is_text=is_text),
-        _figures(classifier.evaluation),
+        _figures(classifier),
         _engines(classifier),
         _made(classifier),
         f"## Labels\n\n{len(classifier.labels)}: " + ", ".join(f"`{label}`" for label in classifier.labels),
@@ -104,19 +104,25 @@ def _engines(classifier: "Classifier") -> str:
     return "\n".join(lines)
 
 
-def _figures(evaluation: Mapping[str, Any] | None) -> str:
+def _figures(classifier: "Classifier") -> str:
+    evaluation = classifier.evaluation
     if evaluation is None:
         return ""
-    rows, bare, system = (evaluation[part] for part in ("rows", "classifier", "system"))
+    rows, bare, engine = (evaluation[part] for part in ("rows", "classifier", "engine"))
     lines = [f"## Figures\n\nOn {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope test texts.\n",
              "| | value | 95 % interval |", "|---|---|---|"]  # fmt: skip
     shown = [(words, bare[name]) for name, words in FIGURES]
-    shown += [("Coverage", system["coverage"]), ("Accuracy when answered", system["accuracy_when_answered"])]
+    ships = "system" in evaluation and engine["fingerprint"] == classifier.engine.fingerprint
+    if ships:  # and what answers was judged
+        system = evaluation["system"]
+        shown += [("Coverage", system["coverage"]), ("Accuracy when answered", system["accuracy_when_answered"])]
     lines += [
         f"| {words} | {_number(e['value'])} | {_number(e['low'])} to {_number(e['high'])} |" for words, e in shown
     ]
     null = _number(bare["ece"]["null"])
     lines.append(f"\nA perfectly calibrated model would measure a calibration error of {null} on these texts.")
+    if not ships:
+        lines.append("\nCoverage and accuracy when answered were not judged with this threshold: `elsewise evaluate`.")
     return "\n".join(lines)
 
 
@@ -153,5 +159,8 @@ def _made(classifier: "Classifier") -> str:
     if "score" in record:
         lines.append(f"Confidence: `{record['score']['chosen']}`.")
     if any(name.startswith("refit.") for name in classifier.arrays):
-        lines.append("`refit.safetensors` holds tokens of tune, certify and some train texts: it is customer data.")
+        held = "logits and codes of tune and certify rows"
+        if classifier.engine.name != "logits":
+            held = "tokens of tune, certify and some train texts: it is customer data"
+        lines.append(f"`refit.safetensors` holds {held}.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""

@@ -1,6 +1,6 @@
 """The whole program in one value: an engine, a calibrator and a rule that answer together, and their folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +24,8 @@ from elsewise.rules import Rule
 from elsewise.tokens import Tokens
 
 CANARY: Final = "canary"
-ARRAYS: Final = ("arrays.safetensors", "refit.safetensors")
+REFIT: Final = "refit.safetensors"
+ARRAYS: Final = ("arrays.safetensors", REFIT)
 # Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
 CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
 
@@ -57,6 +58,8 @@ class Classifier:
         What tells a text that is unlike the training texts.
     sets : SplitConformal or None
         What tells the labels that stay possible for a text.
+    history : sequence of mappings
+        How thresholds were changed since it was made, the last change at the end (JSON); see `elsewise.thresholds`.
 
     Examples
     --------
@@ -79,6 +82,7 @@ class Classifier:
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     familiarity: FamiliarityTest | None = None
     sets: SplitConformal | None = None
+    history: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         check_other(self.other)
@@ -142,42 +146,25 @@ class Classifier:
         InputError
             If `path` holds something else, or cannot be written.
         """
-        from safetensors.numpy import save_file  # noqa: PLC0415
-
         key, (entry, packed) = key_of(self.engine), self.entry()
         entries = {**self.others, key: entry}
         arrays = {**self.arrays, **packed}
         folded = None if self.folded is None else folder.pack(self.folded, arrays, "folded")
-        refit = {name: arrays.pop(name) for name in list(arrays) if name.startswith("refit.")}
         texts = self.engine.canaries
         tokens = self.engine.prepare(texts)
-        with folder.writing(Path(path)) as work:
-            self.engine.save(work)
-            folder.write_json(
-                work / "elsewise.json",
-                {
-                    **self._description(),
-                    "folded": folded,
-                    "engine": key,
-                    "engines": {name: {k: v for k, v in e.items() if k != CANARY} for name, e in entries.items()},
-                },
-            )
-            folder.write_json(
-                work / "canary.json",
-                {
-                    "texts": texts,
-                    "token_ids": [ids.tolist() for ids in tokens] if isinstance(tokens, Tokens) else None,
-                    "probabilities": {name: e[CANARY] for name, e in entries.items()},
-                },
-            )
-            if self.evaluation is not None:
-                folder.write_json(work / "evaluation.json", self.evaluation)
-            for name, group in (("arrays", arrays), ("refit", refit)):
-                if group:  # contiguous, because safetensors writes memory as it lies
-                    save_file(
-                        {key: np.ascontiguousarray(array) for key, array in group.items()}, work / f"{name}.safetensors"
-                    )
-            (work / "README.md").write_text(model_card(self), encoding="utf-8", errors="backslashreplace")
+        _write(
+            Path(path),
+            self.engine.save,
+            {**self._description(), "folded": folded, "engine": key, "engines": entries},
+            {
+                "texts": texts,
+                "token_ids": [ids.tolist() for ids in tokens] if isinstance(tokens, Tokens) else None,
+                "probabilities": {name: e[CANARY] for name, e in entries.items()},
+            },
+            arrays,
+            self.evaluation,
+            model_card(self),
+        )
 
     def entry(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Give what a folder holds for this engine (JSON), and the arrays of its parts."""
@@ -202,6 +189,7 @@ class Classifier:
             "other": self.other,
             "out_of_scope_label": self.out_of_scope_label,
             "record": dict(self.record),
+            "history": list(self.history),
         }
 
 
@@ -302,6 +290,27 @@ class Saved:
             evaluation=folder.read_json(path / "evaluation.json") if "evaluation.json" in digests else None,
         )
 
+    def write(self, path: Path, card: str) -> None:
+        """Write it as a folder, with the model's files as they are, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            As `Classifier.save`.
+        """
+        _write(path, self.files.copy_to, self.description, self.canary, self.arrays, self.evaluation, card)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """How thresholds were changed, the last change at the end."""
+        return list(self.description.get("history", ()))
+
+    @property
+    def looks(self) -> int:
+        """How many certifications were made on its certify rows, those included that were undone since."""
+        made = [c.looks for key in self.description["engines"] if (c := self.rule(key).certificate) is not None]
+        return max([*made, *(entry["looks"] for entry in self.history)], default=0)
+
     def chosen(self, engine: str | None, precision: str | None) -> str:
         """Find the entry that is asked for, the default first.
 
@@ -380,6 +389,7 @@ class Saved:
             "record": described["record"],
             "arrays": {k: v for k, v in self.arrays.items() if k.startswith(("split.", "refit.", "engine."))},
             "evaluation": self.evaluation,
+            "history": self.history,
         }
 
     def others(self, key: str) -> dict[str, Any]:
@@ -426,3 +436,33 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
     from safetensors.numpy import load_file  # noqa: PLC0415
 
     return load_file(file) if file.is_file() else {}
+
+
+def _write(
+    path: Path,
+    save_files: Callable[[Path], None],
+    description: Mapping[str, Any],
+    canary: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    evaluation: Mapping[str, Any] | None,
+    card: str,
+) -> None:
+    """Write a model folder; the arrays of rows lie in a file of their own."""
+    from safetensors.numpy import save_file  # noqa: PLC0415
+
+    entries = {name: {k: v for k, v in e.items() if k != CANARY} for name, e in description["engines"].items()}
+    with folder.writing(path) as work:
+        save_files(work)
+        folder.write_json(work / "elsewise.json", {**description, "engines": entries})
+        folder.write_json(work / "canary.json", canary)
+        if evaluation is not None:
+            folder.write_json(work / "evaluation.json", evaluation)
+        for file in ARRAYS:
+            group = {
+                name: np.ascontiguousarray(array)  # because safetensors writes memory as it lies
+                for name, array in arrays.items()
+                if name.startswith("refit.") == (file == REFIT)
+            }
+            if group:
+                save_file(group, work / file)
+        (work / "README.md").write_text(card, encoding="utf-8", errors="backslashreplace")

@@ -16,6 +16,7 @@ from elsewise.outputs import Evidence
 
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
 AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
+PLAIN = "exact binomial test, fixed sequence"  # how a promise about everything that is answered is tested
 
 
 class Reason(StrEnum):
@@ -269,7 +270,7 @@ class Certificate:
     out_of_scope_share: float
     best_accuracy: float
     rows_needed: int | None = None
-    method: str = "exact binomial test, fixed sequence"
+    method: str = PLAIN
     looks: int = 1
     words: str = ""
 

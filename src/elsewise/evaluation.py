@@ -14,12 +14,15 @@ from elsewise.breakdown import Answers, as_columns, by_label, by_out_of_scope_sh
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.history import mark
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.outputs import Evidence
+from elsewise.rules import Rule
 from elsewise.splits import hashes
 
 CURVE_POINTS = 101
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured
+OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate")
 USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no certificate has another
 
 Part = Mapping[str, Any]
@@ -159,6 +162,33 @@ def evaluate(
             "fingerprint": classifier.engine.fingerprint,
         },
     )
+
+
+def judged_by(evaluation: Part, classifier: Classifier, rule: Rule, when: str) -> Part:
+    """Set apart what an evaluation says of the rule that answered, as `outdated`, when another takes its place.
+
+    What it says of the bare classifier stays; with the rule that was judged everything is put back.
+
+    Parameters
+    ----------
+    evaluation : mapping
+        As a folder keeps it; of another engine than that of the classifier it stays as it is.
+    classifier : Classifier
+        As it was.
+    rule : Rule
+        That answers from now on.
+    when : str
+        The date and time of the change.
+    """
+    if evaluation["engine"]["fingerprint"] != classifier.engine.fingerprint:
+        return evaluation
+    judged = {name: evaluation[name] for name in OF_THE_RULE if name in evaluation}
+    apart = evaluation.get("outdated") or {"rule": mark(classifier.rule), **judged}
+    kept = {name: value for name, value in evaluation.items() if name not in (*OF_THE_RULE, "outdated")}
+    if apart["rule"] == mark(rule):
+        return {**kept, **{name: value for name, value in apart.items() if name in OF_THE_RULE}}
+    words = f"measured before the threshold was changed on {when[:10]}; run elsewise evaluate MODEL DATA"
+    return {**kept, "outdated": {**apart, "words": words}}
 
 
 def _count(answers: Answers) -> dict[str, Any]:

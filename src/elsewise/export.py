@@ -16,11 +16,12 @@ from elsewise.classifier import Classifier, Saved
 from elsewise.conformal import SplitConformal
 from elsewise.engines import AROUND, PRECISIONS, TEXT_ENGINES, engine_class, key_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
-from elsewise.folder import check_target
+from elsewise.folder import NAMES, check_target
 from elsewise.gate import Serving, choose, gate_rows, serve
+from elsewise.history import recorded
 from elsewise.modelfiles import INT8, ModelFiles, TemporaryPlace
 from elsewise.outputs import Evidence
-from elsewise.rules import CertifiedThreshold, Rule
+from elsewise.rules import Rule, fit_as_asked
 from elsewise.text_engine import TextEngine, check_precision
 from elsewise.tokens import Tokens
 
@@ -264,11 +265,12 @@ def _newly_certified(
         return replace(known, gate=table)
     certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)
     familiarity, sets = (saved.part(saved.description["engine"], name) for name in ("familiarity", "sets"))
+    rule = _rule(saved, best, certify)
     return Classifier(
         best.engine,
         best.calibrator,
-        _rule(saved, best, certify),
-        **saved.common(),
+        rule,
+        **{**saved.common(), "history": [*saved.history, recorded("exported", key, rule, looks=saved.looks)]},
         gate=table,
         others=saved.others(key),
         familiarity=familiarity and familiarity.against(best.evidence, saved.arrays["refit.tune.codes"]),
@@ -295,25 +297,20 @@ def _kept_rows(saved: Saved) -> Rows:
 
 
 def _rule(saved: Saved, best: Serving, certify: Evidence) -> Rule:
-    """Certify what the default engine promises, on the new one's outputs, and count the look."""
+    """Promise what the default engine promises, on the new one's outputs, and count the look."""
     old = saved.rule(saved.description["engine"])
-    if old.certificate is None:
-        return old
-    if not isinstance(old, CertifiedThreshold) or old.certificate.words:
+    if old.asked is None:
         raise InputError(
             f"{saved.files.path} makes a promise of its own kind, which only the call that made it can make again: "
-            "certify the other engine from Python"
+            f"choose another (elsewise threshold {saved.files.path} --target-accuracy ...), or certify from Python"
         )
-    certificates = [saved.rule(key).certificate for key in saved.description["engines"]]
-    return CertifiedThreshold.fit(
-        certify,
-        saved.arrays["refit.certify.codes"],
-        reference=best.evidence,
-        target_accuracy=old.certificate.target_accuracy,
-        confidence_level=old.certificate.confidence_level,
+    return fit_as_asked(
+        NAMES[type(old)],
+        old.asked,
+        tune=(best.evidence, saved.arrays["refit.tune.codes"]),
+        certify=lambda: (certify, saved.arrays["refit.certify.codes"]),
         score=old.score,
-        ambiguity_margin=old.ambiguity_margin,
-        looks=1 + max(certificate.looks for certificate in certificates if certificate is not None),
+        looks=saved.looks + 1,
     )
 
 

@@ -200,6 +200,7 @@ def calibrate(
     out_of_scope_label: str | None = None,
     score: str = "auto",
     seed: int = 0,
+    keep_refit_rows: bool = True,
 ) -> Classifier:
     """Calibrate and certify logits that you bring, of any model: no text model, no torch.
 
@@ -221,6 +222,8 @@ def calibrate(
         As in `fit`.
     seed : int
         Of the division of the rows.
+    keep_refit_rows : bool
+        Keep logits and codes, to choose another threshold without them.
 
     Raises
     ------
@@ -246,9 +249,21 @@ def calibrate(
     tuned, certified = ((Evidence.of(Outputs(z[part]), calibration.calibrator), y[part]) for part in (tune, certify))
     judged, compared = _judged(tuned, certified, None, promise)
     sizes = {"tune": len(tune), "certify": len(certify)}
+    kept = {
+        f"refit.{name}.{column}": values[part]
+        for name, part in (("tune", tune), ("certify", certify))
+        for column, values in (("logits", z), ("codes", y))
+        if keep_refit_rows
+    }
     record = {"calibrator": calibration.record, "score": compared, "splits": sizes, "versions": _versions()}
     return Classifier(
-        engine, calibration.calibrator, **judged, other=other, out_of_scope_label=out_of_scope_label, record=record
+        engine,
+        calibration.calibrator,
+        **judged,
+        other=other,
+        out_of_scope_label=out_of_scope_label,
+        record=record,
+        arrays=kept,
     )
 
 

@@ -59,8 +59,8 @@ ServedEngine = Annotated[
 ServedPrecision = Annotated[
     str | None, typer.Option("--precision", help="One that MODEL is certified on; its default otherwise.")
 ]
-RefitRows = Annotated[bool, typer.Option(help="Keep tokens and logits of tune and certify rows in the folder.")]
 Language = Annotated[str, typer.Option(help="Of the sentences: en (English) or tr (Turkish).")]
+RefitRows = Annotated[bool, typer.Option(help="Keep tune and certify rows in the folder: tokens, logits and codes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise.")

@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from elsewise.checking import Finding, Findings
     from elsewise.classifier import Classifier
-    from elsewise.explanation import Explanation, Extent
-    from elsewise.file_check import CheckedFile
-    from elsewise.receipts import Confirmation
+    from elsewise.thresholds import Standing
 
 
 def print_gate(gate: Sequence[Mapping[str, Any]]) -> None:
@@ -49,7 +46,7 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
         return
     sizes = ", ".join(f"{name} {count:,}" for name, count in classifier.record["splits"].items())
     dropped = ", ".join(
-        f"{count:,} {_DROPPED[name]}" for name, count in classifier.record.get("dropped", {}).items() if count
+        f"{count:,} {DROPPED[name]}" for name, count in classifier.record.get("dropped", {}).items() if count
     )
     say(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
     if "calibrator" in classifier.record:
@@ -73,14 +70,14 @@ def _why_score(choice: Mapping[str, Any]) -> str:
     return f"{name} (none of {len(compared)} others tells right from wrong clearly better on tune rows)"
 
 
-_DROPPED = {
+DROPPED = {
     "untrained": "out-of-scope in train",
     "repeated": "with a text that came before in the same part",
     "seen": "with a text of an earlier part",
 }
 
 
-def print_promise(classifier: "Classifier") -> None:
+def print_promise(classifier: "Classifier | Standing") -> None:
     """Print what is promised."""
     from elsewise.rules import threshold_words
 
@@ -161,7 +158,8 @@ def _numbers(estimate: Mapping[str, float | None]) -> list[float]:
     return [float("nan") if (x := estimate[key]) is None else x for key in ("value", "low", "high")]
 
 
-def _brief(estimate: Mapping[str, float | None]) -> str:
+def brief(estimate: Mapping[str, float | None]) -> str:
+    """Write a figure with its interval in one cell."""
     value, low, high = _numbers(estimate)
     return "-" if math.isnan(value) else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
@@ -175,14 +173,14 @@ def print_breakdown(judged: Mapping[str, Any]) -> None:
             continue  # all the rows, and they are above
         lines = [
             (row["value"] if row["value"] is not None else f"{row['pooled']:,} rarer values, together",
-             f"{row['rows']:,}", *(_brief(row[column]) for column in columns))
+             f"{row['rows']:,}", *(brief(row[column]) for column in columns))
             for row in rows
         ]  # fmt: skip
         print_table(f"By {name}", (name, *header), lines)
     _print_labels(judged["labels"])
     shares = judged["out_of_scope_shares"]
     lines = [
-        (f"{row['share']:.0%}", _brief(row["coverage"]), _brief(row["accuracy_when_answered"]))
+        (f"{row['share']:.0%}", brief(row["coverage"]), brief(row["accuracy_when_answered"]))
         for row in shares["shares"]
     ]
     title = "The same threshold, if this share of the texts is out-of-scope"
@@ -195,7 +193,7 @@ def _print_labels(labels: Sequence[Mapping[str, Any]]) -> None:
     worst = sorted(there, key=_bare_f1)[:WORST_LABELS]
     lines = [
         (row["label"], f"{row['rows']:,}",
-         *(_short(row["classifier"][name]) for name in ("recall", "precision")), _brief(row["classifier"]["f1"]),
+         *(_short(row["classifier"][name]) for name in ("recall", "precision")), brief(row["classifier"]["f1"]),
          *(_short(row["system"][name]) for name in ("coverage", "accuracy_when_answered", "f1")))
         for row in worst
     ]  # fmt: skip
@@ -212,141 +210,6 @@ def _bare_f1(row: Mapping[str, Any]) -> float:
 def _short(estimate: Mapping[str, float | None]) -> str:
     value = _numbers(estimate)[0]
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-WORDS_SHOWN = 5  # that pulled one way
-NAMES_SHOWN = 8
-CHARACTERS_SHOWN = 200
-
-
-def print_explanation(explained: "Explanation") -> None:
-    """Print why a text was decided as it was."""
-    typer.echo(explained.sentence)
-    typer.echo(f"For a customer: {explained.customer_sentence}")
-    if explained.probabilities:
-        against = f"the confidence ({explained.score}) is {explained.confidence:.4g}"
-        typer.echo(f"\nThe best labels; {against}, the threshold {explained.threshold:.4g}")
-        print_table("", ("label", "probability"), [(name, f"{p:.4f}") for name, p in explained.probabilities.items()])
-    for name, labels in (("Nearest labels", explained.nearest), ("Labels that stay possible", explained.possible)):
-        if labels:
-            typer.echo(f"{name}: {_some(labels, ', ')}")
-    _print_words(explained)
-    if explained.neighbours:
-        rows = [(f"{near.similarity:.3f}", near.label, _beginning(near.text)) for near in explained.neighbours]
-        typer.echo("\nThe nearest known texts")
-        print_table("", ("similarity", "label", "text"), rows)
-    if explained.extent is not None:
-        typer.echo(_how_much(explained.extent))
-    if explained.receipt is not None:
-        _print_receipt(explained.receipt)
-
-
-def _print_words(explained: "Explanation") -> None:
-    towards = [pull for pull in explained.words if pull.pull > 0][:WORDS_SHOWN]
-    against = [pull for pull in explained.words if pull.pull < 0][-WORDS_SHOWN:]
-    if towards or against:
-        best = next(iter(explained.probabilities))
-        rows = [(f"{pull.pull:+.2f}", f"{pull.without:.4f}", _beginning(pull.words)) for pull in (*towards, *against)]
-        typer.echo(f'\nWhat pulled towards "{best}" (+) and away from it (-), in log-odds')
-        print_table("", ("pull", "probability without", "words"), rows)
-
-
-def _how_much(extent: "Extent") -> str:
-    words = f"Tokens used: {extent.tokens:,}"
-    if extent.truncated:
-        dropped = extent.characters - extent.characters_read
-        words += f'; dropped: the last {dropped:,} of {extent.characters:,} characters, after "{extent.last_words}"'
-    if extent.unknown:
-        words += f"; not in the vocabulary: {_some(list(dict.fromkeys(extent.unknown)), ' ')}"
-    return words
-
-
-def _beginning(text: str) -> str:
-    return text if len(text) <= CHARACTERS_SHOWN else f"{text[:CHARACTERS_SHOWN]} ..."
-
-
-def _some(names: Sequence[str], between: str) -> str:
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return between.join(map(_beginning, names[:NAMES_SHOWN])) + more
-
-
-def _print_receipt(receipt: Mapping[str, Any]) -> None:
-    model, certificate = receipt["model"], receipt["certificate"]
-    name = " ".join(filter(None, (model["engine"], model["precision"], model["fingerprint"])))
-    typer.echo(f"Model: {name}; decision version {receipt['decision_version']}")
-    typer.echo(f"Text: SHA-256 {receipt['text_sha256']}")
-    typer.echo(f"Certificate: {'none' if certificate is None else certificate['sentence']}")
-
-
-def print_confirmation(confirmation: "Confirmation") -> None:
-    """Print what a receipt and the answer that is given now have in common."""
-    for name in ("text", "model", "decision_version", "certificate"):
-        typer.echo(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'another one'}")
-    answer = {
-        "identical": "the same, bit for bit",
-        "close": "the same; its probability differs by no more than between processors",
-        "different": "another one",
-    }
-    typer.echo(f"answer: {answer[confirmation.answer]}")
-
-
-def show_checked(checked: "CheckedFile", command: str) -> None:
-    """Tell how a file was read, what is in it, what was found, and the command that fits on it."""
-    columns = ", ".join(column.name for column in checked.columns)
-    typer.echo(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
-    if checked.columns:
-        typer.echo(
-            f"Columns: {columns}. Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}."
-        )
-        left = checked.rows - checked.usable
-        typer.echo(f"Rows: {checked.rows:,}, of which {checked.usable:,} can be used and {left:,} cannot.")
-    _print_labels_found(checked.findings)
-    for level, title in _LEVELS:
-        found = checked.findings.of_level(level)
-        if found:
-            typer.echo(f"\n{title}")
-        for finding in found:
-            typer.echo(_told(finding))
-    mended = "" if all(error.options for error in checked.findings.of_level("error")) else "when it is mended, "
-    needed = "with what the file needs and what is suggested" if checked.options else ""
-    typer.echo(f"\nNext{', ' * bool(mended or needed)}{mended}{needed}".rstrip(", ") + f":\n  {command}")
-
-
-_LEVELS = (
-    ("error", "Errors: fit would refuse the file as it was asked to read it"),
-    ("warning", "Warnings: fit would go on, and say so"),
-    ("note", "Notes"),
-)
-LINES_SHOWN = 5
-LABELS_SHOWN = 60
-
-
-def _told(finding: "Finding") -> str:
-    where = ", ".join(map(str, finding.where[:LINES_SHOWN])) + ", ..." * (len(finding.where) > LINES_SHOWN)
-    lines = f" (line{'s' * (len(finding.where) != 1)} {where})" if where else ""
-    words = finding.sentence.replace("\n", "\n    ")
-    return f"  - {words}{lines}" + (f"\n    {finding.remedy}" if finding.remedy else "")
-
-
-def _print_labels_found(found: "Findings") -> None:
-    if not found.labels:
-        return
-    half = LABELS_SHOWN // 2
-    is_long = len(found.labels) > LABELS_SHOWN
-    shown = (*found.labels[:half], *found.labels[-half:]) if is_long else found.labels
-    title = f"{len(found.labels):,} labels" + (f": the {half} most and the {half} least frequent" if is_long else "")
-    rows = [(repr(row.label)[1:-1], *(f"{count:,}" for count in (row.rows, row.train, row.tune, row.certify, row.test)))
-            for row in shown]  # fmt: skip
-    print_table(title, ("label", "rows", "train", "tune", "certify", "test"), rows)
-    parts = ", ".join(f"{name} {found.parts[name]:,}" for name in ("train", "tune", "certify", "test"))
-    out = ", ".join(f"{found.parts[name]:,} {words}" for name, words in _DROPPED.items() if found.parts[name])
-    typer.echo(f"Parts: {parts}" + (f"; left out: {out}" if out else "") + ".")
-    if found.lengths:
-        many = found.lengths
-        typer.echo(
-            f"Tokens of {many.texts:,} texts: half have at most {many.median:,}, 95 % at most {many.high:,}, "
-            f"the longest {many.longest:,}{' or more' * (many.longest == many.counted)}."
-        )
 
 
 def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What holds for every rule in the table. A new rule needs a line in FITTED, which says how it is fitted."""
 
 import dataclasses
+import inspect
 import json
 from pathlib import Path
 
@@ -24,7 +25,7 @@ FITTED = {
     "by_label": lambda kind, rows, codes, **o: kind.fit(rows, codes, reference=copy_of(rows), target_accuracy=0.8, **o),
     "cost": lambda kind, rows, codes, **o: kind.fit(rows, codes, cost_of_error=5, cost_of_review=1, **o),
 }
-TESTED = {"certified", "by_label"}
+TESTED = {name for name, rule in RULES.items() if rule.tested}
 
 every_rule = pytest.mark.parametrize("name", RULES)
 
@@ -77,6 +78,20 @@ def test_a_text_is_answered_exactly_when_its_confidence_reaches_the_threshold(na
     assert np.array_equal(decisions.threshold, threshold)
     assert 0 < decisions.coverage < 1
     assert np.array_equal(decisions.codes, np.where(decisions.abstained, ABSTAIN, best))
+
+
+@every_rule
+@pytest.mark.parametrize("ambiguity_margin", [0.0, 0.1])
+def test_what_was_asked_for_makes_the_same_rule_again(name, ambiguity_margin):
+    rows, codes = evidence_of()
+    rule = fit(name, rows, codes, ambiguity_margin=ambiguity_margin)
+    tests = {"reference": evidence_of(n=200, seed=9, models=True)[0]} if name == "certified" else {}
+    tests |= {"reference": copy_of(rows)} if name == "by_label" else {}
+
+    again = RULES[name].fit(rows, codes, **saved_and_read(rule).asked, **tests)
+
+    assert again == rule
+    assert set(rule.asked) <= set(inspect.signature(RULES[name].fit).parameters)
 
 
 @every_rule
@@ -186,7 +201,7 @@ def test_only_a_tested_threshold_carries_a_certificate(name):
     assert (rule.certificate is not None) == (name in TESTED)
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if name != "coverage"])
+@every_rule
 def test_a_margin_bars_the_same_texts_before_fitting_and_after(name):
     """The gate is part of the rule: saved with it, and acting on the rows that it was fitted on."""
     rows, codes = evidence_of()

@@ -292,3 +292,23 @@ def test_thresholds_in_words():
 
     assert threshold_words(fit(p, codes)) == "-inf to inf"
     assert threshold_words(fit(p, codes), digits=4) == "-inf to inf"
+
+
+@pytest.mark.parametrize(
+    "options", [{"joint": True}, {"rare": "fall_back"}, {"groups": ["money", "money", "post", "post"], "joint": True}]
+)
+def test_it_remembers_what_it_was_asked_for(options):
+    p, codes = spread(800, 4, seed=3)
+
+    rule = fit(p, codes, **options)
+
+    asked = rule.asked
+    assert fit(p, codes, **asked) == rule
+    assert {name: asked[name] for name in options} == options
+
+
+def test_what_was_not_remembered_is_not_made_up():
+    """Folders of before do not tell whether the promises hold together."""
+    p, codes = even(2, 200)
+
+    assert replace(fit(p, codes), joint=None).asked is None

@@ -15,6 +15,7 @@ from elsewise.commands.explain import explain
 from elsewise.commands.export import export
 from elsewise.commands.fit import fit
 from elsewise.commands.predict import predict
+from elsewise.commands.threshold import threshold
 
 COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "demo": demo,
@@ -25,5 +26,6 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "explain": explain,
     "calibrate": calibrate,
     "export": export,
+    "threshold": threshold,
     "doctor": doctor,
 }

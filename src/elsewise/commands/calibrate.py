@@ -13,6 +13,7 @@ from elsewise.options import (
     Other,
     Out,
     OutOfScope,
+    RefitRows,
     Score,
     Seed,
     TargetAccuracy,
@@ -35,6 +36,7 @@ def calibrate(
     other: Other = "Other",
     score: Score = "auto",
     seed: Seed = 0,
+    refit_rows: RefitRows = True,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     as_json: Json = False,
@@ -61,6 +63,7 @@ def calibrate(
         other=other,
         score=score,
         seed=seed,
+        keep_refit_rows=refit_rows,
     )
     classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)

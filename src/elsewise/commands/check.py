@@ -1,6 +1,6 @@
 """``elsewise check``."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,7 +25,11 @@ from elsewise.options import (
     program,
     reading,
 )
-from elsewise.showing import print_json, show_checked
+from elsewise.showing import DROPPED, print_json, print_table
+
+if TYPE_CHECKING:
+    from elsewise.checking import Finding, Findings
+    from elsewise.file_check import CheckedFile
 
 
 def check(
@@ -72,6 +76,65 @@ def check(
     if as_json:
         print_json({**asdict(checked), "command": command})
     else:
-        show_checked(checked, command)
+        _show(checked, command)
     if checked.findings.of_level("error"):
         raise typer.Exit(1)
+
+
+def _show(checked: "CheckedFile", command: str) -> None:
+    """Tell how a file was read, what is in it, what was found, and the command that fits on it."""
+    columns = ", ".join(column.name for column in checked.columns)
+    typer.echo(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
+    if checked.columns:
+        typer.echo(
+            f"Columns: {columns}. Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}."
+        )
+        left = checked.rows - checked.usable
+        typer.echo(f"Rows: {checked.rows:,}, of which {checked.usable:,} can be used and {left:,} cannot.")
+    _print_labels_found(checked.findings)
+    for level, title in _LEVELS:
+        found = checked.findings.of_level(level)
+        if found:
+            typer.echo(f"\n{title}")
+        for finding in found:
+            typer.echo(_told(finding))
+    mended = "" if all(error.options for error in checked.findings.of_level("error")) else "when it is mended, "
+    needed = "with what the file needs and what is suggested" if checked.options else ""
+    typer.echo(f"\nNext{', ' * bool(mended or needed)}{mended}{needed}".rstrip(", ") + f":\n  {command}")
+
+
+_LEVELS = (
+    ("error", "Errors: fit would refuse the file as it was asked to read it"),
+    ("warning", "Warnings: fit would go on, and say so"),
+    ("note", "Notes"),
+)
+LINES_SHOWN = 5
+LABELS_SHOWN = 60
+
+
+def _told(finding: "Finding") -> str:
+    where = ", ".join(map(str, finding.where[:LINES_SHOWN])) + ", ..." * (len(finding.where) > LINES_SHOWN)
+    lines = f" (line{'s' * (len(finding.where) != 1)} {where})" if where else ""
+    words = finding.sentence.replace("\n", "\n    ")
+    return f"  - {words}{lines}" + (f"\n    {finding.remedy}" if finding.remedy else "")
+
+
+def _print_labels_found(found: "Findings") -> None:
+    if not found.labels:
+        return
+    half = LABELS_SHOWN // 2
+    is_long = len(found.labels) > LABELS_SHOWN
+    shown = (*found.labels[:half], *found.labels[-half:]) if is_long else found.labels
+    title = f"{len(found.labels):,} labels" + (f": the {half} most and the {half} least frequent" if is_long else "")
+    rows = [(repr(row.label)[1:-1], *(f"{count:,}" for count in (row.rows, row.train, row.tune, row.certify, row.test)))
+            for row in shown]  # fmt: skip
+    print_table(title, ("label", "rows", "train", "tune", "certify", "test"), rows)
+    parts = ", ".join(f"{name} {found.parts[name]:,}" for name in ("train", "tune", "certify", "test"))
+    out = ", ".join(f"{found.parts[name]:,} {words}" for name, words in DROPPED.items() if found.parts[name])
+    typer.echo(f"Parts: {parts}" + (f"; left out: {out}" if out else "") + ".")
+    if found.lengths:
+        many = found.lengths
+        typer.echo(
+            f"Tokens of {many.texts:,} texts: half have at most {many.median:,}, 95 % at most {many.high:,}, "
+            f"the longest {many.longest:,}{' or more' * (many.longest == many.counted)}."
+        )

@@ -1,7 +1,8 @@
 """``elsewise explain``."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,10 +21,12 @@ from elsewise.options import (
     Threads,
     reading,
 )
-from elsewise.showing import print_confirmation, print_explanation, print_json, progress_bar, say
+from elsewise.showing import print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
+    from elsewise.explanation import Explanation, Extent
     from elsewise.reading import Reading
+    from elsewise.receipts import Confirmation
 
 
 def explain(
@@ -78,7 +81,7 @@ def explain(
     if as_json:
         print_json(made.as_dict())
     else:
-        print_explanation(made)
+        _print_explanation(made)
 
 
 def _from_stdin(encoding: str | None) -> str:
@@ -117,7 +120,83 @@ def _confirm(
     if as_json:
         print_json({"confirmed": confirmation.confirmed, **asdict(confirmation)})
     else:
-        print_confirmation(confirmation)
+        _print_confirmation(confirmation)
     if not confirmation.confirmed:
         say(f"elsewise: {file} is not confirmed: {confirmation.difference}")
         raise typer.Exit(1)
+
+
+WORDS_SHOWN = 5  # that pulled one way
+NAMES_SHOWN = 8
+CHARACTERS_SHOWN = 200
+
+
+def _print_explanation(explained: "Explanation") -> None:
+    """Print why a text was decided as it was."""
+    typer.echo(explained.sentence)
+    typer.echo(f"For a customer: {explained.customer_sentence}")
+    if explained.probabilities:
+        against = f"the confidence ({explained.score}) is {explained.confidence:.4g}"
+        typer.echo(f"\nThe best labels; {against}, the threshold {explained.threshold:.4g}")
+        print_table("", ("label", "probability"), [(name, f"{p:.4f}") for name, p in explained.probabilities.items()])
+    for name, labels in (("Nearest labels", explained.nearest), ("Labels that stay possible", explained.possible)):
+        if labels:
+            typer.echo(f"{name}: {_some(labels, ', ')}")
+    _print_words(explained)
+    if explained.neighbours:
+        rows = [(f"{near.similarity:.3f}", near.label, _beginning(near.text)) for near in explained.neighbours]
+        typer.echo("\nThe nearest known texts")
+        print_table("", ("similarity", "label", "text"), rows)
+    if explained.extent is not None:
+        typer.echo(_how_much(explained.extent))
+    if explained.receipt is not None:
+        _print_receipt(explained.receipt)
+
+
+def _print_words(explained: "Explanation") -> None:
+    towards = [pull for pull in explained.words if pull.pull > 0][:WORDS_SHOWN]
+    against = [pull for pull in explained.words if pull.pull < 0][-WORDS_SHOWN:]
+    if towards or against:
+        best = next(iter(explained.probabilities))
+        rows = [(f"{pull.pull:+.2f}", f"{pull.without:.4f}", _beginning(pull.words)) for pull in (*towards, *against)]
+        typer.echo(f'\nWhat pulled towards "{best}" (+) and away from it (-), in log-odds')
+        print_table("", ("pull", "probability without", "words"), rows)
+
+
+def _how_much(extent: "Extent") -> str:
+    words = f"Tokens used: {extent.tokens:,}"
+    if extent.truncated:
+        dropped = extent.characters - extent.characters_read
+        words += f'; dropped: the last {dropped:,} of {extent.characters:,} characters, after "{extent.last_words}"'
+    if extent.unknown:
+        words += f"; not in the vocabulary: {_some(list(dict.fromkeys(extent.unknown)), ' ')}"
+    return words
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= CHARACTERS_SHOWN else f"{text[:CHARACTERS_SHOWN]} ..."
+
+
+def _some(names: Sequence[str], between: str) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return between.join(map(_beginning, names[:NAMES_SHOWN])) + more
+
+
+def _print_receipt(receipt: Mapping[str, Any]) -> None:
+    model, certificate = receipt["model"], receipt["certificate"]
+    name = " ".join(filter(None, (model["engine"], model["precision"], model["fingerprint"])))
+    typer.echo(f"Model: {name}; decision version {receipt['decision_version']}")
+    typer.echo(f"Text: SHA-256 {receipt['text_sha256']}")
+    typer.echo(f"Certificate: {'none' if certificate is None else certificate['sentence']}")
+
+
+def _print_confirmation(confirmation: "Confirmation") -> None:
+    """Print what a receipt and the answer that is given now have in common."""
+    for name in ("text", "model", "decision_version", "certificate"):
+        typer.echo(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'another one'}")
+    answer = {
+        "identical": "the same, bit for bit",
+        "close": "the same; its probability differs by no more than between processors",
+        "different": "another one",
+    }
+    typer.echo(f"answer: {answer[confirmation.answer]}")

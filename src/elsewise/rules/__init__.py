@@ -6,8 +6,8 @@
 Every rule answers the most probable label or abstains, and takes evidence or an (n, k) array of probabilities.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +28,26 @@ __all__ = [
     "FixedThreshold",
     "Rule",
     "TargetCoverage",
+    "fit_as_asked",
     "threshold_words",
 ]
 
 
 class Rule(Protocol):
     """A fitted map from evidence to decisions. Only a threshold that was tested carries a certificate."""
+
+    tested: ClassVar[bool]
+    """Whether `fit` tests a promise: it then takes certify rows, ``reference=`` other rows, and ``looks=``."""
+
+    @property
+    def asked(self) -> Mapping[str, Any] | None:
+        """What makes `fit` the same rule again, beside rows, score and looks; None where that is not known."""
+        ...
+
+    @property
+    def ambiguity_margin(self) -> float:
+        """A text whose best two probabilities are closer than this is never answered."""
+        ...
 
     @property
     def score(self) -> Score:
@@ -67,6 +81,46 @@ RULES: Final[dict[str, type[Rule]]] = {
     "by_label": ByLabel,
     "cost": CostThreshold,
 }
+
+
+def fit_as_asked(
+    name: str,
+    asked: Mapping[str, Any],
+    *,
+    tune: tuple[Any, Any],
+    certify: Callable[[], tuple[Any, Any]],
+    score: Score | None,
+    looks: int,
+) -> Rule:
+    """Make a rule by its name: one that is tested on certify rows, others on tune rows alone.
+
+    Parameters
+    ----------
+    name : str
+        In the table RULES.
+    asked : mapping
+        As `Rule.asked` gives it.
+    tune : (evidence, codes)
+        They place the grid of a promise, or the threshold where none is made.
+    certify : callable
+        Gives (evidence, codes); called, and so read, only where a promise is tested.
+    score : Score or None
+        The confidence; None is the maximum probability.
+    looks : int
+        How many certifications are made on these certify rows, this one included; only a promise counts it.
+
+    Examples
+    --------
+    >>> rows = ([[0.9, 0.1], [0.8, 0.2]], [0, 0])
+    >>> fit_as_asked("coverage", {"coverage": 0.5}, tune=rows, certify=lambda: rows, score=None, looks=1).threshold
+    0.9
+    """
+    fit: Any = RULES[name].fit  # a class method, which a Protocol cannot say
+    if not RULES[name].tested:
+        made: Rule = fit(*tune, **asked, score=score)
+    else:
+        made = fit(*certify(), reference=tune[0], looks=looks, **asked, score=score)
+    return made
 
 
 def threshold_words(rule: Rule, digits: int | None = None) -> str:

@@ -10,9 +10,9 @@ certify rows than could ever pass is not tested; that goes by counts of predicti
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +63,12 @@ class ByLabel:
         The confidence.
     ambiguity_margin : float
         A text whose best two probabilities are closer than this is never answered.
+    joint, rare_are, asked_groups : bool, str, tuple of str
+        How it was asked for: `joint` and `rare` as `fit` was given them, None where that is not known, and the group of
+        each label, empty where each is by itself.
     """
 
+    tested: ClassVar[bool] = True
     certificate: Certificate
     certificates: tuple[Certificate, ...]
     names: tuple[str, ...]
@@ -72,6 +76,23 @@ class ByLabel:
     rare: tuple[int, ...] = ()
     score: Score = field(default_factory=MaximumProbability)
     ambiguity_margin: float = 0.0
+    joint: bool | None = None
+    rare_are: Rare | None = None
+    asked_groups: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> Mapping[str, Any] | None:
+        """What `fit` was called with, beside rows, score and looks; None where that is not known."""
+        if self.joint is None:
+            return None
+        return {
+            "target_accuracy": self.certificate.target_accuracy,
+            "confidence_level": self.certificate.confidence_level,
+            "joint": self.joint,
+            "rare": self.rare_are,
+            "groups": list(self.asked_groups) or None,
+            "ambiguity_margin": self.ambiguity_margin,
+        }
 
     @property
     def threshold(self) -> Thresholds:
@@ -171,6 +192,9 @@ class ByLabel:
             rare=grouping.rare,
             score=score,
             ambiguity_margin=ambiguity_margin,
+            joint=joint,
+            rare_are=rare,
+            asked_groups=() if groups is None else tuple(map(str, groups)),
         )
 
     def __call__(self, evidence: Any) -> Decisions:

@@ -4,9 +4,9 @@ Source: Bauer (1991), "Multiple testing in clinical trials"; Angelopoulos, Bates
 "Learn then Test", https://arxiv.org/abs/2110.01052, section 2.3 (fixed-sequence testing). See elsewise.certifying.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Final, Self
 
 from elsewise.certifying import (
     Counts,
@@ -22,13 +22,15 @@ from elsewise.certifying import (
     out_of_scope_share_of,
     strict_to_loose,
 )
-from elsewise.decisions import Certificate, Decisions, confidence_of, decide
+from elsewise.decisions import PLAIN, Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
 from elsewise.mixture import Strata
 from elsewise.outputs import as_evidence
 from elsewise.scores import MaximumProbability, Score
 
 __all__ = ["CertifiedThreshold", "check_promise"]
+
+MIXED: Final = "exact bounds of both kinds of text, fixed sequence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class CertifiedThreshold:
         A text whose best two probabilities are closer than this is never answered.
     """
 
+    tested: ClassVar[bool] = True
     certificate: Certificate
     score: Score = field(default_factory=MaximumProbability)
     ambiguity_margin: float = 0.0
@@ -53,6 +56,19 @@ class CertifiedThreshold:
     def threshold(self) -> float:
         """The certified threshold, unrounded."""
         return self.certificate.threshold
+
+    @property
+    def asked(self) -> Mapping[str, Any] | None:
+        """What `fit` was called with, beside rows, score and looks; None of a threshold that another test chose."""
+        c = self.certificate
+        if c.method not in (PLAIN, MIXED):
+            return None
+        return {
+            "target_accuracy": c.target_accuracy,
+            "confidence_level": c.confidence_level,
+            "ambiguity_margin": self.ambiguity_margin,
+            "out_of_scope_share": c.out_of_scope_share if c.method == MIXED else None,
+        }
 
     @classmethod
     def fit(
@@ -180,5 +196,5 @@ def _mixed(strata: Strata, promise: Promise, surest_first: Thresholds, looks: in
     """Certify for a stated share of out-of-scope texts, and say so."""
     sample: Sample = strata
     certificate = certify(sample, promise, surest_first, out_of_scope_share=strata.share, looks=looks)
-    certificate = replace(certificate, method="exact bounds of both kinds of text, fixed sequence")
+    certificate = replace(certificate, method=MIXED)
     return replace(certificate, words=strata.worded(certificate)) if certificate.certified else certificate

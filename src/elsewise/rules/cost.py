@@ -7,8 +7,9 @@ https://arxiv.org/abs/2007.12671 (the interval).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class CostThreshold:
         A text whose best two probabilities are closer than this is never answered.
     """
 
+    tested: ClassVar[bool] = False
     threshold: float
     cost_of_error: float
     cost_of_review: float
@@ -59,6 +61,15 @@ class CostThreshold:
     def certificate(self) -> Certificate | None:
         """None: a threshold chosen by cost carries no certificate."""
         return None
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        """What `fit` was called with, beside rows and score."""
+        return {
+            "cost_of_error": self.cost_of_error,
+            "cost_of_review": self.cost_of_review,
+            "ambiguity_margin": self.ambiguity_margin,
+        }
 
     @property
     def cost_of_reviewing(self) -> float:

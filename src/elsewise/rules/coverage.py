@@ -1,10 +1,12 @@
 """A threshold that answers a stated share of the texts; how many of the answers are right is only measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from elsewise.certifying import check_share
 from elsewise.decisions import Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
@@ -15,6 +17,8 @@ from elsewise.scores import MaximumProbability, Score
 class TargetCoverage:
     """Answer the surest texts, as many as were asked for on the fitting rows (more when confidences tie).
 
+    With an `ambiguity_margin`, a text whose best two probabilities are closer than that is not answered.
+
     Examples
     --------
     >>> rows = [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]]
@@ -22,34 +26,50 @@ class TargetCoverage:
     0.8
     """
 
+    tested: ClassVar[bool] = False
     threshold: float
     coverage: float
     score: Score = field(default_factory=MaximumProbability)
+    ambiguity_margin: float = 0.0
 
     @property
     def certificate(self) -> Certificate | None:
         """None: a threshold chosen by coverage carries no certificate."""
         return None
 
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        """What `fit` was called with, beside rows and score."""
+        return {"coverage": self.coverage, "ambiguity_margin": self.ambiguity_margin}
+
     @classmethod
-    def fit(cls, evidence: Any, codes: Any = None, *, coverage: float = 0.9, score: Score | None = None) -> Self:  # noqa: ARG003
+    def fit(
+        cls,
+        evidence: Any,
+        codes: Any = None,  # noqa: ARG003  every rule's call
+        *,
+        coverage: float = 0.9,
+        score: Score | None = None,
+        ambiguity_margin: float = 0.0,
+    ) -> Self:
         """Place the threshold on `evidence` of n texts; codes are not needed.
 
         Raises
         ------
         InputError
-            If `coverage` is not within 0..1 or no text can be read.
+            If `coverage` or the margin is not within 0..1, or no text can be answered.
         """
-        if not 0 <= coverage <= 1:
-            raise InputError(f"coverage must lie in 0..1, got {coverage}")
+        check_share("coverage", coverage)
+        check_share("ambiguity_margin", ambiguity_margin)
         score = score or MaximumProbability()
-        confidence = confidence_of(as_evidence(evidence), score)
+        confidence = confidence_of(as_evidence(evidence), score, ambiguity_margin)
         surest_first = np.sort(confidence[~np.isnan(confidence)])[::-1]
         if not len(surest_first):
             raise InputError("coverage needs at least one text that can be read, got none")
         answered = min(int(np.ceil(round(coverage * len(confidence), 9))), len(surest_first))
-        return cls(float(surest_first[answered - 1]) if answered else float("inf"), coverage, score)
+        threshold = float(surest_first[answered - 1]) if answered else float("inf")
+        return cls(threshold, coverage, score, ambiguity_margin)
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
-        return decide(as_evidence(evidence), self.score, self.threshold)
+        return decide(as_evidence(evidence), self.score, self.threshold, self.ambiguity_margin)

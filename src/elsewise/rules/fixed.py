@@ -1,8 +1,9 @@
 """A threshold set by hand: easy to say, and it promises nothing."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from elsewise.certifying import check_share
 from elsewise.decisions import Certificate, Decisions, decide
@@ -23,6 +24,7 @@ class FixedThreshold:
     ['0', 'Other']
     """
 
+    tested: ClassVar[bool] = False
     threshold: float
     score: Score = field(default_factory=MaximumProbability)
     ambiguity_margin: float = 0.0
@@ -36,6 +38,11 @@ class FixedThreshold:
     def certificate(self) -> Certificate | None:
         """None: a threshold set by hand carries no certificate."""
         return None
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        """What `fit` was called with, beside rows and score."""
+        return {"threshold": self.threshold, "ambiguity_margin": self.ambiguity_margin}
 
     @classmethod
     def fit(

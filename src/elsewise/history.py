@@ -1,0 +1,112 @@
+"""What was done to the thresholds of a folder: a list that only grows, kept in elsewise.json."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from elsewise import folder
+from elsewise.errors import InputError
+from elsewise.rules import Rule
+from elsewise.scores import Score
+
+What = Literal["changed", "undone", "exported"]
+Entry = Mapping[str, Any]
+
+
+def recorded(
+    what: What, engine: str, rule: Rule, *, looks: int, note: str = "", before: Rule | None = None
+) -> dict[str, Any]:
+    """Describe one change (JSON): which engine's rule, what it is now, and the rule that it took the place of.
+
+    Parameters
+    ----------
+    what : {"changed", "undone", "exported"}
+        What was done.
+    engine : str
+        Name and precision, as in "openvino-int8".
+    rule : Rule
+        The rule from then on.
+    looks : int
+        How many certifications had been made on the certify rows before.
+    note : str
+        Why, in the words of whoever did it.
+    before : Rule, optional
+        The rule that can be put back.
+
+    Examples
+    --------
+    >>> from elsewise import FixedThreshold
+    >>> entry = recorded("changed", "logits", FixedThreshold(0.6), looks=1, before=FixedThreshold(0.5))
+    >>> entry["asked"], entry["looks"], restored(entry["before"], FixedThreshold(0.6).score).threshold
+    ({'rule': 'fixed', 'threshold': 0.6, 'ambiguity_margin': 0.0}, 1, 0.5)
+    """
+    certificate = rule.certificate
+    entry = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "what": what,
+        "engine": engine,
+        "asked": {"rule": folder.NAMES[type(rule)], **(rule.asked or {})},
+        "note": note,
+        "threshold": np.asarray(rule.threshold).tolist(),
+        "certificate": None if certificate is None else certificate.as_dict(),
+        "looks": looks if certificate is None else max(looks, certificate.looks),
+    }
+    return entry if before is None else {**entry, "before": _kept(before)}
+
+
+def to_undo(history: Sequence[Entry], engine: str) -> Entry | None:
+    """Find the last change of an engine's threshold that was not undone; None where there is none."""
+    changes: list[Entry] = []
+    for entry in history:
+        if entry["engine"] != engine:
+            continue
+        if entry["what"] == "changed":
+            changes.append(entry)
+        elif entry["what"] == "undone":
+            changes.pop()
+        else:  # what it answered by before was certified on an engine that answers otherwise
+            changes.clear()
+    return changes[-1] if changes else None
+
+
+def restored(kept: Mapping[str, Any], score: Score) -> Rule:
+    """Make an earlier rule again; the score is the present one, which must be the same.
+
+    Raises
+    ------
+    InputError
+        If the score was changed since.
+    """
+    if kept["score"] != mark(score):
+        raise InputError("the confidence was changed since, and an earlier threshold means nothing on another one")
+    arrays: dict[str, Any] = {}
+    packed = {**kept, "score": folder.pack(score, arrays, "score")}
+    rule: Rule = folder.unpack(packed, arrays, Path("elsewise.json"))
+    return rule
+
+
+def mark(part: Any) -> str:
+    """Hash a fitted part with its arrays: two parts with the same one are the same.
+
+    Examples
+    --------
+    >>> from elsewise import FixedThreshold
+    >>> mark(FixedThreshold(0.5)) == mark(FixedThreshold(0.5)), mark(FixedThreshold(0.5)) == mark(FixedThreshold(0.6))
+    (True, False)
+    """
+    arrays: dict[str, Any] = {}
+    packed = json.dumps(folder.finite(folder.pack(part, arrays, "part")), sort_keys=True)
+    hashed = hashlib.sha256(packed.encode())
+    for array in arrays.values():
+        hashed.update(np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()[:16]
+
+
+def _kept(rule: Rule) -> dict[str, Any]:
+    """Pack a rule; its score, which may be large and does not change with the threshold, as its mark alone."""
+    return {**folder.pack(rule, {}, "rule"), "score": mark(rule.score)}

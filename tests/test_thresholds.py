@@ -1,0 +1,386 @@
+"""Another threshold for a model that is there: what is promised, what is measured on which rows, and the way back."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from elsewise.arrays import ABSTAIN
+from elsewise.errors import ArtifactError, InputError
+from elsewise.evaluation import evaluate
+from elsewise.fitting import calibrate
+from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage
+from elsewise.scores import Margin
+from elsewise.thresholds import change_threshold, threshold_of, undo_threshold
+from test_import_is_light import alone
+
+
+def logits_of(n, seed):
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, 4)) * 4
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    codes[::40] = ABSTAIN
+    return 2 * z, codes
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of logits, certified for 85 %, with an evaluation."""
+    path = tmp_path_factory.mktemp("made") / "model"
+    classifier = calibrate(*logits_of(2400, 0), labels=list("abcd"), target_accuracy=0.85)
+    judged = evaluate(classifier, logits_of(300, 1)[0], codes=logits_of(300, 1)[1]).as_dict()
+    replace(classifier, evaluation=judged).save(path)
+    return path
+
+
+@pytest.fixture
+def model(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "model")
+
+
+def files_of(path):
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def described(path):
+    return json.loads((path / "elsewise.json").read_text(encoding="utf-8"))
+
+
+def kept(path, split):
+    """Evidence and codes of the rows that a folder keeps, made here."""
+    classifier = ew.load(path)
+    logits, codes = (classifier.arrays[f"refit.{split}.{column}"] for column in ("logits", "codes"))
+    return ew.Evidence(classifier.calibrator(logits), ew.Outputs(logits)), codes
+
+
+def without_certify_labels(path):
+    """Make every certify code one that no label has: whoever reads them fails."""
+    classifier = ew.load(path)
+    spoilt = np.full_like(classifier.arrays["refit.certify.codes"], 99)
+    replace(classifier, arrays={**classifier.arrays, "refit.certify.codes": spoilt}).save(path)
+
+
+def without_rows(path):
+    replace(ew.load(path), arrays={}).save(path)
+
+
+def test_looking_changes_nothing_and_reads_no_certify_row(model):
+    without_certify_labels(model)
+    before = files_of(model)
+
+    overview = threshold_of(model)
+
+    assert overview.present.rule == ew.load(model).rule
+    assert (overview.looks, overview.history) == (1, [])
+    assert [standing.rule.coverage for standing in overview.possible] == [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5]
+    assert files_of(model) == before
+
+
+def test_a_new_target_is_certified_on_the_certify_rows_and_is_one_more_look(model):
+    (certify, codes), (tune, _) = kept(model, "certify"), kept(model, "tune")
+
+    change = change_threshold(model, "certified", target_accuracy=0.8)
+
+    expected = CertifiedThreshold.fit(certify, codes, reference=tune, target_accuracy=0.8, looks=2)
+    assert change.after.rule == ew.load(model).rule == expected
+    assert expected.certificate.certified
+    assert "all 2 looks at them hold together at 90 %" in (model / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked"),
+    [
+        ("fixed", {"threshold": 0.7}),
+        ("coverage", {"coverage": 0.6}),
+        ("cost", {"cost_of_error": 5, "cost_of_review": 1}),
+    ],
+)
+def test_a_threshold_without_a_promise_reads_no_certify_row(model, rule, asked):
+    tune, codes = kept(model, "tune")
+    without_certify_labels(model)
+
+    change = change_threshold(model, rule, **asked)
+
+    assert change.after.rule == ew.load(model).rule == RULES[rule].fit(tune, codes, **asked)
+    assert change.after.certificate is None
+    assert threshold_of(model).looks == change.entry["looks"] == 1
+    assert "None: the threshold" in (model / "README.md").read_text()
+
+
+def test_a_promise_for_each_label_can_be_asked_for(model):
+    (certify, codes), (tune, _) = kept(model, "certify"), kept(model, "tune")
+
+    change = change_threshold(model, "by_label", joint=True)
+
+    expected = ByLabel.fit(certify, codes, reference=tune, target_accuracy=0.85, joint=True, looks=2)
+    assert change.after.rule == ew.load(model).rule == expected
+    rows = change.after.by_label
+    assert sorted(row["label"] for row in rows) == list("abcd")
+    assert {row["label"]: row["threshold"] for row in rows} == dict(zip("abcd", expected.threshold, strict=True))
+    assert [row["certified"] for row in rows] == sorted(row["certified"] for row in rows)
+
+
+def test_figures_are_counted_on_the_tune_rows_before_and_after_alike(model):
+    tune, codes = kept(model, "tune")
+
+    change = change_threshold(model, "fixed", threshold=0.8)
+
+    n = len(codes)
+    for standing in (change.before, change.after):
+        decided = standing.rule(tune).codes
+        answered, right = int((decided >= 0).sum()), int(((decided >= 0) & (decided == codes)).sum())
+        measured = standing.measured
+        assert (measured["rows"], measured["out_of_scope"]) == (n, int((codes < 0).sum()))
+        assert measured["coverage"].value == answered / n
+        assert measured["accuracy_when_answered"].value == right / answered
+        assert measured["errors_per_1000"].value == pytest.approx(1000 * (answered - right) / n)
+        assert measured["other_per_1000"].value == pytest.approx(1000 * (n - answered) / n)
+        assert measured["in_scope"]["coverage"].value == (decided[codes >= 0] >= 0).mean()
+        assert measured["errors_per_1000"].low < measured["errors_per_1000"].value < measured["errors_per_1000"].high
+
+
+def test_undo_puts_back_exactly_what_was_there(model):
+    before = ew.load(model).rule
+    change_threshold(model, "by_label")
+    change_threshold(model, "fixed", threshold=float("inf"))
+
+    once = undo_threshold(model, note="nothing was answered")
+    twice = undo_threshold(model)
+
+    assert isinstance(once.after.rule, ByLabel)
+    assert twice.after.rule == ew.load(model).rule == before
+    assert [entry["what"] for entry in described(model)["history"]] == ["changed", "changed", "undone", "undone"]
+
+
+def test_a_change_after_an_undo_is_undone_to_where_the_undo_had_led(model):
+    for threshold in (0.5, 0.6):
+        change_threshold(model, "fixed", threshold=threshold)
+    undo_threshold(model)
+    change_threshold(model, "fixed", threshold=0.7)
+
+    led = [undo_threshold(model).after.rule for _ in range(2)]
+
+    assert led[0] == ew.FixedThreshold(0.5)
+    assert isinstance(led[1], CertifiedThreshold)
+
+
+def test_there_is_not_always_something_to_undo(model):
+    change_threshold(model, "fixed", threshold=0.5)
+    undo_threshold(model)
+    before = files_of(model)
+
+    with pytest.raises(InputError, match=r"model: there is no change of the threshold of logits to undo$"):
+        undo_threshold(model)
+
+    assert files_of(model) == before
+
+
+def test_looks_are_not_forgotten_when_they_are_undone(model):
+    change_threshold(model, "certified", target_accuracy=0.8)
+    undone = undo_threshold(model)
+
+    third = change_threshold(model, "certified", target_accuracy=0.9)
+
+    assert undone.after.certificate.looks == 1
+    assert undone.entry["looks"] == 2
+    assert third.after.certificate.looks == 3
+
+
+def test_an_earlier_threshold_is_not_put_on_another_confidence(model):
+    change_threshold(model, "fixed", threshold=0.5)
+    replace(ew.load(model), rule=ew.FixedThreshold(0.3, Margin())).save(model)
+
+    with pytest.raises(InputError, match="the confidence was changed since"):
+        undo_threshold(model)
+
+
+def test_the_history_says_what_was_asked_when_and_why(model):
+    change_threshold(model, "coverage", coverage=0.6, note="two people are ill")
+
+    entry = described(model)["history"][0]
+
+    assert entry["asked"] == {"rule": "coverage", "coverage": 0.6, "ambiguity_margin": 0.0}
+    assert entry["note"] == "two people are ill"
+    assert entry["engine"] == "logits"
+    assert entry["when"].endswith("+00:00")
+    assert entry["threshold"] == ew.load(model).rule.threshold
+    assert "before" not in threshold_of(model).as_dict()["history"][0]
+
+
+def test_what_is_not_said_of_a_promise_is_that_of_the_last_certificate(model):
+    change_threshold(model, "certified", confidence_level=0.9, ambiguity_margin=0.1)
+    change_threshold(model, "fixed", threshold=0.5)
+
+    certificate = change_threshold(model, "certified").after
+
+    assert certificate.rule.asked == {
+        "target_accuracy": 0.85, "confidence_level": 0.9, "ambiguity_margin": 0.1, "out_of_scope_share": None
+    }  # fmt: skip
+
+
+def test_a_folder_without_rows_takes_a_threshold_by_hand_and_nothing_else(model):
+    without_rows(model)
+
+    change = change_threshold(model, "fixed", threshold=0.5)
+
+    assert ew.load(model).rule == ew.FixedThreshold(0.5)
+    assert change.after.measured == {}
+    assert threshold_of(model).possible == ()
+    for rule, asked in (("certified", {}), ("coverage", {"coverage": 0.5})):
+        with pytest.raises(InputError, match=r"keeps no rows to choose a threshold on \(--no-refit-rows\); set one by"):
+            change_threshold(model, rule, **asked)
+
+
+def test_what_was_judged_with_another_threshold_is_set_apart_and_comes_back_with_it(model):
+    before = json.loads((model / "evaluation.json").read_text())
+    card = (model / "README.md").read_text()
+
+    change_threshold(model, "fixed", threshold=0.5)
+    change_threshold(model, "fixed", threshold=0.6)
+
+    changed = json.loads((model / "evaluation.json").read_text())
+    assert set(changed) == {"rows", "classifier", "engine", "outdated"}
+    assert changed["classifier"] == before["classifier"]
+    assert changed["outdated"]["system"] == before["system"]
+    assert "measured before the threshold was changed on 20" in changed["outdated"]["words"]
+    assert "| Accuracy when answered |" in card
+    assert "| Accuracy when answered |" not in (model / "README.md").read_text()
+    assert "not judged with this threshold" in (model / "README.md").read_text()
+    undo_threshold(model)
+    undo_threshold(model)
+    assert json.loads((model / "evaluation.json").read_text()) == before
+    assert (model / "README.md").read_text() == card
+
+
+def test_another_promise_than_the_judged_one_brings_nothing_back(model):
+    """Certified again with the same target it is another certificate, of two looks, whatever its threshold."""
+    change_threshold(model, "fixed", threshold=0.5)
+
+    change_threshold(model, "certified")
+
+    assert "system" not in json.loads((model / "evaluation.json").read_text())
+
+
+def test_a_folder_that_was_changed_meanwhile_is_left_alone(model):
+    progress = iter([lambda: change_threshold(model, "fixed", threshold=0.4)])
+
+    with pytest.raises(InputError, match="was changed by another program meanwhile; say it again"):
+        change_threshold(model, "fixed", threshold=0.5, progress=lambda *_: next(progress)())
+
+    assert ew.load(model).rule == ew.FixedThreshold(0.4)
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked", "words"),
+    [
+        ("abacus", {}, r"unknown rule 'abacus'; choose one of fixed, certified"),
+        ("fixed", {"coverage": 0.5}, r"the rule 'fixed' takes no coverage; it takes ambiguity_margin, threshold"),
+        ("certified", {"looks": 1}, r"the rule 'certified' takes no looks"),
+        ("fixed", {"threshold": float("nan")}, r"threshold must be a number, got nan"),
+        ("coverage", {"coverage": 1.1}, r"coverage must lie in 0..1, got 1.1"),
+        ("cost", {"cost_of_error": 0, "cost_of_review": 1}, r"cost_of_error must be a number above 0"),
+        ("certified", {"target_accuracy": 1.0}, r"target_accuracy must lie between 0 and 1"),
+    ],
+)
+def test_what_makes_no_rule_is_refused_and_the_folder_stays(model, rule, asked, words):
+    before = files_of(model)
+
+    with pytest.raises(InputError, match=words):
+        change_threshold(model, rule, **asked)
+
+    assert files_of(model) == before
+
+
+def test_a_folder_that_is_none_and_an_engine_that_it_does_not_have_are_refused(model, tmp_path):
+    with pytest.raises(ArtifactError, match="is not a model folder"):
+        threshold_of(tmp_path / "nothing")
+    with pytest.raises(ArtifactError, match="was certified on logits"):
+        change_threshold(model, "fixed", engine="openvino")
+
+
+def test_a_cost_is_placed_on_tune_rows_and_tells_what_it_expects(model):
+    tune, codes = kept(model, "tune")
+
+    rule = change_threshold(model, "cost", cost_of_error=5, cost_of_review=1).after.rule
+
+    assert rule.expected_cost == CostThreshold.fit(tune, codes, cost_of_error=5, cost_of_review=1).expected_cost
+
+
+def test_the_possible_thresholds_are_those_that_the_command_would_set(model):
+    possible = {standing.rule.coverage: standing for standing in threshold_of(model).possible}
+
+    made = change_threshold(model, "coverage", coverage=0.7).after
+
+    assert made.rule == possible[0.7].rule == TargetCoverage.fit(*kept(model, "tune"), coverage=0.7)
+    assert made.measured == possible[0.7].measured
+
+
+@pytest.fixture(scope="module")
+def texts_made(tmp_path_factory):
+    """A folder of a small text model on two engines."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    from elsewise.export import export
+    from small_folders import classifier_of
+
+    path = tmp_path_factory.mktemp("texts") / "model"
+    classifier_of().save(path)
+    export(path, engine="onnxruntime")
+    return path
+
+
+@pytest.fixture
+def text_model(texts_made, tmp_path):
+    return shutil.copytree(texts_made, tmp_path / "model")
+
+
+def test_the_models_files_stay_as_they_are_and_so_do_the_canaries(text_model):
+    before = files_of(text_model)
+
+    change_threshold(text_model, "coverage", coverage=0.5)
+
+    after = files_of(text_model)
+    assert {name for name in before if before[name] != after[name]} == {"elsewise.json", "README.md", "manifest.json"}
+    assert set(after) == set(before)
+
+
+def test_the_rows_are_run_on_the_engine_whose_threshold_it_is(text_model):
+    """The looks of all engines count together; the other engine, and the card of the default one, stay."""
+    from elsewise.export import refit_tokens
+
+    card = (text_model / "README.md").read_text()
+    default = described(text_model)["engine"]
+
+    change = change_threshold(text_model, "certified", target_accuracy=0.5, engine="openvino")
+
+    changed = ew.load(text_model, engine="openvino")
+    decided = changed.rule(changed.evidence(refit_tokens(changed.arrays, "certify")))
+    answered = ~decided.abstained
+    wrong = (decided.codes != changed.arrays["refit.certify.codes"])[answered].sum()
+    assert default == "onnxruntime-f32"
+    assert change.engine == "openvino-f32"
+    assert change.others == ("onnxruntime-f32",)
+    assert changed.certificate.looks == 3
+    assert (changed.certificate.n, changed.certificate.errors) == (answered.sum(), wrong)
+    assert ew.load(text_model).rule.certificate.looks == 2
+    assert described(text_model)["engine"] == default
+    assert (text_model / "README.md").read_text() == card
+    with pytest.raises(InputError, match="no change of the threshold of onnxruntime-f32 to undo"):
+        undo_threshold(text_model)
+    assert undo_threshold(text_model, engine="openvino").after.certificate.looks == 1
+
+
+def test_neither_torch_nor_transformers_is_needed(text_model, tmp_path):
+    (tmp_path / "home").mkdir()
+    program = f"""
+from elsewise.cli import app
+app(["threshold", {str(text_model)!r}, "--target-accuracy", "0.5", "--json"], standalone_mode=False)
+"""
+
+    done = alone(program, tmp_path / "home")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["after"]["certificate"]["looks"] == 3
