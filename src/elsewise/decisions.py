@@ -1,5 +1,6 @@
 """Decisions, the reasons for abstaining, and the certificate that a threshold may carry."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, row_blocks
 from elsewise.conformal import PredictionSets
+from elsewise.errors import InputError
 from elsewise.outputs import Evidence
 
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
@@ -279,6 +281,10 @@ class Certificate:
     method: str = "exact binomial test, fixed sequence"
     looks: int = 1
     words: str = ""
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.threshold):
+            raise InputError("threshold must be a number, got nan")
 
     def as_dict(self) -> dict[str, Any]:
         """Give all fields, and the sentence."""
