@@ -59,7 +59,8 @@ CASES = [
               "choose another name"),
     Case("`fit` into a folder that is read-only",
          each(LABELLED, folder("locked"), lambda: Path("locked").chmod(0o555)), fit("locked/new"),
-         said="locked/new cannot be written: locked is no folder that may be written to; choose another name"),
+         said="locked/new cannot be written: {here}/locked is no folder that may be written to; "
+              "choose another name"),
     Case("a model path that is not there", ROWS, "predict nothing data.csv -o out.csv",
          said=NO_MODEL.format("nothing")),
     Case("a model path that is a file", ROWS, "predict data.csv data.csv -o out.csv", said=NO_MODEL.format("data.csv")),
