@@ -29,9 +29,9 @@ LONGEST_MARK = 4  # bytes
 NO_TEXT = (  # how files begin that people take for text
     (b"PK\x03\x04", "a zip archive, as an Excel file is, not text; save it as CSV"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file, not text; save it as CSV"),
-    (b"PAR1", "a Parquet file, not text; save it as CSV"),
+    (b"PAR1\x15", "a Parquet file, not text; save it as CSV"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
-    (b"%PDF", "a PDF file, not text; save it as CSV"),
+    (b"%PDF-", "a PDF file, not text; save it as CSV"),
 )
 NO_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}  # codecs of names and of source code
 LOOK = 1 << 16  # bytes; blank for longer than this, a file says nothing of its format
