@@ -38,6 +38,7 @@ bench: $(READY)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/explain.py --data "$(DATA)" --model bench-models/clinc150-0
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/engines.py --data "$(DATA)" --documents "$(DOCUMENTS)" --models bench-models
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/odd_texts.py --model bench-models/clinc150
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,5 +1,7 @@
 """Distances against brute force, scikit-learn's covariance, and references that are hardly usable."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
@@ -142,3 +144,17 @@ def test_features_of_another_width_are_refused():
         LabelGaussians.fit(references()).squared(np.zeros((2, 5)))
     with pytest.raises(InputError, match=r"got \(6,\)$"):
         each_row(lambda rows: rows, np.zeros(6), 6)
+
+
+def test_many_labels_do_not_take_the_memory_of_all_their_distances():
+    rng = np.random.default_rng(0)
+    labels = LabelGaussians(np.eye(4), rng.normal(size=(5000, 4)), np.arange(5000))
+    features = rng.normal(size=(8000, 4))  # 320 MB of distances
+
+    tracemalloc.start()
+    least = labels.least(features)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 200e6
+    assert least[:3].tolist() == labels.squared(features[:3]).min(axis=1).tolist()

@@ -26,6 +26,7 @@ from elsewise.tokens import Tokens
 CANARY: Final = "canary"
 REFIT: Final = "refit.safetensors"
 ARRAYS: Final = ("arrays.safetensors", REFIT)
+EXPLAINING: Final = {"familiarity": FamiliarityTest, "sets": SplitConformal}
 # Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
 CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
 
@@ -278,15 +279,15 @@ class Saved:
         try:
             for key, entry in description["engines"].items():
                 entry[CANARY] = canary["probabilities"][key]
-            description["engines"][description["engine"]]  # it is there
-        except (KeyError, TypeError, AttributeError) as error:
+            folder.check_description(description)
+        except (KeyError, TypeError, AttributeError, InputError) as error:
             raise ArtifactError(f"{path / 'elsewise.json'} holds what this version cannot read: {error}") from error
         ours = {"elsewise.json", "canary.json", "evaluation.json", "README.md", *ARRAYS}
         return cls(
             files=ModelFiles(path, {name: digest for name, digest in digests.items() if name not in ours}),
             description=description,
             canary=canary,
-            arrays={name: array for file in ARRAYS for name, array in _arrays(path / file).items()},
+            arrays={name: array for file in ARRAYS for name, array in folder.read_arrays(path / file).items()},
             evaluation=folder.read_json(path / "evaluation.json") if "evaluation.json" in digests else None,
         )
 
@@ -350,7 +351,7 @@ class Saved:
         entry = described["engines"][key]
         try:
             engine = self._engine(key, threads)
-            calibrator = folder.unpack(entry["calibrator"], self.arrays, file)
+            calibrator = folder.unpack(entry["calibrator"], self.arrays, file, Calibrator)
             classifier = Classifier(
                 engine,
                 calibrator,
@@ -371,12 +372,13 @@ class Saved:
     def rule(self, key: str) -> Rule:
         """Give the rule of an engine, with its certificate."""
         file = self.files.path / "elsewise.json"
-        return folder.unpack(self.description["engines"][key]["rule"], self.arrays, file)
+        return folder.unpack(self.description["engines"][key]["rule"], self.arrays, file, Rule)
 
     def part(self, key: str, name: str) -> Any:
         """Give another part of an engine's entry, such as what tells unfamiliar texts; None where there is none."""
         packed = self.description["engines"][key].get(name)
-        return None if packed is None else folder.unpack(packed, self.arrays, self.files.path / "elsewise.json")
+        file = self.files.path / "elsewise.json"
+        return None if packed is None else folder.unpack(packed, self.arrays, file, EXPLAINING[name])
 
     def common(self) -> dict[str, Any]:
         """Give the fields of a Classifier that all engines share."""
@@ -385,7 +387,7 @@ class Saved:
         return {
             "other": described["other"],
             "out_of_scope_label": described["out_of_scope_label"],
-            "folded": None if folded is None else folder.unpack(folded, self.arrays, file),
+            "folded": None if folded is None else folder.unpack(folded, self.arrays, file, Calibrator),
             "record": described["record"],
             "arrays": {k: v for k, v in self.arrays.items() if k.startswith(("split.", "refit.", "engine."))},
             "evaluation": self.evaluation,
@@ -413,11 +415,18 @@ class Saved:
 
     def _check_canaries(self, classifier: Classifier, probabilities: Any) -> None:
         file = self.files.path / "canary.json"
-        prepared = classifier.engine.prepare(self.canary["texts"])
+        try:
+            prepared = classifier.engine.prepare(self.canary["texts"])
+            before = np.array(probabilities, dtype=np.float64)
+            evidence = Evidence.of(classifier.engine.sketch(prepared), classifier.calibrator)
+            classifier.decisions(evidence)  # its parts fit together
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(f"{file}: the model cannot answer its canary texts: {error}") from error
         if isinstance(prepared, Tokens) and [ids.tolist() for ids in prepared] != self.canary["token_ids"]:
             raise ArtifactError(f"{file}: the tokenizer gives other tokens than when the model was saved")
-        before = np.array(probabilities, dtype=np.float64)
-        now = canary_probabilities(classifier, prepared)
+        now = evidence.probabilities
+        if len(now) and np.isnan(now).all():
+            raise ArtifactError(f"{file}: the model gives no number for any of its canary texts; fit it again")
         tolerance = CANARY_TOLERANCE[classifier.engine.settings.get("precision", "f32")]
         if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
             worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
@@ -430,12 +439,6 @@ class Saved:
             return f"fit it again for that: elsewise fit DATA -o {self.files.path} --{engine.replace('_', '-')}"
         asked = f"--engine {engine}" + (f" --precision {precision}" if precision else "")
         return f"certify it {where}: elsewise export {self.files.path} {asked}"
-
-
-def _arrays(file: Path) -> dict[str, NDArray[Any]]:
-    from safetensors.numpy import load_file  # noqa: PLC0415
-
-    return load_file(file) if file.is_file() else {}
 
 
 def _write(

@@ -1,5 +1,6 @@
 """Decisions, the reasons for abstaining, and the certificate that a threshold may carry."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, row_blocks
 from elsewise.conformal import PredictionSets
+from elsewise.errors import InputError
 from elsewise.explanation import Explanation, explanation_of
 from elsewise.messages import customer_sentence, in_percent, sentence
 from elsewise.outputs import Evidence
@@ -273,6 +275,10 @@ class Certificate:
     method: str = PLAIN
     looks: int = 1
     words: str = ""
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.threshold):
+            raise InputError("threshold must be a number, got nan")
 
     def as_dict(self) -> dict[str, Any]:
         """Give all fields, and the sentence."""

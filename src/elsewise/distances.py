@@ -149,7 +149,9 @@ class LabelGaussians:
     def least(self, features: Any) -> Doubles:
         """Squared distance to the nearest mean, (n,), in bounded memory."""
         array = np.asarray(features)
-        blocks = [self.squared(array[rows]).min(axis=1) for rows in row_blocks(array, numbers=1 << 22)]
+        width = array.shape[1]
+        numbers = (1 << 22) * width // max(width, len(self.centres), 1)  # a row has so many distances, if more
+        blocks = [self.squared(array[rows]).min(axis=1) for rows in row_blocks(array, numbers=numbers)]
         return np.concatenate(blocks) if blocks else self.squared(array).min(axis=1, initial=np.inf)
 
     def nearest(self, features: Any, among: int = 2) -> Codes:

@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 import tempfile
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,15 +21,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from elsewise.calibrators import CALIBRATORS
+from elsewise.calibrators import CALIBRATORS, Calibrator
 from elsewise.conformal import ConformalPValue, SplitConformal
 from elsewise.decisions import Certificate
 from elsewise.distances import LabelGaussians
 from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
 from elsewise.modelfiles import digest
-from elsewise.rules import RULES
-from elsewise.scores import SCORES
+from elsewise.rules import RULES, Rule
+from elsewise.scores import SCORES, Score
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -41,6 +42,7 @@ PARTS: Final = {
 }
 KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, **PARTS}
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
+SEAMS: Final[dict[Any, Any]] = {Calibrator: CALIBRATORS, Score: SCORES, Rule: RULES}
 
 
 def check_target(path: Path) -> None:
@@ -66,9 +68,15 @@ def _manifest(path: Path) -> dict[str, Any] | None:
         saved = read_json(path / MANIFEST)
     except ArtifactError:
         return None
-    files = saved.get("files")
-    is_sound = isinstance(files, dict) and saved.get("format") == FORMAT and saved.get("sha256") == _digest(files)
-    return files if is_sound else None
+    return saved["files"] if saved.get("format") == FORMAT and _is_sound(saved) else None
+
+
+def _is_sound(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest says of each file what it should be, and nobody changed that by accident."""
+    files = manifest.get("files")
+    if not isinstance(files, dict) or manifest.get("sha256") != _digest(files):
+        return False
+    return all(isinstance(known, dict) and {"sha256", "size"} <= known.keys() for known in files.values())
 
 
 @contextmanager
@@ -166,9 +174,9 @@ def verify(path: Path) -> dict[str, str]:
         )
     if isinstance(written, int) and 0 < written < FORMAT:
         raise ArtifactError(f"{manifest}: format {written} is older than this version reads ({FORMAT}); fit it again")
-    files = saved.get("files")
-    if written != FORMAT or not isinstance(files, dict) or saved.get("sha256") != _digest(files):
+    if written != FORMAT or not _is_sound(saved):
         raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
+    files = saved["files"]
     with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter to the others
         list(pool.map(lambda item: _verify_file(path, *item), files.items()))
     added = sorted(name for name in set(_listed(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
@@ -228,6 +236,45 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def read_arrays(file: Path) -> dict[str, Any]:
+    """Read arrays by name; none where there is no such file. ArtifactError names a file that holds no arrays."""
+    from safetensors import SafetensorError  # noqa: PLC0415
+    from safetensors.numpy import load_file  # noqa: PLC0415
+
+    try:
+        return load_file(file) if file.is_file() else {}
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{file} cannot be read: {error}") from error
+
+
+def check_description(described: Mapping[str, Any]) -> None:
+    """Check what elsewise.json says beside fitted parts, which know their own limits.
+
+    Raises
+    ------
+    InputError
+        If labels are not different words, or a value is of another type.
+    KeyError, TypeError, AttributeError
+        If something is missing.
+    """
+    labels, entries = described["labels"], described["engines"]
+    if not isinstance(labels, list) or not all(isinstance(label, str) and label.strip() for label in labels):
+        raise InputError("labels must be words")
+    if len(set(labels)) < len(labels):
+        raise InputError(
+            f"labels must differ, got {next(label for label in labels if labels.count(label) > 1)!r} twice"
+        )
+    entries[described["engine"]]  # it is there
+    shapes: list[tuple[Any, dict[str, Any]]] = [
+        (described, {"other": str, "out_of_scope_label": str | None, "record": dict}),
+        *((entry, {"name": str, "settings": dict, "fingerprint": str, "gate": list}) for entry in entries.values()),
+    ]
+    for values, shape in shapes:
+        for name, type_ in shape.items():
+            if not isinstance(values[name], type_):
+                raise InputError(f"{name!r} cannot be {values[name]!r}")
+
+
 def pack(part: Any, arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
     """Turn a fitted part into JSON; its arrays go into `arrays` under names that begin with `prefix`."""
     packed: dict[str, Any] = {"kind": NAMES[type(part)]}
@@ -243,21 +290,37 @@ def pack(part: Any, arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
     return packed
 
 
-def unpack(packed: Any, arrays: Mapping[str, Any], file: Path) -> Any:
+def unpack(packed: Any, arrays: Mapping[str, Any], file: Path, type_: Any = Any) -> Any:
     """Make the fitted part again that `pack` was given.
+
+    Parameters
+    ----------
+    packed : JSON
+        What `pack` gave.
+    arrays : mapping of arrays
+        Those that it took out.
+    file : Path
+        Where it stood, for messages.
+    type_ : type
+        What the part must be: Calibrator, Score, Rule, or a class of PARTS.
 
     Raises
     ------
     ArtifactError
-        If a kind or a field is unknown, or a value is out of its range.
+        If a kind or a field is unknown, or a value is out of its range or of another type.
     """
     try:
         kind = KINDS[packed["kind"]]
-        types = typing.get_type_hints(kind)
-        values = {name: _unpacked(value, arrays, file, types[name]) for name, value in packed.items() if name != "kind"}
-        return kind(**values)
+        hints = typing.get_type_hints(kind)
+        values = {name: _unpacked(value, arrays, file, hints[name]) for name, value in packed.items() if name != "kind"}
+        wrong = [name for name, value in values.items() if not _is_a(value, hints[name])]
+        part = kind(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{file} holds a part that this version cannot read: {error}") from error
+    if wrong or not _is_a(part, type_):
+        what = f"{wrong[0]!r} of another type" if wrong else "what belongs elsewhere"
+        raise ArtifactError(f"{file} holds a part that this version cannot read: {packed['kind']} has {what}")
+    return part
 
 
 def _unpacked(value: Any, arrays: Mapping[str, Any], file: Path, type_: Any) -> Any:
@@ -268,3 +331,19 @@ def _unpacked(value: Any, arrays: Mapping[str, Any], file: Path, type_: Any) -> 
     if isinstance(value, list) and typing.get_origin(type_) is tuple:
         return tuple(_unpacked(item, arrays, file, typing.get_args(type_)[0]) for item in value)
     return value
+
+
+def _is_a(value: Any, type_: Any) -> bool:
+    """Whether a value has the type that a field of a part is annotated with."""
+    if type_ is Any:
+        return True
+    if type_ in SEAMS:
+        return type(value) in SEAMS[type_].values()
+    origin, inner = typing.get_origin(type_), typing.get_args(type_)
+    if origin in (types.UnionType, typing.Union):
+        return any(_is_a(value, one) for one in inner)
+    if origin is typing.Literal:
+        return value in inner
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_is_a(item, inner[0]) for item in value)
+    return isinstance(value, origin or type_) and (type_ is not int or not isinstance(value, bool))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,21 @@ import typer
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
     from elsewise.thresholds import Standing
+
+# What steers a terminal, or the order in which it shows letters: control characters (ESC begins a command to it),
+# marks of direction, separators of lines and paragraphs; and halves of surrogate pairs, which it cannot show.
+STEERING = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""Write as escapes what would steer a terminal instead of being shown; files and JSON are not shown with this.
+
+    Examples
+    --------
+    >>> print(visible("paid \x1b[2J in full \u202etxt.exe"))
+    paid \x1b[2J in full \u202etxt.exe
+    """
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def print_gate(gate: Sequence[Mapping[str, Any]]) -> None:
@@ -85,7 +101,7 @@ def print_promise(classifier: "Classifier | Standing") -> None:
     if certificate is None:
         typer.echo(f"No promise: the threshold {threshold_words(classifier.rule)} was not tested for one.")
         return
-    typer.echo(certificate.sentence)
+    tell(certificate.sentence)
     if certificate.certified:
         low, high = certificate.coverage_low, certificate.coverage_high
         typer.echo(
@@ -220,24 +236,40 @@ def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, .
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", show_lines=False, padding=(0, 1))
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(_cell(title)) if title else None,
+        title_justify="left",
+        show_lines=False,
+        padding=(0, 1),
+    )
     for name in header:
-        table.add_column(name, overflow="fold", ratio=1 if wide else None)
+        table.add_column(Text(_cell(name)), overflow="fold", ratio=1 if wide else None)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a customer's [brackets] are no mark-up
+        table.add_row(*(Text(_cell(cell)) for cell in row))  # Text: a customer's [brackets] are no mark-up
     console.print(table)
 
 
+def _cell(text: str) -> str:
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")  # one line is one row
+
+
 def print_json(value: Any, *, to_stderr: bool = False) -> None:
-    """Print one JSON object, infinities as words."""
+    """Print one JSON object, infinities as words, halves of surrogate pairs as their escapes."""
     from elsewise.folder import finite
 
-    typer.echo(json.dumps(finite(value), ensure_ascii=False, allow_nan=False), err=to_stderr)
+    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False)
+    typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
+
+
+def tell(words: str) -> None:
+    """Write words to stdout, as a result that people read."""
+    typer.echo(visible(words))
 
 
 def say(words: str) -> None:
     """Write words to stderr, where no program reads them."""
-    typer.echo(words, err=True)
+    typer.echo(visible(words), err=True)
 
 
 @contextmanager

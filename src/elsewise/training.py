@@ -8,7 +8,7 @@ afterwards anyway: the plain log loss stops too early, when the model grows too 
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from elsewise.arrays import log_softmax
 from elsewise.batching import answer
 from elsewise.encoders import DEFAULT_ENCODER, find_encoder
-from elsewise.engines.torch import TorchModel, is_faster_in_bf16, last_linear, plain_tokenizer, quiet, text_tokenizer
+from elsewise.engines.torch import (
+    TorchModel,
+    is_faster_in_bf16,
+    last_linear,
+    plain_config,
+    plain_tokenizer,
+    quiet,
+    text_tokenizer,
+)
 from elsewise.errors import InputError
 from elsewise.extras import need
 from elsewise.outputs import Outputs
@@ -147,20 +155,29 @@ def train(
         Settings, resolved.
     progress : callable, optional
         Called with (what is going on, steps done, steps in all).
+
+    Raises
+    ------
+    InputError
+        If the encoder reads nothing in any text of `rows`, or training diverges.
     """
     model = learner.model.model
+    examples, judged = _examples(learner.tokenize, rows), _examples(learner.tokenize, tune)
+    if not examples:
+        none = f"the encoder reads nothing in any of {len(rows)} training texts"
+        raise InputError(f"{none}; check the text column, or take another encoder")
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = _Trainer(
             model=model,
-            args=_arguments(work, bool(len(tune)), how),
-            train_dataset=_examples(learner.tokenize, rows),
-            eval_dataset=_examples(learner.tokenize, tune) if len(tune) else None,
+            args=_arguments(work, bool(judged), how),
+            train_dataset=examples,
+            eval_dataset=judged or None,
             data_collator=transformers.DataCollatorWithPadding(learner.tokenizer),
             processing_class=learner.tokenizer,
             optimizers=(_optimizer(model, how.learning_rate or USUAL_RATE), None),
             compute_loss_func=_cross_entropy,
             compute_metrics=_best_log_loss,
-            callbacks=_callbacks(bool(len(tune)), how, progress),
+            callbacks=_callbacks(bool(judged), how, progress),
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
@@ -179,20 +196,20 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
         If it is not found, or is not an encoder that `transformers` can classify with.
     """
     place = find_encoder(encoder)
-    options: dict[str, Any] = {"trust_remote_code": False}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
-        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        model, found = transformers.AutoModelForSequenceClassification.from_pretrained(
             place,
-            num_labels=len(labels),
+            config=plain_config(place, num_labels=len(labels)),
             dtype=torch.float32,
             use_safetensors=True,
+            trust_remote_code=False,
             ignore_mismatched_sizes=True,
-            **options,
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"encoder {encoder} cannot be opened: {reason}") from error
+    except Exception as error:  # transformers lets through whatever the libraries below it raise
+        raise InputError(f"encoder {encoder} cannot be opened: {_reason(error)}") from error
+    _check_opened(encoder, tokenizer, model, found)
     if "ForSequenceClassification" in str(model.config.architectures):  # its head knows other labels
         head = last_linear(model)
         torch.nn.init.normal_(head.weight, std=getattr(model.config, "initializer_range", 0.02))
@@ -200,6 +217,28 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
             torch.nn.init.zeros_(head.bias)
     plain_tokenizer(tokenizer)
     return model, tokenizer
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line why an encoder cannot be opened."""
+    words = str(error).strip()
+    if "trust_remote_code" in words:
+        return "it needs code of its own, which is never run; take one of a kind that transformers knows"
+    if "no file named model.safetensors" in words:
+        return "it has no model.safetensors; weights in other files may be pickles, and are never opened"
+    first = words.splitlines()[0] if words else ""
+    return first if first and isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
+
+
+def _check_opened(encoder: str, tokenizer: Any, model: Any, found: Mapping[str, Any]) -> None:
+    """Refuse what `transformers` would make up: tokens to fill batches with, and weights of other shapes."""
+    if tokenizer.pad_token is None:
+        raise InputError(f"encoder {encoder} has a tokenizer without a padding token; take another encoder")
+    head = {id(parameter) for parameter in last_linear(model).parameters()}
+    parameters = dict(model.named_parameters())
+    wrong = [name for name, *_ in found["mismatched_keys"] if id(parameters.get(name)) not in head]
+    if wrong:
+        raise InputError(f"encoder {encoder} has weights of other shapes than its config.json says: {wrong[0]}")
 
 
 def _longest(model: Any, max_length: int) -> int:
@@ -214,10 +253,10 @@ def _longest(model: Any, max_length: int) -> int:
 
 
 def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, Any]]:
+    """Give the texts that can be read, as an engine would say: no other is ever answered."""
     tokens = tokenize(rows.texts)
-    return [
-        {"input_ids": i.tolist(), "labels": code} for i, code in zip(tokens, rows.codes.tolist(), strict=True) if len(i)
-    ]
+    columns = zip(tokens, rows.codes.tolist(), tokens.hold_any_but(tokenize.special).tolist(), strict=True)
+    return [{"input_ids": ids.tolist(), "labels": code} for ids, code, is_read in columns if is_read]
 
 
 def _optimizer(model: Any, learning_rate: float) -> Any:

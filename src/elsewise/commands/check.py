@@ -25,7 +25,7 @@ from elsewise.options import (
     program,
     reading,
 )
-from elsewise.showing import DROPPED, print_json, print_table
+from elsewise.showing import DROPPED, print_json, print_table, tell
 
 if TYPE_CHECKING:
     from elsewise.checking import Finding, Findings
@@ -84,23 +84,21 @@ def check(
 def _show(checked: "CheckedFile", command: str) -> None:
     """Tell how a file was read, what is in it, what was found, and the command that fits on it."""
     columns = ", ".join(column.name for column in checked.columns)
-    typer.echo(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
+    tell(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
     if checked.columns:
-        typer.echo(
-            f"Columns: {columns}. Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}."
-        )
+        tell(f"Columns: {columns}. Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}.")
         left = checked.rows - checked.usable
-        typer.echo(f"Rows: {checked.rows:,}, of which {checked.usable:,} can be used and {left:,} cannot.")
+        tell(f"Rows: {checked.rows:,}, of which {checked.usable:,} can be used and {left:,} cannot.")
     _print_labels_found(checked.findings)
     for level, title in _LEVELS:
         found = checked.findings.of_level(level)
         if found:
-            typer.echo(f"\n{title}")
+            tell(f"\n{title}")
         for finding in found:
-            typer.echo(_told(finding))
+            tell(_told(finding))
     mended = "" if all(error.options for error in checked.findings.of_level("error")) else "when it is mended, "
     needed = "with what the file needs and what is suggested" if checked.options else ""
-    typer.echo(f"\nNext{', ' * bool(mended or needed)}{mended}{needed}".rstrip(", ") + f":\n  {command}")
+    tell(f"\nNext{', ' * bool(mended or needed)}{mended}{needed}".rstrip(", ") + f":\n  {command}")
 
 
 _LEVELS = (
@@ -131,10 +129,10 @@ def _print_labels_found(found: "Findings") -> None:
     print_table(title, ("label", "rows", "train", "tune", "certify", "test"), rows)
     parts = ", ".join(f"{name} {found.parts[name]:,}" for name in ("train", "tune", "certify", "test"))
     out = ", ".join(f"{found.parts[name]:,} {words}" for name, words in DROPPED.items() if found.parts[name])
-    typer.echo(f"Parts: {parts}" + (f"; left out: {out}" if out else "") + ".")
+    tell(f"Parts: {parts}" + (f"; left out: {out}" if out else "") + ".")
     if found.lengths:
         many = found.lengths
-        typer.echo(
+        tell(
             f"Tokens of {many.texts:,} texts: half have at most {many.median:,}, 95 % at most {many.high:,}, "
             f"the longest {many.longest:,}{' or more' * (many.longest == many.counted)}."
         )

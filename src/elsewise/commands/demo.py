@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from elsewise.options import Epochs, Json, program
-from elsewise.showing import description, print_evaluation, print_json, print_promise, print_table, progress_bar
+from elsewise.showing import description, print_evaluation, print_json, print_promise, print_table, progress_bar, tell
 
 
 def demo(
@@ -28,12 +28,10 @@ def demo(
     print_evaluation(shown.classifier.evaluation or {})
     print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
     answered = shown.reasons().get("answered", 0)
-    typer.echo(
-        f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:"
-    )
+    tell(f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:")
     print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
     name = program()
-    typer.echo(
+    tell(
         f"\nNext:\n"
         f"  {name} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
         f"  {name} evaluate {out}/model {out}/new.csv\n"

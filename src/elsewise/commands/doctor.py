@@ -1,9 +1,7 @@
 """``elsewise doctor``."""
 
-import typer
-
 from elsewise.options import Json
-from elsewise.showing import print_json, print_table
+from elsewise.showing import print_json, print_table, tell
 
 
 def doctor(*, as_json: Json = False) -> None:
@@ -22,4 +20,4 @@ def doctor(*, as_json: Json = False) -> None:
         (name, ", ".join(engine["precisions"]) or "-", engine["note"]) for name, engine in found["engines"].items()
     ])  # fmt: skip
     for line in found["advice"] or ["Nothing is missing."]:
-        typer.echo(line)
+        tell(line)

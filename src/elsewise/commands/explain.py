@@ -21,7 +21,7 @@ from elsewise.options import (
     Threads,
     reading,
 )
-from elsewise.showing import print_json, print_table, progress_bar, say
+from elsewise.showing import print_json, print_table, progress_bar, say, tell
 
 if TYPE_CHECKING:
     from elsewise.explanation import Explanation, Extent
@@ -133,22 +133,22 @@ CHARACTERS_SHOWN = 200
 
 def _print_explanation(explained: "Explanation") -> None:
     """Print why a text was decided as it was."""
-    typer.echo(explained.sentence)
-    typer.echo(f"For a customer: {explained.customer_sentence}")
+    tell(explained.sentence)
+    tell(f"For a customer: {explained.customer_sentence}")
     if explained.probabilities:
         against = f"the confidence ({explained.score}) is {explained.confidence:.4g}"
-        typer.echo(f"\nThe best labels; {against}, the threshold {explained.threshold:.4g}")
+        tell(f"\nThe best labels; {against}, the threshold {explained.threshold:.4g}")
         print_table("", ("label", "probability"), [(name, f"{p:.4f}") for name, p in explained.probabilities.items()])
     for name, labels in (("Nearest labels", explained.nearest), ("Labels that stay possible", explained.possible)):
         if labels:
-            typer.echo(f"{name}: {_some(labels, ', ')}")
+            tell(f"{name}: {_some(labels, ', ')}")
     _print_words(explained)
     if explained.neighbours:
         rows = [(f"{near.similarity:.3f}", near.label, _beginning(near.text)) for near in explained.neighbours]
-        typer.echo("\nThe nearest known texts")
+        tell("\nThe nearest known texts")
         print_table("", ("similarity", "label", "text"), rows)
     if explained.extent is not None:
-        typer.echo(_how_much(explained.extent))
+        tell(_how_much(explained.extent))
     if explained.receipt is not None:
         _print_receipt(explained.receipt)
 
@@ -159,7 +159,7 @@ def _print_words(explained: "Explanation") -> None:
     if towards or against:
         best = next(iter(explained.probabilities))
         rows = [(f"{pull.pull:+.2f}", f"{pull.without:.4f}", _beginning(pull.words)) for pull in (*towards, *against)]
-        typer.echo(f'\nWhat pulled towards "{best}" (+) and away from it (-), in log-odds')
+        tell(f'\nWhat pulled towards "{best}" (+) and away from it (-), in log-odds')
         print_table("", ("pull", "probability without", "words"), rows)
 
 
@@ -185,18 +185,18 @@ def _some(names: Sequence[str], between: str) -> str:
 def _print_receipt(receipt: Mapping[str, Any]) -> None:
     model, certificate = receipt["model"], receipt["certificate"]
     name = " ".join(filter(None, (model["engine"], model["precision"], model["fingerprint"])))
-    typer.echo(f"Model: {name}; decision version {receipt['decision_version']}")
-    typer.echo(f"Text: SHA-256 {receipt['text_sha256']}")
-    typer.echo(f"Certificate: {'none' if certificate is None else certificate['sentence']}")
+    tell(f"Model: {name}; decision version {receipt['decision_version']}")
+    tell(f"Text: SHA-256 {receipt['text_sha256']}")
+    tell(f"Certificate: {'none' if certificate is None else certificate['sentence']}")
 
 
 def _print_confirmation(confirmation: "Confirmation") -> None:
     """Print what a receipt and the answer that is given now have in common."""
     for name in ("text", "model", "decision_version", "certificate"):
-        typer.echo(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'another one'}")
+        tell(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'another one'}")
     answer = {
         "identical": "the same, bit for bit",
         "close": "the same; its probability differs by no more than between processors",
         "different": "another one",
     }
-    typer.echo(f"answer: {answer[confirmation.answer]}")
+    tell(f"answer: {answer[confirmation.answer]}")

@@ -9,7 +9,7 @@ import typer
 
 from elsewise.errors import InputError
 from elsewise.options import Json, ModelPath, ServedEngine, ServedPrecision, Threads
-from elsewise.showing import WORST_LABELS, brief, print_json, print_promise, print_table, progress_bar, say
+from elsewise.showing import WORST_LABELS, brief, print_json, print_promise, print_table, progress_bar, say, tell
 
 if TYPE_CHECKING:
     from elsewise.metrics import Estimate
@@ -123,7 +123,7 @@ def _promise(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _show_change(model: Path, change: "Change") -> None:
     print_promise(change.after)
     if sentence := getattr(change.after.rule, "sentence", ""):
-        typer.echo(sentence)  # of a threshold by cost
+        tell(sentence)  # of a threshold by cost
     _print_standings({"before": change.before, "after": change.after})
     _print_labels(change.after)
     certificate = change.after.certificate
@@ -144,7 +144,7 @@ def _show_overview(model: Path, overview: "Overview") -> None:
     looks = overview.looks
     if overview.present.measured:
         times = f"{looks} certification{'' if looks == 1 else 's'}"
-        typer.echo(f"The certify rows were read for {times}; the next one is look {looks + 1}.")
+        tell(f"The certify rows were read for {times}; the next one is look {looks + 1}.")
     _say_others(model, overview.others, f"this is the threshold of {overview.engine}")
 
 

@@ -58,7 +58,13 @@ class MemoryEngine:
     @property
     def fingerprint(self) -> str:
         """Hash of all that the answers depend on."""
-        return sha256(repr((self.labels, sorted(self.table.items()), self.default)).encode()).hexdigest()[:16]
+        table, default = self._numbers()
+        return sha256(repr((self.labels, sorted(table.items()), default)).encode()).hexdigest()[:16]
+
+    def _numbers(self) -> tuple[dict[str, list[float]], list[float] | None]:
+        """Give table and default as JSON will give them back: numpy's numbers and whole ones are written otherwise."""
+        table = {text: [float(x) for x in logits] for text, logits in self.table.items()}
+        return table, None if self.default is None else [float(x) for x in self.default]
 
     @classmethod
     def open(
@@ -74,8 +80,8 @@ class MemoryEngine:
 
     def save(self, folder: Path) -> None:
         """Write memory.json."""
-        default = None if self.default is None else [float(x) for x in self.default]
-        saved = {"table": {text: [float(x) for x in logits] for text, logits in self.table.items()}, "default": default}
+        table, default = self._numbers()
+        saved = {"table": table, "default": default}
         (folder / "memory.json").write_text(json.dumps(saved), encoding="utf-8")
 
     @property

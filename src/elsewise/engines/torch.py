@@ -92,11 +92,13 @@ class TorchModel:
             files.need(name)
         quiet()
         try:
+            config = plain_config(files.path, local_files_only=True)
             opened = transformers.AutoModelForSequenceClassification.from_pretrained(
-                files.path, use_safetensors=True, dtype=torch.float32, **SAFELY
+                files.path, config=config, use_safetensors=True, dtype=torch.float32, **SAFELY
             )
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f"{files.path} cannot be opened: {str(error).strip().splitlines()[0]}") from error
+        except Exception as error:  # transformers lets through whatever the libraries below it raise
+            words = str(error).strip() or type(error).__name__
+            raise ArtifactError(f"{files.path} cannot be opened: {words.splitlines()[0]}") from error
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
         return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, labels, files, WEIGHTS)
 
@@ -209,6 +211,23 @@ def is_faster_in_bf16() -> bool:
         a = torch.ones(768, 768, dtype=kind)
         seconds[kind] = min(timeit.repeat(partial(torch.matmul, a, a), number=1, repeat=8))
     return seconds[torch.float32] > WORTH_IT * seconds[torch.bfloat16]
+
+
+def plain_config(place: str | Path, **more: Any) -> Any:
+    """Open a config.json that names no code to run: neither its own, nor a kernel of the hub, nor a quantizer.
+
+    Raises
+    ------
+    InputError
+        If it does. Other errors are those of `transformers`.
+    """
+    config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False, **more)
+    attention = getattr(config, "_attn_implementation", None)
+    if attention is not None and "/" in str(attention):
+        raise InputError(f"its config.json asks for code of the hub ({attention}), which is never run")
+    if getattr(config, "quantization_config", None) is not None:
+        raise InputError("its weights are quantized; take the one in float32 that it was made from")
+    return config
 
 
 def text_tokenizer(tokenizer: Any, max_length: int) -> TextTokenizer:

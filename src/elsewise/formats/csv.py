@@ -61,7 +61,8 @@ def _check_header(columns: list[str], name: str) -> None:
         which = ", ".join(map(str, blank[:12]))
         raise InputError(f"{name}: column {which} of {len(columns)} has no name in the header; give it one")
     if any("\0" in column for column in columns):
-        raise InputError(f"{name} has NUL in its header: {listed(columns)}; is it --encoding utf-16-le?")
+        way = "be" if columns[0].startswith("\0") else "le"
+        raise InputError(f"{name} has NUL in its header: {listed(columns)}; is it --encoding utf-16-{way}?")
     refuse_repeats(columns, name)
 
 

@@ -24,7 +24,16 @@ MARKS = (  # the long ones first: the mark of utf-32-le begins with that of utf-
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+MARKED = ("utf-16", "utf-32")  # which way round the bytes are, only the mark says
 LONGEST_MARK = 4  # bytes
+NO_TEXT = (  # how files begin that people take for text
+    (b"PK\x03\x04", "a zip archive, as an Excel file is, not text; save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file, not text; save it as CSV"),
+    (b"PAR1\x15", "a Parquet file, not text; save it as CSV"),
+    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
+    (b"%PDF-", "a PDF file, not text; save it as CSV"),
+)
+NO_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}  # codecs of names and of source code
 LOOK = 1 << 16  # bytes; blank for longer than this, a file says nothing of its format
 
 
@@ -48,11 +57,13 @@ class Lines:
         self._fault: UnicodeDecodeError | None = None
         head = self._look()
         self.encoding = _codec(encoding)
+        if (kind := next((words for start, words in NO_TEXT if head.startswith(start)), None)) is not None:
+            raise InputError(f"{name} is {kind}")
         mark = _mark(head, self.encoding, name)
         self.head = head[len(mark) :]
         self.note = f"encoding {self.encoding}" + (" with byte order mark" if mark else "")
         # The decoders of utf-16 and utf-32 need their mark; the others would keep it as a character.
-        self._first = head if self.encoding in ("utf-16", "utf-32") else self.head
+        self._first = head if self.encoding in MARKED else self.head
         self._lines = self._cut()
 
     def __iter__(self) -> Iterator[str]:
@@ -156,8 +167,10 @@ def _codec(encoding: str | None) -> str:
     try:
         name = codecs.lookup(encoding or "utf-8").name
         "a".encode(name)  # "hex" and "rot13" are codecs, and turn no bytes into text
-    except (LookupError, ValueError) as error:
-        raise InputError(f"unknown encoding {encoding!r}; try utf-8, utf-16, cp1254 or cp1252") from error
+    except (LookupError, ValueError):
+        name = ""
+    if not name or name in NO_FILES:
+        raise InputError(f"unknown encoding {encoding!r}; try utf-8, utf-16, cp1254 or cp1252")
     return name
 
 
@@ -165,6 +178,8 @@ def _mark(head: bytes, encoding: str, name: str) -> bytes:
     mark, meant = next(((mark, meant) for mark, meant in MARKS if head.startswith(mark)), (b"", ""))
     if not encoding.startswith(meant):
         raise InputError(f"{name} starts with the byte order mark of {meant}; read it with --encoding {meant}")
+    if head and not mark and encoding in MARKED:
+        raise InputError(f"{name} has no byte order mark; read it with --encoding {encoding}-le, or {encoding}-be")
     return mark
 
 

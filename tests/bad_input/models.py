@@ -1,0 +1,257 @@
+import json
+import pickle
+from pathlib import Path
+
+from bad_input.case import Case, each, write
+from bad_input.labels import FIT, rows_of
+
+ROWS = write("text\nwhere is my order\n")
+LABELLED = rows_of(["x", "y"] * 8)
+CODE = "open('RAN', 'w')\nclass Config: pass\nclass Model: pass\n"
+CANNOT = "model/elsewise.json holds what this version cannot read: "
+NO_PART = "model/elsewise.json holds a part that this version cannot read: "
+OWN_CODE = {"AutoConfig": "evil.Config", "AutoModelForSequenceClassification": "evil.Model"}
+OF_THE_HUB = {name: f"somebody/else--{where}" for name, where in OWN_CODE.items()}
+
+
+class Bomb:
+    """Leaves a file behind when it is unpickled."""
+
+    def __reduce__(self):
+        return open, ("RAN", "w")
+
+
+def sealed():
+    """Make the manifest fit again, as somebody would who wants a changed folder to be opened."""
+    from elsewise import folder
+
+    Path("model/manifest.json").unlink()
+    folder._write_manifest(Path("model"))
+
+
+def changed(name, change):
+    """Make the function that changes a JSON file."""
+
+    def act():
+        value = json.loads(Path(name).read_text(encoding="utf-8"))
+        change(value)
+        Path(name).write_text(json.dumps(value), encoding="utf-8")
+
+    return act
+
+
+def added(name, content=b"anything"):
+    return lambda: Path("model", name).write_bytes(content)
+
+
+def forged(given, change, said, name="elsewise.json", model="text"):
+    """A case of a folder that was changed and sealed again."""
+    return Case(given, each(ROWS, changed(f"model/{name}", change), sealed), said=said, model=model)
+
+
+def broken(given, name, content, said):
+    """A case of a folder with another file in the place of one, and sealed again."""
+    return Case(given, each(ROWS, added(name, content), sealed), said=said, model="text")
+
+
+def flipped():
+    data = bytearray(Path("model/model.safetensors").read_bytes())
+    data[len(data) // 2] ^= 1
+    Path("model/model.safetensors").write_bytes(data)
+
+
+def pointing_outside():
+    import onnx
+
+    graph = onnx.load("model/model.onnx")
+    onnx.save(graph, "model/model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    sealed()
+
+
+def without_numbers():
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load("model/model.onnx")
+    for tensor in graph.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.ndim == 2:
+            tensor.CopyFrom(numpy_helper.from_array(np.full_like(values, np.nan), tensor.name))
+    onnx.save(graph, "model/model.onnx")
+    sealed()
+
+
+def default(described):
+    return described["engines"][described["engine"]]
+
+
+def put(value, *path):
+    """Make the function that puts a value into the entry of the default engine."""
+
+    def act(described):
+        *inside, last = path
+        place = default(described)
+        for name in inside:
+            place = place[name]
+        place[last] = value
+
+    return act
+
+
+def temperature(value):
+    return put({"kind": "temperature", "temperature": value}, "calibrator")
+
+
+CASES = [
+    Case("one flipped bit, in any file (200 of 200 are found)", each(ROWS, flipped), model="text",
+         said="model/model.safetensors was changed since it was written; restore the folder from a copy"),
+    Case("a missing file", each(ROWS, lambda: Path("model/tokenizer.json").unlink()), model="text",
+         said="model/tokenizer.json is missing; restore the folder from a copy"),
+    Case("a `.bin` beside it", each(ROWS, added("pytorch_model.bin", pickle.dumps(Bomb()))), model="text",
+         said="model/pytorch_model.bin was not written by elsewise; remove it"),
+    Case("a pickle beside it", each(ROWS, added("head.pkl", pickle.dumps(Bomb()))), model="text",
+         said="model/head.pkl was not written by elsewise; remove it"),
+    Case("Python code beside it", each(ROWS, added("evil.py", CODE.encode())), model="text",
+         said="model/evil.py was not written by elsewise; remove it"),
+    Case("a `config.json` that names code (`auto_map`)",
+         each(ROWS, changed("model/config.json", lambda config: config.update(auto_map=OWN_CODE))), model="text",
+         said="model/config.json was changed since it was written; restore the folder from a copy"),
+    Case("the same with its code, sealed again",
+         each(ROWS, changed("model/config.json", lambda config: config.update(auto_map=OWN_CODE)),
+              added("evil.py", CODE.encode()), sealed), model="text",
+         said="1 rows = 1 answered + 0 Other + 0 rejected", then="answered: neither is opened, and no code runs",
+         holds=lambda: not Path("RAN").exists()),
+    Case("the same on the engine torch",
+         each(ROWS, changed("model/config.json", lambda config: config.update(auto_map=OWN_CODE)),
+              added("evil.py", CODE.encode()), sealed), model="torch",
+         said="model/elsewise.json: the certificate of torch-f32 belongs to other files or settings; fit it again"),
+    Case("a `config.json` that names a kernel of the hub, on the engine torch, sealed again",
+         each(ROWS, changed("model/config.json", lambda config: config.update(_attn_implementation="somebody/kernel")),
+              sealed), model="torch",
+         said="model cannot be opened: its config.json asks for code of the hub (somebody/kernel), which is never run"),
+    Case("weights in a pickle instead, on the engine torch, sealed again",
+         each(ROWS, lambda: Path("model/model.safetensors").unlink(),
+              added("pytorch_model.bin", pickle.dumps(Bomb())), sealed), model="torch",
+         said="model has no model.safetensors; make the model again: elsewise fit"),
+    Case("a pickle beside it, sealed again", each(ROWS, added("head.pkl", pickle.dumps(Bomb())), sealed), model="text",
+         said="1 rows = 1 answered + 0 Other + 0 rejected", then="answered: it is never opened",
+         holds=lambda: not Path("RAN").exists()),
+    Case("a link to a file outside",
+         each(ROWS, lambda: Path("model/config.json").unlink(),
+              lambda: Path("model/config.json").symlink_to("/etc/hostname")), model="text",
+         said="model/config.json leads out of the model folder"),
+    Case("an ONNX file that points to another file, sealed again", each(ROWS, pointing_outside), model="text",
+         said="model/model.onnx keeps data in other files (external data), which is not allowed; export it again"),
+    Case("an ONNX file of nothing but NaN, sealed again", each(ROWS, without_numbers), model="text",
+         said="model/elsewise.json: the certificate of openvino-f32 belongs to other files or settings; fit it again"),
+    Case("an older folder", each(ROWS, write('{"format": 1}', "model/manifest.json")),
+         said="model/manifest.json: format 1 is older than this version reads (2); fit it again"),
+    Case("a newer folder", each(ROWS, write('{"format": 9}', "model/manifest.json")),
+         said="model/manifest.json: format 9 is newer than this version of elsewise reads (2); upgrade elsewise"),
+    Case("a manifest that is no JSON", each(ROWS, write("{", "model/manifest.json")),
+         said="model/manifest.json cannot be read: Expecting property name enclosed in double quotes: "
+              "line 1 column 2 (char 1)"),
+    Case("a manifest of something else", each(ROWS, write('{"manifest_version": 3}', "model/manifest.json")),
+         said="model/manifest.json is damaged; restore the folder from a copy"),
+    broken("another tokenizer, sealed again", "tokenizer.json", b"{}",
+           "model/tokenizer.json cannot be read: Model missing. at line 1 column 2"),
+    broken("a graph that is none, sealed again", "model.onnx", b"\0",
+           "model/model.onnx is no ONNX file that can be read: a field of a number that protobuf does not have"),
+    broken("arrays that are none, sealed again", "arrays.safetensors", b"{}",
+           "model/arrays.safetensors cannot be read: Error while deserializing header: header too small"),
+    broken("a description that is none, sealed again", "elsewise.json", b"[]",
+           "model/elsewise.json holds no JSON object"),
+    forged("too few labels, sealed again", lambda described: described.update(labels=["a", "b"]),
+           "model/model.onnx gives 30 logits, and there are 2 labels"),
+    forged("a label twice, sealed again", lambda described: described["labels"].__setitem__(0, "label 1"),
+           CANNOT + "labels must differ, got 'label 1' twice"),
+    forged("labels that are numbers, sealed again", lambda described: described.update(labels=list(range(30))),
+           CANNOT + "labels must be words"),
+    forged("other labels, sealed again", lambda described: described["labels"].reverse(),
+           "model/elsewise.json: the certificate of openvino-f32 belongs to other files or settings; fit it again"),
+    forged("a temperature of 0, sealed again", temperature(0.0),
+           NO_PART + "temperature must be positive and finite, got 0.0"),
+    forged("a negative temperature, sealed again", temperature(-1.0),
+           NO_PART + "temperature must be positive and finite, got -1.0"),
+    forged("a threshold of NaN, sealed again", put(None, "rule", "certificate", "threshold"),
+           NO_PART + "threshold must be a number, got nan"),
+    forged("a kind of rule that there is not, sealed again", put({"kind": "os.system"}, "rule"),
+           NO_PART + "'os.system'"),
+    forged("a calibrator in the place of the rule, sealed again", put({"kind": "identity"}, "rule"),
+           NO_PART + "identity has what belongs elsewhere"),
+    forged("another kind of score, sealed again",
+           put({"kind": "temperature", "temperature": 1.0}, "rule", "score"),
+           NO_PART + "certified has 'score' of another type"),
+    forged("settings that are none, sealed again", put(None, "settings"), CANNOT + "'settings' cannot be None"),
+    forged("a blank word for Other, sealed again", lambda described: described.update(other=" "),
+           CANNOT + "the word for an abstention must not be blank, got ' '"),
+    forged("an engine that there is not, sealed again", put("os", "name"),
+           "model was certified on openvino-f32: unknown engine 'os'; there are ensemble, laplace, logits, mc_dropout, "
+           "memory, onnxruntime, openvino, torch; re-fit it for this machine: "
+           "elsewise export model --engine openvino --precision f32"),
+    forged("canary answers that are none, sealed again",
+           lambda canary: canary["probabilities"].update({"openvino-f32": "x"}),
+           "model/canary.json: the model cannot answer its canary texts: could not convert string to float: 'x'",
+           "canary.json"),
+    forged("canary answers of another model, sealed again",
+           lambda canary: canary["probabilities"]["openvino-f32"][0].reverse(),
+           "model/canary.json: probabilities differ by {number} from when it was certified; certify it here: "
+           "elsewise export model --engine openvino --precision f32", "canary.json"),
+]  # fmt: skip
+
+
+def encoder(given, change, said="", then="", files=None, gone=()):
+    """A case of `fit` on an encoder with another config.json, more files, or fewer."""
+    return Case(
+        given,
+        each(
+            LABELLED,
+            changed("encoder/config.json", change),
+            *(write(content, f"encoder/{name}") for name, content in (files or {}).items()),
+            *((lambda name=name: Path("encoder", name).unlink()) for name in gone),
+        ),
+        FIT,
+        f"encoder encoder {said}" if said else "",
+        then,
+        lambda: not Path("RAN").exists(),
+    )
+
+
+def nothing(config):
+    """Leave config.json as it is."""
+
+
+NEVER_RUN = "cannot be opened: it needs code of its own, which is never run; take one of a kind that transformers knows"
+ENCODERS = [
+    encoder("a `config.json` that names code, of a kind that is known",
+            lambda config: config.update(auto_map=OWN_CODE), files={"evil.py": CODE},
+            then="opened as the kind it says; its code is not run"),
+    encoder("a `config.json` that names code, of another kind",
+            lambda config: config.update(auto_map=OWN_CODE, model_type="evil"), NEVER_RUN, files={"evil.py": CODE}),
+    encoder("a `config.json` that names code of the hub",
+            lambda config: config.update(auto_map=OF_THE_HUB, model_type="evil"), NEVER_RUN),
+    encoder("a `config.json` that names a kernel of the hub",
+            lambda config: config.update(_attn_implementation="somebody/kernel"),
+            "cannot be opened: its config.json asks for code of the hub (somebody/kernel), which is never run"),
+    encoder("quantized weights", lambda config: config.update(quantization_config={"quant_method": "gptq", "bits": 4}),
+            "cannot be opened: its weights are quantized; take the one in float32 that it was made from"),
+    encoder("weights in a pickle only", nothing,
+            "cannot be opened: it has no model.safetensors; weights in other files may be pickles, "
+            "and are never opened", files={"pytorch_model.bin": pickle.dumps(Bomb())}, gone=("model.safetensors",)),
+    encoder("a pickle beside the weights", nothing, then="it is never opened",
+            files={"pytorch_model.bin": pickle.dumps(Bomb()), "training_args.bin": pickle.dumps(Bomb())}),
+    encoder("weights that are none", nothing,
+            "cannot be opened: SafetensorError: Error while deserializing header: header too small",
+            files={"model.safetensors": "{}"}),
+    encoder("weights of other shapes", lambda config: config.update(hidden_size=64),
+            "has weights of other shapes than its config.json says: {name}"),
+    encoder("a tokenizer without a padding token", nothing,
+            "has a tokenizer without a padding token; take another encoder",
+            files={"tokenizer_config.json": '{"tokenizer_class": "TokenizersBackend"}'}),
+    encoder("a `config.json` that says no kind", lambda config: config.pop("model_type"),
+            "cannot be opened: Unrecognized model in encoder. Should have a `model_type` key in its config.json."),
+    Case("a folder that is not there", LABELLED, FIT.replace("--encoder encoder", "--encoder ./nothing"),
+         "no encoder folder at ./nothing; pass a folder with config.json, or a name such as "
+         "sentence-transformers/all-MiniLM-L6-v2"),
+]  # fmt: skip
