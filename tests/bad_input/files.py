@@ -129,5 +129,6 @@ CASES = [
          "predict model data.jsonl -o out.csv",
          said="a row has 'new', which the header of the CSV file lacks; write a .jsonl file instead"),
     Case("a bad row in a file to learn from", write("text,label\na,x\nb\n"), "fit data.csv -o new",
-         said="data.csv line 3: row 2 has 1 field, the header has 2; mend the row, or leave it out with --skip-bad-rows"),
+         said="data.csv line 3: row 2 has 1 field, the header has 2; mend the row,"
+              " or leave it out with --skip-bad-rows"),
 ]  # fmt: skip

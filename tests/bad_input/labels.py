@@ -57,9 +57,11 @@ FEW = "warning: 0 tune rows are too few to calibrate on (50 needed): probabiliti
 CASES = [
     *(Case(given, rows_of(LABELS * 3), "", "", KEPT) for given in ODD),
     Case("a label of blanks only", rows_of(["x", " \t", "y"]), FIT,
-         said="data.csv line 3: row 2 has an empty label in 'label'; mend the row, or leave it out with --skip-bad-rows"),
+         said="data.csv line 3: row 2 has an empty label in 'label'; mend the row,"
+              " or leave it out with --skip-bad-rows"),
     Case("an empty label", rows_of(["x", "", "y"]), FIT,
-         said="data.csv line 3: row 2 has an empty label in 'label'; mend the row, or leave it out with --skip-bad-rows"),
+         said="data.csv line 3: row 2 has an empty label in 'label'; mend the row,"
+              " or leave it out with --skip-bad-rows"),
     Case("no rows", rows_of([]), FIT, said="at least 2 labels are needed to tell texts apart, got none in 0 rows"),
     Case("1 label", rows_of(["x"] * 20), FIT,
          said="at least 2 labels are needed to tell texts apart, got only 'x'"),
