@@ -38,6 +38,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "formats",
         "batching",
         "canaries",
+        "disk",
         "encoders",
         "machine",
         "modelfiles",
