@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from elsewise.rules.certified import check_promise
 from elsewise.score_choice import check_score, named_score
 from elsewise.splits import LabelledTexts, Splits, hashes, split, stratified
 from elsewise.tokens import Tokens
+from elsewise.unfinished import Unfinished, member_of
 
 if TYPE_CHECKING:
     from elsewise.engines.torch import TorchModel
@@ -86,6 +88,9 @@ def fit(
     mc_dropout: int | None = None,
     laplace: bool = False,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
+    checkpoints: str | Path | None = None,
+    restart: bool = False,
     **training: Any,
 ) -> Classifier:
     """Fine-tune an encoder, calibrate it, and certify the threshold below which a text is Other.
@@ -121,8 +126,16 @@ def fit(
         of one torch model, or what train texts leave open about the last layer. Decisions then tell `epistemic`.
     progress : callable, optional
         Called with (words, steps done, steps in all).
+    note : callable, optional
+        Called with words: how long training may take, and what it goes on from.
+    checkpoints : path, optional
+        A folder for checkpoints: the same call goes on from the last one, however it ended. Remove it when the
+        classifier is saved.
+    restart : bool
+        Clear that folder first.
     **training
-        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length, seed.
+        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length, seed,
+        class_weights.
 
     Returns
     -------
@@ -133,7 +146,10 @@ def fit(
     Raises
     ------
     InputError
-        If lengths differ, there is only one label, or a label is not in the training rows.
+        If lengths differ, there is only one label, a label is not in the training rows, or `checkpoints` are of another
+        call.
+    ArtifactError
+        If a checkpoint is damaged or foreign.
     MissingExtra
         If torch or transformers are not installed.
 
@@ -153,9 +169,10 @@ def fit(
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
     names, parts = _parts((texts, labels), held_out, test, out_of_scope_label, how.seed)
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
-    learner, how = _prepared(names, how, parts.train)
+    unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
+    learner, how = _prepared(names, how, parts.train, unfinished)
     _warn_of_few(len(in_scope), len(parts.certify), confidence_level)
-    model = train(learner, parts.train, in_scope, how, progress)
+    model = train(learner, parts.train, in_scope, how, progress, checkpoints=member_of(unfinished, 0), note=note)
     if progress:
         progress("calibrating", 0, 0)
     tokens = Tokenised(*(learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify)))
@@ -163,7 +180,7 @@ def fit(
     rows = Rows(tokens.tune, parts.tune.codes, quantise_rows(tokens.train, np.random.default_rng(how.seed)))
     files = write_model(model.folded(choice.calibrator), learner, names)
     best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
-    member = train_member(names, parts.train, in_scope, rows, how, progress)
+    member = train_member(names, parts.train, in_scope, rows, how, progress, unfinished, note)
     best, table = around.serving(best, table, rows, tokens.train, member)
     if progress:
         progress("certifying and judging", 0, 0)
@@ -315,10 +332,16 @@ def _warn_of_few(tune: int, certify: int, level: float) -> None:
         warnings.warn(f"{few} could be certified on them, without one error", ElsewiseWarning, stacklevel=3)
 
 
-def _prepared(names: tuple[str, ...], how: "Training", train: LabelledTexts) -> "tuple[Learner, Training]":
+def _prepared(
+    names: tuple[str, ...], how: "Training", train: LabelledTexts, unfinished: Unfinished | None
+) -> "tuple[Learner, Training]":
     """Open the encoder, complete the settings, and say where the encoder does not fit the language."""
     from elsewise.training import prepare  # noqa: PLC0415  torch
 
+    first = member_of(unfinished, 0)
+    before = first.settings() if first else None
+    if before and how.precision == "auto":  # a measurement, which could fall out otherwise this time
+        how = replace(how, precision=before["precision"])
     learner = prepare(names, how)
     for warning in language_warnings(learner.tokenizer.backend_tokenizer, train.texts, how.encoder):
         warnings.warn(warning, ElsewiseWarning, stacklevel=3)

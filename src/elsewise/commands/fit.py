@@ -1,5 +1,8 @@
 """``elsewise fit``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +52,9 @@ def fit(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = 64,
     max_length: Annotated[int, typer.Option(min=8, help="Tokens read of a text.")] = 256,
+    class_weights: Annotated[
+        str | None, typer.Option(help="balanced: rare labels count as much as frequent ones while the weights learn.")
+    ] = None,
     engine: Engine = "auto",
     precision: Precision = "auto",
     score: Score = "auto",
@@ -56,13 +62,14 @@ def fit(
     mc_dropout: McDropout = None,
     laplace: Laplace = False,
     seed: Seed = 0,
+    restart: Annotated[bool, typer.Option("--restart", help="Train afresh where an unfinished training is.")] = False,
     refit_rows: RefitRows = True,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     file_format: Format = None,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other."""
+    """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other; if stopped, goes on."""
     from elsewise.encoders import DEFAULT_ENCODER
     from elsewise.fitting import fit as fit_texts
     from elsewise.folder import check_target
@@ -72,7 +79,7 @@ def fit(
     texts, labels = labelled(data, how)
     if other in labels:
         say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
-    with progress_bar() as progress:
+    with _unfinished(out) as unfinished, progress_bar() as progress:
         classifier = fit_texts(
             texts,
             labels,
@@ -83,6 +90,9 @@ def fit(
             other=other,
             keep_refit_rows=refit_rows,
             progress=progress,
+            note=say,
+            checkpoints=unfinished,
+            restart=restart,
             epochs=epochs,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -96,6 +106,25 @@ def fit(
             held_out=labelled(held_out, how) if held_out else None,
             test=labelled(test, how) if test else None,
             seed=seed,
+            class_weights=class_weights,
         )
-    classifier.save(out)
+        classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)
+
+
+@contextmanager
+def _unfinished(out: Path) -> Iterator[Path]:
+    """Give the folder of checkpoints beside the model: removed when the model is written, and told of when stopped."""
+    from elsewise.unfinished import remove
+
+    folder = out.with_name(f"{out.name}.unfinished")
+    try:
+        yield folder
+        remove(folder)
+    except (KeyboardInterrupt, SystemExit):
+        has_some = folder.is_dir() and any(folder.iterdir())
+        say(f"stopped; the same command goes on from the last checkpoint in {folder}" if has_some else "stopped")
+        raise
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # if nothing is in it
