@@ -1,39 +1,30 @@
 """Training goes on from its checkpoints: bit for bit, and never from a foreign, damaged or half-written one."""
 
 import json
+import multiprocessing
 import shutil
-from dataclasses import replace
+import signal
+import time
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import torch
-import transformers
 
+import small_training
 from elsewise import checkpoints as keeping
-from elsewise.checkpoints import weights_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
-from elsewise.splits import LabelledTexts
-from elsewise.training import Training, train
-from elsewise.unfinished import Checkpoints, Unfinished, remove
-from small_models import learner_of, texts
-
-EPOCHS, STEPS = 3, 5  # so many steps in an epoch
-HOW = Training(epochs=EPOCHS, batch_size=16, precision="f32", learning_rate=1e-3)
+from elsewise.unfinished import Unfinished, remove
+from small_training import EPOCHS, STEPS
 
 
 class StopError(Exception):
     pass
 
 
-def rows(start, n):
-    return LabelledTexts(tuple(texts(200)[start : start + n]), np.arange(n) % 3)
-
-
-def trained(path=None, stop=None, how=HOW, tune=40, note=None, seen=None):
+def trained(path=None, stop=None, note=None, seen=None, **changes):
     """Train a small model; `stop` ends it as an interrupt would, after so many steps."""
 
     def progress(words, done, steps):
@@ -42,11 +33,7 @@ def trained(path=None, stop=None, how=HOW, tune=40, note=None, seen=None):
         if stop is not None and done >= stop:
             raise StopError
 
-    learner = learner_of("bert")
-    transformers.set_seed(0)
-    checkpoints = None if path is None else Checkpoints(path)
-    model = train(learner, rows(0, 80), rows(100, tune), how, progress, checkpoints=checkpoints, note=note)
-    return {name: tensor.clone() for name, tensor in weights_of(model.model).items()}
+    return small_training.trained(path, progress, note, **changes)
 
 
 def at_every_step(patch):
@@ -112,13 +99,13 @@ def test_it_does_without_tune_rows_too(tmp_path):
 
 def test_early_stopping_counts_the_epochs_before_the_stop(tmp_path):
     """At a rate that spoils the weights, patience 2 ends long before the last epoch: at the same step both times."""
-    how = Training(epochs=9, batch_size=16, precision="f32", learning_rate=0.3, patience=2)
+    how = {"epochs": 9, "learning_rate": 0.3, "patience": 2}
     straight, resumed = [], []
-    whole = trained(how=how, seen=straight)
+    whole = trained(**how, seen=straight)
     with pytest.raises(StopError):
-        trained(tmp_path / "member-0", max(straight) - 2, how=how)
+        trained(tmp_path / "member-0", max(straight) - 2, **how)
 
-    assert same(trained(tmp_path / "member-0", how=how, seen=resumed), whole)
+    assert same(trained(tmp_path / "member-0", **how, seen=resumed), whole)
     assert max(resumed) == max(straight) < 9 * STEPS
 
 
@@ -228,7 +215,7 @@ def test_a_checkpoint_without_its_manifest_is_refused(stopped):
 )
 def test_other_settings_are_refused_and_named(stopped, change, words):
     with pytest.raises(InputError, match=f"was of {words}; continue it with the same command, or start afresh"):
-        trained(stopped, how=replace(HOW, **change))
+        trained(stopped, **change)
 
 
 def test_other_rows_are_refused(stopped):
@@ -318,3 +305,47 @@ def test_settings_can_be_read_as_json(stopped):
     settings = json.loads((stopped / "step-00000007" / "checkpoint.json").read_text())["settings"]
 
     assert (settings["epochs"], settings["seed"], settings["precision"]) == (3, 0, "f32")
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that have the libraries already when they begin."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        pytest.skip("needs processes that fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "transformers", "elsewise.training", "small_training"])
+    return context
+
+
+@pytest.fixture(scope="module")
+def whole(processes, tmp_path_factory):
+    """What an unbroken training in a process makes, and how many seconds one takes."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(processes, folder / "first")  # the libraries are opened once
+    began = time.monotonic()
+    run(processes, folder / "second")
+    (made,) = (folder / "second").iterdir()
+    return (made / "model.safetensors").read_bytes(), time.monotonic() - began
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_killed_at_any_moment_it_goes_on(processes, whole, tmp_path, share):
+    """kill -9, which nothing can catch, at moments spread over the run; then the same training, to its end."""
+    weights, seconds = whole
+
+    killed = run(processes, tmp_path / "member-0", share * seconds)
+    ended = run(processes, tmp_path / "member-0")
+
+    assert killed in (-signal.SIGKILL, 0)
+    assert ended == 0
+    (made,) = (tmp_path / "member-0").iterdir()
+    assert (made / "model.safetensors").read_bytes() == weights
+
+
+def run(processes, path, seconds=None):
+    process = processes.Process(target=small_training.train_in_a_process, args=(path,))
+    process.start()
+    process.join(seconds)
+    process.kill()
+    process.join()
+    return process.exitcode
