@@ -278,12 +278,12 @@ def _time_needed(trainer: Any, tuning: list[Any], keeper: Keeper) -> str:
     steps = args.num_train_epochs * len(batches)
     done = 0 if keeper.start is None else int(read_json(keeper.start / STATE)["global_step"])
     seconds = left(trainer, batches, len(tuning), (steps - done) / len(batches))
-    stops = " at most" if tuning else ""
+    epochs = f"{args.num_train_epochs} epoch{'s' * (args.num_train_epochs > 1)} of {len(batches):,} steps"
+    gone = f", {steps - done:,} of them left," if done else ""
+    threads = torch.get_num_threads()
     return (
-        f"training takes about {time_words(seconds)}{stops}: "
-        f"{args.num_train_epochs} epochs of {len(batches):,} steps"
-        + (f", {steps - done:,} steps left," if done else "")
-        + f" on {torch.get_num_threads()} threads"
+        f"training takes about {time_words(seconds)}{' at most' if tuning else ''}: "
+        f"{epochs}{gone} on {threads} thread{'s' * (threads > 1)}"
     )
 
 

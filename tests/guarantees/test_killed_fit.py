@@ -1,6 +1,5 @@
 """`elsewise fit`, killed at 30 moments: the same command always goes on, and ends with the same model."""
 
-import csv
 import json
 import os
 import subprocess
@@ -11,11 +10,10 @@ import numpy as np
 import pytest
 
 from elsewise.folder import verify
-from small_models import model_of, tokenizer
+from small_training import fit_words
 
 pytestmark = pytest.mark.guarantee
 MOMENTS = 30
-TOPICS = ("where is order", "refund please my", "the invoice a b", "hello hello c")
 COMMAND = """
 from elsewise import checkpoints
 checkpoints.EVERY, checkpoints.COST = 0, 1e9  # a checkpoint at every step
@@ -26,18 +24,7 @@ main()
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("killed")
-    rng = np.random.default_rng(0)
-    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["text", "label"])
-        for i in range(1600):
-            words = [*rng.choice(TOPICS[i % 4].split(), 3), *rng.choice(["a", "b", "c", "12", "?"], 4)]
-            rows.writerow([f"{' '.join(rng.permutation(words))} {'a b c ? 12'[: i % 11]}", f"topic {i % 4}"])
-    model_of("bert", initializer_range=0.05).save_pretrained(folder / "encoder")
-    tokenizer().save_pretrained(folder / "encoder")
-    options = ["--encoder", folder / "encoder", "--epochs", 4, "--precision", "f32", "--learning-rate", "5e-4"]
-    return [sys.executable, "-c", COMMAND, "fit", folder / "rows.csv", *options]
+    return [sys.executable, "-c", COMMAND, *fit_words(tmp_path_factory.mktemp("killed"))]
 
 
 def run(command, model, seconds=None):
