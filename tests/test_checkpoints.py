@@ -113,6 +113,10 @@ def test_writing_checkpoints_changes_nothing(unbroken, tmp_path):
     assert same(trained(tmp_path / "member-0"), unbroken)
 
 
+def test_telling_how_long_it_may_take_changes_nothing(unbroken):
+    assert same(trained(note=lambda _: None), unbroken)
+
+
 def test_only_the_last_checkpoint_stays_and_then_only_the_trained_weights(stopped):
     assert [path.name for path in stopped.iterdir()] == ["step-00000007"]
 
@@ -130,10 +134,12 @@ def test_what_is_trained_is_not_trained_again(unbroken, stopped):
     assert same(weights, unbroken)
 
 
-def test_it_is_said_from_where_it_goes_on(stopped):
+def test_it_is_said_from_where_it_goes_on_and_how_long_which_changes_nothing(unbroken, stopped):
     said = []
-    trained(stopped, note=said.append)
 
+    weights = trained(stopped, note=said.append)
+
+    assert same(weights, unbroken)
     assert said[0].startswith(f"goes on from step 7 of 15 ({stopped / 'step-00000007'}, of ")
     assert ": 3 epochs of 5 steps, 8 of them left, on " in said[1]
 
@@ -208,6 +214,7 @@ def test_a_checkpoint_without_its_manifest_is_refused(stopped):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"max_length": 32}, r"other settings \(max length 256, now 32\)"),
         ({"epochs": 5}, r"other settings \(epochs 3, now 5\)"),
         ({"learning_rate": 2e-3}, r"other settings \(learning rate 0.001, now 0.002\)"),
         ({"class_weights": "balanced"}, r"other settings \(class weights None, now balanced\)"),

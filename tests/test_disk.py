@@ -74,6 +74,14 @@ def test_leftovers_of_a_killed_run_go_and_those_of_a_running_one_stay(tmp_path):
     del hold
 
 
+def test_without_locks_nothing_is_taken_for_a_leftover(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "fcntl", None)
+    perhaps_alive = folder_of(tmp_path / ".model.elsewise-writing-alive", "alive")
+
+    with work_folder(tmp_path / "model"):
+        assert perhaps_alive.exists()
+
+
 def test_leftovers_are_found_by_a_name_with_brackets_too(tmp_path):
     dead = folder_of(tmp_path / ".m[1]*.elsewise-writing-dead", "dead")
 

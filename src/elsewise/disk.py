@@ -29,6 +29,11 @@ EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 class Hold:
     """Holds a folder for one process, until this is forgotten or the process ends, in whatever way.
 
+    Attributes
+    ----------
+    is_sure : bool
+        False where there are no locks: on Windows, and on some network disks.
+
     Raises
     ------
     BlockingIOError
@@ -36,16 +41,18 @@ class Hold:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.is_sure = False
         if fcntl is None:
             return
         descriptor = os.open(folder, os.O_RDONLY)
         weakref.finalize(self, os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.is_sure = True
         except BlockingIOError:
             raise
-        except OSError:  # some network disks know no locks: then there is none
-            return
+        except OSError:
+            return  # the disk knows no locks
 
 
 @contextmanager
@@ -58,7 +65,8 @@ def work_folder(path: Path) -> Iterator[Path]:
     for left in path.parent.glob(f"{glob_name(prefix)}*"):
         with suppress(OSError):
             hold = Hold(left)
-            shutil.rmtree(left, ignore_errors=True)
+            if hold.is_sure:
+                shutil.rmtree(left, ignore_errors=True)
             del hold
     work, hold = _held(path, prefix)
     try:

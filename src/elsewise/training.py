@@ -102,7 +102,7 @@ class Training:
             raise InputError(f"learning_rate must lie between 0 and 1, got {self.learning_rate}")
         if self.precision not in TRAINING_PRECISIONS:
             raise InputError(f"training is in one of {', '.join(TRAINING_PRECISIONS)}, got {self.precision!r}")
-        if isinstance(self.class_weights, str) and self.class_weights != BALANCED:
+        if not (self.class_weights in (None, BALANCED) or isinstance(self.class_weights, Mapping)):
             raise InputError(
                 f"class_weights must be {BALANCED!r}, or a weight for each label, got {self.class_weights!r}"
             )
@@ -196,9 +196,8 @@ def train(
     examples, tuning = (_examples(learner.tokenize, part) for part in (rows, tune))
     settings = _settings(model, examples, tuning, how)
     found = checkpoints.checked(settings) if checkpoints else None
-    say = note or (lambda _: None)
-    if checkpoints and found:
-        say(_goes_on(*found))
+    if found and note:
+        note(_goes_on(*found))
     if found and found[1]["trained"]:
         set_weights(model, read_weights(found[0]))
         return learner.model
@@ -209,7 +208,7 @@ def train(
     if weights is not None and last_linear(model).bias is None:
         raise InputError(f"class_weights: the last layer of {type(model).__name__} has no bias to correct them in")
     keeper = Keeper(model, how.patience, checkpoints, settings, found[0] if found else None)
-    trained = _trained(learner, examples, tuning, how, weights, keeper, progress, say)
+    trained = _trained(learner, examples, tuning, how, weights, keeper, progress, note)
     if weights is not None:
         trained = trained.folded(PriorCorrection(1 / weights))
     if checkpoints:
@@ -220,7 +219,7 @@ def train(
 
 def _trained(
     learner: Learner, examples: list[Any], tuning: list[Any], how: Training, weights: NDArray[np.float64] | None,
-    keeper: Keeper, progress: Progress | None, say: Note,
+    keeper: Keeper, progress: Progress | None, note: Note | None,
 ) -> TorchModel:  # fmt: skip
     """Run the Trainer, and take the best weights."""
     model = learner.model.model
@@ -238,7 +237,8 @@ def _trained(
             callbacks=[keeper, *([_Reporter(progress)] if progress else [])],
         )
         trainer.remove_callback(transformers.PrinterCallback)
-        say(_time_needed(trainer, tuning, keeper))
+        if note:
+            note(_time_needed(trainer, tuning, keeper))
         trainer.train(resume_from_checkpoint=None if keeper.start is None else str(keeper.start))
     if keeper.best is not None:
         set_weights(model, keeper.best)
@@ -249,13 +249,14 @@ def _trained(
 
 
 def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> dict[str, Any]:
-    """Give all that the trained weights depend on (JSON), largest causes first."""
+    """Give all that the trained weights depend on (JSON), causes first: the first that differs is told."""
     rows = [[part["input_ids"], part["labels"]] for part in (*examples, *tuning)]
     started = hashlib.sha256()
     for name, tensor in weights_of(model).items():
         started.update(name.encode() + tensor.cpu().numpy().tobytes())
     weights = dict(how.class_weights) if isinstance(how.class_weights, Mapping) else how.class_weights
     return {
+        **{name: getattr(how, name) for name in ("encoder", "max_length", "seed")},
         "rows": hashlib.sha256(repr((len(examples), rows, model.config.id2label)).encode()).hexdigest(),
         **asdict(replace(how, class_weights=None)),
         "class_weights": weights,

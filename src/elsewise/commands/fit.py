@@ -117,7 +117,8 @@ def _unfinished(out: Path) -> Iterator[Path]:
     """Give the folder of checkpoints beside the model: removed when the model is written, and told of when stopped."""
     from elsewise.unfinished import remove
 
-    folder = out.with_name(f"{out.name}.unfinished")
+    place = out if out.name else out.absolute()  # the model may be made in "."
+    folder = place.with_name(f"{place.name}.unfinished")
     try:
         yield folder
         remove(folder)
