@@ -467,7 +467,10 @@ class _LengthGroups:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
-        rng = np.random.default_rng((self.seed, self.epoch))
+        rng = np.random.default_rng(self.seed)
+        for _ in range(self.epoch):  # what the epochs before have drawn
+            rng.permutation(len(self.lengths))
+            rng.permutation(len(self))
         order = rng.permutation(len(self.lengths))
         window = 50 * self.batch_size
         windows = [order[start : start + window] for start in range(0, len(order), window)]
