@@ -12,6 +12,7 @@ import pytest
 
 import elsewise as ew
 from elsewise import cli
+from small_training import fit_words
 
 
 def run(*words, text=None):
@@ -610,3 +611,43 @@ def test_a_reader_that_leaves_is_no_error_of_ours(model, tmp_path):
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
 
     assert "Traceback" not in done.stderr
+
+
+def stopping(name):
+    """The command line, with a signal to itself when the checkpoint of step 20 is written."""
+    return f"""
+import signal
+from elsewise import checkpoints
+checkpoints.EVERY, checkpoints.COST = 0, 1e9
+write = checkpoints.Keeper._write
+def write_and_stop(self, state, **parts):
+    write(self, state, **parts)
+    if state.global_step == 20:
+        signal.raise_signal(signal.{name})
+checkpoints.Keeper._write = write_and_stop
+from elsewise.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_stopped_fit_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, name, code):
+    words = [*map(str, fit_words(tmp_path, 600)), "-o", str(tmp_path / "model")]
+    command = [sys.executable, "-c", stopping(name), *words]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    unfinished = tmp_path / "model.unfinished"
+
+    stopped = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    assert stopped.returncode == code, stopped.stderr
+    last = f"stopped; the same command goes on from the last checkpoint in {unfinished}"
+    assert stopped.stderr.splitlines()[-1] == last
+    assert [path.name for path in (unfinished / "member-0").iterdir()] == ["step-00000020"]
+    assert not (tmp_path / "model").exists()
+    if name == "SIGTERM":
+        return  # one of them is enough to go on with
+    ended = run(*words)
+    assert ended.returncode == 0, ended.stderr
+    assert "goes on from step 20 of " in ended.stderr
+    assert (tmp_path / "model" / "manifest.json").exists()
+    assert not unfinished.exists()

@@ -39,12 +39,24 @@ def test_batches_come_in_no_order_of_length_and_in_another_one_every_epoch():
     lengths = np.random.default_rng(0).integers(3, 60, size=6400)
     batches = _LengthGroups(lengths, 64, seed=0)
 
-    first, second = list(batches), list(batches)
+    first = list(batches)
+    batches.set_epoch(1)
+    second = list(batches)
 
     means = [lengths[batch].mean() for batch in first]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
     assert first != second
     assert first == list(_LengthGroups(lengths, 64, seed=0))
+
+
+def test_the_order_of_an_epoch_is_the_same_whatever_came_before():
+    lengths = np.random.default_rng(0).integers(3, 60, size=640)
+    straight, later = (_LengthGroups(lengths, 64, seed=3) for _ in range(2))
+    list(straight)
+    for batches in (straight, later):
+        batches.set_epoch(2)
+
+    assert list(straight) == list(later)
 
 
 def test_the_last_batch_may_be_smaller():

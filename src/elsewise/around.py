@@ -15,6 +15,7 @@ from elsewise.gate import Serving, fitted_calibrator, gate_rows, serve
 from elsewise.modelfiles import ModelFiles
 from elsewise.splits import LabelledTexts
 from elsewise.tokens import Tokens
+from elsewise.unfinished import Unfinished, member_of
 
 if TYPE_CHECKING:
     from elsewise.training import Training
@@ -131,7 +132,7 @@ def _opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens) -> Sized
 
 def train_member(
     labels: tuple[str, ...], train_rows: LabelledTexts, in_scope: LabelledTexts, rows: Rows, how: "Training",
-    progress: Progress | None = None,
+    progress: Progress | None = None, unfinished: Unfinished | None = None, note: Callable[[str], None] | None = None,
 ) -> Callable[[int], ModelFiles]:  # fmt: skip
     """Give the function that trains one more model: the same rows, the seed `how.seed` plus its number.
 
@@ -143,7 +144,11 @@ def train_member(
     def member(number: int) -> ModelFiles:
         its_own = replace(how, seed=how.seed + number)
         learner = prepare(labels, its_own)
-        model = train(learner, train_rows, in_scope, its_own, _numbered(progress, number + 1))
+        model = train(
+            learner, train_rows, in_scope, its_own, _numbered(progress, number + 1),
+            checkpoints=member_of(unfinished, number),
+            note=note and (lambda words: note(f"member {number + 1}: {words}")),
+        )  # fmt: skip
         calibrator = fitted_calibrator(learner.outputs(model, rows.tune), rows.codes)
         return write_model(model.folded(calibrator), learner, labels)
 

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from elsewise.rules.certified import check_promise
 from elsewise.score_choice import check_score, named_score
 from elsewise.splits import Divided, LabelledTexts, Pairs, Splits, divide, hashes, stratified
 from elsewise.tokens import Tokens
+from elsewise.unfinished import Unfinished, member_of
 
 if TYPE_CHECKING:
     from elsewise.engines.torch import TorchModel
@@ -89,6 +91,9 @@ def fit(
     mc_dropout: int | None = None,
     laplace: bool = False,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
+    checkpoints: str | Path | None = None,
+    restart: bool = False,
     **training: Any,
 ) -> Classifier:
     """Fine-tune an encoder, calibrate it, and certify the threshold below which a text is Other.
@@ -124,8 +129,16 @@ def fit(
         of one torch model, or what train texts leave open about the last layer. Decisions then tell `epistemic`.
     progress : callable, optional
         Called with (words, steps done, steps in all).
+    note : callable, optional
+        Called with words: how long training may take, and what it goes on from.
+    checkpoints : path, optional
+        A folder for checkpoints: the same call goes on from the last one, however it ended. Remove it when the
+        classifier is saved.
+    restart : bool
+        Clear that folder first.
     **training
-        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length, seed.
+        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length, seed,
+        class_weights.
 
     Returns
     -------
@@ -136,7 +149,10 @@ def fit(
     Raises
     ------
     InputError
-        If lengths differ, there is only one label, or a label is not in the training rows.
+        If lengths differ, there is only one label, a label is not in the training rows, or `checkpoints` are of another
+        call.
+    ArtifactError
+        If a checkpoint is damaged or foreign.
     MissingExtra
         If torch or transformers are not installed.
 
@@ -158,8 +174,9 @@ def fit(
     divided = divide((texts, labels), held_out, test, out_of_scope_label, how.seed)
     names, parts = divided.names, divided.parts
     in_scope = parts.tune.take(np.flatnonzero(parts.tune.codes >= 0))
-    learner, how = _prepared(divided, how, promise)
-    model = train(learner, parts.train, in_scope, how, progress)
+    unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
+    learner, how = _prepared(divided, how, promise, unfinished)
+    model = train(learner, parts.train, in_scope, how, progress, checkpoints=member_of(unfinished, 0), note=note)
     if progress:
         progress("calibrating", 0, 0)
     tokens = Tokenised(*(learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify)))
@@ -167,7 +184,7 @@ def fit(
     rows = Rows(tokens.tune, parts.tune.codes, quantise_rows(tokens.train, np.random.default_rng(how.seed)))
     files = write_model(model.folded(choice.calibrator), learner, names)
     best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
-    member = train_member(names, parts.train, in_scope, rows, how, progress)
+    member = train_member(names, parts.train, in_scope, rows, how, progress, unfinished, note)
     best, table = around.serving(best, table, rows, tokens.train, member)
     if progress:
         progress("certifying and judging", 0, 0)
@@ -276,10 +293,16 @@ def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
     return names
 
 
-def _prepared(divided: Divided, how: "Training", promise: Promised) -> "tuple[Learner, Training]":
+def _prepared(
+    divided: Divided, how: "Training", promise: Promised, unfinished: Unfinished | None
+) -> "tuple[Learner, Training]":
     """Open the encoder, complete the settings, and say what `check` warns of."""
     from elsewise.training import prepare  # noqa: PLC0415  torch
 
+    first = member_of(unfinished, 0)
+    before = first.settings() if first else None
+    if before and how.precision == "auto":  # a measurement, which could fall out otherwise this time
+        how = replace(how, precision=before["precision"])
     learner = prepare(divided.names, how)
     tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
     warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)

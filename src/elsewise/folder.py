@@ -9,8 +9,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
-import tempfile
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -20,10 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from safetensors import SafetensorError
 
 from elsewise.calibrators import CALIBRATORS, Calibrator
 from elsewise.conformal import ConformalPValue, SplitConformal
 from elsewise.decisions import Certificate
+from elsewise.disk import put_in_place, refusal, restore, sync, work_folder
 from elsewise.distances import LabelGaussians
 from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
@@ -80,30 +80,36 @@ def _is_sound(manifest: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, needed: int | None = None) -> Iterator[Path]:
     """Give an empty folder to fill; when the block ends it gets its manifest and takes the place of `path`.
+
+    At whatever moment the process is killed, `path` is what it was before, or whole and new.
+
+    Parameters
+    ----------
+    path : Path
+        Where the folder will be.
+    needed : int, optional
+        How many bytes it takes, to be told when the disk is full.
 
     Raises
     ------
     InputError
-        If `path` is there and is not a model folder: nothing that we did not write is replaced.
+        If `path` is there and is not a model folder: nothing that we did not write is replaced; or the disk refuses.
     """
     path = Path(os.path.realpath(path))  # a link stays, and leads to the new folder
     check_target(path)
-    work = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        yield work
-        _write_manifest(work)
-        _allow_reading(work)
-        _sync(work / MANIFEST, work)
-        _put_in_place(work, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
+        restore(path)
+        with work_folder(path) as work:
+            yield work
+            _write_manifest(work)
+            _allow_reading(work)
+            sync(work / MANIFEST, work)
+            put_in_place(work, path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be written: {refusal(error, path.parent, needed)}") from error
 
 
 def _allow_reading(work: Path) -> None:
@@ -114,37 +120,11 @@ def _allow_reading(work: Path) -> None:
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
-def _sync(*paths: Path) -> None:
-    """Have the disk hold what was written before it takes the place of what was there."""
-    if os.name != "posix":
-        return  # elsewhere a folder cannot be opened, nor synced through a handle that only reads
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _put_in_place(work: Path, path: Path) -> None:
-    old = path.with_name(f".{path.name}-old-{os.getpid()}")
-    if path.exists():
-        path.rename(old)
-    try:
-        work.rename(path)
-    except BaseException:
-        if old.exists():
-            old.rename(path)
-        raise
-    _sync(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _write_manifest(folder: Path) -> None:
     files = {}
     for file in sorted(folder.rglob("*")):
         if file.is_file():
-            _sync(file)
+            sync(file)
             files[file.relative_to(folder).as_posix()] = {"sha256": digest(file), "size": file.stat().st_size}
     write_json(folder / MANIFEST, {"format": FORMAT, "files": files, "sha256": _digest(files)})
 

@@ -5,11 +5,15 @@ looks at the log loss of the tune rows at *their best temperature*, because a te
 afterwards anyway: the plain log loss stops too early, when the model grows too sure and still gets better.
 """
 
+import hashlib
 import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +21,8 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import log_softmax
 from elsewise.batching import answer
+from elsewise.calibrators import PriorCorrection
+from elsewise.checkpoints import Keeper, read_weights, set_weights, size_of, weights_of, write_trained
 from elsewise.encoders import DEFAULT_ENCODER, find_encoder
 from elsewise.engines.torch import (
     TorchModel,
@@ -29,10 +35,13 @@ from elsewise.engines.torch import (
 )
 from elsewise.errors import InputError
 from elsewise.extras import need
+from elsewise.folder import read_json
 from elsewise.outputs import Outputs
 from elsewise.scaling import best_temperature
 from elsewise.splits import LabelledTexts
 from elsewise.tokens import TextTokenizer, Tokens
+from elsewise.training_time import left, time_words
+from elsewise.unfinished import STATE, Checkpoints
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
@@ -44,7 +53,14 @@ USUAL_WIDTH, USUAL_RATE = 384, 2e-4
 
 TRAINING_PRECISIONS: Final = ("auto", "bf16", "f32")
 
+BALANCED: Final = "balanced"
+ADAM_COPIES: Final = 4  # of the weights in a checkpoint: themselves, two moments, and the best so far
+MODEL_COPIES: Final = 2.5  # of the weights in a model folder: for transformers, as ONNX, and as int8
+
+SHOWN_EVERY: Final = 0.2  # seconds
+
 Progress = Callable[[str, int, int], None]
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,10 @@ class Training:
         Of the body while it learns; auto is bf16 where that is faster, as measured.
     seed : int
         Of the splits, the head, dropout and the order of the texts.
+    class_weights : None, "balanced" or mapping of label to weight
+        How much an error on a text of each label counts while the weights learn; balanced is n / (k n_y), so that
+        every label counts the same. The logits are corrected for it afterwards: probabilities are those of the
+        frequencies in the data. Labels that a mapping leaves out count 1; only ratios matter.
     """
 
     encoder: str = DEFAULT_ENCODER
@@ -79,6 +99,7 @@ class Training:
     max_length: int = 256
     precision: str = "auto"
     seed: int = 0
+    class_weights: str | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("max_length", 8)):
@@ -89,6 +110,10 @@ class Training:
             raise InputError(f"learning_rate must lie between 0 and 1, got {self.learning_rate}")
         if self.precision not in TRAINING_PRECISIONS:
             raise InputError(f"training is in one of {', '.join(TRAINING_PRECISIONS)}, got {self.precision!r}")
+        if not (self.class_weights in (None, BALANCED) or isinstance(self.class_weights, Mapping)):
+            raise InputError(
+                f"class_weights must be {BALANCED!r}, or a weight for each label, got {self.class_weights!r}"
+            )
 
     def resolved(self, rows: int, width: int) -> "Training":
         """Choose what was left open: small data is seen more often, wider encoders take smaller steps."""
@@ -141,7 +166,14 @@ def prepare(labels: Sequence[str], how: Training) -> Learner:
 
 
 def train(
-    learner: Learner, rows: LabelledTexts, tune: LabelledTexts, how: Training, progress: Progress | None = None
+    learner: Learner,
+    rows: LabelledTexts,
+    tune: LabelledTexts,
+    how: Training,
+    progress: Progress | None = None,
+    *,
+    checkpoints: Checkpoints | None = None,
+    note: Note | None = None,
 ) -> TorchModel:
     """Fine-tune on `rows`; return the model, in float32, of the epoch with the best tune log loss.
 
@@ -155,36 +187,143 @@ def train(
         Settings, resolved.
     progress : callable, optional
         Called with (what is going on, steps done, steps in all).
+    checkpoints : Checkpoints, optional
+        Where checkpoints are written, and gone on from when there is one: the same weights come out, bit for bit in
+        float32 on the same machine.
+    note : callable, optional
+        Called with words: what it goes on from, and how long it may take.
 
     Raises
     ------
     InputError
-        If the encoder reads nothing in any text of `rows`, or training diverges.
+        If the encoder reads nothing in any text of `rows`, training diverges, the disk has too little space,
+        a class weight is of no label, or checkpoints are of other settings.
+    ArtifactError
+        If a checkpoint is damaged or foreign.
     """
     model = learner.model.model
-    examples, judged = _examples(learner.tokenize, rows), _examples(learner.tokenize, tune)
+    examples, tuning = (_examples(learner.tokenize, part) for part in (rows, tune))
     if not examples:
         none = f"the encoder reads nothing in any of {len(rows)} training texts"
         raise InputError(f"{none}; check the text column, or take another encoder")
+    settings = _settings(model, examples, tuning, how)
+    found = checkpoints.checked(settings) if checkpoints else None
+    if found and note:
+        note(_goes_on(*found))
+    if found and found[1]["trained"]:
+        set_weights(model, read_weights(found[0]))
+        return learner.model
+    size = size_of(weights_of(model))
+    if checkpoints:
+        checkpoints.check_space(ADAM_COPIES * size, int(MODEL_COPIES * size))
+    weights = _class_weights(how.class_weights, rows.codes, model.config.id2label)
+    if weights is not None and last_linear(model).bias is None:
+        raise InputError(f"class_weights: the last layer of {type(model).__name__} has no bias to correct them in")
+    keeper = Keeper(model, how.patience, checkpoints, settings, found[0] if found else None)
+    trained = _trained(learner, examples, tuning, how, weights, keeper, progress, note)
+    if weights is not None:
+        trained = trained.folded(PriorCorrection(1 / weights))
+    if checkpoints:
+        steps = (how.epochs or 1) * math.ceil(len(examples) / how.batch_size)
+        write_trained(trained.model, checkpoints, steps, settings)
+    return trained
+
+
+def _trained(
+    learner: Learner, examples: list[Any], tuning: list[Any], how: Training, weights: NDArray[np.float64] | None,
+    keeper: Keeper, progress: Progress | None, note: Note | None,
+) -> TorchModel:  # fmt: skip
+    """Run the Trainer, and take the best weights."""
+    model = learner.model.model
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = _Trainer(
             model=model,
-            args=_arguments(work, bool(judged), how),
+            args=_arguments(work, bool(tuning), how),
             train_dataset=examples,
-            eval_dataset=judged or None,
+            eval_dataset=tuning or None,
             data_collator=transformers.DataCollatorWithPadding(learner.tokenizer),
             processing_class=learner.tokenizer,
             optimizers=(_optimizer(model, how.learning_rate or USUAL_RATE), None),
-            compute_loss_func=_cross_entropy,
-            compute_metrics=_best_log_loss,
-            callbacks=_callbacks(bool(judged), how, progress),
+            compute_loss_func=_loss(weights),
+            compute_metrics=partial(_best_log_loss, weights=weights),
+            callbacks=[keeper, *([_Reporter(progress)] if progress else [])],
         )
         trainer.remove_callback(transformers.PrinterCallback)
-        trainer.train()
+        if note:
+            note(_time_needed(trainer, tuning, keeper))
+        trainer.train(resume_from_checkpoint=None if keeper.start is None else str(keeper.start))
+    if keeper.best is not None:
+        set_weights(model, keeper.best)
     plain_tokenizer(learner.tokenizer)  # the collator pads through it
     # As it was before training: accelerate leaves its autocast on `forward`, and answers would stay in bfloat16.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return replace(learner.model, model=trained.eval())
+
+
+def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> dict[str, Any]:
+    """Give all that the trained weights depend on (JSON), causes first: the first that differs is told."""
+    rows = [[part["input_ids"], part["labels"]] for part in (*examples, *tuning)]
+    started = hashlib.sha256()
+    for name, tensor in weights_of(model).items():
+        started.update(name.encode() + tensor.cpu().numpy().tobytes())
+    weights = dict(how.class_weights) if isinstance(how.class_weights, Mapping) else how.class_weights
+    return {
+        **{name: getattr(how, name) for name in ("encoder", "max_length", "seed")},
+        "rows": hashlib.sha256(repr((len(examples), rows, model.config.id2label)).encode()).hexdigest(),
+        **asdict(replace(how, class_weights=None)),
+        "class_weights": weights,
+        "initial weights": started.hexdigest(),
+        **{name: version(name) for name in ("elsewise", "torch", "transformers")},
+    }
+
+
+def _goes_on(checkpoint: Path, description: Mapping[str, Any]) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(checkpoint.stat().st_mtime))
+    if description["trained"]:
+        return f"the weights are trained already ({checkpoint}, of {when}): goes on after training"
+    step, steps = description["step"], description["steps"]
+    return f"goes on from step {step:,} of {steps:,} ({checkpoint}, of {when})"
+
+
+def _time_needed(trainer: Any, tuning: list[Any], keeper: Keeper) -> str:
+    """Say how long the training may take, from a few steps that change nothing."""
+    args, batches = trainer.args, trainer.batches()
+    steps = args.num_train_epochs * len(batches)
+    done = 0 if keeper.start is None else int(read_json(keeper.start / STATE)["global_step"])
+    seconds = left(trainer, batches, len(tuning), (steps - done) / len(batches))
+    epochs = f"{args.num_train_epochs} epoch{'s' * (args.num_train_epochs > 1)} of {len(batches):,} steps"
+    gone = f", {steps - done:,} of them left," if done else ""
+    threads = torch.get_num_threads()
+    return (
+        f"training takes about {time_words(seconds)}{' at most' if tuning else ''}: "
+        f"{epochs}{gone} on {threads} thread{'s' * (threads > 1)}"
+    )
+
+
+def _class_weights(
+    wanted: str | Mapping[str, float] | None, codes: NDArray[np.int64], labels: Mapping[int, str]
+) -> NDArray[np.float64] | None:
+    """Give a weight for each label, with a mean of 1 over the rows, so that the learning rate means what it did."""
+    if wanted is None:
+        return None
+    counts = np.bincount(codes, minlength=len(labels)).astype(np.float64)
+    if isinstance(wanted, str):
+        weights = 1 / np.maximum(counts, 1)
+    else:
+        unknown = sorted(set(map(str, wanted)) - set(labels.values()))
+        if unknown:
+            raise InputError(f"class_weights: {unknown[0]!r} is no label of the data; the labels are {_few(labels)}")
+        given = {str(label): weight for label, weight in wanted.items()}
+        weights = np.array([given.get(labels[code], 1.0) for code in range(len(labels))], dtype=np.float64)
+    if not (np.isfinite(weights).all() and (weights > 0).all()):
+        bad = labels[int(np.argmin(np.isfinite(weights) & (weights > 0)))]
+        raise InputError(f"class_weights must be positive, got {given[bad]} for {bad!r}")
+    return weights * counts.sum() / (weights @ counts)
+
+
+def _few(labels: Mapping[int, str]) -> str:
+    names = list(labels.values())
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004
 
 
 def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
@@ -200,7 +339,12 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
         model, found = transformers.AutoModelForSequenceClassification.from_pretrained(
             place,
-            config=plain_config(place, num_labels=len(labels)),
+            config=plain_config(
+                place,
+                num_labels=len(labels),
+                id2label=dict(enumerate(labels)),
+                label2id={label: code for code, label in enumerate(labels)},
+            ),
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
@@ -275,7 +419,6 @@ def _optimizer(model: Any, learning_rate: float) -> Any:
 
 
 def _arguments(folder: str, has_tune: bool, how: Training) -> Any:
-    each_epoch = "epoch" if has_tune else "no"
     return transformers.TrainingArguments(
         output_dir=folder,
         num_train_epochs=how.epochs,
@@ -285,13 +428,8 @@ def _arguments(folder: str, has_tune: bool, how: Training) -> Any:
         lr_scheduler_type="linear",
         bf16=how.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
-        eval_strategy=each_epoch,
-        save_strategy=each_epoch,
-        save_total_limit=1,
-        save_only_model=True,
-        load_best_model_at_end=has_tune,
-        metric_for_best_model="eval_log_loss" if has_tune else None,
-        greater_is_better=False if has_tune else None,
+        eval_strategy="epoch" if has_tune else "no",
+        save_strategy="no",  # its checkpoints hold pickles: `Keeper` writes ours
         logging_strategy="no",
         report_to="none",
         disable_tqdm=True,
@@ -301,15 +439,30 @@ def _arguments(folder: str, has_tune: bool, how: Training) -> Any:
     )
 
 
-def _cross_entropy(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:  # noqa: ARG001  the Trainer's call
-    """Mean cross-entropy of the logits in float32: inside autocast it would be rounded to three digits."""
-    return torch.nn.functional.cross_entropy(outputs.logits.float(), labels)
+def _loss(weights: NDArray[np.float64] | None) -> Callable[..., Any]:
+    """Give the mean cross-entropy of the logits in float32: inside autocast it would be rounded to three digits.
+
+    With class weights it is the mean of weight times loss, and not divided by the weights that a batch happens to hold:
+    only so is what is learned a known change of the label frequencies, which can be corrected.
+    """
+    scale = None if weights is None else torch.from_numpy(weights).float()
+
+    def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:  # noqa: ARG001  the Trainer's call
+        logits = outputs.logits.float()
+        if scale is None:
+            return torch.nn.functional.cross_entropy(logits, labels)
+        each = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        return (each * scale.to(labels.device)[labels]).mean()
+
+    return loss
 
 
-def _best_log_loss(prediction: Any) -> dict[str, float]:
+def _best_log_loss(prediction: Any, weights: NDArray[np.float64] | None = None) -> dict[str, float]:
     logits, codes = np.asarray(prediction.predictions, dtype=np.float32), prediction.label_ids
     if not np.isfinite(logits).all():
         raise InputError("training diverged: the logits are no longer finite; lower the learning rate")
+    if weights is not None:
+        logits = logits - np.log(weights).astype(np.float32)
     scaled = logits / np.float32(best_temperature(logits, codes) or 1)
     return {"log_loss": float(-log_softmax(scaled)[np.arange(len(codes)), codes].mean(dtype=np.float64))}
 
@@ -323,35 +476,45 @@ class _Trainer(transformers.Trainer):  # type: ignore[misc, name-defined]
 
     def get_train_dataloader(self) -> Any:
         """Return the batches of an epoch; another order in every epoch."""
-        lengths = np.array([len(example["input_ids"]) for example in self.train_dataset])
-        batches = _LengthGroups(lengths, self.args.per_device_train_batch_size, self.args.seed)
+        batches = self.batches()
         loader = torch.utils.data.DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
         return self.accelerator.prepare(loader)
 
+    def batches(self) -> "_LengthGroups":
+        """Return the rows of each batch of the first epoch."""
+        lengths = np.array([len(example["input_ids"]) for example in self.train_dataset])
+        return _LengthGroups(lengths, self.args.per_device_train_batch_size, self.args.seed)
+
 
 class _LengthGroups:
-    """Batches of indices: texts are shuffled, sorted by length within fifty batches, and the batches shuffled."""
+    """Batches of indices: texts are shuffled, sorted by length within fifty batches, and the batches shuffled.
+
+    Their order is a function of the seed and the epoch.
+    """
 
     def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
-        self.lengths, self.batch_size = lengths, batch_size
-        self.rng = np.random.default_rng(seed)
+        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+        self.epoch = 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.lengths) / self.batch_size)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that is given next; the Trainer's loader calls this."""
+        self.epoch = epoch
+
     def __iter__(self) -> Iterator[list[int]]:
-        order = self.rng.permutation(len(self.lengths))
+        rng = np.random.default_rng(self.seed)
+        for _ in range(self.epoch):  # what the epochs before have drawn
+            rng.permutation(len(self.lengths))
+            rng.permutation(len(self))
+        order = rng.permutation(len(self.lengths))
         window = 50 * self.batch_size
         windows = [order[start : start + window] for start in range(0, len(order), window)]
         grouped = np.concatenate([rows[np.argsort(self.lengths[rows], kind="stable")] for rows in windows])
         batches = [grouped[start : start + self.batch_size] for start in range(0, len(grouped), self.batch_size)]
-        for i in self.rng.permutation(len(batches)):
+        for i in rng.permutation(len(batches)):
             yield batches[i].tolist()
-
-
-def _callbacks(has_tune: bool, how: Training, progress: Progress | None) -> list[Any]:
-    stopping = [transformers.EarlyStoppingCallback(how.patience)] if has_tune else []
-    return stopping + ([_Reporter(progress)] if progress else [])
 
 
 class _Reporter(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
@@ -365,7 +528,7 @@ class _Reporter(transformers.TrainerCallback):  # type: ignore[misc, name-define
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Report a few times a second."""
         now = time.monotonic()
-        if now - self.last > 0.2 or state.global_step == state.max_steps:  # noqa: PLR2004
+        if now - self.last >= SHOWN_EVERY or state.global_step == state.max_steps:
             self.last = now
             self.progress(self.words, state.global_step, state.max_steps)
 

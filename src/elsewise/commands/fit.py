@@ -1,5 +1,8 @@
 """``elsewise fit``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,6 +59,9 @@ def fit(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = 64,
     max_length: MaxLength = 256,
+    class_weights: Annotated[
+        str | None, typer.Option(help="balanced: rare labels count as much as frequent ones while the weights learn.")
+    ] = None,
     engine: Engine = "auto",
     precision: Precision = "auto",
     score: Score = "auto",
@@ -63,6 +69,7 @@ def fit(
     mc_dropout: McDropout = None,
     laplace: Laplace = False,
     seed: Seed = 0,
+    restart: Annotated[bool, typer.Option("--restart", help="Train afresh where an unfinished training is.")] = False,
     refit_rows: RefitRows = True,
     maps: Maps = None,
     dropped: Dropped = None,
@@ -72,7 +79,7 @@ def fit(
     file_format: Format = None,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other."""
+    """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other; if stopped, goes on."""
     from dataclasses import replace
 
     from elsewise.encoders import DEFAULT_ENCODER
@@ -89,7 +96,7 @@ def fit(
     texts, labels = given.pop("data")
     if other in labels:
         say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
-    with progress_bar() as progress:
+    with _unfinished(out) as unfinished, progress_bar() as progress:
         classifier = fit_texts(
             texts,
             labels,
@@ -100,6 +107,9 @@ def fit(
             other=other,
             keep_refit_rows=refit_rows,
             progress=progress,
+            note=say,
+            checkpoints=unfinished,
+            restart=restart,
             epochs=epochs,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -111,10 +121,30 @@ def fit(
             mc_dropout=mc_dropout,
             laplace=laplace,
             seed=seed,
+            class_weights=class_weights,
             **given,
         )
-    mended = {name: one.record for name, one in read.items() if one.record}
-    if mended:
-        classifier = replace(classifier, record={**classifier.record, "mended": mended})
-    classifier.save(out)
+        mended = {name: one.record for name, one in read.items() if one.record}
+        if mended:
+            classifier = replace(classifier, record={**classifier.record, "mended": mended})
+        classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)
+
+
+@contextmanager
+def _unfinished(out: Path) -> Iterator[Path]:
+    """Give the folder of checkpoints beside the model: removed when the model is written, and told of when stopped."""
+    from elsewise.unfinished import remove
+
+    place = out if out.name else out.absolute()  # the model may be made in "."
+    folder = place.with_name(f"{place.name}.unfinished")
+    try:
+        yield folder
+        remove(folder)
+    except (KeyboardInterrupt, SystemExit):
+        has_some = folder.is_dir() and any(folder.iterdir())
+        say(f"stopped; the same command goes on from the last checkpoint in {folder}" if has_some else "stopped")
+        raise
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # if nothing is in it

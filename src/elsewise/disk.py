@@ -1,0 +1,171 @@
+"""What is asked of a disk: to hold what was written, to put a folder in another's place in one step, and to say no."""
+
+import ctypes
+import errno
+import os
+import re
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from safetensors import SafetensorError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no holds, so that leftovers stay
+    fcntl = None  # type: ignore[assignment]
+
+MB: Final = 1e6
+FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+HERE: Final = -100  # AT_FDCWD: paths are taken as they are
+EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+
+
+class Hold:
+    """Holds a folder for one process, until this is forgotten or the process ends, in whatever way.
+
+    Attributes
+    ----------
+    is_sure : bool
+        False where there are no locks: on Windows, and on some network disks.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.is_sure = False
+        if fcntl is None:
+            return
+        descriptor = os.open(folder, os.O_RDONLY)
+        weakref.finalize(self, os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.is_sure = True
+        except BlockingIOError:
+            raise
+        except OSError:
+            return  # the disk knows no locks
+
+
+@contextmanager
+def work_folder(path: Path) -> Iterator[Path]:
+    """Give a new hidden folder beside `path`, held while it is filled, and remove what is left of it.
+
+    What earlier runs left when they were killed is removed first; what another process fills is held, and stays.
+    """
+    prefix = f".{path.name}.elsewise-writing-"
+    for left in path.parent.glob(f"{glob_name(prefix)}*"):
+        with suppress(OSError):
+            hold = Hold(left)
+            if hold.is_sure:
+                shutil.rmtree(left, ignore_errors=True)
+            del hold
+    work, hold = _held(path, prefix)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        del hold
+
+
+def glob_name(name: str) -> str:
+    """Write a name as a pattern that matches only itself."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _held(path: Path, prefix: str) -> tuple[Path, Hold]:
+    while True:
+        work = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        with suppress(BlockingIOError, FileNotFoundError):  # taken for a leftover before it was held: again
+            hold = Hold(work)
+            if work.exists():
+                return work, hold
+
+
+def old_of(path: Path) -> Path:
+    """Name where a folder waits while it is replaced in two steps."""
+    return path.with_name(f".{path.name}.elsewise-old")
+
+
+def restore(path: Path) -> None:
+    """Bring back a folder whose replacement was cut short between two steps."""
+    old = old_of(path)
+    if old.is_dir() and not path.exists():
+        old.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def put_in_place(work: Path, path: Path) -> None:
+    """Give `work` the name `path`; at every moment the old folder or the new one has it.
+
+    Where the system cannot exchange two names, the old folder waits under another one, and `restore` brings it back.
+    """
+    if path.exists() and exchange(work, path):
+        sync(path.parent)
+        return  # what was at `path` is at `work` now
+    old = old_of(path)
+    if path.exists():
+        path.rename(old)
+    try:
+        work.rename(path)
+    except BaseException:
+        if old.exists():
+            old.rename(path)
+        raise
+    sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Have two names change places in one step; False where the system or the disk cannot."""
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        system = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            return bool(system.renamex_np(*names, EXCHANGE) == 0)
+        return bool(system.renameat2(HERE, names[0], HERE, names[1], EXCHANGE) == 0)
+    except (AttributeError, OSError, TypeError):
+        return False
+
+
+def sync(*paths: Path) -> None:
+    """Have the disk hold what was written before it takes the place of what was there."""
+    if os.name != "posix":
+        return  # elsewhere a folder cannot be opened, nor synced through a handle that only reads
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def refusal(error: OSError | SafetensorError, folder: Path, needed: int | None = None) -> str:
+    """Say why the disk refused; when it is full, how much is free in `folder`, how much is `needed`, and what to do.
+
+    Examples
+    --------
+    >>> refusal(PermissionError(13, "Permission denied"), Path("."))
+    'Permission denied'
+    """
+    if not is_full(error):
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    there = f"{shutil.disk_usage(folder).free / MB:,.0f} MB are free in {folder}"
+    much = "" if needed is None else f", about {needed / MB:,.0f} MB are needed"
+    return f"the disk is full ({there}{much}); free some space, and run the same command again"
+
+
+def is_full(error: OSError | SafetensorError) -> bool:
+    """Whether a disk, a quota or a limit on sizes is at its end; safetensors tells it in its words."""
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return found is not None and int(found[1]) in FULL

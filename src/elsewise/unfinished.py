@@ -1,0 +1,230 @@
+"""The folder of a training that may be cut short: checkpoints that a later run of the same command goes on from.
+
+    MODEL.unfinished/
+      member-0/step-00000340/    the last checkpoint of the first model, or its trained weights
+      member-1/...               the same for each further model of an ensemble
+
+A checkpoint is written whole or not at all, by `folder.writing`, and read only when every byte is the one that was
+written. It holds tensors as safetensors, and JSON: nothing in it can be executed.
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from elsewise.disk import MB, Hold
+from elsewise.errors import ArtifactError, InputError
+from elsewise.folder import MANIFEST, read_json, verify, writing
+
+WEIGHTS: Final = "model.safetensors"  # this and STATE are the names that the Trainer reads
+BEST: Final = "best.safetensors"
+OPTIMIZER: Final = "optimizer.safetensors"
+STATE: Final = "trainer_state.json"
+DESCRIPTION: Final = "checkpoint.json"
+FILES: Final = {WEIGHTS, BEST, OPTIMIZER, STATE, DESCRIPTION, MANIFEST}
+MEMBER: Final = re.compile(r"member-\d+")
+STEP: Final = re.compile(r"step-\d{8}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfinished:
+    """A folder of checkpoints, held by one process.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    hold : Hold
+        Nobody else trains in it while this lives.
+    """
+
+    path: Path
+    hold: Hold
+
+    @classmethod
+    def open(cls, path: str | Path, *, restart: bool = False) -> Self:
+        """Make the folder, or take up what is in it; `restart` clears it.
+
+        Raises
+        ------
+        InputError
+            If it holds anything but unfinished training, is in use, or cannot be written.
+        """
+        path = Path(path)
+        foreign = sorted(file.name for file in _listed(path) if not _is_member(file))
+        if foreign:
+            raise InputError(f"{path} also holds {foreign[0]}, and is no unfinished training; choose another name")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            opened = cls(path, Hold(path))
+        except BlockingIOError as error:
+            raise InputError(
+                f"{path} is in use: another run trains there; wait for it, or choose another name"
+            ) from error
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        if restart:
+            _clear(path)
+        return opened
+
+
+def remove(path: Path) -> None:
+    """Remove the folder of an unfinished training, when what was trained in it is safe elsewhere."""
+    _clear(path)
+    if path.exists() and not _listed(path):
+        path.rmdir()
+
+
+def _clear(path: Path) -> None:
+    for member in _listed(path):
+        if _is_member(member):
+            shutil.rmtree(member, ignore_errors=True)
+
+
+def _listed(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir()) if path.exists() else []
+    except OSError as error:
+        raise InputError(f"{path} exists and is no folder that can be read; choose another name") from error
+
+
+def _is_member(path: Path) -> bool:
+    return bool(MEMBER.fullmatch(path.name)) and path.is_dir() and not path.is_symlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """The checkpoints of one model: at most the last one, and the next while it is written.
+
+    Attributes
+    ----------
+    path : Path
+        Their folder; there once the first one is.
+    """
+
+    path: Path
+
+    def newest(self) -> Path | None:
+        """Give the folder of the last checkpoint, unread; None where there is none.
+
+        Raises
+        ------
+        ArtifactError
+            If something else is there.
+        """
+        there = sorted(file for file in _listed(self.path) if not file.name.startswith("."))
+        foreign = [file for file in there if not STEP.fullmatch(file.name)]
+        if foreign:
+            raise ArtifactError(f"{foreign[0]} was not written by elsewise; remove it, or start afresh with --restart")
+        return there[-1] if there else None
+
+    def settings(self) -> Mapping[str, Any] | None:
+        """Give what the last checkpoint was trained with, None where there is none."""
+        newest = self.newest()
+        return None if newest is None else _description(newest).get("settings")
+
+    def checked(self, settings: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+        """Give the last checkpoint and its description, every byte as it was written; None where there is none.
+
+        Raises
+        ------
+        ArtifactError
+            If it is foreign or damaged; the message names the file and the remedy.
+        InputError
+            If it is of other settings; the message names the first that differs.
+        """
+        newest = self.newest()
+        if newest is None:
+            return None
+        try:
+            files = verify(newest)
+        except ArtifactError as error:
+            what = str(error).partition(";")[0]
+            raise ArtifactError(f"{what}; nothing of it was read: start afresh with --restart") from error
+        if set(files) - FILES or not {WEIGHTS, DESCRIPTION} <= set(files):
+            raise ArtifactError(
+                f"{newest} is no checkpoint of elsewise: nothing of it was read; start afresh with --restart"
+            )
+        description = _description(newest)
+        before = description["settings"]
+        for name, value in settings.items():
+            if before.get(name) != value:
+                other = _difference(name, before.get(name), value)
+                raise InputError(
+                    f"the unfinished training in {self.path.parent} was of {other}; continue it with the same command, "
+                    "or start afresh with --restart"
+                )
+        return newest, description
+
+    @contextmanager
+    def writing(self, step: int, needed: int) -> Iterator[Path]:
+        """Give a folder to fill with the checkpoint of a step of `needed` bytes; older ones then go.
+
+        Raises
+        ------
+        InputError
+            If the disk refuses: the checkpoint before is as it was.
+        """
+        path = self.path / f"step-{step:08d}"
+        self._clear_but(self.newest())
+        with writing(path, needed) as work:
+            yield work
+        self._clear_but(path)
+
+    def _clear_but(self, kept: Path | None) -> None:
+        """Remove older checkpoints, and what a killed run left half-written."""
+        for file in _listed(self.path):
+            if file != kept and file.name.startswith(("step-", ".step-")):
+                shutil.rmtree(file, ignore_errors=True)
+
+    def check_space(self, checkpoint: int, model: int) -> None:
+        """Refuse to begin where two checkpoints and the model, in bytes, would not fit on the disk.
+
+        Raises
+        ------
+        InputError
+            With what is needed, what is free, and where.
+        """
+        place = next(parent for parent in self.path.absolute().parents if parent.exists())
+        check_space({place: 2 * checkpoint + model, Path(tempfile.gettempdir()): model})
+
+
+def member_of(unfinished: Unfinished | None, number: int) -> Checkpoints | None:
+    """Give the checkpoints of one model, where they are wanted."""
+    return None if unfinished is None else Checkpoints(unfinished.path / f"member-{number}")
+
+
+def check_space(needed: Mapping[Path, int]) -> None:
+    """Raise InputError unless each disk has the bytes that the folders on it will take.
+
+    Examples
+    --------
+    >>> check_space({Path("."): 1})
+    """
+    disks: dict[int, list[Path]] = {}
+    for place in needed:
+        disks.setdefault(place.stat().st_dev, []).append(place)
+    for places in disks.values():
+        least, free = sum(needed[place] for place in places), shutil.disk_usage(places[0]).free
+        if least > free:
+            raise InputError(
+                f"{' and '.join(map(str, places))}: training needs about {least / MB:,.0f} MB for checkpoints and the "
+                f"model, and {free / MB:,.0f} MB are free; free some space, or choose another place"
+            )
+
+
+def _description(checkpoint: Path) -> dict[str, Any]:
+    description = read_json(checkpoint / DESCRIPTION)
+    if not isinstance(description.get("settings"), dict) or not isinstance(description.get("trained"), bool):
+        raise ArtifactError(f"{checkpoint / DESCRIPTION} is damaged; start afresh with --restart")
+    return description
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    words = name.replace("_", " ")
+    return f"other {words}" if name in ("rows", "initial weights") else f"other settings ({words} {before}, now {now})"
