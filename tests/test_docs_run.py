@@ -4,6 +4,7 @@ The files that the pages speak of are there: small ones, so that training takes 
 `--precision f32` where the page leaves these open. A block below ``<!-- not run: WHY -->`` is left out.
 """
 
+import csv
 import os
 import re
 import shutil
@@ -61,6 +62,8 @@ def furnished(model, tmp_path_factory):
                  "subject": row.text[:20], "body": row.text}
                 for i, row in enumerate(part)
             )  # fmt: skip
+    with (folder / "talepler.csv").open("w", encoding="cp1254", errors="replace", newline="") as file:  # as Excel does
+        csv.writer(file, delimiter=";").writerows([("metin", "etiket"), *((row.text, row.label) for row in rows[:400])])
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(900, 4)) * 4
     codes = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
