@@ -183,7 +183,7 @@ class Checkpoints:
                 shutil.rmtree(file, ignore_errors=True)
 
     def check_space(self, checkpoint: int, model: int) -> None:
-        """Refuse to begin where two checkpoints and the model, in bytes, would not fit on the disk.
+        """Refuse to begin where two checkpoints and the model, in bytes, would not fit beside what is there.
 
         Raises
         ------
@@ -191,7 +191,8 @@ class Checkpoints:
             With what is needed, what is free, and where.
         """
         place = next(parent for parent in self.path.absolute().parents if parent.exists())
-        check_space({place: 2 * checkpoint + model, Path(tempfile.gettempdir()): model})
+        more = 1 if self.newest() else 2
+        check_space({place: more * checkpoint + model, Path(tempfile.gettempdir()): model})
 
 
 def member_of(unfinished: Unfinished | None, number: int) -> Checkpoints | None:

@@ -52,9 +52,10 @@ def test_killed_at_30_moments_it_always_goes_on_and_ends_the_same(command, tmp_p
 
     kills = []
     for share in (np.arange(MOMENTS) + rng.random(MOMENTS)) / MOMENTS:
-        ended = run(command, model, share * seconds)
+        while run(command, model, share * seconds):  # it came to its end: the machine is faster than it was
+            seconds *= 0.9
         there = sorted(path.name for path in unfinished.glob("member-0/step-*"))
-        kills.append((round(float(share), 2), "ended" if ended else "killed", there))
+        kills.append((round(float(share), 2), there))
         assert verify(model)["model.safetensors"] == weights, kills
         assert run(command, model), kills
         assert verify(model)["model.safetensors"] == weights, kills
@@ -62,5 +63,4 @@ def test_killed_at_30_moments_it_always_goes_on_and_ends_the_same(command, tmp_p
         assert sorted(path.name for path in tmp_path.iterdir()) == ["model"], kills
         print(*kills[-1], "same weights, accuracy", accuracy_of(model), flush=True)  # noqa: T201  seen with -s
 
-    assert sum(ended == "killed" for _, ended, _ in kills) > MOMENTS / 2
-    assert any(there for *_, there in kills)
+    assert any(there for _, there in kills)
