@@ -99,13 +99,14 @@ def test_three_models_make_a_leaderboard(place):
         (("good", "first", "--logits", "good.npy", "--labels", "labels.csv"), "good answers texts, so name DATA"),
         (("first", "second", "--logits", "good.npy", "--logits", "worse.npy", "--labels", "labels.csv", "--map",
           "yes=no"), "--map and --drop-label are for models of texts"),
+        (("good", "worse", "data.csv", "-o", "worse/x.csv"), "worse/x.csv lies in the model folder"),
         (("good", "worse", "data.csv", "--label-column", "text"), "no model has label 'text 0', which row 0 has"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_line(place, words, message):
     here = {path.name for path in place.iterdir()}
 
-    done = run("compare", *(place / word if word in here else word for word in words))
+    done = run("compare", *(place / word if word.split("/")[0] in here else word for word in words))
 
     assert done.returncode == 1
     assert message in done.stderr

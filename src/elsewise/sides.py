@@ -87,7 +87,7 @@ class Truth:
                     "codes mean the same only for the same labels in the same order, and "
                     f"{_difference(first, name, models)}; pass labels by name"
                 )
-        y = as_codes(codes, like=np.empty((len(codes), len(reference.labels))), allow_abstain=True)
+        y = as_codes(codes, like=np.broadcast_to(0.0, (len(codes), len(reference.labels))), allow_abstain=True)
         return cls(reference.labels, len(reference.labels), np.arange(len(y)), y, {})
 
 

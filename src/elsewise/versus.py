@@ -58,6 +58,8 @@ class Rounds:
         Replicates.
     areas : m pairs
         Macro AUC of each, and each row's share in its error.
+    truth : Truth
+        What is true of the rows.
     """
 
     sides: Sequence[Side]
@@ -142,7 +144,7 @@ def _replicates(
 ) -> tuple[Column, Column]:
     """Values and replicates of all FIGURES of all sides, figure by figure."""
     confidence = [side.decisions.confidence for side in sides]
-    order = _settled([*confidence], columns, bare)
+    order = _settled(confidence, columns, bare)
     stacked = np.array([[column[name][order] for name in MEANS] for column in columns])
     of_bare, wanted = bare[order].astype(np.float64), np.array(COVERAGES)
     ranked = [Ranking.of_rows(c[order], s.answers.correct[order]) for c, s in zip(confidence, sides, strict=True)]

@@ -19,6 +19,7 @@ from elsewise.options import (
     TextColumn,
     Threads,
     reading,
+    refuse_inside,
 )
 from elsewise.showing import brief, print_json, print_table, progress_bar, say
 
@@ -74,6 +75,8 @@ def compare(
     if len(folders) < 2:  # noqa: PLR2004
         remedy = "--labels takes the place of DATA" if labels is not None else "name them before DATA"
         raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
+    for folder in folders if out else ():
+        refuse_inside(str(out), Path(folder))
     with progress_bar() as progress:
         if progress:
             progress("comparing", 0, 0)
