@@ -85,12 +85,14 @@ def furnished(model, tmp_path_factory):
     codes = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
     for name, part in (("", slice(0, 600)), ("test_", slice(600, 800)), ("new_", slice(800, 900))):
         np.save(folder / f"{name}logits.npy", logits[part])
+        np.save(folder / f"{name}other_logits.npy", logits[part] + rng.normal(size=logits[part].shape))
         np.save(folder / f"{name}labels.npy", codes[part])
     with open_writer(folder / "labels.csv", ("label",)) as writer:
         writer.write({"label": f"name {code}"} for code in codes[:600])
     (folder / "names.txt").write_text("".join(f"name {code}\n" for code in range(4)), encoding="utf-8")
     (folder / "mail.txt").write_text("where is my parcel, it is two weeks late\n", encoding="utf-8")
-    shutil.copytree(model, folder / "model")
+    for name in ("model", "other-model"):
+        shutil.copytree(model, folder / name)
     (folder / "bin").mkdir()
     program = folder / "bin" / "elsewise"
     shim = SHIM.format(python=sys.executable, tests=str(Path(__file__).parent))

@@ -65,6 +65,8 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "file_check",
         "breakdown",
         "evaluation",
+        "sides",
+        "versus",
         "export",
         "explaining",
         "receipts",

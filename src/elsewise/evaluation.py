@@ -74,7 +74,7 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain dictionaries, lists and numbers."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
 
 def evaluate(
@@ -143,8 +143,9 @@ def evaluate(
     decisions = classifier.decisions(evidence)
     answers = Answers(truth, decisions.best, decisions.codes)
     bare = answers.readable & answers.in_scope
-    rows = {**_count(answers), **_count_seen(classifier, texts), "rejected": rejected}
-    _warn_of_seen(rows, len(texts))
+    rows = {**_count(answers), **count_seen(classifier, texts), "rejected": rejected}
+    if rows["seen"]:
+        warnings.warn(seen_words(rows, len(texts)), ElsewiseWarning, stacklevel=2)
     certificate = classifier.certificate
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
     return Evaluation(
@@ -232,7 +233,7 @@ def _judge_system(decisions: Decisions, answers: Answers, target: float) -> dict
     accuracies = metrics.accuracies_at_coverages(decisions.confidence, correct, COVERAGES)
     names, counts = np.unique(decisions.reasons, return_counts=True)
     return {
-        **_shares(decisions.abstained, correct),
+        **shares(decisions.abstained, correct),
         "reasons": dict(zip(names.tolist(), counts.tolist(), strict=True)),
         "aurc": areas.aurc,
         "augrc": areas.augrc,
@@ -247,11 +248,12 @@ def _judge_system(decisions: Decisions, answers: Answers, target: float) -> dict
             "macro_f1": metrics.open_set_macro_f1(answers.decided, answers.truth),
         },
         "risk_coverage": _curve(decisions, correct),
-        "in_scope": _shares(decisions.abstained[in_scope], correct[in_scope]),
+        "in_scope": shares(decisions.abstained[in_scope], correct[in_scope]),
     }
 
 
-def _shares(abstained: NDArray[np.bool_], correct: NDArray[np.bool_]) -> dict[str, Estimate]:
+def shares(abstained: NDArray[np.bool_], correct: NDArray[np.bool_]) -> dict[str, Estimate]:
+    """Give coverage, accuracy when answered and share of Other, with Wilson's intervals."""
     answered, n = int((~abstained).sum()), len(abstained)
     return {
         "coverage": metrics.wilson(answered, n),
@@ -283,7 +285,8 @@ def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> dict[str, Est
     }
 
 
-def _count_seen(classifier: Classifier, texts: Sequence[Any]) -> dict[str, Any]:
+def count_seen(classifier: Classifier, texts: Sequence[Any]) -> dict[str, Any]:
+    """Count the texts that a classifier was made with, by the hashes that it keeps: all, and those of each split."""
     known = {
         name.removeprefix("split."): array for name, array in classifier.arrays.items() if name.startswith("split.")
     }
@@ -295,16 +298,16 @@ def _count_seen(classifier: Classifier, texts: Sequence[Any]) -> dict[str, Any]:
     return {"seen": int(seen.sum()), "seen_in": {name: int(flags.sum()) for name, flags in inside.items()}}
 
 
-def _warn_of_seen(rows: Part, n: int) -> None:
-    if rows["seen"]:
-        parts = ", ".join(f"{name} {count:,}" for name, count in rows["seen_in"].items())
-        seen = f"{rows['seen']:,} of {n:,} texts were used to make the model ({parts})"
-        warnings.warn(f"{seen}: the figures flatter it", ElsewiseWarning, stacklevel=3)
+def seen_words(seen: Part, n: int) -> str:
+    """Say how many of n judged texts the model was made with."""
+    parts = ", ".join(f"{name} {count:,}" for name, count in seen["seen_in"].items())
+    return f"{seen['seen']:,} of {n:,} texts were used to make the model ({parts}): the figures flatter it"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Turn figures, wherever they stand in mappings and lists, into plain numbers by name."""
     if isinstance(value, Estimate | CalibrationError):
         return value.as_dict()
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from elsewise.errors import InputError
 from elsewise.showing import say
 
 if TYPE_CHECKING:
@@ -101,6 +102,12 @@ def labelled(paths: Sequence[str], how: "Reading") -> "list[Labelled]":
     for path, one in zip(paths, read, strict=True):
         say(f"{path}: {n_rows(len(one.texts))}, {', '.join(one.notes)}")
     return read
+
+
+def refuse_inside(out: str, model: Path) -> None:
+    """Refuse to write a file into a model folder."""
+    if out != "-" and Path(out).resolve().is_relative_to(model.resolve()):
+        raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
 
 
 def program() -> str:

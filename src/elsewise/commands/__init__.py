@@ -8,6 +8,7 @@ from typing import Final
 
 from elsewise.commands.calibrate import calibrate
 from elsewise.commands.check import check
+from elsewise.commands.compare import compare
 from elsewise.commands.demo import demo
 from elsewise.commands.doctor import doctor
 from elsewise.commands.evaluate import evaluate
@@ -23,6 +24,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "fit": fit,
     "predict": predict,
     "evaluate": evaluate,
+    "compare": compare,
     "explain": explain,
     "calibrate": calibrate,
     "export": export,

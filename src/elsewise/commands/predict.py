@@ -1,11 +1,9 @@
 """``elsewise predict``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from elsewise.errors import InputError
 from elsewise.options import (
     Delimiter,
     Encoding,
@@ -17,6 +15,7 @@ from elsewise.options import (
     TextColumn,
     Threads,
     reading,
+    refuse_inside,
 )
 from elsewise.showing import print_json, progress_bar, say
 
@@ -49,8 +48,7 @@ def predict(
     from elsewise.predict import predict_file
 
     how = reading(text_column, "label", delimiter, encoding, file_format)
-    if out != "-" and Path(out).resolve().is_relative_to(model.resolve()):
-        raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
+    refuse_inside(out, model)
     classifier = load(model, engine=engine, precision=precision, threads=threads)
     with progress_bar() as progress:
         summary = predict_file(

@@ -5,6 +5,7 @@
     ranking          AUC (two-way and macro), average precision, false positive rate at a recall
     calibration      expected calibration error with its null value, debiased and class-wise, reliability columns
     selective        risk-coverage curve, AURC, E-AURC, AUGRC, accuracy at a coverage and coverage at an accuracy
+    paired           two or more classifiers on the same rows: exact McNemar, simultaneous intervals of differences
     open_set         accuracy and macro-F1 with Other as one of the outcomes
 
 Arrays are checked at the door of each function. No rows gives nan, never an exception.
@@ -29,6 +30,7 @@ from elsewise.metrics.intervals import (
     wilson,
 )
 from elsewise.metrics.open_set import open_set_accuracy, open_set_macro_f1
+from elsewise.metrics.paired import PairedShares, mcnemar, simultaneous_differences
 from elsewise.metrics.ranking import (
     auc,
     auc_difference,
@@ -37,6 +39,7 @@ from elsewise.metrics.ranking import (
     average_precision,
     false_positive_rate_at,
     macro_auc,
+    macro_auc_difference,
 )
 from elsewise.metrics.selective import (
     RiskCoverageAreas,
@@ -54,6 +57,7 @@ from elsewise.metrics.selective import (
 __all__ = [
     "CalibrationError",
     "Estimate",
+    "PairedShares",
     "Reliability",
     "RiskCoverageAreas",
     "RiskCoverageCurve",
@@ -79,7 +83,9 @@ __all__ = [
     "false_positive_rate_at",
     "log_loss",
     "macro_auc",
+    "macro_auc_difference",
     "macro_f1",
+    "mcnemar",
     "mean_interval",
     "open_set_accuracy",
     "open_set_macro_f1",
@@ -87,5 +93,6 @@ __all__ = [
     "reliability",
     "risk_coverage_areas",
     "risk_coverage_curve",
+    "simultaneous_differences",
     "wilson",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from elsewise.arrays import Codes, as_codes, as_probabilities
+from elsewise.arrays import Codes, Floats, as_codes, as_probabilities
 from elsewise.metrics.intervals import NOTHING, Column, Estimate, mean_interval, poisson_bootstrap, wilson
 
 
@@ -126,9 +126,14 @@ def log_loss(probabilities: Any, codes: Any) -> Estimate:
     """
     p = as_probabilities(probabilities)
     y = as_codes(codes, like=p)
+    return mean_interval(log_losses(p, y), lowest=0.0)
+
+
+def log_losses(p: Floats, y: Codes) -> Column:
+    """Give the log loss of each row, (n,), of checked probabilities and codes."""
     true = np.maximum(p[np.arange(len(y)), y], np.finfo(p.dtype).tiny, dtype=np.float64)
     # A row may sum to 1.01, so that its log loss is a little below 0.
-    return mean_interval(np.maximum(-np.log(true), 0.0), lowest=0.0)
+    return np.maximum(-np.log(true), 0.0)
 
 
 def brier(probabilities: Any, codes: Any) -> Estimate:
@@ -163,7 +168,11 @@ def brier(probabilities: Any, codes: Any) -> Estimate:
     """
     p = as_probabilities(probabilities)
     y = as_codes(codes, like=p)
+    return mean_interval(brier_scores(p, y), lowest=0.0, highest=2.0)
+
+
+def brier_scores(p: Floats, y: Codes) -> Column:
+    """Give the Brier score of each row, (n,), of checked probabilities and codes."""
     true = p[np.arange(len(y)), y].astype(np.float64)
     # sum_j (p_j - [j = y])^2 opened up, so that no second (n, k) array is made.
-    loss = np.einsum("ij,ij->i", p, p, dtype=np.float64) - 2 * true + 1
-    return mean_interval(loss, lowest=0.0, highest=2.0)
+    return np.einsum("ij,ij->i", p, p, dtype=np.float64) - 2 * true + 1

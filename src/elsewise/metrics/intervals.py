@@ -259,13 +259,28 @@ def poisson_bootstrap(
     Estimate(value=1.0, low=1.0, high=1.0)
     """
     _check_level(level)
+    point, drawn = poisson_replicates(statistic, n, replicates=replicates, seed=seed)
+    ends = [percentiles(column, level) for column in drawn.T]
+    return {name: Estimate(value, *end) for (name, value), end in zip(point.items(), ends, strict=True)}
+
+
+def poisson_replicates(
+    statistic: Statistic, n: int | ArrayLike, *, replicates: int, seed: int = 0
+) -> tuple[dict[str, float], Column]:
+    """Give the numbers of `poisson_bootstrap` and their replicates, (replicates, numbers), with no interval yet.
+
+    Examples
+    --------
+    >>> point, drawn = poisson_replicates(lambda w: {"rows": float(w.sum())}, 5, replicates=100)
+    >>> point, drawn.shape
+    ({'rows': 5.0}, (100, 1))
+    """
     counts = np.asarray(n, dtype=np.float64)
     if not counts.ndim:
         counts = np.ones(int(counts))
-    point = statistic(counts)
+    point = {name: float(value) for name, value in statistic(counts).items()}
     drawn = np.array([list(statistic(weights).values()) for weights in _poisson_weights(counts, replicates, seed)])
-    ends = [percentiles(column, level) for column in drawn.reshape(replicates, len(point)).T]
-    return {name: Estimate(float(point[name]), *end) for name, end in zip(point, ends, strict=True)}
+    return point, drawn.reshape(replicates, len(point))
 
 
 def _poisson_weights(counts: Column, replicates: int, seed: int) -> Iterator[Column]:
@@ -337,6 +352,22 @@ class Ranking:
         first = np.flatnonzero(new_cell)
         ends = np.flatnonzero(np.append(new_value[first][1:], [True] * bool(len(v))))
         return cls(v[first], f[first], np.diff(np.append(first, len(v))).astype(np.float64), ends)
+
+    @classmethod
+    def of_rows(cls, values: Column, flags: Flags) -> "tuple[Ranking, NDArray[np.int64]]":
+        """Rank as `of` does with every row a cell of its own; the second value is the row that each cell is.
+
+        Examples
+        --------
+        >>> ranking, rows = Ranking.of_rows(np.array([1.0, 2.0, 1.0]), np.array([True, True, False]))
+        >>> rows.tolist(), ranking.values.tolist(), ranking.ends.tolist()
+        ([1, 2, 0], [2.0, 1.0, 1.0], [0, 2])
+        """
+        order = np.lexsort((flags, -values))
+        v = values[order]
+        last = np.ones(len(v), dtype=bool)
+        last[:-1] = (v[1:] != v[:-1]) & ~(np.isnan(v[1:]) & np.isnan(v[:-1]))
+        return cls(v, flags[order], np.ones(len(v)), np.flatnonzero(last)), order
 
     def cumulate(self, weights: Column) -> tuple[Column, Column]:
         """Weight of flagged and of unflagged rows down to each distinct value, (g,) each."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes, Floats, as_codes, as_probabilities
+from elsewise.arrays import Codes, Floats, as_codes, as_logits, as_probabilities
 from elsewise.errors import InputError
 from elsewise.metrics.intervals import (
     NOTHING,
@@ -105,10 +105,7 @@ def auc_difference(scores: Any, others: Any, positives: Any, *, level: float = 0
     rows = np.flatnonzero(flags)
     if len(rows) in (0, len(values)):
         return NOTHING
-    (area, share), (other_area, other_share) = _area(values, rows), _area(other_values, rows)
-    share -= other_share
-    half = normal_quantile(level) * float(share @ share) ** 0.5
-    return Estimate(area - other_area, max(-1.0, area - other_area - half), min(1.0, area - other_area + half))
+    return paired_area(_area(values, rows), _area(other_values, rows), level)
 
 
 def macro_auc(probabilities: Any, codes: Any) -> Estimate:
@@ -144,16 +141,70 @@ def macro_auc(probabilities: Any, codes: Any) -> Estimate:
     """
     p = as_probabilities(probabilities)
     y = as_codes(codes, like=p)
+    return area_estimate(*macro_area(p, y), y)
+
+
+def area_estimate(area: float, influence: Column, y: Codes) -> Estimate:
+    """Put DeLong's interval around what `macro_area` gives for the codes `y`."""
+    if np.isnan(area):
+        return NOTHING
+    return Estimate(area, 0.0, 1.0) if np.bincount(y).max() == 1 else _around(area, influence)
+
+
+def macro_auc_difference(scores: Any, others: Any, codes: Any, *, level: float = 0.95) -> Estimate:
+    """Macro AUC of one classifier minus that of another on the same rows, with DeLong's paired interval.
+
+    Parameters
+    ----------
+    scores, others : (n, k)
+        A column for each label, in the same order; any finite numbers, probabilities or not.
+    codes : (n,)
+        True codes 0..k-1.
+    level : float
+        Of the interval.
+
+    Returns
+    -------
+    Estimate
+        -1..1; nan where no label has rows and lacks others.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a number is not finite, or a code is out of range.
+
+    Examples
+    --------
+    The second has one of four pairs the wrong way round, seen from either label.
+
+    >>> first, second = [[-1, 1], [-2, 2], [-3, 3], [-4, 4]], [[-1, 1], [-3, 3], [-2, 2], [-4, 4]]
+    >>> macro_auc_difference(first, second, [0, 0, 1, 1]).value
+    0.25
+    """
+    p, q = as_logits(scores), as_logits(others)
+    if p.shape != q.shape:
+        raise InputError(f"both must have one shape, a column for each label, got {p.shape} and {q.shape}")
+    y = as_codes(codes, like=p)
+    return paired_area(macro_area(p, y), macro_area(q, y), level)
+
+
+def macro_area(p: Floats, y: Codes) -> tuple[float, Column]:
+    """Macro AUC of checked (n, k) scores, nan where there is none, and each row's share in its error, (n,)."""
     areas, influence = [], np.zeros(len(y))
     for column, rows in _one_versus_rest(p, y):
         area, part = _area(column, rows)
         areas.append(area)
         influence += part
-    if not areas:
+    return (float(np.mean(areas)), influence / len(areas)) if areas else (float("nan"), influence)
+
+
+def paired_area(first: tuple[float, Column], second: tuple[float, Column], level: float) -> Estimate:
+    """Difference of two areas of the same rows, each with its rows' shares in the error; nan where an area is."""
+    difference, influence = first[0] - second[0], first[1] - second[1]
+    half = normal_quantile(level) * float(influence @ influence) ** 0.5
+    if np.isnan(difference):
         return NOTHING
-    if np.bincount(y).max() == 1:
-        return Estimate(float(np.mean(areas)), 0.0, 1.0)
-    return _around(float(np.mean(areas)), influence / len(areas))
+    return Estimate(difference, max(-1.0, difference - half), min(1.0, difference + half))
 
 
 def _one_versus_rest(p: Floats, y: Codes) -> Iterator[tuple[Floats, NDArray[np.int64]]]:

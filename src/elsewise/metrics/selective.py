@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from elsewise.errors import InputError
-from elsewise.metrics.intervals import NOTHING, Column, Estimate, Ranking, as_ranking, poisson_bootstrap
+from elsewise.metrics.intervals import NOTHING, Column, Estimate, Flags, Ranking, as_ranking, poisson_bootstrap
 
 NAMES = ("confidence", "correct")
 ROUNDING = 1e-9  # share * rows may land a rounding error above a whole number, which would ask for one row more
@@ -189,9 +189,16 @@ def _areas(ranking: Ranking, weights: Column, harmonic: Column) -> dict[str, flo
     oracle = wrong[-1] - right[-1] * (harmonic[int(n)] - harmonic[int(right[-1])])
     return {
         "aurc": float(risks / n),
-        "augrc": float((m @ errors_before + e @ (m + 1) / 2) / n**2),
+        "augrc": augrc_of(right, wrong),
         "e_aurc": max(0.0, float((risks - oracle) / n)),  # a rounding error below 0 where the order is perfect
     }
+
+
+def augrc_of(right: Column, wrong: Column) -> float:
+    """AUGRC of what `Ranking.cumulate` gives for whole-number weights; nan where all weights are 0."""
+    n = right[-1] + wrong[-1]
+    m, e = np.diff(right + wrong, prepend=0), np.diff(wrong, prepend=0)
+    return float((m @ (wrong - e) + e @ (m + 1) / 2) / n**2) if n else float("nan")
 
 
 def accuracy_at_coverage(confidence: Any, correct: Any, coverage: float) -> Estimate:
@@ -244,15 +251,18 @@ def accuracies_at_coverages(confidence: Any, correct: Any, coverages: Sequence[f
     wanted = np.array(coverages)
 
     def statistic(weights: Column) -> dict[str, float]:
-        right, wrong = ranking.cumulate(weights)
-        rows = right + wrong
-        needed = np.ceil(wanted * rows[-1] - ROUNDING)
-        # Linear within a tie: the mean over all orders of its rows.
-        hits = np.interp(needed, np.append(0.0, rows), np.append(0.0, right))
-        shares = hits / needed if rows[-1] else np.full(len(wanted), np.nan)
-        return {f"{i}": float(share) for i, share in enumerate(shares)}
+        return {f"{i}": float(share) for i, share in enumerate(accuracies_of(*ranking.cumulate(weights), wanted))}
 
     return tuple(poisson_bootstrap(statistic, ranking.counts).values())
+
+
+def accuracies_of(right: Column, wrong: Column, coverages: Column) -> Column:
+    """Accuracies at some coverages, of what `Ranking.cumulate` gives; nan where all weights are 0."""
+    rows = right + wrong
+    needed = np.ceil(coverages * rows[-1] - ROUNDING)
+    # Linear within a tie: the mean over all orders of its rows.
+    hits = np.interp(needed, np.append(0.0, rows), np.append(0.0, right))
+    return hits / needed if rows[-1] else np.full(len(coverages), np.nan)
 
 
 def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Estimate:
@@ -295,14 +305,18 @@ def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Esti
     known = ~np.isnan(ranking.values[ranking.ends])
 
     def statistic(weights: Column) -> dict[str, float]:
-        right, wrong = ranking.cumulate(weights)
-        rows = right + wrong
-        if rows[-1] == 0:
-            return {"coverage": float("nan")}
-        enough = known & (right >= accuracy * rows - ROUNDING)
-        return {"coverage": float(rows[enough].max(initial=0.0) / rows[-1])}
+        return {"coverage": coverage_of(*ranking.cumulate(weights), known, accuracy)}
 
     return poisson_bootstrap(statistic, ranking.counts)["coverage"]
+
+
+def coverage_of(right: Column, wrong: Column, known: Flags, accuracy: float) -> float:
+    """Coverage at an accuracy, of what `Ranking.cumulate` gives and which confidences are no nan."""
+    rows = right + wrong
+    if rows[-1] == 0:
+        return float("nan")
+    enough = known & (right >= accuracy * rows - ROUNDING)
+    return float(rows[enough].max(initial=0.0) / rows[-1])
 
 
 def _check_share(name: str, share: float) -> None:

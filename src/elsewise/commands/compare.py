@@ -1,0 +1,301 @@
+"""``elsewise compare``."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from elsewise.errors import InputError
+from elsewise.options import (
+    Delimiter,
+    Dropped,
+    Encoding,
+    Format,
+    Json,
+    LabelColumn,
+    Maps,
+    OutOfScope,
+    TextColumn,
+    Threads,
+    reading,
+    refuse_inside,
+)
+from elsewise.showing import brief, print_json, print_table, progress_bar, say
+
+if TYPE_CHECKING:
+    from elsewise.classifier import Classifier
+    from elsewise.reading import Reading
+
+CHANGED_SHOWN = 10
+LABELS_SHOWN = 10
+LETTERS_SHOWN = 60
+
+
+def compare(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL MODEL ... DATA", help="Two model folders or more, and labelled texts (.csv, .tsv, .jsonl)."
+        ),
+    ],
+    logits: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Logits (.npy, .csv) of the rows: one for each model of logits, in order."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="True codes (.npy) or labels (.csv), where all models are of logits: no DATA."
+        ),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="OUT", help="A .csv or .jsonl of the rows decided otherwise.")
+    ] = None,
+    shared_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Show what this one threshold would do to every model.")
+    ] = 0.6,
+    out_of_scope_label: OutOfScope = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    threads: Threads = None,
+    maps: Maps = None,
+    dropped: Dropped = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    file_format: Format = None,
+    as_json: Json = False,
+) -> None:
+    """Compare models on the same labelled rows: paired, at equal coverage, and at the same promise."""
+    from elsewise.classifier import load
+    from elsewise.comparison import compare_all
+
+    how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
+    folders, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
+    if len(folders) < 2:  # noqa: PLR2004
+        remedy = "--labels takes the place of DATA" if labels is not None else "name them before DATA"
+        raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
+    for folder in folders if out else ():
+        refuse_inside(str(out), Path(folder))
+    with progress_bar() as progress:
+        if progress:
+            progress("comparing", 0, 0)
+        models = {
+            name: load(path, threads=threads) for name, path in zip(_names(folders), map(Path, folders), strict=True)
+        }
+        texts, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
+        compared = compare_all(models, out_of_scope_label=out_of_scope_label, shared_threshold=shared_threshold, **rows)
+    if out is not None:
+        _write(out, compared.changed, texts)
+    if as_json:
+        print_json(compared.as_dict())
+        return
+    for note in compared.notes:
+        say(note)
+    _show(compared.as_dict(), texts)
+    if out is not None:
+        say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
+
+
+def _names(folders: Sequence[str]) -> list[str]:
+    """Name models by their folders, whole paths where folders of one name are compared."""
+    short = [Path(folder).resolve().name for folder in folders]
+    names = short if len(set(short)) == len(short) else list(folders)
+    if len(set(names)) < len(names):
+        raise InputError(f"a model is compared with itself: {', '.join(folders)}")
+    return names
+
+
+def _rows(
+    models: "Mapping[str, Classifier]",
+    data: str | None,
+    logits: Sequence[str],
+    labels: str | None,
+    how: "Reading",
+    out_of_scope_label: str | None,
+) -> tuple[list[str] | None, dict[str, Any]]:
+    """Read what the models take and what is true: texts, where there are any, and the arguments of `compare_all`."""
+    from elsewise.reading import n_rows, read_labelled, read_logits
+
+    of_logits = [name for name, model in models.items() if model.engine.name == "logits"]
+    if len(logits) != len(of_logits):
+        whose = f" ({', '.join(of_logits)})" if of_logits else ""
+        raise InputError(
+            f"--logits is needed once for each model of logits, in their order: {len(of_logits)} of the models are"
+            f"{whose}, got {len(logits)}"
+        )
+    read = {name: read_logits(path, how, models[name].labels)[0] for name, path in zip(of_logits, logits, strict=True)}
+    if data is None:
+        if len(of_logits) < len(models):
+            lacking = next(name for name in models if name not in of_logits)
+            raise InputError(f"{lacking} answers texts, so name DATA after the models instead of --labels")
+        return None, {"texts": read, **_true(str(labels), how, list(models.values()), out_of_scope_label)}
+    rows = read_labelled(data, how, strict=bool(of_logits))  # where rows are left out, the logits would not fit
+    say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
+    texts = {name: read.get(name, rows.texts) for name in models}
+    return rows.texts, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
+
+
+def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scope_label: str | None) -> dict[str, Any]:
+    """Read true codes where all models have the same labels, and names where they have not."""
+    from elsewise.fitting import label_codes
+    from elsewise.reading import read_codes
+
+    if how.maps or how.dropped:
+        raise InputError("--map and --drop-label are for models of texts; here a row is a row of logits")
+    first, *others = models
+    if path.endswith(".npy") or all(model.labels == first.labels for model in others):
+        mark = out_of_scope_label or first.out_of_scope_label
+        return {"codes": read_codes(path, how, label_codes(first.labels, mark))}
+    words: list[str] = []
+
+    def keep(word: str) -> int:
+        words.append(word)
+        return 0
+
+    read_codes(path, how, keep)
+    return {"labels": words}
+
+
+def _write(path: str, changed: Sequence[Mapping[str, Any]], texts: Sequence[str] | None) -> None:
+    from elsewise.formats import open_writer
+
+    rows = [_flat(row, texts) for row in changed]
+    columns = list(rows[0]) if rows else ["row", "label"]
+    with open_writer(path, columns) as writer:
+        writer.write(rows)
+
+
+def _flat(row: Mapping[str, Any], texts: Sequence[str] | None) -> dict[str, Any]:
+    """Put a changed row in columns; rows are counted from 1, as in a file."""
+    text = {} if texts is None else {"text": texts[row["row"]]}
+    said = {
+        f"{name} {part}": says[part]
+        for name, says in row["models"].items()
+        for part in ("label", "abstained", "right", "best_label", "confidence")
+    }
+    return {"row": row["row"] + 1, **text, "label": row["label"] or "", **said}
+
+
+def _show(compared: Mapping[str, Any], texts: Sequence[str] | None) -> None:
+    models, rows, pairs = (compared[part] for part in ("models", "rows", "pairs"))
+    typer.echo(compared["verdict"])
+    typer.echo(
+        f"\nCompared on {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows, by "
+        f"{len(compared['labels']['common']):,} labels."
+    )
+    figures = list(_figures(models, compared["primary"]["target_accuracy"]))
+    if len(pairs) == 1:
+        _show_pair(pairs[0], models, figures)
+    else:
+        _show_board(compared["leaderboard"], compared["primary"])
+        lines = [(words, *(brief(of(model)) for model in models.values())) for words, of, _ in figures]
+        print_table("Every figure, with 95 % intervals", ("", *models), lines)
+    _show_changed(compared["changed"], list(models), texts)
+    for name, model in models.items():
+        if model["texts_per_second"] is not None:
+            then = model["texts_per_second_at_fit"]
+            before = f", {then:,.0f} when it was fitted" if then else ""
+            say(f"{name}: {model['texts_per_second']:,.0f} texts/s in this one run, no benchmark{before}")
+
+
+def _figures(models: Mapping[str, Any], target: float) -> Iterator[tuple[str, Any, str | None]]:
+    """Give each line of the table: its words, how to find it in a model, and the name of its difference."""
+
+    def in_figures(name: str) -> Any:
+        return lambda model: model["figures"][name]
+
+    first = next(iter(models.values()))
+    yield from ((words, in_figures(name), name) for words, name in _FIGURES)
+    yield f"coverage where the accuracy is {target:.4g}", in_figures("coverage_at_accuracy"), "coverage_at_accuracy"
+    shared = first["shared_threshold"]["threshold"]
+    for words, name in (("coverage", "coverage"), ("accuracy when answered", "accuracy_when_answered")):
+        yield f"one threshold for all, {shared:g}: {words}", lambda model, n=name: model["shared_threshold"][n], None
+
+
+_FIGURES = (
+    ("accuracy of the best label", "accuracy"),
+    ("log loss (less is better)", "log_loss"),
+    ("Brier score (less is better)", "brier"),
+    ("AUC, one versus rest", "auc"),
+    ("calibration error", "ece"),
+    ("AUGRC, risk and coverage (less is better)", "augrc"),
+    ("own threshold: answered right", "right"),
+    ("own threshold: answered wrongly", "wrong"),
+    ("own threshold: coverage", "coverage"),
+    ("own threshold: accuracy when answered", "accuracy_when_answered"),
+    ("accuracy of the surest 80 %", "accuracy_at_coverage_0.8"),
+    ("accuracy of the surest 90 %", "accuracy_at_coverage_0.9"),
+)
+
+
+def _show_pair(
+    pair: Mapping[str, Any], models: Mapping[str, Any], figures: Sequence[tuple[str, Any, str | None]]
+) -> None:
+    a, b = pair["a"], pair["b"]
+    lines = []
+    for words, of, name in figures:
+        values = [of(models[side]) for side in (a, b)]
+        apart = {} if name is None else pair["figures"].get(name, {})
+        gap = brief(apart["difference"]) if apart else ""
+        if name == "ece":
+            gap = f"if perfect {values[0]['null']:.3f} and {values[1]['null']:.3f}"
+        shown = "" if not apart else "yes" if apart["shown"] else "no"
+        p_value = f"{apart['p_value']:.4f}" if "p_value" in apart else ""
+        lines.append((words, *(brief(value).split(" ")[0] for value in values), gap, p_value, shown))
+    header = ("", a, b, f"{a} minus {b}, 95 % interval", "p, McNemar", "shown")
+    print_table("The same rows with both; each with its own interval in --json", header, lines)
+    best, decided = pair["outcomes"]["best"], pair["outcomes"]["decided"]
+    typer.echo(
+        f"Best label: {best['both_right']:,} rows both right, {best['only_a']:,} only {a}, {best['only_b']:,} only "
+        f"{b}, {best['both_wrong']:,} neither. {pair['outcomes']['changed']:,} rows are decided otherwise."
+    )
+    typer.echo(f"\nWhat becomes of the rows, with {a} (down) and with {b} (across):")
+    lines = [(row, *(f"{count:,}" for count in counts.values())) for row, counts in decided.items()]
+    print_table("", ("", *decided), lines)
+    _show_labels(pair)
+
+
+def _show_labels(pair: Mapping[str, Any]) -> None:
+    labels = sorted(pair["labels"], key=lambda row: -abs(row["difference"]["value"]))[:LABELS_SHOWN]
+    lines = [
+        (row["label"], f"{row['rows']:,}", *(f"{row[part][side]:.3f}" for part in ("recall", "f1") for side in "ab"),
+         brief(row["difference"]), "yes" if row["shown"] else "no")
+        for row in labels
+    ]  # fmt: skip
+    a, b = pair["a"], pair["b"]
+    header = ("label", "rows", f"recall: {a}", b, f"F1: {a}", b, "difference in recall", "shown")
+    title = (
+        f"The {len(labels)} of {len(pair['labels']):,} labels whose recall differs most; all intervals hold together"
+    )
+    print_table(title, header, lines)
+
+
+def _show_board(board: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) -> None:
+    words = {"right": "answered right at the same promise", "accuracy": "accuracy of the best label"}
+    lines = [
+        (entry["name"], brief(entry["figure"]),
+         "" if entry["behind_the_best"] is None else brief(entry["behind_the_best"]),
+         "" if entry["behind_the_best"] is None else "yes" if entry["shown"] else "no")
+        for entry in board
+    ]  # fmt: skip
+    header = ("", words[primary["figure"]], "the best minus it", "shown")
+    print_table("Leaderboard; the intervals of all pairs hold together at 95 %", header, lines)
+
+
+def _show_changed(changed: Mapping[str, Any], names: Sequence[str], texts: Sequence[str] | None) -> None:
+    if not changed["rows"]:
+        return
+    lines = [
+        (f"{row['row'] + 1:,}", *([] if texts is None else [_short(texts[row["row"]])]), row["label"] or "-",
+         *(row["models"][name]["label"] for name in names))
+        for row in changed["first"][:CHANGED_SHOWN]
+    ]  # fmt: skip
+    header = ("row", *([] if texts is None else ["text"]), "true", *names)
+    typer.echo(f"The first {len(lines)} of {changed['rows']:,} rows that are decided otherwise; -o FILE writes all:")
+    print_table("", header, lines)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LETTERS_SHOWN else line[: LETTERS_SHOWN - 3] + "..."

@@ -1,0 +1,155 @@
+"""Classifiers judged on the same rows: what differs, and whether rows drawn again would show it too.
+
+Sources: McNemar (1947), "Note on the Sampling Error of the Difference Between Correlated Proportions or Percentages",
+https://doi.org/10.1007/BF02295996, in its exact form; simultaneous intervals by the largest of several studentised
+differences: Westfall & Young (1993), "Resampling-Based Multiple Testing", and Tukey's all pairs for their family.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from elsewise.arrays import to_numpy
+from elsewise.errors import InputError
+from elsewise.metrics.intervals import (
+    NOTHING,
+    Column,
+    Estimate,
+    Flags,
+    binomial_cdf,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+    normal_quantile,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedShares:
+    """Two shares of the same rows.
+
+    Attributes
+    ----------
+    difference : Estimate
+        The first share minus the second.
+    only_first, only_second : int
+        Rows that count for one of them alone; the others say nothing about which is better.
+    p_value : float
+        Of the exact test of McNemar: how probable a difference at least as large is where the truth is none.
+    """
+
+    difference: Estimate
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+def mcnemar(first: Any, second: Any, *, level: float = 0.95) -> PairedShares:
+    """Compare two shares of the same rows, exactly.
+
+    Where neither is better, each row that counts for one alone counts for either with probability 1/2.
+
+    Parameters
+    ----------
+    first, second : (n,)
+        True, or 1, where the row counts (is right, is answered, ...).
+    level : float
+        Of the interval.
+
+    Returns
+    -------
+    PairedShares
+        The interval is the wider, at each end, of the exact one given how many rows count for one alone (its
+        Clopper-Pearson share times these rows) and of the normal one, which lets that number vary. It leaves out 0
+        only where the p-value is at most 1 - level. No rows: all nan, and a p-value of 1.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree or a flag is neither true nor false.
+
+    Examples
+    --------
+    Six rows in ten for the first alone, none for the second: 2 * (1/2)^6.
+
+    >>> pair = mcnemar([1] * 8 + [0] * 2, [1, 1] + [0] * 8)
+    >>> pair.p_value, pair.only_first, round(pair.difference.value, 6)
+    (0.03125, 6, 0.6)
+    """
+    a, b = _flags(first), _flags(second)
+    if a.shape != b.shape:
+        raise InputError(f"both must have one flag for each of the same rows, got shapes {a.shape} and {b.shape}")
+    if not a.size:
+        return PairedShares(NOTHING, 0, 0, 1.0)
+    return paired_counts(int((a & ~b).sum()), int((b & ~a).sum()), len(a), level=level)
+
+
+def paired_counts(only_first: int, only_second: int, n: int, *, level: float = 0.95) -> PairedShares:
+    """Give what `mcnemar` gives, of the numbers of rows that count for one alone, among n > 0."""
+    apart, value = only_first + only_second, (only_first - only_second) / n
+    p_value = min(1.0, 2 * float(binomial_cdf(min(only_first, only_second), apart, 0.5)))
+    # The share of the first among the rows apart, moved to -1..1 and scaled to all rows.
+    low, high = (
+        (2 * float(end(only_first, apart, (1 - level) / 2)) - 1) * apart / n
+        for end in (clopper_pearson_lower, clopper_pearson_upper)
+    )
+    half = normal_quantile(level) * max(apart / n - value**2, 0.0) ** 0.5 / n**0.5
+    difference = Estimate(value, max(-1.0, min(low, value - half)), min(1.0, max(high, value + half)))
+    return PairedShares(difference, only_first, only_second, p_value)
+
+
+def _flags(values: Any) -> Flags:
+    array = to_numpy(values)
+    if array.ndim != 1 or not np.isin(array, (0, 1)).all():
+        raise InputError(f"flags must be true or false, shape (n,), got {array.dtype} of shape {array.shape}")
+    return array.astype(bool)
+
+
+def simultaneous_differences(
+    values: ArrayLike, drawn: ArrayLike, pairs: Sequence[tuple[int, int]], *, level: float = 0.95
+) -> list[Estimate]:
+    """Differences of m numbers, with intervals that hold together, from replicates of all m on the same rows.
+
+    Each difference gets its value -+ c standard errors, with one c: the quantile of the largest of
+    |replicate - value| / standard error over the pairs. For one pair that is the quantile of |replicate - value|.
+
+    Parameters
+    ----------
+    values : (m,)
+        Measured.
+    drawn : (r, m)
+        The same numbers in r bootstrap replicates, where each row of it re-weighs the rows once for all m.
+        A replicate with nan for one of a pair does not count.
+    pairs : sequence of (i, j)
+        What is to be subtracted from what: number i minus number j.
+    level : float
+        Probability that all intervals hold the truth.
+
+    Returns
+    -------
+    list of Estimate
+        One for each pair; nan where one of the two is, no width where no replicate differs from the value.
+
+    Examples
+    --------
+    >>> simultaneous_differences([0.5, 0.25], [[0.5, 0.125], [0.5, 0.375]] * 50, [(0, 1), (1, 0)])
+    [Estimate(value=0.25, low=0.125, high=0.375), Estimate(value=-0.25, low=-0.375, high=-0.125)]
+    """
+    measured, replicates = np.asarray(values, dtype=np.float64), np.asarray(drawn, dtype=np.float64)
+    first, second = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
+    value = measured[first] - measured[second]
+    away = np.abs(replicates[:, first] - replicates[:, second] - value)
+    spread = np.array([_root_mean_square(column) for column in away.T])
+    told = spread > 0
+    if not told.any():
+        return [Estimate(float(v), float(v), float(v)) for v in value]
+    largest = np.nan_to_num(away[:, told] / spread[told]).max(axis=1)
+    half = float(np.quantile(largest, level)) * spread
+    return [Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(value, half, strict=True)]
+
+
+def _root_mean_square(away: NDArray[np.float64]) -> float:
+    kept: Column = away[~np.isnan(away)]
+    return float((kept @ kept / len(kept)) ** 0.5) if len(kept) else float("nan")

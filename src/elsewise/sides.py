@@ -1,0 +1,163 @@
+"""What each of several classifiers says of the same labelled rows, in names of labels that all of them know.
+
+Columns of logits are never compared by place: every code is translated by the label's name first.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, to_numpy
+from elsewise.breakdown import Answers
+from elsewise.classifier import Classifier
+from elsewise.decisions import Decisions
+from elsewise.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The true labels of the rows that are compared.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Every label of any classifier; codes below are places in it. First come the `common` ones.
+    common : int
+        How many labels all classifiers have, in the order of the first one.
+    kept : (n,)
+        Which of the rows given are compared.
+    codes : (n,)
+        True codes, below `common`; -1 for an out-of-scope row.
+    left_out : mapping from label to int
+        Rows that are not compared, by a label that some classifiers do not have.
+    """
+
+    names: tuple[str, ...]
+    common: int
+    kept: NDArray[np.int64]
+    codes: Codes
+    left_out: Mapping[str, int]
+
+    @classmethod
+    def of_labels(
+        cls, models: Mapping[str, Classifier], labels: Sequence[Any], out_of_scope_label: str | None = None
+    ) -> Self:
+        """Read names: those that some classifier lacks are left out, what marks out-of-scope rows is -1.
+
+        Raises
+        ------
+        InputError
+            If a name is no label of any classifier, no label is common to all, or no row is left.
+        """
+        names, common = _union(models)
+        marks = {mark for m in models.values() if (mark := m.out_of_scope_label) is not None and mark not in names}
+        known = {name: code for code, name in enumerate(names)} | dict.fromkeys(marks, ABSTAIN)
+        if out_of_scope_label is not None:
+            known[out_of_scope_label] = ABSTAIN
+        words = [str(label) for label in labels]
+        for row, word in enumerate(words):
+            if word not in known:
+                remedy = "; if it marks out-of-scope texts, say so (out_of_scope_label)" if not marks else ""
+                raise InputError(f"no model has label {word!r}, which row {row} has (counted from 0){remedy}")
+        codes = np.array([known[word] for word in words], dtype=np.int64)
+        kept = np.flatnonzero(codes < common)
+        if not len(kept):
+            raise InputError("a comparison needs at least one row with a label that all models have, got 0")
+        left_out = Counter(word for word, code in zip(words, codes.tolist(), strict=True) if code >= common)
+        return cls(names, common, kept, codes[kept], dict(left_out))
+
+    @classmethod
+    def of_codes(cls, models: Mapping[str, Classifier], codes: Any) -> Self:
+        """Read codes, which mean the same only where all classifiers have the same labels in the same order.
+
+        Raises
+        ------
+        InputError
+            If they have not, or a code is out of range.
+        """
+        (first, reference), *others = models.items()
+        for name, model in others:
+            if model.labels != reference.labels:
+                raise InputError(
+                    "codes mean the same only for the same labels in the same order, and "
+                    f"{_difference(first, name, models)}; pass labels by name"
+                )
+        y = as_codes(codes, like=np.broadcast_to(0.0, (len(codes), len(reference.labels))), allow_abstain=True)
+        return cls(reference.labels, len(reference.labels), np.arange(len(y)), y, {})
+
+
+def _union(models: Mapping[str, Classifier]) -> tuple[tuple[str, ...], int]:
+    """Every label once, those that all classifiers have first, and how many these are."""
+    first, *others = (model.labels for model in models.values())
+    common = [name for name in first if all(name in labels for labels in others)]
+    if not common:
+        raise InputError(f"the models have no label in common: {_few(first)} and {_few(others[0])}")
+    return tuple(dict.fromkeys([*common, *first, *(name for labels in others for name in labels)])), len(common)
+
+
+def _difference(first: str, second: str, models: Mapping[str, Classifier]) -> str:
+    for place, (a, b) in enumerate(zip(models[first].labels, models[second].labels, strict=False)):
+        if a != b:
+            return f"label {place} is {a!r} for {first} and {b!r} for {second}"
+    return f"{first} has {len(models[first].labels):,} and {second} {len(models[second].labels):,}"
+
+
+def _few(labels: Sequence[str]) -> str:
+    return ", ".join(map(repr, labels[:3])) + ", ..." * (len(labels) > 3)  # noqa: PLR2004  enough to know them by
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One classifier, and what it says of n rows.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in the comparison.
+    classifier : Classifier
+        Itself.
+    probabilities : (n, k)
+        In its own columns; a row of NaN for a text that it cannot read.
+    decisions : Decisions
+        In its own codes.
+    answers : Answers
+        In codes of the names that all classifiers share; see `Truth`.
+    seconds : float
+        How long it took to predict.
+    """
+
+    name: str
+    classifier: Classifier
+    probabilities: Floats
+    decisions: Decisions
+    answers: Answers
+    seconds: float
+
+    @classmethod
+    def of(cls, name: str, classifier: Classifier, texts: Any, truth: Truth) -> Self:
+        """Let a classifier answer the rows of `truth`, given as it was called with: all texts, or all logits."""
+        given = to_numpy(texts) if len(getattr(texts, "shape", ())) > 1 else list(texts)
+        if len(truth.kept) < len(given):
+            given = given[truth.kept] if isinstance(given, np.ndarray) else [given[i] for i in truth.kept.tolist()]
+        start = time.perf_counter()
+        evidence = classifier.evidence(given)
+        seconds = time.perf_counter() - start
+        decisions = classifier.rule(evidence)
+        place = {label: code for code, label in enumerate(truth.names)}
+        shared = np.array([*(place[label] for label in classifier.labels), ABSTAIN], dtype=np.int64)  # -1 stays -1
+        answers = Answers(truth.codes, shared[decisions.best], shared[decisions.codes])
+        return cls(name, classifier, evidence.probabilities, decisions, answers, seconds)
+
+    def own_codes(self, codes: Codes, truth: Truth) -> Codes:
+        """Translate codes of common labels into its own."""
+        own = {label: code for code, label in enumerate(self.classifier.labels)}
+        return np.array([own[label] for label in truth.names[: truth.common]], dtype=np.int64)[codes]
+
+    def columns(self, truth: Truth) -> Floats:
+        """Its probabilities of the common labels, in their order, (n, common)."""
+        return self.probabilities[:, self.own_codes(np.arange(truth.common), truth)]

@@ -1,0 +1,279 @@
+"""The numbers of a comparison: figures of each classifier, their replicates on the same rows, and their differences.
+
+Rows are drawn again by Poisson weights that all classifiers share, so that what is hard for all cancels out. Shares of
+rows (accuracy, coverage, ...) have McNemar's exact test too, and the interval of such a difference is the wider one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise import metrics
+from elsewise.arrays import Codes
+from elsewise.breakdown import Answers
+from elsewise.evaluation import shares
+from elsewise.metrics import Estimate, PairedShares, simultaneous_differences
+from elsewise.metrics.classification import brier_scores, log_losses
+from elsewise.metrics.intervals import Column, Flags, Ranking, percentiles, poisson_replicates
+from elsewise.metrics.paired import paired_counts
+from elsewise.metrics.ranking import area_estimate, macro_area, paired_area
+from elsewise.metrics.selective import accuracies_of, augrc_of, coverage_of
+from elsewise.sides import Side, Truth
+
+COVERAGES: Final = (0.8, 0.9, 1.0)  # at which accuracies are compared
+REPLICATES: Final = 1000
+SHARES: Final = ("accuracy", "coverage", "right", "wrong")  # of rows, each of which counts or does not
+MEANS: Final = (*SHARES, "log_loss", "brier")
+AT_COVERAGE: Final = tuple(f"accuracy_at_coverage_{c:g}" for c in COVERAGES)
+FIGURES: Final = (*MEANS, "accuracy_when_answered", "augrc", *AT_COVERAGE, "coverage_at_accuracy")
+OF_BARE: Final = ("accuracy", "log_loss", "brier")  # of the bare classifier, on in-scope rows that all can read
+LESS_IS_BETTER: Final = ("wrong", "log_loss", "brier", "augrc", "ece")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rounds:
+    """Figures of m classifiers, and the same on rows drawn again.
+
+    Attributes
+    ----------
+    sides : m sides
+        Who is compared.
+    target : float
+        The accuracy at which coverages are compared.
+    level : float
+        Of the intervals of differences, of all pairs together.
+    bare : (n,)
+        In-scope rows that all can read.
+    columns : m mappings from a name of MEANS to (n,)
+        What each row counts.
+    measured : mapping from figure to (m,)
+        Values.
+    apart : mapping from figure and pair to Estimate
+        Differences, of bootstrap replicates.
+    drawn : mapping from figure to (r, m)
+        Replicates.
+    areas : m pairs
+        Macro AUC of each, and each row's share in its error.
+    truth : Truth
+        What is true of the rows.
+    """
+
+    sides: Sequence[Side]
+    target: float
+    level: float
+    bare: Flags
+    columns: Sequence[Mapping[str, Column]]
+    measured: Mapping[str, Column]
+    drawn: Mapping[str, Column]
+    apart: Mapping[str, Mapping[tuple[int, int], Estimate]]
+    areas: Sequence[tuple[float, Column]]
+    truth: Truth
+
+    @classmethod
+    def of(cls, sides: Sequence[Side], truth: Truth, target: float, level: float) -> Self:
+        """Draw the rows again; the order in which they were given, or the sides, leaves no trace."""
+        bare = np.logical_and.reduce([side.answers.in_scope & side.answers.readable for side in sides])
+        columns = [_columns(side, truth, bare) for side in sides]
+        point, drawn = _replicates(sides, columns, bare, target)
+        m, pairs = len(sides), list(combinations(range(len(sides)), 2))
+        measured = {name: point[i * m : (i + 1) * m] for i, name in enumerate(FIGURES)}
+        rounds = {name: drawn[:, i * m : (i + 1) * m] for i, name in enumerate(FIGURES)}
+        apart = {
+            name: dict(
+                zip(pairs, simultaneous_differences(measured[name], rounds[name], pairs, level=level), strict=True)
+            )
+            for name in FIGURES
+        }
+        areas = [macro_area(side.columns(truth)[bare], truth.codes[bare]) for side in sides]
+        return cls(sides, target, level, bare, columns, measured, rounds, apart, areas, truth)
+
+    @property
+    def pair_level(self) -> float:
+        """The level of one of all pairs, so that all hold together (Bonferroni)."""
+        return 1 - (1 - self.level) / (len(self.sides) * (len(self.sides) - 1) / 2)
+
+    def value(self, figure: str, i: int) -> float:
+        """Measure of one classifier."""
+        return float(self.measured[figure][i])
+
+    def alone(self, figure: str, i: int) -> Estimate:
+        """Give a figure of one classifier with its own interval at 95 %: Wilson's for a share of rows."""
+        if figure in SHARES:
+            column = self.columns[i][figure]
+            return metrics.wilson(int(column.sum()), int(self.bare.sum()) if figure in OF_BARE else len(column))
+        if figure == "accuracy_when_answered":
+            answers = self.sides[i].answers
+            return shares(~answers.answered, answers.correct)[figure]
+        return Estimate(self.value(figure, i), *percentiles(self.drawn[figure][:, i], 0.95))
+
+    def difference(self, figure: str, i: int, j: int) -> Estimate:
+        """Figure of classifier i minus that of j."""
+        if figure == "auc":
+            return paired_area(self.areas[i], self.areas[j], self.pair_level)
+        estimate = self.apart[figure][min(i, j), max(i, j)]
+        drawn = estimate if i < j else Estimate(0.0 - estimate.value, 0.0 - estimate.high, 0.0 - estimate.low)
+        if figure not in SHARES or np.isnan(drawn.value):
+            return drawn
+        exact = self.mcnemar(figure, i, j).difference
+        return Estimate(exact.value, min(exact.low, drawn.low), max(exact.high, drawn.high))
+
+    def mcnemar(self, figure: str, i: int, j: int) -> PairedShares:
+        """Test a difference of shares exactly."""
+        a, b = (self.columns[side][figure] > 0 for side in (i, j))
+        n = int(self.bare.sum()) if figure in OF_BARE else len(a)
+        return paired_counts(int((a & ~b).sum()), int((b & ~a).sum()), max(n, 1), level=self.pair_level)
+
+
+def _columns(side: Side, truth: Truth, bare: Flags) -> dict[str, Column]:
+    """Say what each row counts in the means; 0 where it is not among the rows of the figure."""
+    p, y = side.probabilities[bare], side.own_codes(truth.codes[bare], truth)
+    answers = side.answers
+    log_loss, brier = np.zeros(len(bare)), np.zeros(len(bare))
+    log_loss[bare], brier[bare] = log_losses(p, y), brier_scores(p, y)
+    right = answers.answered & answers.correct
+    columns = (answers.correct & bare, answers.answered, right, answers.answered & ~right, log_loss, brier)
+    return {name: np.asarray(column, dtype=np.float64) for name, column in zip(MEANS, columns, strict=True)}
+
+
+def _replicates(
+    sides: Sequence[Side], columns: Sequence[Mapping[str, Column]], bare: Flags, target: float
+) -> tuple[Column, Column]:
+    """Values and replicates of all FIGURES of all sides, figure by figure."""
+    confidence = [side.decisions.confidence for side in sides]
+    order = _settled(confidence, columns, bare)
+    stacked = np.array([[column[name][order] for name in MEANS] for column in columns])
+    of_bare, wanted = bare[order].astype(np.float64), np.array(COVERAGES)
+    ranked = [Ranking.of_rows(c[order], s.answers.correct[order]) for c, s in zip(confidence, sides, strict=True)]
+    known = [~np.isnan(ranking.values[ranking.ends]) for ranking, _ in ranked]
+    places = [MEANS.index(name) for name in OF_BARE]
+
+    def statistic(weights: Column) -> dict[str, float]:
+        sizes = np.full(len(MEANS), weights.sum())
+        sizes[places] = weights @ of_bare
+        sums = stacked @ weights
+        means = np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
+        answered, right = sums[:, MEANS.index("coverage")], sums[:, MEANS.index("right")]
+        when = np.divide(right, answered, out=np.full(len(sides), np.nan), where=answered > 0)
+        points = []
+        for (ranking, cells), can in zip(ranked, known, strict=True):
+            sums_down = ranking.cumulate(weights[cells])
+            points.append(
+                [augrc_of(*sums_down), *accuracies_of(*sums_down, wanted), coverage_of(*sums_down, can, target)]
+            )
+        table = np.vstack([means.T, when, np.array(points).T])
+        return {str(i): value for i, value in enumerate(table.ravel().tolist())}
+
+    point, drawn = poisson_replicates(statistic, len(bare), replicates=REPLICATES)
+    return np.array(list(point.values())), drawn
+
+
+def _settled(confidence: Sequence[Column], columns: Sequence[Mapping[str, Column]], bare: Flags) -> NDArray[np.int64]:
+    """Give rows an order that depends on what they hold, and on the order of the sides only between equal ones."""
+    by_side = [np.array(confidence), *(np.array([column[name] for column in columns]) for name in MEANS)]
+    keys = [bare, *(key for table in by_side for key in np.sort(table, axis=0)), *(key for t in by_side for key in t)]
+    return np.lexsort(keys[::-1])
+
+
+def compare_pair(rounds: Rounds, i: int, j: int) -> dict[str, dict[str, Any]]:
+    """Give every figure of two classifiers with its difference, and whether a difference is shown."""
+    compared = {}
+    for figure in (*FIGURES, "auc"):
+        apart = rounds.difference(figure, i, j)
+        compared[figure] = {
+            "difference": apart,
+            "shown": bool(apart.low > 0 or apart.high < 0),
+            "less_is_better": figure in LESS_IS_BETTER,
+        }
+        if figure in SHARES:
+            pair = rounds.mcnemar(figure, i, j)
+            counts = {"only_a": pair.only_first, "only_b": pair.only_second, "p_value": pair.p_value}
+            compared[figure] |= counts
+    return compared
+
+
+def describe(rounds: Rounds, i: int, shared_threshold: float) -> dict[str, Any]:
+    """Give every figure of one classifier, and what a threshold that all share does to it."""
+    side, bare = rounds.sides[i], rounds.bare
+    p, y = side.probabilities[bare], side.own_codes(rounds.truth.codes[bare], rounds.truth)
+    answered = side.decisions.best_probability >= shared_threshold
+    return {
+        "figures": {
+            **{figure: rounds.alone(figure, i) for figure in FIGURES},
+            "auc": area_estimate(*rounds.areas[i], rounds.truth.codes[bare]),
+            "ece": metrics.calibration_error(p, y),
+        },
+        "shared_threshold": {
+            "threshold": shared_threshold,
+            **shares(~answered, side.answers.correct),
+        },
+    }
+
+
+def outcomes(a: Answers, b: Answers, bare: Flags) -> dict[str, Any]:
+    """Count rows by what becomes of them on either side.
+
+    Returns
+    -------
+    dict
+        `best`: of the bare rows, both right, only a, only b, both wrong. `decided`: of all rows, by what becomes of
+        them with a and then with b: right, wrong or other. `changed`: rows that are decided otherwise.
+    """
+    hits, others = a.correct[bare], b.correct[bare]
+    names = ("right", "wrong", "other")
+    table = np.zeros((3, 3), dtype=np.int64)
+    np.add.at(table, (_becomes(a), _becomes(b)), 1)
+    return {
+        "best": {
+            "both_right": int((hits & others).sum()),
+            "only_a": int((hits & ~others).sum()),
+            "only_b": int((others & ~hits).sum()),
+            "both_wrong": int((~hits & ~others).sum()),
+        },
+        "decided": {
+            row: dict(zip(names, counts, strict=True)) for row, counts in zip(names, table.tolist(), strict=True)
+        },
+        "changed": int((a.decided != b.decided).sum()),
+    }
+
+
+def _becomes(answers: Answers) -> Codes:
+    """Say of each row whether it is right (0), wrong (1) or Other (2)."""
+    return np.where(answers.answered, np.where(answers.correct, 0, 1), 2)
+
+
+def compare_labels(a: Side, b: Side, truth: Truth, rounds: Rounds) -> list[dict[str, Any]]:
+    """Compare the recall of the best label, label by label; the intervals of all labels and pairs hold together.
+
+    Returns
+    -------
+    list of dict
+        For each common label with bare rows, in the order of the labels: label, rows, recall and f1 of a and of b, the
+        difference in recall with its exact interval, and whether it is shown.
+    """
+    bare, k = rounds.bare, truth.common
+    true = truth.codes[bare]
+    hits = [side.answers.correct[bare] for side in (a, b)]
+
+    def count(flags: Flags) -> list[int]:
+        return np.bincount(true, flags, minlength=k).astype(int).tolist()
+
+    rows = np.bincount(true, minlength=k).tolist()
+    said = [np.bincount(side.answers.best[bare], minlength=len(truth.names)).tolist() for side in (a, b)]
+    right, only_a, only_b = [count(h) for h in hits], count(hits[0] & ~hits[1]), count(hits[1] & ~hits[0])
+    level = 1 - (1 - rounds.pair_level) / max(1, sum(n > 0 for n in rows))
+    return [
+        {
+            "label": truth.names[code],
+            "rows": n,
+            "recall": {name: right[i][code] / n for i, name in enumerate("ab")},
+            "f1": {name: 2 * right[i][code] / (n + said[i][code]) for i, name in enumerate("ab")},
+            "difference": (apart := paired_counts(only_a[code], only_b[code], n, level=level).difference),
+            "shown": apart.low > 0 or apart.high < 0,
+        }
+        for code, n in enumerate(rows)
+        if n
+    ]

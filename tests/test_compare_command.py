@@ -1,0 +1,113 @@
+"""`elsewise compare`, as a user types it."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from test_cli import run
+
+TABLE = {f"text {i}": [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(40)}
+LABELS = {text: "yes" if logits[0] else "no" for text, logits in TABLE.items()}
+
+
+def by_heart(table):
+    return ew.Classifier(ew.MemoryEngine(("yes", "no"), table), ew.Identity(), ew.FixedThreshold(0.6))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Models of texts and of logits, and the same rows for both."""
+    folder = tmp_path_factory.mktemp("compare")
+    worse = {text: logits[::-1] if i % 4 == 0 else logits for i, (text, logits) in enumerate(TABLE.items())}
+    by_heart(TABLE).save(folder / "good")
+    by_heart(worse).save(folder / "worse")
+    of_logits = replace(by_heart(TABLE), engine=ew.LogitsEngine(("yes", "no")))
+    for name in ("first", "second"):
+        of_logits.save(folder / name)
+    np.save(folder / "good.npy", list(TABLE.values()))
+    np.save(folder / "worse.npy", list(worse.values()))
+    np.save(folder / "codes.npy", [0 if label == "yes" else 1 for label in LABELS.values()])
+    for name, header in (("data", ["text", "label"]), ("labels", ["label"])):
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            rows = [[{"text": text, "label": label}[column] for column in header] for text, label in LABELS.items()]
+            csv.writer(file).writerows([header, *rows])
+    return folder
+
+
+def accuracies(done):
+    assert done.returncode == 0, done.stderr
+    return {name: model["figures"]["accuracy"]["value"] for name, model in json.loads(done.stdout)["models"].items()}
+
+
+def test_two_models_are_compared_and_the_rows_that_changed_are_written(place):
+    done = run("compare", place / "good", place / "worse", place / "data.csv", "-o", place / "changed.csv")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "good has more of 40 texts right than worse, Other left aside: good 100.00 %, worse 75"
+    )
+    assert "good minus worse" in done.stdout
+    assert "The first 10 of 10 rows that are decided otherwise" in done.stdout
+    assert "no benchmark" in done.stderr
+    with (place / "changed.csv").open(encoding="utf-8", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert len(written) == 10
+    assert written[0]["row"] == "1"
+    assert [written[0][column] for column in ("text", "label", "good label", "worse label")] == [
+        "text 0", "no", "no", "yes"
+    ]  # fmt: skip
+
+
+def test_models_of_texts_of_logits_and_both_say_the_same(place):
+    texts = run("compare", place / "good", place / "worse", place / "data.csv", "--json")
+    both = run(
+        "compare", place / "good", place / "second", place / "data.csv", "--logits", place / "worse.npy", "--json"
+    )
+    logits = [
+        run("compare", place / "first", place / "second", "--logits", place / "good.npy", "--logits",
+            place / "worse.npy", "--labels", place / labels, "--json")
+        for labels in ("labels.csv", "codes.npy")
+    ]  # fmt: skip
+
+    assert accuracies(texts) == {"good": 1.0, "worse": 0.75}
+    assert accuracies(both) == {"good": 1.0, "second": 0.75}
+    assert accuracies(logits[0]) == accuracies(logits[1]) == {"first": 1.0, "second": 0.75}
+    assert json.loads(logits[0].stdout)["models"]["first"]["texts_per_second"] is None
+
+
+def test_three_models_make_a_leaderboard(place):
+    done = run("compare", place / "worse", place / "first", place / "good", place / "data.csv",
+               "--logits", place / "good.npy")  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("first has more of 40 texts right than worse")
+    assert "no difference from good is shown" in done.stdout
+    assert "Leaderboard; the intervals of all pairs hold together" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("good", "data.csv"), "a comparison needs two models or more, got 1; name them before DATA"),
+        (("good", "good", "data.csv"), "a model is compared with itself"),
+        (("good", "first", "data.csv"), "1 of the models are (first), got 0"),
+        (("good", "worse", "data.csv", "--logits", "good.npy"), "0 of the models are, got 1"),
+        (("good", "first", "--logits", "good.npy", "--labels", "labels.csv"), "good answers texts, so name DATA"),
+        (("first", "second", "--logits", "good.npy", "--logits", "worse.npy", "--labels", "labels.csv", "--map",
+          "yes=no"), "--map and --drop-label are for models of texts"),
+        (("good", "worse", "data.csv", "-o", "worse/x.csv"), "worse/x.csv lies in the model folder"),
+        (("good", "worse", "data.csv", "--label-column", "text"), "no model has label 'text 0', which row 0 has"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_one_line(place, words, message):
+    here = {path.name for path in place.iterdir()}
+
+    done = run("compare", *(place / word if word.split("/")[0] in here else word for word in words))
+
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
