@@ -6,6 +6,8 @@ classifier = ew.fit(texts, labels)             # fine-tune, calibrate, certify
 decisions = classifier.decide(["a new text"])  # .labels .confidence .reasons .abstained
 classifier.save("model"); classifier = ew.load("model")
 
+engine = ew.wrap(model, labels=names, kind="logits")  # or bring any model: Keras, scikit-learn, torch, a function
+
 p = ew.softmax(logits)                          # or bring logits of any framework
 calibrate = ew.Temperature.fit(tune_logits, tune_codes)
 rule = ew.CertifiedThreshold.fit(calibrate(logits), codes, reference=calibrate(tune_logits))
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from elsewise.fitting import calibrate, fit
     from elsewise.outputs import Evidence, Outputs
     from elsewise.rules import CertifiedThreshold, FixedThreshold, TargetCoverage
+    from elsewise.wrapping import wrap
 
 _HOMES = {
     "arrays": ("log_softmax", "softmax"),
@@ -40,6 +43,7 @@ _HOMES = {
     "fitting": ("calibrate", "fit"),
     "outputs": ("Evidence", "Outputs"),
     "rules": ("CertifiedThreshold", "FixedThreshold", "TargetCoverage"),
+    "wrapping": ("wrap",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
@@ -63,6 +67,7 @@ __all__ = [
     "load",
     "log_softmax",
     "softmax",
+    "wrap",
 ]
 
 
