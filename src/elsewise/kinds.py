@@ -59,7 +59,7 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
     unreadable = np.isnan(array).any(axis=1)
     if kind == "logits":
         unreadable |= np.isinf(array).any(axis=1)
-    readable = array[~unreadable]
+    readable = array[~unreadable] if unreadable.any() else array  # no copy where none is needed
     _check(readable, kind)
     made = _two_columns(readable, kind) if array.shape[1] < k else _logits(readable, kind)
     if not unreadable.any():

@@ -336,10 +336,7 @@ def read_array(path: str, name: str) -> NDArray[Any]:
     """
     kind, save = path[-4:], "savez" if path.endswith(".npz") else "save"
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(array, np.lib.npyio.NpzFile):
-            with array:
-                array = array[_named(array.files, name, path)]
+        array = _of_archive(path, name) if kind == ".npz" else np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except (OSError, ValueError, EOFError, BadZipFile) as error:
@@ -349,6 +346,12 @@ def read_array(path: str, name: str) -> NDArray[Any]:
     if not isinstance(array, np.ndarray) or array.ndim == 0 or array.dtype.kind not in "fiu":
         raise InputError(f"{path} holds no array of numbers; save one with numpy.{save}")
     return array
+
+
+def _of_archive(path: str, name: str) -> Any:
+    with open(path, "rb") as file:  # noqa: PTH123  numpy itself would leave a damaged one open
+        arrays = np.load(file, allow_pickle=False)
+        return arrays[_named(arrays.files, name, path)] if isinstance(arrays, np.lib.npyio.NpzFile) else arrays
 
 
 def _named(names: Sequence[str], name: str, path: str) -> str:

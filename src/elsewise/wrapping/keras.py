@@ -48,8 +48,9 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
         If `kind` contradicts the last activation, or it is a sigmoid for each of several labels and nothing says how to
         take that.
     """
+    from keras import ops  # noqa: PLC0415  the caller has it
+
     labels, name = asked.named(), type(model).__name__
-    digest = asked.fingerprint or digest_of(model.get_weights())
     ending = _ending(model, asked.output)
     if ending is None:
         kind, answer = asked.stated(), _own(model, asked)
@@ -57,6 +58,7 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
         _agree(ending.kind, asked.kind, len(labels), ending.tensors[-1].shape[-1])
         kind = ending.kind if ending.logits is None else "logits"
         answer = _inside(model, asked, ending)
+    digest = asked.fingerprint or digest_of(ops.convert_to_numpy(weight) for weight in model.weights)
     return WrappedEngine(labels, kind, name, answer, digest, batch_size=asked.batch_size)
 
 
@@ -76,9 +78,10 @@ def _own(model: Any, asked: Asked) -> Callable[[list[str]], tuple[Any, Any]]:
 
 
 def _inside(model: Any, asked: Asked, ending: Ending) -> Callable[[list[str]], tuple[Any, Any]]:
-    from keras import Model  # noqa: PLC0415  the caller has it
+    from keras import Model  # noqa: PLC0415
 
-    part = Model(model.input, ending.tensors)
+    # `input` keeps names where there are several; a sequential model has `inputs` only
+    part = Model(getattr(model, "input", model.inputs[0]), ending.tensors)
 
     def answer(texts: list[str]) -> tuple[Any, Any]:
         given = part.predict_on_batch(asked.inputs(texts))
