@@ -14,15 +14,34 @@ ERRORS: Final = ("InputError", "ArtifactError", "MissingExtra", "ElsewiseError")
 MOST_FORMS: Final = 4  # of one message; with more choices than that, a choice is written as …
 
 AREAS: Final = {  # what a user was about, and the modules that speak of it
-    "files": ("formats", "reading", "predict", "checking"),
-    "labels-and-texts": ("fitting", "splits", "encoders", "sample", "demo", "options", "commands"),
-    "training": ("training", "around", "graphs", "checkpoints", "extras"),
-    "model-folders": ("folder", "classifier", "modelfiles", "tokens", "text_engine", "explaining", "messages"),
+    "files": ("formats", "reading", "predict", "checking", "file_check"),
+    "labels-and-texts": ("fitting", "splits", "relabelling", "encoders", "sample", "demo", "options", "commands"),
+    "training": ("training", "around", "graphs", "checkpoints", "unfinished", "disk", "extras"),
+    "model-folders": (
+        "folder",
+        "classifier",
+        "modelfiles",
+        "tokens",
+        "text_engine",
+        "explaining",
+        "receipts",
+        "messages",
+    ),
     "engines": ("engines", "export", "machine", "batching", "gate"),
-    "promises": ("rules", "certifying", "planning", "band", "mixture", "thresholds", "score_choice", "decisions"),
+    "promises": (
+        "rules",
+        "certifying",
+        "planning",
+        "band",
+        "mixture",
+        "thresholds",
+        "history",
+        "score_choice",
+        "decisions",
+    ),
     "arrays": (
         *("arrays", "outputs", "calibrators", "scores", "scaling", "affine", "metrics", "distances", "familiarity"),
-        *("conformal", "evaluation", "breakdown", "calibrator_choice", "mixtures"),
+        *("conformal", "evaluation", "breakdown", "calibrator_choice", "mixtures", "comparison"),
     ),
 }
 

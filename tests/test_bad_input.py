@@ -4,10 +4,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ import pytest
 import elsewise as ew
 from bad_input import GROUPS, labels, models, paths
 from bad_input.page import PAGE, page
-from elsewise import cli
+from running import elsewise
 from small_folders import classifier_of
 from small_models import model_of, tokenizer
 
@@ -47,20 +45,6 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return tmp_path
-
-
-def elsewise(words, monkeypatch):
-    """Run a command in this process, as it would run in its own; return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["elsewise", *words])
-    terminated = signal.getsignal(signal.SIGTERM)
-    try:
-        with warnings.catch_warnings():
-            cli.main()
-    except SystemExit as done:
-        return done.code
-    finally:
-        signal.signal(signal.SIGTERM, terminated)
-    return 0
 
 
 def bring(case, folders):

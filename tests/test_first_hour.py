@@ -1,0 +1,137 @@
+"""The first hour of a new user: a Turkish file with faults, and only the commands that the README and `check` print.
+
+It ends with a certified model, and with a refusal that is explained in Turkish.
+"""
+
+import csv
+import io
+import json
+import shlex
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+import turkish_tickets
+from running import elsewise
+
+SHORT = ("--epochs", "4")  # more would be better, and take longer
+QUESTION = "yarın Ankara'da hava nasıl olacak"
+
+
+def captured(run, *words):
+    """Run a command; give its exit code and all that it wrote."""
+    written = io.StringIO()
+    with redirect_stdout(written), redirect_stderr(written):
+        code = run(*words)
+    return code, written.getvalue()
+
+
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory):
+    """Everything typed in that hour, with what was said: check, the command that it prints, predict, explain."""
+    pytest.importorskip("torch")
+    patch = pytest.MonkeyPatch()
+    place = tmp_path_factory.mktemp("hour")
+    patch.chdir(place)
+    patch.setenv("HF_HUB_OFFLINE", "1")
+    planted = turkish_tickets.write(place / "talepler.csv")
+    with (place / "yeni.csv").open("w", encoding="cp1254", newline="") as file:
+        new = [text for text, _ in turkish_tickets.rows(400, seed=1)]
+        csv.writer(file, delimiter=";").writerows([("mesaj",), *((text,) for text in new)])
+    yield lambda *words: elsewise(list(words), patch), place, planted
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def checked(hour):
+    code, said = captured(hour[0], "check", "talepler.csv")
+    assert code == 1  # the file cannot be read without being told how
+    return said, shlex.split(said.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def fitted(hour, checked):
+    words = checked[1]
+    code, said = captured(hour[0], *words[words.index("fit") :], *SHORT)
+    assert code == 0, said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("label with one row", "'wifi' (1)"),
+        ("near-duplicate label", "one label in 2 spellings: 'fatura'"),
+        ("blank text", "blank text"),
+        ("blank label", "has an empty label in 'konu'"),
+        ("ragged row", "has 5 fields, the header has 4"),
+        ("conflicting text", "text with different labels"),
+        ("NUL", "control characters such as NUL"),
+    ],
+)
+def test_check_names_each_fault_and_where_it_stands(hour, checked, fault, words):
+    said = checked[0]
+
+    (line,) = [line for line in said.splitlines() if words in line]
+    assert all(str(number) in line for number in hour[2][fault])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "delimiter ';' (read from the header)",
+        "assumed: cp1254",
+        "assumed: 'mesaj'",
+        "assumed: 'konu'",
+        "column 'not' is empty",
+        "label 'kapsam_dışı' (249 rows) seems to mark texts that belong to none of the labels",
+        "was not made for their language",
+        "could be promised at best",
+        "with a text that came before",
+    ],
+)
+def test_check_says_how_it_read_and_what_it_assumes(checked, words):
+    assert words in checked[0]
+
+
+def test_the_command_that_check_prints_makes_a_certified_model(fitted, hour):
+    described = json.loads((hour[1] / "model" / "elsewise.json").read_text(encoding="utf-8"))
+    certificate = described["engines"][described["engine"]]["rule"]["certificate"]
+
+    assert certificate["certified"] is True
+    assert "Fatura " not in described["labels"]
+    assert "At least 95 % of what is answered is right" in fitted
+
+
+def test_every_row_of_the_mended_file_is_accounted_for(fitted, hour):
+    described = json.loads((hour[1] / "model" / "elsewise.json").read_text(encoding="utf-8"))
+    record = described["record"]
+
+    assert sum(record["splits"].values()) + sum(record["dropped"].values()) + 3 == 3000  # blank text, label, ragged row
+
+
+def test_new_mail_is_answered_and_refused_with_sentences_in_turkish(fitted, hour):
+    run, place, _ = hour
+
+    words = ("predict", "model", "yeni.csv", "-o", "cevaplar.csv", "--text-column", "mesaj", "--encoding", "cp1254")
+    code, said = captured(run, *words, "--sentences", "tr")
+
+    with (place / "cevaplar.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    refused = [row for row in rows if row["abstained"] == "true"]
+    assert code == 0, said
+    assert len(rows) == 400
+    assert 0 < len(refused) < 200
+    assert any("güven değeri" in row["sentence"] for row in refused)
+
+
+def test_a_refusal_is_explained_in_turkish_and_confirmed_later(fitted, hour):
+    run, _, _ = hour
+
+    code, said = captured(run, "explain", "model", QUESTION, "--language", "tr", "--receipt-out", "makbuz.json")
+    later, confirmed = captured(run, "explain", "model", QUESTION, "--receipt", "makbuz.json")
+
+    assert (code, later) == (0, 0), said + confirmed
+    assert said.startswith("Other: ")
+    assert "Metni bir görevlimiz inceleyecektir." in said
+    assert "the same, bit for bit" in confirmed
