@@ -27,7 +27,7 @@ AREAS: Final = {  # what a user was about, and the modules that speak of it
         "receipts",
         "messages",
     ),
-    "engines": ("engines", "export", "machine", "batching", "gate"),
+    "engines": ("engines", "wrapping", "export", "machine", "batching", "gate"),
     "promises": (
         "rules",
         "certifying",
@@ -41,7 +41,17 @@ AREAS: Final = {  # what a user was about, and the modules that speak of it
     ),
     "arrays": (
         *("arrays", "outputs", "calibrators", "scores", "scaling", "affine", "metrics", "distances", "familiarity"),
-        *("conformal", "evaluation", "breakdown", "calibrator_choice", "mixtures", "comparison", "sides", "versus"),
+        *(
+            "conformal",
+            "evaluation",
+            "breakdown",
+            "calibrator_choice",
+            "mixtures",
+            "comparison",
+            "sides",
+            "versus",
+            "kinds",
+        ),
     ),
 }
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "openvino", "sklearn", "pandas", "pyarrow", "scipy.stats", "scipy.optimize")
+HEAVY = ("torch", "transformers", "openvino", "sklearn", "pandas", "pyarrow", "keras", "scipy.stats", "scipy.optimize")
 UNUSED = ("torch", "transformers", "nncf", "onnx", "onnxruntime", "openvino_telemetry")
 
 
@@ -15,7 +15,7 @@ UNUSED = ("torch", "transformers", "nncf", "onnx", "onnxruntime", "openvino_tele
     [
         "import elsewise",
         "import elsewise; elsewise.softmax([1.0, 2.0])",
-        "from elsewise import Classifier, MemoryEngine, CertifiedThreshold, Temperature, evaluate, fit, load",
+        "from elsewise import Classifier, MemoryEngine, CertifiedThreshold, Temperature, evaluate, fit, load, wrap",
         "import sys; sys.argv = ['elsewise', '--help']\nfrom elsewise.cli import app\napp(standalone_mode=False)",
     ],
 )

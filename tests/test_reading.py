@@ -1,11 +1,13 @@
 """Labelled texts from files: what is mended while reading, and what is refused."""
 
 import unicodedata
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
-from elsewise.errors import InputError
-from elsewise.reading import Reading, read_files, read_labelled
+from elsewise.errors import InputError, MissingExtra
+from elsewise.reading import Reading, read_codes, read_files, read_labelled, read_logits
 from elsewise.relabelling import Relabelling, label_form, near_duplicates
 
 
@@ -149,3 +151,43 @@ def test_bad_rows_and_blank_texts_are_skipped_when_asked_and_counted(write):
 
 def test_a_blank_text_is_a_text_when_rows_are_not_skipped(write):
     assert read_labelled(write("text,label\n ,a\n"), Reading(), strict=True).texts == [" "]
+
+
+def test_logits_and_codes_come_from_one_npz(tmp_path):
+    z, y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 1])
+    np.savez(tmp_path / "both.npz", logits=z, codes=y)
+    np.savez(tmp_path / "one.npz", z)
+    both = str(tmp_path / "both.npz")
+
+    assert np.array_equal(read_logits(both, Reading())[0], z)
+    assert np.array_equal(read_codes(both, Reading(), int), y)
+    assert np.array_equal(read_logits(str(tmp_path / "one.npz"), Reading())[0], z)
+
+
+def test_an_npz_without_logits_names_what_it_has(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.zeros(2), b=np.zeros(2))
+
+    with pytest.raises(InputError, match=r"x.npz holds 'a', 'b', and none is called 'logits'"):
+        read_logits(str(tmp_path / "x.npz"), Reading())
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"PK\x05\x06" + bytes(18)])
+def test_a_damaged_npz_is_refused(content, tmp_path):
+    (tmp_path / "x.npz").write_bytes(content)
+
+    with pytest.raises(InputError, match=r"x.npz (cannot be read as a .npz array|holds no array, and none is called)"):
+        read_logits(str(tmp_path / "x.npz"), Reading())
+
+
+def test_parquet_needs_its_extra_or_reads_the_columns_of_the_labels(tmp_path):
+    path = str(tmp_path / "z.parquet")
+    if find_spec("pyarrow") is None:
+        with pytest.raises(MissingExtra, match=r"pip install 'elsewise\[parquet\]'"):
+            read_logits(path, Reading())
+        return
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"a": [1.0, 2.0], "b": [3.0, 4.0], "label": ["a", "b"]}), path)
+    assert read_logits(path, Reading(), ("b", "a"))[0].tolist() == [[3.0, 1.0], [4.0, 2.0]]
+    assert read_logits(path, Reading())[1] == ("a", "b")

@@ -6,6 +6,8 @@ classifier = ew.fit(texts, labels)             # fine-tune, calibrate, certify
 decisions = classifier.decide(["a new text"])  # .labels .confidence .reasons .abstained
 classifier.save("model"); classifier = ew.load("model")
 
+engine = ew.wrap(model, labels=names, kind="logits")  # or bring any model: Keras, scikit-learn, torch, a function
+
 p = ew.softmax(logits)                          # or bring logits of any framework
 calibrate = ew.Temperature.fit(tune_logits, tune_codes)
 rule = ew.CertifiedThreshold.fit(calibrate(logits), codes, reference=calibrate(tune_logits))
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from elsewise.arrays import log_softmax, softmax
     from elsewise.calibrators import Identity, Temperature
     from elsewise.classifier import Classifier, load
+    from elsewise.comparison import compare
     from elsewise.decisions import Certificate, Decisions
     from elsewise.engines.logits import LogitsEngine
     from elsewise.engines.memory import MemoryEngine
@@ -27,11 +30,13 @@ if TYPE_CHECKING:
     from elsewise.fitting import calibrate, fit
     from elsewise.outputs import Evidence, Outputs
     from elsewise.rules import CertifiedThreshold, FixedThreshold, TargetCoverage
+    from elsewise.wrapping import wrap
 
 _HOMES = {
     "arrays": ("log_softmax", "softmax"),
     "calibrators": ("Identity", "Temperature"),
     "classifier": ("Classifier", "load"),
+    "comparison": ("compare",),
     "decisions": ("Certificate", "Decisions"),
     "engines.logits": ("LogitsEngine",),
     "engines.memory": ("MemoryEngine",),
@@ -40,6 +45,7 @@ _HOMES = {
     "fitting": ("calibrate", "fit"),
     "outputs": ("Evidence", "Outputs"),
     "rules": ("CertifiedThreshold", "FixedThreshold", "TargetCoverage"),
+    "wrapping": ("wrap",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
@@ -58,11 +64,13 @@ __all__ = [
     "TargetCoverage",
     "Temperature",
     "calibrate",
+    "compare",
     "evaluate",
     "fit",
     "load",
     "log_softmax",
     "softmax",
+    "wrap",
 ]
 
 

@@ -16,7 +16,7 @@ from elsewise.errors import InputError
 from elsewise.formats import Row, open_writer, output_names, same_file
 from elsewise.messages import messages
 from elsewise.outputs import Evidence
-from elsewise.reading import Reading, logit_columns, logits_of, read_logits, text_of
+from elsewise.reading import PARQUET, Reading, is_array, logit_columns, logits_of, read_logits, text_of
 
 CHUNK_ROWS = WINDOW
 CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
@@ -69,7 +69,7 @@ def predict_file(
     Parameters
     ----------
     classifier : Classifier
-        Of texts; or of logits, then `data` holds logits (.npy, or one numeric column a label).
+        Of texts; or of logits, then `data` holds logits (.npy, .npz, or one numeric column a label).
     data, out : str
         CSV or JSON Lines by suffix; ``-`` is stdin and stdout.
     how : Reading, optional
@@ -129,7 +129,7 @@ def _open(
 ) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Item]]:
     """Give the columns to pass through, the notes, and each row with what of it the engine reads."""
     is_logits = classifier.engine.name == "logits"
-    if is_logits and data.endswith(".npy"):
+    if is_logits and (is_array(data) or data.endswith(PARQUET)):
         logits, _ = read_logits(data, how, classifier.labels)
         return ("row",), (), ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
     rows = stack.enter_context(how.open(data))

@@ -5,17 +5,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.errors import InputError
+from elsewise.extras import need
 from elsewise.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
 from elsewise.relabelling import Relabelling
 from elsewise.tokens import is_visible
 
 HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
 LINES_SHOWN = 5
+PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +255,15 @@ def _is_null(cell: str) -> bool:
 def read_logits(
     path: str, how: Reading, names: tuple[str, ...] | None = None
 ) -> tuple[NDArray[Any], tuple[str, ...] | None]:
-    """Read logits (n, k): a .npy array (not loaded whole), or numbers in the columns of a file of rows.
+    """Read logits (n, k): a .npy array (not loaded whole), one of a .npz, or numbers in the columns of a file of rows.
 
     Returns the logits, and the names of the columns where the file has them. With `names`, only these
     columns are read, in this order, if the file has them all.
     """
-    if path.endswith(".npy"):
-        return _read_npy(path), None
+    if is_array(path):
+        return read_array(path, "logits"), None
+    if path.endswith(PARQUET):
+        return _read_parquet(path, how, names)
     with how.open(path) as rows:
         usable = rows.columns if names else tuple(c for c in rows.columns if c != how.label_column)
         columns = logit_columns(usable, names, path)
@@ -290,15 +295,15 @@ def logits_of(row: Row, columns: tuple[str, ...]) -> list[float] | str:
 
 
 def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArray[np.int64]:
-    """Read true labels as codes: a .npy array of codes, or the label column of a file of rows (or its only one).
+    """Read true labels as codes: a .npy or .npz array, or the label column of a file of rows (or its only one).
 
     Parameters
     ----------
     code_of : callable
         Turns the cell of a row into a code; raises InputError for an unknown label.
     """
-    if path.endswith(".npy"):
-        return _read_npy(path)
+    if is_array(path):
+        return read_array(path, "codes")
     with how.open(path) as rows:
         is_only = len(rows.columns) == 1 and how.label_column == Reading().label_column  # none was asked for
         column = rows.columns[0] if is_only else how.label_column
@@ -308,7 +313,7 @@ def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArra
 
 def read_columns(path: str, how: Reading, slices: Sequence[str]) -> dict[str, list[str]]:
     """Read some columns of a file of rows, by name; a row of JSON Lines that lacks one has an empty cell there."""
-    if path == "-" or path.endswith(".npy"):
+    if path == "-" or is_array(path):
         raise InputError(f"--slice needs columns, and {path} has none to read; keep them in a .csv with the labels")
     with how.open(path) as rows:
         require_columns(rows.columns, dict.fromkeys(slices, "--slice"), path)
@@ -316,16 +321,62 @@ def read_columns(path: str, how: Reading, slices: Sequence[str]) -> dict[str, li
     return {name: [row.get(name, "") for row in cells] for name in slices}
 
 
-def _read_npy(path: str) -> NDArray[Any]:
+def is_array(path: str) -> bool:
+    """Whether a path is that of a file of arrays, by its name."""
+    return path.endswith((".npy", ".npz"))
+
+
+def read_array(path: str, name: str) -> NDArray[Any]:
+    """Read an array of numbers: a .npy file (not loaded whole), or what a .npz file has by this name, or alone.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or array, or it holds objects: reading those can run code.
+    """
+    kind, save = path[-4:], "savez" if path.endswith(".npz") else "save"
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = _of_archive(path, name) if kind == ".npz" else np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a .npy array of numbers; save it with numpy.save") from error
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read as a {kind} array of numbers; save it with numpy.{save}") from error
     if not isinstance(array, np.ndarray) or array.ndim == 0 or array.dtype.kind not in "fiu":
-        raise InputError(f"{path} holds no array of numbers; save one with numpy.save")
+        raise InputError(f"{path} holds no array of numbers; save one with numpy.{save}")
     return array
+
+
+def _of_archive(path: str, name: str) -> Any:
+    with open(path, "rb") as file:  # noqa: PTH123  numpy itself would leave a damaged one open
+        arrays = np.load(file, allow_pickle=False)
+        return arrays[_named(arrays.files, name, path)] if isinstance(arrays, np.lib.npyio.NpzFile) else arrays
+
+
+def _named(names: Sequence[str], name: str, path: str) -> str:
+    """Say which array of a .npz file is meant."""
+    if name not in names and len(names) != 1:
+        raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}, and none is called {name!r}")
+    return name if name in names else names[0]
+
+
+def _read_parquet(path: str, how: Reading, names: tuple[str, ...] | None) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Read columns of numbers; all but the label column, or those of `names`."""
+    parquet = need("pyarrow.parquet", extra="parquet")
+    try:
+        table = parquet.read_table(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+    usable = tuple(table.column_names if names else (c for c in table.column_names if c != how.label_column))
+    columns = logit_columns(usable, names, path)
+    arrays = [table.column(column).to_numpy() for column in columns]
+    for column, array in zip(columns, arrays, strict=True):
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{path}: column {column!r} holds {array.dtype}, not numbers")
+    return np.column_stack(arrays).astype(np.float64), columns
 
 
 def _usable(rows: Rows, path: str) -> Iterator[Row]:

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 def evaluate(
     model: ModelPath,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .csv).")
+        str,
+        typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .npz, .csv)."),
     ],
     labels: Annotated[
-        str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy), or labels or codes (.csv).")
+        str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv).")
     ] = None,
     out_of_scope_label: OutOfScope = None,
     slices: Annotated[
@@ -108,12 +109,12 @@ def _judged_logits(
 ) -> "Evaluation":
     from elsewise.evaluation import evaluate as judge
     from elsewise.fitting import label_codes
-    from elsewise.reading import read_codes, read_columns, read_logits
+    from elsewise.reading import is_array, read_codes, read_columns, read_logits
 
     if how.maps or how.dropped:
         raise InputError("--map and --drop-label are for a model of texts; here a row is a row of logits")
 
-    if labels is None and (data == "-" or data.endswith(".npy")):
+    if labels is None and (data == "-" or is_array(data)):
         raise InputError(f"{data} holds logits and no labels; pass the labels with --labels FILE")
     columns = read_columns(labels or data, how, slices) if slices else {}
     logits, _ = read_logits(data, how, classifier.labels)

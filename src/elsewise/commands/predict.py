@@ -23,7 +23,8 @@ from elsewise.showing import print_json, progress_bar, say
 def predict(
     model: ModelPath,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .csv); - for stdin.")
+        str,
+        typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv); - for stdin."),
     ],
     out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="A .csv or .jsonl file; - for stdout.")] = "-",
     text_column: TextColumn = "text",

@@ -1,0 +1,186 @@
+"""What a model's numbers are, as the caller or a library states it, and the logits that they mean.
+
+Nothing here guesses: numbers that contradict what was stated are refused, with what they look like.
+"""
+
+import warnings
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import SUM_TOLERANCE, Floats, to_numpy
+from elsewise.errors import ElsewiseWarning, InputError
+
+KINDS: Final = ("logits", "probabilities", "log_probabilities", "sigmoid")
+SMALLEST: Final = 1e-12  # a probability of zero is taken for this one
+SUMS_TO_ONE: Final = 1e-3  # by chance no logits do, row after row; float16 probabilities of many labels do
+ROWS_FOR_SIGNS: Final = 32  # below, rows that are all unsure may be an accident
+LOG_ROUNDING: Final = 1e-3  # of float16
+
+
+def to_logits(values: Any, kind: str, k: int) -> Floats:
+    """Turn what a model gives into logits, and refuse what contradicts its kind.
+
+    Parameters
+    ----------
+    values : (n, k), or (n,) or (n, 1) for two labels
+        One column for two labels is the second label's.
+    kind : str
+        One of KINDS. The numbers of a sigmoid for each label become their log-odds, which a calibrator then takes as
+        logits of labels that exclude each other.
+    k : int
+        How many labels there are.
+
+    Returns
+    -------
+    (n, k)
+        Float32 or float64. A row that holds NaN, or a logit that is infinite, is NaN as a whole.
+
+    Raises
+    ------
+    InputError
+        For an unknown kind, another shape, no numbers, or numbers that cannot be of this kind.
+
+    Warns
+    -----
+    ElsewiseWarning
+        If no row is surer than a softmax of probabilities can be.
+
+    Examples
+    --------
+    >>> to_logits([[0.5, 0.5], [1.0, 0.0]], "probabilities", 2).round(2).tolist()
+    [[-0.69, -0.69], [0.0, -27.63]]
+    >>> to_logits([[0.5], [0.9]], "sigmoid", 2).round(2).tolist()
+    [[0.0, 0.0], [0.0, 2.2]]
+    """
+    check_kind(kind)
+    array = _shaped(values, k)
+    unreadable = np.isnan(array).any(axis=1)
+    if kind == "logits":
+        unreadable |= np.isinf(array).any(axis=1)
+    readable = array[~unreadable] if unreadable.any() else array  # no copy where none is needed
+    _check(readable, kind)
+    made = _two_columns(readable, kind) if array.shape[1] < k else _logits(readable, kind)
+    if not unreadable.any():
+        return made
+    logits = np.full((len(array), k), np.nan, dtype=made.dtype)
+    logits[~unreadable] = made
+    return logits
+
+
+def check_kind(kind: str) -> None:
+    """Raise InputError for a kind that there is not."""
+    if kind not in KINDS:
+        raise InputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+
+
+def _shaped(values: Any, k: int) -> Floats:
+    array = to_numpy(values)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"a model must give numbers, got {array.dtype}")
+    if array.ndim == 1 and k == 2:  # noqa: PLR2004
+        array = array[:, None]
+    fitting = (1, 2) if k == 2 else (k,)  # noqa: PLR2004
+    if array.ndim != 2 or array.shape[1] not in fitting:  # noqa: PLR2004
+        raise InputError(
+            f"a model of {k} labels must give one row a text and one column a label, (n, {k}), got {array.shape}"
+        )
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+
+
+def _logits(array: Floats, kind: str) -> Floats:
+    if kind == "logits":
+        return array
+    if kind == "log_probabilities":
+        return np.maximum(array, array.dtype.type(np.log(SMALLEST)))
+    logs: Floats = np.log(np.maximum(array, SMALLEST))
+    return logs if kind == "probabilities" else logs - np.log(np.maximum(1 - array, SMALLEST))
+
+
+def _two_columns(array: Floats, kind: str) -> Floats:
+    """Give the first of two labels the logit 0, so that softmax is the sigmoid of the second's."""
+    chances = np.exp(array) if kind == "log_probabilities" else array
+    ahead = array if kind == "logits" else _logits(chances, "sigmoid")
+    return np.hstack([np.zeros_like(ahead), ahead])
+
+
+def _check(rows: Floats, kind: str) -> None:
+    if not len(rows):
+        return
+    if rows.shape[1] == 1:
+        _check_one_column(rows, kind)
+    elif kind == "logits":
+        if len(rows) > 1 and _are_probabilities(rows, SUMS_TO_ONE).all():
+            raise InputError(
+                f"stated as logits, and all {len(rows)} rows are >= 0 and sum to 1, as probabilities do; "
+                "say kind='probabilities'"
+            )
+    elif kind == "sigmoid":
+        _refuse((rows < 0) | (rows > 1), "sigmoid", "do not lie in 0..1", "logits")
+        if len(rows) > 1 and rows.shape[1] > 2 and _are_probabilities(rows, SUMS_TO_ONE).all():  # noqa: PLR2004
+            raise InputError(
+                f"stated as a sigmoid for each label, and all {len(rows)} rows sum to 1, as those of a softmax do; "
+                "say kind='probabilities'"
+            )
+    elif kind == "probabilities":
+        _check_probabilities(rows)
+    else:
+        _refuse(~_are_probabilities(np.exp(np.minimum(rows, 1))), "log-probabilities", *_not_logarithms(rows))
+
+
+def _check_one_column(column: Floats, kind: str) -> None:
+    if kind == "log_probabilities":
+        _refuse(column > 0, "log-probabilities", "are above 0", "logits")
+    elif kind != "logits":
+        _refuse((column < 0) | (column > 1), kind, "do not lie in 0..1", "logits")
+
+
+def _check_probabilities(rows: Floats) -> None:
+    if (rows <= 0).all() and _are_probabilities(np.exp(rows)).all():
+        remedy = "log_probabilities"
+    elif ((rows >= 0) & (rows <= 1)).all():
+        remedy = "sigmoid"
+    else:
+        remedy = "logits"
+    what = "do not sum to 1, and lie in 0..1 each" if remedy == "sigmoid" else "are not >= 0 with the sum 1"
+    _refuse(~_are_probabilities(rows), "probabilities", what, remedy)
+    logs = np.log(np.maximum(rows, SMALLEST))
+    k = rows.shape[1]
+    # Rows are a softmax of probabilities q iff log rows + a constant are such q: they sum to 1, and are they >= 0?
+    twice = logs.min(axis=1) >= logs.mean(axis=1) - 1 / k - LOG_ROUNDING
+    if len(rows) >= ROWS_FOR_SIGNS and twice.all():
+        warnings.warn(
+            f"none of {len(rows)} rows is surer than two softmaxes in a row allow, {np.e / (np.e + k - 1):.3f} for "
+            f"{k} labels: softmax may be applied twice; hand over what goes into the last one",
+            ElsewiseWarning,
+            stacklevel=2,
+        )
+
+
+def _are_probabilities(rows: Floats, tolerance: float = SUM_TOLERANCE) -> NDArray[np.bool_]:
+    is_one = np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= tolerance
+    return np.asarray(is_one & (rows >= 0).all(axis=1))
+
+
+def _not_logarithms(rows: Floats) -> tuple[str, str]:
+    is_plain = _are_probabilities(rows).all()
+    return "are not logarithms of what sums to 1", "probabilities" if is_plain else "logits"
+
+
+def _refuse(bad: NDArray[np.bool_], stated: str, what: str, remedy: str) -> None:
+    rows: NDArray[np.bool_] = np.asarray(bad if bad.ndim == 1 else bad.any(axis=1))
+    if rows.any():
+        count, first = int(rows.sum()), int(np.argmax(rows))
+        raise InputError(
+            f"stated as {stated}, and {count} of {len(rows)} rows {what}, first is row {first}; "
+            f"if they are {_WORDS[remedy]}, say kind={remedy!r}"
+        )
+
+
+_WORDS: Final = {
+    "logits": "logits",
+    "probabilities": "probabilities",
+    "log_probabilities": "log-probabilities",
+    "sigmoid": "a sigmoid for each label",
+}

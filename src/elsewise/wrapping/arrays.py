@@ -1,0 +1,57 @@
+"""Answers that were made before, for texts that are known: arrays of any framework, and files of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elsewise.arrays import to_numpy
+from elsewise.engines.memory import MemoryEngine
+from elsewise.errors import InputError
+from elsewise.kinds import to_logits
+from elsewise.reading import Reading, read_logits
+from elsewise.wrapping import Asked
+
+
+def takes(model: Any) -> bool:
+    """Whether it is an array, rows of numbers, what `Trainer.predict` gives, or the path of a file."""
+    if isinstance(model, str | Path | list | tuple) or _is_of_transformers(model):
+        return True
+    return hasattr(model, "shape") and (hasattr(model, "__array__") or hasattr(model, "detach"))
+
+
+def _is_of_transformers(model: Any) -> bool:
+    return hasattr(model, "predictions") or hasattr(model, "logits")
+
+
+def engine(model: Any, asked: Asked) -> MemoryEngine:
+    """Make an engine that knows these texts by heart; any other text is unreadable to it, and never answered.
+
+    Raises
+    ------
+    InputError
+        If there are no texts, or more or fewer than rows, or a text comes twice with different answers.
+    """
+    if asked.texts is None:
+        raise InputError("an array holds answers for texts: pass them too (texts=), or take ew.calibrate")
+    if asked.preprocess is not None:
+        raise InputError("answers that are made already need no preprocess; leave it out")
+    kind = asked.stated("logits" if _is_of_transformers(model) else None)
+    names = asked.labels
+    if isinstance(model, str | Path):
+        model, columns = read_logits(str(model), Reading(), names)
+        names = names or columns
+    rows = to_numpy(model)
+    if rows.shape[:1] != (len(asked.texts),):
+        raise InputError(f"there must be one row a text, got {rows.shape} for {len(asked.texts)} texts")
+    labels = asked.named() if names is None else names
+    return MemoryEngine(labels, _by_text(asked.texts, to_logits(rows, kind, len(labels)).tolist()))
+
+
+def _by_text(texts: Sequence[str], rows: list[list[float]]) -> dict[str, list[float]]:
+    table: dict[str, list[float]] = {}
+    for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
+        if not np.array_equal(table.setdefault(text, row), row, equal_nan=True):
+            raise InputError(f"text {number} (counted from 0) came before with other numbers: {text[:60]!r}")
+    return table

@@ -1,0 +1,139 @@
+"""Keras 3 models, on whichever backend they were made.
+
+A functional or sequential model says how it ends: its logits are taken from before the last activation, and what its
+last layer reads are the features. A subclassed model says nothing: the caller states what it gives.
+Files are not loaded here: a .keras file may hold code.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from elsewise.arrays import to_numpy
+from elsewise.errors import InputError
+from elsewise.wrapping import Asked, WrappedEngine, digest_of, library_of, pick
+
+KINDS: Final = {
+    "softmax": "probabilities",
+    "linear": "logits",
+    "sigmoid": "sigmoid",
+    "log_softmax": "log_probabilities",
+}
+EXCLUSIVE: Final = (
+    "the model ends in a sigmoid for each label: its numbers are chances of each label by itself, and need not "
+    "sum to 1. If exactly one label is right for a text, say kind='sigmoid': the log-odds are then calibrated as logits"
+)
+
+
+class Ending(NamedTuple):
+    """How a model ends."""
+
+    kind: str  # what it gives by itself
+    tensors: list[Any]  # features where there are any, and what to make logits of
+    logits: Callable[[Any, Any], Any] | None  # of these two; None where the model's own numbers have to do
+
+
+def takes(model: Any) -> bool:
+    """Whether it is a Keras 3 model."""
+    return library_of(model, "keras") and hasattr(model, "predict_on_batch")
+
+
+def engine(model: Any, asked: Asked) -> WrappedEngine:
+    """Make the engine.
+
+    Raises
+    ------
+    InputError
+        If `kind` contradicts the last activation, or it is a sigmoid for each of several labels and nothing says how to
+        take that.
+    """
+    from keras import ops  # noqa: PLC0415  the caller has it
+
+    labels, name = asked.named(), type(model).__name__
+    ending = _ending(model, asked.output)
+    if ending is None:
+        kind, answer = asked.stated(), _own(model, asked)
+    else:
+        _agree(ending.kind, asked.kind, len(labels), ending.tensors[-1].shape[-1])
+        kind = ending.kind if ending.logits is None else "logits"
+        answer = _inside(model, asked, ending)
+    digest = asked.fingerprint or digest_of(ops.convert_to_numpy(weight) for weight in model.weights)
+    return WrappedEngine(labels, kind, name, answer, digest, batch_size=asked.batch_size)
+
+
+def _agree(known: str, stated: str | None, labels: int, units: int | None) -> None:
+    if known == "sigmoid" and stated is None and not (labels == 2 and units == 1):  # noqa: PLR2004
+        raise InputError(EXCLUSIVE)
+    if stated in (None, known) or (known, stated) == ("logits", "sigmoid"):
+        return
+    if known == "logits":
+        raise InputError(f"kind={stated!r} was stated, and the model ends in a linear layer, which gives logits")
+    raise InputError(f"kind={stated!r} was stated, and the model's last activation gives {known}; leave kind out")
+
+
+def _own(model: Any, asked: Asked) -> Callable[[list[str]], tuple[Any, Any]]:
+    """Take what the model itself gives; Keras switches dropout off in `predict`."""
+    return lambda texts: (pick(model.predict_on_batch(asked.inputs(texts)), asked.output), None)
+
+
+def _inside(model: Any, asked: Asked, ending: Ending) -> Callable[[list[str]], tuple[Any, Any]]:
+    from keras import Model  # noqa: PLC0415
+
+    # `input` keeps names where there are several; a sequential model has `inputs` only
+    part = Model(getattr(model, "input", model.inputs[0]), ending.tensors)
+
+    def answer(texts: list[str]) -> tuple[Any, Any]:
+        given = part.predict_on_batch(asked.inputs(texts))
+        *features, last = given if isinstance(given, list | tuple) else [given]
+        read = features[0] if features else None
+        return (last if ending.logits is None else ending.logits(read, last)), read
+
+    return answer
+
+
+def _ending(model: Any, output: str | int | None) -> Ending | None:
+    """Find the last layer of a functional or sequential model; None where the model does not show it."""
+    outputs = getattr(model, "outputs", None)
+    if not outputs or not getattr(model, "inputs", None) or not isinstance(output, int | None):
+        return None
+    if output is None and len(outputs) > 1:
+        raise InputError(f"the model has {len(outputs)} outputs; say which holds the labels: output=0 for the first")
+    if not -len(outputs) <= (output or 0) < len(outputs):
+        raise InputError(f"the model has {len(outputs)} outputs, and none is {output}")
+    last = outputs[output or 0]
+    layer = _maker(last)
+    if type(layer).__name__ in ("Softmax", "Activation"):
+        kind = KINDS.get(_activation(layer))
+        before = layer.input
+        if kind not in ("probabilities", "logits", "sigmoid"):
+            return None if kind is None else Ending(kind, [last], None)
+        below = _maker(before)
+        features = [below.input] if type(below).__name__ == "Dense" and _activation(below) == "linear" else []
+        return Ending(kind, [*features, before], lambda _, z: z)
+    if type(layer).__name__ != "Dense" or _activation(layer) not in KINDS:
+        return None
+    kind = KINDS[_activation(layer)]
+    if getattr(layer, "quantization_mode", None) is not None:
+        return Ending(kind, [layer.input, last], None)
+    return Ending(kind, [layer.input, last], lambda read, _: _linear(layer, read))
+
+
+def _linear(layer: Any, features: Any) -> Any:
+    """Compute what a dense layer gives before its activation."""
+    from keras import ops  # noqa: PLC0415
+
+    logits = to_numpy(features) @ ops.convert_to_numpy(layer.kernel).astype(np.float32)
+    return logits + ops.convert_to_numpy(layer.bias) if layer.use_bias else logits
+
+
+def _maker(tensor: Any) -> Any:
+    return tensor._keras_history.operation  # noqa: SLF001  Keras has no other way to ask
+
+
+def _activation(layer: Any) -> str:
+    if type(layer).__name__ == "Softmax":
+        return "softmax" if layer.axis in (-1, 1) else ""
+    function = getattr(layer, "activation", None)
+    is_its_own = getattr(function, "__module__", "").startswith("keras.")
+    return getattr(function, "__name__", "") if is_its_own else ""

@@ -1,0 +1,80 @@
+"""ONNX files: run by ONNX Runtime where it is installed, else by OpenVINO. All data must lie in the one file."""
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from elsewise.errors import ArtifactError, InputError
+from elsewise.modelfiles import check_onnx, digest
+from elsewise.wrapping import Asked, WrappedEngine, pick
+
+Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def takes(model: Any) -> bool:
+    """Whether it is the path of an ONNX file."""
+    return isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx"
+
+
+def engine(model: Any, asked: Asked) -> WrappedEngine:
+    """Make the engine; `preprocess` gives an array, or a mapping where the graph has several inputs.
+
+    Raises
+    ------
+    InputError
+        If the file does not exist or cannot be run.
+    ArtifactError
+        If it points to other files, or is no ONNX file.
+    """
+    file = Path(model)
+    if not file.is_file():
+        raise InputError(f"{file} does not exist")
+    check_onnx(file)
+    labels, kind = asked.named(), asked.stated()
+    names, run = _session(file) if find_spec("onnxruntime") else _compiled(file)
+
+    def answer(texts: list[str]) -> tuple[Any, Any]:
+        inputs = asked.inputs(texts)
+        given = inputs if isinstance(inputs, Mapping) else {names[0]: inputs}
+        if set(given) != set(names):
+            raise InputError(f"{file} takes {', '.join(names)}; preprocess gave {', '.join(map(str, given))}")
+        made = run(given)
+        at = asked.output
+        return pick(made, list(made)[at] if isinstance(at, int) and at < len(made) else at), None
+
+    return WrappedEngine(
+        labels, kind, file.name, answer, asked.fingerprint or digest(file), batch_size=asked.batch_size
+    )
+
+
+def _session(file: Path) -> tuple[list[str], Run]:
+    import onnxruntime  # noqa: PLC0415
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no class in common
+        raise ArtifactError(f"{file} cannot be opened: {str(error).strip().splitlines()[-1]}") from error
+    outputs = [output.name for output in session.get_outputs()]
+    return (
+        [given.name for given in session.get_inputs()],
+        lambda inputs: dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True)),
+    )
+
+
+def _compiled(file: Path) -> tuple[list[str], Run]:
+    from elsewise.engines.openvino import core  # noqa: PLC0415  OpenVINO
+
+    try:
+        model = core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    except RuntimeError as error:
+        raise ArtifactError(f"{file} cannot be opened: {str(error).strip().splitlines()[-1]}") from error
+    outputs = [output.get_any_name() for output in model.outputs]
+
+    def run(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        made = model(dict(inputs))
+        return {name: made[at].copy() for at, name in enumerate(outputs)}
+
+    return [given.get_any_name() for given in model.inputs], run

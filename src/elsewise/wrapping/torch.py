@@ -1,0 +1,40 @@
+"""torch modules: dropout switched off while they answer, and the mode that they were in restored."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from elsewise.wrapping import Asked, WrappedEngine, answering, digest_of, library_of, pick
+
+
+def takes(model: Any) -> bool:
+    """Whether it is a torch module."""
+    return library_of(model, "torch")
+
+
+def engine(model: Any, asked: Asked) -> WrappedEngine:
+    """Make the engine; `preprocess` gives a tensor, a tuple of them, or a mapping of arguments."""
+    lock = threading.Lock()
+
+    def answer(texts: list[str]) -> tuple[Any, Any]:
+        inputs = _on_device(asked.inputs(texts), model)
+        with lock, answering(model):
+            if isinstance(inputs, Mapping):
+                return pick(model(**inputs), asked.output), None
+            return pick(model(*inputs) if isinstance(inputs, tuple) else model(inputs), asked.output), None
+
+    digest = asked.fingerprint or digest_of(model.state_dict().values())
+    name = type(model).__name__
+    return WrappedEngine(asked.named(), asked.stated(), name, answer, digest, batch_size=asked.batch_size)
+
+
+def _on_device(inputs: Any, model: Any) -> Any:
+    """Bring tensors to where the model is."""
+    place = next((weight.device for weight in model.parameters()), None)
+    if place is None:
+        return inputs
+    if isinstance(inputs, Mapping):
+        return {name: _on_device(value, model) for name, value in inputs.items()}
+    if isinstance(inputs, tuple):
+        return tuple(_on_device(value, model) for value in inputs)
+    return inputs.to(place) if hasattr(inputs, "detach") else inputs

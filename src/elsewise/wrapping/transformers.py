@@ -1,0 +1,101 @@
+"""`transformers` models with their tokenizer, and text-classification pipelines.
+
+They give logits, by their library's contract, and know their labels (`config.id2label`) unless nobody named them.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from elsewise.arrays import to_numpy
+from elsewise.errors import InputError
+from elsewise.wrapping import Asked, WrappedEngine, answering, digest_of, library_of, pick
+
+UNNAMED = re.compile(r"LABEL_\d+")
+DEFAULT_LENGTH = 512  # tokens, of a model that has no last position
+OFFSET = ("roberta", "xlm-roberta", "camembert")  # their first positions are taken
+
+
+def takes(model: Any) -> bool:
+    """Whether it is a model, a pipeline, a trainer, or a pair of a model and its tokenizer."""
+    if isinstance(model, tuple):
+        return len(model) == 2 and takes(model[0])  # noqa: PLR2004
+    return library_of(model, "transformers") and hasattr(getattr(model, "model", model), "config")
+
+
+def engine(model: Any, asked: Asked) -> WrappedEngine:
+    """Make the engine.
+
+    Raises
+    ------
+    InputError
+        If there is no tokenizer, labels are others than the model's, another kind than logits is stated, or the model
+        was made for texts with several labels and nothing says that one is right.
+    """
+    model, prepare = _parts(model, asked.preprocess)
+    config, name = model.config, type(model).__name__
+    _check_kind(config, asked.kind)
+    names = tuple(str(config.id2label[code]) for code in sorted(config.id2label))
+    is_named = len(names) > 1 and not all(UNNAMED.fullmatch(own) for own in names)
+    labels, columns = asked.columns(names) if is_named else (asked.named(), None)
+    lock = threading.Lock()
+
+    def answer(texts: list[str]) -> tuple[Any, Any]:
+        from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
+
+        read: list[Any] = []
+        given = prepare(texts)
+        inputs = {key: value.to(model.device) for key, value in given.items()}
+        with lock, answering(model):
+            hook = last_linear(model).register_forward_pre_hook(lambda _, values: read.append(values[0]))
+            try:
+                logits = pick(model(**inputs), asked.output)
+            finally:
+                hook.remove()
+            return logits, to_numpy(read[-1])
+
+    digest = asked.fingerprint or digest_of(model.state_dict().values())
+    return WrappedEngine(labels, "logits", name, answer, digest, columns, asked.batch_size)
+
+
+def _parts(given: Any, preprocess: Any) -> tuple[Any, Callable[[list[str]], Mapping[str, Any]]]:
+    """Give the model, and what makes its inputs."""
+    if isinstance(given, tuple):
+        model, preprocess = given
+    elif hasattr(given, "processing_class"):  # a trainer
+        model, preprocess = given.model, preprocess or given.processing_class
+    elif hasattr(given, "tokenizer"):  # a pipeline
+        model, preprocess = given.model, preprocess or given.tokenizer
+    else:
+        model = given
+    if preprocess is None:
+        raise InputError(f"{type(model).__name__} needs its tokenizer: pass it as preprocess=")
+    if not hasattr(preprocess, "model_max_length"):
+        return model, preprocess
+    longest = min(preprocess.model_max_length, _longest(model.config))
+
+    def tokenize(texts: list[str]) -> Mapping[str, Any]:
+        made: Mapping[str, Any] = preprocess(
+            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        )
+        return made
+
+    return model, tokenize
+
+
+def _longest(config: Any) -> int:
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None or positions < 1:
+        return DEFAULT_LENGTH
+    return int(positions - 2 if config.model_type in OFFSET else positions)
+
+
+def _check_kind(config: Any, kind: str | None) -> None:
+    if kind is None and config.problem_type == "multi_label_classification":
+        raise InputError(
+            "the model was made for texts with several labels, a sigmoid for each. If exactly one label is right for a "
+            "text, say kind='sigmoid': the log-odds are then calibrated as logits"
+        )
+    if kind not in (None, "logits", "sigmoid"):
+        raise InputError(f"kind={kind!r} was stated, and a transformers model gives logits; leave kind out")

@@ -1,0 +1,193 @@
+"""torch modules, and `transformers` models with their tokenizer."""
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from elsewise.errors import InputError
+from small_models import LABELS, model_of, texts, tokenizer
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+NAMES = ["a", "b", "c"]
+TEXTS = [f"{'word ' * (i % 5)}number {i}" for i in range(70)]
+
+
+class Small(torch.nn.Module):
+    def __init__(self, shape=lambda z: z):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Dropout(0.5))
+        self.head = torch.nn.Linear(16, 3)
+        self.shape = shape
+
+    def forward(self, x):
+        return self.shape(self.head(self.inner(x)))
+
+
+def to_floats(texts):
+    return torch.tensor([[float(ord(c) % 7) for c in text.ljust(8)[:8]] for text in texts])
+
+
+def own(model):
+    model.eval()
+    with torch.no_grad():
+        return model.head(model.inner(to_floats(TEXTS))).numpy()
+
+
+def test_dropout_that_was_left_on_is_off_while_answering_and_on_again_after():
+    model = Small().train()
+    model.head.eval()  # a part in another mode
+
+    logits = ew.wrap(model, labels=NAMES, kind="logits", preprocess=to_floats).run(TEXTS).logits
+
+    assert (model.training, model.inner.training, model.inner[2].training, model.head.training) == (True,) * 3 + (
+        False,
+    )
+    assert np.allclose(logits, own(model), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "output"),
+    [
+        (lambda z: (z, torch.zeros(len(z), 5)), 0),
+        (lambda z: {"scores": z, "more": z}, "scores"),
+        (lambda z: transformers.modeling_outputs.SequenceClassifierOutput(logits=z, hidden_states=(z,)), None),
+        (lambda z: z.to(torch.float64), None),
+    ],
+)
+def test_a_module_may_return_more_than_a_tensor(shape, output):
+    model = Small(shape)
+
+    logits = ew.wrap(model, labels=NAMES, kind="logits", preprocess=to_floats, output=output).run(TEXTS).logits
+
+    assert np.allclose(logits, own(model), atol=1e-6)
+
+
+def test_half_precision_is_taken_as_float32():
+    model = Small(lambda z: z.to(torch.bfloat16))
+
+    outputs = ew.wrap(model, labels=NAMES, kind="logits", preprocess=to_floats).run(TEXTS)
+
+    assert outputs.logits.dtype == np.float32
+    assert np.allclose(outputs.logits, own(model), atol=0.05)
+
+
+def test_preprocess_may_give_several_arguments():
+    class Two(Small):
+        def forward(self, x, more):
+            return super().forward(x) + more
+
+    for prepare in (
+        lambda texts: (to_floats(texts), torch.ones(3)),
+        lambda texts: {"more": torch.ones(3), "x": to_floats(texts)},
+    ):
+        engine = ew.wrap(Two(), labels=NAMES, kind="logits", preprocess=prepare)
+        assert np.allclose(engine.run(TEXTS).logits, own(Two()) + 1, atol=1e-6)
+
+
+def test_a_module_needs_its_kind():
+    with pytest.raises(InputError, match="say what the model gives"):
+        ew.wrap(Small(), labels=NAMES, preprocess=to_floats)
+
+
+def test_other_weights_have_another_fingerprint():
+    model = Small()
+    before = ew.wrap(model, labels=NAMES, kind="logits", preprocess=to_floats).fingerprint
+    with torch.no_grad():
+        model.head.bias += 1
+
+    assert ew.wrap(model, labels=NAMES, kind="logits", preprocess=to_floats).fingerprint != before
+
+
+# transformers
+
+
+def named(**more):
+    model = model_of("bert", **more)
+    model.config.id2label = dict(enumerate(LABELS))
+    return model
+
+
+def logits_of(model, some):
+    made = tokenizer()(some, padding=True, truncation=True, max_length=72, return_tensors="pt")
+    with torch.no_grad():
+        return model.eval()(**made).logits.numpy()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda model: {"model": model, "preprocess": tokenizer()},
+        lambda model: {"model": (model, tokenizer())},
+        lambda model: {"model": transformers.pipeline("text-classification", model=model, tokenizer=tokenizer())},
+    ],
+    ids=["preprocess", "pair", "pipeline"],
+)
+def test_a_transformers_model_brings_labels_logits_and_features(given):
+    model = named().train()
+
+    engine = ew.wrap(**given(model))
+    outputs = engine.run(texts(40))
+
+    assert (engine.labels, engine.kind) == (LABELS, "logits")
+    assert outputs.features.shape == (40, 32)
+    weight, bias = (part.detach().numpy() for part in (model.classifier.weight, model.classifier.bias))
+    assert np.allclose(outputs.features @ weight.T + bias, outputs.logits, atol=1e-5)
+    assert np.allclose(outputs.logits, logits_of(model, texts(40)), atol=1e-4)
+
+
+def test_columns_follow_labels_and_the_fingerprint_tells():
+    model = named()
+
+    plain, turned = ew.wrap((model, tokenizer())), ew.wrap((model, tokenizer()), labels=LABELS[::-1])
+
+    assert np.allclose(turned.run(["where"]).logits[:, ::-1], plain.run(["where"]).logits)
+    assert turned.fingerprint != plain.fingerprint
+
+
+def test_a_model_whose_labels_nobody_named_takes_those_of_the_caller():
+    engine = ew.wrap((model_of("bert"), tokenizer()), labels=[f"name {i}" for i in range(30)])
+
+    assert engine.labels[7] == "name 7"
+    with pytest.raises(InputError, match="does not say its labels"):
+        ew.wrap((model_of("bert"), tokenizer()))
+
+
+def test_other_labels_than_the_models_are_refused():
+    with pytest.raises(InputError, match=r"labels= lacks 'label 29': the model has 'label 0', .* \(30\)"):
+        ew.wrap((named(), tokenizer()), labels=LABELS[:29])
+
+
+def test_a_model_of_several_labels_a_text_is_explained_and_handled_on_request():
+    model = named(problem_type="multi_label_classification")
+    with pytest.raises(InputError, match=r"made for texts with several labels, a sigmoid for each.*kind='sigmoid'"):
+        ew.wrap((model, tokenizer()))
+
+    engine = ew.wrap((model, tokenizer()), kind="sigmoid")
+
+    assert np.allclose(engine.run(texts(5)).logits, logits_of(model, texts(5)), atol=1e-4)
+
+
+def test_another_kind_than_logits_is_refused():
+    with pytest.raises(InputError, match=r"kind='probabilities' was stated, and a transformers model gives logits"):
+        ew.wrap((named(), tokenizer()), kind="probabilities")
+
+
+def test_a_model_without_a_tokenizer_asks_for_it():
+    with pytest.raises(InputError, match=r"BertForSequenceClassification needs its tokenizer: pass it as preprocess="):
+        ew.wrap(named())
+
+
+def test_a_trainer_and_what_it_predicts_are_taken(tmp_path):
+    model = named()
+    arguments = transformers.TrainingArguments(output_dir=str(tmp_path), report_to=[], use_cpu=True)
+    trainer = transformers.Trainer(model, arguments, processing_class=tokenizer())
+    known = [text for text in texts(20, 8) if text]
+    predicted = transformers.trainer_utils.PredictionOutput(logits_of(model, known), None, {})
+
+    engine = ew.wrap(trainer)
+    by_heart = ew.wrap(predicted, texts=known, labels=LABELS)
+
+    assert np.allclose(engine.run(known).logits, by_heart.run(known).logits, atol=1e-4)
