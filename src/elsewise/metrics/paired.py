@@ -113,7 +113,7 @@ def simultaneous_differences(
     """Differences of m numbers, with intervals that hold together, from replicates of all m on the same rows.
 
     Each difference gets its value -+ c standard errors, with one c: the quantile of the largest of
-    |replicate - value| / standard error over the pairs. For one pair that is the quantile of |replicate - value|.
+    distance from replicate to value / standard error over the pairs. For one pair that is the quantile of |replicate - value|.
 
     Parameters
     ----------
