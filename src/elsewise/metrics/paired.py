@@ -112,8 +112,8 @@ def simultaneous_differences(
 ) -> list[Estimate]:
     """Differences of m numbers, with intervals that hold together, from replicates of all m on the same rows.
 
-    Each difference gets its value -+ c standard errors, with one c: the quantile of the largest of
-    distance from replicate to value / standard error over the pairs. For one pair that is the quantile of |replicate - value|.
+    Each difference gets its value -+ c standard errors, with one c: the quantile, over replicates, of the largest
+    distance of a replicate from its value in standard errors, over the pairs. For one pair it is that of the distances.
 
     Parameters
     ----------
