@@ -127,6 +127,16 @@ class Evidence:
         """Count the texts."""
         return len(self.probabilities)
 
+    def take(self, rows: NDArray[Any]) -> "Evidence":
+        """Select rows by their indices, or by a flag for each."""
+        if self.outputs is None:
+            return Evidence(self.probabilities[rows])
+        columns = (getattr(self.outputs, name) for name in Outputs.__dataclass_fields__)
+        return Evidence(
+            self.probabilities[rows],
+            Outputs(*(None if column is None else column[rows] for column in columns)),  # type: ignore[arg-type]
+        )
+
     @property
     def logits(self) -> Floats:
         """The logits, shape (n, k); InputError where only probabilities are known."""

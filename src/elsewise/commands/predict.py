@@ -9,6 +9,7 @@ from elsewise.errors import InputError
 from elsewise.options import (
     Delimiter,
     Encoding,
+    Features,
     Format,
     Json,
     ModelPath,
@@ -16,6 +17,7 @@ from elsewise.options import (
     ServedPrecision,
     TextColumn,
     Threads,
+    engine_of,
     reading,
 )
 from elsewise.showing import print_json, progress_bar, say
@@ -34,6 +36,7 @@ def predict(
         str | None,
         typer.Option(metavar="LANGUAGE", help="Add the sentence that says why, in en (English) or tr."),
     ] = None,
+    features: Features = None,
     engine: ServedEngine = None,
     precision: ServedPrecision = None,
     threads: Threads = None,
@@ -51,7 +54,7 @@ def predict(
     how = reading(text_column, "label", delimiter, encoding, file_format)
     if out != "-" and Path(out).resolve().is_relative_to(model.resolve()):
         raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
-    classifier = load(model, engine=engine, precision=precision, threads=threads)
+    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
     with progress_bar() as progress:
         summary = predict_file(
             classifier,
@@ -61,6 +64,7 @@ def predict(
             top=top,
             probabilities=probabilities,
             sentences=sentences,
+            features=features,
             progress=progress,
         )
     for note in summary.notes:
