@@ -43,6 +43,7 @@ KEPT = ("logits", "features", "epistemic")  # columns of outputs that a folder k
 Progress = Callable[[str, int, int], None]
 Labelled = tuple[Evidence, Codes]
 Answered = tuple[Outputs, Codes]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,8 @@ def fit_around(
     prepared = {name: engine.prepare(part.texts) for name, part in (("tune", parts.tune), ("certify", parts.certify))}
     answered = {name: (engine.run(rows), getattr(parts, name).codes) for name, rows in prepared.items()}
     known = _known(engine, parts.train, seed) if answered["tune"][0].features is not None else None
-    made = _certified(engine, answered, known, promise, seed)
-    kept = {**_tokens(engine, prepared), **_kept(answered)} if keep_refit_rows else {}
+    made, judging = _certified(engine, answered, known, promise, seed)
+    kept = {**_tokens(engine, prepared, judging), **_kept(answered, judging)} if keep_refit_rows else {}
     classifier = replace(
         made,
         other=other,
@@ -147,15 +148,12 @@ def _known(engine: Engine, train: LabelledTexts, seed: int) -> Answered | None:
     return engine.run(engine.prepare(rows.texts)), rows.codes
 
 
-def _tokens(engine: Engine, prepared: Mapping[str, Any]) -> dict[str, Any]:
+def _tokens(engine: Engine, prepared: Mapping[str, Any], judging: Indices) -> dict[str, Any]:
     """Name the tokens of tune and certify rows where the engine reads tokens: others can be certified on them."""
-    parts = {**prepared, "train": engine.prepare([])}  # none for int8
-    return {
-        name: array
-        for split, tokens in parts.items()
-        if isinstance(tokens, Tokens)
-        for name, array in refit_rows(split, tokens).items()
-    }
+    if not isinstance(prepared["tune"], Tokens):
+        return {}
+    parts = {"train": engine.prepare([]), **prepared, "tune": prepared["tune"].take(judging)}  # no train rows for int8
+    return {name: array for split, tokens in parts.items() for name, array in refit_rows(split, tokens).items()}
 
 
 def calibrate(
@@ -232,14 +230,14 @@ def calibrate(
     if test is not None:
         tested = _brought("test", (*test[:1], *test[2:]), features, rows.shape[1]), test[1] if len(test) > 1 else ()
     answered = {name: (engine.run(rows[part]), y[part]) for name, part in (("tune", tune), ("certify", certify))}
-    made = _certified(engine, answered, None, promise, seed)
+    made, judging = _certified(engine, answered, None, promise, seed)
     sizes = {name: len(y) for name, (_, y) in answered.items()} | ({"test": len(tested[0])} if tested else {})
     classifier = replace(
         made,
         other=other,
         out_of_scope_label=out_of_scope_label,
         record={**made.record, "splits": sizes, "versions": versions()},
-        arrays=_kept(answered) if keep_refit_rows else {},
+        arrays=_kept(answered, judging) if keep_refit_rows else {},
     )
     return evaluated(classifier, *tested) if tested else classifier
 
@@ -259,36 +257,42 @@ def _brought(name: str, given: tuple[Any, ...], features: Any, width: int) -> ND
 
 def _certified(
     engine: Engine, answered: Mapping[str, Answered], known: Answered | None, promise: Promised, seed: int
-) -> Classifier:
-    """Calibrate on what the engine said of tune rows, and certify on what it said of certify rows."""
-    choice = choose_calibrator(answered["tune"][0].logits, answered["tune"][1])
-    tuned, certify = ((Evidence.of(outputs, choice.calibrator), codes) for outputs, codes in (
-        answered["tune"], answered["certify"]
-    ))  # fmt: skip
-    references, tuned = _references(known, tuned, seed)
+) -> tuple[Classifier, Indices]:
+    """Calibrate and certify; say which tune rows no distance is measured from, so that they can judge."""
+    outputs, codes = answered["tune"]
+    choice = choose_calibrator(outputs.logits, codes)
+    of_references, judging = _halves(outputs, codes, seed) if known is None else (None, np.arange(len(codes)))
+    if of_references is not None:
+        known = outputs.take(of_references), codes[of_references]
+    references = None
+    if known is not None and known[0].features is not None:
+        references = references_of(Evidence(known[0].logits, known[0]), known[1])
+    tuned, certify = (
+        (Evidence.of(outputs, choice.calibrator), codes)
+        for outputs, codes in ((outputs.take(judging), codes[judging]), answered["certify"])
+    )
     parts, compared = judged(tuned, certify, references, promise)
-    return Classifier(engine, choice.calibrator, **parts, record={"calibrator": choice.record, "score": compared})
+    record = {"calibrator": choice.record, "score": compared}
+    return Classifier(engine, choice.calibrator, **parts, record=record), judging
 
 
-def _references(known: Answered | None, tuned: Labelled, seed: int) -> tuple[References | None, Labelled]:
-    """Give rows to measure distances from, and the tune rows that are none of them."""
-    evidence, codes = tuned
-    if not evidence.has_features:
-        return None, tuned
-    if known is not None:
-        return references_of(Evidence(known[0].logits, known[0]), known[1]), tuned
+def _halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, Indices]:
+    """Divide tune rows into those that distances are measured from, where there are features, and the others."""
+    everything = np.arange(len(codes))
+    if outputs.features is None:
+        return None, everything
     one, other = stratified(codes, (1 / 2, 1 / 2), np.random.default_rng(seed), whole=0)
-    usable = (codes != ABSTAIN) & np.isfinite(evidence.features).all(axis=1)
-    if not (usable[one].any() and usable[other].any()):
-        return None, tuned
-    return references_of(evidence.take(one), codes[one]), (evidence.take(other), codes[other])
+    usable = (codes != ABSTAIN) & np.isfinite(outputs.features).all(axis=1)
+    return (one, other) if usable[one].any() and usable[other].any() else (None, everything)
 
 
-def _kept(answered: Mapping[str, Answered]) -> dict[str, Any]:
+def _kept(answered: Mapping[str, Answered], judging: Indices) -> dict[str, Any]:
     """Name what the engine said of tune and certify rows, and their codes, as a folder keeps them."""
+    outputs, codes = answered["tune"]
+    rows = {**answered, "tune": (outputs.take(judging), codes[judging])}
     return {
         f"refit.{name}.{column}": values
-        for name, (outputs, codes) in answered.items()
+        for name, (outputs, codes) in rows.items()
         for column, values in (*((column, getattr(outputs, column)) for column in KEPT), ("codes", codes))
         if values is not None
     }
