@@ -23,11 +23,21 @@ SHIM = """#!{python}
 import sys
 from elsewise.cli import main
 words = sys.argv[1:]
-if words[:1] == ["fit"]:
+if words[:1] == ["fit"] and not any("my_model:" in word for word in words):
     for option, value in (("--epochs", "1"), ("--precision", "f32")):
         if option not in words:
             sys.argv += [option, value]
 main()
+"""
+
+MY_MODEL = """
+import elsewise as ew
+trained = ew.load("model").engine
+class Mine:
+    labels = trained.labels
+    def run(self, texts):
+        return ew.Outputs(trained.run(texts).logits)
+model = Mine()
 """
 
 
@@ -67,6 +77,9 @@ def furnished(model, tmp_path_factory):
     for name, part in (("", slice(0, 600)), ("test_", slice(600, 800)), ("new_", slice(800, 900))):
         np.save(folder / f"{name}logits.npy", logits[part])
         np.save(folder / f"{name}labels.npy", codes[part])
+        np.save(folder / f"{name}features.npy", np.tanh(logits[part] + rng.normal(size=logits[part].shape)))
+    np.save(folder / "outside.npy", rng.normal(size=(60, 4)))
+    (folder / "my_model.py").write_text(MY_MODEL, encoding="utf-8")
     with open_writer(folder / "labels.csv", ("label",)) as writer:
         writer.write({"label": f"name {code}"} for code in codes[:600])
     (folder / "names.txt").write_text("".join(f"name {code}\n" for code in range(4)), encoding="utf-8")
