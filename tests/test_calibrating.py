@@ -1,5 +1,6 @@
 """From a model that is trained already, or its logits and features, to a certified classifier."""
 
+import warnings
 from dataclasses import replace
 from zlib import crc32
 
@@ -233,6 +234,30 @@ def test_an_engine_with_files_is_fitted_anew_and_saved_with_them(tmp_path):
 
     assert ew.load(tmp_path / "second").certificate == made.certificate
     assert made.certificate.certified
+
+
+def test_an_engine_of_tokens_keeps_those_of_its_rows(tmp_path):
+    """So another threshold, or another precision, is certified on them without the texts."""
+    pytest.importorskip("torch")
+    from small_folders import classifier_of
+    from small_models import texts
+
+    engine = classifier_of().engine
+    given = list(dict.fromkeys(texts(700)))
+    codes = engine.run(given).logits.argmax(axis=1)
+    codes[::5] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)  # random weights answer few of the labels
+        made = ew.fit(given, [engine.labels[code] for code in codes], engine=engine, target_accuracy=0.6)
+    made.save(tmp_path / "model")
+
+    change = change_threshold(tmp_path / "model", "certified", target_accuracy=0.5)
+
+    assert made.engine is engine
+    assert len(made.arrays["refit.tune.lengths"]) == len(made.arrays["refit.tune.codes"])
+    assert len(made.arrays["refit.certify.lengths"]) == made.record["splits"]["certify"]
+    assert change.after.certificate.rows == made.certificate.rows
+    assert ew.load(tmp_path / "model").engine.name == "openvino"
 
 
 def brought(n=900, seed=0):
