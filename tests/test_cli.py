@@ -15,7 +15,7 @@ from elsewise import cli
 from small_training import fit_words
 
 
-def run(*words, text=None):
+def run(*words, text=None, folder=None):
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
     return subprocess.run(
         [sys.executable, "-m", "elsewise", *map(str, words)],
@@ -24,6 +24,7 @@ def run(*words, text=None):
         text=True,
         check=False,
         env=environment,
+        cwd=folder,
     )
 
 
@@ -651,3 +652,110 @@ def test_a_stopped_fit_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, 
     assert "goes on from step 20 of " in ended.stderr
     assert (tmp_path / "model" / "manifest.json").exists()
     assert not unfinished.exists()
+
+
+MY_MODEL = """
+import numpy as np
+import elsewise as ew
+
+class Model:
+    labels = ("yes", "no")
+    def run(self, texts):
+        return ew.Outputs(np.array([[4.0, 0.0] if "7" in text else [0.0, 4.0] for text in texts]))
+
+class Other(Model):
+    labels = ("no", "yes")
+
+model, other = Model(), Other()
+
+def function(texts):
+    return texts
+"""
+
+
+@pytest.fixture(scope="module")
+def around(tmp_path_factory):
+    """A folder with a module of somebody's own, rows, and what was fitted around the model in it."""
+    place = tmp_path_factory.mktemp("around")
+    (place / "my_model.py").write_text(MY_MODEL, encoding="utf-8")
+    (place / "broken.py").write_text("1 / 0\n", encoding="utf-8")
+    with (place / "rows.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = [[f"text {i}", "yes" if ("7" in str(i)) != (i % 40 == 0) else "no"] for i in range(1200)]
+        csv.writer(file).writerows([["text", "label"], *rows])
+    done = run("fit", "rows.csv", "--engine", "my_model:model", "--target-accuracy", 0.9, "-o", "model", "--json",
+               folder=place)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "all 1,200 rows are taken as texts that the model was not trained on" in done.stderr
+    return place, json.loads(done.stdout)
+
+
+def test_fit_around_a_model_certifies_it(around):
+    _, said = around
+
+    assert said["certificate"]["certified"] is True
+    assert said["served"]["engine"] == "given"
+    assert said["record"]["splits"] == {"train": 0, "tune": 300, "certify": 600, "test": 300}
+
+
+def test_a_model_that_is_passed_again_answers(around):
+    place, _ = around
+    more = ("--engine", "my_model:model")
+
+    predicted = run("predict", "model", "rows.csv", "-o", "out.csv", *more, "--json", folder=place)
+    explained = run("explain", "model", "text 7", *more, folder=place)
+    judged = run("evaluate", "model", "rows.csv", *more, "--json", folder=place)
+
+    assert json.loads(predicted.stdout)["read"] == 1200
+    assert '"yes" with probability' in explained.stdout
+    assert json.loads(judged.stdout)["classifier"]["accuracy"]["value"] == pytest.approx(0.975)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--engine", "my_model:other"], "fitted with, in another order: 'no' for 'yes'; pass the one that it was"),
+        (["--engine", "my_model:function"], "a function is no engine, which has labels and run(texts); make"),
+        (["--engine", "my_model:none"], "--engine my_model:none: there is no 'none' in my_model; name the object"),
+        (["--engine", "my_modle:model"], "the module cannot be imported: No module named 'my_modle'"),
+        (["--engine", "broken:model"], "ZeroDivisionError: division by zero; python -c 'import broken' shows where"),
+        ([], "model was fitted around a model of yours (my_model.Model); pass it again: "),
+    ],
+)
+def test_what_does_not_fit_around_a_model_is_one_line_and_exit_1(around, words, said):
+    done = run("predict", "model", "rows.csv", *words, folder=around[0])
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("elsewise: ") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_training_is_not_asked_for_around_a_model(around):
+    done = run("fit", "rows.csv", "--engine", "my_model:model", "--epochs", 2, "-o", "new", folder=around[0])
+
+    assert done.returncode == 1
+    assert "elsewise: epochs is about training, and the engine is a model that is trained already" in done.stderr
+
+
+def test_calibrate_takes_features_out_of_scope_rows_and_a_test_set(logits, tmp_path):
+    rng = np.random.default_rng(1)
+    for name, n in (("f", 1200), ("of", 60)):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(n, 5)))
+    np.save(tmp_path / "oz.npy", rng.normal(size=(60, 4)))
+    given = ("--logits", logits / "z.npy", "--labels", logits / "y.npy")
+    test = ("--test-logits", logits / "z.npy", "--test-labels", logits / "y.npy")
+    features = ("--features", tmp_path / "f.npy", "--test-features", tmp_path / "f.npy")
+    outside = ("--out-of-scope-logits", tmp_path / "oz.npy", "--out-of-scope-features", tmp_path / "of.npy")
+
+    done = run("calibrate", *given, *test, *features, *outside, "-o", tmp_path / "model", "--json")
+    judged = run(
+        "evaluate", tmp_path / "model", logits / "z.npy", "--labels", logits / "y.npy", *features[:2], "--json"
+    )
+    half = run("calibrate", *given, *test[:2], "-o", tmp_path / "half")
+    alone = run("calibrate", *given, *outside[2:], "-o", tmp_path / "alone")
+
+    said = json.loads(done.stdout)
+    assert said["record"]["splits"] == {"tune": 420, "certify": 840, "test": 1200}
+    assert json.loads(judged.stdout)["classifier"] == said["evaluation"]["classifier"]
+    assert half.stderr == "elsewise: test rows need both --test-logits and --test-labels\n"
+    assert "--out-of-scope-features belongs to --features and --out-of-scope-logits" in alone.stderr

@@ -32,10 +32,20 @@ sys.argv[1:] = shortened(sys.argv[1:])
 main()
 """
 
+MY_MODEL = """
+import elsewise as ew
+trained = ew.load("model").engine
+class Mine:
+    labels = trained.labels
+    def run(self, texts):
+        return ew.Outputs(trained.run(texts).logits)
+model = Mine()
+"""
+
 
 def shortened(words):
     """The words of a command, so that training is short where they leave its length open."""
-    if words[:1] != ["fit"]:
+    if words[:1] != ["fit"] or any("my_model:" in word for word in words):  # nothing is trained around a model
         return words
     return words + [word for option, value in SHORT.items() if option not in words for word in (option, value)]
 
@@ -87,6 +97,9 @@ def furnished(model, tmp_path_factory):
         np.save(folder / f"{name}logits.npy", logits[part])
         np.save(folder / f"{name}other_logits.npy", logits[part] + rng.normal(size=logits[part].shape))
         np.save(folder / f"{name}labels.npy", codes[part])
+        np.save(folder / f"{name}features.npy", np.tanh(logits[part] + rng.normal(size=logits[part].shape)))
+    np.save(folder / "outside.npy", rng.normal(size=(60, 4)))
+    (folder / "my_model.py").write_text(MY_MODEL, encoding="utf-8")
     with open_writer(folder / "labels.csv", ("label",)) as writer:
         writer.write({"label": f"name {code}"} for code in codes[:600])
     (folder / "names.txt").write_text("".join(f"name {code}\n" for code in range(4)), encoding="utf-8")

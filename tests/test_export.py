@@ -17,10 +17,10 @@ pytest.importorskip("onnxruntime")
 
 import elsewise as ew
 from elsewise import folder, gate
+from elsewise.calibrating import calibrate
 from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.export import export, refit_tokens, usual_engine
-from elsewise.fitting import calibrate
 from elsewise.thresholds import change_threshold, undo_threshold
 from small_folders import classifier_of
 from small_models import texts

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.calibrating import calibrate
 from elsewise.card import model_card
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.fitting import calibrate, label_codes
+from elsewise.fitting import label_codes
 from elsewise.scores import SCORES, Energy
 from elsewise.splits import divide
 

@@ -60,6 +60,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "checkpoints",
         "unfinished",
         "fitting",
+        "calibrating",
         "reading",
         "relabelling",
         "checking",

@@ -265,3 +265,59 @@ def test_several_text_columns_are_joined_as_they_were_for_training(tmp_path):
     rows = rows_of(tmp_path / "out.csv")
     assert [row["label"] for row in rows] == ["yes", "no"]
     assert [row["subject"] for row in rows] == ["Refund", " "]
+
+
+@pytest.fixture
+def of_features(tmp_path):
+    """A model that reads two features behind two logits, with files of both."""
+    logits = np.array([[4.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
+    np.save(tmp_path / "z.npy", logits)
+    np.save(tmp_path / "short.npy", np.eye(2))
+    np.save(tmp_path / "long.npy", np.eye(4, 2))
+    np.save(tmp_path / "wide.npy", np.eye(3))
+    return ew.Classifier(LogitsEngine(("yes", "no"), features=2), ew.Identity(), ew.FixedThreshold(0.6)), tmp_path
+
+
+def test_features_stand_beside_their_own_logits_even_below_a_rejected_row(tmp_path):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(600, 2)) * 4
+    features = rng.normal(size=(600, 3))
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    made = ew.calibrate(z, codes, features=features, score="mahalanobis", target_accuracy=0.7)
+    lines = ["a,b", *(f"{one!r},{other!r}" for one, other in z[:5].tolist())]
+    lines[2] = "none,0"
+    (tmp_path / "z.csv").write_text("\n".join(lines), encoding="utf-8")
+    np.save(tmp_path / "f.npy", features[:5])
+
+    summary = predict_file(made, str(tmp_path / "z.csv"), str(tmp_path / "out.csv"), features=str(tmp_path / "f.npy"))
+
+    kept = [0, 2, 3, 4]
+    assert (summary.read, summary.rejected) == (5, 1)
+    confidence = [float(row["confidence"]) for row in rows_of(tmp_path / "out.csv")]
+    assert confidence == made.decide(np.hstack([z, features])[kept]).confidence.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("short.npy", r"short\.npy has 2 rows, and there are more rows of logits$"),
+        ("long.npy", r"long\.npy has 4 rows, and there are only 3 rows of logits$"),
+        ("wide.npy", r"wide\.npy has 3 columns, and the model reads 2 features$"),
+        (None, r"^this model reads 2 features beside the logits; give them with --features FILE$"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused_and_leave_no_output(of_features, name, words):
+    classifier, place = of_features
+    features = None if name is None else str(place / name)
+
+    with pytest.raises(InputError, match=words):
+        predict_file(classifier, str(place / "z.npy"), str(place / "out.csv"), features=features)
+
+    assert not (place / "out.csv").exists()
+
+
+def test_features_for_a_model_that_reads_none_are_refused(classifier, tmp_path):
+    (tmp_path / "in.csv").write_text("text\nx\n", encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"^f\.npy: this model reads no features; leave --features out$"):
+        predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), features="f.npy")

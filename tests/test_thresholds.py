@@ -9,9 +9,9 @@ import pytest
 
 import elsewise as ew
 from elsewise.arrays import ABSTAIN
+from elsewise.calibrating import calibrate
 from elsewise.errors import ArtifactError, InputError
 from elsewise.evaluation import evaluate
-from elsewise.fitting import calibrate
 from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage
 from elsewise.scores import Margin
 from elsewise.thresholds import change_threshold, threshold_of, undo_threshold

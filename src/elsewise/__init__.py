@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elsewise.arrays import log_softmax, softmax
+    from elsewise.calibrating import calibrate
     from elsewise.calibrators import Identity, Temperature
     from elsewise.classifier import Classifier, load
     from elsewise.comparison import compare
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     from elsewise.engines.memory import MemoryEngine
     from elsewise.errors import ElsewiseError, InputError
     from elsewise.evaluation import evaluate
-    from elsewise.fitting import calibrate, fit
+    from elsewise.fitting import fit
     from elsewise.outputs import Evidence, Outputs
     from elsewise.rules import CertifiedThreshold, FixedThreshold, TargetCoverage
     from elsewise.wrapping import wrap
 
 _HOMES = {
     "arrays": ("log_softmax", "softmax"),
+    "calibrating": ("calibrate",),
     "calibrators": ("Identity", "Temperature"),
     "classifier": ("Classifier", "load"),
     "comparison": ("compare",),
@@ -42,7 +44,7 @@ _HOMES = {
     "engines.memory": ("MemoryEngine",),
     "errors": ("ElsewiseError", "InputError"),
     "evaluation": ("evaluate",),
-    "fitting": ("calibrate", "fit"),
+    "fitting": ("fit",),
     "outputs": ("Evidence", "Outputs"),
     "rules": ("CertifiedThreshold", "FixedThreshold", "TargetCoverage"),
     "wrapping": ("wrap",),

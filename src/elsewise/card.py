@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from elsewise.engines import key_of
+from elsewise.engines import GIVEN, key_of
 from elsewise.rules import threshold_words
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ def model_card(classifier: "Classifier") -> str:
     """Write the card of a classifier, in Markdown with the usual front matter."""
     is_text = classifier.engine.name != "logits"
     front = ["---", "library_name: transformers", "pipeline_tag: text-classification", "tags: [elsewise]", "---", ""]
+    title = "# A text classifier that says Other" if is_text else "# A calibrated classifier of logits"
     parts = [
-        "\n".join(front) + "# A text classifier that says Other" if is_text else "# A calibrated classifier of logits",
+        "\n".join(front) + title if is_text and classifier.engine.name != GIVEN else title,
         _promise(classifier),
         _use(classifier, is_text=is_text),
         _figures(classifier),
@@ -64,6 +65,21 @@ OTHER_PROBABILITIES = {
     "mc_dropout": "They are those of the whole model; here they are the mean of {passes} thinned ones, re-calibrated.",
 }
 
+GIVEN_USE = """## Use
+
+This folder was fitted around a model that it does not hold ({model}). Pass that again, wherever it answers:
+
+```sh
+elsewise predict THIS_FOLDER texts.csv -o answers.csv --engine MODULE:OBJECT
+```
+
+```python
+import elsewise as ew
+
+classifier = ew.load("THIS_FOLDER", engine=model)
+classifier.decide(["a text"]).labels
+```"""
+
 LOGITS_USE = """## Use
 
 ```sh
@@ -78,6 +94,8 @@ def _use(classifier: "Classifier", *, is_text: bool) -> str:
     if not is_text:
         return LOGITS_USE
     settings = classifier.engine.settings
+    if classifier.engine.name == GIVEN:
+        return GIVEN_USE.format(model=settings["model"])
     precision = settings.get("precision", "f32")
     around = OTHER_PROBABILITIES.get(classifier.engine.name, "").format(
         members=len(settings.get("members", ())), passes=settings.get("passes")
@@ -160,7 +178,7 @@ def _made(classifier: "Classifier") -> str:
         lines.append(f"Confidence: `{record['score']['chosen']}`.")
     if any(name.startswith("refit.") for name in classifier.arrays):
         held = "logits and codes of tune and certify rows"
-        if classifier.engine.name != "logits":
+        if "refit.tune.lengths" in classifier.arrays:
             held = "tokens of tune, certify and some train texts: it is customer data"
         lines.append(f"`refit.safetensors` holds {held}.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""

@@ -253,7 +253,13 @@ def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate
     yield from _spellings(divided, table, groups, locate)
     known = [row for row in table if row.label != divided.out_of_scope_label]
     twice = {label for group in groups for label in group}
-    rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice]
+    absent = [row for row in known if not row.rows]  # a model that is trained already has its own labels
+    if absent:
+        words = f"{_n_labels(absent)} no row: {_listed(absent)}; of them nothing is tested"
+        yield Finding("warning", "absent_labels", words, "label some texts, if such texts come")
+    known = [row for row in known if row.rows]
+    stay = bool(len(divided.parts.train))
+    rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice and stay]
     if rare:
         words = f"{_n_labels(rare)} fewer than {FEWEST_A_LABEL} rows, which stay in train: {_listed(rare)}"
         first = shlex.quote(rare[-1].label)
@@ -261,7 +267,7 @@ def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate
         where = _rows_of(divided, (row.label for row in rare), locate)
         yield Finding("warning", "rare_labels", f"{words}; never calibrated, certified or tested", remedy, where=where)
     others = [row for row in known if row.rows >= FEWEST_A_LABEL]
-    unlearnt = [row for row in others if row.train < FEW_TO_LEARN]
+    unlearnt = [row for row in others if row.train < FEW_TO_LEARN and stay]
     if unlearnt:
         words = f"{_n_labels(unlearnt)} fewer than {FEW_TO_LEARN} train rows, few to learn from: {_listed(unlearnt)}"
         yield Finding("note", "few_train_rows", words)

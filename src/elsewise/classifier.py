@@ -15,7 +15,8 @@ from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
 from elsewise.conformal import SplitConformal
 from elsewise.decisions import Certificate, Decisions
-from elsewise.engines import AROUND, ENGINES, PRECISIONS, Engine, engine_class, key_of
+from elsewise.engines import AROUND, ENGINES, GIVEN, PRECISIONS, Engine, engine_class, given_engine, key_of
+from elsewise.engines.given import GivenEngine
 from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
 from elsewise.modelfiles import ModelFiles
@@ -206,7 +207,7 @@ def check_other(other: str) -> None:
 
 
 def load(
-    path: str | Path, *, engine: str | None = None, precision: str | None = None, threads: int | None = None
+    path: str | Path, *, engine: Any = None, precision: str | None = None, threads: int | None = None
 ) -> Classifier:
     """Open a model folder: every file checked, no code run from it, and 32 fixed texts answered as before.
 
@@ -215,12 +216,15 @@ def load(
     path : str or Path
         The folder.
     engine, precision : str, optional
-        One that the folder has a certificate for; its default otherwise.
+        One that the folder has a certificate for; its default otherwise. For a folder that was fitted around a model of
+        yours, `engine` is that model: the folder does not hold it.
     threads : int, optional
         The cores that this process may use, otherwise.
 
     Raises
     ------
+    InputError
+        If a model is passed that is no engine or has other labels, or the folder has its own.
     ArtifactError
         If the folder is damaged, foreign or too new, answers its canary texts otherwise, or was not certified on
         this engine and precision, or this machine does not have them; with what to do.
@@ -238,7 +242,9 @@ def load(
     ['yes']
     """
     saved = Saved.read(Path(path))
-    return saved.open(saved.chosen(engine, precision), threads)
+    if engine is None or isinstance(engine, str):
+        return saved.open(saved.chosen(engine, precision), threads)
+    return saved.open(saved.chosen_for(engine), threads, model=engine)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -339,8 +345,37 @@ class Saved:
             )
         return fitting[0]
 
-    def open(self, key: str, threads: int | None = None) -> Classifier:
+    def chosen_for(self, model: Any) -> str:
+        """Find the entry that was fitted around a model of the user's.
+
+        Raises
+        ------
+        InputError
+            If there is none, or the model is no engine or has other labels, or these in another order.
+        """
+        path, entries, labels = self.files.path, self.description["engines"], self.description["labels"]
+        key = next((key for key, entry in entries.items() if entry["name"] == GIVEN), None)
+        if key is None:
+            raise InputError(f"{path} holds its own engine ({', '.join(entries)}); open it without another")
+        theirs = list(given_engine(model).labels)
+        if theirs != labels:
+            at = next((i for i, pair in enumerate(zip(theirs, labels, strict=False)) if pair[0] != pair[1]), None)
+            words = f"{len(theirs):,} labels, and {path} was fitted with {len(labels):,}"
+            if at is not None:
+                order = ", in another order" if sorted(theirs) == sorted(labels) else ""
+                words = f"other labels than {path} was fitted with{order}: {theirs[at]!r} for {labels[at]!r}"
+            raise InputError(f"the model that was passed has {words}; pass the one that it was fitted around")
+        return key
+
+    def open(self, key: str, threads: int | None = None, *, model: Any = None, answers: bool = True) -> Classifier:
         """Open one engine with its calibrator, rule and certificate.
+
+        Parameters
+        ----------
+        model : engine, optional
+            What a folder was fitted around that does not hold it.
+        answers : bool
+            False where no text will be answered, so that such a model may be missing.
 
         Raises
         ------
@@ -350,7 +385,7 @@ class Saved:
         file, described = self.files.path / "elsewise.json", self.description
         entry = described["engines"][key]
         try:
-            engine = self._engine(key, threads)
+            engine = self._engine(key, threads) if model is None else given_engine(model)
             calibrator = folder.unpack(entry["calibrator"], self.arrays, file, Calibrator)
             classifier = Classifier(
                 engine,
@@ -365,7 +400,12 @@ class Saved:
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{file} holds what this version cannot read: {error}") from error
         if engine.fingerprint != entry["fingerprint"]:
-            raise ArtifactError(f"{file}: the certificate of {key} belongs to other files or settings; fit it again")
+            remedy = "fit it again" if model is None else "pass the model that it was fitted around, or fit it again"
+            raise ArtifactError(f"{file}: the certificate of {key} belongs to other files or settings; {remedy}")
+        if isinstance(engine, GivenEngine) and engine.model is None:
+            if answers:
+                raise ArtifactError(engine.missing(str(self.files.path)))
+            return classifier
         self._check_canaries(classifier, entry[CANARY])
         return classifier
 
@@ -435,6 +475,8 @@ class Saved:
 
     def _remedy(self, engine: str, precision: str | None, where: str = "here") -> str:
         """Say how to get a certificate."""
+        if engine == GIVEN:
+            return "pass the model that it was fitted around, or fit it again"
         if engine in AROUND:
             return f"fit it again for that: elsewise fit DATA -o {self.files.path} --{engine.replace('_', '-')}"
         asked = f"--engine {engine}" + (f" --precision {precision}" if precision else "")

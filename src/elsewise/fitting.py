@@ -1,38 +1,36 @@
-"""From labelled texts, or labelled logits, to a certified classifier. Nothing flows back.
+"""From labelled texts to a certified classifier. Nothing flows back.
 
-fit:        train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
-calibrate:                      tune -> calibrator, grid     certify -> threshold + certificate
+train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
 """
 
-import platform
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from elsewise.around import Around, train_member
-from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits
+from elsewise.arrays import Codes
+from elsewise.calibrating import (
+    REFERENCES,
+    Promised,
+    evaluated,
+    fit_around,
+    judged,
+    record_of,
+    seen_by,
+)
 from elsewise.calibrator_choice import CalibratorChoice, choose_calibrator
-from elsewise.certifying import Promise
-from elsewise.checking import examine, size_findings, warn
+from elsewise.checking import examine, warn
 from elsewise.classifier import Classifier, check_other
-from elsewise.conformal import SplitConformal
 from elsewise.distances import references_of
 from elsewise.encoders import DEFAULT_ENCODER
-from elsewise.engines.logits import LogitsEngine
 from elsewise.errors import InputError
-from elsewise.evaluation import evaluate
 from elsewise.export import Rows, check_engine, refit_rows, serving
-from elsewise.familiarity import FamiliarityTest
 from elsewise.gate import Serving
 from elsewise.outputs import Evidence, Outputs, References
-from elsewise.rules import CertifiedThreshold
-from elsewise.rules.certified import check_promise
-from elsewise.score_choice import check_score, named_score
-from elsewise.splits import Divided, LabelledTexts, Pairs, Splits, divide, hashes, stratified
+from elsewise.splits import Divided, Pairs, Splits, divide, stratified
 from elsewise.tokens import Tokens
 from elsewise.unfinished import Unfinished, member_of
 
@@ -40,28 +38,8 @@ if TYPE_CHECKING:
     from elsewise.engines.torch import TorchModel
     from elsewise.training import Learner, Training
 
-REFERENCES = 20_000  # train texts that distances are measured from
 
 Progress = Callable[[str, int, int], None]
-Labelled = tuple[Evidence, Codes]
-
-
-@dataclass(frozen=True, slots=True)
-class Promised:
-    """What a threshold is certified for: a share that is right of what is answered, at a level, and by which score."""
-
-    target_accuracy: float
-    confidence_level: float
-    score: str
-
-    def __post_init__(self) -> None:
-        check_promise(self.target_accuracy, self.confidence_level)
-        check_score(self.score)
-
-    @property
-    def tested(self) -> Promise:
-        """The share of errors that is tested, and at which level."""
-        return Promise.of(self.target_accuracy, self.confidence_level)
 
 
 class Tokenised(NamedTuple):
@@ -84,7 +62,7 @@ def fit(
     held_out: Pairs | None = None,
     test: Pairs | None = None,
     keep_refit_rows: bool = True,
-    engine: str = "auto",
+    engine: Any = "auto",
     precision: str = "auto",
     score: str = "auto",
     ensemble: int | None = None,
@@ -116,8 +94,11 @@ def fit(
         Rows to calibrate and certify on, and to report on; by default parts of `texts`.
     keep_refit_rows : bool
         Keep tokens, codes and logits of tune and certify rows, to certify again without the texts.
-    engine : {"auto", "openvino", "onnxruntime", "torch"}
-        What answers; auto is torch where it finds a GPU, openvino elsewhere.
+    engine : {"auto", "openvino", "onnxruntime", "torch"}, or a model of yours
+        What answers; auto is torch where it finds a GPU, openvino elsewhere. A model that is trained already (something
+        with ``labels`` and ``run(texts) -> Outputs``, as `elsewise.wrap` makes it) is only calibrated and certified:
+        then `texts` are rows that it was not trained on (25 % tune, 50 % certify, 25 % test), or, with `held_out`,
+        those that it was, and all that concerns training is refused.
     precision : {"auto", "f32", "bf16", "f16", "int8"}
         In which it answers; auto is the fastest that, on tune rows, is close enough to float32. "f32" trains in
         float32 too.
@@ -162,6 +143,24 @@ def fit(
         If the encoder does not fit the language, rows are too few to calibrate or certify well, or anything else of
         that weight that `elsewise.checking.check` finds.
     """
+    if not isinstance(engine, str):
+        _refuse_training(encoder, precision, ensemble, mc_dropout, laplace, checkpoints, restart, training)
+        return fit_around(
+            engine,
+            texts,
+            labels,
+            target_accuracy=target_accuracy,
+            confidence_level=confidence_level,
+            out_of_scope_label=out_of_scope_label,
+            other=other,
+            held_out=held_out,
+            test=test,
+            keep_refit_rows=keep_refit_rows,
+            score=score,
+            seed=training.get("seed", 0),
+            progress=progress,
+            note=note,
+        )
     from elsewise.graphs import quantise_rows, write_model  # noqa: PLC0415  torch
     from elsewise.training import Training, train  # noqa: PLC0415  torch
 
@@ -199,98 +198,32 @@ def fit(
         other=other,
         out_of_scope_label=out_of_scope_label,
         folded=choice.calibrator,
-        record={**recorded, **_record(parts)},
-        arrays={**_seen(parts), **kept},
+        record={**recorded, **record_of(parts)},
+        arrays={**seen_by(parts), **kept},
         gate=table,
     )
-    return _evaluated(classifier, parts.test)
+    return evaluated(classifier, parts.test.texts, parts.test.codes)
 
 
-def calibrate(
-    logits: Any,
-    codes: Any,
-    *,
-    labels: Iterable[str] | None = None,
-    target_accuracy: float = 0.95,
-    confidence_level: float = 0.95,
-    other: str = "Other",
-    out_of_scope_label: str | None = None,
-    score: str = "auto",
-    seed: int = 0,
-    keep_refit_rows: bool = True,
-) -> Classifier:
-    """Calibrate and certify logits that you bring, of any model: no text model, no torch.
-
-    One third of the rows fits the calibrator and places the grid, two thirds certify.
-
-    Parameters
-    ----------
-    logits : (n, k)
-        Of texts that the model was not trained on, each text once.
-    codes : (n,)
-        Their true codes 0..k-1, or -1 for out-of-scope.
-    labels : k strings, optional
-        "0", "1", ... by default.
-    target_accuracy, confidence_level, other
-        As in `fit`.
-    out_of_scope_label : str, optional
-        What marks out-of-scope rows where labels are words.
-    score : str
-        As in `fit`.
-    seed : int
-        Of the division of the rows.
-    keep_refit_rows : bool
-        Keep logits and codes, to choose another threshold without them.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a logit is not finite, a code is out of range, or labels repeat.
-
-    Examples
-    --------
-    >>> z = np.tile([[2.0, 0.0], [0.0, 2.0]], (300, 1))
-    >>> y = np.tile([0, 1], 300)
-    >>> y[:12] = 1 - y[:12]
-    >>> classifier = calibrate(z, y, labels=["yes", "no"])
-    >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
-    (['yes'], True)
-    """
-    promise = Promised(target_accuracy, confidence_level, score)
-    z = as_logits(logits)
-    y = as_codes(codes, like=z, allow_abstain=True)
-    engine = LogitsEngine(_names(labels, z.shape[1]))
-    tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
-    warn(size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promise.tested))
-    calibration = choose_calibrator(z[tune], y[tune])
-    tuned, certified = ((Evidence.of(Outputs(z[part]), calibration.calibrator), y[part]) for part in (tune, certify))
-    judged, compared = _judged(tuned, certified, None, promise)
-    sizes = {"tune": len(tune), "certify": len(certify)}
-    kept = {
-        f"refit.{name}.{column}": values[part]
-        for name, part in (("tune", tune), ("certify", certify))
-        for column, values in (("logits", z), ("codes", y))
-        if keep_refit_rows
+def _refuse_training(
+    encoder: str, precision: str, ensemble: Any, mc_dropout: Any, laplace: Any, checkpoints: Any, restart: Any,
+    training: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Raise InputError for what concerns training, or files of ours, where a model is trained already."""
+    asked = {
+        "encoder": encoder != DEFAULT_ENCODER,
+        "precision": precision != "auto",
+        "ensemble": ensemble,
+        "mc_dropout": mc_dropout,
+        "laplace": laplace,
+        "checkpoints": checkpoints,
+        "restart": restart,
+        **{name: value is not None for name, value in training.items() if name != "seed"},
     }
-    record = {"calibrator": calibration.record, "score": compared, "splits": sizes, "versions": _versions()}
-    return Classifier(
-        engine,
-        calibration.calibrator,
-        **judged,
-        other=other,
-        out_of_scope_label=out_of_scope_label,
-        record=record,
-        arrays=kept,
-    )
-
-
-def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
-    names = tuple(map(str, range(k) if labels is None else labels))
-    if len(names) != k:
-        raise InputError(f"logits have {k} columns, got {len(names)} labels")
-    if len(set(names)) < k:
-        raise InputError(f"labels must differ, got {next(name for name in names if names.count(name) > 1)!r} twice")
-    return names
+    if said := [name for name, value in asked.items() if value]:
+        raise InputError(
+            f"{said[0]} is about training, and the engine is a model that is trained already; leave it out"
+        )
 
 
 def _prepared(
@@ -323,7 +256,7 @@ def _judged_on(
     if not len(parts.tune):  # those of train are too sure, and still in their order
         tuned = (Evidence.of(best.engine.run(train), best.calibrator), parts.train.codes)
     known = _references(best, train, parts.train.codes, seed)
-    return _judged(tuned, (certify, parts.certify.codes), known, promise)
+    return judged(tuned, (certify, parts.certify.codes), known, promise)
 
 
 def _refit_rows(rows: Rows, best: Serving, tokens: Tokens, certify: Evidence, codes: Codes) -> dict[str, Any]:
@@ -340,67 +273,6 @@ def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> Refer
     rows = stratified(codes, (share, 1 - share), np.random.default_rng(seed))[0]
     evidence = Evidence.of(best.engine.run(tokens.take(rows)), best.calibrator)
     return references_of(evidence, codes[rows]) if evidence.has_features else None
-
-
-def _judged(
-    tuned: Labelled, certify: Labelled, known: References | None, promise: Promised
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Choose the score on tune rows and certify its threshold; add what explains decisions, and how it was chosen."""
-    score, compared = named_score(promise.score, *tuned, known)
-    rule = CertifiedThreshold.fit(
-        *certify,
-        reference=tuned[0],
-        score=score,
-        target_accuracy=promise.target_accuracy,
-        confidence_level=promise.confidence_level,
-    )
-    familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
-    sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
-    return {"rule": rule, "familiarity": familiarity, "sets": sets}, compared
-
-
-def _can_be_read(rows: Evidence, codes: Codes) -> bool:
-    return bool(((codes != ABSTAIN) & ~np.isnan(rows.probabilities).any(axis=1)).any())
-
-
-def _evaluated(classifier: Classifier, test: LabelledTexts) -> Classifier:
-    if not len(test):
-        return classifier
-    return replace(classifier, evaluation=evaluate(classifier, test.texts, codes=test.codes).as_dict())
-
-
-def _record(parts: Splits) -> dict[str, Any]:
-    sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
-    return {
-        "splits": sizes,
-        "dropped": {"untrained": parts.untrained, "repeated": parts.repeated, "seen": parts.seen},
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for library in (
-        "elsewise",
-        "numpy",
-        "scipy",
-        "tokenizers",
-        "openvino",
-        "onnxruntime",
-        "torch",
-        "transformers",
-        "nncf",
-    ):
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _seen(parts: Splits) -> dict[str, Any]:
-    named = (("train", parts.train), ("tune", parts.tune), ("certify", parts.certify))
-    return {f"split.{name}": np.array(hashes(part.texts), dtype=np.uint64) for name, part in named}
 
 
 def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:

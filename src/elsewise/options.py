@@ -4,8 +4,9 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -48,14 +49,29 @@ Score = Annotated[
     str, typer.Option(help="The confidence that meets the threshold, by name: auto is the best on tune rows.")
 ]
 Engine = Annotated[
-    str, typer.Option(help="auto, openvino, onnxruntime or torch: auto is torch on a GPU, else openvino.")
+    str,
+    typer.Option(
+        help="auto, openvino, onnxruntime or torch: auto is torch on a GPU, else openvino. Or module:object, a model "
+        "of yours that is trained already: the module is imported, from this folder too, and DATA are new to it."
+    ),
 ]
 Precision = Annotated[
     str, typer.Option(help="auto, f32, bf16, f16 or int8: auto is the fastest that is close enough to f32.")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Of the engine; the cores that it may use otherwise.")]
 ServedEngine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="One that MODEL is certified on, its default otherwise; or module:object, the model that it was fitted "
+        "around: the module is imported, from this folder too.",
+    ),
+]
+KeptEngine = Annotated[
     str | None, typer.Option("--engine", help="One that MODEL is certified on; its default otherwise.")
+]
+Features = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Features (.npy, .csv), a row for each row of logits.")
 ]
 ServedPrecision = Annotated[
     str | None, typer.Option("--precision", help="One that MODEL is certified on; its default otherwise.")
@@ -108,6 +124,33 @@ def refuse_inside(out: str, model: Path) -> None:
     """Refuse to write a file into a model folder."""
     if out != "-" and Path(out).resolve().is_relative_to(model.resolve()):
         raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
+
+
+def engine_of(named: str | None) -> Any:
+    """Import the model that ``module:object`` names, also from the current folder; pass another name through.
+
+    Raises
+    ------
+    InputError
+        If there is no such module or object, or the module fails.
+    """
+    module, colon, attribute = (named or "").partition(":")
+    if not colon:
+        return named
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
+    try:
+        found = import_module(module)
+    except Exception as error:  # whatever the user's own code may raise
+        kind = "" if isinstance(error, ModuleNotFoundError) else f"{type(error).__name__}: "
+        shown = "" if isinstance(error, ModuleNotFoundError) else f"; python -c 'import {module}' shows where"
+        raise InputError(f"--engine {named}: the module cannot be imported: {kind}{error}{shown}") from error
+    finally:
+        sys.path.pop(0)
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise InputError(f"--engine {named}: there is no {name!r} in {module}; name the object as in module:object")
+        found = getattr(found, name)
+    return found
 
 
 def program() -> str:

@@ -39,6 +39,11 @@ class Outputs:
     truncated: NDArray[np.bool_] | None = None
     epistemic: NDArray[np.float64] | None = None
 
+    def take(self, rows: NDArray[Any]) -> "Outputs":
+        """Select rows by their indices, or by a flag for each."""
+        columns = (getattr(self, name) for name in Outputs.__dataclass_fields__)
+        return Outputs(*(None if column is None else column[rows] for column in columns))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Uncertainty:
@@ -126,6 +131,10 @@ class Evidence:
     def __len__(self) -> int:
         """Count the texts."""
         return len(self.probabilities)
+
+    def take(self, rows: NDArray[Any]) -> "Evidence":
+        """Select rows by their indices, or by a flag for each."""
+        return Evidence(self.probabilities[rows], self.outputs and self.outputs.take(rows))
 
     @property
     def logits(self) -> Floats:

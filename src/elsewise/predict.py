@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elsewise.batching import WINDOW, ahead
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
+from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
 from elsewise.formats import Row, open_writer, output_names, same_file
 from elsewise.messages import messages
@@ -62,6 +64,7 @@ def predict_file(
     top: int = 0,
     probabilities: bool = False,
     sentences: str | None = None,
+    features: str | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Answer every row of a file, in order, in bounded memory.
@@ -80,6 +83,8 @@ def predict_file(
         Add the probability of every label.
     sentences : str, optional
         Add the sentence that says why, in this language of `elsewise.messages`.
+    features : str, optional
+        A file of features (.npy, or .csv of numbers), a row for each row of logits, for a classifier that reads them.
     progress : callable, optional
         Called with (words, rows done, 0).
 
@@ -101,6 +106,7 @@ def predict_file(
     top = min(top, len(classifier.labels))
     with ExitStack() as stack:
         columns, notes, items = _open(classifier, data, how, stack)
+        items = _beside(classifier, items, features, how)
         ours = [*COLUMNS, *_more_columns(classifier, top, probabilities, sentences)]
         names, words = output_names(columns, ours)
         summary = Summary(notes=(*notes, *words))
@@ -150,6 +156,29 @@ def _text_item(row: Row, columns: tuple[str, ...]) -> Item:
 def _logits_item(row: Row, columns: tuple[str, ...]) -> Item:
     values = row.problem or logits_of(row, columns)
     return (_unusable(row, values), []) if isinstance(values, str) else (row, values)
+
+
+def _beside(classifier: Classifier, items: Iterator[Item], features: str | None, how: Reading) -> Iterator[Item]:
+    """Put features behind the logits, where the classifier reads them."""
+    wanted = check_features(classifier.engine, features)
+    if features is None:
+        return items
+    table, _ = read_logits(features, how)
+    if table.shape[1] != wanted:
+        raise InputError(f"{features} has {table.shape[1]} columns, and the model reads {wanted} features")
+    return _joined(items, table, features)
+
+
+def _joined(items: Iterator[Item], table: NDArray[Any], features: str) -> Iterator[Item]:
+    number = 0
+    for row, item in items:
+        number = row.number
+        if number > len(table):
+            break
+        yield row, item if row.problem else [*item, *table[number - 1]]
+    if number != len(table):
+        more = "more" if number > len(table) else f"only {number:,}"
+        raise InputError(f"{features} has {len(table):,} rows, and there are {more} rows of logits")
 
 
 def _unusable(row: Row, problem: str) -> Row:

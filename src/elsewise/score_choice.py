@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes, as_codes
 from elsewise.errors import InputError
 from elsewise.metrics import Estimate, auc_difference
-from elsewise.outputs import Evidence, Outputs, References, as_evidence
+from elsewise.outputs import Evidence, References, as_evidence
 from elsewise.scores import SCORES, MaximumProbability, Score
 
 FOLDS: Final = 5
@@ -52,7 +52,7 @@ def choose_score(evidence: Any, codes: Any, *, references: References | None = N
     rows = as_evidence(evidence)
     truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
     known = _known(rows)
-    rows, truth = _taken(rows, known), truth[known]
+    rows, truth = rows.take(known), truth[known]
     right = rows.probabilities.argmax(axis=1) == truth
     gains = {
         name: _gain(name, rows, truth, right, references, level)
@@ -92,14 +92,6 @@ def _known(rows: Evidence) -> NDArray[np.bool_]:
     return np.asarray(known & np.isfinite(rows.features).all(axis=1) if rows.has_features else known)
 
 
-def _taken(rows: Evidence, at: NDArray[Any]) -> Evidence:
-    if rows.outputs is None:
-        return Evidence(rows.probabilities[at])
-    features = rows.features[at] if rows.has_features else None
-    epistemic = None if rows.outputs.epistemic is None else rows.outputs.epistemic[at]
-    return Evidence(rows.probabilities[at], Outputs(rows.logits[at], features, epistemic=epistemic))
-
-
 def _candidates(rows: Evidence, right: NDArray[np.bool_], references: References | None) -> tuple[str, ...]:
     errors = int((~right).sum())
     if len(right) < FEWEST_ROWS or min(errors, len(right) - errors) < FEWEST_ERRORS:
@@ -120,6 +112,6 @@ def _gain(
     for fold in np.unique(folds):  # rows are judged by a score that was fitted on others
         inside = folds == fold
         others = ~inside if folds.any() else inside
-        score = SCORES[name].fit(_taken(rows, others), truth[others], references=references)
-        confidence[inside] = score(_taken(rows, inside))
+        score = SCORES[name].fit(rows.take(others), truth[others], references=references)
+        confidence[inside] = score(rows.take(inside))
     return auc_difference(confidence, MaximumProbability()(rows), right, level=level)

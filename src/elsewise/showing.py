@@ -69,7 +69,8 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
         choice = classifier.record["calibrator"]
         say(f"calibrator: {(classifier.folded or classifier.calibrator).sentence} ({choice['why']})")
         say(f"confidence: {_why_score(classifier.record['score'])}")
-    print_gate(classifier.gate)
+    if classifier.gate:
+        print_gate(classifier.gate)
     print_promise(classifier)
     print_evaluation(classifier.evaluation or {})
     say(f"written: {out}")

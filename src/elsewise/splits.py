@@ -20,6 +20,7 @@ from elsewise.errors import InputError
 Pairs = tuple[Iterable[str], Iterable[Any]]
 Rows = NDArray[np.int64]
 SHARES = (0.60, 0.10, 0.15, 0.15)  # train, tune, certify, test
+FRESH_SHARES = (1 / 4, 1 / 2, 1 / 4)  # tune, certify, test, where nothing is trained
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,21 +97,32 @@ def text_hash(text: str) -> int:
 
 
 def divide(
-    rows: Pairs, held_out: Pairs | None, test: Pairs | None, out_of_scope_label: str | None, seed: int
+    rows: Pairs,
+    held_out: Pairs | None,
+    test: Pairs | None,
+    out_of_scope_label: str | None,
+    seed: int,
+    names: tuple[str, ...] | None = None,
 ) -> Divided:
     """Check texts and labels, give the labels codes, and divide the rows as `split` does.
+
+    With `names`, the labels of a model that is trained already, these are the codes; rows need not have all of them,
+    and none of `rows` is to learn from, unless there are `held_out` ones.
 
     Raises
     ------
     InputError
-        If lengths differ, there is only one label, a label is not in the training rows, or no row is out-of-scope.
+        If lengths differ, there is only one label, a label is not in the training rows or not in `names`, or no row is
+        out-of-scope.
     """
     given = {"the data": _pairs(rows, "the data")}
     given |= {
         name: _pairs(pairs, name) for name, pairs in (("held_out", held_out), ("test", test)) if pairs is not None
     }
     texts, labels = given["the data"]
-    names = tuple(sorted(set(labels) - {out_of_scope_label}, key=_by_number_or_name))
+    is_trained = names is not None
+    if names is None:
+        names = tuple(sorted(set(labels) - {out_of_scope_label}, key=_by_number_or_name))
     if len(names) < 2:  # noqa: PLR2004
         got = f"only {names[0]!r}" if names else f"none in {len(texts)} rows"
         raise InputError(f"at least 2 labels are needed to tell texts apart, got {got}")
@@ -118,9 +130,16 @@ def divide(
     if out_of_scope_label is not None:
         if not any(out_of_scope_label in part for _, part in given.values()):
             raise InputError(f"no row has the out-of-scope label {out_of_scope_label!r}; check its spelling")
+        if out_of_scope_label in known:
+            words = "of the model itself; for it that is a label like the others, so leave out_of_scope_label out"
+            raise InputError(f"{out_of_scope_label!r} is a label {words}")
         known[out_of_scope_label] = -1
-    coded = {name: _coded(*pairs, known, name) for name, pairs in given.items()}
-    parts = split(coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed)
+    lacking = "is not in the training rows; add some, or drop it"
+    if is_trained:
+        lacking = f"is none of the model's {len(names):,} labels; rename it, or drop it"
+    coded = {name: _coded(*pairs, known, name, lacking) for name, pairs in given.items()}
+    trains = not is_trained or held_out is not None
+    parts = split(coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed, trains=trains)
     return Divided(names, out_of_scope_label, coded["the data"], parts)
 
 
@@ -143,15 +162,20 @@ def _label(label: Any, row: int) -> str:
     raise InputError(f"labels must be words or whole numbers, got {label!r} in row {row}")
 
 
-def _coded(texts: list[str], labels: list[str], known: Mapping[str, int], name: str) -> LabelledTexts:
+def _coded(texts: list[str], labels: list[str], known: Mapping[str, int], name: str, lacking: str) -> LabelledTexts:
     for row, label in enumerate(labels):
         if label not in known:
-            raise InputError(f"{name}: label {label!r} in row {row} is not in the training rows; add some, or drop it")
+            raise InputError(f"{name}: label {label!r} in row {row} {lacking}")
     return LabelledTexts(tuple(texts), np.array([known[label] for label in labels], dtype=np.int64))
 
 
 def split(
-    rows: LabelledTexts, *, held_out: LabelledTexts | None = None, test: LabelledTexts | None = None, seed: int = 0
+    rows: LabelledTexts,
+    *,
+    held_out: LabelledTexts | None = None,
+    test: LabelledTexts | None = None,
+    seed: int = 0,
+    trains: bool = True,
 ) -> Splits:
     """Divide rows 60 / 10 / 15 / 15 %, stratified by label; a label with 1 or 2 rows keeps them in train.
 
@@ -163,12 +187,20 @@ def split(
         Divided one third tune, two thirds certify.
     test : LabelledTexts, optional
         Taken as the test part; without it, and with `held_out`, test is empty.
+    trains : bool
+        False where a model is trained already and has seen none of `rows`: train is empty, and the rows become tune,
+        certify and test, 25 / 50 / 25 %, or tune and certify, one third and two thirds, where `test` is given.
     """
     rng = np.random.default_rng(seed)
+    nothing = np.empty(0, dtype=np.int64)
     if held_out is not None:
         train = rows
         tune, certify = (held_out.take(part) for part in stratified(held_out.codes, (1 / 3, 2 / 3), rng, whole=0))
-        own_test = held_out.take(np.empty(0, dtype=np.int64))
+        own_test = held_out.take(nothing)
+    elif not trains:
+        shares = FRESH_SHARES if test is None else (1 / 3, 2 / 3, 0)
+        train = rows.take(nothing)
+        tune, certify, own_test = (rows.take(part) for part in stratified(rows.codes, shares, rng, whole=0))
     elif test is not None:
         train, tune, certify = (
             rows.take(part) for part in stratified(rows.codes, (SHARES[0] + SHARES[3], *SHARES[1:3]), rng)

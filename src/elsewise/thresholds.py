@@ -26,7 +26,7 @@ from elsewise.folder import MANIFEST, NAMES, check_target, pack
 from elsewise.history import recorded, restored, to_undo
 from elsewise.metrics import Estimate, wilson
 from elsewise.modelfiles import digest
-from elsewise.outputs import Evidence
+from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # at which an overview shows what a threshold would do
@@ -327,7 +327,7 @@ class _Bench:
         manifest = digest(path / MANIFEST) if (path / MANIFEST).is_file() else ""
         saved = Saved.read(path)
         key = saved.chosen(engine, precision)
-        classifier = saved.open(key, threads)
+        classifier = saved.open(key, threads, answers=False)  # kept rows have the outputs of a model of yours
         if progress:
             progress("measuring on tune rows", 0, 0)
         tune = _kept(saved, classifier, "tune") if "refit.tune.codes" in saved.arrays else None
@@ -380,10 +380,13 @@ class _Bench:
 
 
 def _kept(saved: Saved, classifier: Classifier, split: str) -> Labelled:
-    """Run the kept rows of one split on the engine, and give their codes."""
-    are_texts = f"refit.{split}.lengths" in saved.arrays
-    rows: Any = refit_tokens(saved.arrays, split) if are_texts else saved.arrays[f"refit.{split}.logits"]
-    return classifier.evidence(rows), saved.arrays[f"refit.{split}.codes"]
+    """Give what the engine says of the kept rows of one split, of tokens now and otherwise then, and their codes."""
+    kept = saved.arrays
+    codes = kept[f"refit.{split}.codes"]
+    if f"refit.{split}.lengths" in kept:
+        return classifier.evidence(refit_tokens(kept, split)), codes
+    columns = {name: kept.get(f"refit.{split}.{name}") for name in ("features", "epistemic")}
+    return Evidence.of(Outputs(kept[f"refit.{split}.logits"], **columns), classifier.calibrator), codes
 
 
 def _measured(rule: Rule, evidence: Evidence, codes: Codes) -> dict[str, Any]:

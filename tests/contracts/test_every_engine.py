@@ -2,15 +2,17 @@
 
 import json
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 import pytest
 
-from elsewise.engines import AROUND, ENGINES, TEXT_ENGINES, engine_class
+from elsewise.engines import AROUND, ENGINES, GIVEN, TEXT_ENGINES, engine_class
 from elsewise.errors import InputError
 from elsewise.export import quantised
 from elsewise.mixtures import entropy
 from elsewise.modelfiles import ModelFiles
+from elsewise.outputs import Outputs
 from elsewise.tokens import Tokens
 from small_models import LABELS, LONGEST, files_of, texts
 
@@ -75,9 +77,30 @@ def logits_engine(_):
     return engine_class("logits")(LABELS), rows, unreadable
 
 
+class Hashing:
+    """A model that its user holds: every text has its own numbers."""
+
+    labels = LABELS
+
+    def run(self, texts):
+        numbers = [np.random.default_rng(crc32(text.encode())).normal(size=len(LABELS)) for text in texts]
+        return Outputs(np.array(numbers), features=np.array(numbers)[:, :4])
+
+
+def given_engine(_):
+    return engine_class("given").around(Hashing()), texts(64), UNREADABLE
+
+
+def reopened(engine, *opening):
+    """Open what was saved; a model that no folder holds is passed again."""
+    again = engine_class(engine.name).open(*opening)
+    return replace(again, model=engine.model) if engine.name == GIVEN else again
+
+
 MADE = {  # makes an engine, its texts, and texts that it cannot read
     "ensemble": ensemble,
     "ensemble of tables": ensemble_of_tables,
+    "given": given_engine,
     "laplace f32": laplace("openvino", "f32"),
     "laplace int8": laplace("openvino", "int8"),
     "logits": logits_engine,
@@ -127,7 +150,7 @@ def test_every_engine_is_made_here():
 
 def test_an_unknown_engine_is_refused_with_those_there_are():
     with pytest.raises(
-        InputError, match=r"^unknown engine 'abacus'; there are ensemble, laplace, logits, mc_dropout, mem"
+        InputError, match=r"^unknown engine 'abacus'; there are ensemble, given, laplace, logits, mc_dropout"
     ):
         engine_class("abacus")
 
@@ -233,7 +256,7 @@ def test_what_is_saved_opens_as_it_was(made, tmp_path):
     canaries = json.loads(json.dumps(list(engine.canaries)))
 
     engine.save(tmp_path)
-    again = engine_class(engine.name).open(ModelFiles.of(tmp_path), engine.labels, settings)
+    again = reopened(engine, ModelFiles.of(tmp_path), engine.labels, settings)
 
     assert 1 <= len(canaries) <= 32
     assert again.labels == engine.labels
@@ -246,7 +269,7 @@ def test_threads_change_no_answer(made, answers, tmp_path):
     engine, known, _ = made
     engine.save(tmp_path)
     for threads in (1, 3):
-        one = engine_class(engine.name).open(ModelFiles.of(tmp_path), engine.labels, engine.settings, threads)
+        one = reopened(engine, ModelFiles.of(tmp_path), engine.labels, engine.settings, threads)
         assert equal(one.run(known), answers)
         assert one.fingerprint == engine.fingerprint
 

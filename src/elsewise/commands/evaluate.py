@@ -10,6 +10,7 @@ from elsewise.options import (
     Delimiter,
     Dropped,
     Encoding,
+    Features,
     Format,
     Json,
     LabelColumn,
@@ -20,6 +21,7 @@ from elsewise.options import (
     ServedPrecision,
     TextColumn,
     Threads,
+    engine_of,
     reading,
 )
 from elsewise.showing import print_breakdown, print_evaluation, print_json, print_promise, progress_bar, say
@@ -39,6 +41,7 @@ def evaluate(
     labels: Annotated[
         str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv).")
     ] = None,
+    features: Features = None,
     out_of_scope_label: OutOfScope = None,
     slices: Annotated[
         list[str] | None,
@@ -58,14 +61,18 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled rows: labels, probabilities, calibration, and what ships with Other."""
     from elsewise.classifier import load
+    from elsewise.engines.logits import check_features
 
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
-    classifier = load(model, engine=engine, precision=precision, threads=threads)
+    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
     with progress_bar() as progress:
         if progress:
             progress("evaluating", 0, 0)
-        judge = _judged_logits if classifier.engine.name == "logits" else _judged_texts
-        judged = judge(classifier, data, labels, how, out_of_scope_label, slices or [])
+        check_features(classifier.engine, features)
+        if classifier.engine.name == "logits":
+            judged = _judged_logits(classifier, data, labels, features, how, out_of_scope_label, slices or [])
+        else:
+            judged = _judged_texts(classifier, data, labels, how, out_of_scope_label, slices or [])
     if as_json:
         print_json(judged.as_dict())
     else:
@@ -103,10 +110,12 @@ def _judged_logits(
     classifier: "Classifier",
     data: str,
     labels: str | None,
+    features: str | None,
     how: "Reading",
     out_of_scope_label: str | None,
     slices: Sequence[str],
 ) -> "Evaluation":
+    from elsewise.engines.logits import rows_of
     from elsewise.evaluation import evaluate as judge
     from elsewise.fitting import label_codes
     from elsewise.reading import is_array, read_codes, read_columns, read_logits
@@ -118,5 +127,6 @@ def _judged_logits(
         raise InputError(f"{data} holds logits and no labels; pass the labels with --labels FILE")
     columns = read_columns(labels or data, how, slices) if slices else {}
     logits, _ = read_logits(data, how, classifier.labels)
+    rows = logits if features is None else rows_of(logits, read_logits(features, how)[0])
     names = label_codes(classifier.labels, out_of_scope_label or classifier.out_of_scope_label)
-    return judge(classifier, logits, codes=read_codes(labels or data, how, names), slices=columns)
+    return judge(classifier, rows, codes=read_codes(labels or data, how, names), slices=columns)

@@ -19,6 +19,7 @@ from elsewise.options import (
     ServedPrecision,
     TextColumn,
     Threads,
+    engine_of,
     reading,
 )
 from elsewise.showing import print_json, print_table, progress_bar, say, tell
@@ -70,7 +71,7 @@ def explain(
         _confirm(model, text, receipt, (engine, precision, threads), as_json=as_json)
         return
     known = _labelled(neighbours, reading(text_column, label_column, delimiter, encoding, file_format))
-    classifier = load(model, engine=engine, precision=precision, threads=threads)
+    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
     with progress_bar() as progress:
         made = explain_text(
             classifier, text, language=language, top=top, neighbours=known, occlusion=words, progress=progress
@@ -115,7 +116,7 @@ def _confirm(
     engine, precision, threads = asked
     if engine is None and precision is None:
         engine, precision = known["model"]["engine"], known["model"]["precision"]
-    classifier = load(model, engine=engine, precision=precision, threads=threads)
+    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
     confirmation = confirm(known, receipt_of(classifier, text))
     if as_json:
         print_json({"confirmed": confirmation.confirmed, **asdict(confirmation)})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,10 +35,13 @@ from elsewise.options import (
     TargetAccuracy,
     Test,
     TextColumn,
+    engine_of,
     labelled,
     reading,
 )
 from elsewise.showing import progress_bar, say, show_fitted
+
+USUAL = {"batch_size": 64, "max_length": 256}
 
 
 def fit(
@@ -57,8 +60,8 @@ def fit(
     learning_rate: Annotated[
         float | None, typer.Option(help="Of the encoder, at its peak; chosen by its width otherwise.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = 64,
-    max_length: MaxLength = 256,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = USUAL["batch_size"],
+    max_length: MaxLength = USUAL["max_length"],
     class_weights: Annotated[
         str | None, typer.Option(help="balanced: rare labels count as much as frequent ones while the weights learn.")
     ] = None,
@@ -79,7 +82,10 @@ def fit(
     file_format: Format = None,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other; if stopped, goes on."""
+    """Fine-tune an encoder on labelled texts, calibrate it, and certify when it says Other; if stopped, goes on.
+
+    With --engine module:object nothing is trained: a model of yours is calibrated and certified.
+    """
     from dataclasses import replace
 
     from elsewise.encoders import DEFAULT_ENCODER
@@ -87,20 +93,35 @@ def fit(
     from elsewise.folder import check_target
 
     check_target(out)  # now, and not when the training is over
+    model = engine_of(engine)
     columns = (text_column, label_column, delimiter, encoding, file_format)
     how = reading(*columns, maps, dropped, skip_bad_rows=skip_bad_rows)
     files = {"data": data, "held_out": held_out, "test": test}
     named = {name: path for name, path in files.items() if path}
     read = dict(zip(named, labelled(list(named.values()), how), strict=True))
-    given = {name: (one.texts, one.labels) for name, one in read.items()}
+    given: dict[str, Any] = {name: (one.texts, one.labels) for name, one in read.items()}
     texts, labels = given.pop("data")
+    training: dict[str, Any] = {
+        "encoder": encoder or DEFAULT_ENCODER,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "class_weights": class_weights,
+        "precision": precision,
+        "ensemble": ensemble,
+        "mc_dropout": mc_dropout,
+        "laplace": laplace,
+        "restart": restart,
+    }
+    if not isinstance(model, str):  # what was not asked for is not refused
+        training = {name: value for name, value in training.items() if value and value != USUAL.get(name)}
     if other in labels:
         say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
     with _unfinished(out) as unfinished, progress_bar() as progress:
         classifier = fit_texts(
             texts,
             labels,
-            encoder=encoder or DEFAULT_ENCODER,
             target_accuracy=target_accuracy,
             confidence_level=confidence_level,
             out_of_scope_label=out_of_scope_label,
@@ -108,20 +129,11 @@ def fit(
             keep_refit_rows=refit_rows,
             progress=progress,
             note=say,
-            checkpoints=unfinished,
-            restart=restart,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            max_length=max_length,
-            engine=engine,
-            precision=precision,
+            checkpoints=unfinished if isinstance(model, str) else None,
+            engine=model,
             score=score,
-            ensemble=ensemble,
-            mc_dropout=mc_dropout,
-            laplace=laplace,
             seed=seed,
-            class_weights=class_weights,
+            **training,
             **given,
         )
         mended = {name: one.record for name, one in read.items() if one.record}

@@ -7,6 +7,7 @@ import typer
 from elsewise.options import (
     Delimiter,
     Encoding,
+    Features,
     Format,
     Json,
     ModelPath,
@@ -14,6 +15,7 @@ from elsewise.options import (
     ServedPrecision,
     TextColumn,
     Threads,
+    engine_of,
     reading,
     refuse_inside,
 )
@@ -34,6 +36,7 @@ def predict(
         str | None,
         typer.Option(metavar="LANGUAGE", help="Add the sentence that says why, in en (English) or tr."),
     ] = None,
+    features: Features = None,
     engine: ServedEngine = None,
     precision: ServedPrecision = None,
     threads: Threads = None,
@@ -50,7 +53,7 @@ def predict(
 
     how = reading(text_column, "label", delimiter, encoding, file_format)
     refuse_inside(out, model)
-    classifier = load(model, engine=engine, precision=precision, threads=threads)
+    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
     with progress_bar() as progress:
         summary = predict_file(
             classifier,
@@ -60,6 +63,7 @@ def predict(
             top=top,
             probabilities=probabilities,
             sentences=sentences,
+            features=features,
             progress=progress,
         )
     for note in summary.notes:

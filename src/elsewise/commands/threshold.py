@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.errors import InputError
-from elsewise.options import Json, ModelPath, ServedEngine, ServedPrecision, Threads
+from elsewise.options import Json, KeptEngine, ModelPath, ServedPrecision, Threads
 from elsewise.showing import WORST_LABELS, brief, print_json, print_promise, print_table, progress_bar, say, tell
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def threshold(
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Put back the threshold before the last change.")] = False,
     note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
-    engine: ServedEngine = None,
+    engine: KeptEngine = None,
     precision: ServedPrecision = None,
     threads: Threads = None,
     as_json: Json = False,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ENGINES: Final[dict[str, str]] = {
     "ensemble": "elsewise.engines.ensemble:Ensemble",
+    "given": "elsewise.engines.given:GivenEngine",
     "laplace": "elsewise.engines.laplace:Laplace",
     "logits": "elsewise.engines.logits:LogitsEngine",
     "mc_dropout": "elsewise.engines.mc_dropout:McDropout",
@@ -28,6 +29,7 @@ ENGINES: Final[dict[str, str]] = {
     "openvino": "elsewise.engines.openvino:OpenVinoModel",
     "torch": "elsewise.engines.torch:TorchModel",
 }
+GIVEN: Final = "given"  # the engine around a model that no folder holds
 AROUND: Final = ("ensemble", "laplace", "mc_dropout")  # engines around engines: they fill `epistemic`
 TEXT_ENGINES: Final = ("openvino", "onnxruntime", "torch")  # of one model's files, each its own way
 PRECISIONS: Final = ("f32", "bf16", "f16", "int8")
@@ -115,6 +117,25 @@ def engine_class(name: str) -> Opener:
         raise InputError(f"unknown engine {name!r}; there are {', '.join(ENGINES)}")
     module, _, attribute = ENGINES[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def as_engine(model: Any) -> Engine:
+    """Pass an engine through whose files a folder can hold; take anything else with labels and run as given.
+
+    Raises
+    ------
+    InputError
+        If it lacks one of them, or its labels are not at least two different words.
+    """
+    is_ours = type(model).__module__.partition(".")[0] == __package__.partition(".")[0]
+    return model if is_ours and getattr(model, "name", None) in ENGINES else given_engine(model)
+
+
+def given_engine(model: Any) -> Engine:
+    """Take what has labels and run as given, whatever it is; raises as `as_engine`."""
+    from elsewise.engines.given import GivenEngine  # noqa: PLC0415  as the table: when it is asked for
+
+    return model if isinstance(model, GivenEngine) else GivenEngine.around(model)
 
 
 def entry_of(engine: Engine) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The engine of a classifier without a text model: its "texts" are rows of logits that somebody else made."""
+"""The engine of a classifier without a text model: its "texts" are rows of logits that somebody else made.
+
+Where it was fitted with features too, they stand in the same row, behind the logits: see `rows_of`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elsewise.arrays import to_numpy
 from elsewise.errors import InputError
@@ -18,38 +22,49 @@ from elsewise.outputs import Outputs
 class LogitsEngine:
     """Passes logits through, whatever framework's array they come in.
 
+    Attributes
+    ----------
+    labels : tuple of str
+        The k labels.
+    features : int
+        How many numbers of a row, behind the k logits, are features.
+
     Examples
     --------
     >>> LogitsEngine(("yes", "no")).run([[4.0, 0.0]]).logits.tolist()
     [[4.0, 0.0]]
+    >>> LogitsEngine(("yes", "no"), features=1).run([[4.0, 0.0, 0.5]]).features.tolist()
+    [[0.5]]
     """
 
     name: ClassVar[str] = "logits"
     labels: tuple[str, ...]
+    features: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))  # a list is welcome
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Nothing to remember."""
-        return {}
+        """How many features there are, if any."""
+        return {"features": self.features} if self.features else {}
 
     @property
     def fingerprint(self) -> str:
         """Hash of all that the answers depend on."""
-        return sha256(repr(self.labels).encode()).hexdigest()[:16]
+        depends_on = (self.labels, self.features) if self.features else self.labels
+        return sha256(repr(depends_on).encode()).hexdigest()[:16]
 
     @classmethod
     def open(
         cls,
         files: ModelFiles,  # noqa: ARG003
         labels: tuple[str, ...],
-        settings: Mapping[str, Any],  # noqa: ARG003
+        settings: Mapping[str, Any],
         threads: int | None = None,  # noqa: ARG003
     ) -> Self:
         """There are no files to open."""
-        return cls(labels)
+        return cls(labels, settings.get("features", 0))
 
     def save(self, folder: Path) -> None:
         """There are no files to save."""
@@ -57,33 +72,78 @@ class LogitsEngine:
     @property
     def canaries(self) -> list[list[float]]:
         """One row for each of the first labels, that label one ahead."""
-        return np.eye(len(self.labels))[:32].tolist()
+        return np.eye(len(self.labels), len(self.labels) + self.features)[:32].tolist()
 
     def prepare(self, texts: Sequence[Any]) -> Sequence[Any]:
         """Nothing needs to be made ready."""
         return texts
 
-    def run(self, texts: Sequence[Any]) -> Outputs:
-        """Take n rows of k logits; a row with NaN or an infinite value is unreadable.
+    def run(self, texts: Any) -> Outputs:
+        """Take n rows of k logits, and features where there are any; one with NaN or an infinite logit is unreadable.
 
         Raises
         ------
         InputError
-            If a row does not hold one number for each label.
+            If a row does not hold one number for each label and feature.
         """
-        logits = to_numpy(texts)
-        if logits.size == 0:
-            logits = np.empty((0, len(self.labels)))
-        if logits.dtype.kind not in "fiu":
-            raise InputError(f"logits must be numbers, got {logits.dtype}")
-        if logits.ndim != 2 or logits.shape[1] != len(self.labels):  # noqa: PLR2004
-            raise InputError(
-                f"logits must have shape (n, {len(self.labels)}), a column for each label, got {logits.shape}"
-            )
-        logits = logits if logits.dtype in (np.float32, np.float64) else logits.astype(np.float64)
-        unreadable = ~np.isfinite(logits).all(axis=1)
-        return Outputs(np.where(unreadable[:, None], np.nan, logits) if unreadable.any() else logits)
+        rows, k = to_numpy(texts), len(self.labels)
+        if rows.size == 0:
+            rows = np.empty((0, k + self.features))
+        if rows.dtype.kind not in "fiu":
+            raise InputError(f"logits must be numbers, got {rows.dtype}")
+        if rows.ndim != 2 or rows.shape[1] != k + self.features:  # noqa: PLR2004
+            raise InputError(self._refusal(rows.shape))
+        rows = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
+        unreadable = ~np.isfinite(rows[:, :k]).all(axis=1)
+        rows = np.where(unreadable[:, None], np.nan, rows) if unreadable.any() else rows
+        return Outputs(rows[:, :k], rows[:, k:]) if self.features else Outputs(rows)
+
+    def _refusal(self, shape: tuple[int, ...]) -> str:
+        k = len(self.labels)
+        if not self.features:
+            return f"logits must have shape (n, {k}), a column for each label, got {shape}"
+        wanted = f"rows must have shape (n, {k + self.features}), {k} logits and then {self.features} features"
+        return f"{wanted}, got {shape}; put them side by side with numpy.hstack"
 
     def sketch(self, prepared: Sequence[Any]) -> Outputs:
         """Return what `run` does."""
         return self.run(prepared)
+
+
+def rows_of(logits: Any, features: Any) -> NDArray[Any]:
+    """Put features (n, d) behind logits (n, k), as an engine that was fitted with features reads them.
+
+    Raises
+    ------
+    InputError
+        If features are no finite numbers, one row for each row of logits.
+
+    Examples
+    --------
+    >>> rows_of(np.zeros((1, 2)), [[0.5]]).tolist()
+    [[0.0, 0.0, 0.5]]
+    """
+    given = to_numpy(features)
+    if given.ndim != 2 or given.dtype.kind not in "fiu" or len(given) != len(logits) or not given.shape[1]:  # noqa: PLR2004
+        got = f"{given.shape} of {given.dtype}"
+        raise InputError(f"features must be numbers of shape ({len(logits)}, d), as there are logits, got {got}")
+    finite = np.isfinite(given).all(axis=1)
+    if not finite.all():
+        raise InputError(f"features must be finite, and row {int(np.argmin(finite))} is not")
+    return np.hstack([logits, given])
+
+
+def check_features(engine: Any, file: str | None) -> int:
+    """Give how many features an engine reads behind the logits.
+
+    Raises
+    ------
+    InputError
+        If a file of features is there and none are read, or the other way round.
+    """
+    wanted = engine.features if isinstance(engine, LogitsEngine) else 0
+    if file is not None and not wanted:
+        raise InputError(f"{file}: this model reads no features; leave --features out")
+    if file is None and wanted:
+        raise InputError(f"this model reads {wanted} features beside the logits; give them with --features FILE")
+    return wanted

@@ -1,0 +1,121 @@
+"""An engine around a model that its user holds."""
+
+import numpy as np
+import pytest
+
+from elsewise.engines import as_engine, given_engine
+from elsewise.engines.given import GivenEngine
+from elsewise.engines.memory import MemoryEngine
+from elsewise.errors import InputError
+from elsewise.outputs import Outputs
+
+
+class Model:
+    labels = ("yes", "no")
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def run(self, texts):
+        return self.answer(texts)
+
+
+def numbers(texts, k=2):
+    return np.arange(len(texts) * k, dtype=np.float32).reshape(-1, k)
+
+
+def test_texts_with_nothing_to_see_never_reach_the_model():
+    asked = []
+    engine = GivenEngine.around(Model(lambda texts: asked.extend(texts) or Outputs(numbers(texts), numbers(texts))))
+
+    outputs = engine.run(["a", " ", "b", "\u200b"])
+
+    assert asked == ["a", "b"]
+    assert np.isnan(outputs.logits[[1, 3]]).all()
+    assert outputs.logits[[0, 2]].tolist() == [[0, 1], [2, 3]]
+    assert outputs.features[2].tolist() == [2, 3]
+
+
+def test_blank_texts_alone_have_features_as_wide_as_others():
+    engine = GivenEngine.around(Model(lambda texts: Outputs(numbers(texts), numbers(texts, 5))))
+
+    outputs = engine.run([" ", ""])
+
+    assert outputs.features.shape == (2, 5)
+    assert np.isnan(outputs.logits).all()
+
+
+def test_a_row_that_is_not_finite_is_unreadable():
+    engine = GivenEngine.around(Model(lambda texts: Outputs(np.array([[1.0, np.nan], [np.inf, 1.0], [1.0, 2.0]]))))
+
+    assert np.isnan(engine.run(["a", "b", "c"]).logits).all(axis=1).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "taken"), [(np.float16, np.float32), (np.int64, np.float64), (np.float32, np.float32)]
+)
+def test_logits_of_any_numbers_are_taken(dtype, taken):
+    engine = GivenEngine.around(Model(lambda texts: Outputs(numbers(texts).astype(dtype))))
+
+    assert engine.run(["a", "b"]).logits.dtype == taken
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (numbers, r"must return elsewise\.Outputs, got ndarray; make an engine of any model with"),
+        (lambda texts: {"logits": numbers(texts)}, r"must return elsewise\.Outputs, got dict"),
+        (lambda _: None, r"must return elsewise\.Outputs, got NoneType"),
+        (lambda texts: Outputs(numbers(texts, 3)), r"must give logits of shape \(2, 2\) .* got \(2, 3\) of float32"),
+        (lambda texts: Outputs(numbers(texts[1:])), r"must give logits of shape \(2, 2\) .* got \(1, 2\)"),
+        (lambda _: Outputs(np.array([["a", "b"]] * 2)), r"must give logits .* as numbers, got \(2, 2\) of <U1"),
+        (
+            lambda texts: Outputs(numbers(texts), numbers(["a"])),
+            r"must give features of shape \(2, 2\) .* got \(1, 2\)",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_came(answer, words):
+    with pytest.raises(InputError, match=words):
+        GivenEngine.around(Model(answer)).run(["a", "b"])
+
+
+class Bare:
+    labels = ("yes", "no")
+
+
+class OneLabel(Model):
+    labels = ("yes",)
+
+
+class OneWord(Model):
+    labels = "yes"
+
+
+class Twice(Model):
+    labels = ("yes", "no", "yes")
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (len, r"^a builtin_function_or_method is no engine, which has labels and run\(texts\); make an engine of any"),
+        (Model, r"^the class Model is no engine"),
+        (Bare(), r"^a Bare is no engine"),
+        (OneLabel(numbers), r"^labels of an engine must be at least 2 different words, got \('yes',\)$"),
+        (OneWord(numbers), r"must be at least 2 different words, got 'yes'$"),
+        (Twice(numbers), r"must be at least 2 different words, got \('yes', 'no', 'yes'\)$"),
+    ],
+)
+def test_what_is_no_engine_is_refused(model, words):
+    with pytest.raises(InputError, match=words):
+        as_engine(model)
+
+
+def test_an_engine_that_a_folder_can_hold_stays_itself():
+    engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]})
+    given = given_engine(engine)
+
+    assert as_engine(engine) is engine
+    assert isinstance(given, GivenEngine)
+    assert given_engine(given) is given

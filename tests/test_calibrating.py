@@ -1,0 +1,336 @@
+"""From a model that is trained already, or its logits and features, to a certified classifier."""
+
+import warnings
+from dataclasses import replace
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.scores import Mahalanobis
+from elsewise.splits import text_hash
+from elsewise.thresholds import change_threshold
+
+LABELS = ("delivery", "login", "refund")
+
+
+class Model:
+    """Somebody's own: twice too sure, with features, and no file."""
+
+    labels = LABELS
+
+    def run(self, texts):
+        z = np.array([np.random.default_rng(crc32(text.encode())).normal(size=3) for text in texts])
+        return ew.Outputs(8 * z.reshape(-1, 3), features=np.tanh(z).repeat(2, axis=1).reshape(-1, 6))
+
+
+def rows(n=1200, start=0):
+    texts = [f"text number {i}" for i in range(start, start + n)]
+    honest = Model().run(texts).logits / 2
+    codes = (honest + np.random.default_rng(start).gumbel(size=honest.shape)).argmax(axis=1)
+    return texts, [LABELS[code] for code in codes]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return ew.fit(*rows(), engine=Model(), target_accuracy=0.9)
+
+
+def test_a_model_of_yours_is_calibrated_certified_and_judged(made):
+    assert made.record["splits"] == {"train": 0, "tune": 300, "certify": 600, "test": 300}
+    assert made.calibrator.temperature == pytest.approx(2, rel=0.3)
+    assert made.certificate.certified
+    assert made.certificate.rows == 600
+    assert made.evaluation["rows"]["in_scope"] == 300
+    assert made.evaluation["rows"]["seen"] == 0
+
+
+def test_fitting_around_a_model_is_calibrating_its_logits(made):
+    """The same parts of the same rows, by the other door, have the same temperature."""
+    texts, labels = rows()
+    certified = set(made.arrays["split.tune"].tolist())
+    tune = [i for i, text in enumerate(texts) if text_hash(text) in certified]
+
+    again = ew.Temperature.fit(Model().run([texts[i] for i in tune]).logits, [LABELS.index(labels[i]) for i in tune])
+
+    assert again.temperature == pytest.approx(made.calibrator.temperature, rel=1e-9)
+
+
+def test_no_torch_is_needed_to_fit_around_a_model():
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, elsewise as ew\n"
+        "known = {f't {i}': [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(1200)}\n"
+        "said = ['no' if i % 2 == 0 or i % 99 == 0 else 'yes' for i in range(1200)]\n"
+        "ew.fit(known, said, engine=ew.MemoryEngine(('yes', 'no'), known))\n"
+        "print(sorted({'torch', 'transformers', 'sklearn', 'openvino'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
+def test_held_out_rows_calibrate_and_the_data_are_what_the_model_learned_from():
+    """A held-out text that was trained on is left out, and distances are measured from all the train rows."""
+    train, fresh = rows(300), rows(900, start=1000)
+    held_out = [*fresh[0], train[0][0]], [*fresh[1], train[1][0]]
+
+    made = ew.fit(*train, engine=Model(), held_out=held_out, target_accuracy=0.8, score="neighbours")
+
+    assert made.record["splits"] == {"train": 300, "tune": 300, "certify": 600, "test": 0}
+    assert made.record["dropped"]["seen"] == 1
+    assert len(made.rule.score.references) == 300
+    assert made.evaluation is None
+
+
+def test_without_train_rows_half_of_the_tune_rows_are_what_distances_are_measured_from():
+    """So no row is judged by its distance from itself: the folder keeps the other half to judge on."""
+    made = ew.fit(*rows(), engine=Model(), target_accuracy=0.8, score="neighbours")
+
+    references, judging = made.rule.score.references, made.arrays["refit.tune.features"]
+
+    assert len(references) == len(judging) == 150
+    mine = judging / np.linalg.norm(judging, axis=1, keepdims=True)
+    assert np.abs(mine[:, None] - references[None]).max(axis=2).min() > 1e-9
+    assert len(made.familiarity.in_scope.values) == 150
+
+
+def test_rows_marked_out_of_scope_are_errors_when_answered():
+    texts, labels = rows()
+    more = [f"poem {i}" for i in range(300)]
+
+    made = ew.fit(
+        [*texts, *more], [*labels, *["none"] * 300], engine=Model(), out_of_scope_label="none", target_accuracy=0.6
+    )
+
+    assert made.certificate.out_of_scope_share == pytest.approx(0.2)
+    assert made.evaluation["rows"]["out_of_scope"] == 75
+
+
+def test_labels_that_no_row_has_are_fine_and_said():
+    texts, labels = rows()
+    kept = [i for i, label in enumerate(labels) if label != "login"]
+
+    with pytest.warns(ElsewiseWarning, match=r"^1 label has no row: 'login' \(0\); of them nothing is tested"):
+        made = ew.fit([texts[i] for i in kept], [labels[i] for i in kept], engine=Model(), target_accuracy=0.6)
+
+    assert made.labels == LABELS
+
+
+def test_a_label_that_the_model_lacks_is_refused_with_its_row():
+    with pytest.raises(InputError, match=r"^the data: label 'b' in row 1 is none of the model's 3 labels; rename it"):
+        ew.fit(["x 1", "y 2"], ["login", "b"], engine=Model())
+
+
+def test_a_label_of_the_model_cannot_mark_out_of_scope_rows():
+    with pytest.raises(InputError, match=r"^'login' is a label of the model itself; .* leave out_of_scope_label out$"):
+        ew.fit(["x 1", "y 2"], ["login", "refund"], engine=Model(), out_of_scope_label="login")
+
+
+@pytest.mark.parametrize(
+    "words", [{"epochs": 3}, {"encoder": "mine"}, {"laplace": True}, {"precision": "int8"}, {"checkpoints": "place"}]
+)
+def test_what_is_about_training_is_refused(words):
+    with pytest.raises(InputError, match=rf"^{next(iter(words))} is about training, and the engine is a model that is"):
+        ew.fit(*rows(20), engine=Model(), **words)
+
+
+def test_a_model_of_logits_is_sent_to_the_other_door():
+    with pytest.raises(InputError, match=r"^a model of logits reads no texts; calibrate it with elsewise\.calibrate"):
+        ew.fit(*rows(20), engine=ew.LogitsEngine(LABELS))
+
+
+def test_the_folder_holds_no_model_and_answers_when_it_is_passed_again(made, tmp_path):
+    made.save(tmp_path / "model")
+    texts = [*rows(40)[0], " "]
+
+    again = ew.load(tmp_path / "model", engine=Model())
+
+    assert again.probabilities(texts).tobytes() == made.probabilities(texts).tobytes()
+    assert again.decide(texts).labels == made.decide(texts).labels
+    assert again.decide(texts).reasons[-1] == "unreadable"
+    words = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "fitted around a model that it does not hold (" in words
+    assert "test_calibrating.Model)" in words
+    assert "transformers" not in words
+
+
+def test_without_its_model_a_folder_says_what_to_pass(made, tmp_path):
+    made.save(tmp_path / "model")
+
+    with pytest.raises(
+        ArtifactError, match=r"model was fitted around a model of yours \(.*test_calibrating\.Model\); pass"
+    ):
+        ew.load(tmp_path / "model")
+
+
+def test_another_threshold_needs_no_model(made, tmp_path):
+    """Tune and certify rows are there with what the model said of them."""
+    made.save(tmp_path / "model")
+
+    change = change_threshold(tmp_path / "model", "certified", target_accuracy=0.7)
+
+    again = ew.load(tmp_path / "model", engine=Model())
+    assert change.after.certificate.looks == 2
+    assert again.rule.threshold < made.rule.threshold
+    assert again.certificate == change.after.certificate
+
+
+class Turned(Model):
+    labels = LABELS[::-1]
+
+
+class Larger(Model):
+    labels = (*LABELS, "returns")
+
+
+class Changed(Model):
+    def run(self, texts):
+        outputs = super().run(texts)
+        return replace(outputs, logits=outputs.logits + np.array([0.0, 0.0, 0.5]))
+
+
+class Named(Model):
+    fingerprint = "version 2"
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "words"),
+    [
+        (Turned, InputError, r"other labels than .*, in another order: 'refund' for 'delivery'; pass the one that"),
+        (Larger, InputError, r"the model that was passed has 4 labels, and .* was fitted with 3; pass the one that"),
+        (Changed, ArtifactError, r"probabilities differ by 0\.0\d+ from when it was certified; pass the model that it"),
+        (Named, ArtifactError, r"belongs to other files or settings; pass the model that it was fitted around"),
+    ],
+)
+def test_another_model_in_its_place_is_refused(made, tmp_path, other, error, words):
+    made.save(tmp_path / "model")
+
+    with pytest.raises(error, match=words):
+        ew.load(tmp_path / "model", engine=other())
+
+
+def test_a_folder_that_holds_its_engine_takes_no_other(tmp_path):
+    engine = ew.MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]})
+    ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6)).save(tmp_path / "model")
+
+    with pytest.raises(InputError, match=r"model holds its own engine \(memory\); open it without another$"):
+        ew.load(tmp_path / "model", engine=engine)
+
+
+def test_an_engine_with_files_is_fitted_anew_and_saved_with_them(tmp_path):
+    texts, labels = rows()
+    known = dict(zip(texts, Model().run(texts).logits.tolist(), strict=True))
+    first = ew.Classifier(ew.MemoryEngine(LABELS, known), ew.Identity(), ew.FixedThreshold(0.6))
+    first.save(tmp_path / "first")
+
+    made = ew.fit(texts, labels, engine=ew.load(tmp_path / "first").engine, target_accuracy=0.8)
+    made.save(tmp_path / "second")
+
+    assert ew.load(tmp_path / "second").certificate == made.certificate
+    assert made.certificate.certified
+
+
+def test_an_engine_of_tokens_keeps_those_of_its_rows(tmp_path):
+    """So another threshold, or another precision, is certified on them without the texts."""
+    pytest.importorskip("torch")
+    from small_folders import classifier_of
+    from small_models import texts
+
+    engine = classifier_of().engine
+    given = list(dict.fromkeys(texts(700)))
+    codes = engine.run(given).logits.argmax(axis=1)
+    codes[::5] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)  # random weights answer few of the labels
+        made = ew.fit(given, [engine.labels[code] for code in codes], engine=engine, target_accuracy=0.6)
+    made.save(tmp_path / "model")
+
+    change = change_threshold(tmp_path / "model", "certified", target_accuracy=0.5)
+
+    assert made.engine is engine
+    assert len(made.arrays["refit.tune.lengths"]) == len(made.arrays["refit.tune.codes"])
+    assert len(made.arrays["refit.certify.lengths"]) == made.record["splits"]["certify"]
+    assert change.after.certificate.rows == made.certificate.rows
+    assert ew.load(tmp_path / "model").engine.name == "openvino"
+
+
+def brought(n=900, seed=0):
+    """Logits twice too sure, features that show the label, and codes."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, 3)) * 4
+    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    return 2 * z, codes, np.eye(3)[codes].repeat(2, axis=1) + 0.2 * rng.normal(size=(n, 6))
+
+
+def test_features_beside_logits_are_read_in_one_row_with_them(tmp_path):
+    z, codes, features = brought()
+    made = ew.calibrate(z, codes, features=features, target_accuracy=0.8, score="mahalanobis")
+    made.save(tmp_path / "model")
+    away = -3 * np.ones((1, 6))
+
+    again = ew.load(tmp_path / "model")
+    near, far = (again.decide(np.hstack([z[:1], place])) for place in (features[:1], away))
+
+    assert isinstance(again.rule.score, Mahalanobis)
+    assert far.confidence[0] < near.confidence[0]
+    assert far.familiarity[0] < 0.05
+    assert len(made.arrays["refit.certify.features"]) == 600
+
+
+def test_features_that_are_missing_are_said():
+    z, codes, features = brought()
+    made = ew.calibrate(z, codes, features=features, target_accuracy=0.8)
+
+    with pytest.raises(
+        InputError, match=r"^rows must have shape \(n, 9\), 3 logits and then 6 features, got \(5, 3\); "
+    ):
+        made.decide(z[:5])
+
+
+def test_out_of_scope_rows_of_their_own_teach_and_test():
+    z, codes, features = brought()
+    more = np.zeros((90, 3)), np.zeros((90, 6))
+
+    made = ew.calibrate(z, codes, features=features, out_of_scope=more, target_accuracy=0.7)
+
+    assert made.certificate.rows == 660
+    assert made.certificate.out_of_scope_share == pytest.approx(1 / 11)
+    plain = ew.calibrate(z, codes, out_of_scope=more[0], target_accuracy=0.7)
+    assert plain.certificate.out_of_scope_share == pytest.approx(1 / 11)
+
+
+def test_test_rows_are_only_reported_on():
+    z, codes, _ = brought()
+    test_z, test_codes, _ = brought(seed=1)
+
+    made, without = (
+        ew.calibrate(z, codes, target_accuracy=0.8, **more) for more in ({"test": (test_z, test_codes)}, {})
+    )
+
+    assert made.certificate == without.certificate
+    assert made.record["splits"]["test"] == 900
+    right = (test_z.argmax(axis=1) == test_codes).mean()
+    assert made.evaluation["classifier"]["accuracy"]["value"] == pytest.approx(right)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"features": np.zeros((5, 2))}, r"features must be numbers of shape \(900, d\), .* got \(5, 2\) of float64"),
+        ({"features": np.full((900, 2), np.nan)}, r"features must be finite, and row 0 is not"),
+        ({"out_of_scope": np.zeros((5, 4))}, r"out_of_scope must have 3 columns, as the rows to calibrate on, got 4"),
+        ({"test": (np.zeros((5, 3)), [0] * 5, np.zeros((5, 2)))}, r"test must have logits alone, as the rows to"),
+        ({"features": np.zeros((900, 2)), "test": (np.zeros((5, 3)), [0] * 5)}, r"test must have logits and features"),
+    ],
+)
+def test_rows_that_do_not_fit_the_first_are_refused(more, words):
+    z, codes, _ = brought()
+
+    with pytest.raises(InputError, match=words):
+        ew.calibrate(z, codes, **more)
