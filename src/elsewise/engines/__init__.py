@@ -26,6 +26,7 @@ ENGINES: Final[dict[str, str]] = {
     "memory": "elsewise.engines.memory:MemoryEngine",
     "onnxruntime": "elsewise.engines.onnxruntime:OnnxRuntimeModel",
     "openvino": "elsewise.engines.openvino:OpenVinoModel",
+    "sklearn": "elsewise.engines.sklearn:SklearnEngine",
     "torch": "elsewise.engines.torch:TorchModel",
 }
 AROUND: Final = ("ensemble", "laplace", "mc_dropout")  # engines around engines: they fill `epistemic`
