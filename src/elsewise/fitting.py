@@ -5,7 +5,8 @@ calibrate:                      tune -> calibrator, grid     certify -> threshol
 """
 
 import platform
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from elsewise.around import Around, train_member
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits
+from elsewise.baseline import learned
 from elsewise.calibrator_choice import CalibratorChoice, choose_calibrator
 from elsewise.certifying import Promise
 from elsewise.checking import examine, size_findings, warn
@@ -23,7 +25,7 @@ from elsewise.conformal import SplitConformal
 from elsewise.distances import references_of
 from elsewise.encoders import DEFAULT_ENCODER
 from elsewise.engines.logits import LogitsEngine
-from elsewise.errors import InputError
+from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import Rows, check_engine, refit_rows, serving
 from elsewise.familiarity import FamiliarityTest
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 REFERENCES = 20_000  # train texts that distances are measured from
 
 Progress = Callable[[str, int, int], None]
+Note = Callable[[str], None]
 Labelled = tuple[Evidence, Codes]
 
 
@@ -90,8 +93,9 @@ def fit(
     ensemble: int | None = None,
     mc_dropout: int | None = None,
     laplace: bool = False,
+    baseline: bool = True,
     progress: Progress | None = None,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
     checkpoints: str | Path | None = None,
     restart: bool = False,
     **training: Any,
@@ -127,10 +131,13 @@ def fit(
     ensemble, mc_dropout, laplace : int, int, bool
         Uncertainty beyond softmax, one of them: so many models from seeds seed, seed + 1, ..., so many thinned networks
         of one torch model, or what train texts leave open about the last layer. Decisions then tell `epistemic`.
+    baseline : bool
+        Fit TF-IDF and logistic regression on the same rows too, so that evaluations tell what the encoder is worth;
+        left out above 200,000 train rows or 1,000 labels, and where scikit-learn is not installed.
     progress : callable, optional
         Called with (words, steps done, steps in all).
     note : callable, optional
-        Called with words: how long training may take, and what it goes on from.
+        Called with words: how long training may take, what it goes on from, and why the baseline is left out.
     checkpoints : path, optional
         A folder for checkpoints: the same call goes on from the last one, however it ended. Remove it when the
         classifier is saved.
@@ -168,6 +175,7 @@ def fit(
     promise = Promised(target_accuracy, confidence_level, score)  # refused now, and not when the training is over
     check_other(other)
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
+    words: dict[str, Any] = {"other": other, "out_of_scope_label": out_of_scope_label}
     around = Around(ensemble, mc_dropout, laplace)
     wanted = check_engine(around.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
@@ -196,12 +204,12 @@ def fit(
         engine=best.engine,
         calibrator=best.calibrator,
         **judged,
-        other=other,
-        out_of_scope_label=out_of_scope_label,
+        **words,
         folded=choice.calibrator,
         record={**recorded, **_record(parts)},
         arrays={**_seen(parts), **kept},
         gate=table,
+        baseline=_baseline(divided, promise, words, progress, note) if baseline else None,
     )
     return _evaluated(classifier, parts.test)
 
@@ -343,7 +351,7 @@ def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> Refer
 
 
 def _judged(
-    tuned: Labelled, certify: Labelled, known: References | None, promise: Promised
+    tuned: Labelled, certify: Labelled, known: References | None, promise: Promised, looks: int = 1
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Choose the score on tune rows and certify its threshold; add what explains decisions, and how it was chosen."""
     score, compared = named_score(promise.score, *tuned, known)
@@ -353,6 +361,7 @@ def _judged(
         score=score,
         target_accuracy=promise.target_accuracy,
         confidence_level=promise.confidence_level,
+        looks=looks,
     )
     familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
     sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
@@ -361,6 +370,27 @@ def _judged(
 
 def _can_be_read(rows: Evidence, codes: Codes) -> bool:
     return bool(((codes != ABSTAIN) & ~np.isnan(rows.probabilities).any(axis=1)).any())
+
+
+def _baseline(
+    divided: Divided, promise: Promised, words: Mapping[str, Any], progress: Progress | None, note: Note | None
+) -> Classifier | None:
+    """Fit the baseline as the encoder was; its certificate counts as a second look at the certify rows."""
+    if progress:
+        progress("fitting the baseline", 0, 0)
+    parts = divided.parts
+    made = learned(parts, divided.names, note)
+    if made is None:
+        return None
+    engine, record = made
+    tune = parts.tune if len(parts.tune) else parts.train  # as `_judged_on`
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)  # of the rows, and said of the encoder already
+        choice = choose_calibrator(engine.run(parts.tune.texts).logits, parts.tune.codes)
+        tuned, certify = ((Evidence.of(engine.run(x.texts), choice.calibrator), x.codes) for x in (tune, parts.certify))
+        judged, compared = _judged(tuned, certify, None, replace(promise, score="auto"), looks=2)
+    record = {"baseline": record, "calibrator": choice.record, "score": compared, **_record(parts)}
+    return Classifier(engine, choice.calibrator, **judged, **words, record=record, arrays=_seen(parts))
 
 
 def _evaluated(classifier: Classifier, test: LabelledTexts) -> Classifier:
@@ -387,6 +417,7 @@ def _versions() -> dict[str, str]:
         "tokenizers",
         "openvino",
         "onnxruntime",
+        "scikit-learn",
         "torch",
         "transformers",
         "nncf",

@@ -78,7 +78,7 @@ def logits_engine(_):
 def sklearn_engine(_):
     """With random weights; nothing in the unreadable texts is known to it."""
     rng, words = np.random.default_rng(0), sorted({word for text in texts(64) for word in text.split()})
-    pieces = [f"{word[:1]} " for word in words if len(word) == 1 and word not in "?"] + ["re", "wh", " ?", "12"]
+    pieces = [f"{word[:1]} " for word in words if len(word) == 1 and word != "?"] + ["re", "wh", " ?", "12"]
     weights = rng.normal(size=(len(LABELS), len(words) + len(pieces))).astype(np.float32)
     idf, biases = (rng.uniform(1, 3, size=n).astype(np.float32) for n in (weights.shape[1], len(LABELS)))
     return engine_class("sklearn")(LABELS, words, pieces, idf, weights, biases), texts(64), [*UNREADABLE, "完"]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from elsewise.options import (
+    Baseline,
     ConfidenceLevel,
     Delimiter,
     Dropped,
@@ -68,6 +69,7 @@ def fit(
     ensemble: Ensemble = None,
     mc_dropout: McDropout = None,
     laplace: Laplace = False,
+    baseline: Baseline = True,
     seed: Seed = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Train afresh where an unfinished training is.")] = False,
     refit_rows: RefitRows = True,
@@ -120,6 +122,7 @@ def fit(
             ensemble=ensemble,
             mc_dropout=mc_dropout,
             laplace=laplace,
+            baseline=baseline,
             seed=seed,
             class_weights=class_weights,
             **given,

@@ -4,9 +4,9 @@ scikit-learn trains it, in seconds; answering takes numpy and scipy alone, and g
 is counted are words and pairs of neighbouring words, as `TfidfVectorizer(ngram_range=(1, 2))` does, and pieces of 2 to
 5 characters that stay within a word, as `analyzer="char_wb", ngram_range=(2, 5)` does; both with `sublinear_tf=True`.
 
-Letters are made small by `str.lower`, which is not Turkish: a capital dotless I becomes an i, and a capital I with a dot
-an i and a dot of its own, which ends a word. So TURKISH CAPITALS and small letters count as different words, in training
-as in answering; their pieces overlap. Accents are kept.
+Letters are made small by `str.lower`, which is not Turkish: a capital dotless I becomes an i, and a capital I with a
+dot an i and a dot of its own, which ends a word. So Turkish words in capitals count as other words than in small
+letters, in training as in answering; their pieces overlap. Accents are kept.
 """
 
 import json
@@ -312,7 +312,7 @@ def _frequent(found: Iterable[set[str]], most: int) -> tuple[str, ...]:
 
 
 def _learned(x: Any, codes: Codes, strength: float, rows: slice = slice(None)) -> tuple[Singles, Singles]:
-    """Fit a logistic regression; two labels get half of its one column each, with both signs."""
+    """Fit a logistic regression."""
     linear = need("sklearn.linear_model", extra="sklearn")
     least, most = STEPS
     k = int(codes.max()) + 1
@@ -320,8 +320,10 @@ def _learned(x: Any, codes: Codes, strength: float, rows: slice = slice(None)) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it could go on: the steps are what it may take
         fitted = linear.LogisticRegression(C=strength, max_iter=steps, tol=1e-3).fit(x[rows], codes[rows])
-    weights, biases = fitted.coef_.astype(np.float32), fitted.intercept_.astype(np.float32)
-    return (weights, biases) if k > 2 else (np.vstack([-weights, weights]) / 2, np.array([-biases[0], biases[0]]) / 2)  # noqa: PLR2004
+    weights, biases = fitted.coef_, fitted.intercept_
+    if len(weights) < k:  # two labels have one column between them
+        weights, biases = np.vstack([-weights, weights]) / 2, np.array([-biases[0], biases[0]]) / 2
+    return weights.astype(np.float32), biases.astype(np.float32)
 
 
 def _best_strength(x: Any, codes: Codes, tune: Any, tune_codes: Codes) -> float:
