@@ -64,8 +64,8 @@ def main() -> None:
             lines.append(judged(f"{data.name}: encoder, {model.engine.name} {precision}", "-", model, *test))
     header = ["", "seconds of processor time to learn", "texts/s", "accuracy", "log loss, calibrated"]
     words = (
-        "## The baseline: TF-IDF and logistic regression\n\nLearned from `train.csv`, calibrated on `val.csv`, judged on "
-        "in-scope rows of `test.csv`. The baseline answers on one thread, the encoder on all; at most "
+        "## The baseline: TF-IDF and logistic regression\n\nLearned from `train.csv`, calibrated on `val.csv`, judged "
+        "on in-scope rows of `test.csv`. The baseline answers on one thread, the encoder on all; at most "
         f"{peak_mb():,.0f} MB of memory in all."
     )
     write_section("baseline", f"{words}\n\n{table(header, lines)}")

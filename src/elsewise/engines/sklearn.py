@@ -339,8 +339,7 @@ def _best_strength(x: Any, codes: Codes, tune: Any, tune_codes: Codes) -> float:
     for strength in STRENGTHS:
         weights, biases = _learned(x, codes, strength, some)
         logits = tune @ weights.T + biases
-        temperature = best_temperature(logits, truth)
-        scaled = logits * (0.0 if temperature is None else 1 / temperature)
+        scaled = logits / np.float32(best_temperature(logits, truth) or 1)
         losses[strength] = -float(_true(log_softmax(scaled), truth).mean(dtype=np.float64))
     return min(losses, key=lambda strength: losses[strength])
 
