@@ -89,6 +89,25 @@ def test_under_different_promises_only_labels_are_compared():
     assert "more texts get the right label by it than by the baseline, Other aside." in found["sentence"]
 
 
+def test_without_an_in_scope_row_it_says_that_nothing_can_be_told():
+    encoder = replace(judging(1, 2), baseline=judging(1, 2))
+
+    found = ew.evaluate(encoder, ["text 0", "text 1"], codes=[-1, -1]).baseline
+
+    assert found["sentence"].endswith("there is no in-scope row to compare on.")
+
+
+def test_out_of_scope_rows_are_never_answered_right():
+    """Both certified, so that answers count: of 200 texts, the 20 that are out-of-scope are right for neither."""
+    codes = np.repeat([0, -1], [180, 20])
+    encoder = replace(judging(180, 200, promising(180)), baseline=judging(150, 200, promising(150)))
+
+    found = ew.evaluate(encoder, [f"text {i}" for i in range(200)], codes=codes).baseline
+
+    assert found["difference"]["answered_right"].value == pytest.approx(30 / 200)
+    assert found["answered_right"].value == 150 / 200
+
+
 def test_what_the_baseline_cannot_read_it_gets_wrong():
     knows_half = replace(judging(200, 200), engine=ew.MemoryEngine(LABELS, {f"text {i}": [4, 0] for i in range(100)}))
 

@@ -6,6 +6,7 @@ difference is claimed when its 95 % interval excludes 0 and the exact test of Mc
 too, agrees at 5 %.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -167,6 +168,8 @@ def _sentence(
     difference: Estimate, p_value: float, by_promise: bool, certified: bool, baseline_certified: bool, same: bool
 ) -> str:
     """Say whether the encoder is worth it."""
+    if math.isnan(difference.value):
+        return "Whether the encoder is worth it cannot be told: there is no in-scope row to compare on."
     verb, where = (
         ("are answered right", "at the same promise") if by_promise else ("get the right label", "Other aside")
     )
