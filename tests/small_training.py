@@ -50,7 +50,17 @@ def fit_words(folder, n=1600):
             rows.writerow([f"{' '.join(rng.permutation(words))} {'a b c ? 12'[: i % 11]}", f"topic {i % 4}"])
     model_of("bert", initializer_range=0.05).save_pretrained(folder / "encoder")
     tokenizer().save_pretrained(folder / "encoder")
-    options = ["--encoder", folder / "encoder", "--epochs", 4, "--precision", "f32", "--learning-rate", "5e-4"]
+    options = [
+        "--encoder",
+        folder / "encoder",
+        "--epochs",
+        4,
+        "--precision",
+        "f32",
+        "--learning-rate",
+        "5e-4",
+        "--no-baseline",
+    ]
     return ["fit", folder / "rows.csv", *options]
 
 

@@ -184,7 +184,7 @@ def test_the_same_seed_gives_the_same_model(sample):
     def fitted():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ew.fit(texts, labels, epochs=1, max_length=32, precision="f32", seed=3)
+            return ew.fit(texts, labels, epochs=1, max_length=32, precision="f32", seed=3, baseline=False)
 
     assert fitted().probabilities(texts[:20]).tobytes() == fitted().probabilities(texts[:20]).tobytes()
 
@@ -201,6 +201,7 @@ def test_eight_texts_are_enough_to_get_an_honest_answer():
     assert classifier.decide(texts).labels == ["Other"] * 8
     assert not classifier.certificate.certified
     assert classifier.certificate.rows_needed == 59
+    assert not classifier.baseline.certificate.certified
 
 
 def test_a_blank_word_for_other_is_refused_before_training():
@@ -230,7 +231,7 @@ def test_training_in_bfloat16_leaves_a_model_in_float32_that_can_be_written(monk
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        classifier = ew.fit(texts, ["refund"] * 4 + ["delivery"] * 4, epochs=1, max_length=32)
+        classifier = ew.fit(texts, ["refund"] * 4 + ["delivery"] * 4, epochs=1, max_length=32, baseline=False)
 
     assert classifier.record["training"]["precision"] == "bf16"
     assert np.isfinite(classifier.probabilities(texts)).all()

@@ -51,6 +51,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
     },
     {
         "around",
+        "baseline",
         "classifier",
         "folder",
         "card",

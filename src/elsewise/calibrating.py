@@ -308,7 +308,7 @@ def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
 
 
 def judged(
-    tuned: Labelled, certify: Labelled, known: References | None, promise: Promised
+    tuned: Labelled, certify: Labelled, known: References | None, promise: Promised, looks: int = 1
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Choose the score on tune rows and certify its threshold; add what explains decisions, and how it was chosen."""
     score, compared = named_score(promise.score, *tuned, known)
@@ -318,6 +318,7 @@ def judged(
         score=score,
         target_accuracy=promise.target_accuracy,
         confidence_level=promise.confidence_level,
+        looks=looks,
     )
     familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
     sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None

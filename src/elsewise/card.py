@@ -19,16 +19,21 @@ FIGURES = (
 )
 
 
+BASELINE_ENGINE = "sklearn"
+
+
 def model_card(classifier: "Classifier") -> str:
     """Write the card of a classifier, in Markdown with the usual front matter."""
     is_text = classifier.engine.name != "logits"
-    front = ["---", "library_name: transformers", "pipeline_tag: text-classification", "tags: [elsewise]", "---", ""]
+    library = ["library_name: transformers"] if classifier.engine.name != BASELINE_ENGINE else []
+    front = ["---", *library, "pipeline_tag: text-classification", "tags: [elsewise]", "---", ""]
     title = "# A text classifier that says Other" if is_text else "# A calibrated classifier of logits"
     parts = [
         "\n".join(front) + title if is_text and classifier.engine.name != GIVEN else title,
         _promise(classifier),
         _use(classifier, is_text=is_text),
         _figures(classifier),
+        _baseline(classifier),
         _engines(classifier),
         _made(classifier),
         f"## Labels\n\n{len(classifier.labels)}: " + ", ".join(f"`{label}`" for label in classifier.labels),
@@ -54,7 +59,9 @@ import elsewise as ew
 
 classifier = ew.load("THIS_FOLDER")
 classifier.decide(["a text"]).labels
-```
+```"""
+
+OTHER_TOOLS = """
 
 `transformers.pipeline("text-classification", model="THIS_FOLDER", top_k=None, truncation=True)` gives calibrated
 probabilities too, without Other: the calibration is folded into the last layer."""
@@ -93,6 +100,8 @@ certified in {precision}, where probabilities differ a little, and the promise i
 def _use(classifier: "Classifier", *, is_text: bool) -> str:
     if not is_text:
         return LOGITS_USE
+    if classifier.engine.name == BASELINE_ENGINE:
+        return TEXT_USE
     settings = classifier.engine.settings
     if classifier.engine.name == GIVEN:
         return GIVEN_USE.format(model=settings["model"])
@@ -102,8 +111,24 @@ def _use(classifier: "Classifier", *, is_text: bool) -> str:
     )
     return (
         TEXT_USE
+        + OTHER_TOOLS
         + (f" {around}" if around else "")
         + ("" if precision == "f32" else INEXACT.format(precision=precision))
+    )
+
+
+def _baseline(classifier: "Classifier") -> str:
+    judged = (classifier.evaluation or {}).get("baseline")
+    if judged is None:
+        return ""
+    record = {} if classifier.baseline is None else classifier.baseline.record.get("baseline", {})
+    learned = f", learned in {record['seconds']:,.0f} seconds," if "seconds" in record else ""
+    figures = (("accuracy", "accuracy"), ("log_loss", "log loss"), ("coverage", "coverage"),
+               ("accuracy_when_answered", "accuracy when answered"))  # fmt: skip
+    values = ", ".join(f"{words} {_number(judged[name]['value'])}" for name, words in figures)
+    return (
+        f"## Is the encoder worth it?\n\n{judged['sentence']} The baseline is TF-IDF and logistic regression{learned} "
+        f"a model folder of its own in `baseline`: {values}."
     )
 
 

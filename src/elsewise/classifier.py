@@ -1,5 +1,6 @@
 """The whole program in one value: an engine, a calibrator and a rule that answer together, and their folder."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from elsewise.tokens import Tokens
 
 CANARY: Final = "canary"
 REFIT: Final = "refit.safetensors"
+BASELINE: Final = "baseline"  # a model folder in the model folder
 ARRAYS: Final = ("arrays.safetensors", REFIT)
 EXPLAINING: Final = {"familiarity": FamiliarityTest, "sets": SplitConformal}
 # Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
@@ -62,6 +64,8 @@ class Classifier:
         What tells the labels that stay possible for a text.
     history : sequence of mappings
         How thresholds were changed since it was made, the last change at the end (JSON); see `elsewise.thresholds`.
+    baseline : Classifier or None
+        TF-IDF and logistic regression, fitted on the same rows for the same promise, to compare with.
 
     Examples
     --------
@@ -85,6 +89,7 @@ class Classifier:
     familiarity: FamiliarityTest | None = None
     sets: SplitConformal | None = None
     history: Sequence[Mapping[str, Any]] = ()
+    baseline: "Classifier | None" = None
 
     def __post_init__(self) -> None:
         check_other(self.other)
@@ -156,7 +161,7 @@ class Classifier:
         tokens = self.engine.prepare(texts)
         _write(
             Path(path),
-            self.engine.save,
+            self._save_files,
             {**self._description(), "folded": folded, "engine": key, "engines": entries},
             {
                 "texts": texts,
@@ -167,6 +172,12 @@ class Classifier:
             self.evaluation,
             model_card(self),
         )
+
+    def _save_files(self, place: Path) -> None:
+        self.engine.save(place)
+        shutil.rmtree(place / BASELINE, ignore_errors=True)  # one that came along with the engine's files
+        if self.baseline is not None:
+            self.baseline.save(place / BASELINE)
 
     def entry(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Give what a folder holds for this engine (JSON), and the arrays of its parts."""
@@ -432,6 +443,7 @@ class Saved:
             "arrays": {k: v for k, v in self.arrays.items() if k.startswith(("split.", "refit.", "engine."))},
             "evaluation": self.evaluation,
             "history": self.history,
+            "baseline": load(self.files.path / BASELINE) if self.files.below(BASELINE).digests else None,
         }
 
     def others(self, key: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats, as_codes
+from elsewise.baseline import against
 from elsewise.breakdown import Answers, as_columns, by_label, by_out_of_scope_share, by_slice
 from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions
@@ -22,7 +23,7 @@ from elsewise.splits import hashes
 
 CURVE_POINTS = 101
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured
-OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate")
+OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline")
 USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no certificate has another
 
 Part = Mapping[str, Any]
@@ -60,6 +61,9 @@ class Evaluation:
         The promise, with its sentence.
     engine : mapping
         Name, precision (None where there is but one) and fingerprint.
+    baseline : mapping or None
+        The classifier's baseline on the same rows, and whether the encoder is worth it: see
+        `elsewise.baseline.against`. None for a classifier without one.
     """
 
     rows: Part
@@ -71,6 +75,7 @@ class Evaluation:
     out_of_scope_shares: Part
     certificate: Part | None
     engine: Part
+    baseline: Part | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain dictionaries, lists and numbers."""
@@ -162,6 +167,7 @@ def evaluate(
             "precision": classifier.engine.settings.get("precision"),
             "fingerprint": classifier.engine.fingerprint,
         },
+        baseline=_judge_baseline(classifier, texts, answers, evidence.probabilities),
     )
 
 
@@ -269,6 +275,10 @@ def _curve(decisions: Decisions, correct: NDArray[np.bool_]) -> list[dict[str, f
     at = np.unique(np.linspace(0, len(curve.coverage) - 1, CURVE_POINTS).round().astype(int))
     points = zip(curve.threshold[at].tolist(), curve.coverage[at].tolist(), curve.risk[at].tolist(), strict=True)
     return [{"threshold": t, "coverage": c, "accuracy_when_answered": 1 - r} for t, c, r in points]
+
+
+def _judge_baseline(classifier: Classifier, texts: Any, answers: Answers, p: Floats) -> dict[str, Any] | None:
+    return None if classifier.baseline is None else against(classifier.baseline, classifier, texts, answers, p)
 
 
 def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> dict[str, Estimate]:

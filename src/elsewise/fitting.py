@@ -3,6 +3,7 @@
 train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from elsewise.around import Around, train_member
 from elsewise.arrays import Codes
+from elsewise.baseline import learned
 from elsewise.calibrating import (
     REFERENCES,
     Promised,
@@ -26,7 +28,7 @@ from elsewise.checking import examine, warn
 from elsewise.classifier import Classifier, check_other
 from elsewise.distances import references_of
 from elsewise.encoders import DEFAULT_ENCODER
-from elsewise.errors import InputError
+from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.export import Rows, check_engine, refit_rows, serving
 from elsewise.gate import Serving
 from elsewise.outputs import Evidence, Outputs, References
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 
 Progress = Callable[[str, int, int], None]
+Note = Callable[[str], None]
 
 
 class Tokenised(NamedTuple):
@@ -68,8 +71,9 @@ def fit(
     ensemble: int | None = None,
     mc_dropout: int | None = None,
     laplace: bool = False,
+    baseline: bool = True,
     progress: Progress | None = None,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
     checkpoints: str | Path | None = None,
     restart: bool = False,
     **training: Any,
@@ -108,10 +112,13 @@ def fit(
     ensemble, mc_dropout, laplace : int, int, bool
         Uncertainty beyond softmax, one of them: so many models from seeds seed, seed + 1, ..., so many thinned networks
         of one torch model, or what train texts leave open about the last layer. Decisions then tell `epistemic`.
+    baseline : bool
+        Fit TF-IDF and logistic regression on the same rows too, so that evaluations tell what the encoder is worth;
+        left out above 200,000 train rows or 1,000 labels, and where scikit-learn is not installed.
     progress : callable, optional
         Called with (words, steps done, steps in all).
     note : callable, optional
-        Called with words: how long training may take, and what it goes on from.
+        Called with words: how long training may take, what it goes on from, and why the baseline is left out.
     checkpoints : path, optional
         A folder for checkpoints: the same call goes on from the last one, however it ended. Remove it when the
         classifier is saved.
@@ -167,6 +174,7 @@ def fit(
     promise = Promised(target_accuracy, confidence_level, score)  # refused now, and not when the training is over
     check_other(other)
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
+    words: dict[str, Any] = {"other": other, "out_of_scope_label": out_of_scope_label}
     around = Around(ensemble, mc_dropout, laplace)
     wanted = check_engine(around.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
@@ -195,12 +203,12 @@ def fit(
         engine=best.engine,
         calibrator=best.calibrator,
         **judged,
-        other=other,
-        out_of_scope_label=out_of_scope_label,
+        **words,
         folded=choice.calibrator,
         record={**recorded, **record_of(parts)},
         arrays={**seen_by(parts), **kept},
         gate=table,
+        baseline=_baseline(divided, promise, words, progress, note) if baseline else None,
     )
     return evaluated(classifier, parts.test.texts, parts.test.codes)
 
@@ -273,6 +281,27 @@ def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> Refer
     rows = stratified(codes, (share, 1 - share), np.random.default_rng(seed))[0]
     evidence = Evidence.of(best.engine.run(tokens.take(rows)), best.calibrator)
     return references_of(evidence, codes[rows]) if evidence.has_features else None
+
+
+def _baseline(
+    divided: Divided, promise: Promised, words: Mapping[str, Any], progress: Progress | None, note: Note | None
+) -> Classifier | None:
+    """Fit the baseline as the encoder was; its certificate counts as a second look at the certify rows."""
+    if progress:
+        progress("fitting the baseline", 0, 0)
+    parts = divided.parts
+    made = learned(parts, divided.names, note)
+    if made is None:
+        return None
+    engine, record = made
+    tune = parts.tune if len(parts.tune) else parts.train  # as `_judged_on`
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)  # of the rows, and said of the encoder already
+        choice = choose_calibrator(engine.run(parts.tune.texts).logits, parts.tune.codes)
+        tuned, certify = ((Evidence.of(engine.run(x.texts), choice.calibrator), x.codes) for x in (tune, parts.certify))
+        fitted, compared = judged(tuned, certify, None, replace(promise, score="auto"), looks=2)
+    record = {"baseline": record, "calibrator": choice.record, "score": compared, **record_of(parts)}
+    return Classifier(engine, choice.calibrator, **fitted, **words, record=record, arrays=seen_by(parts))
 
 
 def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:

@@ -89,6 +89,9 @@ McDropout = Annotated[
 Laplace = Annotated[
     bool, typer.Option("--laplace", help="Be less sure where train texts say little about the last layer.")
 ]
+Baseline = Annotated[
+    bool, typer.Option(help="Fit TF-IDF and logistic regression too, to tell what the encoder is worth.")
+]
 OutOfScope = Annotated[str | None, typer.Option(help="The label of rows that belong to none of the labels.")]
 
 

@@ -134,6 +134,23 @@ def print_evaluation(judged: Mapping[str, Any]) -> None:
     if outside:
         lines += [(f"out-of-scope {name}", outside[key]) for name, key in _OUTSIDE_FIGURES]
     _print_figures("What ships, Other included", lines)
+    if judged.get("baseline"):
+        _print_baseline(judged)
+
+
+def _print_baseline(judged: Mapping[str, Any]) -> None:
+    """Print what the encoder is worth, beside TF-IDF and logistic regression."""
+    baseline, bare, system = judged["baseline"], judged["classifier"], judged["system"]
+    difference = baseline["difference"]
+    lines = [
+        (name, brief(ours[key]), brief(baseline[key]), brief(difference[key]) if key in difference else "")
+        for ours, figures in ((bare, _CLASSIFIER_FIGURES), (system, _SYSTEM_FIGURES))
+        for name, key in figures
+        if key in baseline
+    ]
+    header = ("", "encoder", "baseline", "difference, paired by row")
+    print_table("Is the encoder worth it? Beside TF-IDF and logistic regression", header, lines)
+    tell(baseline["sentence"])
 
 
 _CLASSIFIER_FIGURES = (

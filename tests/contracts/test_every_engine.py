@@ -97,6 +97,15 @@ def reopened(engine, *opening):
     return replace(again, model=engine.model) if engine.name == GIVEN else again
 
 
+def sklearn_engine(_):
+    """With random weights; nothing in the unreadable texts is known to it."""
+    rng, words = np.random.default_rng(0), sorted({word for text in texts(64) for word in text.split()})
+    pieces = [f"{word[:1]} " for word in words if len(word) == 1 and word != "?"] + ["re", "wh", " ?", "12"]
+    weights = rng.normal(size=(len(LABELS), len(words) + len(pieces))).astype(np.float32)
+    idf, biases = (rng.uniform(1, 3, size=n).astype(np.float32) for n in (weights.shape[1], len(LABELS)))
+    return engine_class("sklearn")(LABELS, words, pieces, idf, weights, biases), texts(64), [*UNREADABLE, "完"]
+
+
 MADE = {  # makes an engine, its texts, and texts that it cannot read
     "ensemble": ensemble,
     "ensemble of tables": ensemble_of_tables,
@@ -106,6 +115,7 @@ MADE = {  # makes an engine, its texts, and texts that it cannot read
     "logits": logits_engine,
     "mc_dropout": mc_dropout,
     "memory": memory_engine,
+    "sklearn": sklearn_engine,
     **{
         f"{name} {precision}": text_engine(name, precision)
         for name, precision in (

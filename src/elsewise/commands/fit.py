@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from elsewise.options import (
+    Baseline,
     ConfidenceLevel,
     Delimiter,
     Dropped,
@@ -71,6 +72,7 @@ def fit(
     ensemble: Ensemble = None,
     mc_dropout: McDropout = None,
     laplace: Laplace = False,
+    baseline: Baseline = True,
     seed: Seed = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Train afresh where an unfinished training is.")] = False,
     refit_rows: RefitRows = True,
@@ -112,6 +114,7 @@ def fit(
         "ensemble": ensemble,
         "mc_dropout": mc_dropout,
         "laplace": laplace,
+        "baseline": baseline,
         "restart": restart,
     }
     if not isinstance(model, str):  # what was not asked for is not refused

@@ -27,6 +27,7 @@ ENGINES: Final[dict[str, str]] = {
     "memory": "elsewise.engines.memory:MemoryEngine",
     "onnxruntime": "elsewise.engines.onnxruntime:OnnxRuntimeModel",
     "openvino": "elsewise.engines.openvino:OpenVinoModel",
+    "sklearn": "elsewise.engines.sklearn:SklearnEngine",
     "torch": "elsewise.engines.torch:TorchModel",
 }
 GIVEN: Final = "given"  # the engine around a model that no folder holds
