@@ -15,8 +15,18 @@ MOST_FORMS: Final = 4  # of one message; with more choices than that, a choice i
 
 AREAS: Final = {  # what a user was about, and the modules that speak of it
     "files": ("formats", "reading", "predict", "checking", "file_check"),
-    "labels-and-texts": ("fitting", "splits", "relabelling", "encoders", "sample", "demo", "options", "commands"),
-    "training": ("training", "around", "graphs", "checkpoints", "unfinished", "disk", "extras"),
+    "labels-and-texts": (
+        "fitting",
+        "calibrating",
+        "splits",
+        "relabelling",
+        "encoders",
+        "sample",
+        "demo",
+        "options",
+        "commands",
+    ),
+    "training": ("training", "baseline", "around", "graphs", "checkpoints", "unfinished", "disk", "extras"),
     "model-folders": (
         "folder",
         "classifier",
