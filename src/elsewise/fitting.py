@@ -184,8 +184,7 @@ def fit(
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     learner, how = _prepared(divided, how, promise, unfinished)
     model = train(learner, parts.train, in_scope, how, progress, checkpoints=member_of(unfinished, 0), note=note)
-    if progress:
-        progress("calibrating", 0, 0)
+    _tell(progress, "calibrating")
     tokens = Tokenised(*(learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify)))
     choice = _chosen_calibrator(model, learner.outputs(model, tokens.tune), parts.tune.codes)
     rows = Rows(tokens.tune, parts.tune.codes, quantise_rows(tokens.train, np.random.default_rng(how.seed)))
@@ -193,8 +192,7 @@ def fit(
     best, table = serving(files, names, learner.tokenize.settings, wanted, rows, progress=progress)
     member = train_member(names, parts.train, in_scope, rows, how, progress, unfinished, note)
     best, table = around.serving(best, table, rows, tokens.train, member)
-    if progress:
-        progress("certifying and judging", 0, 0)
+    _tell(progress, "certifying and judging")
     certify = Evidence.of(best.engine.run(tokens.certify), best.calibrator)
     judged, compared = _judged_on(best, certify, tokens.train, parts, how.seed, promise)
     recorded = {"training": {**asdict(how), **around.record}, "calibrator": choice.record, "score": compared}
@@ -211,6 +209,11 @@ def fit(
         baseline=_baseline(divided, promise, words, progress, note) if baseline else None,
     )
     return evaluated(classifier, parts.test.texts, parts.test.codes)
+
+
+def _tell(progress: Progress | None, words: str) -> None:
+    if progress:
+        progress(words, 0, 0)
 
 
 def _refuse_training(
@@ -287,8 +290,7 @@ def _baseline(
     divided: Divided, promise: Promised, words: Mapping[str, Any], progress: Progress | None, note: Note | None
 ) -> Classifier | None:
     """Fit the baseline as the encoder was; its certificate counts as a second look at the certify rows."""
-    if progress:
-        progress("fitting the baseline", 0, 0)
+    _tell(progress, "fitting the baseline")
     parts = divided.parts
     made = learned(parts, divided.names, note)
     if made is None:
