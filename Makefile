@@ -26,7 +26,8 @@ docs: $(READY)
 guarantees: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests
 
-# make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv.
+# make bench DATA=FOLDER DOCUMENTS=FOLDER [FEW=FOLDER]: CLINC150, long documents and, for a Keras model beside a BERT, a set
+# of few rows, each with train.csv, val.csv and test.csv.
 bench: $(READY)
 	test -f "$(DATA)/test.csv" -a -f "$(DOCUMENTS)/test.csv" || { echo "make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv"; exit 2; }
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/million_rows.py
@@ -36,6 +37,7 @@ bench: $(READY)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/uncertainty.py --data "$(DATA)" --models bench-models/clinc150-0 bench-models/clinc150-1 bench-models/clinc150-2
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/resplits.py --data "$(DATA)" --model bench-models/clinc150-0
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/baseline.py --data "$(DATA)" --model bench-models/clinc150-0
+	test -z "$(FEW)" || HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/keras_and_bert.py --clinc "$(DATA)" --model bench-models/clinc150-0 --sib "$(FEW)"
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/explain.py --data "$(DATA)" --model bench-models/clinc150-0
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/engines.py --data "$(DATA)" --documents "$(DOCUMENTS)" --models bench-models
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150

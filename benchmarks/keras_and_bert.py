@@ -128,8 +128,8 @@ def main() -> None:
 
 
 INTRODUCTION = (
-    "Embedding, convolution, pooling and a softmax head in Keras 3, wrapped by `ew.wrap`, beside MiniLM; both certified "
-    "on the same held-out rows for the same promise, each with its own threshold; compared on the in-scope test rows."
+    "Embedding, convolution, pooling and a softmax head in Keras 3, wrapped by `ew.wrap`, beside MiniLM; certified "
+    "on the same held-out rows for one promise, each with its own threshold; compared on the in-scope test rows."
 )
 
 if __name__ == "__main__":
