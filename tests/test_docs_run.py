@@ -1,7 +1,8 @@
 """Every command in the shell blocks of README.md and docs/ runs, document by document, in the order of the page.
 
-The files that the pages speak of are there: small ones, so that training takes seconds. `fit` gets `--epochs 1` and
-`--precision f32` where the page leaves these open. A block below ``<!-- not run: WHY -->`` is left out.
+The files that the pages speak of are there: small ones, so that training takes seconds. `fit` gets one epoch, float32
+and an encoder with random weights where the page leaves these open, and no baseline. A block below
+``<!-- not run: WHY -->`` is left out.
 """
 
 import csv
@@ -19,10 +20,11 @@ import pytest
 from elsewise.formats import open_writer
 from elsewise.sample import support_texts
 from running import elsewise
+from small_models import model_of, tokenizer
 from test_docs import BLOCK, DOCUMENTS, SHELLS
 
 NOT_RUN = re.compile(r"<!-- not run: [^>]+ -->\s*\Z")
-SHORT = {"--epochs": "1", "--precision": "f32"}
+SHORT = {"--epochs": "1", "--precision": "f32", "--encoder": "small-encoder"}
 SHIM = """#!{python}
 import sys
 sys.path.insert(0, {tests!r})
@@ -47,7 +49,8 @@ def shortened(words):
     """The words of a command, so that training is short where they leave its length open."""
     if words[:1] != ["fit"] or any("my_model:" in word for word in words):  # nothing is trained around a model
         return words
-    return words + [word for option, value in SHORT.items() if option not in words for word in (option, value)]
+    left_open = [word for option, value in SHORT.items() if option not in words for word in (option, value)]
+    return [*words, *left_open, "--no-baseline"]
 
 
 def plain_words(line):
@@ -106,6 +109,8 @@ def furnished(model, tmp_path_factory):
     (folder / "mail.txt").write_text("where is my parcel, it is two weeks late\n", encoding="utf-8")
     for name in ("model", "other-model"):
         shutil.copytree(model, folder / name)
+    model_of("bert").save_pretrained(folder / "small-encoder")
+    tokenizer().save_pretrained(folder / "small-encoder")
     (folder / "bin").mkdir()
     program = folder / "bin" / "elsewise"
     shim = SHIM.format(python=sys.executable, tests=str(Path(__file__).parent))
