@@ -27,7 +27,7 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
 def test_the_demo_fits_decides_and_leaves_files_to_go_on_with(tmp_path):
     pytest.importorskip("torch")
 
-    shown = run_demo(tmp_path / "demo", epochs=1, max_length=48)
+    shown = run_demo(tmp_path / "demo", epochs=1, max_length=96)
 
     with (shown.folder / "support.csv").open(encoding="utf-8", newline="") as file:
         known = list(csv.DictReader(file))
