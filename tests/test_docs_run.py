@@ -1,8 +1,8 @@
 """Every command in the shell blocks of README.md and docs/ runs, document by document, in the order of the page.
 
 The files that the pages speak of are there: small ones, so that training takes seconds. `fit` gets one epoch, float32
-and an encoder with random weights where the page leaves these open, and no baseline. A block below
-``<!-- not run: WHY -->`` is left out.
+and an encoder with random weights where the page leaves these open. A block below ``<!-- not run: WHY -->`` is left
+out.
 """
 
 import csv
@@ -49,8 +49,7 @@ def shortened(words):
     """The words of a command, so that training is short where they leave its length open."""
     if words[:1] != ["fit"] or any("my_model:" in word for word in words):  # nothing is trained around a model
         return words
-    left_open = [word for option, value in SHORT.items() if option not in words for word in (option, value)]
-    return [*words, *left_open, "--no-baseline"]
+    return words + [word for option, value in SHORT.items() if option not in words for word in (option, value)]
 
 
 def plain_words(line):
