@@ -698,6 +698,19 @@ def test_fit_around_a_model_certifies_it(around):
     assert said["record"]["splits"] == {"train": 0, "tune": 300, "certify": 600, "test": 300}
 
 
+def test_a_folder_around_a_model_is_compared_when_the_model_is_passed(around):
+    place, _ = around
+    shutil.copytree(place / "model", place / "same")
+
+    compared = run("compare", "model=my_model:model", "same=my_model:model", "rows.csv", "--json", folder=place)
+    missing = run("compare", "model", "same", "rows.csv", folder=place)
+
+    assert compared.returncode == 0, compared.stderr
+    assert json.loads(compared.stdout)["verdict"].startswith("No difference shown")
+    assert missing.returncode == 1
+    assert "model was fitted around a model of yours" in missing.stderr
+
+
 def test_a_model_that_is_passed_again_answers(around):
     place, _ = around
     more = ("--engine", "my_model:model")

@@ -18,6 +18,7 @@ from elsewise.options import (
     OutOfScope,
     TextColumn,
     Threads,
+    engine_of,
     reading,
     refuse_inside,
 )
@@ -36,7 +37,9 @@ def compare(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL MODEL ... DATA", help="Two model folders or more, and labelled texts (.csv, .tsv, .jsonl)."
+            metavar="MODEL MODEL ... DATA",
+            help="Two model folders or more, and labelled texts (.csv, .tsv, .jsonl). One that was fitted around a "
+            "model of yours is written FOLDER=module:object.",
         ),
     ],
     logits: Annotated[
@@ -71,7 +74,8 @@ def compare(
     from elsewise.comparison import compare_all
 
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
-    folders, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
+    named, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
+    folders, engines = zip(*map(_parted, named), strict=True) if named else ((), ())
     if len(folders) < 2:  # noqa: PLR2004
         remedy = "--labels takes the place of DATA" if labels is not None else "name them before DATA"
         raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
@@ -81,7 +85,8 @@ def compare(
         if progress:
             progress("comparing", 0, 0)
         models = {
-            name: load(path, threads=threads) for name, path in zip(_names(folders), map(Path, folders), strict=True)
+            name: load(folder, engine=engine_of(engine), threads=threads)
+            for name, folder, engine in zip(_names(folders), folders, engines, strict=True)
         }
         texts, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
         compared = compare_all(models, out_of_scope_label=out_of_scope_label, shared_threshold=shared_threshold, **rows)
@@ -95,6 +100,12 @@ def compare(
     _show(compared.as_dict(), texts)
     if out is not None:
         say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
+
+
+def _parted(model: str) -> tuple[str, str | None]:
+    """Part a folder from the model that is passed with it, if one is."""
+    folder, _, named = model.partition("=")
+    return (folder, named) if ":" in named and not Path(model).exists() else (model, None)
 
 
 def _names(folders: Sequence[str]) -> list[str]:
