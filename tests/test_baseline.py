@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 
 import elsewise as ew
-from elsewise.baseline import MOST_ROWS, _mcnemar, learned
+from elsewise.baseline import MOST_ROWS, learned
 from elsewise.errors import ArtifactError
 from elsewise.rules import CertifiedThreshold
 from elsewise.sample import OUT_OF_SCOPE
@@ -123,7 +123,7 @@ def test_the_exact_test_is_that_of_scipy(only_one, only_other):
     other = np.repeat([False, True, True], [only_one, only_other, 30])
 
     n = only_one + only_other
-    assert _mcnemar(one, other) == pytest.approx(binomtest(only_one, n, 0.5).pvalue if n else 1.0)
+    assert ew.metrics.mcnemar(one, other).p_value == pytest.approx(binomtest(only_one, n, 0.5).pvalue if n else 1.0)
 
 
 def parts_of(n, k=2):

@@ -116,7 +116,7 @@ def against(
         "answered_right": _difference(shipped, their_shipped),
     }
     claimed = difference["answered_right" if by_promise else "accuracy"]
-    p_value = _mcnemar(one, two)
+    p_value = metrics.mcnemar(one, two).p_value
     n, kept = len(theirs.truth), int(theirs.answered.sum())
     return {
         "engine": {"name": baseline.engine.name, "fingerprint": baseline.engine.fingerprint},
@@ -140,20 +140,6 @@ def _losses(p: Floats, codes: Codes) -> NDArray[np.float64]:
 
 def _difference(one: Flags, other: Flags) -> Estimate:
     return metrics.mean_interval(one.astype(np.float64) - other, lowest=-1.0, highest=1.0)
-
-
-def _mcnemar(one: Flags, other: Flags) -> float:
-    """Give the two-sided probability of so uneven a division of the rows that only one gets right, if it were chance.
-
-    Examples
-    --------
-    Six rows that only the first gets right: 2 / 2 ** 6.
-
-    >>> _mcnemar(np.ones(6, bool), np.zeros(6, bool))
-    0.03125
-    """
-    only = int((one & ~other).sum()), int((other & ~one).sum())
-    return min(1.0, 2 * float(metrics.binomial_cdf(min(only), sum(only), 0.5)))
 
 
 def _promise(certificate: Certificate) -> tuple[float, float]:
