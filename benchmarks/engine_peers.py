@@ -19,6 +19,7 @@ from sections import peak_mb
 
 LONGEST = 256
 SORTED_TOKENS = 1024  # in a batch of the peers that sort by length: the best of several for them
+SENTENCE_TRANSFORMERS = "sentence-transformers, OpenVINO f32"
 CORES = len(os.sched_getaffinity(0))
 
 Answer = Callable[[list[str]], np.ndarray]
@@ -143,9 +144,35 @@ def openvino_free(model: Path, precision: str) -> Answer:
     return sorted_answer(model, forward)
 
 
+def sentence_transformers(model: Path) -> Answer:
+    """Run its classifier on OpenVINO as its `predict`, which takes pairs only, does: sorted by length, 32 a batch."""
+    import tempfile
+
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    with tempfile.TemporaryDirectory() as place:  # it would take our int8 graph for its own
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+            (Path(place) / name).write_bytes((model / name).read_bytes())
+        encoder = CrossEncoder(place, backend="openvino", max_length=LONGEST, device="cpu")
+
+    def answer(texts: list[str]) -> np.ndarray:
+        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        p = np.empty((len(texts), encoder.num_labels), np.float32)
+        for start in range(0, len(order), 32):
+            rows = order[start : start + 32]
+            with torch.inference_mode():
+                scores = encoder(encoder.preprocess([texts[i] for i in rows]))["scores"]
+            p[rows] = softmax(scores.float().numpy())
+        return p
+
+    return answer
+
+
 PEERS = {
     "pipeline, one by one": lambda model: pipeline(model, 1),
     "pipeline, 32": lambda model: pipeline(model, 32),
+    SENTENCE_TRANSFORMERS: sentence_transformers,
     "torch f32, sorted": lambda model: torch_sorted(model, half=False),
     "torch bf16, sorted": lambda model: torch_sorted(model, half=True),
     "ONNX Runtime f32, sorted": lambda model: onnx_sorted(model, int8=False),

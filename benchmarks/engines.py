@@ -1,9 +1,10 @@
 """Engines side by side: elsewise's own, and what people use today, on the same texts with the same weights.
 
-    python benchmarks/engines.py --data CLINC --documents NEWSGROUPS [--models FOLDER]
+    python benchmarks/engines.py --data CLINC --documents NEWSGROUPS [--models FOLDER] [--sentence-transformers PYTHON]
 
 Both data folders hold train.csv, val.csv and test.csv. Models are fitted by `elsewise fit` into FOLDER, or taken from
-there (clinc150/, documents/). Each peer is a process of its own that stays warm; the runs are interleaved.
+there (clinc150/, documents/). PYTHON is that of an environment with sentence-transformers[openvino], which needs an
+older transformers than ours. Each peer is a process of its own that stays warm; the runs are interleaved.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from statistics import median
 
 import numpy as np
 
-from engine_peers import PEERS
+from engine_peers import PEERS, SENTENCE_TRANSFORMERS
 from sections import table, write_section
 
 REPEATS = 3
@@ -37,10 +38,10 @@ def rows_of(path: Path) -> list[tuple[str, str]]:
 class Peer:
     """A process that answers when asked."""
 
-    def __init__(self, name: str, model: Path, texts: Path) -> None:
+    def __init__(self, name: str, model: Path, texts: Path, python: str) -> None:
         self.name, self.seconds, self.done = name, [], False
         start = time.perf_counter()
-        command = [sys.executable, str(Path(__file__).with_name("engine_peers.py")), name, str(model), str(texts)]
+        command = [python, str(Path(__file__).with_name("engine_peers.py")), name, str(model), str(texts)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.skipped = self.heard().get("skipped")
         self.cold = time.perf_counter() - start
@@ -57,13 +58,15 @@ class Peer:
         return self.heard()
 
 
-def measured(model: Path, texts: list[str], codes: np.ndarray | None, names: list[str], work: Path) -> list[dict]:
+def measured(
+    model: Path, texts: list[str], codes: np.ndarray | None, names: list[str], work: Path, other: str
+) -> list[dict]:
     """Run every peer on the texts, in turns; the first name is what the others are compared with."""
     given = work / "texts.json"
     given.write_text(json.dumps(texts))
     peers = []
     for name in names:
-        peer = Peer(name, model, given)
+        peer = Peer(name, model, given, other if name == SENTENCE_TRANSFORMERS else sys.executable)
         print(f"  {name}: {peer.skipped or f'{peer.cold:.2f} s to the first answer'}", flush=True)
         if not peer.skipped:
             peer.ask("warm")
@@ -245,6 +248,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--documents", type=Path, required=True)
     parser.add_argument("--models", type=Path)
+    parser.add_argument("--sentence-transformers", default=sys.executable)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
@@ -261,7 +265,8 @@ def main() -> None:
         some = rng.permutation(len(long))[:300]
         mixed = [*short[:1140], *(long[i] for i in some[:60])]
         mixed = [mixed[i] for i in rng.permutation(len(mixed))]
-        parts, fewer = {}, [n for n in PEERS if "one by one" not in n and "free" not in n and "torch bf16" not in n]
+        other, parts = arguments.sentence_transformers, {}
+        fewer = [n for n in PEERS if "one by one" not in n and "free" not in n and "torch bf16" not in n]
         for name, (model, texts, codes, names) in {
             "short": (clinc, short, short_codes, list(PEERS)),
             "long": (documents, [long[i] for i in some], long_codes[some], list(PEERS)),
@@ -269,7 +274,7 @@ def main() -> None:
             "base": (base, short[:800], None, fewer),
         }.items():
             print(name, flush=True)
-            parts[name] = table(COLUMNS, rows(measured(model, texts, codes, names, work), bounds))
+            parts[name] = table(COLUMNS, rows(measured(model, texts, codes, names, work, other), bounds))
         write_section(
             "engines",
             PAGE.format(
