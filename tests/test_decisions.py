@@ -175,12 +175,12 @@ def test_the_promise_in_words(looks, words):
 @pytest.mark.parametrize(
     ("rows_needed", "best", "ends"),
     [
-        (59, 0.0, "about 59 labelled rows would be needed. These rows support no accuracy."),
+        (59, 0.0, "about 59 such rows would be needed, as far as these tell. These rows support no accuracy."),
         (
             1234,
             0.90356,
             (
-                "about 1,234 labelled rows would be needed. "
+                "about 1,234 such rows would be needed, as far as these tell. "
                 "These rows support an accuracy of 90.35 %, all thresholds taken together."
             ),
         ),
@@ -199,7 +199,7 @@ def test_the_refusal_in_words(rows_needed, best, ends):
 
     assert refused.sentence == (
         "Nothing is promised, and every text becomes Other: 95 % right among what is answered could not be certified "
-        f"at confidence level 95 % on 1,234 labelled rows; {ends}"
+        f"at confidence level 95 % on 1,234 labelled rows kept aside for this test; {ends}"
     )
 
 

@@ -315,6 +315,7 @@ def judged(
     rule = CertifiedThreshold.fit(
         *certify,
         reference=tuned[0],
+        reference_codes=tuned[1],
         score=score,
         target_accuracy=promise.target_accuracy,
         confidence_level=promise.confidence_level,

@@ -7,6 +7,8 @@ For a fixed threshold t the errors among n answered rows are Binomial(n, R(t)), 
 rejected at level delta when BinomCDF(errors; n, alpha) <= delta. Thresholds are tried from strict to
 loose in an order that was fixed before any certify row was read, and the first failure ends the
 sequence. So the chance of a threshold with R(t) > alpha is at most delta, whatever the shape of R.
+Where the sequence begins is free, as long as no certify row has a say in it: labels of the reference
+rows, where there are any, tell where it is likely to pass.
 """
 
 import math
@@ -29,6 +31,7 @@ MORE_ROWS = (2, 4, 8)  # times as many rows may begin at a stricter threshold ..
 FEW_ROWS = 20  # ... of which fewer present rows than this tell nothing
 ROUNDING = 1e-9  # 0.02 * 150 is 3 errors and not 4
 CANDIDATES = 8  # thresholds that are tried for the rows they need
+QUANTILES = 32  # of the posterior of a risk, over which a chance is averaged
 FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: fewest empty hands
 FIRST_MARGIN = 1.25  # ... or half of all rows, but never so few that it can hardly pass: a failure there ends it all
 
@@ -89,6 +92,21 @@ class Promise:
     def passed(self, n: NDArray[Any], errors: NDArray[Any]) -> NDArray[np.bool_]:
         """Test each pair of counts, exactly; no row passes nothing."""
         return np.asarray((n > 0) & (binomial_cdf(errors, n, self.alpha) <= self.delta))
+
+    def allowed(self, n: NDArray[Any]) -> Numbers:
+        """Most errors with which each number of rows passes; -1 for too few rows.
+
+        Examples
+        --------
+        >>> Promise.of(0.95, 0.95).allowed(np.array([0, 58, 59, 1998])).tolist()
+        [-1, -1, 0, 83]
+        """
+        low, high = np.full(n.shape, -1, dtype=np.int64), np.asarray(n, dtype=np.int64)  # passes, does not
+        while (high - low > 1).any():
+            middle = (low + high) // 2
+            passes = self.passed(n, middle)
+            low, high = np.where(passes, middle, low), np.where(passes, high, middle)
+        return low
 
 
 class Sample(Protocol):
@@ -232,6 +250,13 @@ def strict_to_loose(reference: Evidence, score: Scoring, ambiguity_margin: float
     return known(confidence_of(reference, score, ambiguity_margin))
 
 
+def tried_on(reference: Evidence, codes: Any, score: Scoring, ambiguity_margin: float = 0.0) -> Counts | None:
+    """Count the reference rows and their errors; None where their codes are not known."""
+    if codes is None:
+        return None
+    return Counts.of(confidence_of(reference, score, ambiguity_margin), errors_of(reference, codes)[0])
+
+
 def known(confidence: Thresholds) -> Thresholds:
     """Sort confidences of reference rows, surest first, without NaN; InputError where none is left."""
     kept = np.sort(confidence[~np.isnan(confidence)])[::-1]
@@ -269,6 +294,33 @@ def last_passed(grid: Thresholds, passed: NDArray[np.bool_]) -> float:
     return float(grid[steps - 1]) if steps else math.inf
 
 
+def likely_grid(grid: Thresholds, tried: Counts, rows: int, promise: Promise) -> Thresholds:
+    """Leave out the strictest thresholds, as far as others are clearly likelier to pass on `rows` new rows.
+
+    How likely tell the m reference rows: at each threshold their errors make a Beta posterior of its risk (Jeffreys'
+    prior), and the chance to pass is the mean over it. Labels of few rows tell little: what is likelier by no more
+    than 1 / sqrt(m) is not taken for likelier, and the sequence begins at the strict end.
+    Source: Spiegelhalter, Freedman & Blackburn (1986), "Monitoring clinical trials: conditional or predictive power?",
+    https://doi.org/10.1016/0197-2456(86)90003-6.
+
+    Examples
+    --------
+    Of the 100 reference rows the 6 surest hold 4 errors, and the others 4: 90 % is likelier to pass on all rows.
+
+    >>> tried = Counts.of(np.linspace(1, 0, 100), np.isin(np.arange(100), [0, 1, 2, 3, 30, 50, 70, 90]))
+    >>> likely_grid(np.array([0.9, 0.5, -np.inf]), tried, 2000, Promise.of(0.9, 0.95)).tolist()
+    [-inf]
+    """
+    from scipy.special import betaincinv  # noqa: PLC0415
+
+    n, errors = tried.at(grid)
+    parts = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    rates = betaincinv(errors[:, None] + 0.5, (n - errors)[:, None] + 0.5, parts)
+    answered = n * rows // max(tried.rows, 1)
+    chance = binomial_cdf(promise.allowed(answered)[:, None], answered[:, None], rates).mean(axis=1)
+    return grid[int(np.argmax(chance >= chance.max() - max(tried.rows, 1) ** -0.5)) :]
+
+
 def best_accuracy(sample: Sample, surest_first: Thresholds, delta: float) -> float:
     """Best accuracy supported at any threshold of a grid that no target shaped, corrected for all (Bonferroni)."""
     wide = at_coverages(surest_first, np.linspace(1 / GRID_SIZE, 1, GRID_SIZE))
@@ -291,10 +343,21 @@ def _rows_needed(sample: Sample, promise: Promise, surest_first: Thresholds) -> 
 
 
 def certify(
-    sample: Sample, promise: Promise, surest_first: Thresholds, *, out_of_scope_share: float, looks: int
+    sample: Sample,
+    promise: Promise,
+    surest_first: Thresholds,
+    *,
+    out_of_scope_share: float,
+    looks: int,
+    tried: Counts | None = None,
 ) -> Certificate:
-    """Find the loosest threshold that passes, and say what was tested; not certifiable is an ordinary answer."""
+    """Find the loosest threshold that passes, and say what was tested; not certifiable is an ordinary answer.
+
+    With `tried`, the counts of labelled reference rows, the sequence begins where it is likely to pass.
+    """
     grid = grid_of(surest_first, sample.first_coverage(promise))
+    if tried is not None:
+        grid = likely_grid(grid, tried, sample.rows, promise)
     threshold = last_passed(grid, sample.passed(grid, promise))
     n, errors = (int(count[0]) for count in sample.at(np.array([threshold])))
     coverage, low, high = sample.coverage(threshold, promise.delta)

@@ -320,20 +320,22 @@ class Certificate:
         if self.rows_needed is None:
             more = "more certify rows would not help this model; a better model or a lower target would"
         else:
-            more = f"about {self.rows_needed:,} labelled rows would be needed"
+            more = f"about {self.rows_needed:,} such rows would be needed, as far as these tell"
             if (1 - self.confidence_level) < self.target_accuracy**self.rows:  # even without one error
-                more = f"at least {self.rows_needed:,} labelled rows would be needed, more if some are answered wrongly"
+                more = f"at least {self.rows_needed:,} such rows would be needed, more if some are answered wrongly"
         best = (
             "no accuracy"
             if self.best_accuracy <= 0
             else f"an accuracy of {percent(self.best_accuracy)}, all thresholds taken together"
         )
-        if self.best_accuracy >= self.target_accuracy:  # at a threshold behind a stricter one that failed
-            best = f"an accuracy a little below {percent(self.target_accuracy)}"
+        if self.best_accuracy >= self.target_accuracy:
+            best = (
+                f"an accuracy of {percent(self.target_accuracy)}, but at a threshold behind a stricter one that failed"
+            )
         return (
             f"Nothing is promised, and every text becomes Other: {percent(self.target_accuracy)} right among what is "
             f"answered could not be certified at confidence level {percent(self.confidence_level)} on "
-            f"{self.rows:,} labelled rows; {more}. These rows support {best}."
+            f"{self.rows:,} labelled rows kept aside for this test; {more}. These rows support {best}."
         )
 
 

@@ -80,10 +80,12 @@ def codes_of(evidence, wrong, out_of_scope=False):
     return np.where(out_of_scope, ABSTAIN, np.where(wrong, 1 - best, best))
 
 
-def certify(s, wrong, reference, out_of_scope=False):
-    rows = evidence_of(s)
+def certify(s, wrong, reference, out_of_scope=False, reference_wrong=None):
+    rows, others = evidence_of(s), evidence_of(reference)
     codes = codes_of(rows, wrong, out_of_scope)
-    return CertifiedThreshold.fit(rows, codes, reference=evidence_of(reference), score=FirstColumn()).threshold
+    known = None if reference_wrong is None else codes_of(others, reference_wrong)
+    score = FirstColumn()
+    return CertifiedThreshold.fit(rows, codes, reference=others, reference_codes=known, score=score).threshold
 
 
 def ours(s, wrong, reference):
@@ -117,6 +119,16 @@ def thresholds(rule, truth, trials, n, seed):
     """The threshold of each trial: n certify rows, n / 2 reference rows, all new."""
     rng = np.random.default_rng(seed)
     return [rule(*truth.draw(rng, n), truth.draw(rng, n // 2)[0]) for _ in range(trials)]
+
+
+def begun_by_labels(truth, trials, n, seed):
+    """The threshold of each trial as above, where the labels of the reference rows say where the tests begin."""
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(trials):
+        s, wrong = truth.draw(rng, n)
+        reference, reference_wrong = truth.draw(rng, n // 2)
+        found.append(certify(s, wrong, reference, reference_wrong=reference_wrong))
+    return found
 
 
 def violations(found, truth):
@@ -170,6 +182,30 @@ def test_promises_are_kept_on_few_rows(name, trials, n):
 
     report(false=false)
     assert false <= allowed(trials)
+
+
+@pytest.mark.parametrize("n", [120, 1000])
+@trials_each
+@each_truth
+def test_promises_are_kept_where_reference_labels_say_where_to_begin(name, trials, n):
+    truth = TRUTHS[name]
+
+    false = violations(begun_by_labels(truth, trials, n, seed=33), truth)
+
+    report(false=false)
+    assert false <= allowed(trials)
+
+
+@trials_each
+def test_reference_labels_certify_a_model_whose_surest_answers_are_no_better_than_the_others(trials):
+    """3.5 % are wrong at every confidence: strict thresholds have few rows and fail, and "answer everything" passes."""
+    truth = Truth(8, 0.35, base=0.965)
+
+    with_labels = sum(t < np.inf for t in begun_by_labels(truth, trials, 1000, seed=34))
+    without = sum(t < np.inf for t in thresholds(ours, truth, trials, 1000, seed=34))
+
+    report(with_labels=with_labels / trials, without=without / trials)
+    assert with_labels > without + 0.1 * trials
 
 
 @pytest.mark.parametrize("rule", [loosest_by_bound, loosest_by_measured_risk, on_the_grid_without_a_sequence])

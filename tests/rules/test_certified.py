@@ -106,7 +106,7 @@ def test_too_few_rows_say_how_many_are_needed(n):
 
     assert (certificate.certified, certificate.rows_needed, certificate.threshold) == (False, 59, math.inf)
     assert (certificate.n, certificate.errors, certificate.coverage, certificate.coverage_low) == (0, 0, 0, 0)
-    assert "at least 59 labelled rows would be needed, more if some are answered wrongly" in certificate.sentence
+    assert "at least 59 such rows would be needed, more if some are answered wrongly" in certificate.sentence
 
 
 @pytest.mark.parametrize(
@@ -373,6 +373,36 @@ def test_follows_its_definition_on_random_cases(block):
     assert certified >= 2
 
 
+def test_labels_of_the_reference_say_where_to_begin():
+    """7 % are wrong at every confidence: on few rows 90 % fails, on all of them it passes."""
+    p, codes = column(np.linspace(0.99, 0.51, 1000)), (np.arange(1000) % 14 == 0).astype(int)
+    others = column(p[:, 0] + 1e-4)
+
+    strict = CertifiedThreshold.fit(p, codes, reference=others, target_accuracy=0.9)
+    likely = CertifiedThreshold.fit(p, codes, reference=others, reference_codes=codes, target_accuracy=0.9)
+
+    assert strict.certificate.certified is False
+    assert (likely.threshold, likely.certificate.errors) == (-math.inf, 72)
+
+
+def test_labels_of_the_reference_change_nothing_where_the_surest_are_right():
+    rng = np.random.default_rng(5)
+    p, codes = spread_rows(rng, 2000, scale=6)
+    others, known = spread_rows(rng, 1000, scale=6)
+
+    plain = CertifiedThreshold.fit(p, codes, reference=others)
+    told = CertifiedThreshold.fit(p, codes, reference=others, reference_codes=known)
+
+    assert 0 < plain.certificate.coverage < 1
+    assert told == plain
+
+
+def test_codes_of_another_reference_are_refused():
+    p, codes = rows(60, 0)
+    with pytest.raises(InputError, match="59"):
+        CertifiedThreshold.fit(p, codes, reference=p.copy(), reference_codes=codes[:59])
+
+
 def test_not_certified_is_said_without_an_exception():
     """`best_accuracy` at the one grid of two thresholds, 10 errors in 100."""
     counts = Counts(np.full(100, 0.9), np.minimum(np.arange(101), 10), 100)
@@ -380,8 +410,8 @@ def test_not_certified_is_said_without_an_exception():
     certificate = certify_counts(counts, Promise(0.05, 0.05), np.array([0.9]), out_of_scope_share=0.0, looks=1)
 
     assert certificate.sentence.endswith(
-        "on 100 labelled rows; more certify rows would not help this model; a better model or a lower target would. "
-        "These rows support an accuracy of 82.37 %, all thresholds taken together."
+        "on 100 labelled rows kept aside for this test; more certify rows would not help this model; a better model "
+        "or a lower target would. These rows support an accuracy of 82.37 %, all thresholds taken together."
     )
     assert binomtest(10, 100, alternative="less").proportion_ci(0.975).high == pytest.approx(1 - 0.8237, abs=1e-4)
 

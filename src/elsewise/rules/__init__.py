@@ -119,7 +119,7 @@ def fit_as_asked(
     if not RULES[name].tested:
         made: Rule = fit(*tune, **asked, score=score)
     else:
-        made = fit(*certify(), reference=tune[0], looks=looks, **asked, score=score)
+        made = fit(*certify(), reference=tune[0], reference_codes=tune[1], looks=looks, **asked, score=score)
     return made
 
 

@@ -113,6 +113,7 @@ class ByLabel:
         codes: Any,
         *,
         reference: Any,
+        reference_codes: Any = None,
         target_accuracy: float = 0.95,
         confidence_level: float = 0.95,
         score: Score | None = None,
@@ -126,7 +127,7 @@ class ByLabel:
 
         Parameters
         ----------
-        evidence, codes, target_accuracy, confidence_level, score, looks, ambiguity_margin
+        evidence, codes, reference_codes, target_accuracy, confidence_level, score, looks, ambiguity_margin
             As for `CertifiedThreshold.fit`.
         reference : Evidence, or probabilities (m, k)
             Other rows. They place the grids, and tell which labels are rare: those of which they let expect hardly
@@ -180,6 +181,7 @@ class ByLabel:
             best=_best(rows, confidence),
             surest_first=surest_first,
             reference=grouping.divided(expected, likely),
+            tried=_tried(grouping, others, reference_codes, expected),
             joint=joint,
             rare=rare,
             out_of_scope_share=out_of_scope_share_of(truth),
@@ -219,6 +221,16 @@ def _named_groups(groups: Sequence[Any] | None, k: int) -> tuple[tuple[str, ...]
 def _best(rows: Evidence, confidence: Thresholds) -> Codes:
     """Find the label that would be answered, shape (n,); -1 for a row that is never answered."""
     return np.where(np.isnan(confidence), ABSTAIN, rows.probabilities.argmax(axis=1))
+
+
+def _tried(
+    grouping: "_Grouping", reference: Evidence, codes: Any, confidence: Thresholds
+) -> tuple[list[Counts | None], Counts | None]:
+    """Count the reference rows and their errors, group by group and all together, where their codes are known."""
+    if codes is None:
+        return [None] * len(grouping.names), None
+    wrong, best = errors_of(reference, codes)[0], _best(reference, confidence)
+    return [*grouping.counts(confidence, wrong, best)], Counts.of(confidence, wrong)
 
 
 def _count_tests(sizes: NDArray[Any], promise: Promise) -> int:
@@ -262,6 +274,13 @@ class _Grouping:
         order = np.argsort(group, kind="stable")
         return np.split(column[order], np.searchsorted(group[order], np.arange(1, len(self.names) + 1)))[:-1]
 
+    def counts(self, confidence: Thresholds, wrong: NDArray[np.bool_], best: Codes) -> list[Counts]:
+        """Count rows and errors, group by group."""
+        return [
+            Counts.of(*columns)
+            for columns in zip(self.divided(confidence, best), self.divided(wrong, best), strict=True)
+        ]
+
     def who(self, g: int) -> str:
         """Say which labels a group has."""
         if g == self.alone:
@@ -280,6 +299,7 @@ class _Tests:
     best: Codes
     surest_first: Thresholds
     reference: list[Thresholds]
+    tried: tuple[list[Counts | None], Counts | None]
     joint: bool
     rare: Rare
     out_of_scope_share: float
@@ -287,14 +307,7 @@ class _Tests:
 
     def certificates(self) -> tuple[Certificate, tuple[Certificate, ...]]:
         """Test every group, and put what was found together."""
-        samples = [
-            Counts.of(*columns)
-            for columns in zip(
-                self.grouping.divided(self.confidence, self.best),
-                self.grouping.divided(self.wrong, self.best),
-                strict=True,
-            )
-        ]
+        samples = self.grouping.counts(self.confidence, self.wrong, self.best)
         falls_back = self.rare == "fall_back" and bool(self.grouping.rare)
         tested = samples[: self.grouping.alone] if falls_back else samples
         able = np.array([sample.rows for sample in tested])
@@ -305,16 +318,19 @@ class _Tests:
             found.append(self._fallen_back(samples[-1]))
         return self._overall(found, tests, falls_back=falls_back), tuple(found)
 
-    def _certify(self, sample: Counts, promise: Promise, reference: Thresholds) -> Certificate:
+    def _certify(self, sample: Counts, promise: Promise, reference: Thresholds, tried: Counts | None) -> Certificate:
         place = np.sort(reference)[::-1] if len(reference) else self.surest_first
-        return certify(sample, promise, place, out_of_scope_share=self.out_of_scope_share, looks=self.looks)
+        share = self.out_of_scope_share
+        return certify(sample, promise, place, out_of_scope_share=share, looks=self.looks, tried=tried)
 
     def _whole(self) -> Certificate:
         """One threshold for all labels, certified as without groups."""
-        return self._certify(Counts.of(self.confidence, self.wrong), self.promise, self.surest_first)
+        sample = Counts.of(self.confidence, self.wrong)
+        return self._certify(sample, self.promise, self.surest_first, self.tried[1])
 
     def _group(self, g: int, sample: Counts, promise: Promise, tests: int) -> Certificate:
-        certificate = replace(self._certify(sample, promise, self.reference[g]), method=METHOD)
+        tested = self._certify(sample, promise, self.reference[g], self.tried[0][g])
+        certificate = replace(tested, method=METHOD)
         return replace(certificate, words=self._group_words(certificate, self.grouping.who(g), tests))
 
     def _group_words(self, c: Certificate, who: str, tests: int) -> str:

@@ -21,6 +21,7 @@ from elsewise.certifying import (
     errors_of,
     out_of_scope_share_of,
     strict_to_loose,
+    tried_on,
 )
 from elsewise.decisions import PLAIN, Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
@@ -77,6 +78,7 @@ class CertifiedThreshold:
         codes: Any,
         *,
         reference: Any,
+        reference_codes: Any = None,
         target_accuracy: float = 0.95,
         confidence_level: float = 0.95,
         score: Score | None = None,
@@ -94,6 +96,8 @@ class CertifiedThreshold:
             True codes; -1 marks an out-of-scope row, on which every answer is an error.
         reference : Evidence, or probabilities (m, k)
             Other rows (tune rows, or unlabelled ones) that place the grid of thresholds.
+        reference_codes : (m,), optional
+            Their true codes, which tell where on the grid the tests had best begin.
         target_accuracy, confidence_level : float
             Both within 0..1, exclusive.
         score : Score, optional
@@ -132,6 +136,7 @@ class CertifiedThreshold:
             evidence,
             codes,
             reference=reference,
+            reference_codes=reference_codes,
             target_accuracies=(target_accuracy,),
             confidence_level=confidence_level,
             score=score,
@@ -147,6 +152,7 @@ class CertifiedThreshold:
         codes: Any,
         *,
         reference: Any,
+        reference_codes: Any = None,
         target_accuracies: Sequence[float],
         confidence_level: float = 0.95,
         score: Score | None = None,
@@ -180,7 +186,10 @@ class CertifiedThreshold:
         surest_first = strict_to_loose(others, score, ambiguity_margin)
         if out_of_scope_share is None:
             counts, share = Counts.of(confidence, wrong), out_of_scope_share_of(truth)
-            found = [certify(counts, p, surest_first, out_of_scope_share=share, looks=looks) for p in promises]
+            tried = tried_on(others, reference_codes, score, ambiguity_margin)
+            found = [
+                certify(counts, p, surest_first, out_of_scope_share=share, looks=looks, tried=tried) for p in promises
+            ]
         else:
             check_share("out_of_scope_share", out_of_scope_share)
             strata = Strata.of(confidence, wrong, truth, out_of_scope_share)
