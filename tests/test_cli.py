@@ -545,6 +545,12 @@ def test_threshold_tells_the_labels_and_the_way_back_when_nothing_is_certified(o
     )
 
 
+def test_a_threshold_by_hand_that_no_text_reaches_is_said(own_logits_model):
+    done = run("threshold", own_logits_model, "--at", 60)
+
+    assert f"so every text is Other: elsewise threshold {own_logits_model} --undo" in done.stderr
+
+
 def test_threshold_says_which_engines_keep_their_own(small, exported, tmp_path):
     model = shutil.copytree(small / "model", tmp_path / "model")
 

@@ -105,10 +105,9 @@ def print_promise(classifier: "Classifier | Standing") -> None:
     tell(certificate.sentence)
     if certificate.certified:
         low, high = certificate.coverage_low, certificate.coverage_high
-        typer.echo(
-            f"Threshold {threshold_words(classifier.rule, digits=4)}; {certificate.coverage:.1%} of the rows answered "
-            f"({low:.1%} to {high:.1%})."
-        )
+        words = threshold_words(classifier.rule, digits=4)
+        words = "No threshold is needed" if words == "-inf" else f"Threshold {words}"
+        typer.echo(f"{words}; {certificate.coverage:.1%} of the rows answered ({low:.1%} to {high:.1%}).")
 
 
 def print_evaluation(judged: Mapping[str, Any]) -> None:
@@ -228,10 +227,10 @@ def _print_labels(labels: Sequence[Mapping[str, Any]]) -> None:
     lines = [
         (row["label"], f"{row['rows']:,}",
          *(_short(row["classifier"][name]) for name in ("recall", "precision")), brief(row["classifier"]["f1"]),
-         *(_short(row["system"][name]) for name in ("coverage", "accuracy_when_answered", "f1")))
+         *(_short(row["system"][name]) for name in ("coverage", "precision", "f1")))
         for row in worst
     ]  # fmt: skip
-    header = ("label", "rows", "bare: recall", "precision", "F1", "ships: coverage", "accuracy when answered", "F1")
+    header = ("label", "rows", "bare: recall", "precision", "F1", "ships: coverage", "precision", "F1")
     title = "The labels" if len(there) <= WORST_LABELS else f"The {WORST_LABELS} worst of {len(there):,} labels"
     print_table(f"{title}, by F1 of the bare classifier", header, lines)
 

@@ -295,7 +295,8 @@ def undo_threshold(
 def _check_asked(rule: str, asked: Mapping[str, Any]) -> None:
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r}; choose one of {', '.join(RULES)}")
-    known = set(inspect.signature(RULES[rule].fit).parameters) - {"evidence", "codes", "reference", "score", "looks"}
+    rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks"}
+    known = set(inspect.signature(RULES[rule].fit).parameters) - rows
     if unknown := sorted(set(asked) - known):
         raise InputError(f"the rule {rule!r} takes no {unknown[0]}; it takes {', '.join(sorted(known))}")
 

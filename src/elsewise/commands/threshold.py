@@ -129,6 +129,8 @@ def _show_change(model: Path, change: "Change") -> None:
     certificate = change.after.certificate
     if certificate is not None and not certificate.certified:
         say(f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo")
+    elif change.after.measured and change.after.measured["coverage"].value == 0:
+        say(f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo")
     _say_others(model, change.others, f"{change.engine} was changed alone")
     say(f"written: {model}")
 
