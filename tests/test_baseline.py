@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 import elsewise as ew
 from elsewise.baseline import MOST_ROWS, learned
 from elsewise.errors import ArtifactError
-from elsewise.rules import CertifiedThreshold
+from elsewise.rules import ByLabel, CertifiedThreshold
 from elsewise.sample import OUT_OF_SCOPE
 from elsewise.splits import LabelledTexts, Splits
 from elsewise.thresholds import change_threshold
@@ -87,6 +87,16 @@ def test_under_different_promises_only_labels_are_compared():
 
     assert not found["same_promise"]
     assert "more texts get the right label by it than by the baseline, Other aside." in found["sentence"]
+
+
+def test_a_promise_for_each_label_is_another_than_that_of_the_baseline():
+    p = np.array([[0.98, 0.02], [0.02, 0.98]] * 100)
+    by_label = ByLabel.fit(p, np.arange(200) % 2, reference=p.copy(), **PROMISE)
+
+    found = judged(judging(180, 200, by_label), judging(150, 200, promising(150)))
+
+    assert not found["same_promise"]
+    assert "by the baseline, Other aside." in found["sentence"]
 
 
 def test_without_an_in_scope_row_it_says_that_nothing_can_be_told():

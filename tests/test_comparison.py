@@ -11,6 +11,7 @@ import elsewise as ew
 from elsewise.comparison import compare, compare_all
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.metrics import mean_interval
+from elsewise.rules import ByLabel
 
 LABELS = ("a", "b", "c", "d")
 SURE = {"yes": [4.0, 0.0], "no": [0.0, 4.0]}
@@ -257,6 +258,18 @@ def test_only_one_promise_that_all_keep_compares_thresholds(rows, models):
         "accuracy",
         "b could not be certified for 85 %",
     )
+
+
+def test_a_promise_for_each_label_is_not_the_promise_for_all_answers_together(rows, models):
+    codes, z = rows
+    p = models["y"].probabilities(z["y"][:800])
+    by_label = ByLabel.fit(p[400:], codes[400:800], reference=p[:400], target_accuracy=0.85)
+    given = {"a": z["x"][800:], "b": z["y"][800:]}
+
+    found = compare(models["x"], replace(models["y"], rule=by_label), given, codes=codes[800:])
+
+    assert found.primary["figure"] == "accuracy"
+    assert found.verdict.endswith("(the models promise different things, so that accuracy decides).")
 
 
 def test_a_leaderboard_has_wider_intervals_than_a_pair(judge):

@@ -107,7 +107,7 @@ def against(
     losses, their_losses = (_losses(q[both], answers.truth[both]) for q in (p, evidence.probabilities))
     counted = inside & theirs.readable
     mine, other = classifier.certificate, baseline.certificate
-    same = mine is not None and other is not None and _promise(mine) == _promise(other)
+    same = mine is not None and other is not None and mine.promised == other.promised
     by_promise = same and any(c is not None and c.certified for c in (mine, other))
     one, two = (shipped, their_shipped) if by_promise else (right, their_right)
     difference = {
@@ -140,10 +140,6 @@ def _losses(p: Floats, codes: Codes) -> NDArray[np.float64]:
 
 def _difference(one: Flags, other: Flags) -> Estimate:
     return metrics.mean_interval(one.astype(np.float64) - other, lowest=-1.0, highest=1.0)
-
-
-def _promise(certificate: Certificate) -> tuple[float, float]:
-    return certificate.target_accuracy, certificate.confidence_level
 
 
 def _certified(certificate: Certificate | None) -> bool:

@@ -262,14 +262,12 @@ def _same_promise(models: Sequence[Classifier], names: Sequence[str]) -> tuple[f
     for name, model in zip(names, models, strict=True):
         if model.certificate is None:
             return USUAL_TARGET, f"{name} has no certificate"
-    promised = [
-        (c.target_accuracy, c.confidence_level, c.certified) for m in models if (c := m.certificate) is not None
-    ]
-    target = promised[0][0]
-    if len({promise[:2] for promise in promised}) > 1:
+    certificates = [c for m in models if (c := m.certificate) is not None]
+    target = certificates[0].target_accuracy
+    if len({c.promised for c in certificates}) > 1:
         return USUAL_TARGET, "the models promise different things"
-    for name, (_, _, certified) in zip(names, promised, strict=True):
-        if not certified:
+    for name, certificate in zip(names, certificates, strict=True):
+        if not certificate.certified:
             return target, f"{name} could not be certified for {percent(target)}"
     return target, ""
 
