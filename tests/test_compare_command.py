@@ -100,6 +100,10 @@ def test_three_models_make_a_leaderboard(place):
         (("first", "second", "--logits", "good.npy", "--logits", "worse.npy", "--labels", "labels.csv", "--map",
           "yes=no"), "--map and --drop-label are for models of texts"),
         (("good", "worse", "data.csv", "-o", "worse/x.csv"), "worse/x.csv lies in the model folder"),
+        (("good", "worse", "data.csv", "-o", "data.csv"), "data.csv is an input file, and would be overwritten"),
+        (("good", "worse", "data.csv", "-o", "-"), "stdout shows the comparison; name a .csv or .jsonl file with -o"),
+        (("first", "second", "--logits", "good.npy", "--logits", "worse.npy", "--labels", "labels.csv", "-o",
+          "labels.csv"), "labels.csv is an input file, and would be overwritten"),
         (("good", "worse", "data.csv", "--label-column", "text"), "no model has label 'text 0', which row 0 has"),
     ],
 )  # fmt: skip

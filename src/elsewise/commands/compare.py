@@ -79,8 +79,8 @@ def compare(
     if len(folders) < 2:  # noqa: PLR2004
         remedy = "--labels takes the place of DATA" if labels is not None else "name them before DATA"
         raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
-    for folder in folders if out else ():
-        refuse_inside(str(out), Path(folder))
+    if out is not None:
+        _check_out(out, folders, [path for path in (data, labels, *(logits or [])) if path is not None])
     with progress_bar() as progress:
         if progress:
             progress("comparing", 0, 0)
@@ -100,6 +100,19 @@ def compare(
     _show(compared.as_dict(), texts)
     if out is not None:
         say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
+
+
+def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
+    """Refuse to write where something else is: model folders, what is read, and stdout, which shows the comparison."""
+    from elsewise.formats import same_file
+
+    if out == "-":
+        raise InputError("stdout shows the comparison; name a .csv or .jsonl file with -o")
+    for folder in folders:
+        refuse_inside(out, Path(folder))
+    for path in inputs:
+        if same_file(path, out):
+            raise InputError(f"{path} is an input file, and would be overwritten; choose another name for the output")
 
 
 def _parted(model: str) -> tuple[str, str | None]:
