@@ -185,6 +185,30 @@ def test_different_labels_are_compared_on_those_in_common():
     assert found.notes[1] == "left out, with a label that not all models have: 1 row"
 
 
+@pytest.mark.parametrize(("n", "shown"), [(1, False), (2, False), (5, False), (8, True)])
+def test_no_figure_shows_a_difference_that_so_few_rows_cannot(n, shown):
+    """Five rows that all speak for one of two: 2 / 2 ** 5 is more than 5 %."""
+    right, wrong = ({f"t{i}": [4.0 * ((i + way) % 2), 2.0] for i in range(n)} for way in (0, 1))
+
+    found = compare(by_heart(right), by_heart(wrong), list(right), ["no", "yes"] * (n // 2) + ["no"] * (n % 2))
+
+    figures = {name: figure for name, figure in found.pairs[0]["figures"].items() if name != "coverage"}
+    assert {name: figure["shown"] for name, figure in figures.items()} == dict.fromkeys(figures, shown)
+
+
+def test_one_answer_that_is_right_does_not_show_that_all_are():
+    """Of forty rows the first answers one, rightly, and the second all, a quarter of them wrongly."""
+    few = by_heart({f"t{i}": [4.0, 0.0] if not i else [0.1, 0.0] for i in range(40)})
+    all_ = by_heart({f"t{i}": [4.0, 0.0] if i % 4 else [0.0, 4.0] for i in range(40)})
+
+    found = compare(few, all_, [f"t{i}" for i in range(40)], ["yes"] * 40).pairs[0]["figures"]
+
+    apart = found["accuracy_when_answered"]
+    assert apart["difference"].value == 0.25
+    assert apart["difference"].low < -0.4
+    assert not apart["shown"]
+
+
 def test_outcomes_and_labels_are_counted_by_hand():
     first = by_heart({"t1": [4.0, 0.0], "t2": [4.0, 0.0], "t3": [0.3, 0.0], "t4": [0.0, 4.0]})
     second = by_heart({"t1": [4.0, 0.0], "t2": [0.0, 4.0], "t3": [0.0, 0.3], "t4": [0.0, 0.3]})

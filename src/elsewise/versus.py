@@ -31,6 +31,7 @@ MEANS: Final = (*SHARES, "log_loss", "brier")
 AT_COVERAGE: Final = tuple(f"accuracy_at_coverage_{c:g}" for c in COVERAGES)
 FIGURES: Final = (*MEANS, "accuracy_when_answered", "augrc", *AT_COVERAGE, "coverage_at_accuracy")
 OF_BARE: Final = ("accuracy", "log_loss", "brier")  # of the bare classifier, on in-scope rows that all can read
+FARTHEST: Final = {"log_loss": np.inf, "brier": 2.0}  # that two models can be apart; in all others 1
 LESS_IS_BETTER: Final = ("wrong", "log_loss", "brier", "augrc", "ece")
 
 
@@ -113,13 +114,39 @@ class Rounds:
     def difference(self, figure: str, i: int, j: int) -> Estimate:
         """Figure of classifier i minus that of j."""
         if figure == "auc":
-            return paired_area(self.areas[i], self.areas[j], self.pair_level)
-        estimate = self.apart[figure][min(i, j), max(i, j)]
-        drawn = estimate if i < j else Estimate(0.0 - estimate.value, 0.0 - estimate.high, 0.0 - estimate.low)
-        if figure not in SHARES or np.isnan(drawn.value):
+            drawn = paired_area(self.areas[i], self.areas[j], self.pair_level)
+        else:
+            estimate = self.apart[figure][min(i, j), max(i, j)]
+            drawn = estimate if i < j else Estimate(0.0 - estimate.value, 0.0 - estimate.high, 0.0 - estimate.low)
+        if np.isnan(drawn.value):
             return drawn
-        exact = self.mcnemar(figure, i, j).difference
-        return Estimate(exact.value, min(exact.low, drawn.low), max(exact.high, drawn.high))
+        if figure in SHARES:
+            least = self.mcnemar(figure, i, j).difference
+        elif self._too_few(figure):
+            most = FARTHEST.get(figure, 1.0)
+            least = Estimate(drawn.value, -most, most)
+        elif figure == "accuracy_when_answered":
+            least = self._of_answered(i, j)
+        else:
+            return drawn
+        return Estimate(drawn.value, min(least.low, drawn.low), max(least.high, drawn.high))
+
+    def _too_few(self, figure: str) -> bool:
+        """Say whether the rows could not show a difference if all of them spoke for one side (the exact sign test)."""
+        bare = self.truth.codes[self.bare]
+        n = len(bare) if figure in (*OF_BARE, "auc") else len(self.bare)
+        return 2 * 0.5**n > 1 - self.pair_level or (figure == "auc" and np.bincount(bare).max() == 1)
+
+    def _of_answered(self, i: int, j: int) -> Estimate:
+        """Join two Wilson intervals as Newcombe does where one side has no spread: all its answers right, or wrong."""
+        kept = [(side.answers.answered, side.answers.correct) for side in (self.sides[i], self.sides[j])]
+        a, b = (metrics.wilson(int((y & c).sum()), int(y.sum()), self.pair_level) for y, c in kept)
+        value = a.value - b.value
+        if not {a.value, b.value} & {0.0, 1.0}:
+            return Estimate(value, value, value)
+        down = ((a.value - a.low) ** 2 + (b.high - b.value) ** 2) ** 0.5
+        up = ((a.high - a.value) ** 2 + (b.value - b.low) ** 2) ** 0.5
+        return Estimate(value, value - down, value + up)
 
     def mcnemar(self, figure: str, i: int, j: int) -> PairedShares:
         """Test a difference of shares exactly."""
