@@ -62,6 +62,19 @@ def test_two_models_are_compared_and_the_rows_that_changed_are_written(place):
     ]  # fmt: skip
 
 
+def test_changed_rows_are_counted_as_in_the_file_also_where_some_were_left_out(place):
+    lines = (place / "data.csv").read_text(encoding="utf-8").splitlines()
+    (place / "gap.csv").write_text("\n".join([*lines[:3], "no label,", *lines[3:]]), encoding="utf-8")
+
+    done = run("compare", place / "good", place / "worse", place / "gap.csv", "--drop-label", "yes", "-o",
+               place / "rows.csv")  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "Compared on 20 in-scope and 0 out-of-scope rows, 1 rejected, by 2 labels." in done.stdout
+    with (place / "rows.csv").open(encoding="utf-8", newline="") as file:
+        assert [(row["row"], row["text"]) for row in csv.DictReader(file)][:2] == [("1", "text 0"), ("6", "text 4")]
+
+
 def test_models_of_texts_of_logits_and_both_say_the_same(place):
     texts = run("compare", place / "good", place / "worse", place / "data.csv", "--json")
     both = run(

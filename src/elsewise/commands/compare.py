@@ -26,7 +26,7 @@ from elsewise.showing import brief, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
-    from elsewise.reading import Reading
+    from elsewise.reading import Labelled, Reading
 
 CHANGED_SHOWN = 10
 LABELS_SHOWN = 10
@@ -88,16 +88,16 @@ def compare(
             name: load(folder, engine=engine_of(engine), threads=threads)
             for name, folder, engine in zip(_names(folders), folders, engines, strict=True)
         }
-        texts, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
+        read, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
         compared = compare_all(models, out_of_scope_label=out_of_scope_label, shared_threshold=shared_threshold, **rows)
     if out is not None:
-        _write(out, compared.changed, texts)
+        _write(out, compared.changed, read)
     if as_json:
         print_json(compared.as_dict())
         return
     for note in compared.notes:
         say(note)
-    _show(compared.as_dict(), texts)
+    _show(compared.as_dict(), read)
     if out is not None:
         say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
 
@@ -137,8 +137,8 @@ def _rows(
     labels: str | None,
     how: "Reading",
     out_of_scope_label: str | None,
-) -> tuple[list[str] | None, dict[str, Any]]:
-    """Read what the models take and what is true: texts, where there are any, and the arguments of `compare_all`."""
+) -> "tuple[Labelled | None, dict[str, Any]]":
+    """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare_all`."""
     from elsewise.reading import n_rows, read_labelled, read_logits
 
     of_logits = [name for name, model in models.items() if model.engine.name == "logits"]
@@ -157,7 +157,7 @@ def _rows(
     rows = read_labelled(data, how, strict=bool(of_logits))  # where rows are left out, the logits would not fit
     say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
     texts = {name: read.get(name, rows.texts) for name in models}
-    return rows.texts, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
+    return rows, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
 
 
 def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scope_label: str | None) -> dict[str, Any]:
@@ -181,31 +181,38 @@ def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scop
     return {"labels": words}
 
 
-def _write(path: str, changed: Sequence[Mapping[str, Any]], texts: Sequence[str] | None) -> None:
+def _write(path: str, changed: Sequence[Mapping[str, Any]], read: "Labelled | None") -> None:
     from elsewise.formats import open_writer
 
-    rows = [_flat(row, texts) for row in changed]
+    rows = [_flat(row, read) for row in changed]
     columns = list(rows[0]) if rows else ["row", "label"]
     with open_writer(path, columns) as writer:
         writer.write(rows)
 
 
-def _flat(row: Mapping[str, Any], texts: Sequence[str] | None) -> dict[str, Any]:
-    """Put a changed row in columns; rows are counted from 1, as in a file."""
-    text = {} if texts is None else {"text": texts[row["row"]]}
+def _flat(row: Mapping[str, Any], read: "Labelled | None") -> dict[str, Any]:
+    """Put a changed row in columns."""
+    text = {} if read is None else {"text": read.texts[row["row"]]}
     said = {
         f"{name} {part}": says[part]
         for name, says in row["models"].items()
         for part in ("label", "abstained", "right", "best_label", "confidence")
     }
-    return {"row": row["row"] + 1, **text, "label": row["label"] or "", **said}
+    return {"row": _number(row, read), **text, "label": row["label"] or "", **said}
 
 
-def _show(compared: Mapping[str, Any], texts: Sequence[str] | None) -> None:
+def _number(row: Mapping[str, Any], read: "Labelled | None") -> int:
+    """Count a row from 1, as in its file: rows of it that were left out count."""
+    number: int = row["row"] + 1 if read is None else read.numbers[row["row"]]
+    return number
+
+
+def _show(compared: Mapping[str, Any], read: "Labelled | None") -> None:
     models, rows, pairs = (compared[part] for part in ("models", "rows", "pairs"))
     typer.echo(compared["verdict"])
+    rejected = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
     typer.echo(
-        f"\nCompared on {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows, by "
+        f"\nCompared on {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows{rejected}, by "
         f"{len(compared['labels']['common']):,} labels."
     )
     figures = list(_figures(models, compared["primary"]["target_accuracy"]))
@@ -215,7 +222,7 @@ def _show(compared: Mapping[str, Any], texts: Sequence[str] | None) -> None:
         _show_board(compared["leaderboard"], compared["primary"])
         lines = [(words, *(brief(of(model)) for model in models.values())) for words, of, _ in figures]
         print_table("Every figure, with 95 % intervals", ("", *models), lines)
-    _show_changed(compared["changed"], list(models), texts)
+    _show_changed(compared["changed"], list(models), read)
     for name, model in models.items():
         if model["texts_per_second"] is not None:
             then = model["texts_per_second_at_fit"]
@@ -307,15 +314,15 @@ def _show_board(board: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) 
     print_table("Leaderboard; the intervals of all pairs hold together at 95 %", header, lines)
 
 
-def _show_changed(changed: Mapping[str, Any], names: Sequence[str], texts: Sequence[str] | None) -> None:
+def _show_changed(changed: Mapping[str, Any], names: Sequence[str], read: "Labelled | None") -> None:
     if not changed["rows"]:
         return
     lines = [
-        (f"{row['row'] + 1:,}", *([] if texts is None else [_short(texts[row["row"]])]), row["label"] or "-",
+        (f"{_number(row, read):,}", *([] if read is None else [_short(read.texts[row["row"]])]), row["label"] or "-",
          *(row["models"][name]["label"] for name in names))
         for row in changed["first"][:CHANGED_SHOWN]
     ]  # fmt: skip
-    header = ("row", *([] if texts is None else ["text"]), "true", *names)
+    header = ("row", *([] if read is None else ["text"]), "true", *names)
     typer.echo(f"The first {len(lines)} of {changed['rows']:,} rows that are decided otherwise; -o FILE writes all:")
     print_table("", header, lines)
 
