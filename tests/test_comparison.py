@@ -342,6 +342,13 @@ def test_a_comparison_is_plain_json_and_keeps_the_first_changed_rows(judge):
         ({"labels": ["yes", "perhaps"]}, "no model has label 'perhaps', which row 1 has"),
         ({"texts": {"a": ["yes", "no"]}}, "texts by name must hold those of every model, and 'b' has none"),
         ({"texts": [], "labels": []}, "at least one row"),
+        ({"texts": [], "labels": None, "codes": []}, "at least one row"),
+        ({"texts": None}, "texts must be a list or an array, got NoneType"),
+        ({"texts": {"a": "yn", "b": ["yes", "no"]}}, "texts must be a list of strings, got one str"),
+        ({"labels": "yn"}, "labels must be a list of strings, got one str"),
+        ({"labels": None, "codes": 1}, "codes must be a list or an array"),
+        ({"names": ("a", "b", "c")}, "names must be two, one for each model, got 3"),
+        ({"b": "model"}, "b is no classifier, but of type str; open a folder with elsewise.load"),
         ({"names": ("a", "a")}, "at least two models of different names, got 1"),
         ({"shared_threshold": 60}, "shared_threshold must lie in 0..1, got 60"),
         (
@@ -355,6 +362,24 @@ def test_what_cannot_be_compared_is_refused(change, message):
 
     with pytest.raises(InputError, match=message):
         compare(**given)
+
+
+@pytest.mark.parametrize("codes", [[0, 1], [-1, -1]])
+def test_without_a_row_to_judge_by_it_says_that_nothing_can_be_told(codes):
+    found = compare(by_heart(SURE), by_heart({"other": [0.0, 1.0]}), ["yes", "no"], codes=codes)
+
+    assert found.verdict == "Which is better cannot be told: there is no in-scope row that every model can read."
+
+
+def test_labels_may_come_one_by_one():
+    found = compare(by_heart(SURE), by_heart(SURE), iter(["yes", "no"]), iter(["yes", "no"]))
+
+    assert found.rows["compared"] == 2
+
+
+def test_models_without_names_are_refused():
+    with pytest.raises(InputError, match="models must be a mapping from names to classifiers, got list"):
+        compare_all([by_heart(SURE), by_heart(SURE)], ["yes"], ["yes"])
 
 
 def test_only_out_of_scope_rows_leave_the_bare_classifiers_without_figures():

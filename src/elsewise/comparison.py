@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from elsewise.arrays import to_numpy
 from elsewise.classifier import Classifier
 from elsewise.decisions import percent
 from elsewise.engines import key_of
@@ -134,6 +135,8 @@ def compare(
     >>> judged.verdict[:20]
     'No difference shown:'
     """
+    if len(names) != 2:  # noqa: PLR2004
+        raise InputError(f"names must be two, one for each model, got {len(names)}")
     return compare_all(
         dict(zip(names, (a, b), strict=True)),
         texts,
@@ -167,16 +170,21 @@ def compare_all(
     >>> [entry["name"] for entry in compare_all(models, ["good", "bad"], ["yes", "no"]).leaderboard]
     ['x', 'y', 'z']
     """
-    if len(models) < 2:  # noqa: PLR2004
-        raise InputError(f"a comparison needs at least two models of different names, got {len(models)}")
+    _check_models(models)
     if (labels is None) == (codes is None):
         raise InputError("a comparison needs either labels or codes")
     if not 0 <= shared_threshold <= 1:
         raise InputError(f"shared_threshold must lie in 0..1, got {shared_threshold}")
-    given = _inputs(models, texts, len(codes if labels is None else labels))
-    truth = (
-        Truth.of_codes(models, codes) if labels is None else Truth.of_labels(models, list(labels), out_of_scope_label)
-    )
+    for name, model in models.items():
+        if not isinstance(model, Classifier):
+            raise InputError(
+                f"{name} is no classifier, but of type {type(model).__name__}; open a folder with elsewise.load"
+            )
+    true = _as_rows("codes", to_numpy(codes)) if labels is None else _as_rows("labels", labels)
+    if not len(true):
+        raise InputError("a comparison needs at least one row with a label that all models have, got 0")
+    given = _inputs(models, texts, len(true))
+    truth = Truth.of_codes(models, true) if labels is None else Truth.of_labels(models, true, out_of_scope_label)
     seen = {name: count_seen(model, given[name]) for name, model in models.items()}
     for name, counts in seen.items():
         if counts["seen"]:
@@ -185,22 +193,39 @@ def compare_all(
     return _compared(sides, truth, seen, shared_threshold, rejected)
 
 
+def _check_models(models: Any) -> None:
+    if not isinstance(models, Mapping):
+        raise InputError(f"models must be a mapping from names to classifiers, got {type(models).__name__}")
+    for name, model in models.items():
+        if not isinstance(model, Classifier):
+            kind = type(model).__name__
+            raise InputError(f"{name} is no classifier, but of type {kind}; open a folder with elsewise.load")
+    if len(models) < 2:  # noqa: PLR2004
+        raise InputError(f"a comparison needs at least two models of different names, got {len(models)}")
+
+
 def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, Any]:
     """Give each classifier what it takes, n rows of it."""
-    if isinstance(texts, str):
-        raise InputError("texts must be a list of strings, got one str; put it in a list")
     if not isinstance(texts, Mapping):
-        texts = texts if hasattr(texts, "__len__") else list(texts)
-        given = dict.fromkeys(models, texts)
+        given = dict.fromkeys(models, _as_rows("texts", texts))
     else:
         lacking = [name for name in models if name not in texts]
         if lacking:
             raise InputError(f"texts by name must hold those of every model, and {lacking[0]!r} has none")
-        given = {name: texts[name] for name in models}
+        given = {name: _as_rows("texts", texts[name]) for name in models}
     for name, rows in given.items():
         if len(rows) != n:
             raise InputError(f"every model needs a row for each of {n:,} labels, got {len(rows):,} for {name}")
     return given
+
+
+def _as_rows(what: str, rows: Any) -> Any:
+    """Give rows that can be counted."""
+    if isinstance(rows, str):
+        raise InputError(f"{what} must be a list of strings, got one str; put it in a list")
+    if not np.iterable(rows):
+        raise InputError(f"{what} must be a list or an array, got {type(rows).__name__}")
+    return rows if hasattr(rows, "__len__") else list(rows)
 
 
 def _compared(
@@ -283,6 +308,8 @@ def _standing(rounds: Rounds, primary: str, i: int, best: int) -> dict[str, Any]
 
 
 def _verdict(board: Sequence[Part], primary: str, n: int, why_not: str) -> str:
+    if not n:
+        return "Which is better cannot be told: there is no in-scope row that every model can read."
     first, *others = board
     why = f" ({why_not}, so that accuracy decides)" if why_not else ""
     does, where = (
