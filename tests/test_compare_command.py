@@ -35,6 +35,8 @@ def place(tmp_path_factory):
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             rows = [[{"text": text, "label": label}[column] for column in header] for text, label in LABELS.items()]
             csv.writer(file).writerows([header, *rows])
+    lines = (folder / "data.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "gap.csv").write_text("\n".join([*lines[:3], "no label,", *lines[3:]]), encoding="utf-8")
     return folder
 
 
@@ -63,9 +65,6 @@ def test_two_models_are_compared_and_the_rows_that_changed_are_written(place):
 
 
 def test_changed_rows_are_counted_as_in_the_file_also_where_some_were_left_out(place):
-    lines = (place / "data.csv").read_text(encoding="utf-8").splitlines()
-    (place / "gap.csv").write_text("\n".join([*lines[:3], "no label,", *lines[3:]]), encoding="utf-8")
-
     done = run("compare", place / "good", place / "worse", place / "gap.csv", "--drop-label", "yes", "-o",
                place / "rows.csv")  # fmt: skip
 
@@ -102,6 +101,22 @@ def test_three_models_make_a_leaderboard(place):
     assert "Leaderboard; the intervals of all pairs hold together" in done.stdout
 
 
+def test_codes_of_logits_are_read_from_every_array_and_labels_by_any_models_mark(place, tmp_path):
+    """In a .npz, codes of models that have their labels in other orders are refused as in a .npy."""
+    np.savez(tmp_path / "codes.npz", codes=np.load(place / "codes.npy"))
+    engine = ew.LogitsEngine(("no", "yes"))
+    replace(by_heart(TABLE), engine=engine).save(tmp_path / "turned")
+    replace(by_heart(TABLE), engine=ew.LogitsEngine(("yes", "no")), out_of_scope_label="none").save(tmp_path / "marks")
+    (tmp_path / "labels.csv").write_text("label\n" + "none\n" * 40, encoding="utf-8")
+    logits = ("--logits", place / "good.npy", "--logits", place / "good.npy", "--labels")
+
+    turned = run("compare", place / "first", tmp_path / "turned", *logits, tmp_path / "codes.npz")
+    marked = run("compare", place / "first", tmp_path / "marks", *logits, tmp_path / "labels.csv")
+
+    assert "codes mean the same only for the same labels in the same order" in turned.stderr
+    assert "Compared on 0 in-scope and 40 out-of-scope rows" in marked.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -113,6 +128,8 @@ def test_three_models_make_a_leaderboard(place):
         (("first", "second", "--logits", "good.npy", "--logits", "worse.npy", "--labels", "labels.csv", "--map",
           "yes=no"), "--map and --drop-label are for models of texts"),
         (("good", "worse", "data.csv", "-o", "worse/x.csv"), "worse/x.csv lies in the model folder"),
+        (("first", "second", "good"), "good is a folder, and not labelled texts; name DATA after the models"),
+        (("good", "first", "gap.csv", "--logits", "good.npy"), "gap.csv line 4: row 3 has an empty label"),
         (("good", "worse", "data.csv", "-o", "data.csv"), "data.csv is an input file, and would be overwritten"),
         (("good", "worse", "data.csv", "-o", "-"), "stdout shows the comparison; name a .csv or .jsonl file with -o"),
         (("first", "second", "--logits", "good.npy", "--logits", "worse.npy", "--labels", "labels.csv", "-o",

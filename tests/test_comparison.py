@@ -255,6 +255,12 @@ def test_out_of_scope_rows_are_errors_when_answered():
     assert numbers(found) == pytest.approx(numbers(by_code), nan_ok=True)
 
 
+def test_the_out_of_scope_label_may_be_a_number():
+    found = compare(by_heart(SURE), by_heart(SURE), ["yes", "no"], ["yes", 0], out_of_scope_label=0)
+
+    assert found.rows["out_of_scope"] == 1
+
+
 def test_rows_that_one_cannot_read_are_other_for_it_and_left_out_of_its_probabilities():
     a, b = by_heart({**SURE, "x": [0.0, 4.0]}), by_heart(SURE)
 

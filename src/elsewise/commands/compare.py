@@ -79,6 +79,9 @@ def compare(
     if len(folders) < 2:  # noqa: PLR2004
         remedy = "--labels takes the place of DATA" if labels is not None else "name them before DATA"
         raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
+    if data is not None and Path(data).is_dir():
+        instead = " (or, where all models are of logits, --labels FILE)"
+        raise InputError(f"{data} is a folder, and not labelled texts; name DATA after the models{instead}")
     if out is not None:
         _check_out(out, folders, [path for path in (data, labels, *(logits or [])) if path is not None])
     with progress_bar() as progress:
@@ -154,7 +157,12 @@ def _rows(
             lacking = next(name for name in models if name not in of_logits)
             raise InputError(f"{lacking} answers texts, so name DATA after the models instead of --labels")
         return None, {"texts": read, **_true(str(labels), how, list(models.values()), out_of_scope_label)}
-    rows = read_labelled(data, how, strict=bool(of_logits))  # where rows are left out, the logits would not fit
+    rows = read_labelled(data, how, strict=False)
+    if rows.bad and of_logits:
+        line, problem = rows.bad[0].line, rows.bad[0].problem
+        raise InputError(
+            f"{data} line {line}: row {rows.bad[0].number} {problem}; mend it, as every row has its logits"
+        )
     say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
     texts = {name: read.get(name, rows.texts) for name in models}
     return rows, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
@@ -163,13 +171,14 @@ def _rows(
 def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scope_label: str | None) -> dict[str, Any]:
     """Read true codes where all models have the same labels, and names where they have not."""
     from elsewise.fitting import label_codes
-    from elsewise.reading import read_codes
+    from elsewise.reading import is_array, read_codes
 
     if how.maps or how.dropped:
         raise InputError("--map and --drop-label are for models of texts; here a row is a row of logits")
     first, *others = models
-    if path.endswith(".npy") or all(model.labels == first.labels for model in others):
-        mark = out_of_scope_label or first.out_of_scope_label
+    if is_array(path) or all(model.labels == first.labels for model in others):
+        marks = (out_of_scope_label, *(model.out_of_scope_label for model in models))
+        mark = next((mark for mark in marks if mark is not None), None)
         return {"codes": read_codes(path, how, label_codes(first.labels, mark))}
     words: list[str] = []
 
