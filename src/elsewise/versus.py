@@ -18,7 +18,7 @@ from elsewise.breakdown import Answers
 from elsewise.evaluation import shares
 from elsewise.metrics import Estimate, PairedShares, simultaneous_differences
 from elsewise.metrics.classification import brier_scores, log_losses
-from elsewise.metrics.intervals import Column, Flags, Ranking, percentiles, poisson_replicates
+from elsewise.metrics.intervals import Column, Flags, Ranking, percentiles, poisson_blocks
 from elsewise.metrics.paired import paired_counts
 from elsewise.metrics.ranking import area_estimate, macro_area, paired_area
 from elsewise.metrics.selective import accuracies_of, augrc_of, coverage_of
@@ -178,24 +178,24 @@ def _replicates(
     known = [~np.isnan(ranking.values[ranking.ends]) for ranking, _ in ranked]
     places = [MEANS.index(name) for name in OF_BARE]
 
-    def statistic(weights: Column) -> dict[str, float]:
-        sizes = np.full(len(MEANS), weights.sum())
-        sizes[places] = weights @ of_bare
-        sums = stacked @ weights
+    def table(weights: Column) -> Column:
+        """Give all figures for (b, n) weights, (b, figures * sides)."""
+        sizes = np.tile(weights.sum(axis=1)[:, None, None], (1, 1, len(MEANS)))
+        sizes[:, 0, places] = (weights @ of_bare)[:, None]
+        sums = np.array([stacked @ once for once in weights])  # one by one: then no digit depends on the block
         means = np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
-        answered, right = sums[:, MEANS.index("coverage")], sums[:, MEANS.index("right")]
-        when = np.divide(right, answered, out=np.full(len(sides), np.nan), where=answered > 0)
+        answered, right = sums[..., MEANS.index("coverage")], sums[..., MEANS.index("right")]
+        when = np.divide(right, answered, out=np.full(answered.shape, np.nan), where=answered > 0)
         points = []
         for (ranking, cells), can in zip(ranked, known, strict=True):
-            sums_down = ranking.cumulate(weights[cells])
-            points.append(
-                [augrc_of(*sums_down), *accuracies_of(*sums_down, wanted), coverage_of(*sums_down, can, target)]
-            )
-        table = np.vstack([means.T, when, np.array(points).T])
-        return {str(i): value for i, value in enumerate(table.ravel().tolist())}
+            down = ranking.cumulate(weights.take(cells, axis=1))
+            at_accuracy = coverage_of(*down, can, target)
+            points.append(np.column_stack([augrc_of(*down), accuracies_of(*down, wanted), at_accuracy]))
+        figures = [means.swapaxes(1, 2), when[:, None], np.stack(points, axis=2)]
+        return np.concatenate(figures, axis=1).reshape(len(weights), -1)
 
-    point, drawn = poisson_replicates(statistic, len(bare), replicates=REPLICATES)
-    return np.array(list(point.values())), drawn
+    drawn = [table(weights) for weights in poisson_blocks(len(bare), replicates=REPLICATES)]
+    return table(np.ones((1, len(bare))))[0], np.concatenate(drawn)
 
 
 def _settled(confidence: Sequence[Column], columns: Sequence[Mapping[str, Column]], bare: Flags) -> NDArray[np.int64]:
