@@ -383,6 +383,13 @@ def test_labels_may_come_one_by_one():
     assert found.rows["compared"] == 2
 
 
+def test_repeated_texts_are_said_to_make_intervals_too_narrow():
+    found = compare(by_heart(SURE), by_heart(SURE), ["yes"] * 9 + ["no"], ["yes"] * 9 + ["no"])
+
+    assert found.rows["repeated"] == 8
+    assert found.notes[0].startswith("with a text that came before: 8 rows; the intervals are for rows that were drawn")
+
+
 def test_models_without_names_are_refused():
     with pytest.raises(InputError, match="models must be a mapping from names to classifiers, got list"):
         compare_all([by_heart(SURE), by_heart(SURE)], ["yes"], ["yes"])

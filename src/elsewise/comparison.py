@@ -47,7 +47,7 @@ class Comparison:
         What should be known of the rows and labels that are compared.
     rows : mapping
         compared, in_scope, out_of_scope, readable (in-scope rows that every classifier can read), left_out (rows by a
-        label that some classifiers do not have), rejected.
+        label that some classifiers do not have), repeated (with a text that came before), rejected.
     labels : mapping
         common: the labels that are compared; other: by classifier those that not all have.
     models : mapping from name to mapping
@@ -190,7 +190,15 @@ def compare_all(
         if counts["seen"]:
             warnings.warn(f"{name}: {seen_words(counts, len(given[name]))}", ElsewiseWarning, stacklevel=2)
     sides = [Side.of(name, model, given[name], truth) for name, model in models.items()]
-    return _compared(sides, truth, seen, shared_threshold, rejected)
+    counts = {"repeated": max(_repeated(rows, truth) for rows in given.values()), "rejected": rejected}
+    return _compared(sides, truth, seen, shared_threshold, counts)
+
+
+def _repeated(texts: Any, truth: Truth) -> int:
+    """Count the rows that are compared whose text came before."""
+    given = [] if len(getattr(texts, "shape", ())) > 1 else list(texts)  # rows of logits are not texts
+    kept = [given[i] for i in truth.kept.tolist()] if given else []
+    return len(kept) - len(set(kept)) if all(isinstance(text, str) for text in kept) else 0
 
 
 def _check_models(models: Any) -> None:
@@ -229,7 +237,7 @@ def _as_rows(what: str, rows: Any) -> Any:
 
 
 def _compared(
-    sides: list[Side], truth: Truth, seen: Mapping[str, Part], shared_threshold: float, rejected: int
+    sides: list[Side], truth: Truth, seen: Mapping[str, Part], shared_threshold: float, counts: Mapping[str, int]
 ) -> Comparison:
     target, why_not = _same_promise([side.classifier for side in sides], [side.name for side in sides])
     primary = "accuracy" if why_not else "right"
@@ -249,7 +257,7 @@ def _compared(
         "out_of_scope": int((~inside).sum()),
         "readable": int(rounds.bare.sum()),
         "left_out": dict(truth.left_out),
-        "rejected": rejected,
+        **counts,
     }
     pairs = [
         {
@@ -357,6 +365,11 @@ def _notes(rows: Part, labels: Mapping[str, Sequence[str]], truth: Truth) -> Ite
         )
     if rows["left_out"]:
         yield f"left out, with a label that not all models have: {n_rows(sum(rows['left_out'].values()))}"
+    if rows["repeated"]:
+        yield (
+            f"with a text that came before: {n_rows(rows['repeated'])}; the intervals are for rows that were drawn "
+            "independently, and repeated ones make them too narrow"
+        )
     if rows["readable"] < rows["in_scope"]:
         yield (
             f"in scope, and not every model can read it: {n_rows(rows['in_scope'] - rows['readable'])}; left out of "
