@@ -76,12 +76,7 @@ def compare(
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
     named, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
     folders, engines = zip(*map(_parted, named), strict=True) if named else ((), ())
-    if len(folders) < 2:  # noqa: PLR2004
-        remedy = "--labels takes the place of DATA" if labels is not None else "name them before DATA"
-        raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
-    if data is not None and Path(data).is_dir():
-        instead = " (or, where all models are of logits, --labels FILE)"
-        raise InputError(f"{data} is a folder, and not labelled texts; name DATA after the models{instead}")
+    _check_named(folders, data)
     if out is not None:
         _check_out(out, folders, [path for path in (data, labels, *(logits or [])) if path is not None])
     with progress_bar() as progress:
@@ -105,12 +100,30 @@ def compare(
         say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
 
 
+def _check_named(folders: Sequence[str], data: str | None) -> None:
+    """Refuse too few models, and what does not stand in its place."""
+    if len(folders) < 2:  # noqa: PLR2004
+        remedy = "--labels takes the place of DATA" if data is None else "name them before DATA"
+        raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
+    for folder in folders:
+        if Path(folder).is_file():
+            last = "--labels takes the place of DATA" if data is None else "DATA comes once, after the models"
+            raise InputError(f"{folder} is a file, and not a model folder; {last}")
+    if data is not None and Path(data).is_dir():
+        instead = " (or, where all models are of logits, --labels FILE)"
+        raise InputError(f"{data} is a folder, and not labelled texts; name DATA after the models{instead}")
+
+
 def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
-    """Refuse to write where something else is: model folders, what is read, and stdout, which shows the comparison."""
-    from elsewise.formats import same_file
+    """Refuse to write where something else is (model folders, what is read, stdout) or nothing can be."""
+    from elsewise.formats import FORMATS, same_file
 
     if out == "-":
         raise InputError("stdout shows the comparison; name a .csv or .jsonl file with -o")
+    if Path(out).suffix.lower() not in ("", *FORMATS):
+        raise InputError(f"{out} cannot be written as {Path(out).suffix}; name a .csv or .jsonl file with -o")
+    if not Path(out).parent.is_dir():
+        raise InputError(f"{out} cannot be written: there is no folder {Path(out).parent}")
     for folder in folders:
         refuse_inside(out, Path(folder))
     for path in inputs:
