@@ -17,7 +17,7 @@ from elsewise.classifier import Classifier
 from elsewise.decisions import percent
 from elsewise.engines import key_of
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.evaluation import USUAL_TARGET, count_seen, plain, seen_words
+from elsewise.evaluation import USUAL_TARGET, as_rows, count_seen, plain, seen_words
 from elsewise.reading import n_rows
 from elsewise.sides import Side, Truth
 from elsewise.versus import Rounds, compare_labels, compare_pair, describe, outcomes
@@ -180,7 +180,7 @@ def compare_all(
             raise InputError(
                 f"{name} is no classifier, but of type {type(model).__name__}; open a folder with elsewise.load"
             )
-    true = _as_rows("codes", to_numpy(codes)) if labels is None else _as_rows("labels", labels)
+    true = as_rows("codes", to_numpy(codes)) if labels is None else as_rows("labels", labels)
     if not len(true):
         raise InputError("a comparison needs at least one row with a label that all models have, got 0")
     given = _inputs(models, texts, len(true))
@@ -215,25 +215,16 @@ def _check_models(models: Any) -> None:
 def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, Any]:
     """Give each classifier what it takes, n rows of it."""
     if not isinstance(texts, Mapping):
-        given = dict.fromkeys(models, _as_rows("texts", texts))
+        given = dict.fromkeys(models, as_rows("texts", texts))
     else:
         lacking = [name for name in models if name not in texts]
         if lacking:
             raise InputError(f"texts by name must hold those of every model, and {lacking[0]!r} has none")
-        given = {name: _as_rows("texts", texts[name]) for name in models}
+        given = {name: as_rows("texts", texts[name]) for name in models}
     for name, rows in given.items():
         if len(rows) != n:
             raise InputError(f"every model needs a row for each of {n:,} labels, got {len(rows):,} for {name}")
     return given
-
-
-def _as_rows(what: str, rows: Any) -> Any:
-    """Give rows that can be counted."""
-    if isinstance(rows, str):
-        raise InputError(f"{what} must be a list of strings, got one str; put it in a list")
-    if not np.iterable(rows):
-        raise InputError(f"{what} must be a list or an array, got {type(rows).__name__}")
-    return rows if hasattr(rows, "__len__") else list(rows)
 
 
 def _compared(
