@@ -129,7 +129,7 @@ class Rounds:
             least = self._of_answered(i, j)
         else:
             return drawn
-        return Estimate(drawn.value, min(least.low, drawn.low), max(least.high, drawn.high))
+        return Estimate(least.value, min(least.low, drawn.low), max(least.high, drawn.high))
 
     def _too_few(self, figure: str) -> bool:
         """Say whether the rows could not show a difference if all of them spoke for one side (the exact sign test)."""
