@@ -35,6 +35,8 @@ def place(tmp_path_factory):
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             rows = [[{"text": text, "label": label}[column] for column in header] for text, label in LABELS.items()]
             csv.writer(file).writerows([header, *rows])
+    lines = (folder / "data.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "gap.csv").write_text("\n".join([*lines[:3], "no label,", *lines[3:]]), encoding="utf-8")
     return folder
 
 
@@ -60,6 +62,16 @@ def test_two_models_are_compared_and_the_rows_that_changed_are_written(place):
     assert [written[0][column] for column in ("text", "label", "good label", "worse label")] == [
         "text 0", "no", "no", "yes"
     ]  # fmt: skip
+
+
+def test_changed_rows_are_counted_as_in_the_file_also_where_some_were_left_out(place):
+    done = run("compare", place / "good", place / "worse", place / "gap.csv", "--drop-label", "yes", "-o",
+               place / "rows.csv")  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "Compared on 20 in-scope and 0 out-of-scope rows, 1 rejected, by 2 labels." in done.stdout
+    with (place / "rows.csv").open(encoding="utf-8", newline="") as file:
+        assert [(row["row"], row["text"]) for row in csv.DictReader(file)][:2] == [("1", "text 0"), ("6", "text 4")]
 
 
 def test_models_of_texts_of_logits_and_both_say_the_same(place):
@@ -89,6 +101,22 @@ def test_three_models_make_a_leaderboard(place):
     assert "Leaderboard; the intervals of all pairs hold together" in done.stdout
 
 
+def test_codes_of_logits_are_read_from_every_array_and_labels_by_any_models_mark(place, tmp_path):
+    """In a .npz, codes of models that have their labels in other orders are refused as in a .npy."""
+    np.savez(tmp_path / "codes.npz", codes=np.load(place / "codes.npy"))
+    engine = ew.LogitsEngine(("no", "yes"))
+    replace(by_heart(TABLE), engine=engine).save(tmp_path / "turned")
+    replace(by_heart(TABLE), engine=ew.LogitsEngine(("yes", "no")), out_of_scope_label="none").save(tmp_path / "marks")
+    (tmp_path / "labels.csv").write_text("label\n" + "none\n" * 40, encoding="utf-8")
+    logits = ("--logits", place / "good.npy", "--logits", place / "good.npy", "--labels")
+
+    turned = run("compare", place / "first", tmp_path / "turned", *logits, tmp_path / "codes.npz")
+    marked = run("compare", place / "first", tmp_path / "marks", *logits, tmp_path / "labels.csv")
+
+    assert "codes mean the same only for the same labels in the same order" in turned.stderr
+    assert "Compared on 0 in-scope and 40 out-of-scope rows" in marked.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -100,6 +128,16 @@ def test_three_models_make_a_leaderboard(place):
         (("first", "second", "--logits", "good.npy", "--logits", "worse.npy", "--labels", "labels.csv", "--map",
           "yes=no"), "--map and --drop-label are for models of texts"),
         (("good", "worse", "data.csv", "-o", "worse/x.csv"), "worse/x.csv lies in the model folder"),
+        (("first", "second", "good"), "good is a folder, and not labelled texts; name DATA after the models"),
+        (("good", "first", "gap.csv", "--logits", "good.npy"), "gap.csv line 4: row 3 has an empty label"),
+        (("data.csv", "good", "worse"), "data.csv is a file, and not a model folder; DATA comes once, after"),
+        (("good", "worse", "data.csv", "--labels", "labels.csv"), "--labels takes the place of DATA"),
+        (("good", "worse", "data.csv", "-o", "x.parquet"), "x.parquet cannot be written as .parquet; name a .csv or"),
+        (("good", "worse", "data.csv", "-o", "no/x.csv"), "no/x.csv cannot be written: there is no folder no"),
+        (("good", "worse", "data.csv", "-o", "data.csv"), "data.csv is an input file, and would be overwritten"),
+        (("good", "worse", "data.csv", "-o", "-"), "stdout shows the comparison; name a .csv or .jsonl file with -o"),
+        (("first", "second", "--logits", "good.npy", "--logits", "worse.npy", "--labels", "labels.csv", "-o",
+          "labels.csv"), "labels.csv is an input file, and would be overwritten"),
         (("good", "worse", "data.csv", "--label-column", "text"), "no model has label 'text 0', which row 0 has"),
     ],
 )  # fmt: skip

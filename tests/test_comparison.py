@@ -11,6 +11,7 @@ import elsewise as ew
 from elsewise.comparison import compare, compare_all
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.metrics import mean_interval
+from elsewise.rules import ByLabel
 
 LABELS = ("a", "b", "c", "d")
 SURE = {"yes": [4.0, 0.0], "no": [0.0, 4.0]}
@@ -88,7 +89,8 @@ def test_a_model_does_not_differ_from_itself(rows, models):
     codes, z = rows
     same = compare(models["x"], models["x"], z["x"], codes=codes)
 
-    assert not numbers(same).any()
+    assert not numbers(same)[:, 0].any()
+    assert not any(figure["shown"] for figure in same.pairs[0]["figures"].values())
     assert same.changed == []
     assert same.pairs[0]["outcomes"]["changed"] == 0
     assert same.verdict.startswith("No difference shown")
@@ -183,6 +185,30 @@ def test_different_labels_are_compared_on_those_in_common():
     assert found.notes[1] == "left out, with a label that not all models have: 1 row"
 
 
+@pytest.mark.parametrize(("n", "shown"), [(1, False), (2, False), (5, False), (8, True)])
+def test_no_figure_shows_a_difference_that_so_few_rows_cannot(n, shown):
+    """Five rows that all speak for one of two: 2 / 2 ** 5 is more than 5 %."""
+    right, wrong = ({f"t{i}": [4.0 * ((i + way) % 2), 2.0] for i in range(n)} for way in (0, 1))
+
+    found = compare(by_heart(right), by_heart(wrong), list(right), ["no", "yes"] * (n // 2) + ["no"] * (n % 2))
+
+    figures = {name: figure for name, figure in found.pairs[0]["figures"].items() if name != "coverage"}
+    assert {name: figure["shown"] for name, figure in figures.items()} == dict.fromkeys(figures, shown)
+
+
+def test_one_answer_that_is_right_does_not_show_that_all_are():
+    """Of forty rows the first answers one, rightly, and the second all, a quarter of them wrongly."""
+    few = by_heart({f"t{i}": [4.0, 0.0] if not i else [0.1, 0.0] for i in range(40)})
+    all_ = by_heart({f"t{i}": [4.0, 0.0] if i % 4 else [0.0, 4.0] for i in range(40)})
+
+    found = compare(few, all_, [f"t{i}" for i in range(40)], ["yes"] * 40).pairs[0]["figures"]
+
+    apart = found["accuracy_when_answered"]
+    assert apart["difference"].value == 0.25
+    assert apart["difference"].low < -0.4
+    assert not apart["shown"]
+
+
 def test_outcomes_and_labels_are_counted_by_hand():
     first = by_heart({"t1": [4.0, 0.0], "t2": [4.0, 0.0], "t3": [0.3, 0.0], "t4": [0.0, 4.0]})
     second = by_heart({"t1": [4.0, 0.0], "t2": [0.0, 4.0], "t3": [0.0, 0.3], "t4": [0.0, 0.3]})
@@ -229,6 +255,12 @@ def test_out_of_scope_rows_are_errors_when_answered():
     assert numbers(found) == pytest.approx(numbers(by_code), nan_ok=True)
 
 
+def test_the_out_of_scope_label_may_be_a_number():
+    found = compare(by_heart(SURE), by_heart(SURE), ["yes", "no"], ["yes", 0], out_of_scope_label=0)
+
+    assert found.rows["out_of_scope"] == 1
+
+
 def test_rows_that_one_cannot_read_are_other_for_it_and_left_out_of_its_probabilities():
     a, b = by_heart({**SURE, "x": [0.0, 4.0]}), by_heart(SURE)
 
@@ -257,6 +289,18 @@ def test_only_one_promise_that_all_keep_compares_thresholds(rows, models):
         "accuracy",
         "b could not be certified for 85 %",
     )
+
+
+def test_a_promise_for_each_label_is_not_the_promise_for_all_answers_together(rows, models):
+    codes, z = rows
+    p = models["y"].probabilities(z["y"][:800])
+    by_label = ByLabel.fit(p[400:], codes[400:800], reference=p[:400], target_accuracy=0.85)
+    given = {"a": z["x"][800:], "b": z["y"][800:]}
+
+    found = compare(models["x"], replace(models["y"], rule=by_label), given, codes=codes[800:])
+
+    assert found.primary["figure"] == "accuracy"
+    assert found.verdict.endswith("(the models promise different things, so that accuracy decides).")
 
 
 def test_a_leaderboard_has_wider_intervals_than_a_pair(judge):
@@ -304,6 +348,13 @@ def test_a_comparison_is_plain_json_and_keeps_the_first_changed_rows(judge):
         ({"labels": ["yes", "perhaps"]}, "no model has label 'perhaps', which row 1 has"),
         ({"texts": {"a": ["yes", "no"]}}, "texts by name must hold those of every model, and 'b' has none"),
         ({"texts": [], "labels": []}, "at least one row"),
+        ({"texts": [], "labels": None, "codes": []}, "at least one row"),
+        ({"texts": None}, "texts must be a list or an array, got NoneType"),
+        ({"texts": {"a": "yn", "b": ["yes", "no"]}}, "texts must be a list of strings, got one str"),
+        ({"labels": "yn"}, "labels must be a list of strings, got one str"),
+        ({"labels": None, "codes": 1}, "codes must be a list or an array"),
+        ({"names": ("a", "b", "c")}, "names must be two, one for each model, got 3"),
+        ({"b": "model"}, "b is no classifier, but of type str; open a folder with elsewise.load"),
         ({"names": ("a", "a")}, "at least two models of different names, got 1"),
         ({"shared_threshold": 60}, "shared_threshold must lie in 0..1, got 60"),
         (
@@ -317,6 +368,31 @@ def test_what_cannot_be_compared_is_refused(change, message):
 
     with pytest.raises(InputError, match=message):
         compare(**given)
+
+
+@pytest.mark.parametrize("codes", [[0, 1], [-1, -1]])
+def test_without_a_row_to_judge_by_it_says_that_nothing_can_be_told(codes):
+    found = compare(by_heart(SURE), by_heart({"other": [0.0, 1.0]}), ["yes", "no"], codes=codes)
+
+    assert found.verdict == "Which is better cannot be told: there is no in-scope row that every model can read."
+
+
+def test_labels_may_come_one_by_one():
+    found = compare(by_heart(SURE), by_heart(SURE), iter(["yes", "no"]), iter(["yes", "no"]))
+
+    assert found.rows["compared"] == 2
+
+
+def test_repeated_texts_are_said_to_make_intervals_too_narrow():
+    found = compare(by_heart(SURE), by_heart(SURE), ["yes"] * 9 + ["no"], ["yes"] * 9 + ["no"])
+
+    assert found.rows["repeated"] == 8
+    assert found.notes[0].startswith("with a text that came before: 8 rows; the intervals are for rows that were drawn")
+
+
+def test_models_without_names_are_refused():
+    with pytest.raises(InputError, match="models must be a mapping from names to classifiers, got list"):
+        compare_all([by_heart(SURE), by_heart(SURE)], ["yes"], ["yes"])
 
 
 def test_only_out_of_scope_rows_leave_the_bare_classifiers_without_figures():

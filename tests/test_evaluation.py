@@ -141,6 +141,22 @@ def test_no_rows_and_other_lengths_are_refused():
         ew.evaluate(classifier, [[1.0, 0.0]], codes=[0.7])
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"texts": None}, "texts must be a list or an array, got NoneType"),
+        ({"labels": "a"}, "labels must be a list of strings, got one str"),
+        ({"labels": None, "codes": 1}, "codes must be a list or an array, got int"),
+        ({"classifier": "model"}, "a classifier is judged, got str; open a folder with elsewise.load"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(given, message):
+    classifier = ew.Classifier(LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7))
+
+    with pytest.raises(InputError, match=message):
+        ew.evaluate(**{"classifier": classifier, "texts": [[1.0, 0.0]], "labels": ["a"], **given})
+
+
 def test_out_of_scope_rows_can_be_named_when_judging():
     classifier = ew.Classifier(LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7))
 

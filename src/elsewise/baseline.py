@@ -2,8 +2,8 @@
 
 Both are judged on the same rows, paired by row. Where both were certified for the same promise, what counts is the
 share of texts that are *answered right*: an answer that is withheld helps nobody, and a wrong one is no answer. A
-difference is claimed when its 95 % interval excludes 0 and the exact test of McNemar (1947), which holds for few rows
-too, agrees at 5 %.
+difference is claimed when its 95 % interval (see `elsewise.metrics.mcnemar`) excludes 0 and the exact test of McNemar
+(1947) agrees at 5 %.
 """
 
 import math
@@ -107,13 +107,13 @@ def against(
     losses, their_losses = (_losses(q[both], answers.truth[both]) for q in (p, evidence.probabilities))
     counted = inside & theirs.readable
     mine, other = classifier.certificate, baseline.certificate
-    same = mine is not None and other is not None and _promise(mine) == _promise(other)
+    same = mine is not None and other is not None and mine.promised == other.promised
     by_promise = same and any(c is not None and c.certified for c in (mine, other))
     one, two = (shipped, their_shipped) if by_promise else (right, their_right)
     difference = {
-        "accuracy": _difference(right, their_right),
+        "accuracy": metrics.mcnemar(right, their_right).difference,
         "log_loss": metrics.mean_interval(losses - their_losses),
-        "answered_right": _difference(shipped, their_shipped),
+        "answered_right": metrics.mcnemar(shipped, their_shipped).difference,
     }
     claimed = difference["answered_right" if by_promise else "accuracy"]
     p_value = metrics.mcnemar(one, two).p_value
@@ -136,14 +136,6 @@ def against(
 def _losses(p: Floats, codes: Codes) -> NDArray[np.float64]:
     true = p[np.arange(len(codes)), codes].astype(np.float64)
     return -np.log(np.maximum(true, np.finfo(np.float64).tiny))
-
-
-def _difference(one: Flags, other: Flags) -> Estimate:
-    return metrics.mean_interval(one.astype(np.float64) - other, lowest=-1.0, highest=1.0)
-
-
-def _promise(certificate: Certificate) -> tuple[float, float]:
-    return certificate.target_accuracy, certificate.confidence_level
 
 
 def _certified(certificate: Certificate | None) -> bool:

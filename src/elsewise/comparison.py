@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from elsewise.arrays import to_numpy
 from elsewise.classifier import Classifier
 from elsewise.decisions import percent
 from elsewise.engines import key_of
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.evaluation import USUAL_TARGET, count_seen, plain, seen_words
+from elsewise.evaluation import USUAL_TARGET, as_rows, count_seen, plain, seen_words
 from elsewise.reading import n_rows
 from elsewise.sides import Side, Truth
 from elsewise.versus import Rounds, compare_labels, compare_pair, describe, outcomes
@@ -46,7 +47,7 @@ class Comparison:
         What should be known of the rows and labels that are compared.
     rows : mapping
         compared, in_scope, out_of_scope, readable (in-scope rows that every classifier can read), left_out (rows by a
-        label that some classifiers do not have), rejected.
+        label that some classifiers do not have), repeated (with a text that came before), rejected.
     labels : mapping
         common: the labels that are compared; other: by classifier those that not all have.
     models : mapping from name to mapping
@@ -134,6 +135,8 @@ def compare(
     >>> judged.verdict[:20]
     'No difference shown:'
     """
+    if len(names) != 2:  # noqa: PLR2004
+        raise InputError(f"names must be two, one for each model, got {len(names)}")
     return compare_all(
         dict(zip(names, (a, b), strict=True)),
         texts,
@@ -167,36 +170,57 @@ def compare_all(
     >>> [entry["name"] for entry in compare_all(models, ["good", "bad"], ["yes", "no"]).leaderboard]
     ['x', 'y', 'z']
     """
-    if len(models) < 2:  # noqa: PLR2004
-        raise InputError(f"a comparison needs at least two models of different names, got {len(models)}")
+    _check_models(models)
     if (labels is None) == (codes is None):
         raise InputError("a comparison needs either labels or codes")
     if not 0 <= shared_threshold <= 1:
         raise InputError(f"shared_threshold must lie in 0..1, got {shared_threshold}")
-    given = _inputs(models, texts, len(codes if labels is None else labels))
-    truth = (
-        Truth.of_codes(models, codes) if labels is None else Truth.of_labels(models, list(labels), out_of_scope_label)
-    )
+    for name, model in models.items():
+        if not isinstance(model, Classifier):
+            raise InputError(
+                f"{name} is no classifier, but of type {type(model).__name__}; open a folder with elsewise.load"
+            )
+    true = as_rows("codes", to_numpy(codes)) if labels is None else as_rows("labels", labels)
+    if not len(true):
+        raise InputError("a comparison needs at least one row with a label that all models have, got 0")
+    given = _inputs(models, texts, len(true))
+    truth = Truth.of_codes(models, true) if labels is None else Truth.of_labels(models, true, out_of_scope_label)
     seen = {name: count_seen(model, given[name]) for name, model in models.items()}
     for name, counts in seen.items():
         if counts["seen"]:
             warnings.warn(f"{name}: {seen_words(counts, len(given[name]))}", ElsewiseWarning, stacklevel=2)
     sides = [Side.of(name, model, given[name], truth) for name, model in models.items()]
-    return _compared(sides, truth, seen, shared_threshold, rejected)
+    counts = {"repeated": max(_repeated(rows, truth) for rows in given.values()), "rejected": rejected}
+    return _compared(sides, truth, seen, shared_threshold, counts)
+
+
+def _repeated(texts: Any, truth: Truth) -> int:
+    """Count the rows that are compared whose text came before."""
+    given = [] if len(getattr(texts, "shape", ())) > 1 else list(texts)  # rows of logits are not texts
+    kept = [given[i] for i in truth.kept.tolist()] if given else []
+    return len(kept) - len(set(kept)) if all(isinstance(text, str) for text in kept) else 0
+
+
+def _check_models(models: Any) -> None:
+    if not isinstance(models, Mapping):
+        raise InputError(f"models must be a mapping from names to classifiers, got {type(models).__name__}")
+    for name, model in models.items():
+        if not isinstance(model, Classifier):
+            kind = type(model).__name__
+            raise InputError(f"{name} is no classifier, but of type {kind}; open a folder with elsewise.load")
+    if len(models) < 2:  # noqa: PLR2004
+        raise InputError(f"a comparison needs at least two models of different names, got {len(models)}")
 
 
 def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, Any]:
     """Give each classifier what it takes, n rows of it."""
-    if isinstance(texts, str):
-        raise InputError("texts must be a list of strings, got one str; put it in a list")
     if not isinstance(texts, Mapping):
-        texts = texts if hasattr(texts, "__len__") else list(texts)
-        given = dict.fromkeys(models, texts)
+        given = dict.fromkeys(models, as_rows("texts", texts))
     else:
         lacking = [name for name in models if name not in texts]
         if lacking:
             raise InputError(f"texts by name must hold those of every model, and {lacking[0]!r} has none")
-        given = {name: texts[name] for name in models}
+        given = {name: as_rows("texts", texts[name]) for name in models}
     for name, rows in given.items():
         if len(rows) != n:
             raise InputError(f"every model needs a row for each of {n:,} labels, got {len(rows):,} for {name}")
@@ -204,7 +228,7 @@ def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, A
 
 
 def _compared(
-    sides: list[Side], truth: Truth, seen: Mapping[str, Part], shared_threshold: float, rejected: int
+    sides: list[Side], truth: Truth, seen: Mapping[str, Part], shared_threshold: float, counts: Mapping[str, int]
 ) -> Comparison:
     target, why_not = _same_promise([side.classifier for side in sides], [side.name for side in sides])
     primary = "accuracy" if why_not else "right"
@@ -224,7 +248,7 @@ def _compared(
         "out_of_scope": int((~inside).sum()),
         "readable": int(rounds.bare.sum()),
         "left_out": dict(truth.left_out),
-        "rejected": rejected,
+        **counts,
     }
     pairs = [
         {
@@ -262,14 +286,12 @@ def _same_promise(models: Sequence[Classifier], names: Sequence[str]) -> tuple[f
     for name, model in zip(names, models, strict=True):
         if model.certificate is None:
             return USUAL_TARGET, f"{name} has no certificate"
-    promised = [
-        (c.target_accuracy, c.confidence_level, c.certified) for m in models if (c := m.certificate) is not None
-    ]
-    target = promised[0][0]
-    if len({promise[:2] for promise in promised}) > 1:
+    certificates = [c for m in models if (c := m.certificate) is not None]
+    target = certificates[0].target_accuracy
+    if len({c.promised for c in certificates}) > 1:
         return USUAL_TARGET, "the models promise different things"
-    for name, (_, _, certified) in zip(names, promised, strict=True):
-        if not certified:
+    for name, certificate in zip(names, certificates, strict=True):
+        if not certificate.certified:
             return target, f"{name} could not be certified for {percent(target)}"
     return target, ""
 
@@ -285,6 +307,8 @@ def _standing(rounds: Rounds, primary: str, i: int, best: int) -> dict[str, Any]
 
 
 def _verdict(board: Sequence[Part], primary: str, n: int, why_not: str) -> str:
+    if not n:
+        return "Which is better cannot be told: there is no in-scope row that every model can read."
     first, *others = board
     why = f" ({why_not}, so that accuracy decides)" if why_not else ""
     does, where = (
@@ -332,6 +356,11 @@ def _notes(rows: Part, labels: Mapping[str, Sequence[str]], truth: Truth) -> Ite
         )
     if rows["left_out"]:
         yield f"left out, with a label that not all models have: {n_rows(sum(rows['left_out'].values()))}"
+    if rows["repeated"]:
+        yield (
+            f"with a text that came before: {n_rows(rows['repeated'])}; the intervals are for rows that were drawn "
+            "independently, and repeated ones make them too narrow"
+        )
     if rows["readable"] < rows["in_scope"]:
         yield (
             f"in scope, and not every model can read it: {n_rows(rows['in_scope'] - rows['readable'])}; left out of "

@@ -19,6 +19,7 @@ from elsewise.outputs import Evidence
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
 AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
 PLAIN = "exact binomial test, fixed sequence"  # how a promise about everything that is answered is tested
+MIXED = "exact bounds of both kinds of text, fixed sequence"  # ... at a stated share of out-of-scope texts
 
 
 class Reason(StrEnum):
@@ -279,6 +280,12 @@ class Certificate:
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):
             raise InputError("threshold must be a number, got nan")
+
+    @property
+    def promised(self) -> tuple[Any, ...]:
+        """What makes two promises the same: how much, how surely, of which answers and at which stated share."""
+        share = self.out_of_scope_share if self.method == MIXED else None
+        return self.target_accuracy, self.confidence_level, self.method, share
 
     def as_dict(self) -> dict[str, Any]:
         """Give all fields, and the sentence."""

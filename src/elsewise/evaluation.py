@@ -132,12 +132,12 @@ def evaluate(
     """
     if (labels is None) == (codes is None):
         raise InputError("an evaluation needs either labels or codes")
+    if not isinstance(classifier, Classifier):
+        raise InputError(f"a classifier is judged, got {type(classifier).__name__}; open a folder with elsewise.load")
     if out_of_scope_label is not None:
         classifier = replace(classifier, out_of_scope_label=str(out_of_scope_label))
-    given = codes if labels is None else classifier.codes(list(labels))
-    if isinstance(texts, str):
-        raise InputError("texts must be a list of strings, got one str; put it in a list")
-    texts = texts if isinstance(texts, np.ndarray) else list(texts)
+    given = as_rows("codes", codes) if labels is None else classifier.codes(list(as_rows("labels", labels)))
+    texts = texts if isinstance(texts, np.ndarray) else list(as_rows("texts", texts))
     if len(given) != len(texts):
         raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(given)}")
     if not len(texts):
@@ -169,6 +169,15 @@ def evaluate(
         },
         baseline=_judge_baseline(classifier, texts, answers, evidence.probabilities),
     )
+
+
+def as_rows(what: str, rows: Any) -> Any:
+    """Give rows that can be counted."""
+    if isinstance(rows, str):
+        raise InputError(f"{what} must be a list of strings, got one str; put it in a list")
+    if not np.iterable(rows):
+        raise InputError(f"{what} must be a list or an array, got {type(rows).__name__}")
+    return rows if hasattr(rows, "__len__") else list(rows)
 
 
 def judged_by(evaluation: Part, classifier: Classifier, rule: Rule, when: str) -> Part:

@@ -75,8 +75,8 @@ class Labelled:
     ----------
     texts, labels : lists of str
         Labels after those that were to be renamed were.
-    lines : list of int
-        Where the rows start in the file.
+    lines, numbers : lists of int
+        Where the rows start in the file, and which rows of it they are, from 1; rows that were left out count.
     notes : tuple of str
         How it was read, and what was left out.
     bad : tuple of BadRow
@@ -90,6 +90,7 @@ class Labelled:
     texts: list[str]
     labels: list[str]
     lines: list[int]
+    numbers: list[int]
     notes: tuple[str, ...]
     bad: tuple[BadRow, ...] = ()
     renamed: int = 0
@@ -121,6 +122,7 @@ class Labelled:
             texts=[self.texts[i] for i in kept],
             labels=[label for label in new if label is not None],
             lines=[self.lines[i] for i in kept],
+            numbers=[self.numbers[i] for i in kept],
             notes=(*self.notes, *(f"{n_rows(count)} {words}" for count, words in counts if count)),
             renamed=renamed,
             dropped=dropped,
@@ -184,6 +186,7 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> La
     texts: list[str] = []
     labels: list[str] = []
     lines: list[int] = []
+    numbers: list[int] = []
     bad: list[BadRow] = []
     more: dict[str, list[str]] = {name: [] for name in slices}
     with how.open(path) as file:
@@ -198,6 +201,7 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> La
             texts.append(text)
             labels.append(row.cells[how.label_column])
             lines.append(row.line)
+            numbers.append(row.number)
             for name, cells in more.items():
                 cells.append(row.cells.get(name, ""))
         notes = file.notes
@@ -208,7 +212,7 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> La
         left_out = f"{n_rows(len(bad))} left out: {at_lines([one.line for one in bad])}"
         found = f"first of the rejected rows: line {first.line} {first.problem}"
         notes = (*notes, left_out, found) if strict else (*notes, found)
-    return Labelled(texts, labels, lines, notes, tuple(bad), columns=more)
+    return Labelled(texts, labels, lines, numbers, notes, tuple(bad), columns=more)
 
 
 def _refusal(path: str, bad: Sequence[BadRow]) -> str:

@@ -58,7 +58,7 @@ class Truth:
         marks = {mark for m in models.values() if (mark := m.out_of_scope_label) is not None and mark not in names}
         known = {name: code for code, name in enumerate(names)} | dict.fromkeys(marks, ABSTAIN)
         if out_of_scope_label is not None:
-            known[out_of_scope_label] = ABSTAIN
+            known[str(out_of_scope_label)] = ABSTAIN
         words = [str(label) for label in labels]
         for row, word in enumerate(words):
             if word not in known:
@@ -94,7 +94,8 @@ class Truth:
 def _union(models: Mapping[str, Classifier]) -> tuple[tuple[str, ...], int]:
     """Every label once, those that all classifiers have first, and how many these are."""
     first, *others = (model.labels for model in models.values())
-    common = [name for name in first if all(name in labels for labels in others)]
+    shared = set(first).intersection(*others)
+    common = [name for name in first if name in shared]
     if not common:
         raise InputError(f"the models have no label in common: {_few(first)} and {_few(others[0])}")
     return tuple(dict.fromkeys([*common, *first, *(name for labels in others for name in labels)])), len(common)

@@ -18,7 +18,7 @@ from elsewise.breakdown import Answers
 from elsewise.evaluation import shares
 from elsewise.metrics import Estimate, PairedShares, simultaneous_differences
 from elsewise.metrics.classification import brier_scores, log_losses
-from elsewise.metrics.intervals import Column, Flags, Ranking, percentiles, poisson_replicates
+from elsewise.metrics.intervals import Column, Flags, Ranking, percentiles, poisson_blocks
 from elsewise.metrics.paired import paired_counts
 from elsewise.metrics.ranking import area_estimate, macro_area, paired_area
 from elsewise.metrics.selective import accuracies_of, augrc_of, coverage_of
@@ -31,6 +31,7 @@ MEANS: Final = (*SHARES, "log_loss", "brier")
 AT_COVERAGE: Final = tuple(f"accuracy_at_coverage_{c:g}" for c in COVERAGES)
 FIGURES: Final = (*MEANS, "accuracy_when_answered", "augrc", *AT_COVERAGE, "coverage_at_accuracy")
 OF_BARE: Final = ("accuracy", "log_loss", "brier")  # of the bare classifier, on in-scope rows that all can read
+FARTHEST: Final = {"log_loss": np.inf, "brier": 2.0}  # that two models can be apart; in all others 1
 LESS_IS_BETTER: Final = ("wrong", "log_loss", "brier", "augrc", "ece")
 
 
@@ -113,13 +114,39 @@ class Rounds:
     def difference(self, figure: str, i: int, j: int) -> Estimate:
         """Figure of classifier i minus that of j."""
         if figure == "auc":
-            return paired_area(self.areas[i], self.areas[j], self.pair_level)
-        estimate = self.apart[figure][min(i, j), max(i, j)]
-        drawn = estimate if i < j else Estimate(0.0 - estimate.value, 0.0 - estimate.high, 0.0 - estimate.low)
-        if figure not in SHARES or np.isnan(drawn.value):
+            drawn = paired_area(self.areas[i], self.areas[j], self.pair_level)
+        else:
+            estimate = self.apart[figure][min(i, j), max(i, j)]
+            drawn = estimate if i < j else Estimate(0.0 - estimate.value, 0.0 - estimate.high, 0.0 - estimate.low)
+        if np.isnan(drawn.value):
             return drawn
-        exact = self.mcnemar(figure, i, j).difference
-        return Estimate(exact.value, min(exact.low, drawn.low), max(exact.high, drawn.high))
+        if figure in SHARES:
+            least = self.mcnemar(figure, i, j).difference
+        elif self._too_few(figure):
+            most = FARTHEST.get(figure, 1.0)
+            least = Estimate(drawn.value, -most, most)
+        elif figure == "accuracy_when_answered":
+            least = self._of_answered(i, j)
+        else:
+            return drawn
+        return Estimate(least.value, min(least.low, drawn.low), max(least.high, drawn.high))
+
+    def _too_few(self, figure: str) -> bool:
+        """Say whether the rows could not show a difference if all of them spoke for one side (the exact sign test)."""
+        bare = self.truth.codes[self.bare]
+        n = len(bare) if figure in (*OF_BARE, "auc") else len(self.bare)
+        return 2 * 0.5**n > 1 - self.pair_level or (figure == "auc" and np.bincount(bare).max() == 1)
+
+    def _of_answered(self, i: int, j: int) -> Estimate:
+        """Join two Wilson intervals as Newcombe does where one side has no spread: all its answers right, or wrong."""
+        kept = [(side.answers.answered, side.answers.correct) for side in (self.sides[i], self.sides[j])]
+        a, b = (metrics.wilson(int((y & c).sum()), int(y.sum()), self.pair_level) for y, c in kept)
+        value = a.value - b.value
+        if not {a.value, b.value} & {0.0, 1.0}:
+            return Estimate(value, value, value)
+        down = ((a.value - a.low) ** 2 + (b.high - b.value) ** 2) ** 0.5
+        up = ((a.high - a.value) ** 2 + (b.value - b.low) ** 2) ** 0.5
+        return Estimate(value, value - down, value + up)
 
     def mcnemar(self, figure: str, i: int, j: int) -> PairedShares:
         """Test a difference of shares exactly."""
@@ -151,24 +178,24 @@ def _replicates(
     known = [~np.isnan(ranking.values[ranking.ends]) for ranking, _ in ranked]
     places = [MEANS.index(name) for name in OF_BARE]
 
-    def statistic(weights: Column) -> dict[str, float]:
-        sizes = np.full(len(MEANS), weights.sum())
-        sizes[places] = weights @ of_bare
-        sums = stacked @ weights
+    def table(weights: Column) -> Column:
+        """Give all figures for (b, n) weights, (b, figures * sides)."""
+        sizes = np.tile(weights.sum(axis=1)[:, None, None], (1, 1, len(MEANS)))
+        sizes[:, 0, places] = (weights @ of_bare)[:, None]
+        sums = np.array([stacked @ once for once in weights])  # one by one: then no digit depends on the block
         means = np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
-        answered, right = sums[:, MEANS.index("coverage")], sums[:, MEANS.index("right")]
-        when = np.divide(right, answered, out=np.full(len(sides), np.nan), where=answered > 0)
+        answered, right = sums[..., MEANS.index("coverage")], sums[..., MEANS.index("right")]
+        when = np.divide(right, answered, out=np.full(answered.shape, np.nan), where=answered > 0)
         points = []
         for (ranking, cells), can in zip(ranked, known, strict=True):
-            sums_down = ranking.cumulate(weights[cells])
-            points.append(
-                [augrc_of(*sums_down), *accuracies_of(*sums_down, wanted), coverage_of(*sums_down, can, target)]
-            )
-        table = np.vstack([means.T, when, np.array(points).T])
-        return {str(i): value for i, value in enumerate(table.ravel().tolist())}
+            down = ranking.cumulate(weights.take(cells, axis=1))
+            at_accuracy = coverage_of(*down, can, target)
+            points.append(np.column_stack([augrc_of(*down), accuracies_of(*down, wanted), at_accuracy]))
+        figures = [means.swapaxes(1, 2), when[:, None], np.stack(points, axis=2)]
+        return np.concatenate(figures, axis=1).reshape(len(weights), -1)
 
-    point, drawn = poisson_replicates(statistic, len(bare), replicates=REPLICATES)
-    return np.array(list(point.values())), drawn
+    drawn = [table(weights) for weights in poisson_blocks(len(bare), replicates=REPLICATES)]
+    return table(np.ones((1, len(bare))))[0], np.concatenate(drawn)
 
 
 def _settled(confidence: Sequence[Column], columns: Sequence[Mapping[str, Column]], bare: Flags) -> NDArray[np.int64]:

@@ -32,6 +32,16 @@ def test_the_interval_leaves_out_zero_only_where_the_exact_test_does():
                 assert not leaves_out or pair.p_value <= 1 - level + 1e-12
 
 
+@pytest.mark.parametrize("n", [1, 3, 10, 100, 5000])
+def test_rows_that_all_agree_do_not_rule_out_a_difference(n):
+    """A share of differing rows of 2.5 / n would give no such row in 8 % of draws."""
+    same, apart = paired_counts(0, 0, n).difference, paired_counts(n, 0, n).difference
+
+    assert (same.value, same.low) == (0, -same.high)
+    assert min(1.0, 2.5 / (n + 2)) < same.high < 3 / n
+    assert apart.low < 1 - 1 / (n + 2)
+
+
 def test_swapping_the_two_turns_the_sign():
     pair, swapped = (paired_counts(*counts, 100).difference for counts in ((12, 3), (3, 12)))
 

@@ -11,10 +11,13 @@ from elsewise.metrics.ranking import auc
 from elsewise.metrics.selective import (
     _areas,
     accuracies_at_coverages,
+    accuracies_of,
     accuracy_at_coverage,
     augrc,
+    augrc_of,
     aurc,
     coverage_at_accuracy,
+    coverage_of,
     e_aurc,
     risk_coverage_areas,
     risk_coverage_curve,
@@ -296,3 +299,19 @@ def test_points_of_no_rows_and_shares_out_of_range():
         accuracy_at_coverage([0.5], [True], 0)
     with pytest.raises(InputError, match=r"accuracy must be above 0 and at most 1, got 1\.5"):
         coverage_at_accuracy([0.5], [True], 1.5)
+
+
+def test_replicates_in_a_block_give_what_each_gives_alone():
+    rng = np.random.default_rng(0)
+    ranking = Ranking.of(rng.integers(0, 9, 40).astype(float), rng.random(40) < 0.7)
+    weights = np.vstack([rng.poisson(1, (5, len(ranking.counts))), np.zeros((1, len(ranking.counts)))])
+    known, wanted = ranking.values[ranking.ends] > 0, np.array([0.5, 1.0])
+
+    right, wrong = ranking.cumulate(weights)
+
+    for i, alone in enumerate(map(ranking.cumulate, weights)):
+        np.testing.assert_array_equal((right[i], wrong[i]), alone)
+        np.testing.assert_array_equal(augrc_of(right, wrong)[i], augrc_of(*alone))
+        np.testing.assert_array_equal(accuracies_of(right, wrong, wanted)[i], accuracies_of(*alone, wanted))
+        np.testing.assert_array_equal(coverage_of(right, wrong, known, 0.7)[i], coverage_of(*alone, known, 0.7))
+    assert np.isnan(augrc_of(right, wrong)[-1])

@@ -26,7 +26,7 @@ from elsewise.showing import brief, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
-    from elsewise.reading import Reading
+    from elsewise.reading import Labelled, Reading
 
 CHANGED_SHOWN = 10
 LABELS_SHOWN = 10
@@ -76,11 +76,9 @@ def compare(
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
     named, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
     folders, engines = zip(*map(_parted, named), strict=True) if named else ((), ())
-    if len(folders) < 2:  # noqa: PLR2004
-        remedy = "--labels takes the place of DATA" if labels is not None else "name them before DATA"
-        raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
-    for folder in folders if out else ():
-        refuse_inside(str(out), Path(folder))
+    _check_named(folders, data)
+    if out is not None:
+        _check_out(out, folders, [path for path in (data, labels, *(logits or [])) if path is not None])
     with progress_bar() as progress:
         if progress:
             progress("comparing", 0, 0)
@@ -88,18 +86,49 @@ def compare(
             name: load(folder, engine=engine_of(engine), threads=threads)
             for name, folder, engine in zip(_names(folders), folders, engines, strict=True)
         }
-        texts, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
+        read, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
         compared = compare_all(models, out_of_scope_label=out_of_scope_label, shared_threshold=shared_threshold, **rows)
     if out is not None:
-        _write(out, compared.changed, texts)
+        _write(out, compared.changed, read)
     if as_json:
         print_json(compared.as_dict())
         return
     for note in compared.notes:
         say(note)
-    _show(compared.as_dict(), texts)
+    _show(compared.as_dict(), read)
     if out is not None:
         say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
+
+
+def _check_named(folders: Sequence[str], data: str | None) -> None:
+    """Refuse too few models, and what does not stand in its place."""
+    if len(folders) < 2:  # noqa: PLR2004
+        remedy = "--labels takes the place of DATA" if data is None else "name them before DATA"
+        raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
+    for folder in folders:
+        if Path(folder).is_file():
+            last = "--labels takes the place of DATA" if data is None else "DATA comes once, after the models"
+            raise InputError(f"{folder} is a file, and not a model folder; {last}")
+    if data is not None and Path(data).is_dir():
+        instead = " (or, where all models are of logits, --labels FILE)"
+        raise InputError(f"{data} is a folder, and not labelled texts; name DATA after the models{instead}")
+
+
+def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
+    """Refuse to write where something else is (model folders, what is read, stdout) or nothing can be."""
+    from elsewise.formats import FORMATS, same_file
+
+    if out == "-":
+        raise InputError("stdout shows the comparison; name a .csv or .jsonl file with -o")
+    if Path(out).suffix.lower() not in ("", *FORMATS):
+        raise InputError(f"{out} cannot be written as {Path(out).suffix}; name a .csv or .jsonl file with -o")
+    if not Path(out).parent.is_dir():
+        raise InputError(f"{out} cannot be written: there is no folder {Path(out).parent}")
+    for folder in folders:
+        refuse_inside(out, Path(folder))
+    for path in inputs:
+        if same_file(path, out):
+            raise InputError(f"{path} is an input file, and would be overwritten; choose another name for the output")
 
 
 def _parted(model: str) -> tuple[str, str | None]:
@@ -124,8 +153,8 @@ def _rows(
     labels: str | None,
     how: "Reading",
     out_of_scope_label: str | None,
-) -> tuple[list[str] | None, dict[str, Any]]:
-    """Read what the models take and what is true: texts, where there are any, and the arguments of `compare_all`."""
+) -> "tuple[Labelled | None, dict[str, Any]]":
+    """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare_all`."""
     from elsewise.reading import n_rows, read_labelled, read_logits
 
     of_logits = [name for name, model in models.items() if model.engine.name == "logits"]
@@ -141,22 +170,28 @@ def _rows(
             lacking = next(name for name in models if name not in of_logits)
             raise InputError(f"{lacking} answers texts, so name DATA after the models instead of --labels")
         return None, {"texts": read, **_true(str(labels), how, list(models.values()), out_of_scope_label)}
-    rows = read_labelled(data, how, strict=bool(of_logits))  # where rows are left out, the logits would not fit
+    rows = read_labelled(data, how, strict=False)
+    if rows.bad and of_logits:
+        line, problem = rows.bad[0].line, rows.bad[0].problem
+        raise InputError(
+            f"{data} line {line}: row {rows.bad[0].number} {problem}; mend it, as every row has its logits"
+        )
     say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
     texts = {name: read.get(name, rows.texts) for name in models}
-    return rows.texts, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
+    return rows, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
 
 
 def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scope_label: str | None) -> dict[str, Any]:
     """Read true codes where all models have the same labels, and names where they have not."""
     from elsewise.fitting import label_codes
-    from elsewise.reading import read_codes
+    from elsewise.reading import is_array, read_codes
 
     if how.maps or how.dropped:
         raise InputError("--map and --drop-label are for models of texts; here a row is a row of logits")
     first, *others = models
-    if path.endswith(".npy") or all(model.labels == first.labels for model in others):
-        mark = out_of_scope_label or first.out_of_scope_label
+    if is_array(path) or all(model.labels == first.labels for model in others):
+        marks = (out_of_scope_label, *(model.out_of_scope_label for model in models))
+        mark = next((mark for mark in marks if mark is not None), None)
         return {"codes": read_codes(path, how, label_codes(first.labels, mark))}
     words: list[str] = []
 
@@ -168,31 +203,38 @@ def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scop
     return {"labels": words}
 
 
-def _write(path: str, changed: Sequence[Mapping[str, Any]], texts: Sequence[str] | None) -> None:
+def _write(path: str, changed: Sequence[Mapping[str, Any]], read: "Labelled | None") -> None:
     from elsewise.formats import open_writer
 
-    rows = [_flat(row, texts) for row in changed]
+    rows = [_flat(row, read) for row in changed]
     columns = list(rows[0]) if rows else ["row", "label"]
     with open_writer(path, columns) as writer:
         writer.write(rows)
 
 
-def _flat(row: Mapping[str, Any], texts: Sequence[str] | None) -> dict[str, Any]:
-    """Put a changed row in columns; rows are counted from 1, as in a file."""
-    text = {} if texts is None else {"text": texts[row["row"]]}
+def _flat(row: Mapping[str, Any], read: "Labelled | None") -> dict[str, Any]:
+    """Put a changed row in columns."""
+    text = {} if read is None else {"text": read.texts[row["row"]]}
     said = {
         f"{name} {part}": says[part]
         for name, says in row["models"].items()
         for part in ("label", "abstained", "right", "best_label", "confidence")
     }
-    return {"row": row["row"] + 1, **text, "label": row["label"] or "", **said}
+    return {"row": _number(row, read), **text, "label": row["label"] or "", **said}
 
 
-def _show(compared: Mapping[str, Any], texts: Sequence[str] | None) -> None:
+def _number(row: Mapping[str, Any], read: "Labelled | None") -> int:
+    """Count a row from 1, as in its file: rows of it that were left out count."""
+    number: int = row["row"] + 1 if read is None else read.numbers[row["row"]]
+    return number
+
+
+def _show(compared: Mapping[str, Any], read: "Labelled | None") -> None:
     models, rows, pairs = (compared[part] for part in ("models", "rows", "pairs"))
     typer.echo(compared["verdict"])
+    rejected = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
     typer.echo(
-        f"\nCompared on {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows, by "
+        f"\nCompared on {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows{rejected}, by "
         f"{len(compared['labels']['common']):,} labels."
     )
     figures = list(_figures(models, compared["primary"]["target_accuracy"]))
@@ -202,7 +244,7 @@ def _show(compared: Mapping[str, Any], texts: Sequence[str] | None) -> None:
         _show_board(compared["leaderboard"], compared["primary"])
         lines = [(words, *(brief(of(model)) for model in models.values())) for words, of, _ in figures]
         print_table("Every figure, with 95 % intervals", ("", *models), lines)
-    _show_changed(compared["changed"], list(models), texts)
+    _show_changed(compared["changed"], list(models), read)
     for name, model in models.items():
         if model["texts_per_second"] is not None:
             then = model["texts_per_second_at_fit"]
@@ -294,15 +336,15 @@ def _show_board(board: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) 
     print_table("Leaderboard; the intervals of all pairs hold together at 95 %", header, lines)
 
 
-def _show_changed(changed: Mapping[str, Any], names: Sequence[str], texts: Sequence[str] | None) -> None:
+def _show_changed(changed: Mapping[str, Any], names: Sequence[str], read: "Labelled | None") -> None:
     if not changed["rows"]:
         return
     lines = [
-        (f"{row['row'] + 1:,}", *([] if texts is None else [_short(texts[row["row"]])]), row["label"] or "-",
+        (f"{_number(row, read):,}", *([] if read is None else [_short(read.texts[row["row"]])]), row["label"] or "-",
          *(row["models"][name]["label"] for name in names))
         for row in changed["first"][:CHANGED_SHOWN]
     ]  # fmt: skip
-    header = ("row", *([] if texts is None else ["text"]), "true", *names)
+    header = ("row", *([] if read is None else ["text"]), "true", *names)
     typer.echo(f"The first {len(lines)} of {changed['rows']:,} rows that are decided otherwise; -o FILE writes all:")
     print_table("", header, lines)
 

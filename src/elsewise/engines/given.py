@@ -20,7 +20,9 @@ from elsewise.outputs import Outputs
 from elsewise.tokens import is_visible
 
 MAKE: Final = "make an engine of any model with elsewise.wrap(model, labels=[...])"
-AGAIN: Final = "pass it again: elsewise.load(path, engine=...), or --engine module:object"
+AGAIN: Final = (
+    "pass it again: elsewise.load(path, engine=...), or --engine module:object (compare: FOLDER=module:object)"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,12 +10,13 @@ Intervals are for rows drawn independently: repeated texts make every one of the
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from elsewise.arrays import to_numpy
+from elsewise.arrays import BLOCK, to_numpy
 from elsewise.errors import InputError
 
 Column: TypeAlias = NDArray[np.float64]
@@ -283,6 +284,19 @@ def poisson_replicates(
     return point, drawn.reshape(replicates, len(point))
 
 
+def poisson_blocks(n: int, *, replicates: int, seed: int = 0) -> Iterator[Column]:
+    """Yield the weights of `poisson_replicates` for n rows, as many replicates at a time as the cache holds, (b, n).
+
+    Examples
+    --------
+    >>> [weights.shape for weights in poisson_blocks(60_000, replicates=5)]
+    [(2, 60000), (2, 60000), (1, 60000)]
+    """
+    weights = _poisson_weights(np.ones(n), replicates, seed)
+    while block := list(islice(weights, max(1, BLOCK // n))):
+        yield np.array(block)
+
+
 def _poisson_weights(counts: Column, replicates: int, seed: int) -> Iterator[Column]:
     """Yield weights whose every entry is an independent Poisson(count)."""
     rng, total = np.random.default_rng(seed), int(counts.sum())
@@ -370,9 +384,9 @@ class Ranking:
         return cls(v, flags[order], np.ones(len(v)), np.flatnonzero(last)), order
 
     def cumulate(self, weights: Column) -> tuple[Column, Column]:
-        """Weight of flagged and of unflagged rows down to each distinct value, (g,) each."""
-        flagged = np.cumsum(weights * self.flags)[self.ends]
-        return flagged, np.cumsum(weights)[self.ends] - flagged
+        """Weight of flagged and of unflagged rows down to each distinct value, (g,) each; (b, g) of (b, c) weights."""
+        flagged = np.cumsum(weights * self.flags, axis=-1).take(self.ends, axis=-1)
+        return flagged, np.cumsum(weights, axis=-1).take(self.ends, axis=-1) - flagged
 
 
 def as_ranking(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bool = False) -> Ranking:

@@ -1,8 +1,10 @@
 """Classifiers judged on the same rows: what differs, and whether rows drawn again would show it too.
 
 Sources: McNemar (1947), "Note on the Sampling Error of the Difference Between Correlated Proportions or Percentages",
-https://doi.org/10.1007/BF02295996, in its exact form; simultaneous intervals by the largest of several studentised
-differences: Westfall & Young (1993), "Resampling-Based Multiple Testing", and Tukey's all pairs for their family.
+https://doi.org/10.1007/BF02295996, in its exact form; Bonett & Price (2012), "Adjusted Wald Confidence Interval
+for a Difference of Binomial Proportions Based on Paired Data", https://doi.org/10.3102/1076998611411915; simultaneous
+intervals by the largest of several studentised differences: Westfall & Young (1993), "Resampling-Based Multiple
+Testing", and Tukey's all pairs for their family.
 """
 
 from collections.abc import Sequence
@@ -62,8 +64,9 @@ def mcnemar(first: Any, second: Any, *, level: float = 0.95) -> PairedShares:
     -------
     PairedShares
         The interval is the wider, at each end, of the exact one given how many rows count for one alone (its
-        Clopper-Pearson share times these rows) and of the normal one, which lets that number vary. It leaves out 0
-        only where the p-value is at most 1 - level. No rows: all nan, and a p-value of 1.
+        Clopper-Pearson share times these rows) and of the normal one, which lets that number vary; its width is that of
+        Bonett & Price, who count one row more for each alone, so that it has one where no row is. It leaves out 0 only
+        where the p-value is at most 1 - level. No rows: all nan, and a p-value of 1.
 
     Raises
     ------
@@ -95,7 +98,9 @@ def paired_counts(only_first: int, only_second: int, n: int, *, level: float = 0
         (2 * float(end(only_first, apart, (1 - level) / 2)) - 1) * apart / n
         for end in (clopper_pearson_lower, clopper_pearson_upper)
     )
-    half = normal_quantile(level) * max(apart / n - value**2, 0.0) ** 0.5 / n**0.5
+    # One row more for each alone: without, the interval had no width where no row, or every row, is for one alone.
+    rows = n + 2
+    half = normal_quantile(level) * ((apart + 2) / rows - (n * value / rows) ** 2) ** 0.5 / rows**0.5
     difference = Estimate(value, max(-1.0, min(low, value - half)), min(1.0, max(high, value + half)))
     return PairedShares(difference, only_first, only_second, p_value)
 

@@ -189,16 +189,28 @@ def _areas(ranking: Ranking, weights: Column, harmonic: Column) -> dict[str, flo
     oracle = wrong[-1] - right[-1] * (harmonic[int(n)] - harmonic[int(right[-1])])
     return {
         "aurc": float(risks / n),
-        "augrc": augrc_of(right, wrong),
+        "augrc": float(augrc_of(right, wrong)),
         "e_aurc": max(0.0, float((risks - oracle) / n)),  # a rounding error below 0 where the order is perfect
     }
 
 
-def augrc_of(right: Column, wrong: Column) -> float:
-    """AUGRC of what `Ranking.cumulate` gives for whole-number weights; nan where all weights are 0."""
-    n = right[-1] + wrong[-1]
-    m, e = np.diff(right + wrong, prepend=0), np.diff(wrong, prepend=0)
-    return float((m @ (wrong - e) + e @ (m + 1) / 2) / n**2) if n else float("nan")
+def augrc_of(right: Column, wrong: Column) -> Column:
+    """AUGRC of what `Ranking.cumulate` gives for whole-number weights, (...,) of (..., g); nan where all are 0."""
+    rows = right + wrong
+    m, e = _steps(rows), _steps(wrong)
+    return _shares((m * (wrong - e) + e * (m + 1) / 2).sum(axis=-1), rows[..., -1] ** 2)
+
+
+def _steps(sums: Column) -> Column:
+    """Undo a cumulated sum."""
+    steps = sums.copy()
+    steps[..., 1:] -= sums[..., :-1]
+    return steps
+
+
+def _shares(parts: Column, wholes: Column) -> Column:
+    """Divide; nan where there is nothing."""
+    return np.divide(parts, wholes, out=np.full(np.shape(parts), np.nan), where=wholes > 0)
 
 
 def accuracy_at_coverage(confidence: Any, correct: Any, coverage: float) -> Estimate:
@@ -257,12 +269,14 @@ def accuracies_at_coverages(confidence: Any, correct: Any, coverages: Sequence[f
 
 
 def accuracies_of(right: Column, wrong: Column, coverages: Column) -> Column:
-    """Accuracies at some coverages, of what `Ranking.cumulate` gives; nan where all weights are 0."""
+    """Accuracies at c coverages, (..., c), of what `Ranking.cumulate` gives, (..., g); nan where all weights are 0."""
     rows = right + wrong
-    needed = np.ceil(coverages * rows[-1] - ROUNDING)
+    needed = np.ceil(coverages * rows[..., -1:] - ROUNDING)
+    start = np.zeros((*rows.shape[:-1], 1))
+    lines = (np.concatenate([start, sums], axis=-1).reshape(-1, sums.shape[-1] + 1) for sums in (rows, right))
     # Linear within a tie: the mean over all orders of its rows.
-    hits = np.interp(needed, np.append(0.0, rows), np.append(0.0, right))
-    return hits / needed if rows[-1] else np.full(len(coverages), np.nan)
+    found = [np.interp(*line) for line in zip(needed.reshape(-1, len(coverages)), *lines, strict=True)]
+    return _shares(np.array(found).reshape(needed.shape), needed)
 
 
 def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Estimate:
@@ -305,18 +319,16 @@ def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Esti
     known = ~np.isnan(ranking.values[ranking.ends])
 
     def statistic(weights: Column) -> dict[str, float]:
-        return {"coverage": coverage_of(*ranking.cumulate(weights), known, accuracy)}
+        return {"coverage": float(coverage_of(*ranking.cumulate(weights), known, accuracy))}
 
     return poisson_bootstrap(statistic, ranking.counts)["coverage"]
 
 
-def coverage_of(right: Column, wrong: Column, known: Flags, accuracy: float) -> float:
-    """Coverage at an accuracy, of what `Ranking.cumulate` gives and which confidences are no nan."""
+def coverage_of(right: Column, wrong: Column, known: Flags, accuracy: float) -> Column:
+    """Coverage at an accuracy, (...,), of what `Ranking.cumulate` gives, (..., g), and which confidences are no nan."""
     rows = right + wrong
-    if rows[-1] == 0:
-        return float("nan")
     enough = known & (right >= accuracy * rows - ROUNDING)
-    return float(rows[enough].max(initial=0.0) / rows[-1])
+    return _shares(np.where(enough, rows, 0.0).max(axis=-1, initial=0.0), rows[..., -1])
 
 
 def _check_share(name: str, share: float) -> None:

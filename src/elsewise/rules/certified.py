@@ -6,7 +6,7 @@ Source: Bauer (1991), "Multiple testing in clinical trials"; Angelopoulos, Bates
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 from elsewise.certifying import (
     Counts,
@@ -23,15 +23,13 @@ from elsewise.certifying import (
     strict_to_loose,
     tried_on,
 )
-from elsewise.decisions import PLAIN, Certificate, Decisions, confidence_of, decide
+from elsewise.decisions import MIXED, PLAIN, Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
 from elsewise.mixture import Strata
 from elsewise.outputs import as_evidence
 from elsewise.scores import MaximumProbability, Score
 
 __all__ = ["CertifiedThreshold", "check_promise"]
-
-MIXED: Final = "exact bounds of both kinds of text, fixed sequence"
 
 
 @dataclass(frozen=True, slots=True)
