@@ -81,7 +81,7 @@ def test_a_planted_difference_is_found_at_the_same_promise(judge):
 
 def test_models_that_are_as_good_are_not_told_apart(judge):
     assert judge("x", "y").verdict.startswith(
-        "No difference shown: of 800 texts are answered right, at the same promise"
+        "No difference shown in how many of 800 texts are answered right, at the same promise: "
     )
 
 
@@ -287,7 +287,7 @@ def test_only_one_promise_that_all_keep_compares_thresholds(rows, models):
     assert why(byhand) == ("accuracy", "b has no certificate")
     assert why(replace(none, rule=replace(none.rule, certificate=replace(none.certificate, target_accuracy=0.85)))) == (
         "accuracy",
-        "b could not be certified for 85 %",
+        "b could not be certified for 85 % and answers nothing",
     )
 
 

@@ -128,6 +128,20 @@ def test_an_unknown_label_is_named_with_the_remedy():
         ew.evaluate(classifier, [[1.0, 0.0], [1.0, 0.0]], ["a", "c"])
 
 
+def test_a_label_in_another_spelling_is_named_beside_the_right_one():
+    classifier = ew.Classifier(LogitsEngine(("refund", "b")), ew.Identity(), ew.FixedThreshold(0.7))
+
+    with pytest.raises(InputError, match=r"no label 'Refund ', .*; 'refund' is alike, so rename it \(--map"):
+        ew.evaluate(classifier, [[1.0, 0.0]], ["Refund "])
+
+
+def test_a_label_of_the_model_cannot_mark_out_of_scope_texts():
+    classifier = ew.Classifier(LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7))
+
+    with pytest.raises(InputError, match=r"'a' is one of the model's labels"):
+        ew.evaluate(classifier, [[1.0, 0.0]], ["a"], out_of_scope_label="a")
+
+
 def test_no_rows_and_other_lengths_are_refused():
     classifier = ew.Classifier(LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7))
 

@@ -173,7 +173,7 @@ def test_a_name_wins_over_a_code():
     with pytest.raises(InputError, match=r"label '0' is neither"):
         code_of("0")
     assert label_codes(["a", "b"], "oos")("oos") == -1
-    with pytest.raises(InputError, match=r"label 'x' is neither one of the 2 names nor a code"):
+    with pytest.raises(InputError, match=r"label 'x' is neither one of the 2 names nor a code; .*--out-of-scope-label"):
         code_of("x")
 
 

@@ -22,6 +22,7 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Evidence
+from elsewise.relabelling import label_form
 from elsewise.rules import Rule
 from elsewise.tokens import Tokens
 
@@ -134,16 +135,23 @@ class Classifier:
             If a name is neither; the message shows it and says where.
         """
         known = {label: code for code, label in enumerate(self.labels)}
+        if self.out_of_scope_label in known:
+            raise InputError(f"{self.out_of_scope_label!r} is one of the model's labels, and cannot mark other texts")
         if self.out_of_scope_label is not None:
             known[self.out_of_scope_label] = -1
         names = [str(label) for label in labels]
         for row, name in enumerate(names):
             if name not in known:
-                remedy = (
-                    "" if self.out_of_scope_label else "; if it marks out-of-scope texts, say so (out_of_scope_label)"
-                )
-                raise InputError(f"the model has no label {name!r}, which row {row} has (counted from 0){remedy}")
+                raise InputError(self._unknown(name, row))
         return np.array([known[name] for name in names], dtype=np.int64)
+
+    def _unknown(self, name: str, row: int) -> str:
+        said = f"the model has no label {name!r}, which row {row} has (counted from 0)"
+        if alike := [label for label in self.labels if label_form(label) == label_form(name)]:
+            return f"{said}; {alike[0]!r} is alike, so rename it (--map on the command line)"
+        if self.out_of_scope_label is None:
+            return f"{said}; if it marks out-of-scope texts, say so (out_of_scope_label), or leave such rows out"
+        return f"{said}; leave such rows out (--drop-label on the command line), or fit again with them"
 
     def save(self, path: str | Path) -> None:
         """Write the model folder, whole or not at all; a model folder already there is replaced.

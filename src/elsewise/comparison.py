@@ -287,13 +287,13 @@ def _same_promise(models: Sequence[Classifier], names: Sequence[str]) -> tuple[f
         if model.certificate is None:
             return USUAL_TARGET, f"{name} has no certificate"
     certificates = [c for m in models if (c := m.certificate) is not None]
-    target = certificates[0].target_accuracy
+    for name, c in zip(names, certificates, strict=True):
+        if not c.certified:
+            answers = "" if c.n else " and answers nothing"
+            return c.target_accuracy, f"{name} could not be certified for {percent(c.target_accuracy)}{answers}"
     if len({c.promised for c in certificates}) > 1:
         return USUAL_TARGET, "the models promise different things"
-    for name, certificate in zip(names, certificates, strict=True):
-        if not certificate.certified:
-            return target, f"{name} could not be certified for {percent(target)}"
-    return target, ""
+    return certificates[0].target_accuracy, ""
 
 
 def _standing(rounds: Rounds, primary: str, i: int, best: int) -> dict[str, Any]:
@@ -321,8 +321,8 @@ def _verdict(board: Sequence[Part], primary: str, n: int, why_not: str) -> str:
     shares = ", ".join(f"{entry['name']} {_points(entry['figure'].value)} %" for entry in board)
     if not worse:
         apart = ", ".join(_apart(entry, len(others) > 1) for entry in others)
-        verb = "answered right" if primary == "right" else "right"
-        return f"No difference shown: of {n:,} texts are {verb}, {where}, {shares}; {apart}{why}."
+        what = "are answered right" if primary == "right" else "have the right best label"
+        return f"No difference shown in how many of {n:,} texts {what}, {where}: {shares}; {apart}{why}."
     apart = ", ".join(_apart(entry, len(others) > 1) for entry in worse)
     rest = f"; no difference from {_listed(close)} is shown" if close else ""
     return f"{first['name']} {does} {_listed(worse)}, {where}: {shares}; {apart}{rest}{why}."

@@ -317,14 +317,16 @@ def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> 
     """
     known = {name: code for code, name in enumerate(names)}
     numbers = {} if any(name.strip().isdigit() for name in known) else {str(code): code for code in range(len(known))}
+    if out_of_scope_label in known:
+        raise InputError(f"{out_of_scope_label!r} is one of the model's labels, and cannot mark other texts")
     numbers |= {"-1": -1} if out_of_scope_label is None else {out_of_scope_label: -1}
 
     def code_of(label: str) -> int:
         code = known.get(label, numbers.get(label.strip()))
         if code is None:
-            raise InputError(
-                f"label {label!r} is neither one of the {len(known)} names nor a code; name the columns with --names"
-            )
+            named = any(name != str(i) for i, name in enumerate(known))
+            remedy = "if it marks out-of-scope rows, say so (--out-of-scope-label)" if named else "name them (--names)"
+            raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; {remedy}")
         return code
 
     return code_of
