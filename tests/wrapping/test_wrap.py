@@ -68,6 +68,19 @@ def test_a_wrapped_model_answers_in_a_classifier():
     assert decisions.reasons.tolist() == ["answered", "unreadable"]
 
 
+def test_a_classifier_around_a_wrapped_model_is_saved_without_it(tmp_path):
+    engine = ew.wrap(logits_of, labels=LABELS, kind="logits")
+    ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.5)).save(tmp_path / "model")
+
+    again = ew.load(tmp_path / "model", engine=engine)
+
+    assert again.decide(["xxxxxxx", ""]).labels == ["b", "Other"]
+    with pytest.raises(ew.ElsewiseError, match=r"fitted around a model of yours \(logits_of\); pass it again"):
+        ew.load(tmp_path / "model")
+    with pytest.raises(ew.ElsewiseError, match=r"certified on given, .*; pass the model that it was fitted around"):
+        ew.load(tmp_path / "model", engine="torch")
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [

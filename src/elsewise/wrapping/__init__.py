@@ -129,6 +129,11 @@ class WrappedEngine:
     batch_size: int = AT_ONCE
 
     @property
+    def described(self) -> str:
+        """The name of the model, for messages of what stands around this engine."""
+        return self.model
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """What the model is and gives; the model itself is not saved, and has to be passed again."""
         return {"model": self.model, "kind": self.kind}
