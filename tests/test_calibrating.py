@@ -283,6 +283,12 @@ def test_features_beside_logits_are_read_in_one_row_with_them(tmp_path):
     assert len(made.arrays["refit.certify.features"]) == 600
 
 
+@pytest.mark.parametrize("labels", [{"a", "b"}, {0: "a", 1: "b"}, "ab"])
+def test_labels_without_an_order_are_refused(labels):
+    with pytest.raises(InputError, match=r"labels must be a list of names in the order of the columns, got a"):
+        ew.calibrate(np.eye(2), [0, 1], labels=labels)
+
+
 def test_features_that_are_missing_are_said():
     z, codes, features = brought()
     made = ew.calibrate(z, codes, features=features, target_accuracy=0.8)

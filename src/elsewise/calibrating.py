@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits
+from elsewise.arrays import ABSTAIN, Codes, as_codes, as_labels, as_logits
 from elsewise.calibrator_choice import choose_calibrator
 from elsewise.certifying import Promise
 from elsewise.checking import examine, size_findings, warn
@@ -299,11 +299,9 @@ def _kept(answered: Mapping[str, Answered], judging: Indices) -> dict[str, Any]:
 
 
 def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
-    names = tuple(map(str, range(k) if labels is None else labels))
+    names = as_labels(map(str, range(k)) if labels is None else labels)
     if len(names) != k:
         raise InputError(f"logits have {k} columns, got {len(names)} labels")
-    if len(set(names)) < k:
-        raise InputError(f"labels must differ, got {next(name for name in names if names.count(name) > 1)!r} twice")
     return names
 
 

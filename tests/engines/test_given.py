@@ -88,6 +88,10 @@ class OneLabel(Model):
     labels = ("yes",)
 
 
+class OneSet(Model):
+    labels = frozenset({"yes", "no"})
+
+
 class OneWord(Model):
     labels = "yes"
 
@@ -102,9 +106,10 @@ class Twice(Model):
         (len, r"^a builtin_function_or_method is no engine, which has labels and run\(texts\); make an engine of any"),
         (Model, r"^the class Model is no engine"),
         (Bare(), r"^a Bare is no engine"),
-        (OneLabel(numbers), r"^labels of an engine must be at least 2 different words, got \('yes',\)$"),
-        (OneWord(numbers), r"must be at least 2 different words, got 'yes'$"),
-        (Twice(numbers), r"must be at least 2 different words, got \('yes', 'no', 'yes'\)$"),
+        (OneLabel(numbers), r"^labels of an engine must be at least 2 different words, in order, got \('yes',\)$"),
+        (OneSet(numbers), r"must be at least 2 different words, in order, got frozenset"),
+        (OneWord(numbers), r"must be at least 2 different words, in order, got 'yes'$"),
+        (Twice(numbers), r"must be at least 2 different words, in order, got \('yes', 'no', 'yes'\)$"),
     ],
 )
 def test_what_is_no_engine_is_refused(model, words):

@@ -165,7 +165,10 @@ def test_a_model_that_answers_otherwise_the_second_time_is_said():
         ({"labels": LABELS, "kind": "scores"}, r"kind must be one of logits"),
         ({"labels": ["a", "a", "b"], "kind": "logits"}, r"labels must differ, got 'a' twice"),
         ({"labels": ["a"], "kind": "logits"}, r"there must be at least 2 labels, got 1"),
-        ({"labels": "abc", "kind": "logits"}, r"labels must be a list of names, got one string, 'abc'"),
+        ({"labels": "abc", "kind": "logits"}, r"labels must be a list of names in the order of the columns, got a str"),
+        ({"labels": {"a", "b", "c"}, "kind": "logits"}, r"in the order of the columns, got a set$"),
+        ({"labels": {0: "a", 1: "b", 2: "c"}, "kind": "logits"}, r"in the order of the columns, got a dict$"),
+        ({"labels": 3, "kind": "logits"}, r"in the order of the columns, got a int$"),
         ({"labels": LABELS, "kind": "logits", "batch_size": 0}, r"batch_size must be at least 1, got 0"),
     ],
 )

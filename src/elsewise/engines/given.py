@@ -71,9 +71,10 @@ class GivenEngine:
             what = f"the class {model.__name__}" if isinstance(model, type) else f"a {kind.__name__}"
             raise InputError(f"{what} is no engine, which has labels and run(texts); {MAKE}")
         given = model.labels
-        labels = () if isinstance(given, str) or not np.iterable(given) else tuple(map(str, given))
+        is_ordered = np.iterable(given) and not isinstance(given, str | Mapping | set | frozenset)
+        labels = tuple(map(str, given)) if is_ordered else ()
         if len(set(labels)) < max(2, len(labels)):
-            raise InputError(f"labels of an engine must be at least 2 different words, got {given!r}")
+            raise InputError(f"labels of an engine must be at least 2 different words, in order, got {given!r}")
         own = getattr(model, "fingerprint", None)
         fingerprint = own if isinstance(own, str) and own else sha256(repr(labels).encode()).hexdigest()[:16]
         described = getattr(model, "described", None) or f"{kind.__module__}.{kind.__qualname__}"

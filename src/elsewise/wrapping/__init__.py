@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import as_texts, to_numpy
+from elsewise.arrays import as_labels, as_texts, to_numpy
 from elsewise.canaries import CANARIES
 from elsewise.engines import Engine
 from elsewise.errors import ElsewiseWarning, InputError
@@ -79,7 +79,7 @@ class Asked:
         Returns the labels, and which column each has; None where the columns stand in that order.
         """
         if self.labels is None or self.labels == tuple(own):
-            return tuple(own), None
+            return as_labels(own), None
         missing, extra = _without(own, self.labels), _without(self.labels, own)
         if missing or extra:
             says = [f"{words} {_some(names)}" for words, names in (("lacks", missing), ("adds", extra)) if names]
@@ -302,7 +302,7 @@ def wrap(
         check_kind(kind)
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    names = None if labels is None else _distinct(labels)
+    names = None if labels is None else as_labels(labels)
     known = None if texts is None else as_texts(texts)
     asked = Asked(names, preprocess, kind, output, known, fingerprint, batch_size)
     _refuse_files_of_code(model)
@@ -318,20 +318,6 @@ def wrap(
 def wrapper(name: str) -> Wrapper:
     """Find a wrapper by its name in WRAPPERS."""
     return import_module(WRAPPERS[name])  # type: ignore[return-value]  # a module with the two functions
-
-
-def _distinct(labels: Iterable[Any]) -> tuple[str, ...]:
-    if isinstance(labels, str):
-        raise InputError(f"labels must be a list of names, got one string, {labels!r}")
-    names = tuple(map(str, labels))
-    if len(names) < 2:  # noqa: PLR2004
-        raise InputError(f"there must be at least 2 labels, got {len(names)}")
-    known: set[str] = set()
-    for name in names:
-        if name in known:
-            raise InputError(f"labels must differ, got {name!r} twice")
-        known.add(name)
-    return names
 
 
 def _refuse_files_of_code(model: Any) -> None:
@@ -406,6 +392,14 @@ def answering(model: Any) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
+
+
+def weights_of(model: Any) -> Iterator[Any]:
+    """Give the tensors of a torch model, packed and quantised ones too; what else it keeps has no bytes to hash."""
+    for value in model.state_dict().values():
+        for part in value if isinstance(value, tuple) else (value,):
+            if hasattr(part, "detach"):
+                yield part.dequantize() if part.is_quantized else part
 
 
 def digest_of(arrays: Iterable[Any]) -> str:
