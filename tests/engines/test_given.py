@@ -124,3 +124,16 @@ def test_an_engine_that_a_folder_can_hold_stays_itself():
     assert as_engine(engine) is engine
     assert isinstance(given, GivenEngine)
     assert given_engine(given) is given
+
+
+def test_a_model_that_fails_is_named_and_what_it_raised_stays_the_cause():
+    """On the command line an OSError of the model's would otherwise be taken for a file of ours."""
+
+    class Away(Model):
+        def run(self, texts):
+            raise ConnectionRefusedError(111, "the service is away")
+
+    with pytest.raises(InputError, match=r"^run of .*Away failed on 2 texts: ConnectionRefusedError: .* away$") as one:
+        GivenEngine.around(Away(numbers)).run(["a", "b"])
+
+    assert isinstance(one.value.__cause__, ConnectionRefusedError)

@@ -126,11 +126,13 @@ def test_a_quantised_module_has_a_fingerprint_of_its_weights():
 def test_the_fingerprint_stays_where_a_module_keeps_more_than_tensors():
     class More(Small):
         def get_extra_state(self):
-            return {"made": object()}
+            self.more = {"made": "today"}
+            return self.more
 
-    made = [ew.wrap(More(), labels=NAMES, kind="logits", preprocess=to_floats).fingerprint for _ in range(2)]
+    models = More(), More()  # both alive, so that what they keep lies in two places
+    one, other = (ew.wrap(model, labels=NAMES, kind="logits", preprocess=to_floats).fingerprint for model in models)
 
-    assert made[0] == made[1]
+    assert one == other
 
 
 # transformers

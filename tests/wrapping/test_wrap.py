@@ -94,8 +94,9 @@ def test_a_classifier_around_a_wrapped_model_is_saved_without_it(tmp_path):
         (lambda texts: np.zeros((len(texts), 4)), r"one column a label, \(n, 3\), got \(31, 4\)"),
         (lambda texts: np.zeros((len(texts) + 1, 3)), r"one row a text, got \(32, 3\) for 31 texts"),
         (lambda texts: np.zeros(3), r"one row a text, got \(3,\) for 31 texts"),
-        (lambda texts: 0.5, r"one row a text, got \(\) for 31 texts"),
-        (lambda texts: None, r"one row a text, got \(\) for 31 texts"),
+        (lambda texts: 0.5, r"one row a text, got float for 31 texts"),
+        (lambda texts: None, r"one row a text, got NoneType for 31 texts"),
+        (lambda texts: [np.zeros((1, 3))] * len(texts), r"a list of 31, of shapes (\(1, 3\), ){5}\.\.\.; say which"),
         (lambda texts: [["a", "b", "c"]] * len(texts), r"a model must give numbers, got <U1"),
         (lambda texts: [[1, 2, 3]] * (len(texts) - 1) + [[1]], r"rows must have equal lengths"),
         (lambda texts: ew.softmax(logits_of(texts)), r"stated as logits, and all 31 rows .* say kind='probabilities'"),
@@ -104,6 +105,17 @@ def test_a_classifier_around_a_wrapped_model_is_saved_without_it(tmp_path):
 def test_a_model_that_gives_something_else_is_refused_at_once(model, words):
     with pytest.raises(InputError, match=words):
         ew.wrap(model, labels=LABELS, kind="logits")
+
+
+def test_a_model_that_fails_is_named_and_what_it_raised_stays_the_cause():
+    def my_model(texts):
+        raise ConnectionRefusedError(111, "the service\nis away")
+
+    with pytest.raises(InputError, match=r"my_model failed on 31 texts, or on what .*: Conn.* the serv") as one:
+        ew.wrap(my_model, labels=LABELS, kind="logits")
+
+    assert "\n" not in str(one.value)
+    assert isinstance(one.value.__cause__, ConnectionRefusedError)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +279,7 @@ def test_an_array_is_saved_without_code(tmp_path):
     [
         (None, {}, r"an array holds answers for texts: pass them too \(texts=\), or take ew.calibrate"),
         (TEXTS[:-1], {}, r"one row a text, got \(70, 3\) for 69 texts"),
-        (["same"] * 70, {}, r"text 1 \(counted from 0\) came before with other numbers: 'same'"),
+        (["same"] * 70, {}, r"texts 0 and 1 \(counted from 0\) are the same, with other numbers; keep one: 'same'"),
         (TEXTS, {"preprocess": str}, r"need no preprocess"),
         (TEXTS, {"kind": None}, r"say what the model gives"),
     ],
@@ -340,6 +352,19 @@ def test_an_onnx_file_runs(graph, runtime, monkeypatch):
 def test_an_onnx_file_with_other_inputs_says_its_own(graph):
     with pytest.raises(InputError, match=r"graph.onnx takes x; preprocess gave ids"):
         ew.wrap(graph, labels=LABELS, kind="logits", preprocess=lambda texts: {"ids": floats(texts)})
+
+
+@pytest.mark.parametrize("output", [1, -2, "z"])
+def test_an_onnx_output_that_is_not_there_is_refused(graph, output):
+    with pytest.raises(InputError, match=r"the model returns no .*, but 'y'"):
+        ew.wrap(graph, labels=LABELS, kind="logits", preprocess=floats, output=output)
+
+
+@pytest.mark.parametrize("name", ["answers.npy", "somebody/a-model", "model.tflite"])
+@pytest.mark.parametrize("texts", [None, ["x"]])
+def test_a_name_that_is_no_file_is_not_looked_up(name, texts):
+    with pytest.raises(InputError, match=rf"{name} is no file; a model is not looked up by name: load it yourself"):
+        ew.wrap(name, labels=LABELS, kind="logits", texts=texts)
 
 
 def test_an_onnx_file_that_points_to_other_files_is_refused(graph):

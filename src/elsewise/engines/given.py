@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import as_texts, to_numpy
 from elsewise.canaries import CANARIES
-from elsewise.errors import ArtifactError, InputError
+from elsewise.errors import ArtifactError, ElsewiseError, InputError, in_a_line
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 from elsewise.tokens import is_visible
@@ -114,7 +114,7 @@ class GivenEngine:
         Raises
         ------
         InputError
-            If it gives anything but a row of k numbers for each text.
+            If it fails, or gives anything but a row of k numbers for each text.
         ArtifactError
             If the folder was opened without the model.
         """
@@ -138,7 +138,13 @@ class GivenEngine:
         return self.run(prepared)
 
     def _outputs(self, texts: list[str]) -> Outputs:
-        outputs, n = self.model.run(texts), len(texts)
+        n = len(texts)
+        try:
+            outputs = self.model.run(texts)
+        except ElsewiseError:
+            raise
+        except Exception as error:  # whatever the user's own code may raise
+            raise InputError(f"run of {self.described} failed on {n:,} texts: {in_a_line(error)}") from error
         if getattr(outputs, "logits", None) is None:
             kind = type(outputs).__name__
             raise InputError(f"run of {self.described} must return elsewise.Outputs, got {kind}; {MAKE}")

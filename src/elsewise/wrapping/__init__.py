@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import as_labels, as_texts, to_numpy
 from elsewise.canaries import CANARIES
 from elsewise.engines import Engine
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import ElsewiseError, ElsewiseWarning, InputError, in_a_line
 from elsewise.kinds import KINDS, check_kind, to_logits
 from elsewise.outputs import Outputs
 from elsewise.tokens import is_visible, readable
@@ -41,6 +41,7 @@ WRAPPERS: Final[dict[str, str]] = {  # the first that takes an object has it
 CODE: Final = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 SAME_ANSWER: Final = 1e-2  # of a logit, asked twice; dropout moves them by far more
 AT_ONCE: Final = 32
+MOST: Final = 5  # names or shapes in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _without(names: Iterable[str], others: Iterable[str]) -> list[str]:
     return [name for name in names if name not in known]
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
+def _some(names: Sequence[str], most: int = MOST) -> str:
     return ", ".join(map(repr, names[:most])) + f", ... ({len(names)})" * (len(names) > most)
 
 
@@ -162,7 +163,8 @@ class WrappedEngine:
         Raises
         ------
         InputError
-            If the model gives other rows or columns than there are texts and labels, or numbers that contradict `kind`.
+            If the model fails, gives other rows or columns than there are texts and labels, or numbers that contradict
+        `kind`.
         """
         texts = as_texts(texts)
         seen = [row for row, text in enumerate(texts) if is_visible(text)]
@@ -183,10 +185,17 @@ class WrappedEngine:
         values, features = [], []
         for start in range(0, len(texts), self.batch_size):
             part = texts[start : start + self.batch_size]
-            answered, of_them = self.answer(part)
+            try:
+                answered, of_them = self.answer(part)
+            except ElsewiseError:
+                raise
+            except Exception as error:  # whatever the user's own code may raise
+                words = f"{self.model} failed on {len(part)} texts, or on what preprocess made of them"
+                raise InputError(f"{words}: {in_a_line(error)}") from error
             rows = to_numpy(answered)
             if rows.shape[:1] != (len(part),):
-                raise InputError(f"a model must give one row a text, got {rows.shape} for {len(part)} texts")
+                got = rows.shape if rows.ndim else type(answered).__name__
+                raise InputError(f"a model must give one row a text, got {got} for {len(part)} texts")
             if self.columns is not None and rows.shape[1:] == (len(self.columns),):
                 rows = rows[:, list(self.columns)]
             values.append(rows)
@@ -280,15 +289,16 @@ def wrap(
     Raises
     ------
     InputError
-        If nothing says labels or kind, labels are not the model's, the model's first answers (to 32 fixed texts) have
-        another shape or contradict `kind`, or `model` is a file whose loading may run code.
+        If nothing says labels or kind, labels are not the model's, the model fails on its first texts (32 fixed ones),
+        or answers them in another shape or in contradiction to `kind`, or `model` is a file whose loading may run code.
     MissingExtra
         If an ONNX or Parquet file needs a library that is not installed.
 
     Warns
     -----
     ElsewiseWarning
-        If the model answers otherwise when asked twice, gives NaN, or seems to apply softmax twice.
+        If the model answers otherwise when asked twice, or gives NaN. Whether it seems to apply softmax twice is said
+        when it has answered 32 texts or more at once.
 
     Examples
     --------
@@ -365,7 +375,8 @@ def pick(answer: Any, output: str | int | None) -> Any:
         return answer[chosen]
     if isinstance(answer, tuple | list) and any(len(getattr(one, "shape", ())) > 1 for one in answer):
         if output is None and len(answer) > 1:
-            shapes = ", ".join(str(tuple(getattr(one, "shape", ()))) for one in answer)
+            shown = ", ".join(str(tuple(getattr(one, "shape", ()))) for one in answer[:MOST])
+            shapes = shown + ", ..." * (len(answer) > MOST)
             kind = type(answer).__name__
             raise InputError(
                 f"the model returns a {kind} of {len(answer)}, of shapes {shapes}; say which holds the labels: output="
