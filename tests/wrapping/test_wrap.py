@@ -162,6 +162,22 @@ def test_some_nan_is_said_and_never_answered():
     assert np.isnan(logits).all(axis=1).tolist() == [False, True]
 
 
+def test_a_few_texts_that_are_all_nan_stop_nothing():
+    """The last texts of a file may be two that the model cannot take; all of many are a model that does not work."""
+
+    def model(texts):
+        z = logits_of(texts)
+        z[[text == "bad" for text in texts]] = np.nan
+        return z
+
+    engine = ew.wrap(model, labels=LABELS, kind="logits")
+
+    with pytest.warns(ElsewiseWarning, match=r"NaN or infinity for 2 of 2 texts: these are never answered"):
+        assert np.isnan(engine.run(["bad", "bad"]).logits).all()
+    with pytest.raises(InputError, match=r"got NaN or infinity for all 31 texts"):
+        engine.run(["bad"] * 31)
+
+
 def test_a_model_that_answers_otherwise_the_second_time_is_said():
     rng = np.random.default_rng(0)
 

@@ -42,6 +42,7 @@ CODE: Final = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".
 SAME_ANSWER: Final = 1e-2  # of a logit, asked twice; dropout moves them by far more
 AT_ONCE: Final = 32
 MOST: Final = 5  # names or shapes in a message
+MANY: Final = 31  # canary texts that reach the model; where it fails for as many, it does not work
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,7 @@ def _spread(features: NDArray[Any] | None, seen: list[int], n: int) -> NDArray[A
 
 def _check_finite(logits: NDArray[Any]) -> None:
     bad = np.isnan(logits).any(axis=1)
-    if len(bad) > 1 and bad.all():
+    if len(bad) >= MANY and bad.all():
         raise InputError(f"a model must give numbers, got NaN or infinity for all {len(bad)} texts")
     if bad.any():
         warnings.warn(
