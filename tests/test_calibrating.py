@@ -283,6 +283,29 @@ def test_features_beside_logits_are_read_in_one_row_with_them(tmp_path):
     assert len(made.arrays["refit.certify.features"]) == 600
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: ew.calibrate(p, p.argmax(axis=1)),
+        lambda p: ew.fit([f"text {i}" for i in range(1400)], p.argmax(axis=1), engine=Guessing()),
+    ],
+    ids=["calibrate", "fit"],
+)
+def test_probabilities_in_the_place_of_logits_are_refused(make):
+    """A second softmax would leave them far from what the model said."""
+    with pytest.raises(
+        InputError, match=r"rows of logits are >= 0 and sum to 1, .*over numpy.log\(numpy.maximum\(p, 1e"
+    ):
+        make(ew.softmax(np.random.default_rng(0).normal(size=(1400, 3))))
+
+
+class Guessing:
+    labels = ("0", "1", "2")
+
+    def run(self, texts):
+        return ew.Outputs(ew.softmax([[len(text) * 0.1, 0.0, crc32(text.encode()) % 2] for text in texts]))
+
+
 @pytest.mark.parametrize("labels", [{"a", "b"}, {0: "a", 1: "b"}, "ab"])
 def test_labels_without_an_order_are_refused(labels):
     with pytest.raises(InputError, match=r"labels must be a list of names in the order of the columns, got a"):

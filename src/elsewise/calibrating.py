@@ -30,6 +30,7 @@ from elsewise.errors import InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import refit_rows
 from elsewise.familiarity import FamiliarityTest
+from elsewise.kinds import check_logits
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
@@ -98,7 +99,8 @@ def fit_around(
     Raises
     ------
     InputError
-        If the model is no engine, gives what does not fit its labels, or a label of the rows is none of its own.
+        If the model is no engine, gives what does not fit its labels, or probabilities for logits, or a label of the
+        rows is none of its own.
 
     Examples
     --------
@@ -124,6 +126,7 @@ def fit_around(
         progress("answering tune and certify rows", 0, 0)
     prepared = {name: engine.prepare(part.texts) for name, part in (("tune", parts.tune), ("certify", parts.certify))}
     answered = {name: (engine.run(rows), getattr(parts, name).codes) for name, rows in prepared.items()}
+    check_logits(answered["tune"][0].logits)
     known = _known(engine, parts.train, seed) if answered["tune"][0].features is not None else None
     made, judging = _certified(engine, answered, known, promise, seed)
     kept = {**_tokens(engine, prepared, judging), **_kept(answered, judging)} if keep_refit_rows else {}
@@ -205,7 +208,7 @@ def calibrate(
     Raises
     ------
     InputError
-        If shapes disagree, a logit is not finite, a code is out of range, or labels repeat.
+        If shapes disagree, a logit is not finite, rows are probabilities, a code is out of range, or labels repeat.
 
     Examples
     --------
@@ -218,6 +221,7 @@ def calibrate(
     """
     promise = Promised(target_accuracy, confidence_level, score)
     z = as_logits(logits)
+    check_logits(z)
     y = as_codes(codes, like=z, allow_abstain=True)
     rows = z if features is None else rows_of(z, features)
     if out_of_scope is not None:

@@ -72,6 +72,23 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
     return logits
 
 
+def check_logits(logits: Floats) -> None:
+    """Raise InputError where what was handed over as logits are probabilities, row after row.
+
+    Examples
+    --------
+    >>> check_logits(np.array([[0.9, 0.1], [0.4, 0.6]]))
+    Traceback (most recent call last):
+    elsewise.errors.InputError: all 2 rows of logits are >= 0 and sum to 1, as probabilities do: of probabilities p hand over numpy.log(numpy.maximum(p, 1e-12))
+    """  # noqa: E501
+    rows = logits[~np.isnan(logits).any(axis=1)]
+    if len(rows) > 1 and _are_probabilities(rows, SUMS_TO_ONE).all():
+        raise InputError(
+            f"all {len(rows):,} rows of logits are >= 0 and sum to 1, as probabilities do: of probabilities p hand "
+            f"over numpy.log(numpy.maximum(p, {SMALLEST}))"
+        )
+
+
 def check_kind(kind: str) -> None:
     """Raise InputError for a kind that there is not."""
     if kind not in KINDS:
