@@ -112,6 +112,16 @@ def test_rows_marked_out_of_scope_are_errors_when_answered():
     assert made.evaluation["rows"]["out_of_scope"] == 75
 
 
+@pytest.mark.parametrize("held_out", [([], []), (["a", "b"], ["yes", "no"])], ids=["none", "all trained on"])
+def test_held_out_rows_that_all_drop_out_are_said(held_out):
+    engine = ew.MemoryEngine(("yes", "no"), {"a": [2.0, 0.0], "b": [0.0, 2.0]})
+
+    with pytest.raises(
+        InputError, match=r"^no row is left to calibrate on; hand over labelled texts that the model was"
+    ):
+        ew.fit(["a", "b"], ["yes", "no"], engine=engine, held_out=held_out)
+
+
 def test_labels_that_no_row_has_are_fine_and_said():
     texts, labels = rows()
     kept = [i for i, label in enumerate(labels) if label != "login"]

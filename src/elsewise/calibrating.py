@@ -118,8 +118,10 @@ def fit_around(
         raise InputError("a model of logits reads no texts; calibrate it with elsewise.calibrate(logits, codes)")
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
     divided = divide((texts, labels), held_out, test, out_of_scope_label, seed, names=engine.labels)
-    warn(examine(divided, promise.tested).findings)
     parts = divided.parts
+    if not len(parts.tune):
+        raise InputError("no row is left to calibrate on; hand over labelled texts that the model was not trained on")
+    warn(examine(divided, promise.tested).findings)
     if note and held_out is None:
         note(f"all {len(divided.rows):,} rows are taken as texts that the model was not trained on")
     if progress:

@@ -73,6 +73,10 @@ def test_logits_of_any_numbers_are_taken(dtype, taken):
             lambda texts: Outputs(numbers(texts), numbers(["a"])),
             r"must give features of shape \(2, 2\) .* got \(1, 2\)",
         ),
+        (
+            lambda texts: Outputs(numbers(texts), np.zeros(len(texts))),
+            r"must give features of shape \(2, 1\) .* got \(2,\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_came(answer, words):

@@ -151,7 +151,8 @@ class GivenEngine:
         columns = {name: getattr(outputs, name, None) for name in Outputs.__dataclass_fields__}
         arrays = {name: to_numpy(column) for name, column in columns.items() if column is not None}
         for name, array in arrays.items():
-            wanted = {"logits": (n, len(self.labels)), "features": (n, *array.shape[1:2])}.get(name, (n,))
+            width = array.shape[1] if array.ndim > 1 else 1
+            wanted = {"logits": (n, len(self.labels)), "features": (n, width)}.get(name, (n,))
             if array.shape != wanted or array.dtype.kind not in "fiub":
                 raise InputError(
                     f"{self.described} must give {name} of shape {wanted} for {n:,} texts and {len(self.labels):,} "
