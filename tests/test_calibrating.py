@@ -122,6 +122,18 @@ def test_held_out_rows_that_all_drop_out_are_said(held_out):
         ew.fit(["a", "b"], ["yes", "no"], engine=engine, held_out=held_out)
 
 
+@pytest.mark.filterwarnings("ignore::elsewise.errors.ElsewiseWarning")
+def test_rows_that_nothing_can_be_read_of_are_said():
+    class Nothing:
+        labels = ("yes", "no")
+
+        def run(self, texts):
+            return ew.Outputs(np.full((len(texts), 2), np.nan))
+
+    with pytest.raises(InputError, match=r"^none of 10 tune rows has finite logits: all are blank, or the model fails"):
+        ew.fit([f"text {i}" for i in range(40)], ["yes", "no"] * 20, engine=Nothing())
+
+
 def test_labels_that_no_row_has_are_fine_and_said():
     texts, labels = rows()
     kept = [i for i, label in enumerate(labels) if label != "login"]

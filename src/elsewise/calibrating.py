@@ -266,6 +266,8 @@ def _certified(
 ) -> tuple[Classifier, Indices]:
     """Calibrate and certify; say which tune rows no distance is measured from, so that they can judge."""
     outputs, codes = answered["tune"]
+    if not np.isfinite(outputs.logits).all(axis=1).any():
+        raise InputError(f"none of {len(codes):,} tune rows has finite logits: all are blank, or the model fails")
     choice = choose_calibrator(outputs.logits, codes)
     of_references, judging = _halves(outputs, codes, seed) if known is None else (None, np.arange(len(codes)))
     if of_references is not None:

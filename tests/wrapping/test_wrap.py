@@ -9,6 +9,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.export import export
 from elsewise.wrapping import CODE, WRAPPERS, WrappedEngine, wrapper
 
 LABELS = ["a", "b", "c"]
@@ -77,6 +78,8 @@ def test_a_classifier_around_a_wrapped_model_is_saved_without_it(tmp_path):
     assert again.decide(["xxxxxxx", ""]).labels == ["b", "Other"]
     with pytest.raises(ew.ElsewiseError, match=r"fitted around a model of yours \(logits_of\); pass it again"):
         ew.load(tmp_path / "model")
+    with pytest.raises(InputError, match=r"model was fitted around a model of yours: there is nothing to export"):
+        export(tmp_path / "model", engine="openvino")
     with pytest.raises(ew.ElsewiseError, match=r"certified on given, .*; pass the model that it was fitted around"):
         ew.load(tmp_path / "model", engine="torch")
 
