@@ -203,13 +203,25 @@ def test_several_inputs_come_as_a_mapping():
 
 def test_one_of_several_outputs_is_named():
     ids, x = body()
-    model = keras.Model(ids, [dense(2)(x), dense(activation="softmax")(x)])
-    with pytest.raises(InputError, match=r"the model has 2 outputs; say which holds the labels"):
+    model = keras.Model(ids, [dense(2, name="aside")(x), dense(activation="softmax", name="last")(x)])
+    with pytest.raises(
+        InputError, match=r"has outputs of the layers 'aside', 'last'; say which holds the labels: outp"
+    ):
         ew.wrap(model, labels=LABELS, preprocess=to_ids)
 
     outputs = ew.wrap(model, labels=LABELS, preprocess=to_ids, output=1).run(TEXTS)
 
     assert np.abs(ew.softmax(outputs.logits) - model.predict(to_ids(TEXTS), verbose=0)[1]).max() < 1e-6
+
+
+def test_outputs_in_a_dictionary_are_named_in_the_order_that_keras_gives_them():
+    ids, x = body()
+    model = keras.Model(ids, {"z": dense(activation="softmax", name="label")(x), "a": dense(name="aside")(x)})
+
+    with pytest.raises(InputError, match=r"has outputs of the layers 'aside', 'label'"):
+        ew.wrap(model, labels=LABELS, preprocess=to_ids)
+    logits = ew.wrap(model, labels=LABELS, preprocess=to_ids, output=1).run(TEXTS).logits
+    assert np.abs(ew.softmax(logits) - model.predict(to_ids(TEXTS), verbose=0)["z"]).max() < 1e-6
 
 
 def test_another_number_of_labels_is_refused():

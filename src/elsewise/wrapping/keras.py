@@ -100,7 +100,8 @@ def _ending(model: Any, output: str | int | None) -> Ending | None:
     if not outputs or not getattr(model, "inputs", None) or not isinstance(output, int | None):
         return None
     if output is None and len(outputs) > 1:
-        raise InputError(f"the model has {len(outputs)} outputs; say which holds the labels: output=0 for the first")
+        layers = ", ".join(map(repr, model.output_names))  # sorted by key, where the model gives a dictionary
+        raise InputError(f"the model has outputs of the layers {layers}; say which holds the labels: output=0 or 1 ...")
     if not -len(outputs) <= (output or 0) < len(outputs):
         raise InputError(f"the model has {len(outputs)} outputs, and none is {output}")
     last = outputs[output or 0]
