@@ -81,10 +81,11 @@ def check_logits(logits: Floats) -> None:
     Traceback (most recent call last):
     elsewise.errors.InputError: all 2 rows of logits are >= 0 and sum to 1, as probabilities do: of probabilities p hand over numpy.log(numpy.maximum(p, 1e-12))
     """  # noqa: E501
-    rows = logits[~np.isnan(logits).any(axis=1)]
-    if len(rows) > 1 and _are_probabilities(rows, SUMS_TO_ONE).all():
+    unread = np.isnan(logits).any(axis=1)
+    read = len(logits) - int(unread.sum())
+    if read > 1 and (_are_probabilities(logits, SUMS_TO_ONE) | unread).all():
         raise InputError(
-            f"all {len(rows):,} rows of logits are >= 0 and sum to 1, as probabilities do: of probabilities p hand "
+            f"all {read:,} rows of logits are >= 0 and sum to 1, as probabilities do: of probabilities p hand "
             f"over numpy.log(numpy.maximum(p, {SMALLEST}))"
         )
 

@@ -77,7 +77,9 @@ class GivenEngine:
             raise InputError(f"labels of an engine must be at least 2 different words, in order, got {given!r}")
         own = getattr(model, "fingerprint", None)
         fingerprint = own if isinstance(own, str) and own else sha256(repr(labels).encode()).hexdigest()[:16]
-        described = getattr(model, "described", None) or f"{kind.__module__}.{kind.__qualname__}"
+        described = getattr(model, "described", None)  # of one that stands around a model
+        if not isinstance(described, str):
+            described = f"{kind.__module__}.{kind.__qualname__}"
         return cls(labels, model, fingerprint, described)
 
     @property

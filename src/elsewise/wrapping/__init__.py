@@ -165,7 +165,7 @@ class WrappedEngine:
         ------
         InputError
             If the model fails, gives other rows or columns than there are texts and labels, or numbers that contradict
-        `kind`.
+            `kind`.
         """
         texts = as_texts(texts)
         seen = [row for row, text in enumerate(texts) if is_visible(text)]
