@@ -112,6 +112,28 @@ def test_rows_marked_out_of_scope_are_errors_when_answered():
     assert made.evaluation["rows"]["out_of_scope"] == 75
 
 
+@pytest.mark.parametrize("held_out", [([], []), (["a", "b"], ["yes", "no"])], ids=["none", "all trained on"])
+def test_held_out_rows_that_all_drop_out_are_said(held_out):
+    engine = ew.MemoryEngine(("yes", "no"), {"a": [2.0, 0.0], "b": [0.0, 2.0]})
+
+    with pytest.raises(
+        InputError, match=r"^no row is left to calibrate on; hand over labelled texts that the model was"
+    ):
+        ew.fit(["a", "b"], ["yes", "no"], engine=engine, held_out=held_out)
+
+
+@pytest.mark.filterwarnings("ignore::elsewise.errors.ElsewiseWarning")
+def test_rows_that_nothing_can_be_read_of_are_said():
+    class Nothing:
+        labels = ("yes", "no")
+
+        def run(self, texts):
+            return ew.Outputs(np.full((len(texts), 2), np.nan))
+
+    with pytest.raises(InputError, match=r"^none of 10 tune rows has finite logits: all are blank, or the model fails"):
+        ew.fit([f"text {i}" for i in range(40)], ["yes", "no"] * 20, engine=Nothing())
+
+
 def test_labels_that_no_row_has_are_fine_and_said():
     texts, labels = rows()
     kept = [i for i, label in enumerate(labels) if label != "login"]
@@ -281,6 +303,35 @@ def test_features_beside_logits_are_read_in_one_row_with_them(tmp_path):
     assert far.confidence[0] < near.confidence[0]
     assert far.familiarity[0] < 0.05
     assert len(made.arrays["refit.certify.features"]) == 600
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: ew.calibrate(p, p.argmax(axis=1)),
+        lambda p: ew.fit([f"text {i}" for i in range(1400)], p.argmax(axis=1), engine=Guessing()),
+    ],
+    ids=["calibrate", "fit"],
+)
+def test_probabilities_in_the_place_of_logits_are_refused(make):
+    """A second softmax would leave them far from what the model said."""
+    with pytest.raises(
+        InputError, match=r"rows of logits are >= 0 and sum to 1, .*over numpy.log\(numpy.maximum\(p, 1e"
+    ):
+        make(ew.softmax(np.random.default_rng(0).normal(size=(1400, 3))))
+
+
+class Guessing:
+    labels = ("0", "1", "2")
+
+    def run(self, texts):
+        return ew.Outputs(ew.softmax([[len(text) * 0.1, 0.0, crc32(text.encode()) % 2] for text in texts]))
+
+
+@pytest.mark.parametrize("labels", [{"a", "b"}, {0: "a", 1: "b"}, "ab"])
+def test_labels_without_an_order_are_refused(labels):
+    with pytest.raises(InputError, match=r"labels must be a list of names in the order of the columns, got a"):
+        ew.calibrate(5 * np.eye(2), [0, 1], labels=labels)
 
 
 def test_features_that_are_missing_are_said():

@@ -583,6 +583,19 @@ def test_thresholds_that_make_no_sense_are_one_line_and_exit_1(logits_model, wor
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_calibrate_says_which_columns_it_takes_for_labels(logits, tmp_path):
+    """A column of row numbers would be one more label."""
+    z = np.load(logits / "z.npy")[:60]
+    with (tmp_path / "z.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["id", *(f"name {i}" for i in range(4))], *([i, *row] for i, row in enumerate(z))])
+    np.save(tmp_path / "y.npy", np.load(logits / "y.npy")[:60] + 1)
+
+    done = run("calibrate", "--logits", "z.csv", "--labels", "y.npy", "-o", "m", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "z.csv: its 5 columns are the labels id, name 0, name 1, name 2, name 3" in done.stderr.splitlines()
+
+
 def test_calibrate_can_leave_the_rows_out(logits, tmp_path):
     run(
         "calibrate", "--logits", logits / "z.npy", "--labels", logits / "y.npy", "--no-refit-rows", "-o", tmp_path / "m"
@@ -737,6 +750,7 @@ def test_a_model_that_is_passed_again_answers(around):
         (["--engine", "my_model:function"], "a function is no engine, which has labels and run(texts); make"),
         (["--engine", "my_model:none"], "--engine my_model:none: there is no 'none' in my_model; name the object"),
         (["--engine", "my_modle:model"], "the module cannot be imported: No module named 'my_modle'"),
+        (["--engine", "my_model.py:model"], "name a module without its ending, as in my_model:object"),
         (["--engine", "broken:model"], "ZeroDivisionError: division by zero; python -c 'import broken' shows where"),
         ([], "model was fitted around a model of yours (my_model.Model); pass it again: "),
     ],

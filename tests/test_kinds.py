@@ -83,6 +83,29 @@ def test_softmax_applied_twice_is_said():
         to_logits(ew.softmax(P), "probabilities", 5)
 
 
+def test_softmax_applied_twice_is_said_of_logarithms_too():
+    with pytest.warns(ElsewiseWarning, match="softmax may be applied twice"):
+        to_logits(np.log(ew.softmax(P)), "log_probabilities", 5)
+
+
+def test_sigmoids_that_are_all_sure_are_no_softmax():
+    """One label has 1 and the others 0, as the rows of a softmax may have."""
+    sure = sigmoid(20 * np.eye(5) - 10)
+
+    logits = to_logits(sure, "sigmoid", 5)
+
+    assert np.abs(logits - (20 * np.eye(5) - 10)).max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "log_probabilities", "sigmoid"])
+def test_a_refused_row_is_counted_among_all_rows(kind):
+    """Rows of NaN, which could not be read, stand before it."""
+    rows = np.where([[True], [False], [True]], np.nan, np.full((3, 5), 2.0))
+
+    with pytest.raises(InputError, match=r"1 of 1 rows .*, first is row 1;"):
+        to_logits(rows, kind, 5)
+
+
 def test_softmax_applied_twice_is_said_of_float16_too():
     with pytest.warns(ElsewiseWarning, match="softmax may be applied twice"):
         to_logits(ew.softmax(P).astype(np.float16), "probabilities", 5)

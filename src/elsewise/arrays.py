@@ -4,7 +4,7 @@ Takes numpy, lists, torch, TensorFlow and JAX arrays, and what `transformers` mo
 return. Nothing here guesses whether numbers are logits or probabilities: the caller says which.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -144,6 +144,28 @@ def as_texts(values: Iterable[str]) -> list[str]:
         if not isinstance(text, str):
             raise InputError(f"texts must be strings, got {type(text).__name__} in row {row}")
     return texts
+
+
+def as_labels(values: Iterable[Any]) -> tuple[str, ...]:
+    """Check names of labels, in the order of the columns: at least two, all different.
+
+    Examples
+    --------
+    >>> as_labels(["yes", "no"])
+    ('yes', 'no')
+    >>> as_labels({"yes", "no"})
+    Traceback (most recent call last):
+    elsewise.errors.InputError: labels must be a list of names in the order of the columns, got a set
+    """
+    if isinstance(values, str | bytes | Mapping | set | frozenset) or not isinstance(values, Iterable):
+        kind = type(values).__name__
+        raise InputError(f"labels must be a list of names in the order of the columns, got a {kind}")
+    names = tuple(map(str, values))
+    if len(names) < 2:  # noqa: PLR2004
+        raise InputError(f"there must be at least 2 labels, got {len(names)}")
+    if len(set(names)) < len(names):
+        raise InputError(f"labels must differ, got {next(n for n in names if names.count(n) > 1)!r} twice")
+    return names
 
 
 def row_blocks(array: NDArray[Any], numbers: int = BLOCK) -> Iterator[slice]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, as_codes, as_logits
+from elsewise.arrays import ABSTAIN, Codes, as_codes, as_labels, as_logits
 from elsewise.calibrator_choice import choose_calibrator
 from elsewise.certifying import Promise
 from elsewise.checking import examine, size_findings, warn
@@ -30,6 +30,7 @@ from elsewise.errors import InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import refit_rows
 from elsewise.familiarity import FamiliarityTest
+from elsewise.kinds import check_logits
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
@@ -98,7 +99,8 @@ def fit_around(
     Raises
     ------
     InputError
-        If the model is no engine, gives what does not fit its labels, or a label of the rows is none of its own.
+        If the model is no engine, gives what does not fit its labels, or probabilities for logits, or a label of the
+        rows is none of its own.
 
     Examples
     --------
@@ -116,14 +118,17 @@ def fit_around(
         raise InputError("a model of logits reads no texts; calibrate it with elsewise.calibrate(logits, codes)")
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
     divided = divide((texts, labels), held_out, test, out_of_scope_label, seed, names=engine.labels)
-    warn(examine(divided, promise.tested).findings)
     parts = divided.parts
+    if not len(parts.tune):
+        raise InputError("no row is left to calibrate on; hand over labelled texts that the model was not trained on")
+    warn(examine(divided, promise.tested).findings)
     if note and held_out is None:
         note(f"all {len(divided.rows):,} rows are taken as texts that the model was not trained on")
     if progress:
         progress("answering tune and certify rows", 0, 0)
     prepared = {name: engine.prepare(part.texts) for name, part in (("tune", parts.tune), ("certify", parts.certify))}
     answered = {name: (engine.run(rows), getattr(parts, name).codes) for name, rows in prepared.items()}
+    check_logits(answered["tune"][0].logits)
     known = _known(engine, parts.train, seed) if answered["tune"][0].features is not None else None
     made, judging = _certified(engine, answered, known, promise, seed)
     kept = {**_tokens(engine, prepared, judging), **_kept(answered, judging)} if keep_refit_rows else {}
@@ -205,7 +210,7 @@ def calibrate(
     Raises
     ------
     InputError
-        If shapes disagree, a logit is not finite, a code is out of range, or labels repeat.
+        If shapes disagree, a logit is not finite, rows are probabilities, a code is out of range, or labels repeat.
 
     Examples
     --------
@@ -218,6 +223,7 @@ def calibrate(
     """
     promise = Promised(target_accuracy, confidence_level, score)
     z = as_logits(logits)
+    check_logits(z)
     y = as_codes(codes, like=z, allow_abstain=True)
     rows = z if features is None else rows_of(z, features)
     if out_of_scope is not None:
@@ -260,6 +266,8 @@ def _certified(
 ) -> tuple[Classifier, Indices]:
     """Calibrate and certify; say which tune rows no distance is measured from, so that they can judge."""
     outputs, codes = answered["tune"]
+    if not np.isfinite(outputs.logits).all(axis=1).any():
+        raise InputError(f"none of {len(codes):,} tune rows has finite logits: all are blank, or the model fails")
     choice = choose_calibrator(outputs.logits, codes)
     of_references, judging = _halves(outputs, codes, seed) if known is None else (None, np.arange(len(codes)))
     if of_references is not None:
@@ -299,11 +307,9 @@ def _kept(answered: Mapping[str, Answered], judging: Indices) -> dict[str, Any]:
 
 
 def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
-    names = tuple(map(str, range(k) if labels is None else labels))
+    names = as_labels(map(str, range(k)) if labels is None else labels)
     if len(names) != k:
         raise InputError(f"logits have {k} columns, got {len(names)} labels")
-    if len(set(names)) < k:
-        raise InputError(f"labels must differ, got {next(name for name in names if names.count(name) > 1)!r} twice")
     return names
 
 

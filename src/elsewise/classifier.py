@@ -16,7 +16,7 @@ from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
 from elsewise.conformal import SplitConformal
 from elsewise.decisions import Certificate, Decisions
-from elsewise.engines import AROUND, ENGINES, GIVEN, PRECISIONS, Engine, engine_class, given_engine, key_of
+from elsewise.engines import AROUND, ENGINES, GIVEN, PRECISIONS, Engine, as_engine, engine_class, given_engine, key_of
 from elsewise.engines.given import GivenEngine
 from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
@@ -161,6 +161,10 @@ class Classifier:
         InputError
             If `path` holds something else, or cannot be written.
         """
+        engine = as_engine(self.engine)
+        if engine is not self.engine:  # somebody's model, which no folder can hold
+            replace(self, engine=engine).save(path)
+            return
         key, (entry, packed) = key_of(self.engine), self.entry()
         entries = {**self.others, key: entry}
         arrays = {**self.arrays, **packed}
@@ -358,7 +362,8 @@ class Saved:
             if engine in (None, entries[key]["name"]) and precision in (None, entries[key]["settings"].get("precision"))
         ]
         if not fitting:
-            remedy = self._remedy(engine or entries[default]["name"], precision, "there first")
+            asked = GIVEN if entries[default]["name"] == GIVEN else engine or entries[default]["name"]
+            remedy = self._remedy(asked, precision, "there first")
             raise ArtifactError(
                 f"{self.files.path} was certified on {' and '.join(entries)}, and not on what is asked for; {remedy}"
             )

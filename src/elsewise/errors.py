@@ -25,5 +25,18 @@ class MissingExtra(ElsewiseError, ImportError):  # noqa: N818  named for what th
     """An optional dependency is not installed; the message is the command that adds it."""
 
 
+def in_a_line(error: BaseException) -> str:
+    """Name an exception of somebody else's code, with the first line of what it says.
+
+    Examples
+    --------
+    >>> in_a_line(ZeroDivisionError("division by zero"))
+    'ZeroDivisionError: division by zero'
+    """
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    kind = type(error).__name__
+    return f"{kind}: {first[:200]}" if first else kind
+
+
 class ElsewiseWarning(UserWarning):
     """The answer stands, and something about it should be known."""

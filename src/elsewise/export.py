@@ -14,7 +14,7 @@ from elsewise.arrays import Codes
 from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.classifier import Classifier, Saved
 from elsewise.conformal import SplitConformal
-from elsewise.engines import AROUND, PRECISIONS, TEXT_ENGINES, engine_class, key_of
+from elsewise.engines import AROUND, GIVEN, PRECISIONS, TEXT_ENGINES, engine_class, key_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.folder import NAMES, check_target
 from elsewise.gate import Serving, choose, gate_rows, serve
@@ -287,7 +287,8 @@ def _kept_rows(saved: Saved) -> Rows:
             "fit it again with --engine and --precision"
         )
     if engine not in TEXT_ENGINES:
-        raise InputError(f"{path} is a model of {engine}: there is nothing to export")
+        words = "was fitted around a model of yours" if engine == GIVEN else f"is a model of {engine}"
+        raise InputError(f"{path} {words}: there is nothing to export")
     kept = saved.arrays
     if "refit.certify.codes" not in kept:
         raise InputError(

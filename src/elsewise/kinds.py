@@ -17,6 +17,9 @@ SMALLEST: Final = 1e-12  # a probability of zero is taken for this one
 SUMS_TO_ONE: Final = 1e-3  # by chance no logits do, row after row; float16 probabilities of many labels do
 ROWS_FOR_SIGNS: Final = 32  # below, rows that are all unsure may be an accident
 LOG_ROUNDING: Final = 1e-3  # of float16
+SURE: Final = 0.99
+
+Numbers = NDArray[np.int64]  # of the rows, where some that hold NaN are left out
 
 
 def to_logits(values: Any, kind: str, k: int) -> Floats:
@@ -60,13 +63,31 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
     if kind == "logits":
         unreadable |= np.isinf(array).any(axis=1)
     readable = array[~unreadable] if unreadable.any() else array  # no copy where none is needed
-    _check(readable, kind)
+    _check(readable, kind, np.flatnonzero(~unreadable))
     made = _two_columns(readable, kind) if array.shape[1] < k else _logits(readable, kind)
     if not unreadable.any():
         return made
     logits = np.full((len(array), k), np.nan, dtype=made.dtype)
     logits[~unreadable] = made
     return logits
+
+
+def check_logits(logits: Floats) -> None:
+    """Raise InputError where what was handed over as logits are probabilities, row after row.
+
+    Examples
+    --------
+    >>> check_logits(np.array([[0.9, 0.1], [0.4, 0.6]]))
+    Traceback (most recent call last):
+    elsewise.errors.InputError: all 2 rows of logits are >= 0 and sum to 1, as probabilities do: of probabilities p hand over numpy.log(numpy.maximum(p, 1e-12))
+    """  # noqa: E501
+    unread = np.isnan(logits).any(axis=1)
+    read = len(logits) - int(unread.sum())
+    if read > 1 and (_are_probabilities(logits, SUMS_TO_ONE) | unread).all():
+        raise InputError(
+            f"all {read:,} rows of logits are >= 0 and sum to 1, as probabilities do: of probabilities p hand "
+            f"over numpy.log(numpy.maximum(p, {SMALLEST}))"
+        )
 
 
 def check_kind(kind: str) -> None:
@@ -105,11 +126,11 @@ def _two_columns(array: Floats, kind: str) -> Floats:
     return np.hstack([np.zeros_like(ahead), ahead])
 
 
-def _check(rows: Floats, kind: str) -> None:
+def _check(rows: Floats, kind: str, numbers: Numbers) -> None:
     if not len(rows):
         return
     if rows.shape[1] == 1:
-        _check_one_column(rows, kind)
+        _check_one_column(rows, kind, numbers)
     elif kind == "logits":
         if len(rows) > 1 and _are_probabilities(rows, SUMS_TO_ONE).all():
             raise InputError(
@@ -117,26 +138,29 @@ def _check(rows: Floats, kind: str) -> None:
                 "say kind='probabilities'"
             )
     elif kind == "sigmoid":
-        _refuse((rows < 0) | (rows > 1), "sigmoid", "do not lie in 0..1", "logits")
-        if len(rows) > 1 and rows.shape[1] > 2 and _are_probabilities(rows, SUMS_TO_ONE).all():  # noqa: PLR2004
+        _refuse((rows < 0) | (rows > 1), "sigmoid", "do not lie in 0..1", "logits", numbers)
+        unsure = int((rows.max(axis=1) < SURE).sum())  # 1 for one label and 0 for the others is what sigmoids give too
+        if unsure > 1 and rows.shape[1] > 2 and _are_probabilities(rows, SUMS_TO_ONE).all():  # noqa: PLR2004
             raise InputError(
                 f"stated as a sigmoid for each label, and all {len(rows)} rows sum to 1, as those of a softmax do; "
                 "say kind='probabilities'"
             )
     elif kind == "probabilities":
-        _check_probabilities(rows)
+        _check_probabilities(rows, numbers)
     else:
-        _refuse(~_are_probabilities(np.exp(np.minimum(rows, 1))), "log-probabilities", *_not_logarithms(rows))
+        bad = ~_are_probabilities(np.exp(np.minimum(rows, 1)))
+        _refuse(bad, "log-probabilities", *_not_logarithms(rows), numbers)
+        _say_twice(_logits(rows, kind))
 
 
-def _check_one_column(column: Floats, kind: str) -> None:
+def _check_one_column(column: Floats, kind: str, numbers: Numbers) -> None:
     if kind == "log_probabilities":
-        _refuse(column > 0, "log-probabilities", "are above 0", "logits")
+        _refuse(column > 0, "log-probabilities", "are above 0", "logits", numbers)
     elif kind != "logits":
-        _refuse((column < 0) | (column > 1), kind, "do not lie in 0..1", "logits")
+        _refuse((column < 0) | (column > 1), kind, "do not lie in 0..1", "logits", numbers)
 
 
-def _check_probabilities(rows: Floats) -> None:
+def _check_probabilities(rows: Floats, numbers: Numbers) -> None:
     if (rows <= 0).all() and _are_probabilities(np.exp(rows)).all():
         remedy = "log_probabilities"
     elif ((rows >= 0) & (rows <= 1)).all():
@@ -144,14 +168,17 @@ def _check_probabilities(rows: Floats) -> None:
     else:
         remedy = "logits"
     what = "do not sum to 1, and lie in 0..1 each" if remedy == "sigmoid" else "are not >= 0 with the sum 1"
-    _refuse(~_are_probabilities(rows), "probabilities", what, remedy)
-    logs = np.log(np.maximum(rows, SMALLEST))
-    k = rows.shape[1]
+    _refuse(~_are_probabilities(rows), "probabilities", what, remedy, numbers)
+    _say_twice(_logits(rows, "probabilities"))
+
+
+def _say_twice(logs: Floats) -> None:
+    k = logs.shape[1]
     # Rows are a softmax of probabilities q iff log rows + a constant are such q: they sum to 1, and are they >= 0?
     twice = logs.min(axis=1) >= logs.mean(axis=1) - 1 / k - LOG_ROUNDING
-    if len(rows) >= ROWS_FOR_SIGNS and twice.all():
+    if len(logs) >= ROWS_FOR_SIGNS and twice.all():
         warnings.warn(
-            f"none of {len(rows)} rows is surer than two softmaxes in a row allow, {np.e / (np.e + k - 1):.3f} for "
+            f"none of {len(logs)} rows is surer than two softmaxes in a row allow, {np.e / (np.e + k - 1):.3f} for "
             f"{k} labels: softmax may be applied twice; hand over what goes into the last one",
             ElsewiseWarning,
             stacklevel=2,
@@ -168,10 +195,10 @@ def _not_logarithms(rows: Floats) -> tuple[str, str]:
     return "are not logarithms of what sums to 1", "probabilities" if is_plain else "logits"
 
 
-def _refuse(bad: NDArray[np.bool_], stated: str, what: str, remedy: str) -> None:
+def _refuse(bad: NDArray[np.bool_], stated: str, what: str, remedy: str, numbers: Numbers) -> None:
     rows: NDArray[np.bool_] = np.asarray(bad if bad.ndim == 1 else bad.any(axis=1))
     if rows.any():
-        count, first = int(rows.sum()), int(np.argmax(rows))
+        count, first = int(rows.sum()), int(numbers[np.argmax(rows)])
         raise InputError(
             f"stated as {stated}, and {count} of {len(rows)} rows {what}, first is row {first}; "
             f"if they are {_WORDS[remedy]}, say kind={remedy!r}"

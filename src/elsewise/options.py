@@ -71,7 +71,7 @@ KeptEngine = Annotated[
     str | None, typer.Option("--engine", help="One that MODEL is certified on; its default otherwise.")
 ]
 Features = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Features (.npy, .csv), a row for each row of logits.")
+    str | None, typer.Option(metavar="FILE", help="Features (.npy, .npz, .csv), a row for each row of logits.")
 ]
 ServedPrecision = Annotated[
     str | None, typer.Option("--precision", help="One that MODEL is certified on; its default otherwise.")
@@ -140,6 +140,8 @@ def engine_of(named: str | None) -> Any:
     module, colon, attribute = (named or "").partition(":")
     if not colon:
         return named
+    if module.endswith(".py") or not module:
+        raise InputError(f"--engine {named}: name a module without its ending, as in {module[:-3] or 'module'}:object")
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
         found = import_module(module)

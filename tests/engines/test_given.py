@@ -73,6 +73,10 @@ def test_logits_of_any_numbers_are_taken(dtype, taken):
             lambda texts: Outputs(numbers(texts), numbers(["a"])),
             r"must give features of shape \(2, 2\) .* got \(1, 2\)",
         ),
+        (
+            lambda texts: Outputs(numbers(texts), np.zeros(len(texts))),
+            r"must give features of shape \(2, 1\) .* got \(2,\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_came(answer, words):
@@ -86,6 +90,10 @@ class Bare:
 
 class OneLabel(Model):
     labels = ("yes",)
+
+
+class OneSet(Model):
+    labels = frozenset({"yes", "no"})
 
 
 class OneWord(Model):
@@ -102,9 +110,10 @@ class Twice(Model):
         (len, r"^a builtin_function_or_method is no engine, which has labels and run\(texts\); make an engine of any"),
         (Model, r"^the class Model is no engine"),
         (Bare(), r"^a Bare is no engine"),
-        (OneLabel(numbers), r"^labels of an engine must be at least 2 different words, got \('yes',\)$"),
-        (OneWord(numbers), r"must be at least 2 different words, got 'yes'$"),
-        (Twice(numbers), r"must be at least 2 different words, got \('yes', 'no', 'yes'\)$"),
+        (OneLabel(numbers), r"^labels of an engine must be at least 2 different words, in order, got \('yes',\)$"),
+        (OneSet(numbers), r"must be at least 2 different words, in order, got frozenset"),
+        (OneWord(numbers), r"must be at least 2 different words, in order, got 'yes'$"),
+        (Twice(numbers), r"must be at least 2 different words, in order, got \('yes', 'no', 'yes'\)$"),
     ],
 )
 def test_what_is_no_engine_is_refused(model, words):
@@ -119,3 +128,16 @@ def test_an_engine_that_a_folder_can_hold_stays_itself():
     assert as_engine(engine) is engine
     assert isinstance(given, GivenEngine)
     assert given_engine(given) is given
+
+
+def test_a_model_that_fails_is_named_and_what_it_raised_stays_the_cause():
+    """On the command line an OSError of the model's would otherwise be taken for a file of ours."""
+
+    class Away(Model):
+        def run(self, texts):
+            raise ConnectionRefusedError(111, "the service is away")
+
+    with pytest.raises(InputError, match=r"^run of .*Away failed on 2 texts: ConnectionRefusedError: .* away$") as one:
+        GivenEngine.around(Away(numbers)).run(["a", "b"])
+
+    assert isinstance(one.value.__cause__, ConnectionRefusedError)

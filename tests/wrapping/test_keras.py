@@ -145,6 +145,47 @@ def test_an_activation_of_ones_own_says_nothing():
     ew.wrap(model, labels=LABELS, preprocess=to_ids, kind="probabilities")
 
 
+@pytest.mark.parametrize(
+    "shared", [lambda: dense(8, activation="softmax"), keras.layers.Softmax, lambda: keras.layers.Activation("softmax")]
+)
+def test_a_layer_that_is_called_twice_is_taken_where_it_is_last(shared):
+    ids, x = body()
+    last = shared()
+    model = keras.Model(ids, last(keras.layers.Dense(8, "tanh")(last(x))))
+
+    logits = ew.wrap(model, labels=range(8), preprocess=to_ids).run(TEXTS).logits
+
+    assert np.abs(ew.softmax(logits) - model.predict(to_ids(TEXTS), verbose=0)).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["Dense", "Softmax"])
+def test_a_layer_of_ones_own_that_is_called_as_one_of_keras_says_nothing(name):
+    own = type(name, (keras.layers.Dense,), {"call": lambda self, x: keras.ops.softmax(3 * x @ self.kernel)})
+    model = model_of(own(4))
+
+    with pytest.raises(InputError, match="say what the model gives"):
+        ew.wrap(model, labels=LABELS, preprocess=to_ids)
+    logits = ew.wrap(model, labels=LABELS, preprocess=to_ids, kind="probabilities").run(TEXTS).logits
+    assert np.abs(ew.softmax(logits) - model.predict(to_ids(TEXTS), verbose=0)).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("ending", "labels", "words"),
+    [
+        (lambda: [dense(1, activation="softmax")], 2, r"ends in softmax over one unit, which is 1 for every text"),
+        (
+            lambda: [dense(activation="softmax", name="inner"), keras.layers.Softmax(name="outer")],
+            4,
+            r"applies softmax twice, in 'inner' and in 'outer'; take one away",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", [None, "probabilities"])
+def test_an_end_that_cannot_be_meant_is_refused(ending, labels, words, kind):
+    with pytest.raises(InputError, match=words):
+        ew.wrap(model_of(*ending()), labels=LABELS[:labels], preprocess=to_ids, kind=kind)
+
+
 def test_several_inputs_come_as_a_mapping():
     ids, x = body()
     other = keras.Input((1,), name="length")
@@ -162,13 +203,25 @@ def test_several_inputs_come_as_a_mapping():
 
 def test_one_of_several_outputs_is_named():
     ids, x = body()
-    model = keras.Model(ids, [dense(2)(x), dense(activation="softmax")(x)])
-    with pytest.raises(InputError, match=r"the model has 2 outputs; say which holds the labels"):
+    model = keras.Model(ids, [dense(2, name="aside")(x), dense(activation="softmax", name="last")(x)])
+    with pytest.raises(
+        InputError, match=r"has outputs of the layers 'aside', 'last'; say which holds the labels: outp"
+    ):
         ew.wrap(model, labels=LABELS, preprocess=to_ids)
 
     outputs = ew.wrap(model, labels=LABELS, preprocess=to_ids, output=1).run(TEXTS)
 
     assert np.abs(ew.softmax(outputs.logits) - model.predict(to_ids(TEXTS), verbose=0)[1]).max() < 1e-6
+
+
+def test_outputs_in_a_dictionary_are_named_in_the_order_that_keras_gives_them():
+    ids, x = body()
+    model = keras.Model(ids, {"z": dense(activation="softmax", name="label")(x), "a": dense(name="aside")(x)})
+
+    with pytest.raises(InputError, match=r"has outputs of the layers 'aside', 'label'"):
+        ew.wrap(model, labels=LABELS, preprocess=to_ids)
+    logits = ew.wrap(model, labels=LABELS, preprocess=to_ids, output=1).run(TEXTS).logits
+    assert np.abs(ew.softmax(logits) - model.predict(to_ids(TEXTS), verbose=0)["z"]).max() < 1e-6
 
 
 def test_another_number_of_labels_is_refused():

@@ -10,8 +10,10 @@ pytest.importorskip("sklearn")
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 TEXTS = [f"{word} number {i}" for i in range(20) for word in ("refund money", "parcel late", "hello you")]
 LABELS = ["money", "delivery", "greeting"] * 20
@@ -98,13 +100,35 @@ def test_a_classifier_of_no_library_that_looks_like_one_is_taken():
     assert ew.softmax(ew.wrap(Own()).run(["x"]).logits).round(6).tolist() == [[0.2, 0.8]]
 
 
+@pytest.mark.parametrize("around", [lambda machine: machine, lambda machine: GridSearchCV(machine, {"C": [1.0, 2.0]})])
+def test_a_column_for_each_pair_of_labels_is_refused_where_it_looks_like_one_a_label(around):
+    """Three labels have three pairs."""
+    with pytest.raises(InputError, match=r"a column for each pair of labels; set decision_function_shape='ovr'"):
+        ew.wrap(fitted(around(SVC(decision_function_shape="ovo"))))
+
+    pipeline = fitted(around(SVC(decision_function_shape="ovr")))
+    engine = ew.wrap(pipeline)
+    best = np.array(engine.labels)[engine.run(TEXTS).logits.argmax(axis=1)]
+    assert best.tolist() == pipeline.predict(TEXTS).tolist()
+
+
+def test_a_sigmoid_for_each_label_is_handled_on_request():
+    """The labels of a text exclude each other, and the model was fitted as if they did not."""
+    pipeline = fitted(OneVsRestClassifier(LogisticRegression()), np.eye(3, dtype=int)[[0, 1, 2] * 20])
+
+    with pytest.raises(InputError, match=r"if they are a sigmoid for each label, say kind='sigmoid'"):
+        ew.wrap(pipeline)
+    logits = ew.wrap(pipeline, kind="sigmoid").run(TEXTS).logits
+    assert np.abs(1 / (1 + np.exp(-logits)) - pipeline.predict_proba(TEXTS)).max() < 1e-9
+
+
 @pytest.mark.parametrize(
     ("model", "more", "words"),
     [
         (LogisticRegression(), {}, r"LogisticRegression has no classes_: fit it first, or it is no classifier"),
         (TfidfVectorizer(), {}, r"TfidfVectorizer has no classes_"),
         (None, {"kind": "probabilities"}, r"Pipeline gives no probabilities: it has no predict_proba"),
-        (None, {"kind": "sigmoid"}, r"Pipeline gives no sigmoid"),
+        (None, {"kind": "sigmoid"}, r"Pipeline gives no sigmoid: it has no predict_proba"),
     ],
 )
 def test_what_gives_no_such_numbers_is_refused(model, more, words):

@@ -101,6 +101,40 @@ def test_other_weights_have_another_fingerprint():
     assert ew.wrap(model, labels=NAMES, kind="logits", preprocess=to_floats).fingerprint != before
 
 
+def test_a_tensor_is_an_array():
+    known = torch.tensor([[1.0, 2.0, 3.0]])
+
+    assert ew.wrap(known, texts=["x"], labels=NAMES, kind="logits").run(["x"]).logits.tolist() == known.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:torch:UserWarning", "ignore:torch:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
+def test_a_quantised_module_has_a_fingerprint_of_its_weights():
+    quantised = torch.ao.quantization.quantize_dynamic(Small().eval(), {torch.nn.Linear})
+    more = {"labels": NAMES, "kind": "logits", "preprocess": to_floats}
+
+    before = ew.wrap(quantised, **more)
+
+    with torch.no_grad():
+        changed = Small()
+        changed.inner[0].weight *= -1
+    other = ew.wrap(torch.ao.quantization.quantize_dynamic(changed.eval(), {torch.nn.Linear}), **more)
+    assert np.abs(before.run(TEXTS).logits - own(Small())).max() < 0.1
+    assert before.fingerprint == ew.wrap(quantised, **more).fingerprint != other.fingerprint
+
+
+def test_the_fingerprint_stays_where_a_module_keeps_more_than_tensors():
+    class More(Small):
+        def get_extra_state(self):
+            self.more = {"made": "today"}
+            return self.more
+
+    models = More(), More()  # both alive, so that what they keep lies in two places
+    one, other = (ew.wrap(model, labels=NAMES, kind="logits", preprocess=to_floats).fingerprint for model in models)
+
+    assert one == other
+
+
 # transformers
 
 
@@ -153,6 +187,23 @@ def test_a_model_whose_labels_nobody_named_takes_those_of_the_caller():
     assert engine.labels[7] == "name 7"
     with pytest.raises(InputError, match="does not say its labels"):
         ew.wrap((model_of("bert"), tokenizer()))
+
+
+def test_names_that_nobody_gave_can_be_asked_for_in_another_order():
+    model, some = model_of("bert"), TEXTS[:3]
+    backwards = [f"LABEL_{code}" for code in reversed(range(len(LABELS)))]
+
+    logits = ew.wrap((model, tokenizer()), labels=backwards).run(some).logits
+
+    assert np.allclose(logits[:, ::-1], logits_of(model, some), atol=1e-5)
+
+
+def test_a_model_with_a_label_twice_is_refused():
+    model = named()
+    model.config.id2label = dict(enumerate([*LABELS[:-1], LABELS[0]]))
+
+    with pytest.raises(InputError, match=r"labels must differ, got .* twice"):
+        ew.wrap((model, tokenizer()))
 
 
 def test_other_labels_than_the_models_are_refused():

@@ -9,6 +9,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.export import export
 from elsewise.wrapping import CODE, WRAPPERS, WrappedEngine, wrapper
 
 LABELS = ["a", "b", "c"]
@@ -68,6 +69,21 @@ def test_a_wrapped_model_answers_in_a_classifier():
     assert decisions.reasons.tolist() == ["answered", "unreadable"]
 
 
+def test_a_classifier_around_a_wrapped_model_is_saved_without_it(tmp_path):
+    engine = ew.wrap(logits_of, labels=LABELS, kind="logits")
+    ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.5)).save(tmp_path / "model")
+
+    again = ew.load(tmp_path / "model", engine=engine)
+
+    assert again.decide(["xxxxxxx", ""]).labels == ["b", "Other"]
+    with pytest.raises(ew.ElsewiseError, match=r"fitted around a model of yours \(logits_of\); pass it again"):
+        ew.load(tmp_path / "model")
+    with pytest.raises(InputError, match=r"model was fitted around a model of yours: there is nothing to export"):
+        export(tmp_path / "model", engine="openvino")
+    with pytest.raises(ew.ElsewiseError, match=r"certified on given, .*; pass the model that it was fitted around"):
+        ew.load(tmp_path / "model", engine="torch")
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
@@ -81,8 +97,9 @@ def test_a_wrapped_model_answers_in_a_classifier():
         (lambda texts: np.zeros((len(texts), 4)), r"one column a label, \(n, 3\), got \(31, 4\)"),
         (lambda texts: np.zeros((len(texts) + 1, 3)), r"one row a text, got \(32, 3\) for 31 texts"),
         (lambda texts: np.zeros(3), r"one row a text, got \(3,\) for 31 texts"),
-        (lambda texts: 0.5, r"one row a text, got \(\) for 31 texts"),
-        (lambda texts: None, r"one row a text, got \(\) for 31 texts"),
+        (lambda texts: 0.5, r"one row a text, got float for 31 texts"),
+        (lambda texts: None, r"one row a text, got NoneType for 31 texts"),
+        (lambda texts: [np.zeros((1, 3))] * len(texts), r"a list of 31, of shapes (\(1, 3\), ){5}\.\.\.; say which"),
         (lambda texts: [["a", "b", "c"]] * len(texts), r"a model must give numbers, got <U1"),
         (lambda texts: [[1, 2, 3]] * (len(texts) - 1) + [[1]], r"rows must have equal lengths"),
         (lambda texts: ew.softmax(logits_of(texts)), r"stated as logits, and all 31 rows .* say kind='probabilities'"),
@@ -91,6 +108,17 @@ def test_a_wrapped_model_answers_in_a_classifier():
 def test_a_model_that_gives_something_else_is_refused_at_once(model, words):
     with pytest.raises(InputError, match=words):
         ew.wrap(model, labels=LABELS, kind="logits")
+
+
+def test_a_model_that_fails_is_named_and_what_it_raised_stays_the_cause():
+    def my_model(texts):
+        raise ConnectionRefusedError(111, "the service\nis away")
+
+    with pytest.raises(InputError, match=r"my_model failed on 31 texts, or on what .*: Conn.* the serv") as one:
+        ew.wrap(my_model, labels=LABELS, kind="logits")
+
+    assert "\n" not in str(one.value)
+    assert isinstance(one.value.__cause__, ConnectionRefusedError)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +165,22 @@ def test_some_nan_is_said_and_never_answered():
     assert np.isnan(logits).all(axis=1).tolist() == [False, True]
 
 
+def test_a_few_texts_that_are_all_nan_stop_nothing():
+    """The last texts of a file may be two that the model cannot take; all of many are a model that does not work."""
+
+    def model(texts):
+        z = logits_of(texts)
+        z[[text == "bad" for text in texts]] = np.nan
+        return z
+
+    engine = ew.wrap(model, labels=LABELS, kind="logits")
+
+    with pytest.warns(ElsewiseWarning, match=r"NaN or infinity for 2 of 2 texts: these are never answered"):
+        assert np.isnan(engine.run(["bad", "bad"]).logits).all()
+    with pytest.raises(InputError, match=r"got NaN or infinity for all 31 texts"):
+        engine.run(["bad"] * 31)
+
+
 def test_a_model_that_answers_otherwise_the_second_time_is_said():
     rng = np.random.default_rng(0)
 
@@ -152,7 +196,10 @@ def test_a_model_that_answers_otherwise_the_second_time_is_said():
         ({"labels": LABELS, "kind": "scores"}, r"kind must be one of logits"),
         ({"labels": ["a", "a", "b"], "kind": "logits"}, r"labels must differ, got 'a' twice"),
         ({"labels": ["a"], "kind": "logits"}, r"there must be at least 2 labels, got 1"),
-        ({"labels": "abc", "kind": "logits"}, r"labels must be a list of names, got one string, 'abc'"),
+        ({"labels": "abc", "kind": "logits"}, r"labels must be a list of names in the order of the columns, got a str"),
+        ({"labels": {"a", "b", "c"}, "kind": "logits"}, r"in the order of the columns, got a set$"),
+        ({"labels": {0: "a", 1: "b", 2: "c"}, "kind": "logits"}, r"in the order of the columns, got a dict$"),
+        ({"labels": 3, "kind": "logits"}, r"in the order of the columns, got a int$"),
         ({"labels": LABELS, "kind": "logits", "batch_size": 0}, r"batch_size must be at least 1, got 0"),
     ],
 )
@@ -251,7 +298,7 @@ def test_an_array_is_saved_without_code(tmp_path):
     [
         (None, {}, r"an array holds answers for texts: pass them too \(texts=\), or take ew.calibrate"),
         (TEXTS[:-1], {}, r"one row a text, got \(70, 3\) for 69 texts"),
-        (["same"] * 70, {}, r"text 1 \(counted from 0\) came before with other numbers: 'same'"),
+        (["same"] * 70, {}, r"texts 0 and 1 \(counted from 0\) are the same, with other numbers; keep one: 'same'"),
         (TEXTS, {"preprocess": str}, r"need no preprocess"),
         (TEXTS, {"kind": None}, r"say what the model gives"),
     ],
@@ -324,6 +371,19 @@ def test_an_onnx_file_runs(graph, runtime, monkeypatch):
 def test_an_onnx_file_with_other_inputs_says_its_own(graph):
     with pytest.raises(InputError, match=r"graph.onnx takes x; preprocess gave ids"):
         ew.wrap(graph, labels=LABELS, kind="logits", preprocess=lambda texts: {"ids": floats(texts)})
+
+
+@pytest.mark.parametrize("output", [1, -2, "z"])
+def test_an_onnx_output_that_is_not_there_is_refused(graph, output):
+    with pytest.raises(InputError, match=r"the model returns no .*, but 'y'"):
+        ew.wrap(graph, labels=LABELS, kind="logits", preprocess=floats, output=output)
+
+
+@pytest.mark.parametrize("name", ["answers.npy", "somebody/a-model", "model.tflite"])
+@pytest.mark.parametrize("texts", [None, ["x"]])
+def test_a_name_that_is_no_file_is_not_looked_up(name, texts):
+    with pytest.raises(InputError, match=rf"{name} is no file; a model is not looked up by name: load it yourself"):
+        ew.wrap(name, labels=LABELS, kind="logits", texts=texts)
 
 
 def test_an_onnx_file_that_points_to_other_files_is_refused(graph):

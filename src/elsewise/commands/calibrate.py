@@ -21,12 +21,16 @@ from elsewise.options import (
     TargetAccuracy,
     reading,
 )
-from elsewise.showing import show_fitted
+from elsewise.showing import say, show_fitted
+
+SHOWN = 5  # names of columns
 
 
 def calibrate(
-    logits: Annotated[str, typer.Option(metavar="FILE", help="Logits: .npy, or .csv with one numeric column a label.")],
-    labels: Annotated[str, typer.Option(metavar="FILE", help="True codes (.npy), or labels or codes (.csv).")],
+    logits: Annotated[
+        str, typer.Option(metavar="FILE", help="Logits: .npy, .npz, or .csv with a column of numbers a label.")
+    ],
+    labels: Annotated[str, typer.Option(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")],
     out: Out,
     features: Features = None,
     out_of_scope_logits: Annotated[
@@ -69,6 +73,9 @@ def calibrate(
     how = reading("text", label_column, delimiter, encoding, None)
     asked = read_names(names, encoding) if names else None
     array, columns = read_logits(logits, how, asked)
+    if columns and not asked:
+        dots = ", ..." * (len(columns) > SHOWN)
+        say(f"{logits}: its {len(columns):,} columns are the labels {', '.join(columns[:SHOWN])}{dots}")
     known = asked or columns or tuple(map(str, range(array.shape[-1])))
     code_of = label_codes(known, out_of_scope_label)
 

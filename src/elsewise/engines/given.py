@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import as_texts, to_numpy
 from elsewise.canaries import CANARIES
-from elsewise.errors import ArtifactError, InputError
+from elsewise.errors import ArtifactError, ElsewiseError, InputError, in_a_line
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 from elsewise.tokens import is_visible
@@ -73,12 +73,16 @@ class GivenEngine:
             what = f"the class {model.__name__}" if isinstance(model, type) else f"a {kind.__name__}"
             raise InputError(f"{what} is no engine, which has labels and run(texts); {MAKE}")
         given = model.labels
-        labels = () if isinstance(given, str) or not np.iterable(given) else tuple(map(str, given))
+        is_ordered = np.iterable(given) and not isinstance(given, str | Mapping | set | frozenset)
+        labels = tuple(map(str, given)) if is_ordered else ()
         if len(set(labels)) < max(2, len(labels)):
-            raise InputError(f"labels of an engine must be at least 2 different words, got {given!r}")
+            raise InputError(f"labels of an engine must be at least 2 different words, in order, got {given!r}")
         own = getattr(model, "fingerprint", None)
         fingerprint = own if isinstance(own, str) and own else sha256(repr(labels).encode()).hexdigest()[:16]
-        return cls(labels, model, fingerprint, f"{kind.__module__}.{kind.__qualname__}")
+        described = getattr(model, "described", None)  # of one that stands around a model
+        if not isinstance(described, str):
+            described = f"{kind.__module__}.{kind.__qualname__}"
+        return cls(labels, model, fingerprint, described)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -114,7 +118,7 @@ class GivenEngine:
         Raises
         ------
         InputError
-            If it gives anything but a row of k numbers for each text.
+            If it fails, or gives anything but a row of k numbers for each text.
         ArtifactError
             If the folder was opened without the model.
         """
@@ -138,14 +142,21 @@ class GivenEngine:
         return self.run(prepared)
 
     def _outputs(self, texts: list[str]) -> Outputs:
-        outputs, n = self.model.run(texts), len(texts)
+        n = len(texts)
+        try:
+            outputs = self.model.run(texts)
+        except ElsewiseError:
+            raise
+        except Exception as error:  # whatever the user's own code may raise
+            raise InputError(f"run of {self.described} failed on {n:,} texts: {in_a_line(error)}") from error
         if getattr(outputs, "logits", None) is None:
             kind = type(outputs).__name__
             raise InputError(f"run of {self.described} must return elsewise.Outputs, got {kind}; {MAKE}")
         columns = {name: getattr(outputs, name, None) for name in Outputs.__dataclass_fields__}
         arrays = {name: to_numpy(column) for name, column in columns.items() if column is not None}
         for name, array in arrays.items():
-            wanted = {"logits": (n, len(self.labels)), "features": (n, *array.shape[1:2])}.get(name, (n,))
+            width = array.shape[1] if array.ndim > 1 else 1
+            wanted = {"logits": (n, len(self.labels)), "features": (n, width)}.get(name, (n,))
             if array.shape != wanted or array.dtype.kind not in "fiub":
                 raise InputError(
                     f"{self.described} must give {name} of shape {wanted} for {n:,} texts and {len(self.labels):,} "

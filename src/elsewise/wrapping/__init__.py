@@ -21,10 +21,10 @@ from typing import Any, ClassVar, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import as_texts, to_numpy
+from elsewise.arrays import as_labels, as_texts, to_numpy
 from elsewise.canaries import CANARIES
 from elsewise.engines import Engine
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import ElsewiseError, ElsewiseWarning, InputError, in_a_line
 from elsewise.kinds import KINDS, check_kind, to_logits
 from elsewise.outputs import Outputs
 from elsewise.tokens import is_visible, readable
@@ -41,6 +41,8 @@ WRAPPERS: Final[dict[str, str]] = {  # the first that takes an object has it
 CODE: Final = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
 SAME_ANSWER: Final = 1e-2  # of a logit, asked twice; dropout moves them by far more
 AT_ONCE: Final = 32
+MOST: Final = 5  # names or shapes in a message
+MANY: Final = 31  # canary texts that reach the model; where it fails for as many, it does not work
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Asked:
         Returns the labels, and which column each has; None where the columns stand in that order.
         """
         if self.labels is None or self.labels == tuple(own):
-            return tuple(own), None
+            return as_labels(own), None
         missing, extra = _without(own, self.labels), _without(self.labels, own)
         if missing or extra:
             says = [f"{words} {_some(names)}" for words, names in (("lacks", missing), ("adds", extra)) if names]
@@ -92,7 +94,7 @@ def _without(names: Iterable[str], others: Iterable[str]) -> list[str]:
     return [name for name in names if name not in known]
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
+def _some(names: Sequence[str], most: int = MOST) -> str:
     return ", ".join(map(repr, names[:most])) + f", ... ({len(names)})" * (len(names) > most)
 
 
@@ -129,6 +131,11 @@ class WrappedEngine:
     batch_size: int = AT_ONCE
 
     @property
+    def described(self) -> str:
+        """The name of the model, for messages of what stands around this engine."""
+        return self.model
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """What the model is and gives; the model itself is not saved, and has to be passed again."""
         return {"model": self.model, "kind": self.kind}
@@ -157,7 +164,8 @@ class WrappedEngine:
         Raises
         ------
         InputError
-            If the model gives other rows or columns than there are texts and labels, or numbers that contradict `kind`.
+            If the model fails, gives other rows or columns than there are texts and labels, or numbers that contradict
+            `kind`.
         """
         texts = as_texts(texts)
         seen = [row for row, text in enumerate(texts) if is_visible(text)]
@@ -178,10 +186,17 @@ class WrappedEngine:
         values, features = [], []
         for start in range(0, len(texts), self.batch_size):
             part = texts[start : start + self.batch_size]
-            answered, of_them = self.answer(part)
+            try:
+                answered, of_them = self.answer(part)
+            except ElsewiseError:
+                raise
+            except Exception as error:  # whatever the user's own code may raise
+                words = f"{self.model} failed on {len(part)} texts, or on what preprocess made of them"
+                raise InputError(f"{words}: {in_a_line(error)}") from error
             rows = to_numpy(answered)
             if rows.shape[:1] != (len(part),):
-                raise InputError(f"a model must give one row a text, got {rows.shape} for {len(part)} texts")
+                got = rows.shape if rows.ndim else type(answered).__name__
+                raise InputError(f"a model must give one row a text, got {got} for {len(part)} texts")
             if self.columns is not None and rows.shape[1:] == (len(self.columns),):
                 rows = rows[:, list(self.columns)]
             values.append(rows)
@@ -207,7 +222,7 @@ def _spread(features: NDArray[Any] | None, seen: list[int], n: int) -> NDArray[A
 
 def _check_finite(logits: NDArray[Any]) -> None:
     bad = np.isnan(logits).any(axis=1)
-    if len(bad) > 1 and bad.all():
+    if len(bad) >= MANY and bad.all():
         raise InputError(f"a model must give numbers, got NaN or infinity for all {len(bad)} texts")
     if bad.any():
         warnings.warn(
@@ -275,15 +290,16 @@ def wrap(
     Raises
     ------
     InputError
-        If nothing says labels or kind, labels are not the model's, the model's first answers (to 32 fixed texts) have
-        another shape or contradict `kind`, or `model` is a file whose loading may run code.
+        If nothing says labels or kind, labels are not the model's, the model fails on its first texts (32 fixed ones),
+        or answers them in another shape or in contradiction to `kind`, or `model` is a file whose loading may run code.
     MissingExtra
         If an ONNX or Parquet file needs a library that is not installed.
 
     Warns
     -----
     ElsewiseWarning
-        If the model answers otherwise when asked twice, gives NaN, or seems to apply softmax twice.
+        If the model answers otherwise when asked twice, or gives NaN. Whether it seems to apply softmax twice is said
+        when it has answered 32 texts or more at once.
 
     Examples
     --------
@@ -297,7 +313,7 @@ def wrap(
         check_kind(kind)
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    names = None if labels is None else _distinct(labels)
+    names = None if labels is None else as_labels(labels)
     known = None if texts is None else as_texts(texts)
     asked = Asked(names, preprocess, kind, output, known, fingerprint, batch_size)
     _refuse_files_of_code(model)
@@ -313,20 +329,6 @@ def wrap(
 def wrapper(name: str) -> Wrapper:
     """Find a wrapper by its name in WRAPPERS."""
     return import_module(WRAPPERS[name])  # type: ignore[return-value]  # a module with the two functions
-
-
-def _distinct(labels: Iterable[Any]) -> tuple[str, ...]:
-    if isinstance(labels, str):
-        raise InputError(f"labels must be a list of names, got one string, {labels!r}")
-    names = tuple(map(str, labels))
-    if len(names) < 2:  # noqa: PLR2004
-        raise InputError(f"there must be at least 2 labels, got {len(names)}")
-    known: set[str] = set()
-    for name in names:
-        if name in known:
-            raise InputError(f"labels must differ, got {name!r} twice")
-        known.add(name)
-    return names
 
 
 def _refuse_files_of_code(model: Any) -> None:
@@ -374,7 +376,8 @@ def pick(answer: Any, output: str | int | None) -> Any:
         return answer[chosen]
     if isinstance(answer, tuple | list) and any(len(getattr(one, "shape", ())) > 1 for one in answer):
         if output is None and len(answer) > 1:
-            shapes = ", ".join(str(tuple(getattr(one, "shape", ()))) for one in answer)
+            shown = ", ".join(str(tuple(getattr(one, "shape", ()))) for one in answer[:MOST])
+            shapes = shown + ", ..." * (len(answer) > MOST)
             kind = type(answer).__name__
             raise InputError(
                 f"the model returns a {kind} of {len(answer)}, of shapes {shapes}; say which holds the labels: output="
@@ -401,6 +404,14 @@ def answering(model: Any) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
+
+
+def weights_of(model: Any) -> Iterator[Any]:
+    """Give the tensors of a torch model, packed and quantised ones too; what else it keeps has no bytes to hash."""
+    for value in model.state_dict().values():
+        for part in value if isinstance(value, tuple) else (value,):
+            if hasattr(part, "detach"):
+                yield part.dequantize() if part.is_quantized else part
 
 
 def digest_of(arrays: Iterable[Any]) -> str:

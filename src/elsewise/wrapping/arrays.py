@@ -33,6 +33,8 @@ def engine(model: Any, asked: Asked) -> MemoryEngine:
     InputError
         If there are no texts, or more or fewer than rows, or a text comes twice with different answers.
     """
+    if isinstance(model, str | Path) and str(model) != "-" and not Path(model).is_file():
+        raise InputError(f"{model} is no file; a model is not looked up by name: load it yourself and pass it")
     if asked.texts is None:
         raise InputError("an array holds answers for texts: pass them too (texts=), or take ew.calibrate")
     if asked.preprocess is not None:
@@ -53,5 +55,8 @@ def _by_text(texts: Sequence[str], rows: list[list[float]]) -> dict[str, list[fl
     table: dict[str, list[float]] = {}
     for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
         if not np.array_equal(table.setdefault(text, row), row, equal_nan=True):
-            raise InputError(f"text {number} (counted from 0) came before with other numbers: {text[:60]!r}")
+            first = texts.index(text)
+            raise InputError(
+                f"texts {first} and {number} (counted from 0) are the same, with other numbers; keep one: {text[:60]!r}"
+            )
     return table

@@ -63,6 +63,8 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
 
 
 def _agree(known: str, stated: str | None, labels: int, units: int | None) -> None:
+    if units == 1 and known in ("probabilities", "log_probabilities"):
+        raise InputError("the model ends in softmax over one unit, which is 1 for every text; for two labels take two")
     if known == "sigmoid" and stated is None and not (labels == 2 and units == 1):  # noqa: PLR2004
         raise InputError(EXCLUSIVE)
     if stated in (None, known) or (known, stated) == ("logits", "sigmoid"):
@@ -98,25 +100,27 @@ def _ending(model: Any, output: str | int | None) -> Ending | None:
     if not outputs or not getattr(model, "inputs", None) or not isinstance(output, int | None):
         return None
     if output is None and len(outputs) > 1:
-        raise InputError(f"the model has {len(outputs)} outputs; say which holds the labels: output=0 for the first")
+        layers = ", ".join(map(repr, model.output_names))  # sorted by key, where the model gives a dictionary
+        raise InputError(f"the model has outputs of the layers {layers}; say which holds the labels: output=0 or 1 ...")
     if not -len(outputs) <= (output or 0) < len(outputs):
         raise InputError(f"the model has {len(outputs)} outputs, and none is {output}")
     last = outputs[output or 0]
-    layer = _maker(last)
-    if type(layer).__name__ in ("Softmax", "Activation"):
+    layer, before = _made(last)
+    if _is(layer, "Softmax", "Activation"):
         kind = KINDS.get(_activation(layer))
-        before = layer.input
         if kind not in ("probabilities", "logits", "sigmoid"):
             return None if kind is None else Ending(kind, [last], None)
-        below = _maker(before)
-        features = [below.input] if type(below).__name__ == "Dense" and _activation(below) == "linear" else []
+        below, read = _made(before)
+        if kind == "probabilities" and _activation(below) == "softmax":
+            raise InputError(f"the model applies softmax twice, in {below.name!r} and in {layer.name!r}; take one away")
+        features = [read] if _is(below, "Dense") and _activation(below) == "linear" else []
         return Ending(kind, [*features, before], lambda _, z: z)
-    if type(layer).__name__ != "Dense" or _activation(layer) not in KINDS:
+    if not _is(layer, "Dense") or _activation(layer) not in KINDS:
         return None
     kind = KINDS[_activation(layer)]
     if getattr(layer, "quantization_mode", None) is not None:
-        return Ending(kind, [layer.input, last], None)
-    return Ending(kind, [layer.input, last], lambda read, _: _linear(layer, read))
+        return Ending(kind, [before, last], None)
+    return Ending(kind, [before, last], lambda read, _: _linear(layer, read))
 
 
 def _linear(layer: Any, features: Any) -> Any:
@@ -127,12 +131,19 @@ def _linear(layer: Any, features: Any) -> Any:
     return logits + ops.convert_to_numpy(layer.bias) if layer.use_bias else logits
 
 
-def _maker(tensor: Any) -> Any:
-    return tensor._keras_history.operation  # noqa: SLF001  Keras has no other way to ask
+def _made(tensor: Any) -> tuple[Any, Any]:
+    """Give the layer that made a tensor, and what it made it of: a layer may have been called more than once."""
+    layer, call, _ = tensor._keras_history  # noqa: SLF001  Keras has no other way to ask
+    return layer, next(iter(layer._inbound_nodes[call].input_tensors), None)  # noqa: SLF001
+
+
+def _is(layer: Any, *names: str) -> bool:
+    """Whether a layer is one of these of Keras; one made from it, or called the same, may compute something else."""
+    return type(layer).__name__ in names and type(layer).__module__.startswith("keras.")
 
 
 def _activation(layer: Any) -> str:
-    if type(layer).__name__ == "Softmax":
+    if _is(layer, "Softmax"):
         return "softmax" if layer.axis in (-1, 1) else ""
     function = getattr(layer, "activation", None)
     is_its_own = getattr(function, "__module__", "").startswith("keras.")

@@ -41,7 +41,7 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
             raise InputError(f"{file} takes {', '.join(names)}; preprocess gave {', '.join(map(str, given))}")
         made = run(given)
         at = asked.output
-        return pick(made, list(made)[at] if isinstance(at, int) and at < len(made) else at), None
+        return pick(made, list(made)[at] if isinstance(at, int) and -len(made) <= at < len(made) else at), None
 
     return WrappedEngine(
         labels, kind, file.name, answer, asked.fingerprint or digest(file), batch_size=asked.batch_size

@@ -3,13 +3,20 @@
 The columns of scikit-learn are sorted by label; here they follow the order of `labels`.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from elsewise.arrays import to_numpy
 from elsewise.errors import InputError
 from elsewise.wrapping import Asked, WrappedEngine, library_of, pick
+
+METHODS: Final = {
+    "probabilities": "predict_proba",
+    "log_probabilities": "predict_log_proba",
+    "sigmoid": "predict_proba",  # of several labels a text, each by itself
+    "logits": "decision_function",
+}
 
 
 def takes(model: Any) -> bool:
@@ -32,10 +39,13 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
     if isinstance(own, list):
         raise InputError(f"{name} has {len(own)} outputs; wrap a classifier of one")
     kind = asked.kind or ("probabilities" if hasattr(model, "predict_proba") else "logits")
-    method = {"probabilities": "predict_proba", "log_probabilities": "predict_log_proba"}.get(kind, "decision_function")
-    if kind == "sigmoid" or not hasattr(model, method):
-        raise InputError(f"{name} gives no {kind}: it has no {'sigmoid' if kind == 'sigmoid' else method}")
+    if not hasattr(model, method := METHODS[kind]):
+        raise InputError(f"{name} gives no {kind}: it has no {method}")
     labels, columns = asked.columns(tuple(map(str, own)))
+    if method == "decision_function" and len(labels) > 2 and _is_one_against_one(model):  # noqa: PLR2004
+        raise InputError(
+            f"{name} has a column for each pair of labels; set decision_function_shape='ovr' for one a label"
+        )
 
     def answer(texts: list[str]) -> tuple[Any, Any]:
         values = to_numpy(pick(getattr(model, method)(asked.inputs(texts)), asked.output))
@@ -44,3 +54,9 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
         return values, None
 
     return WrappedEngine(labels, kind, name, answer, asked.fingerprint or "", columns, asked.batch_size)
+
+
+def _is_one_against_one(model: Any) -> bool:
+    """Whether a support vector machine, wherever it stands, was told to; three labels then have three pairs."""
+    settings = getattr(model, "best_estimator_", model).get_params() if hasattr(model, "get_params") else {}
+    return any(name.endswith("decision_function_shape") and value == "ovo" for name, value in settings.items())

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from elsewise.wrapping import Asked, WrappedEngine, answering, digest_of, library_of, pick
+from elsewise.wrapping import Asked, WrappedEngine, answering, digest_of, library_of, pick, weights_of
 
 
 def takes(model: Any) -> bool:
     """Whether it is a torch module."""
-    return library_of(model, "torch")
+    return library_of(model, "torch") and hasattr(model, "modules")  # a tensor is an array
 
 
 def engine(model: Any, asked: Asked) -> WrappedEngine:
@@ -23,7 +23,7 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
                 return pick(model(**inputs), asked.output), None
             return pick(model(*inputs) if isinstance(inputs, tuple) else model(inputs), asked.output), None
 
-    digest = asked.fingerprint or digest_of(model.state_dict().values())
+    digest = asked.fingerprint or digest_of(weights_of(model))
     name = type(model).__name__
     return WrappedEngine(asked.named(), asked.stated(), name, answer, digest, batch_size=asked.batch_size)
 

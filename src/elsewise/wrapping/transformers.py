@@ -10,7 +10,7 @@ from typing import Any
 
 from elsewise.arrays import to_numpy
 from elsewise.errors import InputError
-from elsewise.wrapping import Asked, WrappedEngine, answering, digest_of, library_of, pick
+from elsewise.wrapping import Asked, WrappedEngine, answering, digest_of, library_of, pick, weights_of
 
 UNNAMED = re.compile(r"LABEL_\d+")
 DEFAULT_LENGTH = 512  # tokens, of a model that has no last position
@@ -37,7 +37,8 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
     config, name = model.config, type(model).__name__
     _check_kind(config, asked.kind)
     names = tuple(str(config.id2label[code]) for code in sorted(config.id2label))
-    is_named = len(names) > 1 and not all(UNNAMED.fullmatch(own) for own in names)
+    is_its_own = asked.labels is not None and set(asked.labels) == set(names)  # LABEL_1, LABEL_0: in another order
+    is_named = len(names) > 1 and (is_its_own or not all(UNNAMED.fullmatch(own) for own in names))
     labels, columns = asked.columns(names) if is_named else (asked.named(), None)
     lock = threading.Lock()
 
@@ -55,7 +56,7 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
                 hook.remove()
             return logits, to_numpy(read[-1])
 
-    digest = asked.fingerprint or digest_of(model.state_dict().values())
+    digest = asked.fingerprint or digest_of(weights_of(model))
     return WrappedEngine(labels, "logits", name, answer, digest, columns, asked.batch_size)
 
 
