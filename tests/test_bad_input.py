@@ -13,6 +13,7 @@ import pytest
 import elsewise as ew
 from bad_input import GROUPS, labels, models, paths
 from bad_input.page import PAGE, page
+from elsewise.engines.memory import MemoryEngine
 from running import elsewise
 from small_folders import classifier_of
 from small_models import model_of, tokenizer
@@ -30,7 +31,7 @@ CASES = [
 def folders(tmp_path_factory):
     """Models to give bad input to, and an encoder, all small."""
     place = tmp_path_factory.mktemp("bad-input")
-    by_heart = ew.MemoryEngine(("yes", "no"), {"a": [4.0, 0.0], "b": [0.0, 4.0], "c": [0.1, 0.0], "d": [3.0, 0.0]})
+    by_heart = MemoryEngine(("yes", "no"), {"a": [4.0, 0.0], "b": [0.0, 4.0], "c": [0.1, 0.0], "d": [3.0, 0.0]})
     ew.Classifier(by_heart, ew.Identity(), ew.FixedThreshold(0.7)).save(place / "by heart")
     classifier_of().save(place / "text")
     classifier_of("torch").save(place / "torch")

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 import elsewise as ew
 from elsewise.baseline import MOST_ROWS, learned
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
 from elsewise.rules import ByLabel, CertifiedThreshold
 from elsewise.sample import OUT_OF_SCOPE
@@ -25,7 +26,7 @@ PROMISE = {"target_accuracy": 0.6, "confidence_level": 0.9}
 def judging(right, n, rule=None):
     """A classifier that is right, and sure, on the first texts of n, all "yes"; then wrong, and less sure."""
     table = {f"text {i}": [4.0, 0.0] if i < right else [0.0, 1.0] for i in range(n)}
-    return ew.Classifier(ew.MemoryEngine(LABELS, table), ew.Identity(), rule or ew.FixedThreshold(0.5))
+    return ew.Classifier(MemoryEngine(LABELS, table), ew.Identity(), rule or ew.FixedThreshold(0.5))
 
 
 def promising(right):
@@ -126,7 +127,7 @@ def test_out_of_scope_rows_are_never_answered_right():
 
 
 def test_what_the_baseline_cannot_read_it_gets_wrong():
-    knows_half = replace(judging(200, 200), engine=ew.MemoryEngine(LABELS, {f"text {i}": [4, 0] for i in range(100)}))
+    knows_half = replace(judging(200, 200), engine=MemoryEngine(LABELS, {f"text {i}": [4, 0] for i in range(100)}))
 
     found = judged(judging(200, 200), knows_half)
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.engines.logits import LogitsEngine
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.scores import Mahalanobis
 from elsewise.splits import text_hash
@@ -64,9 +66,10 @@ def test_no_torch_is_needed_to_fit_around_a_model():
 
     program = (
         "import sys, elsewise as ew\n"
+        "from elsewise.engines.memory import MemoryEngine\n"
         "known = {f't {i}': [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(1200)}\n"
         "said = ['no' if i % 2 == 0 or i % 99 == 0 else 'yes' for i in range(1200)]\n"
-        "ew.fit(known, said, engine=ew.MemoryEngine(('yes', 'no'), known))\n"
+        "ew.fit(known, said, engine=MemoryEngine(('yes', 'no'), known))\n"
         "print(sorted({'torch', 'transformers', 'sklearn', 'openvino'} & set(sys.modules)))"
     )
 
@@ -114,7 +117,7 @@ def test_rows_marked_out_of_scope_are_errors_when_answered():
 
 @pytest.mark.parametrize("held_out", [([], []), (["a", "b"], ["yes", "no"])], ids=["none", "all trained on"])
 def test_held_out_rows_that_all_drop_out_are_said(held_out):
-    engine = ew.MemoryEngine(("yes", "no"), {"a": [2.0, 0.0], "b": [0.0, 2.0]})
+    engine = MemoryEngine(("yes", "no"), {"a": [2.0, 0.0], "b": [0.0, 2.0]})
 
     with pytest.raises(
         InputError, match=r"^no row is left to calibrate on; hand over labelled texts that the model was"
@@ -164,7 +167,7 @@ def test_what_is_about_training_is_refused(words):
 
 def test_a_model_of_logits_is_sent_to_the_other_door():
     with pytest.raises(InputError, match=r"^a model of logits reads no texts; calibrate it with elsewise\.calibrate"):
-        ew.fit(*rows(20), engine=ew.LogitsEngine(LABELS))
+        ew.fit(*rows(20), engine=LogitsEngine(LABELS))
 
 
 def test_the_folder_holds_no_model_and_answers_when_it_is_passed_again(made, tmp_path):
@@ -238,7 +241,7 @@ def test_another_model_in_its_place_is_refused(made, tmp_path, other, error, wor
 
 
 def test_a_folder_that_holds_its_engine_takes_no_other(tmp_path):
-    engine = ew.MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]})
+    engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]})
     ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6)).save(tmp_path / "model")
 
     with pytest.raises(InputError, match=r"model holds its own engine \(memory\); open it without another$"):
@@ -248,7 +251,7 @@ def test_a_folder_that_holds_its_engine_takes_no_other(tmp_path):
 def test_an_engine_with_files_is_fitted_anew_and_saved_with_them(tmp_path):
     texts, labels = rows()
     known = dict(zip(texts, Model().run(texts).logits.tolist(), strict=True))
-    first = ew.Classifier(ew.MemoryEngine(LABELS, known), ew.Identity(), ew.FixedThreshold(0.6))
+    first = ew.Classifier(MemoryEngine(LABELS, known), ew.Identity(), ew.FixedThreshold(0.6))
     first.save(tmp_path / "first")
 
     made = ew.fit(texts, labels, engine=ew.load(tmp_path / "first").engine, target_accuracy=0.8)

@@ -12,6 +12,7 @@ import pytest
 
 import elsewise as ew
 from elsewise import cli
+from elsewise.engines.memory import MemoryEngine
 from small_training import fit_words
 
 
@@ -105,7 +106,7 @@ def test_evaluate_prints_a_table_and_json(model, tmp_path, sample):
 def by_heart(tmp_path_factory):
     """A model of four texts with their file, which has a channel, and of logits the same."""
     folder = tmp_path_factory.mktemp("by_heart")
-    engine = ew.MemoryEngine(("yes", "no"), {"a": [4.0, 0.0], "b": [0.0, 4.0], "c": [0.1, 0.0], "d": [3.0, 0.0]})
+    engine = MemoryEngine(("yes", "no"), {"a": [4.0, 0.0], "b": [0.0, 4.0], "c": [0.1, 0.0], "d": [3.0, 0.0]})
     ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.7)).save(folder / "model")
     lines = ["text,label,channel", "a,yes,mail", "b,no,mail", "c,yes,[chat]", "d,no,[chat]"]
     (folder / "data.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

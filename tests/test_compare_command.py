@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.engines.logits import LogitsEngine
+from elsewise.engines.memory import MemoryEngine
 from test_cli import run
 
 TABLE = {f"text {i}": [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(40)}
@@ -15,7 +17,7 @@ LABELS = {text: "yes" if logits[0] else "no" for text, logits in TABLE.items()}
 
 
 def by_heart(table):
-    return ew.Classifier(ew.MemoryEngine(("yes", "no"), table), ew.Identity(), ew.FixedThreshold(0.6))
+    return ew.Classifier(MemoryEngine(("yes", "no"), table), ew.Identity(), ew.FixedThreshold(0.6))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def place(tmp_path_factory):
     worse = {text: logits[::-1] if i % 4 == 0 else logits for i, (text, logits) in enumerate(TABLE.items())}
     by_heart(TABLE).save(folder / "good")
     by_heart(worse).save(folder / "worse")
-    of_logits = replace(by_heart(TABLE), engine=ew.LogitsEngine(("yes", "no")))
+    of_logits = replace(by_heart(TABLE), engine=LogitsEngine(("yes", "no")))
     for name in ("first", "second"):
         of_logits.save(folder / name)
     np.save(folder / "good.npy", list(TABLE.values()))
@@ -104,9 +106,9 @@ def test_three_models_make_a_leaderboard(place):
 def test_codes_of_logits_are_read_from_every_array_and_labels_by_any_models_mark(place, tmp_path):
     """In a .npz, codes of models that have their labels in other orders are refused as in a .npy."""
     np.savez(tmp_path / "codes.npz", codes=np.load(place / "codes.npy"))
-    engine = ew.LogitsEngine(("no", "yes"))
+    engine = LogitsEngine(("no", "yes"))
     replace(by_heart(TABLE), engine=engine).save(tmp_path / "turned")
-    replace(by_heart(TABLE), engine=ew.LogitsEngine(("yes", "no")), out_of_scope_label="none").save(tmp_path / "marks")
+    replace(by_heart(TABLE), engine=LogitsEngine(("yes", "no")), out_of_scope_label="none").save(tmp_path / "marks")
     (tmp_path / "labels.csv").write_text("label\n" + "none\n" * 40, encoding="utf-8")
     logits = ("--logits", place / "good.npy", "--logits", place / "good.npy", "--labels")
 

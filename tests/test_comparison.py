@@ -9,6 +9,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.comparison import compare, compare_all
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.metrics import mean_interval
 from elsewise.rules import ByLabel
@@ -57,7 +58,7 @@ def judge(rows, models):
 
 
 def by_heart(table, labels=("yes", "no"), threshold=0.6, **more):
-    return ew.Classifier(ew.MemoryEngine(labels, table), ew.Identity(), ew.FixedThreshold(threshold), **more)
+    return ew.Classifier(MemoryEngine(labels, table), ew.Identity(), ew.FixedThreshold(threshold), **more)
 
 
 def numbers(comparison):

@@ -7,6 +7,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.engines.logits import LogitsEngine
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning, InputError
 
 
@@ -222,7 +223,7 @@ def test_one_row_one_kind_and_nothing_but_ties_are_judged(labels, row):
 def test_texts_that_made_the_model_are_warned_of_by_split():
     from elsewise.splits import hashes
 
-    engine = ew.MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "new": [0.0, 2.0]}, default=[0.1, 0.0])
+    engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "new": [0.0, 2.0]}, default=[0.1, 0.0])
     made_with = {"split.train": ["sure"], "split.tune": ["hm"]}
     arrays = {name: np.array(hashes(texts), dtype=np.uint64) for name, texts in made_with.items()}
     classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6), arrays=arrays)

@@ -11,6 +11,7 @@ from elsewise.conformal import SplitConformal
 from elsewise.engines import tokenizer_of
 from elsewise.engines.ensemble import Ensemble
 from elsewise.engines.logits import LogitsEngine
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
 from elsewise.explaining import MOST_PARTS, explain, words_of
 from elsewise.folder import finite
@@ -19,7 +20,7 @@ WORDS = {"not good": [0.0, 2.0], "not ": [0.0, 1.0], " good": [3.0, 0.0], "good"
 
 
 def by_heart(table=WORDS, default=None, threshold=0.6):
-    return ew.Classifier(ew.MemoryEngine(("yes", "no"), table, default), ew.Identity(), ew.FixedThreshold(threshold))
+    return ew.Classifier(MemoryEngine(("yes", "no"), table, default), ew.Identity(), ew.FixedThreshold(threshold))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 import elsewise as ew
 from elsewise import folder
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, InputError
 
 
@@ -19,7 +20,7 @@ def small(tmp_path):
     codes = z.argmax(axis=1)
     codes[::20] = (codes[::20] + 1) % 3
     classifier = ew.Classifier(
-        ew.MemoryEngine(("a", "b", "Other"), {"x": [4.0, 0.0, 0.0], "y": [0.1, 0.0, 0.0]}),
+        MemoryEngine(("a", "b", "Other"), {"x": [4.0, 0.0, 0.0], "y": [0.1, 0.0, 0.0]}),
         ew.Temperature.fit(z, codes),
         ew.CertifiedThreshold.fit(ew.softmax(z[:400]), codes[:400], reference=ew.softmax(z[400:]), target_accuracy=0.8),
     )

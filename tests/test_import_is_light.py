@@ -15,7 +15,7 @@ UNUSED = ("torch", "transformers", "nncf", "onnx", "onnxruntime", "openvino_tele
     [
         "import elsewise",
         "import elsewise; elsewise.softmax([1.0, 2.0])",
-        "from elsewise import Classifier, MemoryEngine, CertifiedThreshold, Temperature, evaluate, fit, load, wrap",
+        "from elsewise import Classifier, CertifiedThreshold, Temperature, evaluate, fit, load, wrap",
         "import sys; sys.argv = ['elsewise', '--help']\nfrom elsewise.cli import app\napp(standalone_mode=False)",
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import elsewise as ew
 from elsewise.decisions import Reason
+from elsewise.engines.memory import MemoryEngine
 from elsewise.formats import open_rows, open_writer
 from elsewise.predict import predict_file
 from small_folders import classifier_of
@@ -97,7 +98,7 @@ def test_every_row_comes_out_once_as_it_went_in(classifier, suffix, texts):
 @settings(derandomize=True, max_examples=50, deadline=None, database=None)
 @given(labels=st.lists(ODD.filter(str.strip), min_size=2, max_size=40, unique=True))
 def test_any_words_are_labels_and_come_back_from_folder_and_file(labels):
-    engine = ew.MemoryEngine(tuple(labels), {str(i): np.eye(len(labels))[i] * 9 for i in range(len(labels))})
+    engine = MemoryEngine(tuple(labels), {str(i): np.eye(len(labels))[i] * 9 for i in range(len(labels))})
     with TemporaryDirectory() as place:
         ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.5)).save(f"{place}/model")
         opened = ew.load(f"{place}/model")

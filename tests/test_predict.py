@@ -10,6 +10,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.engines.logits import LogitsEngine
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
 from elsewise.predict import CHUNK_ROWS, predict_file
 from elsewise.reading import Reading
@@ -19,7 +20,7 @@ TABLE = {"sure": [4.0, 0.0], "hm": [0.1, 0.0], "no way": [0.0, 5.0]}
 
 @pytest.fixture
 def classifier():
-    return ew.Classifier(ew.MemoryEngine(("yes", "no"), TABLE), ew.Identity(), ew.FixedThreshold(0.6))
+    return ew.Classifier(MemoryEngine(("yes", "no"), TABLE), ew.Identity(), ew.FixedThreshold(0.6))
 
 
 def written(path, text):
@@ -123,7 +124,7 @@ def test_the_best_labels_and_all_probabilities_can_be_asked_for(classifier, tmp_
 
 
 def test_a_real_label_called_other_is_told_apart_by_abstained(tmp_path):
-    engine = ew.MemoryEngine(("yes", "Other"), {"sure": [0.0, 4.0], "hm": [0.0, 0.1]})
+    engine = MemoryEngine(("yes", "Other"), {"sure": [0.0, 4.0], "hm": [0.0, 0.1]})
     classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6))
     data = written(tmp_path / "in.csv", "text\nsure\nhm\n")
 
@@ -256,7 +257,7 @@ def test_another_delimiter_and_encoding_are_read(classifier, tmp_path):
 
 
 def test_several_text_columns_are_joined_as_they_were_for_training(tmp_path):
-    engine = ew.MemoryEngine(("yes", "no"), {"Refund please": [4.0, 0.0], "bye": [0.0, 4.0]})
+    engine = MemoryEngine(("yes", "no"), {"Refund please": [4.0, 0.0], "bye": [0.0, 4.0]})
     classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6))
     data = written(tmp_path / "in.csv", "subject,body\nRefund,please\n ,bye\n")
 

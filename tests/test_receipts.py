@@ -9,12 +9,13 @@ import pytest
 
 import elsewise as ew
 from elsewise.calibrators import TemperatureBias
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
 from elsewise.explaining import explain
 from elsewise.folder import write_json
 from elsewise.receipts import confirm, decision_version, read_receipt, receipt_of
 
-ENGINE = ew.MemoryEngine(("yes", "no"), {"a secret": [4.0, 0.0], "b": [0.1, 0.0]})
+ENGINE = MemoryEngine(("yes", "no"), {"a secret": [4.0, 0.0], "b": [0.1, 0.0]})
 CLASSIFIER = ew.Classifier(ENGINE, ew.Identity(), ew.FixedThreshold(0.6))
 
 
@@ -89,7 +90,7 @@ def test_what_decides_differently_is_another_version_of_the_same_model(other):
 
 
 def test_another_model_is_named_with_both_fingerprints():
-    other = replace(CLASSIFIER, engine=ew.MemoryEngine(("yes", "no"), {"b": [0.2, 0.0]}))
+    other = replace(CLASSIFIER, engine=MemoryEngine(("yes", "no"), {"b": [0.2, 0.0]}))
 
     found = confirm(receipt_of(CLASSIFIER, "b"), receipt_of(other, "b"))
 

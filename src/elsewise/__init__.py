@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from elsewise.classifier import Classifier, load
     from elsewise.comparison import compare
     from elsewise.decisions import Certificate, Decisions
-    from elsewise.engines.logits import LogitsEngine
-    from elsewise.engines.memory import MemoryEngine
     from elsewise.errors import ElsewiseError, InputError
     from elsewise.evaluation import evaluate
     from elsewise.fitting import fit
@@ -40,8 +38,6 @@ _HOMES = {
     "classifier": ("Classifier", "load"),
     "comparison": ("compare",),
     "decisions": ("Certificate", "Decisions"),
-    "engines.logits": ("LogitsEngine",),
-    "engines.memory": ("MemoryEngine",),
     "errors": ("ElsewiseError", "InputError"),
     "evaluation": ("evaluate",),
     "fitting": ("fit",),
@@ -60,8 +56,6 @@ __all__ = [
     "FixedThreshold",
     "Identity",
     "InputError",
-    "LogitsEngine",
-    "MemoryEngine",
     "Outputs",
     "TargetCoverage",
     "Temperature",

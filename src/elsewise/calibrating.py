@@ -9,6 +9,7 @@ is always close to itself. Certify rows stay fresh either way.
 """
 
 import platform
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -23,14 +24,16 @@ from elsewise.certifying import Promise
 from elsewise.checking import examine, size_findings, warn
 from elsewise.classifier import Classifier, check_other
 from elsewise.conformal import SplitConformal
+from elsewise.decisions import percent
 from elsewise.distances import references_of
 from elsewise.engines import Engine, as_engine
 from elsewise.engines.logits import LogitsEngine, rows_of
-from elsewise.errors import InputError
+from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import refit_rows
 from elsewise.familiarity import FamiliarityTest
 from elsewise.kinds import check_logits
+from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
@@ -104,7 +107,7 @@ def fit_around(
 
     Examples
     --------
-    >>> from elsewise import MemoryEngine
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> known = {f"text {i}": [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(1200)}
     >>> said = ["no" if i % 2 == 0 or i % 99 == 0 else "yes" for i in range(1200)]
     >>> classifier = fit_around(MemoryEngine(("yes", "no"), known), known, said)
@@ -268,6 +271,7 @@ def _certified(
     outputs, codes = answered["tune"]
     if not np.isfinite(outputs.logits).all(axis=1).any():
         raise InputError(f"none of {len(codes):,} tune rows has finite logits: all are blank, or the model fails")
+    warn_of_order(outputs.logits, codes)
     choice = choose_calibrator(outputs.logits, codes)
     of_references, judging = _halves(outputs, codes, seed) if known is None else (None, np.arange(len(codes)))
     if of_references is not None:
@@ -282,6 +286,25 @@ def _certified(
     parts, compared = judged(tuned, certify, references, promise)
     record = {"calibrator": choice.record, "score": compared}
     return Classifier(engine, choice.calibrator, **parts, record=record), judging
+
+
+def warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
+    """Warn where fewer rows are right than one and the same answer to all would be: labels in another order do that.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warn_of_order(np.tile(np.eye(3), (30, 1)), np.tile([1, 2, 0], 30))
+    >>> str(said[0].message)
+    'only 0 % of the 90 tune rows are right: the labels may stand in another order than the columns of the model'
+    """
+    inside = (codes != ABSTAIN) & np.isfinite(logits).all(axis=1)
+    n, right = int(inside.sum()), int((logits[inside].argmax(axis=1) == codes[inside]).sum())
+    if n and clopper_pearson_upper(right, n, 0.001) < np.bincount(codes[inside]).max() / n:
+        words = "the labels may stand in another order than the columns of the model"
+        only = f"only {percent(right / n)} of the {n:,} tune rows are right"
+        warnings.warn(f"{only}: {words}", ElsewiseWarning, stacklevel=2)
 
 
 def _halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, Indices]:

@@ -70,7 +70,8 @@ class Classifier:
 
     Examples
     --------
-    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> from elsewise import FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "hm": [0.1, 0.0]})
     >>> Classifier(engine, Identity(), FixedThreshold(0.6)).decide(["sure", "hm"]).labels
     ['yes', 'Other']
@@ -257,7 +258,8 @@ def load(
     Examples
     --------
     >>> import tempfile
-    >>> from elsewise import Classifier, FixedThreshold, Identity, MemoryEngine
+    >>> from elsewise import Classifier, FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> made = Classifier(MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]}), Identity(), FixedThreshold(0.6))
     >>> with tempfile.TemporaryDirectory() as place:
     ...     made.save(f"{place}/model")

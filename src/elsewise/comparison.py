@@ -126,7 +126,8 @@ def compare(
     --------
     The second is wrong on a text that the first has right: too little to tell them apart.
 
-    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> from elsewise import FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> first, second = ({"good": [3.0, 0.0], "bad": z} for z in ([0.0, 3.0], [3.0, 0.0]))
     >>> a, b = (Classifier(MemoryEngine(("yes", "no"), t), Identity(), FixedThreshold(0.6)) for t in (first, second))
     >>> judged = compare(a, b, ["good", "bad"], ["yes", "no"], names=("first", "second"))
@@ -164,7 +165,8 @@ def compare_all(
 
     Examples
     --------
-    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> from elsewise import FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> engine = MemoryEngine(("yes", "no"), {"good": [3.0, 0.0], "bad": [0.0, 3.0]})
     >>> models = {name: Classifier(engine, Identity(), FixedThreshold(0.6)) for name in ("x", "y", "z")}
     >>> [entry["name"] for entry in compare_all(models, ["good", "bad"], ["yes", "no"]).leaderboard]

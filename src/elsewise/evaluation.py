@@ -124,7 +124,8 @@ def evaluate(
 
     Examples
     --------
-    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> from elsewise import FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "hm": [0.1, 0.0]})
     >>> judged = evaluate(Classifier(engine, Identity(), FixedThreshold(0.6)), ["sure", "hm"], ["yes", "no"])
     >>> judged.classifier["accuracy"].value, judged.system["accuracy_when_answered"].value

@@ -77,7 +77,8 @@ def explain(
     --------
     The log-odds of "no" are 2, -3 without "not", and 1 without "good".
 
-    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> from elsewise import FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> known = {"not good": [0.0, 2.0], " good": [3.0, 0.0], "not ": [0.0, 1.0]}
     >>> classifier = Classifier(MemoryEngine(("yes", "no"), known), Identity(), FixedThreshold(0.6))
     >>> explanation = explain(classifier, "not good")

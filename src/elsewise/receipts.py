@@ -74,7 +74,8 @@ def decision_version(classifier: Classifier) -> str:
 
     Examples
     --------
-    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> from elsewise import FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> engine = MemoryEngine(("yes", "no"), {})
     >>> one, other = (decision_version(Classifier(engine, Identity(), FixedThreshold(at))) for at in (0.5, 0.6))
     >>> one == other
@@ -160,7 +161,8 @@ def confirm(receipt: Mapping[str, Any], now: Mapping[str, Any]) -> Confirmation:
 
     Examples
     --------
-    >>> from elsewise import FixedThreshold, Identity, MemoryEngine
+    >>> from elsewise import FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> classifier = Classifier(MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]}), Identity(), FixedThreshold(0.6))
     >>> receipt = receipt_of(classifier, "sure")
     >>> confirm(receipt, receipt_of(classifier, "sure")).confirmed

@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 import elsewise as ew
 from elsewise.comparison import compare_all
+from elsewise.engines.logits import LogitsEngine
 from elsewise.metrics import wilson
 
 ROWS = 250
@@ -18,7 +19,7 @@ trials_each = pytest.mark.parametrize("trials", [40, pytest.param(1500, marks=py
 
 def at_hand():
     """A classifier of logits of two labels that answers from 0.6 on."""
-    return ew.Classifier(ew.LogitsEngine(("yes", "no")), ew.Identity(), ew.FixedThreshold(0.6))
+    return ew.Classifier(LogitsEngine(("yes", "no")), ew.Identity(), ew.FixedThreshold(0.6))
 
 
 def drawn(rng, shift):

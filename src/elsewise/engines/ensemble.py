@@ -36,7 +36,7 @@ class Ensemble:
 
     Examples
     --------
-    >>> from elsewise import MemoryEngine
+    >>> from elsewise.engines.memory import MemoryEngine
     >>> one, other = MemoryEngine(("yes", "no"), {"hm": [9.0, 0.0]}), MemoryEngine(("yes", "no"), {"hm": [0.0, 9.0]})
     >>> outputs = Ensemble((one, other)).run(["hm"])
     >>> outputs.logits.round(4).tolist(), outputs.epistemic.round(4).tolist()

@@ -191,7 +191,7 @@ class WrappedEngine:
             except ElsewiseError:
                 raise
             except Exception as error:  # whatever the user's own code may raise
-                words = f"{self.model} failed on {len(part)} texts, or on what preprocess made of them"
+                words = f"{self.model} failed on {len(part)} texts (what preprocess= made of them; else strings)"
                 raise InputError(f"{words}: {in_a_line(error)}") from error
             rows = to_numpy(answered)
             if rows.shape[:1] != (len(part),):
