@@ -60,6 +60,14 @@ def test_fitting_around_a_model_is_calibrating_its_logits(made):
     assert again.temperature == pytest.approx(made.calibrator.temperature, rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:no finite temperature")
+def test_labels_in_another_order_than_the_columns_are_warned_of():
+    logits, codes = np.tile(np.eye(3) * 4, (400, 1)), np.tile(np.arange(3), 400)
+
+    with pytest.warns(ElsewiseWarning, match=r"^only 0 % of the 400 tune rows are right: the labels may stand in an"):
+        ew.calibrate(logits, np.roll(codes, 1))
+
+
 def test_no_torch_is_needed_to_fit_around_a_model():
     import subprocess
     import sys

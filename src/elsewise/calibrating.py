@@ -271,7 +271,7 @@ def _certified(
     outputs, codes = answered["tune"]
     if not np.isfinite(outputs.logits).all(axis=1).any():
         raise InputError(f"none of {len(codes):,} tune rows has finite logits: all are blank, or the model fails")
-    warn_of_order(outputs.logits, codes)
+    _warn_of_order(outputs.logits, codes)
     choice = choose_calibrator(outputs.logits, codes)
     of_references, judging = _halves(outputs, codes, seed) if known is None else (None, np.arange(len(codes)))
     if of_references is not None:
@@ -288,23 +288,14 @@ def _certified(
     return Classifier(engine, choice.calibrator, **parts, record=record), judging
 
 
-def warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
-    """Warn where fewer rows are right than one and the same answer to all would be: labels in another order do that.
-
-    Examples
-    --------
-    >>> import warnings
-    >>> with warnings.catch_warnings(record=True) as said:
-    ...     warn_of_order(np.tile(np.eye(3), (30, 1)), np.tile([1, 2, 0], 30))
-    >>> str(said[0].message)
-    'only 0 % of the 90 tune rows are right: the labels may stand in another order than the columns of the model'
-    """
+def _warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
+    """Warn where fewer rows are right than one and the same answer to all would be: labels in another order do that."""
     inside = (codes != ABSTAIN) & np.isfinite(logits).all(axis=1)
     n, right = int(inside.sum()), int((logits[inside].argmax(axis=1) == codes[inside]).sum())
     if n and clopper_pearson_upper(right, n, 0.001) < np.bincount(codes[inside]).max() / n:
         words = "the labels may stand in another order than the columns of the model"
         only = f"only {percent(right / n)} of the {n:,} tune rows are right"
-        warnings.warn(f"{only}: {words}", ElsewiseWarning, stacklevel=2)
+        warnings.warn(f"{only}: {words}", ElsewiseWarning, stacklevel=4)
 
 
 def _halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, Indices]:

@@ -133,8 +133,8 @@ def compare(
     >>> judged = compare(a, b, ["good", "bad"], ["yes", "no"], names=("first", "second"))
     >>> judged.pairs[0]["figures"]["accuracy"]["difference"].value
     0.5
-    >>> judged.verdict[:20]
-    'No difference shown:'
+    >>> judged.verdict[:19]
+    'No difference shown'
     """
     if len(names) != 2:  # noqa: PLR2004
         raise InputError(f"names must be two, one for each model, got {len(names)}")

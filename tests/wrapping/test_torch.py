@@ -172,6 +172,14 @@ def test_a_transformers_model_brings_labels_logits_and_features(given):
     assert np.allclose(outputs.logits, logits_of(model, texts(40)), atol=1e-4)
 
 
+def test_a_text_that_the_tokenizer_cuts_is_said_to_be_truncated():
+    engine = ew.wrap((named(), tokenizer()))
+
+    truncated = engine.run(["where is it", " ".join(["where"] * 600), "e" * 100, " "]).truncated
+
+    assert truncated.tolist() == [False, True, False, False]
+
+
 def test_columns_follow_labels_and_the_fingerprint_tells():
     model = named()
 

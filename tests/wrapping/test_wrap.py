@@ -114,7 +114,9 @@ def test_a_model_that_fails_is_named_and_what_it_raised_stays_the_cause():
     def my_model(texts):
         raise ConnectionRefusedError(111, "the service\nis away")
 
-    with pytest.raises(InputError, match=r"my_model failed on 31 texts, or on what .*: Conn.* the serv") as one:
+    with pytest.raises(
+        InputError, match=r"my_model failed on 31 texts, which are strings unless preprocess= .*: Conn.* the serv"
+    ) as one:
         ew.wrap(my_model, labels=LABELS, kind="logits")
 
     assert "\n" not in str(one.value)

@@ -119,6 +119,8 @@ class WrappedEngine:
         Which column of `answer` each label has; None where they stand in order.
     batch_size : int
         How many texts are answered at a time.
+    cuts : callable or None
+        Tells of each of n texts whether the model reads only its beginning; None where nobody knows.
     """
 
     name: ClassVar[str] = "wrapped"
@@ -129,6 +131,7 @@ class WrappedEngine:
     digest: str = ""
     columns: tuple[int, ...] | None = None
     batch_size: int = AT_ONCE
+    cuts: Callable[[list[str]], list[bool]] | None = None
 
     @property
     def described(self) -> str:
@@ -176,7 +179,8 @@ class WrappedEngine:
             logits = logits.astype(made.dtype)
             logits[seen] = made
             _check_finite(made)
-        return Outputs(logits, _spread(features, seen, len(texts)))
+        truncated = None if self.cuts is None else np.array(self.cuts(texts), dtype=bool)
+        return Outputs(logits, _spread(features, seen, len(texts)), truncated=truncated)
 
     def sketch(self, prepared: Sequence[str]) -> Outputs:
         """Return what `run` does."""
@@ -191,8 +195,8 @@ class WrappedEngine:
             except ElsewiseError:
                 raise
             except Exception as error:  # whatever the user's own code may raise
-                words = f"{self.model} failed on {len(part)} texts (what preprocess= made of them; else strings)"
-                raise InputError(f"{words}: {in_a_line(error)}") from error
+                words = "which are strings unless preprocess= makes something else of them"
+                raise InputError(f"{self.model} failed on {len(part)} texts, {words}: {in_a_line(error)}") from error
             rows = to_numpy(answered)
             if rows.shape[:1] != (len(part),):
                 got = rows.shape if rows.ndim else type(answered).__name__

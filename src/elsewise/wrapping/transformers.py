@@ -33,7 +33,7 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
         If there is no tokenizer, labels are others than the model's, another kind than logits is stated, or the model
         was made for texts with several labels and nothing says that one is right.
     """
-    model, prepare = _parts(model, asked.preprocess)
+    model, prepare, cuts = _parts(model, asked.preprocess)
     config, name = model.config, type(model).__name__
     _check_kind(config, asked.kind)
     names = tuple(str(config.id2label[code]) for code in sorted(config.id2label))
@@ -57,11 +57,13 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
             return logits, to_numpy(read[-1])
 
     digest = asked.fingerprint or digest_of(weights_of(model))
-    return WrappedEngine(labels, "logits", name, answer, digest, columns, asked.batch_size)
+    return WrappedEngine(labels, "logits", name, answer, digest, columns, asked.batch_size, cuts)
 
 
-def _parts(given: Any, preprocess: Any) -> tuple[Any, Callable[[list[str]], Mapping[str, Any]]]:
-    """Give the model, and what makes its inputs."""
+def _parts(
+    given: Any, preprocess: Any
+) -> tuple[Any, Callable[[list[str]], Mapping[str, Any]], Callable[[list[str]], list[bool]] | None]:
+    """Give the model, what makes its inputs, and what tells which texts are cut, where a tokenizer cuts them."""
     if isinstance(given, tuple):
         model, preprocess = given
     elif hasattr(given, "processing_class"):  # a trainer
@@ -73,7 +75,7 @@ def _parts(given: Any, preprocess: Any) -> tuple[Any, Callable[[list[str]], Mapp
     if preprocess is None:
         raise InputError(f"{type(model).__name__} needs its tokenizer: pass it as preprocess=")
     if not hasattr(preprocess, "model_max_length"):
-        return model, preprocess
+        return model, preprocess, None
     longest = min(preprocess.model_max_length, _longest(model.config))
 
     def tokenize(texts: list[str]) -> Mapping[str, Any]:
@@ -82,7 +84,11 @@ def _parts(given: Any, preprocess: Any) -> tuple[Any, Callable[[list[str]], Mapp
         )
         return made
 
-    return model, tokenize
+    def cuts(texts: list[str]) -> list[bool]:
+        # A character is at most 4 tokens, its bytes: few texts are tokenised again.
+        return [4 * len(text) + 8 > longest and len(preprocess(text)["input_ids"]) > longest for text in texts]
+
+    return model, tokenize, cuts
 
 
 def _longest(config: Any) -> int:
