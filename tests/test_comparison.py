@@ -253,6 +253,7 @@ def test_out_of_scope_rows_are_errors_when_answered():
     assert [found.models[name]["figures"]["wrong"].value for name in "ab"] == pytest.approx([1 / 3, 0])
     assert [found.models[name]["figures"]["accuracy"].value for name in "ab"] == [1, 1]
     assert found.changed[0]["label"] is None
+    assert all(said["right"] == said["abstained"] for said in found.changed[0]["models"].values())
     assert numbers(found) == pytest.approx(numbers(by_code), nan_ok=True)
 
 

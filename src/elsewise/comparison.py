@@ -401,7 +401,7 @@ def _says(side: Side, truth: Truth, i: int) -> dict[str, Any]:
     return {
         "label": truth.names[decided] if decided >= 0 else side.classifier.other,
         "abstained": decided < 0,
-        "right": decided >= 0 and decided == int(truth.codes[i]),
+        "right": decided == int(truth.codes[i]),  # a text of no label is right as Other
         "best_label": truth.names[best] if best >= 0 else None,
         "confidence": float(side.decisions.confidence[i]),
     }
