@@ -95,6 +95,7 @@ def test_a_model_does_not_differ_from_itself(rows, models):
     assert same.changed == []
     assert same.pairs[0]["outcomes"]["changed"] == 0
     assert same.verdict.startswith("No difference shown")
+    assert str(same).splitlines() == [same.verdict, *same.notes]
 
 
 def test_swapping_the_two_turns_every_sign(judge):

@@ -72,6 +72,9 @@ class Comparison:
     leaderboard: Sequence[Part]
     changed: Sequence[Part]
 
+    def __str__(self) -> str:
+        return "\n".join([self.verdict, *self.notes])
+
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain dictionaries, lists and numbers; of the changed rows their number and the first 20."""
         all_fields = {field.name: plain(getattr(self, field.name)) for field in fields(self)}

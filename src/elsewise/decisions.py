@@ -287,6 +287,9 @@ class Certificate:
         share = self.out_of_scope_share if self.method == MIXED else None
         return self.target_accuracy, self.confidence_level, self.method, share
 
+    def __str__(self) -> str:
+        return self.sentence
+
     def as_dict(self) -> dict[str, Any]:
         """Give all fields, and the sentence."""
         return {**asdict(self), "sentence": self.sentence}
