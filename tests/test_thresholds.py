@@ -111,11 +111,13 @@ def test_a_threshold_without_a_promise_reads_no_certify_row(model, rule, asked):
 
 
 def test_a_promise_for_each_label_can_be_asked_for(model):
-    (certify, codes), (tune, _) = kept(model, "certify"), kept(model, "tune")
+    (certify, codes), (tune, known) = kept(model, "certify"), kept(model, "tune")
 
     change = change_threshold(model, "by_label", joint=True)
 
-    expected = ByLabel.fit(certify, codes, reference=tune, target_accuracy=0.85, joint=True, looks=2)
+    expected = ByLabel.fit(
+        certify, codes, reference=tune, reference_codes=known, target_accuracy=0.85, joint=True, looks=2
+    )
     assert change.after.rule == ew.load(model).rule == expected
     rows = change.after.by_label
     assert sorted(row["label"] for row in rows) == list("abcd")

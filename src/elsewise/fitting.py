@@ -325,7 +325,11 @@ def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> 
         code = known.get(label, numbers.get(label.strip()))
         if code is None:
             named = any(name != str(i) for i, name in enumerate(known))
-            remedy = "if it marks out-of-scope rows, say so (--out-of-scope-label)" if named else "name them (--names)"
+            remedy = (
+                "if it marks out-of-scope rows, say so (--out-of-scope-label)"
+                if named
+                else "name the columns with --names"
+            )
             raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; {remedy}")
         return code
 
