@@ -197,13 +197,10 @@ def test_the_promise_in_words(looks, words):
 def test_the_refusal_in_words(rows_needed, best, ends):
     refused = replace(CERTIFICATE, certified=False, threshold=np.inf, rows_needed=rows_needed, best_accuracy=best)
 
-    assert (
-        str(refused)
-        == refused.sentence
-        == (
-            "Nothing is promised, and every text becomes Other: 95 % right among what is answered could not be certified "
-            f"at confidence level 95 % on 1,234 labelled rows kept aside for this test; {ends}"
-        )
+    assert str(refused) == refused.sentence
+    assert refused.sentence == (
+        "Nothing is promised, and every text becomes Other: 95 % right among what is answered could not be certified "
+        f"at confidence level 95 % on 1,234 labelled rows kept aside for this test; {ends}"
     )
 
 
