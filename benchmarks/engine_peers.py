@@ -194,7 +194,7 @@ def opened(name: str, model: Path) -> tuple[Answer, Callable[[list[str]], tuple[
 
         def decide(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
             evidence = classifier.evidence(texts)
-            return evidence.probabilities, np.array(classifier.named(classifier.rule(evidence)).labels)
+            return evidence.probabilities, np.array(classifier.decisions(evidence).labels)
 
         return lambda texts: decide(texts)[0], decide
     answer = PEERS[name](model)
