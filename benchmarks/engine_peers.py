@@ -19,7 +19,7 @@ from sections import peak_mb
 
 LONGEST = 256
 SORTED_TOKENS = 1024  # in a batch of the peers that sort by length: the best of several for them
-SENTENCE_TRANSFORMERS = "sentence-transformers, OpenVINO f32"
+SENTENCE_TRANSFORMERS = "sentence-transformers, OpenVINO bf16"
 CORES = len(os.sched_getaffinity(0))
 
 Answer = Callable[[list[str]], np.ndarray]

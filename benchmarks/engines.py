@@ -294,7 +294,8 @@ PAGE = f"""## Engines
 The same weights and texts for everybody; tokenisation, probabilities and decisions included; each peer warm, in a
 process of its own, {REPEATS} runs in turns, the median (slow ones once). "With neighbours" is the largest difference
 between a text alone and among all others. Matrix products of this machine: {{limits}}; "of the limit" counts the
-multiplications for real tokens only, and int8 against the int8 limit where it could be measured.
+multiplications for real tokens only, and int8 against the int8 limit where it could be measured. sentence-transformers
+lets OpenVINO choose the precision, which is bf16 where the processor has it.
 
 ### Short texts: MiniLM on CLINC150, {{n_short:,}} test texts
 
