@@ -76,9 +76,9 @@ def learner_of(architecture, **more):
     return Learner(TorchModel.of(model_of(architecture, **more), "f32"), made, text_tokenizer(made, LONGEST))
 
 
-def files_of(architecture, seed=0):
+def files_of(architecture, seed=0, **more):
     """The files of a small model, as `fit` writes them; temporary, for as long as they are held."""
     from elsewise.graphs import write_model
 
-    learner = learner_of(architecture, seed=seed)
+    learner = learner_of(architecture, seed=seed, **more)
     return write_model(learner.model, learner, LABELS), learner

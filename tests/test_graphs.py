@@ -9,9 +9,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from elsewise.engines import engine_class  # noqa: E402
+from elsewise.engines.openvino import core  # noqa: E402
 from elsewise.engines.torch import last_linear  # noqa: E402
 from elsewise.errors import InputError  # noqa: E402
-from elsewise.graphs import QUANTISE_ROWS, quantise_rows, write_onnx  # noqa: E402
+from elsewise.graphs import QUANTISE_ROWS, quantise_rows, write_model, write_onnx  # noqa: E402
 from elsewise.tokens import Tokens  # noqa: E402
 
 LENGTHS = (3, 11, 32, LONGEST)
@@ -38,6 +39,47 @@ def test_an_exported_graph_answers_as_torch_does(architecture, name):
                 again = torch.nn.functional.linear(torch.from_numpy(features), head.weight, head.bias).numpy()
             assert np.abs(logits - plain).max() < 1e-4
             assert np.abs(again - plain).max() < 1e-4
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_last_layer_is_computed_for_the_token_that_is_read(architecture):
+    """... by every architecture that attends through the common interface; the others compute it whole."""
+    files, _ = files_of(architecture)
+    graph = core().read_model(files.path / "model.onnx")
+    graph.reshape({name: [5, 11] for name in ("input_ids", "attention_mask")})
+
+    made = [tuple(node.get_output_shape(0)) for node in graph.get_ordered_ops() if node.get_type_name() == "MatMul"]
+
+    is_short = architecture not in {"deberta-v2", "albert", "mpnet", "xlnet"}
+    wide = 128 if architecture == "modernbert" else 64  # the middle of a layer; ModernBERT's is gated
+    length = (11, 5) if architecture == "xlnet" else (5, 11)
+    assert made.count((5, 1, wide)) == is_short
+    assert made.count((*length, wide)) == 2 - is_short
+
+
+def test_a_head_that_reads_all_tokens_gets_all():
+    """ModernBERT may take the mean of its tokens; the graph is whole, and the answers are those of the model."""
+    files, learner = files_of("modernbert", classifier_pooling="mean")
+    engine = engine_class("openvino").open(files, LABELS, {**learner.tokenize.settings, "precision": "f32"})
+    ids = np.random.default_rng(0).integers(5, 20, size=(4, 11))
+    mask = np.ones_like(ids)
+    mask[1:, 6:] = 0
+
+    ((logits, _),) = engine.model.forward([(ids, mask)])
+
+    with torch.no_grad():
+        plain = learner.model.model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits
+    assert np.abs(logits - plain.numpy()).max() < 1e-4
+
+
+def test_a_model_is_whole_again_after_its_graph_is_written():
+    learner = learner_of("bert")
+    ids = torch.arange(5, 16)[None]
+    files = write_model(learner.model, learner, LABELS)
+    assert (files.path / "model.onnx").exists()
+    with torch.no_grad():
+        hidden = learner.model.model(input_ids=ids, output_hidden_states=True).hidden_states[-1]
+    assert hidden.shape == (1, 11, 32)
 
 
 def test_an_architecture_that_cannot_be_traced_is_refused_in_one_line(tmp_path, monkeypatch):

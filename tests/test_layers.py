@@ -77,6 +77,7 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "thresholds",
         "gate",
         "graphs",
+        "last_layer",
         "comparison",
         "report",
         "wrapping",

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from elsewise.engines.torch import TorchModel, last_linear
 from elsewise.errors import InputError
 from elsewise.extras import need
+from elsewise.last_layer import first_token_only
 from elsewise.modelfiles import INT8, ONNX, ModelFiles, TemporaryPlace, check_onnx
 from elsewise.tokens import Tokens
 from elsewise.training import Learner
@@ -67,10 +69,12 @@ def write_onnx(model: TorchModel, folder: Path) -> None:
     try:
         # Written out, attention is what OpenVINO knows as one piece: long texts take a fifth less time in int8.
         model.model.set_attn_implementation("eager")
-        with warnings.catch_warnings(), torch.inference_mode():
+        thin = _Thin(model.model.to("cpu")).eval()
+        answers = partial(thin, *_texts(model.model))
+        with warnings.catch_warnings(), torch.inference_mode(), first_token_only(model.model, answers):
             warnings.simplefilter("ignore")  # of the tracer, which sees shapes as constants: tested at other shapes
             torch.onnx.export(
-                _Thin(model.model.to("cpu")).eval(),
+                thin,
                 (example, example),
                 str(folder / ONNX),
                 input_names=["input_ids", "attention_mask"],
@@ -93,6 +97,14 @@ def write_onnx(model: TorchModel, folder: Path) -> None:
         model.model.set_attn_implementation(attention)
         model.model.to(device)
     check_onnx(folder / ONNX)
+
+
+def _texts(model: Any) -> tuple[Any, Any]:
+    """Give texts of different tokens, one of them shorter: ids and mask."""
+    ids = torch.arange(32).reshape(2, 16) % model.get_input_embeddings().weight.shape[0]
+    mask = torch.ones_like(ids)
+    mask[1, 9:] = 0
+    return ids, mask
 
 
 def quantise_rows(tokens: Tokens, rng: np.random.Generator) -> Tokens:
