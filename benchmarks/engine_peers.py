@@ -5,6 +5,7 @@ python benchmarks/engine_peers.py NAME MODEL TEXTS.json      then: warm | run | 
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -129,6 +130,26 @@ def onnx_sorted(model: Path, *, int8: bool) -> Answer:
     )
 
 
+def write_plain(model: Path, folder: Path) -> None:
+    """Copy a model folder, its model.onnx written by torch as the model is: what people have."""
+    import torch
+    import transformers
+
+    shutil.copytree(model, folder)
+    made = transformers.AutoModelForSequenceClassification.from_pretrained(model, dtype=torch.float32).eval()
+    example, axes = torch.ones(2, 16, dtype=torch.int64), {0: "batch", 1: "length"}
+    torch.onnx.export(
+        made,
+        (example, example),
+        str(folder / "model.onnx"),
+        input_names=["input_ids", "attention_mask"],
+        output_names=["logits"],
+        dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
+        opset_version=17,
+        dynamo=False,
+    )
+
+
 def openvino_free(model: Path, precision: str) -> Answer:
     """Run our own graph, at free shapes: what fixed ones cost."""
     from elsewise.engines.openvino import core
@@ -210,12 +231,16 @@ def opened(name: str, model: Path) -> tuple[Answer, Callable[[list[str]], tuple[
     return answer, decide
 
 
-def work(model: Path, lengths: np.ndarray) -> float:
-    """Count the GFLOP of real tokens: matrices and attention of the encoder."""
+def work(name: str, model: Path, lengths: np.ndarray) -> float:
+    """Count the GFLOP that a peer spends on real tokens: matrices and attention of the encoder."""
     config = json.loads((model / "config.json").read_text())
     width, inner, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
-    matrices = layers * (4 * width * width + 2 * width * inner)
-    return float((lengths * 2 * matrices + 4 * layers * width * lengths.astype(np.float64) ** 2).sum() / 1e9)
+    tokens, matrices = lengths.astype(np.float64), 4 * width * width + 2 * width * inner
+    layer = tokens * 2 * matrices + 4 * width * tokens**2
+    # Our graph makes keys and values of all tokens in the last layer, and the rest of one.
+    last = tokens * 2 * 2 * width * width + 2 * (matrices - 2 * width * width) + 4 * width * tokens
+    ours = name.startswith(("elsewise", "OpenVINO"))
+    return float(((layers - 1) * layer + (last if ours else layer)).sum() / 1e9)
 
 
 def main(name: str, model: Path, texts: list[str]) -> None:
@@ -242,7 +267,7 @@ def main(name: str, model: Path, texts: list[str]) -> None:
             alone = np.concatenate([answer([text]) for text in texts[:64]])
             np.savez(where, p=p, decided=decided, alone=alone)
             lengths = np.array([len(e.ids) for e in tokenizer_of(model).encode_batch_fast(texts)])
-            said = {"tokens": int(lengths.sum()), "gflop": work(model, lengths), "memory": memory}
+            said = {"tokens": int(lengths.sum()), "gflop": work(name, model, lengths), "memory": memory}
         print(json.dumps(said), file=say, flush=True)
 
 
@@ -307,5 +332,7 @@ if __name__ == "__main__":
         print(json.dumps(limits()))
     elif sys.argv[1] == "bert-base":
         bert_base(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1] == "plain":
+        write_plain(Path(sys.argv[2]), Path(sys.argv[3]))
     else:
         main(sys.argv[1], Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text()))

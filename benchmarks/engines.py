@@ -62,11 +62,12 @@ def measured(
     model: Path, texts: list[str], codes: np.ndarray | None, names: list[str], work: Path, other: str
 ) -> list[dict]:
     """Run every peer on the texts, in turns; the first name is what the others are compared with."""
-    given = work / "texts.json"
+    given, plain = work / "texts.json", plain_folder(model, work)
     given.write_text(json.dumps(texts))
     peers = []
     for name in names:
-        peer = Peer(name, model, given, other if name == SENTENCE_TRANSFORMERS else sys.executable)
+        served = plain if name.startswith("ONNX Runtime") else model
+        peer = Peer(name, served, given, other if name == SENTENCE_TRANSFORMERS else sys.executable)
         print(f"  {name}: {peer.skipped or f'{peer.cold:.2f} s to the first answer'}", flush=True)
         if not peer.skipped:
             peer.ask("warm")
@@ -172,6 +173,15 @@ def bert_base(folder: Path, like: Path) -> Path:
     return folder
 
 
+def plain_folder(model: Path, work: Path) -> Path:
+    """Copy a model, its model.onnx as anybody else's exporter writes it."""
+    folder = work / "plain" / model.name
+    if not folder.exists():
+        script = str(Path(__file__).with_name("engine_peers.py"))
+        subprocess.run([sys.executable, script, "plain", str(model), str(folder)], check=True, capture_output=True)
+    return folder
+
+
 def cold_starts(model: Path, work: Path) -> str:
     """Time `elsewise predict` of one text, the whole process, files warm: the median of five."""
     (work / "one.csv").write_text("text\nwhere is my order\n")
@@ -249,6 +259,7 @@ def main() -> None:
     parser.add_argument("--documents", type=Path, required=True)
     parser.add_argument("--models", type=Path)
     parser.add_argument("--sentence-transformers", default=sys.executable)
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="must hold 'pipeline, 32'")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
@@ -265,11 +276,11 @@ def main() -> None:
         some = rng.permutation(len(long))[:300]
         mixed = [*short[:1140], *(long[i] for i in some[:60])]
         mixed = [mixed[i] for i in rng.permutation(len(mixed))]
-        other, parts = arguments.sentence_transformers, {}
-        fewer = [n for n in PEERS if "one by one" not in n and "free" not in n and "torch bf16" not in n]
+        other, peers, parts = arguments.sentence_transformers, arguments.peers, {}
+        fewer = [n for n in peers if "one by one" not in n and "free" not in n and "torch bf16" not in n]
         for name, (model, texts, codes, names) in {
-            "short": (clinc, short, short_codes, list(PEERS)),
-            "long": (documents, [long[i] for i in some], long_codes[some], list(PEERS)),
+            "short": (clinc, short, short_codes, peers),
+            "long": (documents, [long[i] for i in some], long_codes[some], peers),
             "mixed": (clinc, mixed, None, fewer),
             "base": (base, short[:800], None, fewer),
         }.items():
@@ -294,8 +305,10 @@ PAGE = f"""## Engines
 The same weights and texts for everybody; tokenisation, probabilities and decisions included; each peer warm, in a
 process of its own, {REPEATS} runs in turns, the median (slow ones once). "With neighbours" is the largest difference
 between a text alone and among all others. Matrix products of this machine: {{limits}}; "of the limit" counts the
-multiplications for real tokens only, and int8 against the int8 limit where it could be measured. sentence-transformers
-lets OpenVINO choose the precision, which is bf16 where the processor has it.
+multiplications for real tokens only, those that a graph does: ours leaves out what the last layer makes of tokens that
+the head does not read, so the same GFLOP/s are more texts. int8 is held against the int8 limit. ONNX Runtime
+gets the graph that torch writes, all of the last layer in it. sentence-transformers lets OpenVINO choose the precision,
+which is bf16 where the processor has it.
 
 ### Short texts: MiniLM on CLINC150, {{n_short:,}} test texts
 

@@ -8,7 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+HERE = Path(__file__).parent
+PAGE = Path(os.environ.get("ELSEWISE_BENCHMARKS_PAGE", HERE.parent / "docs" / "benchmarks.md"))
 TITLE = "# Benchmarks\n\nEach section is written whole by the command that it names. Trust ratios more than seconds.\n"
 LIBRARIES = (
     *("elsewise", "numpy", "scipy", "torch", "transformers", "tokenizers"),
@@ -44,7 +45,7 @@ def _made_by() -> str:
             found.append(f"{library} {version(library)}")
         except PackageNotFoundError:
             continue
-    script = Path(sys.argv[0]).resolve().relative_to(PAGE.parents[1])
+    script = Path(sys.argv[0]).resolve().relative_to(HERE.parent)
     words = ["FOLDER" if Path(word).is_dir() else word for word in sys.argv[1:]]  # where data lies is nobody's business
     command = " ".join(["python", str(script), *words])
     return f"Machine: {_machine()}. Python {platform.python_version()}, {', '.join(found)}. Command: `{command}`."

@@ -27,6 +27,14 @@ def test_rows_are_counted(judged):
     assert judged.rows == {**counts, "seen_in": {}}
 
 
+def test_printed_it_says_what_is_asked_first(judged):
+    lines = str(judged).splitlines()
+    assert len(lines) < 10
+    assert lines[0] == f"{judged.rows['in_scope']:,} in-scope and {judged.rows['out_of_scope']:,} out-of-scope rows"
+    assert f"coverage: {judged.system['coverage']}" in lines
+    assert f"{judged.classifier['ece'].null:.4f} if it were perfect)" in str(judged)
+
+
 def test_the_bare_classifier_is_judged_on_in_scope_rows(judged):
     """9 of 10 right; log loss by hand."""
     surprise = [np.log1p(np.exp(-3))] * 8 + [np.log1p(np.exp(3)), np.log1p(np.exp(-0.5))]

@@ -102,6 +102,8 @@ def test_the_sentences_can_be_asked_for_in_a_language(classifier, tmp_path):
     rows = rows_of(tmp_path / "out.csv")
     assert rows[0]["sentence"] == 'Etiket: "yes", olasılığı 0,982; güven değeri (0,982) eşik değerine (0,600) ulaşıyor.'
     assert rows[0]["input_sentence"] == "a column of theirs"
+    assert rows[0]["customer_sentence"] == classifier.decide(["sure"]).customer_sentence(0, "tr")
+    assert "0,98" not in rows[0]["customer_sentence"]
     assert rows[1]["sentence"] == "Other: metinde modelin okuyabileceği bir içerik yok."
 
 

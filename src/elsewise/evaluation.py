@@ -77,6 +77,21 @@ class Evaluation:
     engine: Part
     baseline: Part | None = None
 
+    def __str__(self) -> str:
+        """Say the figures that are asked for first, a line each, with their 95 % intervals."""
+        bare, shipped = self.classifier, self.system
+        lines = [
+            f"{self.rows['in_scope']:,} in-scope and {self.rows['out_of_scope']:,} out-of-scope rows",
+            f"accuracy, every row answered: {bare['accuracy']}",
+            f"log loss: {bare['log_loss']}",
+            f"expected calibration error: {bare['ece']}",
+            f"coverage: {shipped['coverage']}",
+            f"accuracy when answered: {shipped['accuracy_when_answered']}",
+        ]
+        if self.certificate:
+            lines.append(self.certificate["sentence"])
+        return "\n".join([*lines, "Everything else: as_dict(), and the attributes."])
+
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain dictionaries, lists and numbers."""
         return {field.name: plain(getattr(self, field.name)) for field in fields(self)}

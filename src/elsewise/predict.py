@@ -23,6 +23,7 @@ from elsewise.reading import PARQUET, Reading, is_array, logit_columns, logits_o
 CHUNK_ROWS = WINDOW
 CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
 COLUMNS = ("label", "abstained", "reason", "best_label", "confidence", "probability", "truncated")
+SENTENCES = ("sentence", "customer_sentence")  # where they are asked for
 
 REJECTED = ".rejected.jsonl"
 
@@ -82,7 +83,7 @@ def predict_file(
     probabilities : bool
         Add the probability of every label.
     sentences : str, optional
-        Add the sentence that says why, in this language of `elsewise.messages`.
+        Add the sentence that says why, and the customer's one without numbers, in this language of `elsewise.messages`.
     features : str, optional
         A file of features (.npy, or .csv of numbers), a row for each row of logits, for a classifier that reads them.
     progress : callable, optional
@@ -208,7 +209,7 @@ def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _more_columns(classifier: Classifier, top: int, probabilities: bool, sentences: str | None) -> list[str]:
     ranked = [f"{what}_{place}" for place in range(1, top + 1) for what in ("label", "probability")]
-    ranked += ["sentence"] if sentences else []
+    ranked += SENTENCES if sentences else []
     return ranked + ([f"p_{label}" for label in classifier.labels] if probabilities else [])
 
 
@@ -227,8 +228,12 @@ def _answers(
     truncated = None if evidence.outputs is None else evidence.outputs.truncated
     extra = _extra(classifier, evidence, top, probabilities=probabilities)
     for i, (answer, more) in enumerate(zip(_columns(decisions), extra, strict=True)):
-        said = {"sentence": decisions.sentence(i, sentences)} if sentences else {}
+        said = _said(decisions, i, sentences) if sentences else {}
         yield {**answer, "truncated": bool(truncated is not None and truncated[i]), **more, **said}
+
+
+def _said(decisions: Decisions, i: int, language: str) -> dict[str, Any]:
+    return {name: getattr(decisions, name)(i, language) for name in SENTENCES}
 
 
 def _columns(decisions: Decisions) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,10 @@ def predict(
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
     sentences: Annotated[
         str | None,
-        typer.Option(metavar="LANGUAGE", help="Add the sentence that says why, in en (English) or tr."),
+        typer.Option(
+            metavar="LANGUAGE",
+            help="Add the sentences that say why, one with numbers and one for the customer, in en (English) or tr.",
+        ),
     ] = None,
     features: Features = None,
     engine: ServedEngine = None,

@@ -53,6 +53,9 @@ class CalibrationError:
     high: float
     null: float
 
+    def __str__(self) -> str:
+        return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f}; {self.null:.4f} if it were perfect)"
+
     def as_dict(self) -> dict[str, float]:
         """Return the four numbers under their names, as evaluations are written."""
         return {"value": self.value, "low": self.low, "high": self.high, "null": self.null}

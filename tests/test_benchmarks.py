@@ -1,0 +1,122 @@
+"""The benchmarks run: on few made-up rows, so that no change of the product leaves them behind."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from elsewise.sample import OUT_OF_SCOPE, support_texts
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SIZES = {"train": 600, "val": 2600, "test": 2000}
+FEW = ["pipeline, 32", "ONNX Runtime f32, sorted", "OpenVINO int8, free shapes", "elsewise f32", "elsewise int8"]
+
+
+@pytest.fixture(scope="module")
+def data(sample, tmp_path_factory):
+    """A folder as the benchmarks read: train.csv, val.csv, test.csv, out-of-scope rows `oos`, domains.json.
+
+    val.csv begins with the rows that the model was fitted on, its tune rows among them.
+    """
+    folder = tmp_path_factory.mktemp("data")
+    rows = iter(support_texts(seed=1, rows=sum(SIZES.values())))
+    for name, size in SIZES.items():
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label"])
+            for row in [*(sample if name == "val" else ()), *islice(rows, size)]:
+                writer.writerow([row.text, "oos" if row.label == OUT_OF_SCOPE else row.label])
+    labels = sorted({row.label for row in sample} - {OUT_OF_SCOPE})
+    (folder / "domains.json").write_text(json.dumps({"first": labels[:10], "second": labels[10:]}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def few(data, tmp_path_factory):
+    """The first rows of each file."""
+    folder = tmp_path_factory.mktemp("few")
+    for name in SIZES:
+        lines = (data / f"{name}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / f"{name}.csv").write_text("".join(lines[:61]), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(model, tmp_path_factory):
+    """The fitted model under the names that benchmarks give theirs, so that none of them trains."""
+    folder = tmp_path_factory.mktemp("bench-models")
+    for precision in ("f32", "int8"):
+        command = [sys.executable, "-m", "elsewise", "export", str(model), "--engine", "openvino"]
+        subprocess.run([*command, "--precision", precision], check=True, capture_output=True)
+    for name in ("clinc150", "documents", "bert-base", "clinc150-0", "clinc150-1"):
+        shutil.copytree(model, folder / name)
+    return folder
+
+
+def page_of(tmp_path, script, *arguments):
+    """Run a benchmark as a user does; give the page that it writes."""
+    page = tmp_path / "benchmarks.md"
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / f"{script}.py"), *map(str, arguments)],
+        env={**os.environ, "ELSEWISE_BENCHMARKS_PAGE": str(page), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.returncode, done.stderr
+    return page.read_text(encoding="utf-8")
+
+
+def test_the_engines_side_by_side(data, few, models, tmp_path):
+    made = page_of(
+        tmp_path, "engines", "--data", few, "--documents", few, "--models", models, "--peers", *FEW
+    )  # fmt: skip
+    for peer in FEW:
+        assert f"| {peer} |" in made or f"| **{peer}** |" in made
+    assert "`python benchmarks/engines.py --data FOLDER --documents FOLDER --models FOLDER --peers" in made
+    assert str(data.parent) not in made
+
+
+def test_clinc150(data, models, tmp_path):
+    made = page_of(tmp_path, "clinc150", "--data", data, "--models", models, "--seeds", 2)
+    assert "| elsewise, seed 1 |" in made
+
+
+def test_uncertainty(data, models, tmp_path):
+    made = page_of(tmp_path, "uncertainty", "--data", data, "--models", models / "clinc150-0", models / "clinc150-1")
+    assert "Laplace" in made
+
+
+def test_resplits(data, models, tmp_path):
+    pytest.importorskip("mapie")
+    made = page_of(tmp_path, "resplits", "--data", data, "--model", models / "clinc150-0", "--splits", 3)
+    assert "| **elsewise**, jointly |" in made
+
+
+def test_baseline(few, models, tmp_path):
+    made = page_of(tmp_path, "baseline", "--data", few, "--model", models / "clinc150-0")
+    assert ": encoder, openvino" in made
+
+
+def test_explain(few, models, tmp_path):
+    made = page_of(tmp_path, "explain", "--data", few, "--model", models / "clinc150-0")
+    assert "| usual, and the nearest of 60 texts |" in made
+
+
+def test_stream(data, models, tmp_path):
+    made = page_of(tmp_path, "stream", "--data", data, "--model", models / "clinc150", "--rows", 10_000)
+    assert "| 10,000 |" in made
+
+
+@pytest.mark.parametrize(("script", "rows"), [("million_rows", 3_000), ("check", 11_000)])
+def test_many_rows(script, rows, tmp_path):
+    assert "Command: `python benchmarks/" in page_of(tmp_path, script, "--rows", rows)
