@@ -59,6 +59,14 @@ def test_calibrate_writes_a_model_and_says_its_promise(logits_model):
     assert said["certificate"]["sentence"].startswith("At least 90 % of what is answered is right")
 
 
+def test_calibrate_says_of_a_label_that_it_is_called_as_abstentions_are(logits):
+    name = (logits / "names.txt").read_text().splitlines()[0]
+    done = run("calibrate", "--logits", logits / "z.npy", "--labels", logits / "y.csv", "--names", logits / "names.txt",
+               "--other", name, "-o", logits / "alike")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"a label is called {name!r}, as abstentions are" in done.stderr
+
+
 def test_the_folder_of_logits_works_with_predict_and_evaluate(logits_model, logits):
     model, _ = logits_model
 

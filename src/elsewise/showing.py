@@ -4,7 +4,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -287,6 +287,12 @@ def tell(words: str) -> None:
 def say(words: str) -> None:
     """Write words to stderr, where no program reads them."""
     typer.echo(visible(words), err=True)
+
+
+def say_if_alike(other: str, labels: Collection[str]) -> None:
+    """Say that a label is called like an abstention, if one is."""
+    if other in labels:
+        say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
 
 
 @contextmanager

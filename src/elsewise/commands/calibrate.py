@@ -21,7 +21,7 @@ from elsewise.options import (
     TargetAccuracy,
     reading,
 )
-from elsewise.showing import say, show_fitted
+from elsewise.showing import say, say_if_alike, show_fitted
 
 SHOWN = 5  # names of columns
 
@@ -77,6 +77,7 @@ def calibrate(
         dots = ", ..." * (len(columns) > SHOWN)
         say(f"{logits}: its {len(columns):,} columns are the labels {', '.join(columns[:SHOWN])}{dots}")
     known = asked or columns or tuple(map(str, range(array.shape[-1])))
+    say_if_alike(other, known)
     code_of = label_codes(known, out_of_scope_label)
 
     def rows(path: str, beside: str | None) -> tuple[Any, ...]:

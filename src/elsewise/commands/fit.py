@@ -40,7 +40,7 @@ from elsewise.options import (
     labelled,
     reading,
 )
-from elsewise.showing import progress_bar, say, show_fitted
+from elsewise.showing import progress_bar, say, say_if_alike, show_fitted
 
 USUAL = {"batch_size": 64, "max_length": 256}
 
@@ -119,8 +119,7 @@ def fit(
     }
     if not isinstance(model, str):  # what was not asked for is not refused
         training = {name: value for name, value in training.items() if value and value != USUAL.get(name)}
-    if other in labels:
-        say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
+    say_if_alike(other, labels)
     with _unfinished(out) as unfinished, progress_bar() as progress:
         classifier = fit_texts(
             texts,
