@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import resource
+import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,9 +47,16 @@ def _made_by() -> str:
         except PackageNotFoundError:
             continue
     script = Path(sys.argv[0]).resolve().relative_to(HERE.parent)
-    words = ["FOLDER" if Path(word).is_dir() else word for word in sys.argv[1:]]  # where data lies is nobody's business
+    words = [_shown(word) for word in sys.argv[1:]]
     command = " ".join(["python", str(script), *words])
     return f"Machine: {_machine()}. Python {platform.python_version()}, {', '.join(found)}. Command: `{command}`."
+
+
+def _shown(word: str) -> str:
+    """Hide where data and programs lie, which is nobody's business; quote what a shell would split."""
+    if Path(word).is_dir():
+        return "FOLDER"
+    return Path(word).name if Path(word).is_file() else shlex.quote(word)
 
 
 def _machine() -> str:
