@@ -131,10 +131,11 @@ def judge_score(score: Score, val: Part, test: Part) -> dict[str, float]:
 
 
 def threshold_for(confidence: np.ndarray, val: Part) -> float:
-    """The strictest threshold at which AIM of the in-scope validation rows are answered, and rightly."""
+    """The strictest threshold at which AIM of the in-scope validation rows are answered, and rightly; -inf if none."""
     inside = val.codes >= 0
     right = (val.evidence.probabilities.argmax(axis=1) == val.codes)[inside]
-    return float(np.sort(confidence[inside][right])[::-1][int(np.ceil(AIM * inside.sum())) - 1])
+    wanted, ranked = int(np.ceil(AIM * inside.sum())), np.sort(confidence[inside][right])[::-1]
+    return float(ranked[wanted - 1]) if wanted <= len(ranked) else -np.inf
 
 
 def main() -> None:

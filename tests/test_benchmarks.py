@@ -6,19 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+import elsewise as ew
+from elsewise.encoders import DEFAULT_ENCODER, find_encoder
 from elsewise.sample import OUT_OF_SCOPE, support_texts
 
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SIZES = {"train": 600, "val": 2600, "test": 2000}
-FEW = ["pipeline, 32", "ONNX Runtime f32, sorted", "OpenVINO int8, free shapes", "elsewise f32", "elsewise int8"]
+FEW = ["pipeline, 32", "ONNX Runtime f32, sorted", "OpenVINO int8, free shapes", "elsewise int8"]
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +54,36 @@ def few(data, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(model, tmp_path_factory):
-    """The fitted model under the names that benchmarks give theirs, so that none of them trains."""
+def models(sample, tmp_path_factory):
+    """A small model under the names that benchmarks give theirs, so that none of them trains."""
     folder = tmp_path_factory.mktemp("bench-models")
+    words = transformers.AutoTokenizer.from_pretrained(find_encoder(DEFAULT_ENCODER))
+    words.save_pretrained(folder / "encoder")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        size = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+        config = transformers.BertConfig(vocab_size=words.vocab_size, **size)
+        transformers.BertModel(config).save_pretrained(folder / "encoder")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is to be opened, not to be good
+        made = ew.fit(
+            [row.text for row in sample],
+            [row.label for row in sample],
+            encoder=str(folder / "encoder"),
+            out_of_scope_label=OUT_OF_SCOPE,
+            target_accuracy=0.3,
+            epochs=25,
+            learning_rate=2e-3,
+            batch_size=32,
+            max_length=64,
+            precision="f32",
+        )
+    made.save(folder / "clinc150")
     for precision in ("f32", "int8"):
-        command = [sys.executable, "-m", "elsewise", "export", str(model), "--engine", "openvino"]
+        command = [sys.executable, "-m", "elsewise", "export", str(folder / "clinc150"), "--engine", "openvino"]
         subprocess.run([*command, "--precision", precision], check=True, capture_output=True)
-    for name in ("clinc150", "documents", "bert-base", "clinc150-0", "clinc150-1"):
-        shutil.copytree(model, folder / name)
+    for name in ("documents", "bert-base", "clinc150-0", "clinc150-1"):
+        shutil.copytree(folder / "clinc150", folder / name)
     return folder
 
 
@@ -77,9 +102,7 @@ def page_of(tmp_path, script, *arguments):
 
 
 def test_the_engines_side_by_side(data, few, models, tmp_path):
-    made = page_of(
-        tmp_path, "engines", "--data", few, "--documents", few, "--models", models, "--peers", *FEW
-    )  # fmt: skip
+    made = page_of(tmp_path, "engines", "--data", few, "--documents", few, "--models", models, "--peers", *FEW)
     for peer in FEW:
         assert f"| {peer} |" in made or f"| **{peer}** |" in made
     assert "`python benchmarks/engines.py --data FOLDER --documents FOLDER --models FOLDER --peers" in made
