@@ -37,7 +37,7 @@ def test_squared_distances_are_those_of_the_definition():
     expected = np.einsum("ngi,ij,ngj->ng", apart, inverse, apart)
     assert gaussians.squared(rows) == pytest.approx(expected, rel=1e-9)
     assert gaussians.least(rows) == pytest.approx(expected.min(axis=1), rel=1e-9)
-    assert np.array_equal(gaussians.nearest(rows), np.argsort(expected, axis=1)[:, :2])
+    assert np.array_equal(gaussians.nearest(rows)[0], np.argsort(expected, axis=1)[:, :2])
 
 
 def test_the_length_of_features_does_not_matter():
@@ -72,10 +72,12 @@ def test_a_label_without_references_is_never_the_nearest():
     some = known.codes != 2
     gaussians = LabelGaussians.fit(References(known.features[some], known.codes[some]))
 
-    nearest = gaussians.nearest(known.features, among=4)
+    nearest, apart = gaussians.nearest(known.features, among=4)
 
     assert set(np.unique(nearest)) == {-1, 0, 1, 3}
     assert (nearest[:, 3] == -1).all()
+    assert np.array_equal(apart[:, :3], np.sort(gaussians.squared(known.features), axis=1))
+    assert np.isinf(apart[:, 3]).all()
 
 
 def test_features_that_are_not_finite_have_no_distance():
@@ -86,7 +88,7 @@ def test_features_that_are_not_finite_have_no_distance():
     least = gaussians.least(rows)
 
     assert np.flatnonzero(np.isnan(least)).tolist() == [0, 40]
-    assert gaussians.nearest(rows)[[0, 40]].tolist() == [[-1, -1], [-1, -1]]
+    assert gaussians.nearest(rows)[0][[0, 40]].tolist() == [[-1, -1], [-1, -1]]
     assert np.array_equal(least[41:], gaussians.least(rows[41:]))
 
 

@@ -60,7 +60,7 @@ def test_reasons_and_labels_are_added_and_decisions_stay():
     assert np.array_equal(explained.codes, plain.codes)
     assert np.array_equal(explained.reasons == Reason.UNFAMILIAR, plain.abstained & (explained.familiarity <= 0.05))
     assert (explained.reasons == Reason.UNFAMILIAR).sum() > 50
-    assert np.array_equal(explained.nearest, test.score.nearest(rows))
+    assert np.array_equal(explained.nearest, test.score.judge(rows)[1])
 
 
 def test_an_answered_text_is_never_called_unfamiliar():

@@ -193,7 +193,7 @@ def test_without_features_logits_must_do(kind):
     if kind is Familiarity:  # energy, in standard deviations
         energy = Energy()(evidence_of(z))
         assert score(evidence_of(z)) == pytest.approx((energy - energy.mean()) / energy.std())
-        assert np.array_equal(score.nearest(evidence_of(z)), np.argsort(-z, axis=1)[:, :2])
+        assert np.array_equal(score.judge(evidence_of(z))[1], np.argsort(-z, axis=1)[:, :2])
 
 
 def test_a_large_norm_is_the_largest_logit_and_no_norm_the_centred_one():

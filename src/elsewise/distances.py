@@ -119,7 +119,7 @@ class LabelGaussians:
         Examples
         --------
         >>> two = References(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1]))
-        >>> LabelGaussians.fit(two).nearest([[2.0, 0.1]]).tolist()
+        >>> LabelGaussians.fit(two).nearest([[2.0, 0.1]])[0].tolist()
         [[0, 1]]
         """
         features, codes = checked(references).features, references.codes
@@ -148,18 +148,29 @@ class LabelGaussians:
 
     def least(self, features: Any) -> Doubles:
         """Squared distance to the nearest mean, (n,), in bounded memory."""
+        return self.nearest(features, among=1)[1][:, 0]
+
+    def nearest(self, features: Any, among: int = 2) -> tuple[Codes, Doubles]:
+        """Find the nearest labels, nearest first, in bounded memory: their codes and squared distances, (n, among).
+
+        Where a row is not finite, -1 and NaN; where there are no more labels, -1 and infinity.
+        """
         array = np.asarray(features)
         width = array.shape[1]
         numbers = (1 << 22) * width // max(width, len(self.centres), 1)  # a row has so many distances, if more
-        blocks = [self.squared(array[rows]).min(axis=1) for rows in row_blocks(array, numbers=numbers)]
-        return np.concatenate(blocks) if blocks else self.squared(array).min(axis=1, initial=np.inf)
+        blocks = [self._nearest(array[rows], among) for rows in row_blocks(array, numbers=numbers)]
+        codes, apart = zip(*blocks or [self._nearest(array, among)], strict=True)
+        return np.concatenate(codes), np.concatenate(apart)
 
-    def nearest(self, features: Any, among: int = 2) -> Codes:
-        """Codes of the nearest labels, nearest first, (n, among); -1 where a row is not finite or there are no more."""
-        apart = self.squared(features)
-        order = np.argsort(apart, axis=1, kind="stable")[:, :among]
-        codes = np.where(np.isnan(apart[:, :1]), ABSTAIN, self.codes[order])
-        return np.pad(codes, ((0, 0), (0, among - codes.shape[1])), constant_values=ABSTAIN)
+    def _nearest(self, features: Any, among: int) -> tuple[Codes, Doubles]:
+        left, codes = self.squared(features), np.full((len(features), among), ABSTAIN)
+        rows, apart = np.arange(len(features)), np.full((len(features), among), np.inf)
+        for place in range(min(among, len(self.codes))):
+            at = left.argmin(axis=1)
+            apart[:, place] = left[rows, at]
+            codes[:, place] = np.where(np.isnan(apart[:, place]), ABSTAIN, self.codes[at])
+            left[rows, at] = np.inf
+        return codes, apart
 
 
 def shrunk_covariance(centred: Doubles) -> Doubles:

@@ -80,8 +80,9 @@ class FamiliarityTest:
 
     def explain(self, decisions: Decisions, evidence: Evidence) -> Decisions:
         """Add p-values and nearest labels to decisions, and the reason where they explain an abstention."""
-        p = self(evidence)
+        confidence, nearest = self.score.judge(evidence)
+        p = self.in_scope(confidence_of(evidence, lambda _: confidence))
         # No confidence: unreadable, or barred by a rule's margin; that is the reason then.
         because = decisions.abstained & ~np.isnan(decisions.confidence) & (p <= UNFAMILIAR)
         reasons = np.where(because, Reason.UNFAMILIAR, decisions.reasons)
-        return replace(decisions, reasons=reasons, familiarity=p, nearest=self.score.nearest(evidence))
+        return replace(decisions, reasons=reasons, familiarity=p, nearest=nearest)

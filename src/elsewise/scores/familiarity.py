@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, as_codes, log_sum_exp
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, log_sum_exp
 from elsewise.distances import LabelGaussians, references_of
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, References, as_evidence
@@ -48,7 +48,7 @@ class Familiarity:
         if references is None and rows.has_features:
             references = references_of(rows, truth)
         labels = None if references is None else LabelGaussians.fit(references)
-        parts = _parts(rows, labels)
+        parts, _ = _parts(rows, labels)
         usable = (truth != ABSTAIN) & np.isfinite(parts).all(axis=1)
         if not usable.any():
             raise InputError("familiarity needs at least one in-scope row that can be read, got 0")
@@ -57,18 +57,25 @@ class Familiarity:
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return confidence, shape (n,)."""
-        return ((_parts(as_evidence(evidence), self.labels) - self.centre) / self.scale).mean(axis=1)
+        return self._scaled(_parts(as_evidence(evidence), self.labels)[0])
 
-    def nearest(self, evidence: Any) -> Codes:
-        """Codes of the two nearest labels, nearest first, (n, 2): by features, or else by logits."""
+    def judge(self, evidence: Any) -> tuple[NDArray[np.float64], Codes]:
+        """Return confidence, and codes of the two nearest labels, nearest first, (n, 2): by features or by logits."""
         rows = as_evidence(evidence)
-        if self.labels is not None:
-            return self.labels.nearest(rows.features)
-        return np.argsort(-rows.logits, axis=1, kind="stable")[:, :2]
+        parts, nearest = _parts(rows, self.labels)
+        return self._scaled(parts), _first_two(rows.logits) if nearest is None else nearest
+
+    def _scaled(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        return ((parts - self.centre) / self.scale).mean(axis=1)
 
 
-def _parts(rows: Evidence, labels: LabelGaussians | None) -> NDArray[np.float64]:
+def _parts(rows: Evidence, labels: LabelGaussians | None) -> tuple[NDArray[np.float64], Codes | None]:
     energy = log_sum_exp(rows.logits)
     if labels is None:
-        return energy[:, None]
-    return np.column_stack([energy, -np.sqrt(labels.least(rows.features))])
+        return energy[:, None], None
+    nearest, apart = labels.nearest(rows.features)
+    return np.column_stack([energy, -np.sqrt(apart[:, 0])]), nearest
+
+
+def _first_two(logits: Floats) -> Codes:
+    return np.argsort(-logits, axis=1, kind="stable")[:, :2]
