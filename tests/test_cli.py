@@ -646,6 +646,7 @@ def stopping(name):
     """The command line, with a signal to itself when the checkpoint of step 20 is written."""
     return f"""
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where a shell runs the tests in the background
 from elsewise import checkpoints
 checkpoints.EVERY, checkpoints.COST = 0, 1e9
 write = checkpoints.Keeper._write
