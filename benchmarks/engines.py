@@ -309,6 +309,7 @@ multiplications for real tokens only, those that a graph does: ours leaves out w
 the head does not read, so the same GFLOP/s are more texts. int8 is held against the int8 limit. ONNX Runtime
 gets the graph that torch writes, all of the last layer in it. sentence-transformers lets OpenVINO choose the precision,
 which is bf16 where the processor has it.
+Each precision of elsewise decides by the threshold that was certified on it, the peers by that of f32.
 
 ### Short texts: MiniLM on CLINC150, {{n_short:,}} test texts
 
