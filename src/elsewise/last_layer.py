@@ -42,7 +42,7 @@ def first_token_only(model: Any, answers: Callable[[], tuple[Any, ...]]) -> Iter
         yield False
         return
     layer, whole = layers[-1], answers()
-    layer.forward = partial(_forward, layer.forward)
+    layer.forward = partial(_forward, layer, layer.forward)
     try:
         if not (same := _are_same(answers, whole)):
             del layer.forward  # the class's is underneath
@@ -59,14 +59,13 @@ def _are_same(answers: Callable[[], tuple[Any, ...]], whole: tuple[Any, ...]) ->
     return all(a.shape == b.shape and torch.allclose(a, b, atol=TOLERANCE) for a, b in zip(first, whole, strict=True))
 
 
-def _forward(whole: Callable[..., Any], hidden: Any, *arguments: Any, **named: Any) -> Any:
+def _forward(layer: Any, whole: Callable[..., Any], hidden: Any, *arguments: Any, **named: Any) -> Any:
     """Run a layer for the first token of `hidden` (n, tokens, d): (n, 1, d)."""
     heard: list[tuple[Any, Any, Any]] = []
-    with _attention(partial(_overheard, heard)):
+    with _attention(partial(_attend, set(layer.modules()), heard)):
         whole(hidden, *arguments, **named)
-    if named.get("position_embeddings") is not None:  # (1, tokens, d) each: of the query alone, from here on
-        named["position_embeddings"] = tuple(part[:, :1] for part in named["position_embeddings"])
-    with _attention(partial(_attend_to, heard[-1])):
+        if named.get("position_embeddings") is not None:  # (1, tokens, d) each: of the query alone, from here on
+            named["position_embeddings"] = tuple(part[:, :1] for part in named["position_embeddings"])
         return whole(hidden[:, :1], *arguments, **named)
 
 
@@ -81,26 +80,27 @@ def _attention(function: Callable[..., Any]) -> Iterator[None]:
         del known["eager"]
 
 
-def _overheard(
+def _attend(
+    inside: set[Any],
     heard: list[tuple[Any, Any, Any]],
     module: Any,
     query: Any,
     key: Any,
     value: Any,
     attention_mask: Any = None,
-    **how: Any,
+    *,
+    scaling: float | None = None,
+    **_: Any,
 ) -> tuple[Any, Any]:
-    heard.append((key, value, attention_mask))
-    return _attend_to(heard[-1], module, query, **how)
+    """Attend as the models do; in the layer, to the keys and values that were heard first.
 
-
-def _attend_to(
-    heard: tuple[Any, Any, Any], _module: Any, query: Any, *_: Any, scaling: float | None = None, **_how: Any
-) -> tuple[Any, Any]:
-    """Attend as the models do: queries (n, heads, rows, d), of which the mask may know more than there are."""
-    key, value, mask = heard
+    Queries are (n, heads, rows, d); the mask may know more rows than there are.
+    """
+    if module in inside:
+        heard.append((key, value, attention_mask))
+        key, value, attention_mask = heard[0]
     weights = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    if mask is not None:
-        weights = weights + mask[:, :, : query.shape[2]]
+    if attention_mask is not None:
+        weights = weights + attention_mask[:, :, : query.shape[2]]
     weights = torch.nn.functional.softmax(weights, dim=-1)
     return (weights @ value).transpose(1, 2).contiguous(), weights
