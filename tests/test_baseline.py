@@ -1,6 +1,7 @@
 """The baseline beside the encoder, judged on the same rows, at the same promise."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 
@@ -37,7 +38,7 @@ def promising(right):
 
 def judged(encoder, baseline, n=200):
     texts = [f"text {i}" for i in range(n)]
-    return ew.evaluate(replace(encoder, baseline=baseline), texts, ["yes"] * n).baseline
+    return ew.evaluate(replace(encoder, opens_baseline=lambda: baseline), texts, ["yes"] * n).baseline
 
 
 def test_the_difference_is_paired_by_row():
@@ -108,7 +109,7 @@ def test_a_promise_for_each_label_is_another_than_that_of_the_baseline():
 
 
 def test_without_an_in_scope_row_it_says_that_nothing_can_be_told():
-    encoder = replace(judging(1, 2), baseline=judging(1, 2))
+    encoder = replace(judging(1, 2), opens_baseline=lambda: judging(1, 2))
 
     found = ew.evaluate(encoder, ["text 0", "text 1"], codes=[-1, -1]).baseline
 
@@ -118,7 +119,7 @@ def test_without_an_in_scope_row_it_says_that_nothing_can_be_told():
 def test_out_of_scope_rows_are_never_answered_right():
     """Both certified, so that answers count: of 200 texts, the 20 that are out-of-scope are right for neither."""
     codes = np.repeat([0, -1], [180, 20])
-    encoder = replace(judging(180, 200, promising(180)), baseline=judging(150, 200, promising(150)))
+    encoder = replace(judging(180, 200, promising(180)), opens_baseline=lambda: judging(150, 200, promising(150)))
 
     found = ew.evaluate(encoder, [f"text {i}" for i in range(200)], codes=codes).baseline
 
@@ -208,11 +209,28 @@ def test_a_model_saved_again_keeps_its_baseline_and_one_without_has_none(model, 
     loaded = ew.load(model)
 
     loaded.save(tmp_path / "again")
-    replace(loaded, baseline=None).save(tmp_path / "without")
+    replace(loaded, opens_baseline=None).save(tmp_path / "without")
 
     assert ew.load(tmp_path / "again").baseline.engine.fingerprint == loaded.baseline.engine.fingerprint
     assert not (tmp_path / "without" / "baseline").exists()
     assert ew.load(tmp_path / "without").baseline is None
+
+
+def test_a_baseline_is_opened_when_it_is_asked_for_and_only_that_of_the_folder_that_was_opened(model, tmp_path):
+    for name in ("model", "other"):
+        ew.load(model).save(tmp_path / name)
+    change_threshold(tmp_path / "other" / "baseline", "fixed", threshold=0.7)
+    loaded, late = ew.load(tmp_path / "model"), ew.load(tmp_path / "model")
+    assert loaded.baseline is loaded.baseline
+
+    shutil.rmtree(tmp_path / "model" / "baseline")
+
+    assert loaded.baseline.labels == loaded.labels
+    for there in (None, "other"):
+        if there:
+            shutil.copytree(tmp_path / there / "baseline", tmp_path / "model" / "baseline")
+        with pytest.raises(ArtifactError, match="no longer what was opened; load"):
+            late.baseline  # noqa: B018
 
 
 def test_another_threshold_keeps_the_baseline_and_sets_its_figures_apart(model, tmp_path):

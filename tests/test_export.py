@@ -314,6 +314,14 @@ def test_load_refuses_what_was_not_certified_with_the_command_that_does(small, a
     assert "was certified on openvino-f32, and not on what is asked for" in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("engine", "remedy"), [("memory", "choose one of them"), ("laplace", r"fit it again for that: .* --laplace")]
+)
+def test_load_promises_no_export_to_an_engine_that_has_none(small, engine, remedy):
+    with pytest.raises(ArtifactError, match=rf"was certified on openvino-f32, and not on .*; {remedy}$"):
+        ew.load(small, engine=engine)
+
+
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
 def test_a_machine_without_the_precision_gets_the_command_that_works_there(made, tmp_path, monkeypatch, precision):
     if precision not in OpenVinoModel.precisions():
@@ -388,6 +396,15 @@ def test_onnxruntime_that_is_missing_is_one_line_with_the_remedy(small, monkeypa
     with pytest.raises(MissingExtra, match=line):
         export(small, engine="onnxruntime")
     assert ew.load(small, engine="openvino").certificate.looks == 1
+
+
+def test_onnxruntime_that_is_missing_is_named_before_the_certificate_that_is(small, monkeypatch):
+    without_onnxruntime(monkeypatch)
+
+    with pytest.raises(
+        MissingExtra, match=r"^onnxruntime is not installed; run: pip install 'elsewise\[onnxruntime\]'$"
+    ):
+        ew.load(small, engine="onnxruntime")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ rule = ew.CertifiedThreshold.fit(calibrate(logits), codes, reference=calibrate(t
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ def __getattr__(name: str) -> Any:
     if name == "metrics":
         return import_module("elsewise.metrics")
     if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415  0.03 s to import
+
         return version("elsewise")
     if name not in _HOME:
         raise AttributeError(f"module 'elsewise' has no attribute {name!r}")

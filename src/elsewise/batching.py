@@ -32,9 +32,7 @@ Result = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits (rows, k) and
 Forward = Callable[[Iterable[Batch]], Iterator[Result]]  # in the order of the batches; several may be under way
 
 
-def shape(
-    length: int, longest: int, budget: int = TOKEN_BUDGET, exact: int = EXACT_LENGTHS, step: int = STEP
-) -> tuple[int, int]:
+def shape(length: int, longest: int, budget: int = TOKEN_BUDGET, exact: int = EXACT_LENGTHS) -> tuple[int, int]:
     """Give the one shape (rows, tokens) at which every text of `length` tokens runs.
 
     Examples
@@ -42,7 +40,7 @@ def shape(
     >>> shape(10, longest=512), shape(70, longest=512), shape(509, longest=510)
     ((25, 10), (3, 80), (1, 510))
     """
-    tokens = length if length <= exact else min(-(-length // step) * step, max(longest, length))
+    tokens = length if length <= exact else min(-(-length // STEP) * STEP, max(longest, length))
     return max(1, budget // tokens), tokens
 
 
@@ -52,7 +50,7 @@ def answer(
     forward: Forward,
     widths: tuple[int, int],
     budget: int = TOKEN_BUDGET,
-    **rounding: int,
+    exact: int = EXACT_LENGTHS,
 ) -> Outputs:
     """Run n texts through an engine, in bounded memory beside the outputs, and put the rows back in order.
 
@@ -68,8 +66,8 @@ def answer(
         Of logits and features.
     budget : int
         Tokens in a batch.
-    **rounding
-        `exact` and `step` of `shape`.
+    exact : int
+        Lengths above are rounded up.
 
     Returns
     -------
@@ -84,7 +82,7 @@ def answer(
         lengths[place], truncated[place] = tokens.lengths, tokens.truncated
         ids = list(tokens)
         different, (again, before) = _one_of_each(ids, tokens.hold_any_but(tokenizer.special))
-        groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, **rounding))
+        groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact))
         for rows, results in _run(ids, groups, forward, tokenizer.pad):
             for column, result in zip((logits, features), results, strict=True):
                 column[start + rows] = result[: len(rows)]  # what is left over are filler rows

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +16,22 @@ from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
 from elsewise.conformal import SplitConformal
 from elsewise.decisions import Certificate, Decisions
-from elsewise.engines import AROUND, ENGINES, GIVEN, PRECISIONS, Engine, as_engine, engine_class, given_engine, key_of
+from elsewise.engines import (
+    AROUND,
+    ENGINES,
+    GIVEN,
+    PRECISIONS,
+    TEXT_ENGINES,
+    Engine,
+    as_engine,
+    engine_class,
+    given_engine,
+    key_of,
+)
 from elsewise.engines.given import GivenEngine
 from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
-from elsewise.modelfiles import ModelFiles
+from elsewise.modelfiles import ModelFiles, digest
 from elsewise.outputs import Evidence
 from elsewise.relabelling import label_form
 from elsewise.rules import Rule
@@ -65,8 +76,8 @@ class Classifier:
         What tells the labels that stay possible for a text.
     history : sequence of mappings
         How thresholds were changed since it was made, the last change at the end (JSON); see `elsewise.thresholds`.
-    baseline : Classifier or None
-        TF-IDF and logistic regression, fitted on the same rows for the same promise, to compare with.
+    opens_baseline : callable or None
+        Gives the `baseline`. That of a folder is opened when it is asked for, since answering takes none.
 
     Examples
     --------
@@ -91,7 +102,7 @@ class Classifier:
     familiarity: FamiliarityTest | None = None
     sets: SplitConformal | None = None
     history: Sequence[Mapping[str, Any]] = ()
-    baseline: "Classifier | None" = None
+    opens_baseline: "Callable[[], Classifier] | None" = None
 
     def __post_init__(self) -> None:
         check_other(self.other)
@@ -105,6 +116,11 @@ class Classifier:
     def certificate(self) -> Certificate | None:
         """The tested promise, or None."""
         return self.rule.certificate
+
+    @property
+    def baseline(self) -> "Classifier | None":
+        """TF-IDF and logistic regression, fitted on the same rows for the same promise, to compare with; or None."""
+        return None if self.opens_baseline is None else self.opens_baseline()
 
     def evidence(self, texts: Any) -> Evidence:
         """Return all that is known about n texts, or what `engine.prepare` made of them, before the rule decides."""
@@ -209,6 +225,8 @@ class Classifier:
         }, arrays
 
     def _description(self) -> dict[str, Any]:
+        from importlib.metadata import version  # noqa: PLC0415  0.03 s to import
+
         return {
             "elsewise": version("elsewise"),
             "labels": list(self.labels),
@@ -352,6 +370,8 @@ class Saved:
             If a name is unknown.
         ArtifactError
             If the folder has no certificate for it.
+        MissingExtra
+            If that engine's library is not installed.
         """
         for name, known, what in ((engine, ENGINES, "engine"), (precision, PRECISIONS, "precision")):
             if name is not None and name not in known:
@@ -364,6 +384,7 @@ class Saved:
             if engine in (None, entries[key]["name"]) and precision in (None, entries[key]["settings"].get("precision"))
         ]
         if not fitting:
+            engine_class(engine or entries[default]["name"])  # its library is here, or this says how to get it
             asked = GIVEN if entries[default]["name"] == GIVEN else engine or entries[default]["name"]
             remedy = self._remedy(asked, precision, "there first")
             raise ArtifactError(
@@ -458,8 +479,18 @@ class Saved:
             "arrays": {k: v for k, v in self.arrays.items() if k.startswith(("split.", "refit.", "engine."))},
             "evaluation": self.evaluation,
             "history": self.history,
-            "baseline": load(self.files.path / BASELINE) if self.files.below(BASELINE).digests else None,
+            "opens_baseline": cache(self._baseline) if self.files.below(BASELINE).digests else None,
         }
+
+    def _baseline(self) -> Classifier:
+        path, manifest = self.files.path / BASELINE, f"{BASELINE}/{folder.MANIFEST}"
+        try:
+            same = digest(self.files.need(manifest)) == self.files.digests[manifest]
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise ArtifactError(f"{path} is no longer what was opened; load {self.files.path} again")
+        return load(path)
 
     def others(self, key: str) -> dict[str, Any]:
         """Give the entries of the other engines."""
@@ -506,6 +537,8 @@ class Saved:
             return "pass the model that it was fitted around, or fit it again"
         if engine in AROUND:
             return f"fit it again for that: elsewise fit DATA -o {self.files.path} --{engine.replace('_', '-')}"
+        if engine not in TEXT_ENGINES:
+            return "choose one of them"
         asked = f"--engine {engine}" + (f" --precision {precision}" if precision else "")
         return f"certify it {where}: elsewise export {self.files.path} {asked}"
 

@@ -197,6 +197,7 @@ def fit(
     judged, compared = _judged_on(best, certify, tokens.train, parts, how.seed, promise)
     recorded = {"training": {**asdict(how), **around.record}, "calibrator": choice.record, "score": compared}
     kept = _refit_rows(rows, best, tokens.certify, certify, parts.certify.codes) if keep_refit_rows else {}
+    beside = _baseline(divided, promise, words, progress, note) if baseline else None
     classifier = Classifier(
         engine=best.engine,
         calibrator=best.calibrator,
@@ -206,7 +207,7 @@ def fit(
         record={**recorded, **record_of(parts)},
         arrays={**seen_by(parts), **kept},
         gate=table,
-        baseline=_baseline(divided, promise, words, progress, note) if baseline else None,
+        opens_baseline=None if beside is None else lambda: beside,
     )
     return evaluated(classifier, parts.test.texts, parts.test.codes)
 

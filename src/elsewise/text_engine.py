@@ -13,7 +13,7 @@ from elsewise.modelfiles import TOKENIZER, ModelFiles
 from elsewise.outputs import Outputs
 from elsewise.tokens import TextTokenizer, Tokens
 
-SKETCH_STEP: Final = 48  # tokens: no canary of the default encoder is longer
+SKETCH_BUDGET: Final = 128  # tokens: measured for the canaries, between what a new shape costs and what filler rows do
 
 
 class Model(Protocol):
@@ -107,8 +107,8 @@ class TextEngine:
         return answer(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
 
     def sketch(self, tokens: Tokens) -> Outputs:
-        """Return what `run` does, but for the last digits: in one shape, since each costs time when it is new."""
-        return answer(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0, step=SKETCH_STEP)
+        """Return what `run` does, but for the last digits: in few shapes, since each costs time when it is new."""
+        return answer(tokens, self.tokenizer, self.model.forward, self.model.widths, SKETCH_BUDGET, exact=0)
 
 
 def check_precision(precision: str, engine: str, able: Sequence[str]) -> None:

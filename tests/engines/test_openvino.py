@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elsewise.engines import openvino as module
-from elsewise.engines.openvino import OpenVinoModel
+from elsewise.engines.openvino import COMPILE_CACHE, OpenVinoModel
 from elsewise.errors import ArtifactError
 from elsewise.export import quantised
 from elsewise.modelfiles import INT8, INT8_WEIGHTS, ONNX, ModelFiles
@@ -66,17 +65,54 @@ def test_a_graph_that_points_to_another_file_is_refused(copied, made):
         opened(copied, made)
 
 
-def test_compiled_graphs_are_kept_where_one_says(copied, made, tmp_path, monkeypatch):
-    before = opened(copied, made).run(texts(8)).logits
-    monkeypatch.setenv(module.COMPILE_CACHE, str(tmp_path / "compiled"))
-    module.core.cache_clear()
-    try:
-        answers = [opened(copied, made).run(texts(8)).logits for _ in range(2)]
-    finally:
-        module.core.cache_clear()
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+def test_compiled_graphs_are_kept_where_one_says(copied, made, tmp_path, monkeypatch, precision):
+    before = opened(copied, made, precision).run(texts(8)).logits
+    monkeypatch.setenv(COMPILE_CACHE, str(tmp_path / "compiled"))
 
-    assert list((tmp_path / "compiled").glob("*.blob"))
+    answers = [opened(copied, made, precision).run(texts(8)).logits for _ in range(2)]
+
+    assert len(list((tmp_path / "compiled").glob("*/*.blob"))) == 1
     assert all(after.tobytes() == before.tobytes() for after in answers)
+
+
+def test_a_kept_graph_is_never_taken_for_another_of_the_same_name_size_and_time(copied, made, tmp_path, monkeypatch):
+    """As copies with their times leave them, and images in which all times are one."""
+    onnx = pytest.importorskip("onnx")
+    monkeypatch.setenv(COMPILE_CACHE, str(tmp_path / "compiled"))
+    opened(copied, made)
+    before = (copied / ONNX).stat()
+    graph = onnx.load(copied / ONNX)
+    for tensor in graph.graph.initializer:
+        tensor.raw_data = (2 * onnx.numpy_helper.to_array(tensor)).tobytes()
+    onnx.save_model(graph, copied / ONNX)
+    os.utime(copied / ONNX, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (copied / ONNX).stat().st_size == before.st_size
+
+    answers = opened(copied, made).run(texts(8)).logits
+
+    monkeypatch.delenv(COMPILE_CACHE)
+    assert answers.tobytes() == opened(copied, made).run(texts(8)).logits.tobytes()
+
+
+def test_a_kept_graph_that_is_damaged_is_compiled_again(copied, made, tmp_path, monkeypatch):
+    monkeypatch.setenv(COMPILE_CACHE, str(tmp_path / "compiled"))
+    before = opened(copied, made).run(texts(8)).logits
+    (kept,) = (tmp_path / "compiled").glob("*/*.blob")
+    kept.chmod(0o600)
+    os.truncate(kept, kept.stat().st_size // 2)
+
+    assert opened(copied, made).run(texts(8)).logits.tobytes() == before.tobytes()
+
+
+def test_a_folder_for_kept_graphs_that_cannot_be_made_is_named(copied, made, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(COMPILE_CACHE, str(tmp_path / "file"))
+
+    with pytest.raises(
+        ArtifactError, match=r"ELSEWISE_COMPILE_CACHE: .*file/.* cannot be made: .*; name another folder"
+    ):
+        opened(copied, made)
 
 
 def test_nothing_is_sent_home(copied, tmp_path):

@@ -4,6 +4,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,9 +69,10 @@ class OpenVinoModel:
         if precision != "int8":
             check_onnx(path)
         streams = threads or cores()
-        model = cls(precision, _compiled(path, precision, streams), streams)
-        tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("openvino", model, tokenizer, labels, files, graph)
+        with ThreadPoolExecutor(1) as beside:  # a large vocabulary takes as long to read as a graph to compile
+            compiled = beside.submit(_compiled, path, precision, streams, _cache(files, graph))
+            tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
+        return TextEngine("openvino", cls(precision, compiled.result(), streams), tokenizer, labels, files, graph)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -112,17 +114,29 @@ def _results(request: Any) -> Result:
 @cache
 def core() -> Any:
     """Give OpenVINO's entrance, one for the process."""
-    made = openvino.Core()
-    if folder := os.environ.get(COMPILE_CACHE):
-        made.set_property({"CACHE_DIR": folder})
-    return made
+    return openvino.Core()
 
 
-def _compiled(graph: Path, precision: str, streams: int) -> Any:
+def _cache(files: ModelFiles, graph: tuple[str, ...]) -> Mapping[str, str]:
+    """Say where compiled graphs are kept: for each content a folder, since OpenVINO goes by a file's name and time."""
+    if not (kept := os.environ.get(COMPILE_CACHE)) or files.place:
+        return {}
+    place = Path(kept) / files.fingerprint(*graph, of="graph")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError(
+            f"{COMPILE_CACHE}: {place} cannot be made: {error.strerror}; name another folder"
+        ) from error
+    return {"CACHE_DIR": str(place)}
+
+
+def _compiled(graph: Path, precision: str, streams: int, cached: Mapping[str, str]) -> Any:
     how = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # never its own choice
         "INFERENCE_NUM_THREADS": streams,
         "NUM_STREAMS": streams,
+        **cached,
     }
     try:
         return core().compile_model(str(graph), "CPU", how)
