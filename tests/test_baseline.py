@@ -197,6 +197,16 @@ def test_the_baseline_is_a_model_folder_in_the_model_folder(fitted, model, sampl
         assert loaded.out_of_scope_label == OUT_OF_SCOPE
 
 
+def test_a_loaded_model_and_what_it_answers_are_shown_in_a_few_lines(model, sample):
+    loaded = ew.load(model)
+    lines = str(loaded).splitlines()
+
+    assert lines == [repr(loaded), loaded.certificate.sentence]
+    assert lines[0].startswith(f"Classifier({len(loaded.labels)} labels or 'Other', openvino-")
+    for shown in (loaded.engine, loaded.baseline.engine, loaded.decide([row.text for row in sample])):
+        assert len(repr(shown)) < 3_000
+
+
 def test_a_loaded_model_is_judged_beside_its_baseline(model, sample):
     with pytest.warns(ew.errors.ElsewiseWarning, match="the figures flatter it"):
         found = ew.evaluate(ew.load(model), [row.text for row in sample], [row.label for row in sample])

@@ -46,7 +46,7 @@ EXPLAINING: Final = {"familiarity": FamiliarityTest, "sets": SplitConformal}
 CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Classifier:
     """Fitted parts that together answer.
 
@@ -86,6 +86,8 @@ class Classifier:
     >>> engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "hm": [0.1, 0.0]})
     >>> Classifier(engine, Identity(), FixedThreshold(0.6)).decide(["sure", "hm"]).labels
     ['yes', 'Other']
+    >>> Classifier(engine, Identity(), FixedThreshold(0.6))
+    Classifier(2 labels or 'Other', memory, Identity, FixedThreshold)
     """
 
     engine: Engine
@@ -106,6 +108,14 @@ class Classifier:
 
     def __post_init__(self) -> None:
         check_other(self.other)
+
+    def __repr__(self) -> str:
+        calibrator, rule = type(self.calibrator).__name__, type(self.rule).__name__
+        return f"Classifier({len(self.labels):,} labels or {self.other!r}, {key_of(self.engine)}, {calibrator}, {rule})"
+
+    def __str__(self) -> str:
+        """Say what it is made of, and what it promises."""
+        return "\n".join([repr(self), *([] if self.certificate is None else [self.certificate.sentence])])
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class Reason(StrEnum):
     UNSURE = "unsure"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decisions:
     """Answers for n texts, as columns of equal length.
 
@@ -70,6 +70,8 @@ class Decisions:
     >>> decisions = FixedThreshold(0.6)([[0.9, 0.1], [0.55, 0.45]])
     >>> decisions.labels, decisions.coverage
     (['0', 'Other'], 0.5)
+    >>> decisions
+    Decisions(n=2, answered=1, abstained=1)
     >>> print(decisions.sentence(1))
     Other: two labels are close together, "0" with probability 0.550 and "1" with 0.450; the confidence 0.550 is below the threshold 0.600.
     """  # noqa: E501  a sentence is one line
@@ -92,6 +94,10 @@ class Decisions:
     def __len__(self) -> int:
         """Count the texts."""
         return len(self.codes)
+
+    def __repr__(self) -> str:
+        abstained = int(self.abstained.sum())
+        return f"Decisions(n={len(self)}, answered={len(self) - abstained}, abstained={abstained})"
 
     @property
     def abstained(self) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """The engine of a text model: a tokenizer, a model that some library runs, and the files of both."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -60,10 +60,10 @@ class TextEngine:
     """
 
     name: str
-    model: Any
-    tokenizer: TextTokenizer
-    labels: tuple[str, ...]
-    files: ModelFiles
+    model: Any = field(repr=False)
+    tokenizer: TextTokenizer = field(repr=False)
+    labels: tuple[str, ...] = field(repr=False)
+    files: ModelFiles = field(repr=False)
     graph: tuple[str, ...]
 
     def __post_init__(self) -> None:

@@ -82,8 +82,8 @@ class SklearnEngine:
 
     name: ClassVar[str] = "sklearn"
     labels: tuple[str, ...]
-    words: tuple[str, ...]
-    pieces: tuple[str, ...]
+    words: tuple[str, ...] = field(repr=False)
+    pieces: tuple[str, ...] = field(repr=False)
     idf: Singles
     weights: Singles
     biases: Singles
