@@ -36,19 +36,19 @@ def write_texts(source: Path, target: Path, n: int) -> None:
                 writer.writerow([text])
 
 
-def predict(model: Path, data: Path, out: Path) -> None:
+def predict(model: str, data: str, out: str, precision: str | None = None) -> None:
     """Predict, and print rows, seconds and peak memory after every chunk."""
     import elsewise as ew
     from elsewise.predict import predict_file
 
-    classifier = ew.load(model)
+    classifier = ew.load(model, precision=precision)
     start = time.perf_counter()
 
     def report(_: str, rows: int, __: int) -> None:
         print(json.dumps([rows, time.perf_counter() - start, resident_mb(), peak_mb()]), flush=True)
 
     print(json.dumps({"engine": classifier.engine.name, **classifier.engine.model.settings}), flush=True)
-    predict_file(classifier, str(data), str(out), progress=report)
+    predict_file(classifier, data, out, progress=report)
 
 
 def resident_mb() -> float:
@@ -75,12 +75,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--precision", help="one that the folder is certified on; its default otherwise")
     parser.add_argument("--rows", type=int, default=MARKS[-1])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         data, out = Path(place) / "texts.csv", Path(place) / "out.csv"
         write_texts(arguments.data / "train.csv", data, arguments.rows)
-        command = [sys.executable, __file__, "--child", str(arguments.model), str(data), str(out)]
+        asked = [arguments.model, data, out, *([arguments.precision] if arguments.precision else [])]
+        command = [sys.executable, __file__, "--child", *map(str, asked)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         served, *lines = [json.loads(line) for line in done.stdout.splitlines()]
         write_section("stream", page(lines, served))
@@ -88,6 +90,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        predict(*map(Path, sys.argv[2:]))
+        predict(*sys.argv[2:])
     else:
         main()
