@@ -81,9 +81,9 @@ def spoken(ids):
     return [" ".join(map(str, text)) for text in ids]
 
 
-def run(ids, longest=512, model=None, **more):
+def run(ids, longest=512, model=None, budget=256, **more):
     model = model or Recorder()
-    return model, answer(Tokens.of(ids), tokenizer_of(longest), model, (2, 1), **more)
+    return model, answer(Tokens.of(ids), tokenizer_of(longest), model, (2, 1), budget, **more)
 
 
 def expected(ids):
@@ -157,14 +157,14 @@ def test_a_text_runs_at_the_same_shape_alone_and_in_company(length):
     alone, _ = run(texts_of([length]))
     crowd, _ = run(texts_of([length, *rng.integers(1, 512, size=63)]))
 
-    assert alone.shapes == [shape(length, 512)]
-    assert shape(length, 512) in crowd.shapes
+    assert alone.shapes == [shape(length, 512, 256)]
+    assert shape(length, 512, 256) in crowd.shapes
 
 
 def test_a_text_longer_than_the_longest_runs_as_it_is():
     _, outputs = run(texts_of([100, 5]), longest=64)
 
-    assert shape(100, longest=64) == (2, 100)
+    assert shape(100, longest=64, budget=256) == (2, 100)
     assert outputs.logits[:, 1].tolist() == [100, 5]
 
 

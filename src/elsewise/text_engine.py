@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from elsewise.arrays import as_texts
 from elsewise.batching import Batch, Result, answer
@@ -12,8 +12,6 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.modelfiles import TOKENIZER, ModelFiles
 from elsewise.outputs import Outputs
 from elsewise.tokens import TextTokenizer, Tokens
-
-SKETCH_BUDGET: Final = 128  # tokens: measured for the canaries, between what a new shape costs and what filler rows do
 
 
 class Model(Protocol):
@@ -108,7 +106,7 @@ class TextEngine:
 
     def sketch(self, tokens: Tokens) -> Outputs:
         """Return what `run` does, but for the last digits: in few shapes, since each costs time when it is new."""
-        return answer(tokens, self.tokenizer, self.model.forward, self.model.widths, SKETCH_BUDGET, exact=0)
+        return answer(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
 
 
 def check_precision(precision: str, engine: str, able: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from elsewise.batching import TOKEN_BUDGET, Batch, Result
 from elsewise.errors import ArtifactError
@@ -38,7 +38,6 @@ class OpenVinoModel:
         Batches that run side by side, each on its own thread.
     """
 
-    budget: ClassVar[int] = TOKEN_BUDGET
     precision: str
     compiled: Any
     streams: int
@@ -78,6 +77,11 @@ class OpenVinoModel:
     def settings(self) -> Mapping[str, Any]:
         """What to open it with again."""
         return {"precision": self.precision}
+
+    @property
+    def budget(self) -> int:
+        """Tokens in a batch: matrix units for bfloat16 want larger ones."""
+        return 2 * TOKEN_BUDGET if self.precision == "bf16" else TOKEN_BUDGET
 
     @property
     def widths(self) -> tuple[int, int]:
