@@ -110,7 +110,7 @@ class Classifier:
         check_other(self.other)
 
     def __repr__(self) -> str:
-        calibrator, rule = type(self.calibrator).__name__, type(self.rule).__name__
+        calibrator, rule = (type(part).__name__ for part in (self.folded or self.calibrator, self.rule))
         return f"Classifier({len(self.labels):,} labels or {self.other!r}, {key_of(self.engine)}, {calibrator}, {rule})"
 
     def __str__(self) -> str:
