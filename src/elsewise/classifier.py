@@ -495,7 +495,7 @@ class Saved:
     def _baseline(self) -> Classifier:
         path, manifest = self.files.path / BASELINE, f"{BASELINE}/{folder.MANIFEST}"
         try:
-            same = digest(self.files.need(manifest)) == self.files.digests[manifest]
+            same = digest(self.files.path / manifest) == self.files.digests[manifest]
         except FileNotFoundError:
             same = False
         if not same:
