@@ -1,8 +1,11 @@
 """The model folder: written whole, read only as it was written, and loaded unchanged by other tools."""
 
+import dataclasses
 import json
 import random
 import shutil
+import types
+import typing
 
 import numpy as np
 import pytest
@@ -11,6 +14,24 @@ import elsewise as ew
 from elsewise import folder
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, InputError
+
+T, U = typing.TypeVar("T"), typing.TypeVar("U")
+
+
+class Alias:
+    """What ``type name[T] = value`` makes from Python 3.12 on, and numpy 2.5 of NDArray: it is no class."""
+
+    def __init__(self, name, value, *, type_params=()):
+        self.__name__, self.__value__, self.__type_params__ = name, value, type_params
+
+    def __getitem__(self, given):
+        return types.GenericAlias(self, given)
+
+    def __or__(self, other):
+        return typing.Union[self, other]  # noqa: UP007 - this is what the bar is made of
+
+
+ALIASES = [Alias, *([typing.TypeAliasType] if hasattr(typing, "TypeAliasType") else [])]
 
 
 @pytest.fixture
@@ -145,6 +166,62 @@ def test_a_forged_folder_is_refused_in_words(small):
 
     with pytest.raises(ArtifactError, match=r"elsewise.json holds a part that this version cannot read"):
         ew.load(small)
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_a_part_opens_whose_types_are_aliases(alias, tmp_path, monkeypatch):
+    """As NDArray is one from numpy 2.5 on: no model folder opened."""
+    array = alias("Array", np.ndarray[typing.Any, np.dtype[T]], type_params=(T,))
+    number = alias("Number", float)
+    several = alias("Several", tuple[T, ...], type_params=(T,))
+    fields = {"weights": array[np.float64], "centre": array[np.float64] | None, "low": number, "all": several[number]}
+    part = dataclasses.make_dataclass("Part", fields.items())
+    monkeypatch.setitem(folder.KINDS, "aliased", part)
+    monkeypatch.setitem(folder.NAMES, part, "aliased")
+
+    arrays = {}
+    packed = folder.finite(folder.pack(part(np.ones(2), None, -np.inf, (1.0, np.inf)), arrays, "part"))
+    opened = folder.unpack(packed, arrays, tmp_path, part)
+
+    assert opened.weights is arrays["part.weights"]
+    assert (opened.centre, opened.low, opened.all) == (None, -np.inf, (1.0, np.inf))
+    with pytest.raises(ArtifactError, match="'weights' of another type"):
+        folder.unpack({**packed, "weights": "many"}, arrays, tmp_path, part)
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_an_alias_is_the_type_that_it_stands_for(alias):
+    array = alias("Array", np.ndarray[typing.Any, np.dtype[T]], type_params=(T,))
+    several = alias("Several", tuple[T, ...], type_params=(T,))
+    swapped = alias("Swapped", several[U] | T, type_params=(T, U))
+    whole = alias("Whole", alias("Integer", int))
+    perhaps = alias("Perhaps", whole | None)
+
+    for type_, value in [
+        (array, np.ones(2)),
+        (array[np.int64] | None, np.ones(2, np.int64)),
+        (whole, 2),
+        (perhaps, None),
+        (perhaps | str, "two"),
+        (several, ("two", 2)),
+        (several[perhaps], (2, None)),
+        (swapped[str, int], (2, 2)),
+        (alias("Anything", typing.Any), object()),
+        (alias("Seam", folder.Calibrator), ew.Temperature(1.0)),
+        (alias("Word", typing.Literal["pool"]), "pool"),
+    ]:
+        assert folder._is_a(value, type_), type_
+    for type_, value in [
+        (array, [1.0]),
+        (array[np.int64] | None, 0),
+        (whole, True),
+        (perhaps, "two"),
+        (several[perhaps], (2, "two")),
+        (swapped[str, int], ("two",)),
+        (alias("Seam", folder.Calibrator), 1.0),
+        (alias("Word", typing.Literal["pool"]), "pond"),
+    ]:
+        assert not folder._is_a(value, type_), type_
 
 
 def test_a_link_is_refused(small, tmp_path):

@@ -304,6 +304,7 @@ def unpack(packed: Any, arrays: Mapping[str, Any], file: Path, type_: Any = Any)
 
 
 def _unpacked(value: Any, arrays: Mapping[str, Any], file: Path, type_: Any) -> Any:
+    type_ = _meant(type_)
     if isinstance(value, dict):
         return arrays[value["array"]] if "array" in value else unpack(value, arrays, file)
     if type_ is float:
@@ -315,6 +316,7 @@ def _unpacked(value: Any, arrays: Mapping[str, Any], file: Path, type_: Any) -> 
 
 def _is_a(value: Any, type_: Any) -> bool:
     """Whether a value has the type that a field of a part is annotated with."""
+    type_ = _meant(type_)
     if type_ is Any:
         return True
     if type_ in SEAMS:
@@ -327,3 +329,14 @@ def _is_a(value: Any, type_: Any) -> bool:
     if origin is tuple:
         return isinstance(value, tuple) and all(_is_a(item, inner[0]) for item in value)
     return isinstance(value, origin or type_) and (type_ is not int or not isinstance(value, bool))
+
+
+def _meant(type_: Any) -> Any:
+    """Give what an alias made by a ``type`` statement stands for: numpy's NDArray is one from numpy 2.5 on."""
+    alias = typing.get_origin(type_) or type_
+    if isinstance(alias, type) or not hasattr(alias, "__value__"):
+        return type_
+    meant, given = alias.__value__, dict(zip(alias.__type_params__, typing.get_args(type_), strict=False))
+    if parameters := getattr(meant, "__parameters__", ()):
+        meant = meant[tuple(given.get(parameter, Any) for parameter in parameters)]
+    return _meant(meant)
