@@ -14,9 +14,10 @@ ERRORS: Final = ("InputError", "ArtifactError", "MissingExtra", "ElsewiseError")
 MOST_FORMS: Final = 4  # of one message; with more choices than that, a choice is written as …
 
 AREAS: Final = {  # what a user was about, and the modules that speak of it
-    "files": ("formats", "reading", "predict", "checking", "file_check"),
+    "files": ("data", "batch", "storage", "formats", "reading", "predict", "checking", "file_check"),
     "labels-and-texts": (
         "fitting",
+        "cli",
         "calibrating",
         "splits",
         "relabelling",
@@ -26,8 +27,9 @@ AREAS: Final = {  # what a user was about, and the modules that speak of it
         "options",
         "commands",
     ),
-    "training": ("training", "baseline", "around", "graphs", "checkpoints", "unfinished", "disk", "extras"),
+    "training": ("training", "baseline", "around", "graphs", "checkpoints", "unfinished", "disk", "errors"),
     "model-folders": (
+        "evaluation",
         "folder",
         "classifier",
         "modelfiles",
@@ -37,7 +39,7 @@ AREAS: Final = {  # what a user was about, and the modules that speak of it
         "receipts",
         "messages",
     ),
-    "engines": ("engines", "wrapping", "export", "machine", "batching", "gate"),
+    "engines": ("engines", "wrapping", "wrappers", "export", "machine", "batching", "gate"),
     "promises": (
         "rules",
         "certifying",
@@ -56,7 +58,7 @@ AREAS: Final = {  # what a user was about, and the modules that speak of it
             "evaluation",
             "breakdown",
             "calibrator_choice",
-            "mixtures",
+            "progress",
             "comparison",
             "sides",
             "versus",

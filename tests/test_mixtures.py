@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from elsewise.arrays import softmax
 from elsewise.errors import InputError
-from elsewise.mixtures import entropy, mixture
-from elsewise.outputs import Outputs, uncertainty
+from elsewise.outputs import Outputs, entropy, mixture, uncertainty
 
 
 def members(m, n=50, k=6, scale=3.0, seed=0, dtype=np.float64):

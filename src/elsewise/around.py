@@ -13,6 +13,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.export import Rows, quantised
 from elsewise.gate import Serving, fitted_calibrator, gate_rows, serve
 from elsewise.modelfiles import ModelFiles
+from elsewise.progress import Note, Progress
 from elsewise.splits import LabelledTexts
 from elsewise.tokens import Tokens
 from elsewise.unfinished import Unfinished, member_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 FEWEST: Final = 2  # members, or passes
 
-Progress = Callable[[str, int, int], None]
 Table = tuple[dict[str, Any], ...]
 
 
@@ -132,7 +132,7 @@ def _opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens) -> Sized
 
 def train_member(
     labels: tuple[str, ...], train_rows: LabelledTexts, in_scope: LabelledTexts, rows: Rows, how: "Training",
-    progress: Progress | None = None, unfinished: Unfinished | None = None, note: Callable[[str], None] | None = None,
+    progress: Progress | None = None, unfinished: Unfinished | None = None, note: Note | None = None,
 ) -> Callable[[int], ModelFiles]:  # fmt: skip
     """Give the function that trains one more model: the same rows, the seed `how.seed` plus its number.
 

@@ -8,7 +8,6 @@ difference is claimed when its 95 % interval (see `elsewise.metrics.mcnemar`) ex
 
 import math
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from elsewise.breakdown import Answers
 from elsewise.decisions import Certificate
 from elsewise.errors import InputError, MissingExtra
 from elsewise.metrics import Estimate
+from elsewise.progress import Note
 from elsewise.splits import Splits
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ MOST_LABELS: Final = 1_000
 LEVEL: Final = 0.05
 
 Flags = NDArray[np.bool_]
-Note = Callable[[str], None]
 
 
 def learned(

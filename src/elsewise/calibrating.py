@@ -10,7 +10,7 @@ is always close to itself. Certify rows stay fresh either way.
 
 import platform
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -35,6 +35,7 @@ from elsewise.familiarity import FamiliarityTest
 from elsewise.kinds import check_logits
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
+from elsewise.progress import Note, Progress
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
 from elsewise.score_choice import check_score, named_score
@@ -44,7 +45,6 @@ from elsewise.tokens import Tokens
 REFERENCES = 20_000  # train texts that distances are measured from
 KEPT = ("logits", "features", "epistemic")  # columns of outputs that a folder keeps of tune and certify rows
 
-Progress = Callable[[str, int, int], None]
 Labelled = tuple[Evidence, Codes]
 Answered = tuple[Outputs, Codes]
 Indices = NDArray[np.int64]
@@ -83,7 +83,7 @@ def fit_around(
     score: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
 ) -> Classifier:
     """Calibrate and certify a model that is trained already; `elsewise.fit` with an engine does.
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.extras import need
+from elsewise.errors import ElsewiseWarning, InputError, need
 from elsewise.folder import read_json, write_json
 from elsewise.unfinished import BEST, DESCRIPTION, OPTIMIZER, STATE, WEIGHTS, Checkpoints
 

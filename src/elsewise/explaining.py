@@ -7,7 +7,7 @@ say the same hide each other: without either one, the other still speaks.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 from unicodedata import category
@@ -24,6 +24,7 @@ from elsewise.errors import InputError
 from elsewise.explanation import Explanation, Neighbour, Pull
 from elsewise.folder import NAMES
 from elsewise.outputs import Evidence
+from elsewise.progress import Progress
 from elsewise.receipts import receipt_of
 from elsewise.tokens import readable
 
@@ -34,7 +35,6 @@ NO_BLANKS: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")  # t
 EDGES: Final = "PC"  # Unicode categories of punctuation, and of what is not seen
 TINY: Final = 1e-30
 
-Progress = Callable[[str, int, int], None]
 Span = tuple[int, int]
 
 

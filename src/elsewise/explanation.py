@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsewise.arrays import ABSTAIN
+from elsewise.outputs import Extent
 
 if TYPE_CHECKING:
     from elsewise.decisions import Decisions
@@ -42,32 +43,6 @@ class Neighbour:
     text: str
     label: str
     similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """How much of a text the model read.
-
-    Attributes
-    ----------
-    tokens : int
-        Used, special ones included; 0 for a text with nothing to read.
-    unknown : tuple of str
-        Pieces of the text that the vocabulary does not have: the model knows no more than that something stood there.
-    truncated : bool
-        Whether the text goes on after what was read.
-    characters, characters_read : int
-        Of the text, and how many of them were read.
-    last_words : str
-        The end of what was read of a truncated text.
-    """
-
-    tokens: int
-    unknown: tuple[str, ...]
-    truncated: bool
-    characters: int
-    characters_read: int
-    last_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

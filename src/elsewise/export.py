@@ -21,11 +21,10 @@ from elsewise.gate import Serving, choose, gate_rows, serve
 from elsewise.history import recorded
 from elsewise.modelfiles import INT8, ModelFiles, TemporaryPlace
 from elsewise.outputs import Evidence
+from elsewise.progress import Progress
 from elsewise.rules import Rule, fit_as_asked
 from elsewise.text_engine import TextEngine, check_precision
 from elsewise.tokens import Tokens
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

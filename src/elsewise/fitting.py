@@ -32,6 +32,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.export import Rows, check_engine, refit_rows, serving
 from elsewise.gate import Serving
 from elsewise.outputs import Evidence, Outputs, References
+from elsewise.progress import Note, Progress
 from elsewise.splits import Divided, Pairs, Splits, divide, stratified
 from elsewise.tokens import Tokens
 from elsewise.unfinished import Unfinished, member_of
@@ -39,10 +40,6 @@ from elsewise.unfinished import Unfinished, member_of
 if TYPE_CHECKING:
     from elsewise.engines.torch import TorchModel
     from elsewise.training import Learner, Training
-
-
-Progress = Callable[[str, int, int], None]
-Note = Callable[[str], None]
 
 
 class Tokenised(NamedTuple):

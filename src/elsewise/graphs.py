@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.engines.torch import TorchModel, last_linear
-from elsewise.errors import InputError
-from elsewise.extras import need
+from elsewise.errors import InputError, need
 from elsewise.last_layer import first_token_only
 from elsewise.modelfiles import INT8, ONNX, ModelFiles, TemporaryPlace, check_onnx
 from elsewise.tokens import Tokens

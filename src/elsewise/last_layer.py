@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from elsewise.extras import need
+from elsewise.errors import need
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")

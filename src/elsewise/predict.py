@@ -1,7 +1,7 @@
 """Files in, files out: every row that goes in comes out once, answered, as Other, or rejected with its reason."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from elsewise.errors import InputError
 from elsewise.formats import Row, open_writer, output_names, same_file
 from elsewise.messages import messages
 from elsewise.outputs import Evidence
+from elsewise.progress import Progress
 from elsewise.reading import PARQUET, Reading, is_array, logit_columns, logits_of, read_logits, text_of
 
 CHUNK_ROWS = WINDOW
@@ -27,7 +28,6 @@ SENTENCES = ("sentence", "customer_sentence")  # where they are asked for
 
 REJECTED = ".rejected.jsonl"
 
-Progress = Callable[[str, int, int], None]
 Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
 
 

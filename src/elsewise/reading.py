@@ -10,8 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.errors import InputError
-from elsewise.extras import need
+from elsewise.errors import InputError, need
 from elsewise.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
 from elsewise.relabelling import Relabelling
 from elsewise.tokens import is_visible

@@ -6,7 +6,7 @@ forgotten, not when it is undone either.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ from elsewise.history import recorded, restored, to_undo
 from elsewise.metrics import Estimate, wilson
 from elsewise.modelfiles import digest
 from elsewise.outputs import Evidence, Outputs
+from elsewise.progress import Progress
 from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # at which an overview shows what a threshold would do
 PER = 1000
 USUAL = {"target_accuracy": 0.95, "confidence_level": 0.95}
 
-Progress = Callable[[str, int, int], None]
 Labelled = tuple[Evidence, Codes]
 
 

@@ -14,7 +14,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from elsewise.errors import ArtifactError
-from elsewise.explanation import Extent
+from elsewise.outputs import Extent
 
 CHARACTERS_A_TOKEN: Final = 64  # no more of a text is read for each token: a cell of 10 MB costs what a page costs
 LAST_CHARACTERS, LAST_WORDS = 80, 6  # shown of where a text was cut

@@ -33,10 +33,10 @@ from elsewise.engines.torch import (
     quiet,
     text_tokenizer,
 )
-from elsewise.errors import InputError
-from elsewise.extras import need
+from elsewise.errors import InputError, need
 from elsewise.folder import read_json
 from elsewise.outputs import Outputs
+from elsewise.progress import Note, Progress
 from elsewise.scaling import best_temperature
 from elsewise.splits import LabelledTexts
 from elsewise.tokens import TextTokenizer, Tokens
@@ -58,9 +58,6 @@ ADAM_COPIES: Final = 4  # of the weights in a checkpoint: themselves, two moment
 MODEL_COPIES: Final = 2.5  # of the weights in a model folder: for transformers, as ONNX, and as int8
 
 SHOWN_EVERY: Final = 0.2  # seconds
-
-Progress = Callable[[str, int, int], None]
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from elsewise.extras import need
+from elsewise.errors import need
 
 torch = need("torch", extra="train")
 

@@ -10,9 +10,8 @@ import pytest
 from elsewise.engines import AROUND, ENGINES, GIVEN, TEXT_ENGINES, engine_class
 from elsewise.errors import InputError
 from elsewise.export import quantised
-from elsewise.mixtures import entropy
 from elsewise.modelfiles import ModelFiles
-from elsewise.outputs import Outputs
+from elsewise.outputs import Outputs, entropy
 from elsewise.tokens import Tokens
 from small_models import LABELS, LONGEST, files_of, texts
 

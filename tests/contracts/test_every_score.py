@@ -9,8 +9,7 @@ import pytest
 from elsewise import folder
 from elsewise.arrays import softmax
 from elsewise.errors import InputError
-from elsewise.mixtures import entropy
-from elsewise.outputs import Evidence, Outputs
+from elsewise.outputs import Evidence, Outputs, entropy
 from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
 

@@ -8,7 +8,7 @@ import pytest
 from elsewise.arrays import softmax
 from elsewise.engines import engine_class
 from elsewise.errors import InputError
-from elsewise.mixtures import mixture
+from elsewise.outputs import mixture
 from small_models import LABELS, files_of, texts
 
 torch = pytest.importorskip("torch")

@@ -14,9 +14,8 @@ from typing import Any, ClassVar, Self
 
 from elsewise.engines import Engine, entry_of, open_entry, precision_of
 from elsewise.errors import InputError
-from elsewise.mixtures import mixture
 from elsewise.modelfiles import TOKENIZER, ModelFiles
-from elsewise.outputs import Outputs
+from elsewise.outputs import Outputs, mixture
 from elsewise.text_engine import TextEngine
 from elsewise.tokens import Tokens
 

@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks
 from elsewise.engines import Engine, entry_of, open_entry, precision_of
 from elsewise.errors import InputError
-from elsewise.mixtures import entropy
 from elsewise.modelfiles import ModelFiles
-from elsewise.outputs import Outputs
+from elsewise.outputs import Outputs, entropy
 from elsewise.scaling import best_temperature
 from elsewise.tokens import Tokens
 

@@ -18,11 +18,9 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 
 from elsewise.engines import Engine, engine_class
-from elsewise.errors import InputError
-from elsewise.extras import need
-from elsewise.mixtures import mixture
+from elsewise.errors import InputError, need
 from elsewise.modelfiles import ModelFiles
-from elsewise.outputs import Outputs
+from elsewise.outputs import Outputs, mixture
 from elsewise.text_engine import TextEngine
 from elsewise.tokens import Tokens
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from elsewise.batching import TOKEN_BUDGET, Batch, Result
-from elsewise.errors import ArtifactError
-from elsewise.extras import need
+from elsewise.errors import ArtifactError, need
 from elsewise.machine import cores
 from elsewise.modelfiles import ONNX, TOKENIZER, ModelFiles, check_onnx
 from elsewise.text_engine import TextEngine, check_precision

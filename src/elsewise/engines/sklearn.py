@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, as_texts, log_softmax
 from elsewise.canaries import CANARIES
-from elsewise.errors import ArtifactError, InputError
-from elsewise.extras import need
+from elsewise.errors import ArtifactError, InputError, need
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 from elsewise.scaling import best_temperature

@@ -17,8 +17,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from elsewise.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
-from elsewise.errors import ArtifactError, InputError
-from elsewise.extras import need
+from elsewise.errors import ArtifactError, InputError, need
 from elsewise.modelfiles import TOKENIZER, ModelFiles
 from elsewise.text_engine import TextEngine, check_precision
 from elsewise.tokens import TextTokenizer

@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from elsewise.errors import ElsewiseError, MissingExtra
-from elsewise.extras import need
+from elsewise.errors import ElsewiseError, MissingExtra, need
 
 
 def test_a_library_that_is_there_is_imported():
