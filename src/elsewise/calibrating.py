@@ -24,7 +24,6 @@ from elsewise.certifying import Promise
 from elsewise.checking import examine, size_findings, warn
 from elsewise.classifier import Classifier, check_other
 from elsewise.conformal import SplitConformal
-from elsewise.decisions import percent
 from elsewise.distances import references_of
 from elsewise.engines import Engine, as_engine
 from elsewise.engines.logits import LogitsEngine, rows_of
@@ -33,6 +32,7 @@ from elsewise.evaluation import evaluate
 from elsewise.export import refit_rows
 from elsewise.familiarity import FamiliarityTest
 from elsewise.kinds import check_logits
+from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.progress import Note, Progress

@@ -15,9 +15,9 @@ import numpy as np
 from elsewise.arrays import ABSTAIN
 from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.certifying import Promise
-from elsewise.decisions import percent
 from elsewise.encoders import DEFAULT_ENCODER, find_tokenizer, language_warnings
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.messages.wording import percent
 from elsewise.relabelling import Relabelling, label_form, near_duplicates
 from elsewise.splits import SHARES, Divided, Pairs, divide, hashes
 from elsewise.tokens import TextTokenizer, is_visible

@@ -14,11 +14,10 @@ import numpy as np
 
 from elsewise.arrays import to_numpy
 from elsewise.classifier import Classifier
-from elsewise.decisions import percent
 from elsewise.engines import key_of
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import USUAL_TARGET, as_rows, count_seen, plain, seen_words
-from elsewise.reading import n_rows
+from elsewise.messages.wording import n_rows, percent
 from elsewise.sides import Side, Truth
 from elsewise.versus import Rounds, compare_labels, compare_pair, describe, outcomes
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from elsewise.arrays import ABSTAIN, Codes, Floats, row_blocks
 from elsewise.conformal import PredictionSets
 from elsewise.errors import InputError
-from elsewise.explanation import Explanation, explanation_of
-from elsewise.messages import customer_sentence, in_percent, sentence
+from elsewise.explanation import Explanation
+from elsewise.messages import Facts, customer_sentence, sentence
+from elsewise.messages.wording import percent
 from elsewise.outputs import Evidence
 
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
@@ -131,7 +132,7 @@ class Decisions:
 
     def sentence(self, i: int, language: str = "en") -> str:
         """Say the decision on text `i`, and why, in one plain sentence; languages are those of `elsewise.messages`."""
-        return sentence(self, i, language)
+        return sentence(self._facts(i), language)
 
     def customer_sentence(self, i: int, language: str = "en") -> str:
         """Say the decision on text `i` as a customer can be told it: no numbers, and no word of the trade.
@@ -142,7 +143,7 @@ class Decisions:
         >>> FixedThreshold(0.6)([[0.55, 0.45]]).customer_sentence(0)
         'This text was not sorted automatically: both "0" and "1" would fit. A person will look at it.'
         """
-        return customer_sentence(self, i, language)
+        return customer_sentence(self._facts(i), language)
 
     def explain(self, i: int, language: str = "en") -> Explanation:
         """Tell everything that the decisions hold of text `i`: the best two labels and not more, and no words.
@@ -156,7 +157,38 @@ class Decisions:
         >>> explanation.label, explanation.probabilities, explanation.threshold
         ('0', {'0': 0.75, '1': 0.25}, 0.6)
         """
-        return explanation_of(self, i, language)
+        best = ((self.best, self.best_probability), (self.second, self.second_probability))
+        code = int(self.codes[i])
+        return Explanation(
+            label=self.other if code == ABSTAIN else self.name(code),
+            abstained=code == ABSTAIN,
+            reason=str(self.reasons[i]),
+            sentence=self.sentence(i, language),
+            customer_sentence=self.customer_sentence(i, language),
+            probabilities={self.name(int(codes[i])): float(p[i]) for codes, p in best if not np.isnan(p[i])},
+            confidence=float(self.confidence[i]),
+            threshold=float(self.threshold[i]),
+            nearest=self.nearest_names(i),
+            familiarity=_at(self.familiarity, i),
+            possible=None if self.sets is None else self.possible_names(i),
+            epistemic=_at(self.epistemic, i),
+        )
+
+    def _facts(self, i: int) -> Facts:
+        """Name what a sentence may tell of text `i`."""
+        return Facts(
+            reason=str(self.reasons[i]),
+            other=self.other,
+            best=self.name(int(self.best[i])),
+            second=self.name(int(self.second[i])),
+            best_probability=float(self.best_probability[i]),
+            second_probability=float(self.second_probability[i]),
+            confidence=float(self.confidence[i]),
+            threshold=float(self.threshold[i]),
+            familiarity=_at(self.familiarity, i),
+            nearest=self.nearest_names(i),
+            possible=self.possible_names(i),
+        )
 
 
 def decide(
@@ -355,6 +387,5 @@ class Certificate:
         )
 
 
-def percent(share: float, rounded: Callable[[float], float] = np.floor) -> str:
-    """Write a share as a percentage of two decimals, rounded down: a promise is never rounded up, a risk never down."""
-    return f"{in_percent(share, rounded)} %"
+def _at(column: Any, i: int) -> float | None:
+    return None if column is None else float(column[i])

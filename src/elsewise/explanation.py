@@ -2,15 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from elsewise.arrays import ABSTAIN
 from elsewise.outputs import Extent
-
-if TYPE_CHECKING:
-    from elsewise.decisions import Decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +100,3 @@ class Explanation:
     def as_dict(self) -> dict[str, Any]:
         """Give everything as plain values, for JSON."""
         return asdict(self)
-
-
-def explanation_of(decisions: "Decisions", i: int, language: str = "en") -> Explanation:
-    """Explain text `i` by what decisions hold, its best two labels among it."""
-    best = ((decisions.best, decisions.best_probability), (decisions.second, decisions.second_probability))
-    named = {decisions.name(int(codes[i])): float(p[i]) for codes, p in best if not np.isnan(p[i])}
-    return Explanation(
-        label=decisions.name(code) if (code := int(decisions.codes[i])) != ABSTAIN else decisions.other,
-        abstained=bool(decisions.abstained[i]),
-        reason=str(decisions.reasons[i]),
-        sentence=decisions.sentence(i, language),
-        customer_sentence=decisions.customer_sentence(i, language),
-        probabilities=named,
-        confidence=float(decisions.confidence[i]),
-        threshold=float(decisions.threshold[i]),
-        nearest=decisions.nearest_names(i),
-        familiarity=_at(decisions.familiarity, i),
-        possible=None if decisions.sets is None else decisions.possible_names(i),
-        epistemic=_at(decisions.epistemic, i),
-    )
-
-
-def _at(column: Any, i: int) -> float | None:
-    return None if column is None else float(column[i])

@@ -14,7 +14,8 @@ from elsewise.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
 from elsewise.formats import Row
 from elsewise.formats.guessing import guess_encoding
-from elsewise.reading import BadRow, Labelled, Reading, n_rows, read_files
+from elsewise.messages.wording import n_rows
+from elsewise.reading import BadRow, Labelled, Reading, read_files
 from elsewise.relabelling import label_form
 
 DISTINCT: Final = 20_001  # values of a column that are told apart; more of them are no labels

@@ -28,8 +28,9 @@ from elsewise.certifying import (
     check_promise,
     check_share,
 )
-from elsewise.decisions import Certificate, Decisions, percent
+from elsewise.decisions import Certificate, Decisions
 from elsewise.errors import InputError
+from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 
 SHARES = (0.0, 0.05, 0.10, 0.20)

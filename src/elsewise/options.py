@@ -115,7 +115,8 @@ def reading(
 
 def labelled(paths: Sequence[str], how: "Reading") -> "list[Labelled]":
     """Read texts and labels of files, every row or none unless bad ones are skipped, and say how they were read."""
-    from elsewise.reading import n_rows, read_files
+    from elsewise.messages.wording import n_rows
+    from elsewise.reading import read_files
 
     read = read_files(paths, how, strict=True)
     for path, one in zip(paths, read, strict=True):

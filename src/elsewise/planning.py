@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.certifying import Counts, Promise, Thresholds, as_separate, errors_of, grid_of, strict_to_loose
-from elsewise.decisions import Certificate, confidence_of, percent
+from elsewise.decisions import Certificate, confidence_of
 from elsewise.errors import InputError
+from elsewise.messages.wording import percent
 from elsewise.rules import CertifiedThreshold
 from elsewise.scores import MaximumProbability, Score
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from elsewise.errors import InputError, need
 from elsewise.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
+from elsewise.messages.wording import at_lines, n_rows
 from elsewise.relabelling import Relabelling
 from elsewise.tokens import is_visible
 
 HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
-LINES_SHOWN = 5
 PARQUET = (".parquet", ".pq")
 
 
@@ -127,29 +127,6 @@ class Labelled:
             dropped=dropped,
             columns={name: [cells[i] for i in kept] for name, cells in self.columns.items()},
         )
-
-
-def n_rows(count: int) -> str:
-    """Write a number of rows.
-
-    Examples
-    --------
-    >>> n_rows(1), n_rows(1200)
-    ('1 row', '1,200 rows')
-    """
-    return f"{count:,} row{'s' * (count != 1)}"
-
-
-def at_lines(lines: Sequence[int]) -> str:
-    """Write where rows are; the first few.
-
-    Examples
-    --------
-    >>> at_lines([3]), at_lines([3, 4, 5, 6, 7, 8])
-    ('line 3', 'lines 3, 4, 5, 6, 7, ...')
-    """
-    shown = ", ".join(map(str, lines[:LINES_SHOWN])) + ", ..." * (len(lines) > LINES_SHOWN)
-    return f"line{'s' * (len(lines) != 1)} {shown}"
 
 
 def read_labelled(path: str, how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> Labelled:

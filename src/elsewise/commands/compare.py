@@ -155,7 +155,8 @@ def _rows(
     out_of_scope_label: str | None,
 ) -> "tuple[Labelled | None, dict[str, Any]]":
     """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare_all`."""
-    from elsewise.reading import n_rows, read_labelled, read_logits
+    from elsewise.messages.wording import n_rows
+    from elsewise.reading import read_labelled, read_logits
 
     of_logits = [name for name, model in models.items() if model.engine.name == "logits"]
     if len(logits) != len(of_logits):

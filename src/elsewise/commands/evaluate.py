@@ -90,7 +90,8 @@ def _judged_texts(
     slices: Sequence[str],
 ) -> "Evaluation":
     from elsewise.evaluation import evaluate as judge
-    from elsewise.reading import n_rows, read_labelled
+    from elsewise.messages.wording import n_rows
+    from elsewise.reading import read_labelled
 
     if labels is not None:
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")

@@ -6,19 +6,55 @@
 A sentence is a template, so that a language orders its words as it does. Numbers are put in as it writes them.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from elsewise.errors import InputError
 from elsewise.messages import en, tr
-
-if TYPE_CHECKING:
-    from elsewise.decisions import Decisions
+from elsewise.messages.wording import in_percent
 
 MESSAGES: Final[dict[str, Mapping[str, str]]] = {"en": en.MESSAGES, "tr": tr.MESSAGES}
 MOST_NAMED: Final = 8  # labels in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a sentence tells of the decision on one text.
+
+    Attributes
+    ----------
+    reason : str
+        Why it was decided so: the name of a template.
+    other : str
+        The word shown for an abstention.
+    best, second : str
+        The two most probable labels; empty where there is none.
+    best_probability, second_probability : float
+        Theirs.
+    confidence, threshold : float
+        What was compared.
+    familiarity : float or None
+        At most such a share of in-scope texts is so unlike the training texts.
+    nearest : tuple of str
+        The labels whose training texts are nearest, at most two.
+    possible : tuple of str
+        The labels that stay possible; none where they are not known.
+    """
+
+    reason: str
+    other: str
+    best: str
+    second: str
+    best_probability: float
+    second_probability: float
+    confidence: float
+    threshold: float
+    familiarity: float | None = None
+    nearest: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
 
 def messages(language: str) -> Mapping[str, str]:
@@ -34,60 +70,53 @@ def messages(language: str) -> Mapping[str, str]:
     return MESSAGES[language]
 
 
-def sentence(decisions: "Decisions", i: int, language: str = "en") -> str:
-    """Say the decision on text `i`, and why, in one plain sentence with its numbers."""
+def sentence(facts: Facts, language: str = "en") -> str:
+    """Say a decision, and why, in one plain sentence with its numbers."""
     words = messages(language)
-    return words[str(decisions.reasons[i])].format(
-        other=decisions.other,
-        best=decisions.name(int(decisions.best[i])),
-        second=decisions.name(int(decisions.second[i])),
-        p=_number(words, f"{decisions.best_probability[i]:.3f}"),
-        q=_number(words, f"{decisions.second_probability[i]:.3f}"),
-        how=_how_unlike(decisions, i, words),
-        possible=_possible(decisions, i, words),
-        compared=_compared(decisions, i, words),
+    return words[facts.reason].format(
+        other=facts.other,
+        best=facts.best,
+        second=facts.second,
+        p=_number(words, f"{facts.best_probability:.3f}"),
+        q=_number(words, f"{facts.second_probability:.3f}"),
+        how=_how_unlike(facts, words),
+        possible=_possible(facts, words),
+        compared=_compared(facts, words),
     )
 
 
-def customer_sentence(decisions: "Decisions", i: int, language: str = "en") -> str:
-    """Say the decision on text `i` to a customer, in plain words."""
-    words, reason = messages(language), str(decisions.reasons[i])
+def customer_sentence(facts: Facts, language: str = "en") -> str:
+    """Say a decision to a customer, in plain words."""
+    words = messages(language)
     # A threshold that nothing reaches is no matter of the text, whatever else may be said of it.
-    if reason != "unreadable" and np.isposinf(decisions.threshold[i]):
+    if facts.reason != "unreadable" and np.isposinf(facts.threshold):
         return words["customer_nothing"]
-    best, second = (decisions.name(int(codes[i])) for codes in (decisions.best, decisions.second))
-    return words[f"customer_{reason}"].format(best=best, second=second)
-
-
-def in_percent(share: float, rounded: Callable[[float], float]) -> str:
-    """Write a share in percent, as a number of at most two decimals."""
-    return f"{rounded(round(share * 1e4, 6)) / 100:g}"
+    return words[f"customer_{facts.reason}"].format(best=facts.best, second=facts.second)
 
 
 def _number(words: Mapping[str, str], written: str) -> str:
     return written.replace(".", words["decimal"])
 
 
-def _how_unlike(decisions: "Decisions", i: int, words: Mapping[str, str]) -> str:
-    near = [f'"{name}"' for name in decisions.nearest_names(i)]
-    if decisions.familiarity is None or not near or np.isnan(decisions.familiarity[i]):
+def _how_unlike(facts: Facts, words: Mapping[str, str]) -> str:
+    near = [f'"{name}"' for name in facts.nearest]
+    if facts.familiarity is None or not near or np.isnan(facts.familiarity):
         return ""
-    share = words["percent"].format(number=_number(words, in_percent(float(decisions.familiarity[i]), np.ceil)))
+    share = words["percent"].format(number=_number(words, in_percent(facts.familiarity, np.ceil)))
     if len(near) == 1:
         return words["how_one"].format(share=share, near=near[0])
     return words["how_two"].format(share=share, near=words["and"].format(first=near[0], second=near[1]))
 
 
-def _possible(decisions: "Decisions", i: int, words: Mapping[str, str]) -> str:
+def _possible(facts: Facts, words: Mapping[str, str]) -> str:
     """Name the labels that stay possible, where they are more than the two that were named."""
-    kept = decisions.possible_names(i)
-    if not 2 < len(kept) <= MOST_NAMED:  # noqa: PLR2004
+    if not 2 < len(facts.possible) <= MOST_NAMED:  # noqa: PLR2004
         return ""
-    return words["possible"].format(labels=", ".join(f'"{name}"' for name in kept))
+    return words["possible"].format(labels=", ".join(f'"{name}"' for name in facts.possible))
 
 
-def _compared(decisions: "Decisions", i: int, words: Mapping[str, str]) -> str:
-    confidence, threshold = float(decisions.confidence[i]), float(decisions.threshold[i])
+def _compared(facts: Facts, words: Mapping[str, str]) -> str:
+    confidence, threshold = facts.confidence, facts.threshold
     if np.isnan(confidence):
         return words["margin"]
     if np.isinf(threshold):
@@ -96,5 +125,5 @@ def _compared(decisions: "Decisions", i: int, words: Mapping[str, str]) -> str:
     # As many digits as tell the two apart: "0.950 is below 0.950" explains nothing.
     digits = next((d for d in range(3, 17) if f"{confidence:.{d}f}" != f"{threshold:.{d}f}"), 3)
     numbers = (_number(words, f"{x:.{digits}f}") for x in (confidence, threshold))
-    verb = "reaches" if decisions.reasons[i] == "answered" else "below"
+    verb = "reaches" if facts.reason == "answered" else "below"
     return words[verb].format(**dict(zip(("confidence", "threshold"), numbers, strict=True)))

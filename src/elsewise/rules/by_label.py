@@ -31,8 +31,9 @@ from elsewise.certifying import (
     known,
     out_of_scope_share_of,
 )
-from elsewise.decisions import Certificate, Decisions, confidence_of, decide, percent
+from elsewise.decisions import Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
+from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.scores import MaximumProbability, Score
