@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import elsewise as ew
-from elsewise import folder, gate
+from elsewise import gate
 from elsewise.around import Around
 from elsewise.engines.laplace import Laplace
 from elsewise.errors import ArtifactError, InputError
@@ -22,6 +22,8 @@ from elsewise.export import export
 from elsewise.outputs import uncertainty
 from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
+from elsewise.storage.json_files import write_json
+from elsewise.storage.sealed_folder import write_manifest
 from elsewise.thresholds import change_threshold
 from small_models import model_of, texts, tokenizer
 
@@ -170,9 +172,9 @@ def test_a_changed_setting_is_refused(made, tmp_path):
         settings["prior_precision"] *= 2
     else:
         settings["passes"] += 1
-    folder.write_json(copy / "elsewise.json", changed)
+    write_json(copy / "elsewise.json", changed)
     (copy / "manifest.json").unlink()
-    folder._write_manifest(copy)
+    write_manifest(copy)
 
     with pytest.raises(ArtifactError, match=f"the certificate of {key} belongs to other files or settings"):
         ew.load(copy)

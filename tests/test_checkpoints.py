@@ -183,13 +183,13 @@ class Malicious:
 )
 @pytest.mark.parametrize("forged", [False, True], ids=["planted", "in the manifest"])
 def test_a_planted_pickle_is_refused_and_not_executed(stopped, tmp_path, name, forged):
-    from elsewise.folder import _write_manifest
+    from elsewise.storage.sealed_folder import write_manifest
 
     step, marker = stopped / "step-00000007", tmp_path / "executed"
     torch.save(Malicious(marker), step / name)
     if forged:
         (step / "manifest.json").unlink()
-        _write_manifest(step)
+        write_manifest(step)
 
     with pytest.raises(ArtifactError, match=r"nothing of it was read.*--restart"):
         trained(stopped)

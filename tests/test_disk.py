@@ -8,10 +8,11 @@ import sys
 import pytest
 from safetensors import SafetensorError
 
-from elsewise import disk
-from elsewise.disk import Hold, exchange, old_of, put_in_place, refusal, restore, work_folder
 from elsewise.errors import InputError
-from elsewise.folder import verify, write_json, writing
+from elsewise.storage import atomic
+from elsewise.storage.atomic import Hold, exchange, old_of, put_in_place, refusal, restore, work_folder
+from elsewise.storage.json_files import write_json
+from elsewise.storage.sealed_folder import verify, writing
 
 
 def folder_of(path, word):
@@ -34,7 +35,7 @@ def test_two_folders_change_places_in_one_step(tmp_path):
 
 
 def test_without_such_a_step_the_old_folder_waits_and_goes(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "exchange", lambda *_: False)
+    monkeypatch.setattr(atomic, "exchange", lambda *_: False)
     new, path = folder_of(tmp_path / "new", "new"), folder_of(tmp_path / "model", "old")
 
     put_in_place(new, path)
@@ -75,7 +76,7 @@ def test_leftovers_of_a_killed_run_go_and_those_of_a_running_one_stay(tmp_path):
 
 
 def test_without_locks_nothing_is_taken_for_a_leftover(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "fcntl", None)
+    monkeypatch.setattr(atomic, "fcntl", None)
     perhaps_alive = folder_of(tmp_path / ".model.elsewise-writing-alive", "alive")
 
     with work_folder(tmp_path / "model"):
@@ -125,7 +126,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 from elsewise.errors import InputError
-from elsewise.folder import writing
+from elsewise.storage.sealed_folder import writing
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

@@ -16,11 +16,13 @@ pytest.importorskip("transformers")
 pytest.importorskip("onnxruntime")
 
 import elsewise as ew
-from elsewise import folder, gate
+from elsewise import gate
 from elsewise.calibrating import calibrate
 from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.export import export, refit_tokens, usual_engine
+from elsewise.storage.json_files import write_json
+from elsewise.storage.sealed_folder import write_manifest
 from elsewise.thresholds import change_threshold, undo_threshold
 from small_folders import classifier_of
 from small_models import texts
@@ -61,9 +63,9 @@ def described(path):
 
 def forge(path, **changes):
     """Change elsewise.json, and write a manifest that fits."""
-    folder.write_json(path / "elsewise.json", {**described(path), **changes})
+    write_json(path / "elsewise.json", {**described(path), **changes})
     (path / "manifest.json").unlink()
-    folder._write_manifest(path)
+    write_manifest(path)
 
 
 def answers(path, **chosen):
@@ -126,7 +128,7 @@ def test_what_is_certified_and_answers_otherwise_here_is_certified_again(small):
     first = ew.load(small).certificate
     canary = json.loads((small / "canary.json").read_text())
     shifted = [[1 / len(row)] * len(row) for row in canary["probabilities"]["openvino-f32"]]
-    folder.write_json(small / "canary.json", {**canary, "probabilities": {"openvino-f32": shifted}})
+    write_json(small / "canary.json", {**canary, "probabilities": {"openvino-f32": shifted}})
     forge(small)
     with pytest.raises(ArtifactError, match=r"certify it here: elsewise export .*small --engine openvino"):
         ew.load(small)
@@ -235,7 +237,7 @@ def test_a_change_before_another_certificate_cannot_be_undone(small):
     change_threshold(small, "fixed", threshold=0.5)
     canary = json.loads((small / "canary.json").read_text())
     shifted = [[1 / len(row)] * len(row) for row in canary["probabilities"]["openvino-f32"]]
-    folder.write_json(small / "canary.json", {**canary, "probabilities": {"openvino-f32": shifted}})
+    write_json(small / "canary.json", {**canary, "probabilities": {"openvino-f32": shifted}})
     forge(small)
     export(small, precision="f32")
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise import folder
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, InputError
+from elsewise.storage import sealed_folder
 
 T, U = typing.TypeVar("T"), typing.TypeVar("U")
 
@@ -162,7 +162,7 @@ def test_a_forged_folder_is_refused_in_words(small):
     written["engines"]["memory"]["rule"] = {"kind": "nonsense"}
     described.write_text(json.dumps(written))
     (small / "manifest.json").unlink()
-    folder._write_manifest(small)
+    sealed_folder.write_manifest(small)
 
     with pytest.raises(ArtifactError, match=r"elsewise.json holds a part that this version cannot read"):
         ew.load(small)
@@ -235,7 +235,7 @@ def test_a_link_is_refused(small, tmp_path):
 
 def test_a_newer_folder_is_refused_with_the_remedy(small):
     manifest = small / "manifest.json"
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": folder.FORMAT + 1}))
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": sealed_folder.FORMAT + 1}))
 
     with pytest.raises(ArtifactError, match=r"newer than this version of elsewise reads \(2\); upgrade elsewise"):
         ew.load(small)
@@ -264,7 +264,7 @@ def test_other_files_under_the_same_certificate_are_refused(small):
     table = small / "memory.json"
     table.write_text(table.read_text().replace("0.1", "0.9"))
     (small / "manifest.json").unlink()
-    folder._write_manifest(small)
+    sealed_folder.write_manifest(small)
 
     with pytest.raises(ArtifactError, match=r"the certificate of memory belongs to other files or settings"):
         ew.load(small)
@@ -276,7 +276,7 @@ def test_other_probabilities_on_the_canary_texts_are_refused(small):
     canary["probabilities"]["memory"][0][0] -= 0.01
     (small / "canary.json").write_text(json.dumps(canary))
     (small / "manifest.json").unlink()
-    folder._write_manifest(small)
+    sealed_folder.write_manifest(small)
 
     with pytest.raises(ArtifactError, match=r"canary.json: probabilities differ by"):
         ew.load(small)
@@ -351,7 +351,7 @@ def test_saving_over_a_model_replaces_it_and_leaves_nothing_behind(small):
 
 def test_a_save_that_fails_leaves_the_old_model(small, monkeypatch):
     classifier = ew.load(small)
-    monkeypatch.setattr(folder, "write_json", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("elsewise.classifier.write_json", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
 
     with pytest.raises(InputError, match="cannot be written: disk full"):
         classifier.save(small)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from elsewise import modelfiles
 from elsewise.errors import ArtifactError, InputError
-from elsewise.modelfiles import ModelFiles, TemporaryPlace, check_onnx, digest
+from elsewise.modelfiles import ModelFiles, TemporaryPlace, check_onnx
+from elsewise.storage.sealed_folder import digest
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
 CONTENTS = {"model.onnx": b"abc", "openvino/int8.bin": b"", "openvino/deep/er.xml": b"<net/>", "tokenizer.json": b"{}"}

@@ -12,8 +12,8 @@ from elsewise.calibrators import TemperatureBias
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
 from elsewise.explaining import explain
-from elsewise.folder import write_json
 from elsewise.receipts import confirm, decision_version, read_receipt, receipt_of
+from elsewise.storage.json_files import write_json
 
 ENGINE = MemoryEngine(("yes", "no"), {"a secret": [4.0, 0.0], "b": [0.1, 0.0]})
 CLASSIFIER = ew.Classifier(ENGINE, ew.Identity(), ew.FixedThreshold(0.6))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from elsewise.errors import ElsewiseWarning, InputError, need
-from elsewise.folder import read_json, write_json
+from elsewise.storage.json_files import read_json, write_json
 from elsewise.unfinished import BEST, DESCRIPTION, OPTIMIZER, STATE, WEIGHTS, Checkpoints
 
 torch = need("torch", extra="train")

@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise import folder
 from elsewise.arrays import Codes, Floats
 from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
@@ -31,10 +30,13 @@ from elsewise.engines import (
 from elsewise.engines.given import GivenEngine
 from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
-from elsewise.modelfiles import ModelFiles, digest
+from elsewise.folder import check_description, pack, unpack
+from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Evidence
 from elsewise.relabelling import label_form
 from elsewise.rules import Rule
+from elsewise.storage.json_files import read_arrays, read_json, write_json
+from elsewise.storage.sealed_folder import MANIFEST, digest, verify, writing
 from elsewise.tokens import Tokens
 
 CANARY: Final = "canary"
@@ -195,7 +197,7 @@ class Classifier:
         key, (entry, packed) = key_of(self.engine), self.entry()
         entries = {**self.others, key: entry}
         arrays = {**self.arrays, **packed}
-        folded = None if self.folded is None else folder.pack(self.folded, arrays, "folded")
+        folded = None if self.folded is None else pack(self.folded, arrays, "folded")
         texts = self.engine.canaries
         tokens = self.engine.prepare(texts)
         _write(
@@ -226,10 +228,10 @@ class Classifier:
             "name": self.engine.name,
             "settings": dict(self.engine.settings),
             "fingerprint": self.engine.fingerprint,
-            "calibrator": folder.pack(self.calibrator, arrays, f"{prefix}.calibrator"),
-            "rule": folder.pack(self.rule, arrays, f"{prefix}.rule"),
-            "sets": self.sets and folder.pack(self.sets, arrays, f"{prefix}.sets"),
-            "familiarity": self.familiarity and folder.pack(self.familiarity, arrays, f"{prefix}.familiarity"),
+            "calibrator": pack(self.calibrator, arrays, f"{prefix}.calibrator"),
+            "rule": pack(self.rule, arrays, f"{prefix}.rule"),
+            "sets": self.sets and pack(self.sets, arrays, f"{prefix}.sets"),
+            "familiarity": self.familiarity and pack(self.familiarity, arrays, f"{prefix}.familiarity"),
             "gate": list(self.gate),
             CANARY: canary_probabilities(self, self.engine.prepare(self.engine.canaries)).tolist(),
         }, arrays
@@ -333,12 +335,12 @@ class Saved:
         ArtifactError
             If it is damaged, foreign or too new; the message names the file.
         """
-        digests = folder.verify(path)
-        description, canary = folder.read_json(path / "elsewise.json"), folder.read_json(path / "canary.json")
+        digests = verify(path)
+        description, canary = read_json(path / "elsewise.json"), read_json(path / "canary.json")
         try:
             for key, entry in description["engines"].items():
                 entry[CANARY] = canary["probabilities"][key]
-            folder.check_description(description)
+            check_description(description)
         except (KeyError, TypeError, AttributeError, InputError) as error:
             raise ArtifactError(f"{path / 'elsewise.json'} holds what this version cannot read: {error}") from error
         ours = {"elsewise.json", "canary.json", "evaluation.json", "README.md", *ARRAYS}
@@ -346,8 +348,8 @@ class Saved:
             files=ModelFiles(path, {name: digest for name, digest in digests.items() if name not in ours}),
             description=description,
             canary=canary,
-            arrays={name: array for file in ARRAYS for name, array in folder.read_arrays(path / file).items()},
-            evaluation=folder.read_json(path / "evaluation.json") if "evaluation.json" in digests else None,
+            arrays={name: array for file in ARRAYS for name, array in read_arrays(path / file).items()},
+            evaluation=read_json(path / "evaluation.json") if "evaluation.json" in digests else None,
         )
 
     def write(self, path: Path, card: str) -> None:
@@ -443,7 +445,7 @@ class Saved:
         entry = described["engines"][key]
         try:
             engine = self._engine(key, threads) if model is None else given_engine(model)
-            calibrator = folder.unpack(entry["calibrator"], self.arrays, file, Calibrator)
+            calibrator = unpack(entry["calibrator"], self.arrays, file, Calibrator)
             classifier = Classifier(
                 engine,
                 calibrator,
@@ -469,13 +471,13 @@ class Saved:
     def rule(self, key: str) -> Rule:
         """Give the rule of an engine, with its certificate."""
         file = self.files.path / "elsewise.json"
-        return folder.unpack(self.description["engines"][key]["rule"], self.arrays, file, Rule)
+        return unpack(self.description["engines"][key]["rule"], self.arrays, file, Rule)
 
     def part(self, key: str, name: str) -> Any:
         """Give another part of an engine's entry, such as what tells unfamiliar texts; None where there is none."""
         packed = self.description["engines"][key].get(name)
         file = self.files.path / "elsewise.json"
-        return None if packed is None else folder.unpack(packed, self.arrays, file, EXPLAINING[name])
+        return None if packed is None else unpack(packed, self.arrays, file, EXPLAINING[name])
 
     def common(self) -> dict[str, Any]:
         """Give the fields of a Classifier that all engines share."""
@@ -484,7 +486,7 @@ class Saved:
         return {
             "other": described["other"],
             "out_of_scope_label": described["out_of_scope_label"],
-            "folded": None if folded is None else folder.unpack(folded, self.arrays, file, Calibrator),
+            "folded": None if folded is None else unpack(folded, self.arrays, file, Calibrator),
             "record": described["record"],
             "arrays": {k: v for k, v in self.arrays.items() if k.startswith(("split.", "refit.", "engine."))},
             "evaluation": self.evaluation,
@@ -493,7 +495,7 @@ class Saved:
         }
 
     def _baseline(self) -> Classifier:
-        path, manifest = self.files.path / BASELINE, f"{BASELINE}/{folder.MANIFEST}"
+        path, manifest = self.files.path / BASELINE, f"{BASELINE}/{MANIFEST}"
         try:
             same = digest(self.files.path / manifest) == self.files.digests[manifest]
         except FileNotFoundError:
@@ -566,12 +568,12 @@ def _write(
     from safetensors.numpy import save_file  # noqa: PLC0415
 
     entries = {name: {k: v for k, v in e.items() if k != CANARY} for name, e in description["engines"].items()}
-    with folder.writing(path) as work:
+    with writing(path) as work:
         save_files(work)
-        folder.write_json(work / "elsewise.json", {**description, "engines": entries})
-        folder.write_json(work / "canary.json", canary)
+        write_json(work / "elsewise.json", {**description, "engines": entries})
+        write_json(work / "canary.json", canary)
         if evaluation is not None:
-            folder.write_json(work / "evaluation.json", evaluation)
+            write_json(work / "evaluation.json", evaluation)
         for file in ARRAYS:
             group = {
                 name: np.ascontiguousarray(array)  # because safetensors writes memory as it lies

@@ -10,9 +10,9 @@ from elsewise.classifier import Classifier
 from elsewise.decisions import Decisions, Reason
 from elsewise.errors import InputError
 from elsewise.fitting import fit
-from elsewise.folder import check_target
 from elsewise.formats import open_writer
 from elsewise.sample import OUT_OF_SCOPE, SampleRow, support_texts
+from elsewise.storage.sealed_folder import check_target
 
 EXAMPLES_EACH = 3
 NEW_SHARE = 8  # one text in so many is kept back, to play the new mail

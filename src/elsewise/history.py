@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from elsewise import folder
 from elsewise.errors import InputError
+from elsewise.folder import NAMES, pack, unpack
 from elsewise.rules import Rule
 from elsewise.scores import Score
+from elsewise.storage.json_files import finite
 
 What = Literal["changed", "undone", "exported"]
 Entry = Mapping[str, Any]
@@ -50,7 +51,7 @@ def recorded(
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "what": what,
         "engine": engine,
-        "asked": {"rule": folder.NAMES[type(rule)], **(rule.asked or {})},
+        "asked": {"rule": NAMES[type(rule)], **(rule.asked or {})},
         "note": note,
         "threshold": np.asarray(rule.threshold).tolist(),
         "certificate": None if certificate is None else certificate.as_dict(),
@@ -85,8 +86,8 @@ def restored(kept: Mapping[str, Any], score: Score) -> Rule:
     if kept["score"] != mark(score):
         raise InputError("the confidence was changed since, and an earlier threshold means nothing on another one")
     arrays: dict[str, Any] = {}
-    packed = {**kept, "score": folder.pack(score, arrays, "score")}
-    rule: Rule = folder.unpack(packed, arrays, Path("elsewise.json"))
+    packed = {**kept, "score": pack(score, arrays, "score")}
+    rule: Rule = unpack(packed, arrays, Path("elsewise.json"))
     return rule
 
 
@@ -100,7 +101,7 @@ def mark(part: Any) -> str:
     (True, False)
     """
     arrays: dict[str, Any] = {}
-    packed = json.dumps(folder.finite(folder.pack(part, arrays, "part")), sort_keys=True)
+    packed = json.dumps(finite(pack(part, arrays, "part")), sort_keys=True)
     hashed = hashlib.sha256(packed.encode())
     for array in arrays.values():
         hashed.update(np.ascontiguousarray(array).tobytes())
@@ -109,4 +110,4 @@ def mark(part: Any) -> str:
 
 def _kept(rule: Rule) -> dict[str, Any]:
     """Pack a rule; its score, which may be large and does not change with the threshold, as its mark alone."""
-    return {**folder.pack(rule, {}, "rule"), "score": mark(rule.score)}
+    return {**pack(rule, {}, "rule"), "score": mark(rule.score)}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from elsewise.errors import ArtifactError, InputError
+from elsewise.storage.sealed_folder import digest
 
 ONNX: Final = "model.onnx"
 INT8: Final = "openvino/int8.xml"
@@ -100,12 +101,6 @@ class ModelFiles:
 
 def _is_in(name: str, folder: str) -> bool:
     return name.startswith(f"{folder}/")
-
-
-def digest(file: Path) -> str:
-    """Hash a file with SHA-256."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 # What of an ONNX file may hold a tensor: message -> {field number: message}. From onnx.proto.

@@ -18,10 +18,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from elsewise import folder
 from elsewise.classifier import CANARY_TOLERANCE, Classifier
 from elsewise.decisions import Decisions
 from elsewise.errors import ArtifactError
+from elsewise.folder import pack
+from elsewise.storage.json_files import finite, read_json
 
 FORMAT: Final = 1
 SHAPE: Final[dict[str, Any]] = {
@@ -66,7 +67,7 @@ def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = 
             "threshold": explained.threshold,
         },
     }  # fmt: skip
-    return folder.finite(receipt)
+    return finite(receipt)
 
 
 def decision_version(classifier: Classifier) -> str:
@@ -83,7 +84,7 @@ def decision_version(classifier: Classifier) -> str:
     """
     arrays: dict[str, Any] = {}
     parts = {
-        name: part and folder.pack(part, arrays, name)
+        name: part and pack(part, arrays, name)
         for name, part in (
             ("calibrator", classifier.calibrator),
             ("rule", classifier.rule),
@@ -91,7 +92,7 @@ def decision_version(classifier: Classifier) -> str:
             ("sets", classifier.sets),
         )
     }
-    written = json.dumps(folder.finite([classifier.other, parts]), sort_keys=True)
+    written = json.dumps(finite([classifier.other, parts]), sort_keys=True)
     # A threshold of 1 is saved and read as 1.0: one spelling for both.
     hashed = hashlib.sha256(json.dumps(json.loads(written, parse_int=float), sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
@@ -107,7 +108,7 @@ def read_receipt(path: Path) -> dict[str, Any]:
     ArtifactError
         If the file cannot be read, holds no receipt, or one that is damaged or too new.
     """
-    value = folder.read_json(path)
+    value = read_json(path)
     inside = value.get("receipt")
     receipt = inside if isinstance(inside, dict) else value
     written = receipt.get("receipt")

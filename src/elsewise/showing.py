@@ -273,7 +273,7 @@ def _cell(text: str) -> str:
 
 def print_json(value: Any, *, to_stderr: bool = False) -> None:
     """Print one JSON object, infinities as words, halves of surrogate pairs as their escapes."""
-    from elsewise.folder import finite
+    from elsewise.storage.json_files import finite
 
     text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False)
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)

@@ -22,13 +22,13 @@ from elsewise.decisions import Certificate
 from elsewise.errors import InputError
 from elsewise.evaluation import judged_by
 from elsewise.export import refit_tokens
-from elsewise.folder import MANIFEST, NAMES, check_target, pack
+from elsewise.folder import NAMES, pack
 from elsewise.history import recorded, restored, to_undo
 from elsewise.metrics import Estimate, wilson
-from elsewise.modelfiles import digest
 from elsewise.outputs import Evidence, Outputs
 from elsewise.progress import Progress
 from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
+from elsewise.storage.sealed_folder import MANIFEST, check_target, digest
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # at which an overview shows what a threshold would do
 PER = 1000

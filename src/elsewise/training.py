@@ -34,11 +34,11 @@ from elsewise.engines.torch import (
     text_tokenizer,
 )
 from elsewise.errors import InputError, need
-from elsewise.folder import read_json
 from elsewise.outputs import Outputs
 from elsewise.progress import Note, Progress
 from elsewise.scaling import best_temperature
 from elsewise.splits import LabelledTexts
+from elsewise.storage.json_files import read_json
 from elsewise.tokens import TextTokenizer, Tokens
 from elsewise.training_time import left, time_words
 from elsewise.unfinished import STATE, Checkpoints

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from elsewise.disk import MB, Hold
 from elsewise.errors import ArtifactError, InputError
-from elsewise.folder import MANIFEST, read_json, verify, writing
+from elsewise.storage.atomic import MB, Hold
+from elsewise.storage.json_files import read_json
+from elsewise.storage.sealed_folder import MANIFEST, verify, writing
 
 WEIGHTS: Final = "model.safetensors"  # this and STATE are the names that the Trainer reads
 BEST: Final = "best.safetensors"

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elsewise import folder
 from elsewise.arrays import softmax
 from elsewise.calibrators import Identity, PriorCorrection, Temperature, TemperatureBias
 from elsewise.errors import InputError
+from elsewise.folder import pack, unpack
 
 EVEN = np.full(5, 0.2)
 SHIFTED = np.array([0.45, 0.25, 0.15, 0.1, 0.05])
@@ -118,8 +118,8 @@ def test_it_is_saved_with_what_it_is_around():
     correct = PriorCorrection.estimate(z, EVEN, inner=TemperatureBias(1.7, [0.3, -0.1, 0, 0.5, 0.2]))
     arrays = {}
 
-    packed = json.loads(json.dumps(folder.pack(correct, arrays, "part")))
-    again = folder.unpack(packed, arrays, Path("elsewise.json"))
+    packed = json.loads(json.dumps(pack(correct, arrays, "part")))
+    again = unpack(packed, arrays, Path("elsewise.json"))
 
     assert again(z).tobytes() == correct(z).tobytes()
     assert again.sentence == correct.sentence

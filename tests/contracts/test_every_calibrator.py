@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from elsewise import folder
 from elsewise.arrays import softmax
 from elsewise.calibrators import CALIBRATORS
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.folder import pack, unpack
+from elsewise.storage.json_files import finite
 
 every_calibrator = pytest.mark.parametrize("kind", CALIBRATORS.values(), ids=CALIBRATORS)
 
@@ -29,8 +30,8 @@ def log_loss(p, codes):
 
 def saved_and_read(part):
     arrays = {}
-    packed = json.loads(json.dumps(folder.finite(folder.pack(part, arrays, "part")), allow_nan=False))
-    return folder.unpack(packed, arrays, Path("elsewise.json"))
+    packed = json.loads(json.dumps(finite(pack(part, arrays, "part")), allow_nan=False))
+    return unpack(packed, arrays, Path("elsewise.json"))
 
 
 @every_calibrator

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elsewise import folder
 from elsewise.arrays import ABSTAIN, softmax
 from elsewise.decisions import Reason
 from elsewise.errors import InputError
+from elsewise.folder import pack, unpack
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import RULES, CertifiedThreshold
 from elsewise.scores import SCORES, Energy, MaximumProbability
+from elsewise.storage.json_files import finite
 
 FITTED = {
     "fixed": lambda kind, rows, codes, **o: kind.fit(rows, codes, threshold=0.7, **o),
@@ -59,8 +60,8 @@ def same(one, other):
 
 def saved_and_read(rule):
     arrays = {}
-    packed = json.loads(json.dumps(folder.finite(folder.pack(rule, arrays, "rule")), allow_nan=False))
-    return folder.unpack(packed, arrays, Path("elsewise.json"))
+    packed = json.loads(json.dumps(finite(pack(rule, arrays, "rule")), allow_nan=False))
+    return unpack(packed, arrays, Path("elsewise.json"))
 
 
 @every_rule

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elsewise import folder
 from elsewise.arrays import softmax
 from elsewise.errors import InputError
+from elsewise.folder import pack, unpack
 from elsewise.outputs import Evidence, Outputs, entropy
 from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
+from elsewise.storage.json_files import finite
 
 every_score = pytest.mark.parametrize("kind", SCORES.values(), ids=SCORES)
 
@@ -149,8 +150,8 @@ def test_what_was_saved_answers_with_equal_bytes(kind):
     evidence, codes = evidence_of()
     fitted, arrays = kind.fit(evidence, codes), {}
 
-    packed = json.loads(json.dumps(folder.finite(folder.pack(fitted, arrays, "score")), allow_nan=False))
-    again = folder.unpack(packed, arrays, Path("elsewise.json"))
+    packed = json.loads(json.dumps(finite(pack(fitted, arrays, "score")), allow_nan=False))
+    again = unpack(packed, arrays, Path("elsewise.json"))
 
     assert type(again) is kind
     assert again(evidence).tobytes() == fitted(evidence).tobytes()

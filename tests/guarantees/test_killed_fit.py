@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from elsewise.folder import verify
+from elsewise.storage.sealed_folder import verify
 from small_training import fit_words
 
 pytestmark = pytest.mark.guarantee

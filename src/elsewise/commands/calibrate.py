@@ -58,8 +58,8 @@ def calibrate(
     """Calibrate and certify logits that you bring, of any model; no text model needed."""
     from elsewise.calibrating import calibrate as calibrate_logits
     from elsewise.fitting import label_codes
-    from elsewise.folder import check_target
     from elsewise.reading import read_codes, read_logits, read_names
+    from elsewise.storage.sealed_folder import check_target
 
     check_target(out)
     if (test_logits is None) != (test_labels is None):

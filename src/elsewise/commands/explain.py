@@ -57,8 +57,8 @@ def explain(
     """Tell why a text gets its label, or Other; or confirm a receipt of that."""
     from elsewise.classifier import load
     from elsewise.explaining import explain as explain_text
-    from elsewise.folder import write_json
     from elsewise.messages import messages
+    from elsewise.storage.json_files import write_json
 
     messages(language)  # it is there: said before anything slow
     if receipt is not None and receipt_out is not None:

@@ -92,7 +92,7 @@ def fit(
 
     from elsewise.encoders import DEFAULT_ENCODER
     from elsewise.fitting import fit as fit_texts
-    from elsewise.folder import check_target
+    from elsewise.storage.sealed_folder import check_target
 
     check_target(out)  # now, and not when the training is over
     model = engine_of(engine)

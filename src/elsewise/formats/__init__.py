@@ -35,7 +35,8 @@ from elsewise.formats.rows import (
     refuse_repeats,
     require_columns,
 )
-from elsewise.formats.writing import Writer, open_target
+from elsewise.formats.writing import Writer
+from elsewise.storage.target_file import open_target
 
 __all__ = [
     "FORMATS",

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from elsewise.errors import ArtifactError, InputError
-from elsewise.modelfiles import check_onnx, digest
+from elsewise.modelfiles import check_onnx
+from elsewise.storage.sealed_folder import digest
 from elsewise.wrapping import Asked, WrappedEngine, pick
 
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -1,0 +1,171 @@
+"""A folder with a manifest of SHA-256: written whole or not at all, read only when every byte is the one written."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import SafetensorError
+
+from elsewise.errors import ArtifactError, InputError
+from elsewise.storage.atomic import put_in_place, refusal, restore, sync, work_folder
+from elsewise.storage.json_files import read_json, write_json
+
+FORMAT: Final = 2
+MANIFEST: Final = "manifest.json"
+
+
+def digest(file: Path) -> str:
+    """Hash a file with SHA-256."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def check_target(path: Path) -> None:
+    """Raise InputError unless a model folder can be written here: nothing that we did not write is replaced."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise InputError(
+                f"{path} cannot be written: {there} is no folder that may be written to; choose another name"
+            )
+        return
+    ours = _manifest(path) if path.is_dir() else None
+    if ours is None:
+        raise InputError(f"{path} exists and is not a model folder; choose another name")
+    foreign = sorted(set(_listed(path)) - set(ours) - {MANIFEST})
+    if foreign:
+        raise InputError(f"{path} also holds {foreign[0]}, which would be lost; move it, or choose another name")
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """Give the files of a sound manifest of this format, or None."""
+    try:
+        saved = read_json(path / MANIFEST)
+    except ArtifactError:
+        return None
+    return saved["files"] if saved.get("format") == FORMAT and _is_sound(saved) else None
+
+
+def _is_sound(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest says of each file what it should be, and nobody changed that by accident."""
+    files = manifest.get("files")
+    if not isinstance(files, dict) or manifest.get("sha256") != _digest(files):
+        return False
+    return all(isinstance(known, dict) and {"sha256", "size"} <= known.keys() for known in files.values())
+
+
+@contextmanager
+def writing(path: Path, needed: int | None = None) -> Iterator[Path]:
+    """Give an empty folder to fill; when the block ends it gets its manifest and takes the place of `path`.
+
+    At whatever moment the process is killed, `path` is what it was before, or whole and new.
+
+    Parameters
+    ----------
+    path : Path
+        Where the folder will be.
+    needed : int, optional
+        How many bytes it takes, to be told when the disk is full.
+
+    Raises
+    ------
+    InputError
+        If `path` is there and is not a model folder: nothing that we did not write is replaced; or the disk refuses.
+    """
+    path = Path(os.path.realpath(path))  # a link stays, and leads to the new folder
+    check_target(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        restore(path)
+        with work_folder(path) as work:
+            yield work
+            write_manifest(work)
+            _allow_reading(work)
+            sync(work / MANIFEST, work)
+            put_in_place(work, path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be written: {refusal(error, path.parent, needed)}") from error
+
+
+def _allow_reading(work: Path) -> None:
+    """Give folder and files the permissions that the umask allows: temporary ones are private, a model is not."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in (work, *work.rglob("*")):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the manifest of a folder's files, each on the disk before it is named."""
+    files = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            sync(file)
+            files[file.relative_to(folder).as_posix()] = {"sha256": digest(file), "size": file.stat().st_size}
+    write_json(folder / MANIFEST, {"format": FORMAT, "files": files, "sha256": _digest(files)})
+
+
+def _digest(files: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, files], sort_keys=True).encode()).hexdigest()
+
+
+def verify(path: Path) -> dict[str, str]:
+    """Check every file of a model folder against its manifest, and give their SHA-256 by name.
+
+    Raises
+    ------
+    ArtifactError
+        If it is not a model folder, is too new, or a file is missing, changed, or was added; the message names it.
+    """
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        raise ArtifactError(
+            f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise fit DATA -o {path}"
+        )
+    saved = read_json(manifest)
+    written = saved.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise ArtifactError(
+            f"{manifest}: format {written} is newer than this version of elsewise reads ({FORMAT}); upgrade elsewise"
+        )
+    if isinstance(written, int) and 0 < written < FORMAT:
+        raise ArtifactError(f"{manifest}: format {written} is older than this version reads ({FORMAT}); fit it again")
+    if written != FORMAT or not _is_sound(saved):
+        raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
+    files = saved["files"]
+    with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter to the others
+        list(pool.map(lambda item: _verify_file(path, *item), files.items()))
+    added = sorted(name for name in set(_listed(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
+    if added:
+        raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
+    return {name: known["sha256"] for name, known in files.items()}
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file is one that desktops and version control leave behind, and that nothing loads."""
+    return any(part.startswith(".") for part in Path(name).parts)
+
+
+def _listed(path: Path) -> Iterator[str]:
+    for file in path.rglob("*"):
+        if file.is_symlink() or not file.is_dir():
+            yield file.relative_to(path).as_posix()
+
+
+def _verify_file(path: Path, name: str, known: Mapping[str, Any]) -> None:
+    file = path / name
+    if (
+        ".." in Path(name).parts
+        or Path(name).is_absolute()
+        or any(p.is_symlink() for p in (file, *file.parents[: name.count("/")]))
+    ):
+        raise ArtifactError(f"{file} leads out of the model folder")
+    if not file.is_file():
+        raise ArtifactError(f"{file} is missing; restore the folder from a copy")
+    if file.stat().st_size != known["size"] or digest(file) != known["sha256"]:
+        raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")
