@@ -7,10 +7,10 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from elsewise import affine
-from elsewise.affine import NO_TEMPERATURE, REVERSED, best_affine
+from elsewise.calibrators import scale_and_bias
+from elsewise.calibrators.best_temperature import best_temperature, spread_of
+from elsewise.calibrators.scale_and_bias import NO_TEMPERATURE, REVERSED, best_affine
 from elsewise.errors import InputError
-from elsewise.scaling import best_temperature, spread_of
 
 both = pytest.mark.parametrize("by_label", [False, True], ids=["one-scale", "scale-by-label"])
 
@@ -88,7 +88,7 @@ def test_curvature_from_some_rows_leads_to_the_same_answer(by_label, monkeypatch
     z, codes = planted(n=6000)
     plain = best_affine(z, codes, penalty=10, by_label=by_label)
 
-    monkeypatch.setattr(affine, "CURVED", 600)
+    monkeypatch.setattr(scale_and_bias, "CURVED", 600)
     found = best_affine(z, codes, penalty=10, by_label=by_label)
 
     assert found.scales == pytest.approx(plain.scales, abs=1e-8)
@@ -102,8 +102,8 @@ def test_curvature_rows_that_mislead_are_given_up(by_label, monkeypatch):
     z[::50] *= 0.01
     plain = best_affine(z, codes, penalty=10, by_label=by_label)
 
-    monkeypatch.setattr(affine, "CURVED", 600)
-    monkeypatch.setattr(affine, "ROWS_A_LABEL", 1)
+    monkeypatch.setattr(scale_and_bias, "CURVED", 600)
+    monkeypatch.setattr(scale_and_bias, "ROWS_A_LABEL", 1)
     found = best_affine(z, codes, penalty=10, by_label=by_label)
 
     assert found.scales == pytest.approx(plain.scales, abs=1e-7)
@@ -167,7 +167,7 @@ def test_a_label_whose_logit_misleads_leaves_all_labels_with_one_temperature():
 
 @both
 def test_solving_needs_less_memory_than_a_second_copy(by_label, monkeypatch):
-    monkeypatch.setattr(affine, "CURVED", 1 << 18)
+    monkeypatch.setattr(scale_and_bias, "CURVED", 1 << 18)
     z, codes = planted(n=14_000, k=150)
     z = z.astype(np.float32)
 
@@ -186,4 +186,4 @@ def test_what_cannot_be_solved_is_refused():
     with pytest.raises(InputError, match=r"^a temperature cannot be fitted on 0 rows$"):
         best_affine(np.zeros((0, 3)), [], penalty=1, by_label=True)
     with pytest.raises(InputError, match=r"^biases must have shape \(k,\) with k >= 2, got \(1,\)$"):
-        affine.checked_vector([1.0], "biases")
+        scale_and_bias.checked_vector([1.0], "biases")

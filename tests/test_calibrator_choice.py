@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from elsewise import calibrator_choice
-from elsewise.calibrator_choice import choose_calibrator
-from elsewise.calibrators import Identity, LabelScale, Temperature, TemperatureBias
+from elsewise.calibrators import Identity, LabelScale, Temperature, TemperatureBias, choice
+from elsewise.calibrators.choice import choose_calibrator
 from elsewise.errors import ElsewiseWarning, InputError
 
 
@@ -125,9 +124,9 @@ def test_unreadable_and_out_of_scope_rows_are_left_out():
 
 
 def test_a_sample_of_many_rows_is_compared_on(monkeypatch):
-    monkeypatch.setattr(calibrator_choice, "MOST_ROWS", 1000)
+    monkeypatch.setattr(choice, "MOST_ROWS", 1000)
 
-    folds = calibrator_choice._folds(5000, 10)
+    folds = choice._folds(5000, 10)
 
     assert np.bincount(folds + 1).tolist() == [4000, 200, 200, 200, 200, 200]
     assert choose_calibrator(*made(0, 5000, bias=1.0)).record["rows"] == 5000

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from elsewise.distances import LabelGaussians, each_row, products, shrunk_covariance, unit
 from elsewise.errors import InputError
 from elsewise.outputs import References
+from elsewise.scores.distances import LabelGaussians, each_row, products, shrunk_covariance, unit
 
 
 def references(m=200, d=6, k=4, seed=0):

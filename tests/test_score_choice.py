@@ -5,8 +5,8 @@ import pytest
 
 from elsewise.arrays import softmax
 from elsewise.outputs import Evidence, Outputs, References
-from elsewise.score_choice import choose_score
 from elsewise.scores import Combined, Energy, MaximumProbability
+from elsewise.scores.choice import choose_score
 
 
 def honest(n, seed=0, k=10, features=False):

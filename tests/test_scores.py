@@ -5,7 +5,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from elsewise.arrays import softmax
-from elsewise.distances import shrunk_covariance
 from elsewise.errors import InputError
 from elsewise.metrics import auc
 from elsewise.outputs import Evidence, Outputs, References
@@ -23,6 +22,7 @@ from elsewise.scores import (
     RelativeMahalanobis,
 )
 from elsewise.scores.combined import _logistic, _signs
+from elsewise.scores.distances import shrunk_covariance
 
 P = np.array([[0.5, 0.3, 0.2], [0.0, 1.0, 0.0], [1 / 3, 1 / 3, 1 / 3]])
 

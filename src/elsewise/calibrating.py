@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_labels, as_logits
-from elsewise.calibrator_choice import choose_calibrator
+from elsewise.calibrators.choice import choose_calibrator
 from elsewise.certifying import Promise
 from elsewise.checking import examine, size_findings, warn
 from elsewise.classifier import Classifier, check_other
 from elsewise.conformal import SplitConformal
-from elsewise.distances import references_of
 from elsewise.engines import Engine, as_engine
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.errors import ElsewiseWarning, InputError
@@ -38,7 +37,8 @@ from elsewise.outputs import Evidence, Outputs, References
 from elsewise.progress import Note, Progress
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
-from elsewise.score_choice import check_score, named_score
+from elsewise.scores.choice import check_score, named_score
+from elsewise.scores.distances import references_of
 from elsewise.splits import LabelledTexts, Pairs, Splits, divide, hashes, stratified
 from elsewise.tokens import Tokens
 

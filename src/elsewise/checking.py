@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.arrays import ABSTAIN
-from elsewise.calibrator_choice import FEWEST_ROWS
+from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.certifying import Promise
 from elsewise.encoders import DEFAULT_ENCODER, find_tokenizer, language_warnings
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Floats, as_texts
 from elsewise.classifier import Classifier
-from elsewise.distances import unit
 from elsewise.encoders import WORD
 from elsewise.engines import tokenizer_of
 from elsewise.errors import InputError
@@ -26,6 +25,7 @@ from elsewise.folder import NAMES
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.receipts import receipt_of
+from elsewise.scores.distances import unit
 from elsewise.tokens import readable
 
 MOST_PARTS: Final = 64  # so many times a text is answered once more; the words of a longer one go several at a time

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes
-from elsewise.calibrator_choice import FEWEST_ROWS
+from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.classifier import Classifier, Saved
 from elsewise.conformal import SplitConformal
 from elsewise.engines import AROUND, GIVEN, PRECISIONS, TEXT_ENGINES, engine_class, key_of

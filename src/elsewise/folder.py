@@ -17,11 +17,11 @@ import numpy as np
 from elsewise.calibrators import CALIBRATORS, Calibrator
 from elsewise.conformal import ConformalPValue, SplitConformal
 from elsewise.decisions import Certificate
-from elsewise.distances import LabelGaussians
 from elsewise.errors import ArtifactError, InputError
 from elsewise.familiarity import FamiliarityTest
 from elsewise.rules import RULES, Rule
 from elsewise.scores import SCORES, Score
+from elsewise.scores.distances import LabelGaussians
 
 PARTS: Final = {
     "certificate": Certificate,

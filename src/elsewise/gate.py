@@ -13,8 +13,8 @@ import numpy as np
 
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats
-from elsewise.calibrator_choice import FEWEST_ROWS
 from elsewise.calibrators import Calibrator, Identity, Temperature
+from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.engines import SizedEngine, key_of
 from elsewise.outputs import Evidence, Outputs
 from elsewise.tokens import Tokens

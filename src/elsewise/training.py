@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import log_softmax
 from elsewise.batching import answer
 from elsewise.calibrators import PriorCorrection
+from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.checkpoints import Keeper, read_weights, set_weights, size_of, weights_of, write_trained
 from elsewise.encoders import DEFAULT_ENCODER, find_encoder
 from elsewise.engines.torch import (
@@ -36,7 +37,6 @@ from elsewise.engines.torch import (
 from elsewise.errors import InputError, need
 from elsewise.outputs import Outputs
 from elsewise.progress import Note, Progress
-from elsewise.scaling import best_temperature
 from elsewise.splits import LabelledTexts
 from elsewise.storage.json_files import read_json
 from elsewise.tokens import TextTokenizer, Tokens

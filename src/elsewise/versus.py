@@ -17,9 +17,11 @@ from elsewise.arrays import Codes
 from elsewise.breakdown import Answers
 from elsewise.evaluation import shares
 from elsewise.metrics import Estimate, PairedShares, simultaneous_differences
+from elsewise.metrics.bootstrap import percentiles, poisson_blocks
 from elsewise.metrics.classification import brier_scores, log_losses
-from elsewise.metrics.intervals import Column, Flags, Ranking, percentiles, poisson_blocks
+from elsewise.metrics.intervals import Column, Flags
 from elsewise.metrics.paired import paired_counts
+from elsewise.metrics.ranked import Ranking
 from elsewise.metrics.ranking import area_estimate, macro_area, paired_area
 from elsewise.metrics.selective import accuracies_of, augrc_of, coverage_of
 from elsewise.sides import Side, Truth

@@ -8,8 +8,8 @@ from scipy.special import logsumexp
 
 from elsewise.arrays import BLOCK, softmax
 from elsewise.calibrators import Temperature
+from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.scaling import best_temperature
 
 REFUSED = "no finite temperature is best on these rows; probabilities stay uncalibrated"
 

@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 
 from elsewise.errors import InputError
+from elsewise.metrics.bootstrap import poisson_bootstrap
 from elsewise.metrics.intervals import (
     Estimate,
-    Ranking,
-    as_ranking,
     binomial_cdf,
     clopper_pearson_lower,
     clopper_pearson_upper,
     mean_interval,
     normal_quantile,
-    poisson_bootstrap,
     wilson,
 )
+from elsewise.metrics.ranked import Ranking, as_ranking
 
 
 def weighted_mean(x):

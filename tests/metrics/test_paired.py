@@ -6,8 +6,8 @@ from scipy.stats import binom, binomtest
 
 from elsewise.errors import InputError
 from elsewise.metrics import auc_difference, macro_auc, macro_auc_difference, mcnemar, simultaneous_differences
-from elsewise.metrics.intervals import Ranking
 from elsewise.metrics.paired import paired_counts
+from elsewise.metrics.ranked import Ranking
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 0), (5, 0), (6, 0), (3, 9), (40, 61), (500, 430)])

@@ -6,7 +6,7 @@ from scipy.special import ndtr
 from sklearn import metrics as oracle
 
 from elsewise.errors import InputError
-from elsewise.metrics.intervals import Ranking
+from elsewise.metrics.ranked import Ranking
 from elsewise.metrics.ranking import auc, aupr_in, aupr_out, average_precision, false_positive_rate_at, macro_auc
 
 EVERY = [auc, average_precision, false_positive_rate_at]

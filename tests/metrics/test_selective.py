@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elsewise.errors import InputError
-from elsewise.metrics.intervals import Ranking
+from elsewise.metrics.ranked import Ranking
 from elsewise.metrics.ranking import auc
 from elsewise.metrics.selective import (
     _areas,

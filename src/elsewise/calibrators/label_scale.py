@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.affine import best_affine, checked_vector
 from elsewise.arrays import Floats, as_logits, softmax
+from elsewise.calibrators.scale_and_bias import best_affine, checked_vector
 from elsewise.errors import ElsewiseWarning, InputError
 
 PENALTY = 25.0  # a standard deviation of 1/5: twice as many numbers as with one temperature, and a harder pull

@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.affine import checked_vector
 from elsewise.arrays import Floats, as_codes, as_logits, row_blocks, softmax
+from elsewise.calibrators.scale_and_bias import checked_vector
 from elsewise.errors import InputError
 
 SUM_TOLERANCE = 1e-6

@@ -3,7 +3,7 @@
 Source: Guo, Pleiss, Sun & Weinberger (2017), "On Calibration of Modern Neural Networks",
 section 4.2, https://arxiv.org/abs/1706.04599.
 
-The best temperature is found as a root, by `elsewise.scaling`.
+The best temperature is found as a root, by `elsewise.calibrators.best_temperature`.
 """
 
 import math
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from elsewise.arrays import Floats, as_logits, softmax
+from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.scaling import best_temperature
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.affine import best_affine, checked_vector
 from elsewise.arrays import Floats, as_logits, softmax
+from elsewise.calibrators.scale_and_bias import best_affine, checked_vector
 from elsewise.errors import ElsewiseWarning, InputError
 
 PENALTY = 10.0  # a standard deviation of 1/3: made-up rows of 3 to 50 labels fare worse with 1 and with 100

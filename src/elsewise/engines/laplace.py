@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks
+from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines import Engine, entry_of, open_entry, precision_of
 from elsewise.errors import InputError
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs, entropy
-from elsewise.scaling import best_temperature
 from elsewise.tokens import Tokens
 
 FILE: Final = "laplace.safetensors"

@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, as_texts, log_softmax
+from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.canaries import CANARIES
 from elsewise.errors import ArtifactError, InputError, need
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
-from elsewise.scaling import best_temperature
 
 VOCABULARY: Final = "vocabulary.json"
 WEIGHTS: Final = "weights.safetensors"

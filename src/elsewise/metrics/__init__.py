@@ -1,6 +1,8 @@
 """How good a classifier is, each number with its interval.
 
-    intervals        Estimate; Wilson, Clopper-Pearson, normal and bootstrap intervals
+    intervals        Estimate; Wilson, Clopper-Pearson and normal intervals
+    bootstrap        intervals of any statistic, by drawing rows again
+    ranked           rows sorted once, for what follows
     classification   accuracy, macro-F1, log loss, Brier score of the bare argmax
     ranking          AUC (two-way and macro), average precision, false positive rate at a recall
     calibration      expected calibration error with its null value, debiased and class-wise, reliability columns
@@ -11,6 +13,7 @@
 Arrays are checked at the door of each function. No rows gives nan, never an exception.
 """
 
+from elsewise.metrics.bootstrap import poisson_bootstrap
 from elsewise.metrics.calibration import (
     CalibrationError,
     Reliability,
@@ -26,7 +29,6 @@ from elsewise.metrics.intervals import (
     clopper_pearson_lower,
     clopper_pearson_upper,
     mean_interval,
-    poisson_bootstrap,
     wilson,
 )
 from elsewise.metrics.open_set import open_set_accuracy, open_set_macro_f1

@@ -20,16 +20,9 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, as_codes, as_probabilities, row_blocks
 from elsewise.errors import InputError
-from elsewise.metrics.intervals import (
-    NOTHING,
-    Column,
-    Estimate,
-    Flags,
-    Ranking,
-    mean_interval,
-    normal_quantile,
-    poisson_bootstrap,
-)
+from elsewise.metrics.bootstrap import poisson_bootstrap
+from elsewise.metrics.intervals import NOTHING, Column, Estimate, Flags, mean_interval, normal_quantile
+from elsewise.metrics.ranked import Ranking
 
 Binning: TypeAlias = Literal["equal_mass", "equal_width"]
 REPLICATES = 200

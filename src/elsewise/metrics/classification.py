@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from elsewise.arrays import Codes, Floats, as_codes, as_probabilities
-from elsewise.metrics.intervals import NOTHING, Column, Estimate, mean_interval, poisson_bootstrap, wilson
+from elsewise.metrics.bootstrap import poisson_bootstrap
+from elsewise.metrics.intervals import NOTHING, Column, Estimate, mean_interval, wilson
 
 
 def accuracy(probabilities: Any, codes: Any) -> Estimate:

@@ -15,15 +15,9 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, as_codes, as_logits, as_probabilities
 from elsewise.errors import InputError
-from elsewise.metrics.intervals import (
-    NOTHING,
-    Column,
-    Estimate,
-    as_pairs,
-    as_ranking,
-    normal_quantile,
-    poisson_bootstrap,
-)
+from elsewise.metrics.bootstrap import poisson_bootstrap
+from elsewise.metrics.intervals import NOTHING, Column, Estimate, normal_quantile
+from elsewise.metrics.ranked import as_pairs, as_ranking
 
 NAMES = ("scores", "positives")
 SCOPE_NAMES = ("confidence", "in_scope")

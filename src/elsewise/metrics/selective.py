@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from elsewise.errors import InputError
-from elsewise.metrics.intervals import NOTHING, Column, Estimate, Flags, Ranking, as_ranking, poisson_bootstrap
+from elsewise.metrics.bootstrap import poisson_bootstrap
+from elsewise.metrics.intervals import NOTHING, Column, Estimate, Flags
+from elsewise.metrics.ranked import Ranking, as_ranking
 
 NAMES = ("confidence", "correct")
 ROUNDING = 1e-9  # share * rows may land a rounding error above a whole number, which would ask for one row more

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from elsewise.certifying import Thresholds, check_share, errors_of
 from elsewise.decisions import Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
-from elsewise.metrics.intervals import Estimate, Ranking, mean_interval
+from elsewise.metrics.intervals import Estimate, mean_interval
+from elsewise.metrics.ranked import Ranking
 from elsewise.outputs import as_evidence
 from elsewise.scores import MaximumProbability, Score
 

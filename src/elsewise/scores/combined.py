@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Floats, as_codes, log_sum_exp, map_rows
-from elsewise.distances import LabelGaussians, references_of
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, References, as_evidence
+from elsewise.scores.distances import LabelGaussians, references_of
 
 PENALTY: Final = 1.0  # on the squared weights of standardised signs, as scikit-learn's C = 1
 LARGEST_BIAS: Final = 20.0  # where all rows are right, or none

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, log_sum_exp
-from elsewise.distances import LabelGaussians, references_of
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, References, as_evidence
+from elsewise.scores.distances import LabelGaussians, references_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

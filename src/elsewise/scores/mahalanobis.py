@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import as_codes
-from elsewise.distances import LabelGaussians, references_of
 from elsewise.outputs import References, as_evidence
+from elsewise.scores.distances import LabelGaussians, references_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

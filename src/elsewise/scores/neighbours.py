@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, as_codes, row_blocks
-from elsewise.distances import Doubles, each_row, products, references_of, unit
 from elsewise.errors import InputError
 from elsewise.outputs import References, as_evidence
+from elsewise.scores.distances import Doubles, each_row, products, references_of, unit
 
 NEIGHBOURS: Final = 10
 SLACK: Final = 1e-3  # of a distance: references are kept in float32, and a group too many is no error

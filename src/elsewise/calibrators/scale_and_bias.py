@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, as_codes, as_logits, row_blocks
+from elsewise.calibrators.best_temperature import best_temperature, spread_of
 from elsewise.errors import InputError
-from elsewise.scaling import best_temperature, spread_of
 
 Vector = NDArray[np.float64]
 

@@ -1,0 +1,101 @@
+"""Rows sorted by a value once, with what stands at each: what AUC and risk-coverage figures are made of."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import to_numpy
+from elsewise.errors import InputError
+from elsewise.metrics.intervals import Column, Flags
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Rows from the largest value to the smallest, equal rows counted together: what the bootstraps re-weigh.
+
+    Attributes
+    ----------
+    values : (c,) float64
+        Descending, nan last; a value comes twice when rows that have it differ in their flag.
+    flags : (c,) bool
+        False before true where the value is the same.
+    counts : (c,) float64
+        Rows with this value and flag.
+    ends : (g,) int64
+        Where each of the g distinct values ends: the index of its last cell.
+    """
+
+    values: Column
+    flags: Flags
+    counts: Column
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: Column, flags: Flags) -> "Ranking":
+        """Sort (n,) values with their flags; the order of the rows leaves no trace.
+
+        Examples
+        --------
+        >>> ranking = Ranking.of(np.array([1.0, 2.0, 1.0, 1.0]), np.array([True, True, False, True]))
+        >>> ranking.values.tolist(), ranking.counts.tolist(), ranking.ends.tolist()
+        ([2.0, 1.0, 1.0], [1.0, 1.0, 2.0], [0, 2])
+        """
+        order = np.lexsort((flags, -values))
+        v, f = values[order], flags[order]
+        new_value, new_cell = np.ones(len(v), dtype=bool), np.ones(len(v), dtype=bool)
+        new_value[1:] = (v[1:] != v[:-1]) & ~(np.isnan(v[1:]) & np.isnan(v[:-1]))
+        new_cell[1:] = new_value[1:] | (f[1:] != f[:-1])
+        first = np.flatnonzero(new_cell)
+        ends = np.flatnonzero(np.append(new_value[first][1:], [True] * bool(len(v))))
+        return cls(v[first], f[first], np.diff(np.append(first, len(v))).astype(np.float64), ends)
+
+    @classmethod
+    def of_rows(cls, values: Column, flags: Flags) -> "tuple[Ranking, NDArray[np.int64]]":
+        """Rank as `of` does with every row a cell of its own; the second value is the row that each cell is.
+
+        Examples
+        --------
+        >>> ranking, rows = Ranking.of_rows(np.array([1.0, 2.0, 1.0]), np.array([True, True, False]))
+        >>> rows.tolist(), ranking.values.tolist(), ranking.ends.tolist()
+        ([1, 2, 0], [2.0, 1.0, 1.0], [0, 2])
+        """
+        order = np.lexsort((flags, -values))
+        v = values[order]
+        last = np.ones(len(v), dtype=bool)
+        last[:-1] = (v[1:] != v[:-1]) & ~(np.isnan(v[1:]) & np.isnan(v[:-1]))
+        return cls(v, flags[order], np.ones(len(v)), np.flatnonzero(last)), order
+
+    def cumulate(self, weights: Column) -> tuple[Column, Column]:
+        """Weight of flagged and of unflagged rows down to each distinct value, (g,) each; (b, g) of (b, c) weights."""
+        flagged = np.cumsum(weights * self.flags, axis=-1).take(self.ends, axis=-1)
+        return flagged, np.cumsum(weights, axis=-1).take(self.ends, axis=-1) - flagged
+
+
+def as_ranking(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bool = False) -> Ranking:
+    """Check (n,) numbers and (n,) flags (booleans, or 0 and 1) at the door, and rank them.
+
+    Examples
+    --------
+    >>> as_ranking([0.5, 0.7], [True], names=("scores", "positives"))
+    Traceback (most recent call last):
+    elsewise.errors.InputError: positives must have shape (2,), one for each of scores, got (1,)
+    """
+    return Ranking.of(*as_pairs(values, flags, names=names, allow_nan=allow_nan))
+
+
+def as_pairs(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bool = False) -> tuple[Column, Flags]:
+    """Check as `as_ranking` does and return the two columns, float64 and bool, in the order of the rows."""
+    number, flag = to_numpy(values), to_numpy(flags)
+    if number.ndim != 1 or (number.size and number.dtype.kind not in "fiu"):
+        raise InputError(f"{names[0]} must be numbers of shape (n,), got {number.dtype} of shape {number.shape}")
+    if flag.shape != number.shape:
+        raise InputError(f"{names[1]} must have shape {number.shape}, one for each of {names[0]}, got {flag.shape}")
+    if flag.dtype.kind != "b" and not np.isin(flag, (0, 1)).all():
+        raise InputError(f"{names[1]} must be true or false, got {flag.dtype}")
+    number = number.astype(np.float64)
+    missing = np.isnan(number)
+    if missing.any() and not allow_nan:
+        raise InputError(f"{names[0]} must not be nan: {missing.sum()} are, first is row {int(np.argmax(missing))}")
+    return number, flag.astype(bool)
