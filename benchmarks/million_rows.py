@@ -13,11 +13,11 @@ import numpy as np
 
 import elsewise as ew
 from elsewise import metrics
-from elsewise.band import AccuracyBand
 from elsewise.calibrators import CALIBRATORS
-from elsewise.conformal import SplitConformal
 from elsewise.outputs import References
 from elsewise.rules import ByLabel, CertifiedThreshold, CostThreshold
+from elsewise.rules.accuracy_band import AccuracyBand
+from elsewise.rules.conformal import SplitConformal
 from elsewise.scores import SCORES
 from sections import table, write_section
 

@@ -10,11 +10,11 @@ from small_models import LABELS, learner_of, texts
 def classifier_of(engine="openvino", precision="f32"):
     """A classifier with random weights, for which four of five labels are what it thinks itself."""
     import elsewise as ew
-    from elsewise.conformal import SplitConformal
     from elsewise.errors import ElsewiseWarning
     from elsewise.export import Rows, refit_rows, serving
-    from elsewise.familiarity import FamiliarityTest
     from elsewise.graphs import write_model
+    from elsewise.rules.conformal import SplitConformal
+    from elsewise.rules.familiarity import FamiliarityTest
 
     learner = learner_of("bert")
     train, tune, certify = (learner.tokenize(texts(n)) for n in (60, 150, 301))

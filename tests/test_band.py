@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from elsewise.arrays import softmax
-from elsewise.band import AccuracyBand
 from elsewise.errors import InputError
 from elsewise.metrics import clopper_pearson_upper
+from elsewise.rules.accuracy_band import AccuracyBand
 
 NAN = float("nan")
 

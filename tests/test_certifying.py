@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from elsewise.band import AccuracyBand
-from elsewise.certifying import Counts, Promise, last_passed
 from elsewise.errors import InputError
 from elsewise.metrics import clopper_pearson_upper
-from elsewise.planning import plan
 from elsewise.rules import ByLabel, CertifiedThreshold
+from elsewise.rules.accuracy_band import AccuracyBand
+from elsewise.rules.fixed_sequence import Counts, Promise, last_passed
+from elsewise.rules.sample_size import plan
 
 NAN = float("nan")
 

@@ -5,10 +5,10 @@ import unicodedata
 import numpy as np
 import pytest
 
-from elsewise.certifying import Promise
 from elsewise.checking import FEWEST_A_LABEL, check, size_findings
 from elsewise.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.errors import InputError
+from elsewise.rules.fixed_sequence import Promise
 
 NFD = unicodedata.normalize("NFD", "Ödeme")
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from elsewise.arrays import softmax
-from elsewise.conformal import ConformalPValue, PredictionSets, SplitConformal
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence
+from elsewise.rules.conformal import ConformalPValue, SplitConformal
+from elsewise.rules.decisions import PredictionSets
 
 TRUE = np.linspace(0.05, 0.95, 19)
 ROWS = np.column_stack([TRUE, 1 - TRUE])

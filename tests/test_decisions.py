@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from elsewise.arrays import ABSTAIN
-from elsewise.decisions import Certificate, Reason, confidence_of, decide
 from elsewise.outputs import Evidence, Outputs, as_evidence
 from elsewise.rules import FixedThreshold, TargetCoverage
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import Reason, confidence_of, decide
 from elsewise.scores import MaximumProbability
 
 NAN = float("nan")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.conformal import SplitConformal
 from elsewise.engines import tokenizer_of
 from elsewise.engines.ensemble import Ensemble
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
 from elsewise.explaining import MOST_PARTS, explain, words_of
+from elsewise.rules.conformal import SplitConformal
 from elsewise.storage.json_files import finite
 
 WORDS = {"not good": [0.0, 2.0], "not ": [0.0, 1.0], " good": [3.0, 0.0], "good": [3.0, 0.0]}

@@ -7,11 +7,11 @@ import pytest
 from scipy.stats import binom
 
 from elsewise.arrays import ABSTAIN, softmax
-from elsewise.decisions import Reason
 from elsewise.errors import InputError
-from elsewise.familiarity import FamiliarityTest
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import FixedThreshold
+from elsewise.rules.decisions import Reason
+from elsewise.rules.familiarity import FamiliarityTest
 
 
 def texts(n, seed=0, k=4, d=8, far=False):

@@ -116,6 +116,15 @@ HELPERS = {  # what several of them share
     "elsewise.calibrators.best_temperature",
     "elsewise.calibrators.scale_and_bias",
     "elsewise.scores.distances",
+    "elsewise.rules.decisions",
+    "elsewise.rules.explanation",
+    "elsewise.rules.certificate",
+    "elsewise.rules.fixed_sequence",
+    "elsewise.rules.out_of_scope_share",
+    "elsewise.rules.accuracy_band",
+    "elsewise.rules.sample_size",
+    "elsewise.rules.conformal",
+    "elsewise.rules.familiarity",
 }
 
 FILES = sorted(SRC.rglob("*.py"))

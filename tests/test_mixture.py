@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from elsewise.certifying import Promise
 from elsewise.errors import InputError
-from elsewise.mixture import Strata, mixed_risk, share_table
 from elsewise.rules import CertifiedThreshold, FixedThreshold
+from elsewise.rules.fixed_sequence import Promise
+from elsewise.rules.out_of_scope_share import Strata, mixed_risk, share_table
 
 NAN = float("nan")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from elsewise.errors import InputError
-from elsewise.planning import plan
 from elsewise.rules import CertifiedThreshold
+from elsewise.rules.sample_size import plan
 
 
 def column(confidence):

@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from elsewise.calibrators import Identity, Temperature
     from elsewise.classifier import Classifier, load
     from elsewise.comparison import compare
-    from elsewise.decisions import Certificate, Decisions
     from elsewise.errors import ElsewiseError, InputError
     from elsewise.evaluation import evaluate
     from elsewise.fitting import fit
     from elsewise.outputs import Evidence, Outputs
-    from elsewise.rules import CertifiedThreshold, FixedThreshold, TargetCoverage
+    from elsewise.rules import Certificate, CertifiedThreshold, Decisions, FixedThreshold, TargetCoverage
     from elsewise.wrapping import wrap
 
 _HOMES = {
@@ -36,12 +35,11 @@ _HOMES = {
     "calibrators": ("Identity", "Temperature"),
     "classifier": ("Classifier", "load"),
     "comparison": ("compare",),
-    "decisions": ("Certificate", "Decisions"),
     "errors": ("ElsewiseError", "InputError"),
     "evaluation": ("evaluate",),
     "fitting": ("fit",),
     "outputs": ("Evidence", "Outputs"),
-    "rules": ("CertifiedThreshold", "FixedThreshold", "TargetCoverage"),
+    "rules": ("Certificate", "CertifiedThreshold", "Decisions", "FixedThreshold", "TargetCoverage"),
     "wrapping": ("wrap",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -20,16 +20,13 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_labels, as_logits
 from elsewise.calibrators.choice import choose_calibrator
-from elsewise.certifying import Promise
 from elsewise.checking import examine, size_findings, warn
 from elsewise.classifier import Classifier, check_other
-from elsewise.conformal import SplitConformal
 from elsewise.engines import Engine, as_engine
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import refit_rows
-from elsewise.familiarity import FamiliarityTest
 from elsewise.kinds import check_logits
 from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
@@ -37,6 +34,9 @@ from elsewise.outputs import Evidence, Outputs, References
 from elsewise.progress import Note, Progress
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
+from elsewise.rules.conformal import SplitConformal
+from elsewise.rules.familiarity import FamiliarityTest
+from elsewise.rules.fixed_sequence import Promise
 from elsewise.scores.choice import check_score, named_score
 from elsewise.scores.distances import references_of
 from elsewise.splits import LabelledTexts, Pairs, Splits, divide, hashes, stratified

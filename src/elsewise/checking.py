@@ -14,11 +14,11 @@ import numpy as np
 
 from elsewise.arrays import ABSTAIN
 from elsewise.calibrators.choice import FEWEST_ROWS
-from elsewise.certifying import Promise
 from elsewise.encoders import DEFAULT_ENCODER, find_tokenizer, language_warnings
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.messages.wording import percent
 from elsewise.relabelling import Relabelling, label_form, near_duplicates
+from elsewise.rules.fixed_sequence import Promise
 from elsewise.splits import SHARES, Divided, Pairs, divide, hashes
 from elsewise.tokens import TextTokenizer, is_visible
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes, Floats
 from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
-from elsewise.conformal import SplitConformal
-from elsewise.decisions import Certificate, Decisions
 from elsewise.engines import (
     AROUND,
     ENGINES,
@@ -29,12 +27,15 @@ from elsewise.engines import (
 )
 from elsewise.engines.given import GivenEngine
 from elsewise.errors import ArtifactError, InputError
-from elsewise.familiarity import FamiliarityTest
 from elsewise.folder import check_description, pack, unpack
 from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Evidence
 from elsewise.relabelling import label_form
 from elsewise.rules import Rule
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.conformal import SplitConformal
+from elsewise.rules.decisions import Decisions
+from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.storage.json_files import read_arrays, read_json, write_json
 from elsewise.storage.sealed_folder import MANIFEST, digest, verify, writing
 from elsewise.tokens import Tokens

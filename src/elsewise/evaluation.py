@@ -13,12 +13,12 @@ from elsewise.arrays import Codes, Floats, as_codes
 from elsewise.baseline import against
 from elsewise.breakdown import Answers, as_columns, by_label, by_out_of_scope_share, by_slice
 from elsewise.classifier import Classifier
-from elsewise.decisions import Decisions
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.history import mark
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.outputs import Evidence
 from elsewise.rules import Rule
+from elsewise.rules.decisions import Decisions
 from elsewise.splits import hashes
 
 CURVE_POINTS = 101

@@ -20,11 +20,11 @@ from elsewise.classifier import Classifier
 from elsewise.encoders import WORD
 from elsewise.engines import tokenizer_of
 from elsewise.errors import InputError
-from elsewise.explanation import Explanation, Neighbour, Pull
 from elsewise.folder import NAMES
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.receipts import receipt_of
+from elsewise.rules.explanation import Explanation, Neighbour, Pull
 from elsewise.scores.distances import unit
 from elsewise.tokens import readable
 

@@ -15,11 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.calibrators import CALIBRATORS, Calibrator
-from elsewise.conformal import ConformalPValue, SplitConformal
-from elsewise.decisions import Certificate
 from elsewise.errors import ArtifactError, InputError
-from elsewise.familiarity import FamiliarityTest
 from elsewise.rules import RULES, Rule
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.conformal import ConformalPValue, SplitConformal
+from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.scores import SCORES, Score
 from elsewise.scores.distances import LabelGaussians
 

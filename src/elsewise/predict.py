@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from elsewise.batching import WINDOW, ahead
 from elsewise.classifier import Classifier
-from elsewise.decisions import Decisions
 from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
 from elsewise.formats import Row, open_writer, output_names, same_file
@@ -20,6 +19,7 @@ from elsewise.messages import messages
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.reading import PARQUET, Reading, is_array, logit_columns, logits_of, read_logits, text_of
+from elsewise.rules.decisions import Decisions
 
 CHUNK_ROWS = WINDOW
 CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths

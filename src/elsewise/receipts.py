@@ -19,9 +19,9 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.classifier import CANARY_TOLERANCE, Classifier
-from elsewise.decisions import Decisions
 from elsewise.errors import ArtifactError
 from elsewise.folder import pack
+from elsewise.rules.decisions import Decisions
 from elsewise.storage.json_files import finite, read_json
 
 FORMAT: Final = 1

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, to_numpy
 from elsewise.breakdown import Answers
 from elsewise.classifier import Classifier
-from elsewise.decisions import Decisions
 from elsewise.errors import InputError
+from elsewise.rules.decisions import Decisions
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,6 @@ from elsewise.arrays import Codes
 from elsewise.breakdown import Answers
 from elsewise.card import model_card
 from elsewise.classifier import Classifier, Saved
-from elsewise.decisions import Certificate
 from elsewise.errors import InputError
 from elsewise.evaluation import judged_by
 from elsewise.export import refit_tokens
@@ -28,6 +27,7 @@ from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence, Outputs
 from elsewise.progress import Progress
 from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
+from elsewise.rules.certificate import Certificate
 from elsewise.storage.sealed_folder import MANIFEST, check_target, digest
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # at which an overview shows what a threshold would do

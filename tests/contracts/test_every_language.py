@@ -7,11 +7,11 @@ from string import Formatter
 import numpy as np
 import pytest
 
-from elsewise.decisions import Reason, decide
 from elsewise.errors import InputError
 from elsewise.messages import MESSAGES, en, messages
 from elsewise.outputs import as_evidence
 from elsewise.rules import FixedThreshold
+from elsewise.rules.decisions import Reason, decide
 from elsewise.scores import MaximumProbability
 
 NAN = float("nan")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from elsewise.arrays import ABSTAIN, softmax
-from elsewise.decisions import Reason
 from elsewise.errors import InputError
 from elsewise.folder import pack, unpack
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import RULES, CertifiedThreshold
+from elsewise.rules.decisions import Reason
 from elsewise.scores import SCORES, Energy, MaximumProbability
 from elsewise.storage.json_files import finite
 

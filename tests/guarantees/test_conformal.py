@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import betabinom, binom, chisquare
 
 from elsewise.arrays import softmax
-from elsewise.conformal import ConformalPValue, SplitConformal
+from elsewise.rules.conformal import ConformalPValue, SplitConformal
 
 N, M, COVERAGE = 500, 1000, 0.9
 LAW = betabinom(M, 451, 50)

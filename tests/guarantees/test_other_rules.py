@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from elsewise.band import AccuracyBand
-from elsewise.certifying import Counts, Promise, grid_of, last_passed
-from elsewise.mixture import Strata, mixed_risk
 from elsewise.outputs import Evidence
 from elsewise.rules import ByLabel, CertifiedThreshold
+from elsewise.rules.accuracy_band import AccuracyBand
+from elsewise.rules.fixed_sequence import Counts, Promise, grid_of, last_passed
+from elsewise.rules.out_of_scope_share import Strata, mixed_risk
 from elsewise.scores import MaximumProbability
 
 ALPHA = DELTA = 0.05

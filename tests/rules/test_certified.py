@@ -8,11 +8,11 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from elsewise.arrays import softmax
-from elsewise.certifying import Counts, Promise, last_passed
-from elsewise.certifying import certify as certify_counts
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import CertifiedThreshold
+from elsewise.rules.fixed_sequence import Counts, Promise, last_passed
+from elsewise.rules.fixed_sequence import certify as certify_counts
 from elsewise.scores import Energy, Margin
 
 NAN = float("nan")

@@ -25,10 +25,10 @@ from elsewise.options import (
 from elsewise.showing import print_json, print_table, progress_bar, say, tell
 
 if TYPE_CHECKING:
-    from elsewise.explanation import Explanation
     from elsewise.outputs import Extent
     from elsewise.reading import Reading
     from elsewise.receipts import Confirmation
+    from elsewise.rules.explanation import Explanation
 
 
 def explain(

@@ -12,19 +12,22 @@ from typing import Any, ClassVar, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.decisions import Certificate, Decisions
 from elsewise.rules.by_label import ByLabel
+from elsewise.rules.certificate import Certificate
 from elsewise.rules.certified import CertifiedThreshold
 from elsewise.rules.cost import CostThreshold
 from elsewise.rules.coverage import TargetCoverage
+from elsewise.rules.decisions import Decisions
 from elsewise.rules.fixed import FixedThreshold
 from elsewise.scores import Score
 
 __all__ = [
     "RULES",
     "ByLabel",
+    "Certificate",
     "CertifiedThreshold",
     "CostThreshold",
+    "Decisions",
     "FixedThreshold",
     "Rule",
     "TargetCoverage",

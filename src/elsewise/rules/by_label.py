@@ -1,7 +1,7 @@
 """A certified threshold for each predicted label, or for each group of labels: Mondrian by prediction.
 
 Source: Vovk, Gammerman & Shafer (2005), "Algorithmic Learning in a Random World", section 4.5 (Mondrian categories),
-with the fixed-sequence test of elsewise.certifying in every category. Bonferroni joins them.
+with the fixed-sequence test of elsewise.rules.fixed_sequence in every category. Bonferroni joins them.
 
 Why it is valid. Which labels are tested by themselves and which are pooled is decided by the predictions on the
 reference rows, so the groups are fixed before a certify row is read. Given how many certify rows fall into each
@@ -18,7 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes
-from elsewise.certifying import (
+from elsewise.errors import InputError
+from elsewise.messages.wording import percent
+from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
+from elsewise.outputs import Evidence, as_evidence
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import Decisions, confidence_of, decide
+from elsewise.rules.fixed_sequence import (
     FIRST_MARGIN,
     Counts,
     Promise,
@@ -31,11 +37,6 @@ from elsewise.certifying import (
     known,
     out_of_scope_share_of,
 )
-from elsewise.decisions import Certificate, Decisions, confidence_of, decide
-from elsewise.errors import InputError
-from elsewise.messages.wording import percent
-from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
-from elsewise.outputs import Evidence, as_evidence
 from elsewise.scores import MaximumProbability, Score
 
 Rare: TypeAlias = Literal["pool", "fall_back"]

@@ -1,14 +1,19 @@
 """A threshold chosen for a promise on accuracy and tested: exact binomial tests in a fixed sequence.
 
 Source: Bauer (1991), "Multiple testing in clinical trials"; Angelopoulos, Bates, Candes, Jordan & Lei (2021),
-"Learn then Test", https://arxiv.org/abs/2110.01052, section 2.3 (fixed-sequence testing). See elsewise.certifying.
+"Learn then Test", https://arxiv.org/abs/2110.01052, section 2.3 (fixed-sequence testing).
+See elsewise.rules.fixed_sequence.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from elsewise.certifying import (
+from elsewise.errors import InputError
+from elsewise.outputs import as_evidence
+from elsewise.rules.certificate import MIXED, PLAIN, Certificate
+from elsewise.rules.decisions import Decisions, confidence_of, decide
+from elsewise.rules.fixed_sequence import (
     Counts,
     Promise,
     Sample,
@@ -23,10 +28,7 @@ from elsewise.certifying import (
     strict_to_loose,
     tried_on,
 )
-from elsewise.decisions import MIXED, PLAIN, Certificate, Decisions, confidence_of, decide
-from elsewise.errors import InputError
-from elsewise.mixture import Strata
-from elsewise.outputs import as_evidence
+from elsewise.rules.out_of_scope_share import Strata
 from elsewise.scores import MaximumProbability, Score
 
 __all__ = ["CertifiedThreshold", "check_promise"]

@@ -14,12 +14,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.certifying import Thresholds, check_share, errors_of
-from elsewise.decisions import Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
 from elsewise.metrics.intervals import Estimate, mean_interval
 from elsewise.metrics.ranked import Ranking
 from elsewise.outputs import as_evidence
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import Decisions, confidence_of, decide
+from elsewise.rules.fixed_sequence import Thresholds, check_share, errors_of
 from elsewise.scores import MaximumProbability, Score
 
 FOLDS = 5

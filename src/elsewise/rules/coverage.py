@@ -6,10 +6,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from elsewise.certifying import check_share
-from elsewise.decisions import Certificate, Decisions, confidence_of, decide
 from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import Decisions, confidence_of, decide
+from elsewise.rules.fixed_sequence import check_share
 from elsewise.scores import MaximumProbability, Score
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from elsewise.certifying import check_share
-from elsewise.decisions import Certificate, Decisions, decide
 from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import Decisions, decide
+from elsewise.rules.fixed_sequence import check_share
 from elsewise.scores import MaximumProbability, Score
 
 

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes
-from elsewise.decisions import Certificate, confidence_of
 from elsewise.errors import InputError
 from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import confidence_of
 
 GRID_SIZE = 50
 MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.certifying import Counts, Promise, Thresholds, as_separate, errors_of, grid_of, strict_to_loose
-from elsewise.decisions import Certificate, confidence_of
 from elsewise.errors import InputError
 from elsewise.messages.wording import percent
 from elsewise.rules import CertifiedThreshold
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import confidence_of
+from elsewise.rules.fixed_sequence import Counts, Promise, Thresholds, as_separate, errors_of, grid_of, strict_to_loose
 from elsewise.scores import MaximumProbability, Score
 
 MORE = (0, 1000, 2000, 3000, 5000)

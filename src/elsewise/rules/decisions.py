@@ -1,26 +1,22 @@
-"""Decisions, the reasons for abstaining, and the certificate that a threshold may carry."""
+"""Decisions, the reasons for abstaining, and the one place where confidence meets threshold."""
 
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, row_blocks
-from elsewise.conformal import PredictionSets
-from elsewise.errors import InputError
-from elsewise.explanation import Explanation
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, row_blocks
 from elsewise.messages import Facts, customer_sentence, sentence
-from elsewise.messages.wording import percent
 from elsewise.outputs import Evidence
+from elsewise.rules.explanation import Explanation
 
 AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the best ...
 AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
-PLAIN = "exact binomial test, fixed sequence"  # how a promise about everything that is answered is tested
-MIXED = "exact bounds of both kinds of text, fixed sequence"  # ... at a stated share of out-of-scope texts
+
+BITS = 8
 
 
 class Reason(StrEnum):
@@ -31,6 +27,48 @@ class Reason(StrEnum):
     UNFAMILIAR = "unfamiliar"
     AMBIGUOUS = "ambiguous"
     UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionSets:
+    """The labels kept for each of n texts, at one bit for each text and label.
+
+    Attributes
+    ----------
+    bits : (n, ceil(k / 8)) uint8
+        Which labels are kept, as `numpy.packbits` writes it.
+    k : int
+        How many labels there are.
+    names : tuple of str
+        The labels; empty when only codes are known.
+    """
+
+    bits: NDArray[np.uint8]
+    k: int
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Count the texts."""
+        return len(self.bits)
+
+    def __getitem__(self, i: int) -> tuple[str, ...]:
+        """Name the labels kept for text `i`, in the order of their codes; codes as text when no names are known."""
+        return tuple(self.names[code] if self.names else str(code) for code in self.codes(i).tolist())
+
+    def codes(self, i: int) -> Codes:
+        """Give the codes of the labels kept for text `i`."""
+        return np.flatnonzero(np.unpackbits(self.bits[i], count=self.k))
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many labels are kept for each text, shape (n,)."""
+        return np.bitwise_count(self.bits).sum(axis=1, dtype=np.int64)
+
+    def contain(self, codes: Any) -> NDArray[np.bool_]:
+        """Say of each text whether label `codes[i]` is kept, shape (n,); False for -1, which no set holds."""
+        y = as_codes(codes, like=np.broadcast_to(np.zeros(1), (len(self), self.k)), allow_abstain=True)
+        shown = self.bits[np.arange(len(self)), y // BITS] >> (BITS - 1 - y % BITS) & 1
+        return (shown == 1) & (y >= 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -264,127 +302,6 @@ def _top_two(p: Floats) -> tuple[Codes, Codes, NDArray[np.float64], NDArray[np.f
         second[rows] = runner_up = rest.argmax(axis=1)
         second_p[rows] = p[rows][at, runner_up]
     return best, second, first_p, second_p
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What was promised about the texts that are answered, and the test that the promise rests on.
-
-    Attributes
-    ----------
-    certified : bool
-        False: nothing could be promised, the threshold is infinite and everything is Other.
-    target_accuracy, confidence_level : float
-        "At least `target_accuracy` of what is answered is right, at `confidence_level`."
-    threshold : float
-        The certified threshold on confidence; -inf answers everything readable, inf nothing.
-    rows : int
-        Labelled rows that the test was made on.
-    n, errors : int
-        How many of them were answered at the threshold, and how many of those wrongly.
-    coverage, coverage_low, coverage_high : float
-        Share of the rows answered, with its exact (Clopper-Pearson) interval at `confidence_level`.
-    out_of_scope_share : float
-        Share of the rows that belong to none of the labels.
-    method : str
-        The test.
-    looks : int
-        How many certifications were made on the same rows; all hold together at ``1 - looks * (1 - level)``.
-    best_accuracy : float
-        The best accuracy that these rows do support (exploratory, corrected for the whole grid).
-    rows_needed : int or None
-        When not certified: about how many labelled rows would do, None if more rows would not help.
-    words : str
-        The sentence, of a promise that is not the plain one about everything that is answered.
-    """
-
-    certified: bool
-    target_accuracy: float
-    confidence_level: float
-    threshold: float
-    rows: int
-    n: int
-    errors: int
-    coverage: float
-    coverage_low: float
-    coverage_high: float
-    out_of_scope_share: float
-    best_accuracy: float
-    rows_needed: int | None = None
-    method: str = PLAIN
-    looks: int = 1
-    words: str = ""
-
-    def __post_init__(self) -> None:
-        if math.isnan(self.threshold):
-            raise InputError("threshold must be a number, got nan")
-
-    @property
-    def promised(self) -> tuple[Any, ...]:
-        """What makes two promises the same: how much, how surely, of which answers and at which stated share."""
-        share = self.out_of_scope_share if self.method == MIXED else None
-        return self.target_accuracy, self.confidence_level, self.method, share
-
-    def __str__(self) -> str:
-        return self.sentence
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give all fields, and the sentence."""
-        return {**asdict(self), "sentence": self.sentence}
-
-    @property
-    def sentence(self) -> str:
-        """What is promised, over what randomness, for which texts, and what is not covered."""
-        return self.words or (self._promise() if self.certified else self._refusal())
-
-    def _promise(self) -> str:
-        return (
-            f"At least {percent(self.target_accuracy)} of what is answered is right, at confidence level "
-            f"{percent(self.confidence_level)}: {self.tested} {self.over_draws} "
-            f"It holds for texts that come from the same source, {percent(self.out_of_scope_share)} of them "
-            f"out-of-scope; another share of out-of-scope texts is not covered."
-        )
-
-    @property
-    def tested(self) -> str:
-        """What the promise was tested on, in words."""
-        return (
-            f"of {self.rows:,} labelled texts kept aside for this test, {self.n:,} were answered and {self.errors:,} "
-            f"of those wrongly ({self.method})."
-        )
-
-    @property
-    def over_draws(self) -> str:
-        """What the confidence is over, in words, and what is left of it after several looks at the same rows."""
-        delta = 1 - self.confidence_level
-        held = max(0.0, 1 - self.looks * delta)
-        together = f", and all {self.looks} looks at them hold together at {percent(held)}" if self.looks > 1 else ""
-        return (
-            f"The confidence is over the draw of those texts: at most {percent(delta, np.ceil)} of such draws would "
-            f"promise too much{together}."
-        )
-
-    def _refusal(self) -> str:
-        if self.rows_needed is None:
-            more = "more certify rows would not help this model; a better model or a lower target would"
-        else:
-            more = f"about {self.rows_needed:,} such rows would be needed, as far as these tell"
-            if (1 - self.confidence_level) < self.target_accuracy**self.rows:  # even without one error
-                more = f"at least {self.rows_needed:,} such rows would be needed, more if some are answered wrongly"
-        best = (
-            "no accuracy"
-            if self.best_accuracy <= 0
-            else f"an accuracy of {percent(self.best_accuracy)}, all thresholds taken together"
-        )
-        if self.best_accuracy >= self.target_accuracy:
-            best = (
-                f"an accuracy of {percent(self.target_accuracy)}, but at a threshold behind a stricter one that failed"
-            )
-        return (
-            f"Nothing is promised, and every text becomes Other: {percent(self.target_accuracy)} right among what is "
-            f"answered could not be certified at confidence level {percent(self.confidence_level)} on "
-            f"{self.rows:,} labelled rows kept aside for this test; {more}. These rows support {best}."
-        )
 
 
 def _at(column: Any, i: int) -> float | None:

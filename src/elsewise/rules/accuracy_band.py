@@ -14,7 +14,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from elsewise.certifying import (
+from elsewise.errors import InputError
+from elsewise.rules import CertifiedThreshold
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import confidence_of
+from elsewise.rules.fixed_sequence import (
     Counts,
     Numbers,
     Promise,
@@ -28,9 +32,6 @@ from elsewise.certifying import (
     out_of_scope_share_of,
     strict_to_loose,
 )
-from elsewise.decisions import Certificate, confidence_of
-from elsewise.errors import InputError
-from elsewise.rules import CertifiedThreshold
 from elsewise.scores import MaximumProbability, Score
 
 POINTS = 20

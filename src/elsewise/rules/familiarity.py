@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, as_codes
-from elsewise.conformal import ConformalPValue
-from elsewise.decisions import Decisions, Reason, confidence_of
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, References, as_evidence
+from elsewise.rules.conformal import ConformalPValue
+from elsewise.rules.decisions import Decisions, Reason, confidence_of
 from elsewise.scores import Familiarity
 
 UNFAMILIAR: Final = 0.05  # so many in-scope texts, at most, are called unfamiliar

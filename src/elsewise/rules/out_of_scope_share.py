@@ -19,19 +19,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, as_codes
-from elsewise.certifying import (
-    MANY_ROWS,
-    Counts,
-    Numbers,
-    Promise,
-    Thresholds,
-    check_promise,
-    check_share,
-)
-from elsewise.decisions import Certificate, Decisions
 from elsewise.errors import InputError
 from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import Decisions
+from elsewise.rules.fixed_sequence import MANY_ROWS, Counts, Numbers, Promise, Thresholds, check_promise, check_share
 
 SHARES = (0.0, 0.05, 0.10, 0.20)
 MANY_LABELS = 1 << 30  # decisions do not tell how many labels there are

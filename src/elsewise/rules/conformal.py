@@ -21,50 +21,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes, Floats, as_codes, row_blocks, to_numpy
 from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
-
-BITS = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PredictionSets:
-    """The labels kept for each of n texts, at one bit for each text and label.
-
-    Attributes
-    ----------
-    bits : (n, ceil(k / 8)) uint8
-        Which labels are kept, as `numpy.packbits` writes it.
-    k : int
-        How many labels there are.
-    names : tuple of str
-        The labels; empty when only codes are known.
-    """
-
-    bits: NDArray[np.uint8]
-    k: int
-    names: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        """Count the texts."""
-        return len(self.bits)
-
-    def __getitem__(self, i: int) -> tuple[str, ...]:
-        """Name the labels kept for text `i`, in the order of their codes; codes as text when no names are known."""
-        return tuple(self.names[code] if self.names else str(code) for code in self.codes(i).tolist())
-
-    def codes(self, i: int) -> Codes:
-        """Give the codes of the labels kept for text `i`."""
-        return np.flatnonzero(np.unpackbits(self.bits[i], count=self.k))
-
-    @property
-    def sizes(self) -> NDArray[np.int64]:
-        """How many labels are kept for each text, shape (n,)."""
-        return np.bitwise_count(self.bits).sum(axis=1, dtype=np.int64)
-
-    def contain(self, codes: Any) -> NDArray[np.bool_]:
-        """Say of each text whether label `codes[i]` is kept, shape (n,); False for -1, which no set holds."""
-        y = as_codes(codes, like=np.broadcast_to(np.zeros(1), (len(self), self.k)), allow_abstain=True)
-        shown = self.bits[np.arange(len(self)), y // BITS] >> (BITS - 1 - y % BITS) & 1
-        return (shown == 1) & (y >= 0)
+from elsewise.rules.decisions import BITS, PredictionSets
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -52,7 +52,7 @@ class Explanation:
     abstained : bool
         Compare with this, since a real label may be called Other.
     reason : str
-        As in `elsewise.decisions.Reason`.
+        As in `elsewise.rules.decisions.Reason`.
     sentence, customer_sentence : str
         The reason in words: with its numbers, and as a customer can be told it.
     probabilities : mapping from label to probability
