@@ -16,7 +16,7 @@ import numpy as np
 import elsewise as ew
 from elsewise import metrics
 from elsewise.calibrators.choice import choose_calibrator
-from elsewise.engines.sklearn import SklearnEngine
+from elsewise.engines.tfidf import SklearnEngine
 from sections import peak_mb, table, write_section
 
 

@@ -215,8 +215,8 @@ def test_a_weight_that_is_no_number_is_refused_when_its_certificate_was_forged_t
     models.without_numbers()
 
     def forge(described):
-        from elsewise.modelfiles import ModelFiles
-        from elsewise.text_engine import TOKENIZER
+        from elsewise.engines.files import ModelFiles
+        from elsewise.engines.text import TOKENIZER
 
         entry = models.default(described)
         of = ("openvino", sorted(entry["settings"].items()), tuple(described["labels"]))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elsewise import batching
-from elsewise.batching import EXACT_LENGTHS, TOKEN_BUDGET, ahead, answer, shape
-from elsewise.tokens import TextTokenizer, Tokens
+from elsewise.engines import batching
+from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, ahead, answer, shape
+from elsewise.engines.tokenizer import TextTokenizer, Tokens
 
 PAD = 9999
 SPECIAL = (0, 1)

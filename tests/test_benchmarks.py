@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import elsewise as ew
-from elsewise.encoders import DEFAULT_ENCODER, find_encoder
+from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder
 from elsewise.sample import OUT_OF_SCOPE, support_texts
 
 torch = pytest.importorskip("torch")

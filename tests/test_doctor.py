@@ -10,8 +10,8 @@ import pytest
 
 from elsewise import doctor
 from elsewise.doctor import diagnosis
-from elsewise.encoders import DEFAULT_ENCODER, ENCODER_FILES
 from elsewise.engines import TEXT_ENGINES
+from elsewise.engines.encoders import DEFAULT_ENCODER, ENCODER_FILES
 
 
 def without(monkeypatch, library, *modules):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from elsewise import encoders
-from elsewise.encoders import DEFAULT_ENCODER, find_encoder, find_tokenizer, language_warnings
+from elsewise.data.language import language_warnings
+from elsewise.engines import encoders
+from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder, find_tokenizer
 from elsewise.errors import ArtifactError, InputError
 from elsewise.sample import support_texts
 

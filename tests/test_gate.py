@@ -9,10 +9,10 @@ import pytest
 
 import elsewise as ew
 from elsewise import gate
+from elsewise.engines.tokenizer import Tokens
 from elsewise.export import Rows, _worth_trying
 from elsewise.gate import Measured, Serving, choose, gate_rows, serve
 from elsewise.outputs import Outputs
-from elsewise.tokens import Tokens
 
 EXACT = Measured("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, passed=True)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.engines.output_kinds import to_logits
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.kinds import to_logits
 
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(200, 5)) * 3

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from elsewise.machine import CGROUP, cores, memory
+from elsewise.engines.machine import CGROUP, cores, memory
 
 
 @pytest.fixture(autouse=True)

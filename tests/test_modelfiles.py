@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elsewise import modelfiles
+from elsewise.engines import onnx_safety
+from elsewise.engines.files import ModelFiles, TemporaryPlace
+from elsewise.engines.onnx_safety import check_onnx
 from elsewise.errors import ArtifactError, InputError
-from elsewise.modelfiles import ModelFiles, TemporaryPlace, check_onnx
 from elsewise.storage.sealed_folder import digest
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
@@ -305,7 +306,7 @@ def test_megabytes_of_weights_are_accepted(onnx, saved):
 
 def test_every_path_to_a_tensor_that_onnx_knows_is_looked_at(onnx):
     """The table is that of onnx's own description of its messages."""
-    names = {f"{name.capitalize()}Proto": name for name in modelfiles._MESSAGES} | {
+    names = {f"{name.capitalize()}Proto": name for name in onnx_safety._MESSAGES} | {
         "TensorProto": "tensor",
         "SparseTensorProto": "sparse",
         "TrainingInfoProto": "training",
@@ -328,10 +329,10 @@ def test_every_path_to_a_tensor_that_onnx_knows_is_looked_at(onnx):
         for name in leads - {"TensorProto"}
     }
 
-    assert table == modelfiles._MESSAGES
+    assert table == onnx_safety._MESSAGES
     tensor = described["TensorProto"].fields_by_name
-    assert tensor["external_data"].number == modelfiles._EXTERNAL_DATA
-    assert tensor["data_location"].number == modelfiles._DATA_LOCATION
+    assert tensor["external_data"].number == onnx_safety._EXTERNAL_DATA
+    assert tensor["data_location"].number == onnx_safety._DATA_LOCATION
 
 
 def varint(value):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elsewise import tokens as tokens_module
+from elsewise.engines import tokenizer as tokens_module
+from elsewise.engines.tokenizer import CHARACTERS_A_TOKEN, CHUNK, TextTokenizer, Tokens
 from elsewise.errors import ArtifactError
-from elsewise.tokens import CHARACTERS_A_TOKEN, CHUNK, TextTokenizer, Tokens
 from small_models import WORDS, texts, tokenizer
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_IDS = range(5)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from elsewise.engines import SizedEngine, engine_class
+from elsewise.engines.files import ModelFiles
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.export import Rows, quantised
 from elsewise.gate import Serving, fitted_calibrator, gate_rows, serve
-from elsewise.modelfiles import ModelFiles
 from elsewise.progress import Note, Progress
 from elsewise.splits import LabelledTexts
-from elsewise.tokens import Tokens
 from elsewise.unfinished import Unfinished, member_of
 
 if TYPE_CHECKING:

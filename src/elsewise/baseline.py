@@ -24,7 +24,7 @@ from elsewise.splits import Splits
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
-    from elsewise.engines.sklearn import SklearnEngine
+    from elsewise.engines.tfidf import SklearnEngine
 
 MOST_ROWS: Final = 200_000
 MOST_LABELS: Final = 1_000
@@ -52,7 +52,7 @@ def learned(
     engine, record
         The record (JSON) tells the seconds that it took.
     """
-    from elsewise.engines.sklearn import SklearnEngine  # noqa: PLC0415
+    from elsewise.engines.tfidf import SklearnEngine  # noqa: PLC0415
 
     began, train, tune = time.perf_counter(), parts.train, parts.tune
     try:

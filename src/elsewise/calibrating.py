@@ -24,10 +24,11 @@ from elsewise.checking import examine, size_findings, warn
 from elsewise.classifier import Classifier, check_other
 from elsewise.engines import Engine, as_engine
 from elsewise.engines.logits import LogitsEngine, rows_of
+from elsewise.engines.output_kinds import check_logits
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
 from elsewise.export import refit_rows
-from elsewise.kinds import check_logits
 from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
@@ -40,7 +41,6 @@ from elsewise.rules.fixed_sequence import Promise
 from elsewise.scores.choice import check_score, named_score
 from elsewise.scores.distances import references_of
 from elsewise.splits import LabelledTexts, Pairs, Splits, divide, hashes, stratified
-from elsewise.tokens import Tokens
 
 REFERENCES = 20_000  # train texts that distances are measured from
 KEPT = ("logits", "features", "epistemic")  # columns of outputs that a folder keeps of tune and certify rows

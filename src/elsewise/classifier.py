@@ -25,10 +25,11 @@ from elsewise.engines import (
     given_engine,
     key_of,
 )
-from elsewise.engines.given import GivenEngine
+from elsewise.engines.external import GivenEngine
+from elsewise.engines.files import ModelFiles
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.folder import check_description, pack, unpack
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Evidence
 from elsewise.relabelling import label_form
 from elsewise.rules import Rule
@@ -38,7 +39,6 @@ from elsewise.rules.decisions import Decisions
 from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.storage.json_files import read_arrays, read_json, write_json
 from elsewise.storage.sealed_folder import MANIFEST, digest, verify, writing
-from elsewise.tokens import Tokens
 
 CANARY: Final = "canary"
 REFIT: Final = "refit.safetensors"

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from elsewise.encoders import DEFAULT_ENCODER, ENCODER_FILES, WHEEL, find_encoder
 from elsewise.engines import TEXT_ENGINES, engine_class
+from elsewise.engines.encoders import DEFAULT_ENCODER, ENCODER_FILES, WHEEL, find_encoder
+from elsewise.engines.machine import cores, memory
 from elsewise.errors import ElsewiseError, MissingExtra
 from elsewise.export import usual_engine
-from elsewise.machine import cores, memory
 
 NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers", "openvino")
 OPTIONAL: Final = ("onnxruntime", "torch", "transformers", "accelerate", "nncf")

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Floats, as_texts
 from elsewise.classifier import Classifier
-from elsewise.encoders import WORD
+from elsewise.data.language import WORD
 from elsewise.engines import tokenizer_of
+from elsewise.engines.tokenizer import readable
 from elsewise.errors import InputError
 from elsewise.folder import NAMES
 from elsewise.outputs import Evidence
@@ -26,7 +27,6 @@ from elsewise.progress import Progress
 from elsewise.receipts import receipt_of
 from elsewise.rules.explanation import Explanation, Neighbour, Pull
 from elsewise.scores.distances import unit
-from elsewise.tokens import readable
 
 MOST_PARTS: Final = 64  # so many times a text is answered once more; the words of a longer one go several at a time
 NEIGHBOURS: Final = 5
@@ -109,7 +109,7 @@ def explain(
 def words_of(text: str) -> list[Span]:
     """Find the words of a text: what stands between blanks, without punctuation around it.
 
-    In scripts that write no blanks they are as `elsewise.encoders.WORD` parts them.
+    In scripts that write no blanks they are as `elsewise.data.language.WORD` parts them.
 
     Examples
     --------

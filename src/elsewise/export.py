@@ -14,18 +14,18 @@ from elsewise.arrays import Codes
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.classifier import Classifier, Saved
 from elsewise.engines import AROUND, GIVEN, PRECISIONS, TEXT_ENGINES, engine_class, key_of
+from elsewise.engines.files import INT8, ModelFiles, TemporaryPlace
+from elsewise.engines.text import TextEngine, check_precision
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.folder import NAMES
 from elsewise.gate import Serving, choose, gate_rows, serve
 from elsewise.history import recorded
-from elsewise.modelfiles import INT8, ModelFiles, TemporaryPlace
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import Rule, fit_as_asked
 from elsewise.rules.conformal import SplitConformal
 from elsewise.storage.sealed_folder import check_target
-from elsewise.text_engine import TextEngine, check_precision
-from elsewise.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)

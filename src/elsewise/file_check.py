@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from elsewise.checking import Finding, Findings, check
-from elsewise.encoders import DEFAULT_ENCODER
+from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
 from elsewise.formats import Row
 from elsewise.formats.guessing import guess_encoding

@@ -26,7 +26,8 @@ from elsewise.calibrating import (
 from elsewise.calibrators.choice import CalibratorChoice, choose_calibrator
 from elsewise.checking import examine, warn
 from elsewise.classifier import Classifier, check_other
-from elsewise.encoders import DEFAULT_ENCODER
+from elsewise.engines.encoders import DEFAULT_ENCODER
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.export import Rows, check_engine, refit_rows, serving
 from elsewise.gate import Serving
@@ -34,7 +35,6 @@ from elsewise.outputs import Evidence, Outputs, References
 from elsewise.progress import Note, Progress
 from elsewise.scores.distances import references_of
 from elsewise.splits import Divided, Pairs, Splits, divide, stratified
-from elsewise.tokens import Tokens
 from elsewise.unfinished import Unfinished, member_of
 
 if TYPE_CHECKING:

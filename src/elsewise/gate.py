@@ -16,8 +16,8 @@ from elsewise.arrays import Codes, Floats
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.engines import SizedEngine, key_of
+from elsewise.engines.tokenizer import Tokens
 from elsewise.outputs import Evidence, Outputs
-from elsewise.tokens import Tokens
 
 LOG_LOSS_MARGIN: Final = 0.03  # of the log loss of float32
 ACCURACY_MARGIN: Final = 0.003

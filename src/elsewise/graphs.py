@@ -11,11 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.engines.files import INT8, ONNX, ModelFiles, TemporaryPlace
+from elsewise.engines.onnx_safety import check_onnx
+from elsewise.engines.tokenizer import Tokens
 from elsewise.engines.torch import TorchModel, last_linear
 from elsewise.errors import InputError, need
 from elsewise.last_layer import first_token_only
-from elsewise.modelfiles import INT8, ONNX, ModelFiles, TemporaryPlace, check_onnx
-from elsewise.tokens import Tokens
 from elsewise.training import Learner
 
 torch = need("torch", extra="train")

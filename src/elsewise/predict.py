@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.batching import WINDOW, ahead
 from elsewise.classifier import Classifier
+from elsewise.engines.batching import WINDOW, ahead
 from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
 from elsewise.formats import Row, open_writer, output_names, same_file

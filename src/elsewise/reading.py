@@ -10,11 +10,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError, need
 from elsewise.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
 from elsewise.messages.wording import at_lines, n_rows
 from elsewise.relabelling import Relabelling
-from elsewise.tokens import is_visible
 
 HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
 PARQUET = (".parquet", ".pq")

@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import log_softmax
-from elsewise.batching import answer
 from elsewise.calibrators import PriorCorrection
 from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.checkpoints import Keeper, read_weights, set_weights, size_of, weights_of, write_trained
-from elsewise.encoders import DEFAULT_ENCODER, find_encoder
+from elsewise.engines.batching import answer
+from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder
+from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import (
     TorchModel,
     is_faster_in_bf16,
@@ -39,7 +40,6 @@ from elsewise.outputs import Outputs
 from elsewise.progress import Note, Progress
 from elsewise.splits import LabelledTexts
 from elsewise.storage.json_files import read_json
-from elsewise.tokens import TextTokenizer, Tokens
 from elsewise.training_time import left, time_words
 from elsewise.unfinished import STATE, Checkpoints
 

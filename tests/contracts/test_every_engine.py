@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from elsewise.engines import AROUND, ENGINES, GIVEN, TEXT_ENGINES, engine_class
+from elsewise.engines.files import ModelFiles
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.export import quantised
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs, entropy
-from elsewise.tokens import Tokens
 from small_models import LABELS, LONGEST, files_of, texts
 
 UNREADABLE = ["", "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]

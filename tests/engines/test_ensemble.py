@@ -6,10 +6,10 @@ import pytest
 from elsewise.arrays import softmax
 from elsewise.engines import ENGINES, engine_class
 from elsewise.engines.ensemble import Ensemble
+from elsewise.engines.files import ModelFiles
 from elsewise.engines.memory import MemoryEngine
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
-from elsewise.modelfiles import ModelFiles
-from elsewise.tokens import Tokens
 from small_models import LABELS, files_of, learner_of, texts
 
 LABEL_PAIR = ("yes", "no")

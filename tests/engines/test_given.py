@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elsewise.engines import as_engine, given_engine
-from elsewise.engines.given import GivenEngine
+from elsewise.engines.external import GivenEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs

@@ -9,10 +9,10 @@ import pytest
 from elsewise.arrays import log_softmax, softmax
 from elsewise.calibrators import Temperature
 from elsewise.engines import engine_class
+from elsewise.engines.files import ModelFiles
 from elsewise.engines.laplace import PRIORS, Laplace, mean_field, mutual_information
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, InputError
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs, uncertainty
 
 

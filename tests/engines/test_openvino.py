@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, ModelFiles
 from elsewise.engines.openvino import COMPILE_CACHE, OpenVinoModel
 from elsewise.errors import ArtifactError
 from elsewise.export import quantised
-from elsewise.modelfiles import INT8, INT8_WEIGHTS, ONNX, ModelFiles
 from small_models import LABELS, files_of, texts
 
 pytest.importorskip("torch")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.engines.sklearn import LONGEST, SklearnEngine
+from elsewise.engines.files import ModelFiles
+from elsewise.engines.tfidf import LONGEST, SklearnEngine
 from elsewise.errors import ArtifactError, InputError, MissingExtra
-from elsewise.modelfiles import ModelFiles
 from elsewise.sample import support_texts
 
 pytest.importorskip("sklearn")
@@ -137,7 +137,7 @@ def test_a_label_without_a_text_is_refused():
 
 def test_with_more_labels_there_are_fewer_features(monkeypatch):
     """So that the number of weights, and with it the memory, is bounded."""
-    monkeypatch.setattr("elsewise.engines.sklearn.NUMBERS", 300)
+    monkeypatch.setattr("elsewise.engines.tfidf.NUMBERS", 300)
 
     engine = fitted(3)
 

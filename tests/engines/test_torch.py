@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from elsewise.calibrators import Temperature
+from elsewise.engines.files import ModelFiles
 from elsewise.errors import InputError
-from elsewise.modelfiles import ModelFiles
 from small_models import ARCHITECTURES, LABELS, learner_of, model_of, texts, tokenizer
 
 torch = pytest.importorskip("torch")

@@ -56,7 +56,7 @@ def check(
     import shlex
     from dataclasses import asdict
 
-    from elsewise.encoders import DEFAULT_ENCODER
+    from elsewise.engines.encoders import DEFAULT_ENCODER
     from elsewise.file_check import check_file
 
     columns = (text_column, label_column, delimiter, encoding, file_format)

@@ -90,7 +90,7 @@ def fit(
     """
     from dataclasses import replace
 
-    from elsewise.encoders import DEFAULT_ENCODER
+    from elsewise.engines.encoders import DEFAULT_ENCODER
     from elsewise.fitting import fit as fit_texts
     from elsewise.storage.sealed_folder import check_target
 

@@ -11,23 +11,23 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from elsewise.engines.files import ModelFiles
 from elsewise.errors import InputError
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 
 if TYPE_CHECKING:
-    from elsewise.tokens import TextTokenizer
+    from elsewise.engines.tokenizer import TextTokenizer
 
 ENGINES: Final[dict[str, str]] = {
     "ensemble": "elsewise.engines.ensemble:Ensemble",
-    "given": "elsewise.engines.given:GivenEngine",
+    "given": "elsewise.engines.external:GivenEngine",
     "laplace": "elsewise.engines.laplace:Laplace",
     "logits": "elsewise.engines.logits:LogitsEngine",
     "mc_dropout": "elsewise.engines.mc_dropout:McDropout",
     "memory": "elsewise.engines.memory:MemoryEngine",
     "onnxruntime": "elsewise.engines.onnxruntime:OnnxRuntimeModel",
     "openvino": "elsewise.engines.openvino:OpenVinoModel",
-    "sklearn": "elsewise.engines.sklearn:SklearnEngine",
+    "sklearn": "elsewise.engines.tfidf:SklearnEngine",
     "torch": "elsewise.engines.torch:TorchModel",
 }
 GIVEN: Final = "given"  # the engine around a model that no folder holds
@@ -134,7 +134,7 @@ def as_engine(model: Any) -> Engine:
 
 def given_engine(model: Any) -> Engine:
     """Take what has labels and run as given, whatever it is; raises as `as_engine`."""
-    from elsewise.engines.given import GivenEngine  # noqa: PLC0415  as the table: when it is asked for
+    from elsewise.engines.external import GivenEngine  # noqa: PLC0415  as the table: when it is asked for
 
     return model if isinstance(model, GivenEngine) else GivenEngine.around(model)
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from elsewise.engines import Engine, entry_of, open_entry, precision_of
+from elsewise.engines.files import TOKENIZER, ModelFiles
+from elsewise.engines.text import TextEngine
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
-from elsewise.modelfiles import TOKENIZER, ModelFiles
 from elsewise.outputs import Outputs, mixture
-from elsewise.text_engine import TextEngine
-from elsewise.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)

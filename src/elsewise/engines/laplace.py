@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks
 from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines import Engine, entry_of, open_entry, precision_of
+from elsewise.engines.files import ModelFiles
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs, entropy
-from elsewise.tokens import Tokens
 
 FILE: Final = "laplace.safetensors"
 PRIORS: Final = tuple(10 ** (half / 2) for half in range(12, -7, -1))  # 1e6 to 1e-3, the most cautious change first

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import to_numpy
+from elsewise.engines.files import ModelFiles
 from elsewise.errors import InputError
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 
 

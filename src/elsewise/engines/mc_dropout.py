@@ -18,11 +18,11 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 
 from elsewise.engines import Engine, engine_class
+from elsewise.engines.files import ModelFiles
+from elsewise.engines.text import TextEngine
+from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError, need
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs, mixture
-from elsewise.text_engine import TextEngine
-from elsewise.tokens import Tokens
 
 torch = need("torch", extra="train")
 

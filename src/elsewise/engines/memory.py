@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from elsewise.arrays import as_texts
+from elsewise.engines.files import ModelFiles
 from elsewise.errors import InputError
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from elsewise.batching import TOKEN_BUDGET, Batch, Result
+from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
+from elsewise.engines.files import ONNX, TOKENIZER, ModelFiles
+from elsewise.engines.machine import cores
+from elsewise.engines.onnx_safety import check_onnx
+from elsewise.engines.text import TextEngine, check_precision
+from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError, need
-from elsewise.machine import cores
-from elsewise.modelfiles import ONNX, TOKENIZER, ModelFiles, check_onnx
-from elsewise.text_engine import TextEngine, check_precision
-from elsewise.tokens import TextTokenizer
 
 onnxruntime = need("onnxruntime", extra="onnxruntime")
 

@@ -10,12 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from elsewise.batching import TOKEN_BUDGET, Batch, Result
+from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
+from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, TOKENIZER, ModelFiles
+from elsewise.engines.machine import cores
+from elsewise.engines.onnx_safety import check_onnx
+from elsewise.engines.text import TextEngine, check_precision
+from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError
-from elsewise.machine import cores
-from elsewise.modelfiles import INT8, INT8_WEIGHTS, ONNX, TOKENIZER, ModelFiles, check_onnx
-from elsewise.text_engine import TextEngine, check_precision
-from elsewise.tokens import TextTokenizer
 
 # Before the import, which would start a thread that calls home; None makes it fall back to a stub of its own.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -16,11 +16,11 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from elsewise.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
+from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
+from elsewise.engines.files import TOKENIZER, ModelFiles
+from elsewise.engines.text import TextEngine, check_precision
+from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError, InputError, need
-from elsewise.modelfiles import TOKENIZER, ModelFiles
-from elsewise.text_engine import TextEngine, check_precision
-from elsewise.tokens import TextTokenizer
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")

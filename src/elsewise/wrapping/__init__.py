@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import as_labels, as_texts, to_numpy
-from elsewise.canaries import CANARIES
 from elsewise.engines import Engine
+from elsewise.engines.canaries import CANARIES
+from elsewise.engines.output_kinds import KINDS, check_kind, to_logits
+from elsewise.engines.tokenizer import is_visible, readable
 from elsewise.errors import ElsewiseError, ElsewiseWarning, InputError, in_a_line
-from elsewise.kinds import KINDS, check_kind, to_logits
 from elsewise.outputs import Outputs
-from elsewise.tokens import is_visible, readable
 
 WRAPPERS: Final[dict[str, str]] = {  # the first that takes an object has it
     "keras": "elsewise.wrapping.keras",  # before torch: on that backend its models are torch modules too
@@ -107,7 +107,7 @@ class WrappedEngine:
     labels : tuple of str
         The k labels.
     kind : str
-        What `answer` gives, one of `elsewise.kinds.KINDS`.
+        What `answer` gives, one of `elsewise.engines.output_kinds.KINDS`.
     model : str
         The name of its class, for people.
     answer : callable

@@ -8,8 +8,8 @@ import numpy as np
 
 from elsewise.arrays import to_numpy
 from elsewise.engines.memory import MemoryEngine
+from elsewise.engines.output_kinds import to_logits
 from elsewise.errors import InputError
-from elsewise.kinds import to_logits
 from elsewise.reading import Reading, read_logits
 from elsewise.wrapping import Asked
 

@@ -5,8 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from elsewise.engines.onnx_safety import check_onnx
 from elsewise.errors import ArtifactError, InputError
-from elsewise.modelfiles import check_onnx
 from elsewise.storage.sealed_folder import digest
 from elsewise.wrapping import Asked, WrappedEngine, pick
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from elsewise.arrays import as_texts
-from elsewise.batching import Batch, Result, answer
-from elsewise.canaries import CANARIES
+from elsewise.engines.batching import Batch, Result, answer
+from elsewise.engines.canaries import CANARIES
+from elsewise.engines.files import TOKENIZER, ModelFiles
+from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.errors import ArtifactError, InputError
-from elsewise.modelfiles import TOKENIZER, ModelFiles
 from elsewise.outputs import Outputs
-from elsewise.tokens import TextTokenizer, Tokens
 
 
 class Model(Protocol):

@@ -17,8 +17,8 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.outputs import Outputs
-from elsewise.tokens import TextTokenizer, Tokens
 
 TOKEN_BUDGET: Final = 128  # measured: as fast as 256, with half the filler rows, and half the wait for one text
 EXACT_LENGTHS: Final = 64  # above, lengths are rounded up to a multiple of 16: fewer shapes, a few masked tokens

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, as_texts, log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
-from elsewise.canaries import CANARIES
+from elsewise.engines.canaries import CANARIES
+from elsewise.engines.files import ModelFiles
 from elsewise.errors import ArtifactError, InputError, need
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
 
 VOCABULARY: Final = "vocabulary.json"

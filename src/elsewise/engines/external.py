@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import as_texts, to_numpy
-from elsewise.canaries import CANARIES
+from elsewise.engines.canaries import CANARIES
+from elsewise.engines.files import ModelFiles
+from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import ArtifactError, ElsewiseError, InputError, in_a_line
-from elsewise.modelfiles import ModelFiles
 from elsewise.outputs import Outputs
-from elsewise.tokens import is_visible
 
 MAKE: Final = "make an engine of any model with elsewise.wrap(model, labels=[...])"
 AGAIN: Final = (

@@ -1,0 +1,1 @@
+"""Labelled rows: read, renamed, divided and checked."""

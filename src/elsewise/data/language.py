@@ -1,0 +1,63 @@
+"""Whether an encoder fits the language of the texts, told by its tokenizer."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from elsewise.engines.tokenizer import unknown_ids
+
+PIECES_A_WORD = 2.0  # the default encoder needs 1.0 to 1.2 for English, and 3.0 for Turkish
+UNKNOWN_SHARE = 0.01
+TURKISH_SHARE = 0.2  # of texts with a letter that, among Latin alphabets, points to Turkish or Azeri
+SAMPLE_SIZE = 2000
+# Scripts that write no blanks: a Han or kana character counts as a word, and so do four Thai letters.
+WORD = re.compile(r"[\u0e00-\u0e7f]{1,4}|[\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
+TURKISH_LETTERS = re.compile("[ıİğĞşŞ]")
+ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-uncased, or a multilingual one such as FacebookAI/xlm-roberta-base"
+ADVICE_OTHER = "one pre-trained on this language, or a multilingual one such as FacebookAI/xlm-roberta-base"
+
+
+def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> list[str]:
+    """Say in what way an encoder's tokenizer does not fit the language of the texts; nothing when it fits.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        The encoder's, without truncation.
+    texts : n texts
+        At most 2,000, spread evenly, are looked at.
+    encoder : str
+        Its name, to be said.
+    """
+    sample = texts[:: max(1, -(-len(texts) // SAMPLE_SIZE))]
+    words, pieces, unknown = _pieces(tokenizer, sample)
+    turkish = sum(bool(TURKISH_LETTERS.search(text)) for text in sample) > TURKISH_SHARE * len(sample)
+    advice = ADVICE_TURKISH if turkish else ADVICE_OTHER
+    found = []
+    if words and pieces / words > PIECES_A_WORD:
+        found.append(
+            f"encoder {encoder} breaks these texts into {pieces / words:.1f} pieces a word (fewer than 2 is usual): "
+            f"it was not made for their language; better: {advice}"
+        )
+    if pieces and unknown / pieces > UNKNOWN_SHARE:
+        found.append(
+            f"encoder {encoder} does not know {unknown / pieces:.1%} of the pieces of these texts; better: {advice}"
+        )
+    if turkish and _lowercases(tokenizer):
+        instead = "" if "turkish" in encoder.lower() else f", or take {advice}"
+        found.append(
+            f"encoder {encoder} lowercases as in English: Turkish capital I becomes i, not ı, so ISPARTA and ısparta "
+            f"are two words to it; lowercase the texts the Turkish way beforehand{instead}"
+        )
+    return found
+
+
+def _pieces(tokenizer: Any, texts: Sequence[str]) -> tuple[int, int, int]:
+    words = [word for text in texts for word in WORD.findall(text)]
+    encoded = tokenizer.encode_batch(words, add_special_tokens=False)
+    unknown = unknown_ids(tokenizer)
+    return len(words), sum(len(e.ids) for e in encoded), sum(i in unknown for e in encoded for i in e.ids)
+
+
+def _lowercases(tokenizer: Any) -> bool:
+    return tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("I") == "i"

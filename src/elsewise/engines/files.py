@@ -1,0 +1,103 @@
+"""The files of a text model, which every engine reads its part of."""
+
+import hashlib
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from elsewise.errors import ArtifactError, InputError
+from elsewise.storage.sealed_folder import digest
+
+ONNX: Final = "model.onnx"
+INT8: Final = "openvino/int8.xml"
+INT8_WEIGHTS: Final = "openvino/int8.bin"
+TOKENIZER: Final = "tokenizer.json"
+
+
+class TemporaryPlace:
+    """A temporary folder that lives for as long as somebody holds this."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="elsewise-model-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelFiles:
+    """Files in one folder, with what they should be.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    digests : mapping from name to SHA-256
+        Of each file; names are relative, with slashes.
+    place : TemporaryPlace or None
+        Held where the folder is temporary.
+    """
+
+    path: Path
+    digests: Mapping[str, str]
+    place: TemporaryPlace | None = None
+
+    @classmethod
+    def of(cls, path: Path, place: TemporaryPlace | None = None) -> Self:
+        """Take every file below `path`."""
+        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+        return cls(path, {name: digest(path / name) for name in names}, place)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return name in self.digests
+
+    def fingerprint(self, *names: str, of: Any) -> str:
+        """Hash files, by what they should hold, together with all else that answers depend on."""
+        return hashlib.sha256(repr(([self.digests[name] for name in names], of)).encode()).hexdigest()[:16]
+
+    def need(self, name: str) -> Path:
+        """Give the path of a file.
+
+        Raises
+        ------
+        ArtifactError
+            If there is no such file.
+        """
+        if name not in self:
+            raise ArtifactError(f"{self.path} has no {name}; make the model again: elsewise fit")
+        return self.path / name
+
+    def below(self, folder: str) -> "ModelFiles":
+        """Give the files of one folder in this one, under their names there."""
+        inside = {
+            name.removeprefix(f"{folder}/"): hash_ for name, hash_ in self.digests.items() if _is_in(name, folder)
+        }
+        return ModelFiles(self.path / folder, inside, self.place)
+
+    def beside(self, *folders: str) -> "ModelFiles":
+        """Give the files that lie in none of these folders."""
+        outside = {name: hash_ for name, hash_ in self.digests.items() if not any(_is_in(name, f) for f in folders)}
+        return ModelFiles(self.path, outside, self.place)
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy every file into an existing folder.
+
+        Raises
+        ------
+        InputError
+            If the folder that they were opened from is gone.
+        """
+        for name in self.digests:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(self.path / name, target)
+            except FileNotFoundError as error:
+                raise InputError(f"{self.path / name} is gone, and the model's files with it; fit it again") from error
+
+
+def _is_in(name: str, folder: str) -> bool:
+    return name.startswith(f"{folder}/")
