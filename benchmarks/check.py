@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elsewise.sample import support_texts
+from elsewise.data.sample import support_texts
 from sections import peak_mb, table, write_section
 
 
@@ -37,7 +37,7 @@ def write_rows(target: Path, rows: int, labels: int, encoding: str) -> None:
 
 def check(data: Path) -> None:
     """Check, and print seconds, findings and peak memory."""
-    from elsewise.file_check import check_file
+    from elsewise.data.file_checks import check_file
 
     start, computed = time.perf_counter(), time.process_time()
     found = check_file(str(data))

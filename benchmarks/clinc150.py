@@ -21,10 +21,10 @@ import numpy as np
 
 import elsewise as ew
 from elsewise import metrics
+from elsewise.data.splits import hashes
 from elsewise.metrics import clopper_pearson_lower
 from elsewise.outputs import References
 from elsewise.scores import SCORES, Combined, Score
-from elsewise.splits import hashes
 from sections import table, write_section
 
 OUT_OF_SCOPE = "oos"

@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 import elsewise as ew
-from elsewise.sample import OUT_OF_SCOPE, support_texts
+from elsewise.data.sample import OUT_OF_SCOPE, support_texts
 
 ROWS = 900
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from elsewise.sample import support_texts
+from elsewise.data.sample import support_texts
 
 HEADER = "kayıt;metin;kategori;kanal;boş"
 LABELS = ("Fatura", "Kargo", "İade", "Şifre", "Üyelik", "Ödeme", *(f"Konu {i}" for i in range(22)), "diğer")

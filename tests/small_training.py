@@ -16,7 +16,7 @@ def how(**changes):
 
 
 def rows(start, n):
-    from elsewise.splits import LabelledTexts
+    from elsewise.data.splits import LabelledTexts
 
     return LabelledTexts(tuple(texts(200)[start : start + n]), np.arange(n) % 3)
 

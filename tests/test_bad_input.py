@@ -117,7 +117,7 @@ def test_odd_labels_stay_what_they_are_in_the_model_folder(odd):
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
 def test_odd_labels_come_out_as_they_went_in(odd, name):
-    from elsewise.formats import open_rows
+    from elsewise.data.formats import open_rows
 
     with open_rows(odd / name) as rows:
         found = [row.cells for row in rows]

@@ -11,11 +11,11 @@ from scipy.stats import binomtest
 
 import elsewise as ew
 from elsewise.baseline import MOST_ROWS, learned
+from elsewise.data.sample import OUT_OF_SCOPE
+from elsewise.data.splits import LabelledTexts, Splits
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
 from elsewise.rules import ByLabel, CertifiedThreshold
-from elsewise.sample import OUT_OF_SCOPE
-from elsewise.splits import LabelledTexts, Splits
 from elsewise.thresholds import change_threshold
 
 pytest.importorskip("sklearn")

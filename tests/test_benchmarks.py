@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import elsewise as ew
+from elsewise.data.sample import OUT_OF_SCOPE, support_texts
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder
-from elsewise.sample import OUT_OF_SCOPE, support_texts
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.data.splits import text_hash
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.scores import Mahalanobis
-from elsewise.splits import text_hash
 from elsewise.thresholds import change_threshold
 
 LABELS = ("delivery", "login", "refund")

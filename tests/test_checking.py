@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from elsewise.checking import FEWEST_A_LABEL, check, size_findings
+from elsewise.data.checks import FEWEST_A_LABEL, check, size_findings
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.errors import InputError
 from elsewise.rules.fixed_sequence import Promise

@@ -12,8 +12,8 @@ import torch
 import transformers
 
 import elsewise as ew
+from elsewise.data.splits import LabelledTexts
 from elsewise.errors import InputError
-from elsewise.splits import LabelledTexts
 from elsewise.training import Training, _class_weights, _loss, train
 from small_models import WORDS, learner_of
 

@@ -323,7 +323,7 @@ def test_a_leaderboard_has_wider_intervals_than_a_pair(judge):
 
 
 def test_texts_that_a_model_was_made_with_are_warned_of_by_its_name():
-    from elsewise.splits import hashes
+    from elsewise.data.splits import hashes
 
     known = by_heart(SURE, arrays={"split.train": np.array(hashes(["yes"]), dtype=np.uint64)})
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elsewise.formats import open_writer
-from elsewise.sample import support_texts
+from elsewise.data.formats import open_writer
+from elsewise.data.sample import support_texts
 from running import elsewise
 from small_models import model_of, tokenizer
 from test_docs import BLOCK, DOCUMENTS, SHELLS

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from elsewise.data.language import language_warnings
+from elsewise.data.sample import support_texts
 from elsewise.engines import encoders
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder, find_tokenizer
 from elsewise.errors import ArtifactError, InputError
-from elsewise.sample import support_texts
 
 tokenizers = pytest.importorskip("tokenizers")
 

@@ -229,7 +229,7 @@ def test_one_row_one_kind_and_nothing_but_ties_are_judged(labels, row):
 
 
 def test_texts_that_made_the_model_are_warned_of_by_split():
-    from elsewise.splits import hashes
+    from elsewise.data.splits import hashes
 
     engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "new": [0.0, 2.0]}, default=[0.1, 0.0])
     made_with = {"split.train": ["sure"], "split.tune": ["hm"]}

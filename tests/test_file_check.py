@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from elsewise.data.file_checks import check_file
+from elsewise.data.labelled_texts import Reading
 from elsewise.errors import InputError
-from elsewise.file_check import check_file
-from elsewise.reading import Reading
 from planted import write_faulty
 
 UNKNOWN = {"encoder": "nobody/nothing"}  # no tokenizer: quicker

@@ -8,10 +8,10 @@ import pytest
 import elsewise as ew
 from elsewise.calibrating import calibrate
 from elsewise.card import model_card
+from elsewise.data.labels import label_codes
+from elsewise.data.splits import divide
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.fitting import label_codes
 from elsewise.scores import SCORES, Energy
-from elsewise.splits import divide
 
 
 def test_a_fitted_classifier_carries_its_promise_and_its_evaluation(fitted, sample):

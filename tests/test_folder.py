@@ -92,7 +92,7 @@ def test_the_folder_holds_what_the_design_says(model):
 
 def test_the_transformers_pipeline_gives_the_same_probabilities_to_five_decimals(model, fitted):
     transformers = pytest.importorskip("transformers")
-    from elsewise.sample import support_texts
+    from elsewise.data.sample import support_texts
 
     texts = [row.text for row in support_texts(seed=5, rows=1000)]
     pipe = transformers.pipeline("text-classification", model=str(model), top_k=None, device="cpu")

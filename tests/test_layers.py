@@ -45,7 +45,6 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "encoders",
         "machine",
         "modelfiles",
-        "sample",
         "text_engine",
         "tokens",
     },

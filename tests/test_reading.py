@@ -6,9 +6,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from elsewise.data.labelled_texts import Reading, read_files, read_labelled
+from elsewise.data.labels import Relabelling, label_form, near_duplicates
+from elsewise.data.logits import read_codes, read_logits
 from elsewise.errors import InputError, MissingExtra
-from elsewise.reading import Reading, read_codes, read_files, read_labelled, read_logits
-from elsewise.relabelling import Relabelling, label_form, near_duplicates
 
 
 @pytest.fixture

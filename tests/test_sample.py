@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
+from elsewise.data.sample import OUT_OF_SCOPE, SampleRow, _misspelt, _phrases, _shares, _slipped, _Writer, support_texts
 from elsewise.errors import InputError
-from elsewise.sample import OUT_OF_SCOPE, SampleRow, _misspelt, _phrases, _shares, _slipped, _Writer, support_texts
 
 
 def normalised(text):

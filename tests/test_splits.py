@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elsewise.splits import LabelledTexts, hashes, split, text_hash
+from elsewise.data.splits import LabelledTexts, hashes, split, text_hash
 
 PARTS = ("train", "tune", "certify", "test")
 

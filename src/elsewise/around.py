@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from elsewise.data.splits import LabelledTexts
 from elsewise.engines import SizedEngine, engine_class
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
@@ -15,7 +16,6 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.export import Rows, quantised
 from elsewise.gate import Serving, fitted_calibrator, gate_rows, serve
 from elsewise.progress import Note, Progress
-from elsewise.splits import LabelledTexts
 from elsewise.unfinished import Unfinished, member_of
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats
 from elsewise.breakdown import Answers
+from elsewise.data.splits import Splits
 from elsewise.errors import InputError, MissingExtra
 from elsewise.metrics import Estimate
 from elsewise.progress import Note
 from elsewise.rules.certificate import Certificate
-from elsewise.splits import Splits
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_labels, as_logits
 from elsewise.calibrators.choice import choose_calibrator
-from elsewise.checking import examine, size_findings, warn
 from elsewise.classifier import Classifier, check_other
+from elsewise.data.checks import examine, size_findings, warn
+from elsewise.data.splits import LabelledTexts, Pairs, Splits, divide, hashes, stratified
 from elsewise.engines import Engine, as_engine
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
@@ -40,7 +41,6 @@ from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.rules.fixed_sequence import Promise
 from elsewise.scores.choice import check_score, named_score
 from elsewise.scores.distances import references_of
-from elsewise.splits import LabelledTexts, Pairs, Splits, divide, hashes, stratified
 
 REFERENCES = 20_000  # train texts that distances are measured from
 KEPT = ("logits", "features", "epistemic")  # columns of outputs that a folder keeps of tune and certify rows

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes, Floats
 from elsewise.calibrators import Calibrator
 from elsewise.card import model_card
+from elsewise.data.labels import label_form
 from elsewise.engines import (
     AROUND,
     ENGINES,
@@ -31,7 +32,6 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.folder import check_description, pack, unpack
 from elsewise.outputs import Evidence
-from elsewise.relabelling import label_form
 from elsewise.rules import Rule
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.conformal import SplitConformal

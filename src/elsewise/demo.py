@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from elsewise.classifier import Classifier
+from elsewise.data.formats import open_writer
+from elsewise.data.sample import OUT_OF_SCOPE, SampleRow, support_texts
 from elsewise.errors import InputError
 from elsewise.fitting import fit
-from elsewise.formats import open_writer
 from elsewise.rules.decisions import Decisions, Reason
-from elsewise.sample import OUT_OF_SCOPE, SampleRow, support_texts
 from elsewise.storage.sealed_folder import check_target
 
 EXAMPLES_EACH = 3

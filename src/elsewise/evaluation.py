@@ -13,13 +13,13 @@ from elsewise.arrays import Codes, Floats, as_codes
 from elsewise.baseline import against
 from elsewise.breakdown import Answers, as_columns, by_label, by_out_of_scope_share, by_slice
 from elsewise.classifier import Classifier
+from elsewise.data.splits import hashes
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.history import mark
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.outputs import Evidence
 from elsewise.rules import Rule
 from elsewise.rules.decisions import Decisions
-from elsewise.splits import hashes
 
 CURVE_POINTS = 101
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured

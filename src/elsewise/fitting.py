@@ -4,7 +4,7 @@ train -> weights    tune -> calibrator, grid     certify -> threshold + certific
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,8 +24,9 @@ from elsewise.calibrating import (
     seen_by,
 )
 from elsewise.calibrators.choice import CalibratorChoice, choose_calibrator
-from elsewise.checking import examine, warn
 from elsewise.classifier import Classifier, check_other
+from elsewise.data.checks import examine, warn
+from elsewise.data.splits import Divided, Pairs, Splits, divide, stratified
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
@@ -34,7 +35,6 @@ from elsewise.gate import Serving
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.progress import Note, Progress
 from elsewise.scores.distances import references_of
-from elsewise.splits import Divided, Pairs, Splits, divide, stratified
 from elsewise.unfinished import Unfinished, member_of
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def fit(
     -----
     ElsewiseWarning
         If the encoder does not fit the language, rows are too few to calibrate or certify well, or anything else of
-        that weight that `elsewise.checking.check` finds.
+        that weight that `elsewise.data.checks.check` finds.
     """
     if not isinstance(engine, str):
         _refuse_training(encoder, precision, ensemble, mc_dropout, laplace, checkpoints, restart, training)
@@ -302,33 +302,3 @@ def _baseline(
         fitted, compared = judged(tuned, certify, None, replace(promise, score="auto"), looks=2)
     record = {"baseline": record, "calibrator": choice.record, "score": compared, **record_of(parts)}
     return Classifier(engine, choice.calibrator, **fitted, **words, record=record, arrays=seen_by(parts))
-
-
-def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:
-    """Make the function that turns one label into a code; codes themselves too, unless some label is a number.
-
-    Examples
-    --------
-    >>> code_of = label_codes(["yes", "no"])
-    >>> code_of("no"), code_of("-1")
-    (1, -1)
-    """
-    known = {name: code for code, name in enumerate(names)}
-    numbers = {} if any(name.strip().isdigit() for name in known) else {str(code): code for code in range(len(known))}
-    if out_of_scope_label in known:
-        raise InputError(f"{out_of_scope_label!r} is one of the model's labels, and cannot mark other texts")
-    numbers |= {"-1": -1} if out_of_scope_label is None else {out_of_scope_label: -1}
-
-    def code_of(label: str) -> int:
-        code = known.get(label, numbers.get(label.strip()))
-        if code is None:
-            named = any(name != str(i) for i, name in enumerate(known))
-            remedy = (
-                "if it marks out-of-scope rows, say so (--out-of-scope-label)"
-                if named
-                else "name the columns with --names"
-            )
-            raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; {remedy}")
-        return code
-
-    return code_of

@@ -14,7 +14,7 @@ from elsewise.errors import InputError
 from elsewise.showing import say
 
 if TYPE_CHECKING:
-    from elsewise.reading import Labelled, Reading
+    from elsewise.data.labelled_texts import Labelled, Reading
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model folder to write.")]
@@ -107,7 +107,7 @@ def reading(
     skip_bad_rows: bool = False,
 ) -> "Reading":
     """Put together how files are read."""
-    from elsewise.reading import Reading
+    from elsewise.data.labelled_texts import Reading
 
     mending = (tuple(maps or ()), tuple(dropped or ()), skip_bad_rows)
     return Reading(text, label, delimiter, encoding, file_format, *mending)
@@ -115,8 +115,8 @@ def reading(
 
 def labelled(paths: Sequence[str], how: "Reading") -> "list[Labelled]":
     """Read texts and labels of files, every row or none unless bad ones are skipped, and say how they were read."""
+    from elsewise.data.labelled_texts import read_files
     from elsewise.messages.wording import n_rows
-    from elsewise.reading import read_files
 
     read = read_files(paths, how, strict=True)
     for path, one in zip(paths, read, strict=True):

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.classifier import Classifier
+from elsewise.data.formats import Row, open_writer, output_names, same_file
+from elsewise.data.labelled_texts import Reading, text_of
+from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
 from elsewise.engines.batching import WINDOW, ahead
 from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
-from elsewise.formats import Row, open_writer, output_names, same_file
 from elsewise.messages import messages
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.reading import PARQUET, Reading, is_array, logit_columns, logits_of, read_logits, text_of
 from elsewise.rules.decisions import Decisions
 
 CHUNK_ROWS = WINDOW

@@ -23,6 +23,7 @@ from elsewise.arrays import log_softmax
 from elsewise.calibrators import PriorCorrection
 from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.checkpoints import Keeper, read_weights, set_weights, size_of, weights_of, write_trained
+from elsewise.data.splits import LabelledTexts
 from elsewise.engines.batching import answer
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
@@ -38,7 +39,6 @@ from elsewise.engines.torch import (
 from elsewise.errors import InputError, need
 from elsewise.outputs import Outputs
 from elsewise.progress import Note, Progress
-from elsewise.splits import LabelledTexts
 from elsewise.storage.json_files import read_json
 from elsewise.training_time import left, time_words
 from elsewise.unfinished import STATE, Checkpoints

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.data.sample import support_texts
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tfidf import LONGEST, SklearnEngine
 from elsewise.errors import ArtifactError, InputError, MissingExtra
-from elsewise.sample import support_texts
 
 pytest.importorskip("sklearn")
 

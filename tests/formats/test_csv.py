@@ -6,9 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from elsewise.data import csv as ours
+from elsewise.data.formats import open_rows, open_writer
 from elsewise.errors import InputError
-from elsewise.formats import csv as ours
-from elsewise.formats import open_rows, open_writer
 
 
 def read(data, **options):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elsewise.data import lines as lines_module
+from elsewise.data.formats import FORMATS, open_rows, open_writer, output_names, require_columns, same_file
 from elsewise.errors import InputError
-from elsewise.formats import FORMATS, open_rows, open_writer, output_names, require_columns, same_file
-from elsewise.formats import lines as lines_module
 
 ODD = ["", " ", ",", ";", "\t", '"', '""', "a\nb", "a\r\nb", "\r", "👍🏽", "\0", "007", "NA", "true", "1.0", "null"]
 ODD += ["\ufeff", "\u2028", "\x85", "\\", "\\n", "=1+1", "{", "'", "NaN", "\U0010ffff", "\u0131 İ ß"]

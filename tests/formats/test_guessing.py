@@ -2,7 +2,7 @@
 
 import pytest
 
-from elsewise.formats.guessing import guess_encoding
+from elsewise.data.encoding_guess import guess_encoding
 
 TURKISH = "metin;kategori\nşu anda kargom nerede, bugün gelecekti;Kargo\nığdır şubesi açık mı;Şube\n"
 
@@ -60,7 +60,7 @@ def test_bytes_that_no_code_page_has_are_left_to_the_reader(guess):
 
 
 def test_letters_across_blocks_are_read_whole(guess, monkeypatch):
-    monkeypatch.setattr("elsewise.formats.guessing.BLOCK", 3)
+    monkeypatch.setattr("elsewise.data.encoding_guess.BLOCK", 3)
 
     assert guess(TURKISH.encode()) is None
     assert guess(TURKISH.encode("cp1254")).lines == (2, 3)

@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
+from elsewise.data.formats import JsonText, open_rows, open_writer, problem_with
 from elsewise.errors import InputError
-from elsewise.formats import JsonText, open_rows, open_writer, problem_with
 
 
 def read(data, **options):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.reading import Reading, read_logits
+from elsewise.data.labelled_texts import Reading
+from elsewise.data.logits import read_logits
 
 LABELS = ("a", "b", "c", "d")
 RNG = np.random.default_rng(0)

@@ -57,8 +57,8 @@ def calibrate(
 ) -> None:
     """Calibrate and certify logits that you bring, of any model; no text model needed."""
     from elsewise.calibrating import calibrate as calibrate_logits
-    from elsewise.fitting import label_codes
-    from elsewise.reading import read_codes, read_logits, read_names
+    from elsewise.data.labels import label_codes
+    from elsewise.data.logits import read_codes, read_logits, read_names
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)

@@ -28,8 +28,8 @@ from elsewise.options import (
 from elsewise.showing import DROPPED, print_json, print_table, tell
 
 if TYPE_CHECKING:
-    from elsewise.checking import Finding, Findings
-    from elsewise.file_check import CheckedFile
+    from elsewise.data.checks import Finding, Findings
+    from elsewise.data.file_checks import CheckedFile
 
 
 def check(
@@ -56,8 +56,8 @@ def check(
     import shlex
     from dataclasses import asdict
 
+    from elsewise.data.file_checks import check_file
     from elsewise.engines.encoders import DEFAULT_ENCODER
-    from elsewise.file_check import check_file
 
     columns = (text_column, label_column, delimiter, encoding, file_format)
     checked = check_file(

@@ -26,7 +26,7 @@ from elsewise.showing import brief, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
-    from elsewise.reading import Labelled, Reading
+    from elsewise.data.labelled_texts import Labelled, Reading
 
 CHANGED_SHOWN = 10
 LABELS_SHOWN = 10
@@ -116,7 +116,7 @@ def _check_named(folders: Sequence[str], data: str | None) -> None:
 
 def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
     """Refuse to write where something else is (model folders, what is read, stdout) or nothing can be."""
-    from elsewise.formats import FORMATS, same_file
+    from elsewise.data.formats import FORMATS, same_file
 
     if out == "-":
         raise InputError("stdout shows the comparison; name a .csv or .jsonl file with -o")
@@ -155,8 +155,9 @@ def _rows(
     out_of_scope_label: str | None,
 ) -> "tuple[Labelled | None, dict[str, Any]]":
     """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare_all`."""
+    from elsewise.data.labelled_texts import read_labelled
+    from elsewise.data.logits import read_logits
     from elsewise.messages.wording import n_rows
-    from elsewise.reading import read_labelled, read_logits
 
     of_logits = [name for name, model in models.items() if model.engine.name == "logits"]
     if len(logits) != len(of_logits):
@@ -184,8 +185,8 @@ def _rows(
 
 def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scope_label: str | None) -> dict[str, Any]:
     """Read true codes where all models have the same labels, and names where they have not."""
-    from elsewise.fitting import label_codes
-    from elsewise.reading import is_array, read_codes
+    from elsewise.data.labels import label_codes
+    from elsewise.data.logits import is_array, read_codes
 
     if how.maps or how.dropped:
         raise InputError("--map and --drop-label are for models of texts; here a row is a row of logits")
@@ -205,7 +206,7 @@ def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scop
 
 
 def _write(path: str, changed: Sequence[Mapping[str, Any]], read: "Labelled | None") -> None:
-    from elsewise.formats import open_writer
+    from elsewise.data.formats import open_writer
 
     rows = [_flat(row, read) for row in changed]
     columns = list(rows[0]) if rows else ["row", "label"]

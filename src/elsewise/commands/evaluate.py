@@ -28,8 +28,8 @@ from elsewise.showing import print_breakdown, print_evaluation, print_json, prin
 
 if TYPE_CHECKING:
     from elsewise.classifier import Classifier
+    from elsewise.data.labelled_texts import Reading
     from elsewise.evaluation import Evaluation
-    from elsewise.reading import Reading
 
 
 def evaluate(
@@ -89,9 +89,9 @@ def _judged_texts(
     out_of_scope_label: str | None,
     slices: Sequence[str],
 ) -> "Evaluation":
+    from elsewise.data.labelled_texts import read_labelled
     from elsewise.evaluation import evaluate as judge
     from elsewise.messages.wording import n_rows
-    from elsewise.reading import read_labelled
 
     if labels is not None:
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
@@ -116,10 +116,10 @@ def _judged_logits(
     out_of_scope_label: str | None,
     slices: Sequence[str],
 ) -> "Evaluation":
+    from elsewise.data.labels import label_codes
+    from elsewise.data.logits import is_array, read_codes, read_columns, read_logits
     from elsewise.engines.logits import rows_of
     from elsewise.evaluation import evaluate as judge
-    from elsewise.fitting import label_codes
-    from elsewise.reading import is_array, read_codes, read_columns, read_logits
 
     if how.maps or how.dropped:
         raise InputError("--map and --drop-label are for a model of texts; here a row is a row of logits")

@@ -25,8 +25,8 @@ from elsewise.options import (
 from elsewise.showing import print_json, print_table, progress_bar, say, tell
 
 if TYPE_CHECKING:
+    from elsewise.data.labelled_texts import Reading
     from elsewise.outputs import Extent
-    from elsewise.reading import Reading
     from elsewise.receipts import Confirmation
     from elsewise.rules.explanation import Explanation
 
@@ -88,14 +88,14 @@ def explain(
 
 def _from_stdin(encoding: str | None) -> str:
     """Read the text whole, but for the line end that `echo` adds."""
-    from elsewise.formats.lines import open_lines
+    from elsewise.data.lines import open_lines
 
     text = "".join(open_lines("-", encoding))
     return text.removesuffix("\n").removesuffix("\r")
 
 
 def _labelled(path: str | None, how: "Reading") -> tuple[list[str], list[str]] | None:
-    from elsewise.reading import read_labelled
+    from elsewise.data.labelled_texts import read_labelled
 
     if path is None:
         return None

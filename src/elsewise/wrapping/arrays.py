@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from elsewise.arrays import to_numpy
+from elsewise.data.labelled_texts import Reading
+from elsewise.data.logits import read_logits
 from elsewise.engines.memory import MemoryEngine
 from elsewise.engines.output_kinds import to_logits
 from elsewise.errors import InputError
-from elsewise.reading import Reading, read_logits
 from elsewise.wrapping import Asked
 
 

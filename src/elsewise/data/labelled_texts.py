@@ -1,23 +1,13 @@
-"""Labelled texts and logits from files, for `fit`, `evaluate` and `calibrate`."""
+"""Labelled texts from files, for `check`, `fit`, `evaluate` and `compare`."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-from numpy.typing import NDArray
-
+from elsewise.data.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
+from elsewise.data.labels import Relabelling
 from elsewise.engines.tokenizer import is_visible
-from elsewise.errors import InputError, need
-from elsewise.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
+from elsewise.errors import InputError
 from elsewise.messages.wording import at_lines, n_rows
-from elsewise.relabelling import Relabelling
-
-HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
-PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +19,9 @@ class Reading:
     text_column, label_column : str
         Columns. Several text columns, with commas between them, are joined; a column of that very name wins.
     delimiter, encoding, format : str or None
-        As in `elsewise.formats.open_rows`.
+        As in `elsewise.data.formats.open_rows`.
     maps, dropped : tuple of str
-        Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.relabelling`.
+        Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.data.labels`.
     skip_bad_rows : bool
         Leave out rows that cannot be used, and those with a blank text, where every row would be wanted.
     """
@@ -230,163 +220,3 @@ def text_of(row: Row, columns: tuple[str, ...]) -> tuple[str, str | None]:
 
 def _is_null(cell: str) -> bool:
     return isinstance(cell, JsonText) and cell == "null"
-
-
-def read_logits(
-    path: str, how: Reading, names: tuple[str, ...] | None = None
-) -> tuple[NDArray[Any], tuple[str, ...] | None]:
-    """Read logits (n, k): a .npy array (not loaded whole), one of a .npz, or numbers in the columns of a file of rows.
-
-    Returns the logits, and the names of the columns where the file has them. With `names`, only these
-    columns are read, in this order, if the file has them all.
-    """
-    if is_array(path):
-        return read_array(path, "logits"), None
-    if path.endswith(PARQUET):
-        return _read_parquet(path, how, names)
-    with how.open(path) as rows:
-        usable = rows.columns if names else tuple(c for c in rows.columns if c != how.label_column)
-        columns = logit_columns(usable, names, path)
-        numbers = [_logits(row, columns, path) for row in _usable(rows, path)]
-    return np.array(numbers, dtype=np.float64).reshape(len(numbers), len(columns)), columns
-
-
-def logit_columns(columns: tuple[str, ...], names: tuple[str, ...] | None, path: str) -> tuple[str, ...]:
-    """Choose the columns that hold logits: those named like the labels, or, when none is, all of them in order."""
-    if any(HEADLESS.fullmatch(column) for column in columns):
-        raise InputError(f"the first line of {path} holds numbers, not names; put the labels there, one a column")
-    missing = [] if names is None else [name for name in names if name not in columns]
-    if names is None or len(missing) == len(names):
-        return columns
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]!r}; name the columns like the labels, or none of them")
-    return names
-
-
-def logits_of(row: Row, columns: tuple[str, ...]) -> list[float] | str:
-    """Read the logits of one row, or say what is wrong with it."""
-    values = []
-    for column in columns:
-        try:
-            values.append(float(row.cells.get(column, "")))
-        except ValueError:
-            return f"has {row.cells.get(column, '')!r} in column {column!r}, not a number"
-    return values
-
-
-def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArray[np.int64]:
-    """Read true labels as codes: a .npy or .npz array, or the label column of a file of rows (or its only one).
-
-    Parameters
-    ----------
-    code_of : callable
-        Turns the cell of a row into a code; raises InputError for an unknown label.
-    """
-    if is_array(path):
-        return read_array(path, "codes")
-    with how.open(path) as rows:
-        is_only = len(rows.columns) == 1 and how.label_column == Reading().label_column  # none was asked for
-        column = rows.columns[0] if is_only else how.label_column
-        require_columns(rows.columns, {column: "--label-column"}, path)
-        return np.array([_code(row, column, path, code_of) for row in _usable(rows, path)], dtype=np.int64)
-
-
-def read_columns(path: str, how: Reading, slices: Sequence[str]) -> dict[str, list[str]]:
-    """Read some columns of a file of rows, by name; a row of JSON Lines that lacks one has an empty cell there."""
-    if path == "-" or is_array(path):
-        raise InputError(f"--slice needs columns, and {path} has none to read; keep them in a .csv with the labels")
-    with how.open(path) as rows:
-        require_columns(rows.columns, dict.fromkeys(slices, "--slice"), path)
-        cells = [row.cells for row in _usable(rows, path)]
-    return {name: [row.get(name, "") for row in cells] for name in slices}
-
-
-def is_array(path: str) -> bool:
-    """Whether a path is that of a file of arrays, by its name."""
-    return path.endswith((".npy", ".npz"))
-
-
-def read_array(path: str, name: str) -> NDArray[Any]:
-    """Read an array of numbers: a .npy file (not loaded whole), or what a .npz file has by this name, or alone.
-
-    Raises
-    ------
-    InputError
-        If there is no such file or array, or it holds objects: reading those can run code.
-    """
-    kind, save = path[-4:], "savez" if path.endswith(".npz") else "save"
-    try:
-        array = _of_archive(path, name) if kind == ".npz" else np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as a {kind} array of numbers; save it with numpy.{save}") from error
-    if not isinstance(array, np.ndarray) or array.ndim == 0 or array.dtype.kind not in "fiu":
-        raise InputError(f"{path} holds no array of numbers; save one with numpy.{save}")
-    return array
-
-
-def _of_archive(path: str, name: str) -> Any:
-    with open(path, "rb") as file:  # noqa: PTH123  numpy itself would leave a damaged one open
-        arrays = np.load(file, allow_pickle=False)
-        return arrays[_named(arrays.files, name, path)] if isinstance(arrays, np.lib.npyio.NpzFile) else arrays
-
-
-def _named(names: Sequence[str], name: str, path: str) -> str:
-    """Say which array of a .npz file is meant."""
-    if name not in names and len(names) != 1:
-        raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}, and none is called {name!r}")
-    return name if name in names else names[0]
-
-
-def _read_parquet(path: str, how: Reading, names: tuple[str, ...] | None) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Read columns of numbers; all but the label column, or those of `names`."""
-    parquet = need("pyarrow.parquet", extra="parquet")
-    try:
-        table = parquet.read_table(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    usable = tuple(table.column_names if names else (c for c in table.column_names if c != how.label_column))
-    columns = logit_columns(usable, names, path)
-    arrays = [table.column(column).to_numpy() for column in columns]
-    for column, array in zip(columns, arrays, strict=True):
-        if array.dtype.kind not in "fiu":
-            raise InputError(f"{path}: column {column!r} holds {array.dtype}, not numbers")
-    return np.column_stack(arrays).astype(np.float64), columns
-
-
-def _usable(rows: Rows, path: str) -> Iterator[Row]:
-    for row in rows:
-        if row.problem:
-            raise InputError(f"{path} line {row.line}: row {row.number} {row.problem}")
-        yield row
-
-
-def _logits(row: Row, columns: tuple[str, ...], path: str) -> list[float]:
-    values = logits_of(row, columns)
-    if isinstance(values, str):
-        raise InputError(f"{path} line {row.line}: row {row.number} {values}")
-    return values
-
-
-def _code(row: Row, column: str, path: str, code_of: Callable[[str], int]) -> int:
-    try:
-        return code_of(row.cells.get(column, ""))
-    except InputError as error:
-        raise InputError(f"{path} line {row.line}: {error}") from None
-
-
-def read_names(path: str, encoding: str | None = None) -> tuple[str, ...]:
-    """Read label names, one a line, in the order of the columns of logits."""
-    try:
-        lines = Path(path).read_text(encoding=encoding or "utf-8-sig").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError, LookupError) as error:
-        raise InputError(f"{path} cannot be read as label names, one a line: {error}") from error
-    for line, name in enumerate(lines, start=1):
-        if not name.strip():
-            raise InputError(f"{path} line {line} holds no label name; write one a line, in the order of the columns")
-    return tuple(lines)

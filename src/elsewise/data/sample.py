@@ -123,7 +123,7 @@ def support_texts(seed: int = 0, rows: int = 3_000) -> list[SampleRow]:
 @cache
 def _phrases() -> dict[str, Any]:
     """Return the phrase book that is shipped beside this module."""
-    return json.loads(files(__name__).joinpath("phrases.json").read_text(encoding="utf-8"))
+    return json.loads(files(__package__).joinpath("phrases.json").read_text(encoding="utf-8"))
 
 
 def _shares(weights: dict[str, float], total: int) -> dict[str, int]:

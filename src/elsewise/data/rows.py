@@ -7,8 +7,8 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from elsewise.data.lines import Lines
 from elsewise.errors import InputError
-from elsewise.formats.lines import Lines
 
 NAMES_SHOWN = 12  # a message stays readable for a file of a thousand columns
 

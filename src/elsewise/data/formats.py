@@ -22,20 +22,11 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import IO
 
+from elsewise.data import csv, jsonl
+from elsewise.data.lines import open_lines
+from elsewise.data.rows import Format, JsonText, Row, Rows, output_names, problem_with, refuse_repeats, require_columns
+from elsewise.data.writing import Writer
 from elsewise.errors import InputError
-from elsewise.formats import csv, jsonl
-from elsewise.formats.lines import open_lines
-from elsewise.formats.rows import (
-    Format,
-    JsonText,
-    Row,
-    Rows,
-    output_names,
-    problem_with,
-    refuse_repeats,
-    require_columns,
-)
-from elsewise.formats.writing import Writer
 from elsewise.storage.target_file import open_target
 
 __all__ = [

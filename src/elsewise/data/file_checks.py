@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from elsewise.checking import Finding, Findings, check
+from elsewise.data.checks import Finding, Findings, check
+from elsewise.data.encoding_guess import guess_encoding
+from elsewise.data.formats import Row
+from elsewise.data.labelled_texts import BadRow, Labelled, Reading, read_files
+from elsewise.data.labels import label_form
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
-from elsewise.formats import Row
-from elsewise.formats.guessing import guess_encoding
 from elsewise.messages.wording import n_rows
-from elsewise.reading import BadRow, Labelled, Reading, read_files
-from elsewise.relabelling import label_form
 
 DISTINCT: Final = 20_001  # values of a column that are told apart; more of them are no labels
 USUAL: Final[dict[str, Any]] = {
@@ -112,7 +112,8 @@ def check_file(
     held_out, test : str, optional
         Files, as for ``elsewise fit``.
     **asked
-        out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed: as `elsewise.checking.check`.
+        out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed: as
+        `elsewise.data.checks.check`.
 
     Raises
     ------

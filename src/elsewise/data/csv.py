@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from elsewise.data.lines import LIMIT, Lines
+from elsewise.data.rows import JsonText, Row, Rows, listed, refuse_repeats
 from elsewise.errors import InputError
-from elsewise.formats.lines import LIMIT, Lines
-from elsewise.formats.rows import JsonText, Row, Rows, listed, refuse_repeats
 
 DELIMITERS = (",", ";", "\t")  # the first wins a tie
 SPOKEN = {"\\t": "\t", "tab": "\t"}  # what people type for a tab in a shell

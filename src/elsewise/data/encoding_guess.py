@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.formats.lines import BLOCK, MARKS
+from elsewise.data.lines import BLOCK, MARKS
 
 # cp1254 is cp1252 with six letters changed; texts of either language hold few of the other's.
 TURKISH = tuple("ĞİŞğış".encode("cp1254"))

@@ -14,14 +14,14 @@ import numpy as np
 
 from elsewise.arrays import ABSTAIN
 from elsewise.calibrators.choice import FEWEST_ROWS
+from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.language import language_warnings
+from elsewise.data.splits import SHARES, Divided, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.messages.wording import percent
-from elsewise.relabelling import Relabelling, label_form, near_duplicates
 from elsewise.rules.fixed_sequence import Promise
-from elsewise.splits import SHARES, Divided, Pairs, divide, hashes
 
 FEW_TO_CERTIFY: Final = 300
 FEWEST_LABELS: Final = 2

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, NoReturn
 
+from elsewise.data.lines import Lines
+from elsewise.data.rows import JsonText, Row, Rows
 from elsewise.errors import InputError
-from elsewise.formats.lines import Lines
-from elsewise.formats.rows import JsonText, Row, Rows
 
 LOOK = 100  # unusable lines at the start after which the file is taken for something else
 KINDS = {list: "a list", str: "a string", JsonText: "a number", bool: "a boolean", type(None): "null"}

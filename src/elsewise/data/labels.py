@@ -5,7 +5,7 @@ A rule speaks of a label as it stands in the file, and a label is renamed once: 
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Self
@@ -105,3 +105,33 @@ def _absent(label: str, known: Collection[str]) -> str:
     near = sorted(same) or get_close_matches(label, sorted(known), NEAR_SHOWN)
     words = f"; near it: {', '.join(map(repr, near[:NEAR_SHOWN]))}" if near else ""
     return f"no row has the label {label!r}{words}"
+
+
+def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:
+    """Make the function that turns one label into a code; codes themselves too, unless some label is a number.
+
+    Examples
+    --------
+    >>> code_of = label_codes(["yes", "no"])
+    >>> code_of("no"), code_of("-1")
+    (1, -1)
+    """
+    known = {name: code for code, name in enumerate(names)}
+    numbers = {} if any(name.strip().isdigit() for name in known) else {str(code): code for code in range(len(known))}
+    if out_of_scope_label in known:
+        raise InputError(f"{out_of_scope_label!r} is one of the model's labels, and cannot mark other texts")
+    numbers |= {"-1": -1} if out_of_scope_label is None else {out_of_scope_label: -1}
+
+    def code_of(label: str) -> int:
+        code = known.get(label, numbers.get(label.strip()))
+        if code is None:
+            named = any(name != str(i) for i, name in enumerate(known))
+            remedy = (
+                "if it marks out-of-scope rows, say so (--out-of-scope-label)"
+                if named
+                else "name the columns with --names"
+            )
+            raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; {remedy}")
+        return code
+
+    return code_of
