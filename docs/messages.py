@@ -39,7 +39,7 @@ AREAS: Final = {  # what a user was about, and the modules that speak of it
         "receipts",
         "messages",
     ),
-    "engines": ("engines", "wrapping", "wrappers", "export", "machine", "batching", "gate"),
+    "engines": ("engines", "wrappers", "export", "machine", "batching", "gate"),
     "promises": (
         "rules",
         "certifying",

@@ -81,7 +81,6 @@ LAYERS = [  # a module may import from its own row or from rows above it
         "last_layer",
         "comparison",
         "report",
-        "wrapping",
     },
     {
         "batch",
@@ -108,13 +107,15 @@ OPEN_SETS = {
     "engines",
     "commands",
     "messages",
-    "wrapping",
+    "wrappers",
 }  # one file each, found through a table and not through a sibling
 HELPERS = {  # what several of them share
     "elsewise.messages.wording",
     "elsewise.calibrators.best_temperature",
     "elsewise.calibrators.scale_and_bias",
     "elsewise.scores.distances",
+    "elsewise.wrappers.asked",
+    "elsewise.wrappers.weights",
     "elsewise.engines.text",
     "elsewise.engines.tokenizer",
     "elsewise.engines.batching",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from elsewise.fitting import fit
     from elsewise.outputs import Evidence, Outputs
     from elsewise.rules import Certificate, CertifiedThreshold, Decisions, FixedThreshold, TargetCoverage
-    from elsewise.wrapping import wrap
+    from elsewise.wrappers import wrap
 
 _HOMES = {
     "arrays": ("log_softmax", "softmax"),
@@ -40,7 +40,7 @@ _HOMES = {
     "fitting": ("fit",),
     "outputs": ("Evidence", "Outputs"),
     "rules": ("Certificate", "CertifiedThreshold", "Decisions", "FixedThreshold", "TargetCoverage"),
-    "wrapping": ("wrap",),
+    "wrappers": ("wrap",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.engines.external import WrappedEngine
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.export import export
-from elsewise.wrapping import CODE, WRAPPERS, WrappedEngine, wrapper
+from elsewise.wrappers import CODE, WRAPPERS, wrapper
 
 LABELS = ["a", "b", "c"]
 TEXTS = [f"text {'x' * (i % 7)} {i}" for i in range(70)]
@@ -361,7 +362,7 @@ def floats(texts):
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_an_onnx_file_runs(graph, runtime, monkeypatch):
     pytest.importorskip(runtime)
-    monkeypatch.setattr("elsewise.wrapping.onnx.find_spec", lambda name: name == runtime or None)
+    monkeypatch.setattr("elsewise.wrappers.onnx.find_spec", lambda name: name == runtime or None)
 
     engine = ew.wrap(graph, labels=LABELS, kind="logits", preprocess=floats)
 

@@ -5,10 +5,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from elsewise.engines.external import WrappedEngine
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.sealed_folder import digest
-from elsewise.wrapping import Asked, WrappedEngine, pick
+from elsewise.wrappers.asked import Asked, pick
 
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 

@@ -8,8 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.arrays import to_numpy
+from elsewise.engines.external import WrappedEngine
 from elsewise.errors import InputError
-from elsewise.wrapping import Asked, WrappedEngine, library_of, pick
+from elsewise.wrappers.asked import Asked, pick
+from elsewise.wrappers.weights import library_of
 
 METHODS: Final = {
     "probabilities": "predict_proba",

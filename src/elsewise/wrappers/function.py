@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from elsewise.wrapping import Asked, WrappedEngine, pick
+from elsewise.engines.external import WrappedEngine
+from elsewise.wrappers.asked import Asked, pick
 
 
 def takes(model: Any) -> bool:

@@ -12,7 +12,7 @@ from elsewise.data.logits import read_logits
 from elsewise.engines.memory import MemoryEngine
 from elsewise.engines.output_kinds import to_logits
 from elsewise.errors import InputError
-from elsewise.wrapping import Asked
+from elsewise.wrappers.asked import Asked
 
 
 def takes(model: Any) -> bool:

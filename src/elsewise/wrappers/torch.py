@@ -4,7 +4,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from elsewise.wrapping import Asked, WrappedEngine, answering, digest_of, library_of, pick, weights_of
+from elsewise.engines.external import WrappedEngine
+from elsewise.wrappers.asked import Asked, pick
+from elsewise.wrappers.weights import answering, digest_of, library_of, weights_of
 
 
 def takes(model: Any) -> bool:

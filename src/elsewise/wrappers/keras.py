@@ -11,8 +11,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from elsewise.arrays import to_numpy
+from elsewise.engines.external import WrappedEngine
 from elsewise.errors import InputError
-from elsewise.wrapping import Asked, WrappedEngine, digest_of, library_of, pick
+from elsewise.wrappers.asked import Asked, pick
+from elsewise.wrappers.weights import digest_of, library_of
 
 KINDS: Final = {
     "softmax": "probabilities",

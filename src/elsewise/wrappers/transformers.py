@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from elsewise.arrays import to_numpy
+from elsewise.engines.external import WrappedEngine
 from elsewise.errors import InputError
-from elsewise.wrapping import Asked, WrappedEngine, answering, digest_of, library_of, pick, weights_of
+from elsewise.wrappers.asked import Asked, pick
+from elsewise.wrappers.weights import answering, digest_of, library_of, weights_of
 
 UNNAMED = re.compile(r"LABEL_\d+")
 DEFAULT_LENGTH = 512  # tokens, of a model that has no last position

@@ -1,0 +1,159 @@
+"""An engine of any model: of a library's object, a function, an ONNX file, or arrays of answers.
+
+engine = ew.wrap(keras_model, labels=names, preprocess=to_ids)
+engine = ew.wrap(pipeline)                                              # scikit-learn knows its labels
+engine = ew.wrap(answer, labels=names, kind="probabilities")            # any function of texts
+engine = ew.wrap("answers.npz", texts=texts, labels=names, kind="logits")
+
+A new library is a file here and a line in WRAPPERS. Each file says by an object's class whether it is one of the
+library's, and imports the library only when it is: then the caller has it already.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from elsewise.arrays import as_labels, as_texts
+from elsewise.engines import Engine
+from elsewise.engines.canaries import CANARIES
+from elsewise.engines.external import AT_ONCE, WrappedEngine
+from elsewise.engines.output_kinds import check_kind
+from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.wrappers.asked import Asked
+
+WRAPPERS: Final[dict[str, str]] = {  # the first that takes an object has it
+    "keras": "elsewise.wrappers.keras",  # before torch: on that backend its models are torch modules too
+    "sklearn": "elsewise.wrappers.sklearn",
+    "transformers": "elsewise.wrappers.transformers",
+    "torch": "elsewise.wrappers.torch",
+    "onnx": "elsewise.wrappers.onnx",
+    "arrays": "elsewise.wrappers.arrays",
+    "function": "elsewise.wrappers.function",
+}
+CODE: Final = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
+SAME_ANSWER: Final = 1e-2  # of a logit, asked twice; dropout moves them by far more
+
+
+class Wrapper(Protocol):
+    """What the table leads to: a module with these two functions."""
+
+    @staticmethod
+    def takes(model: Any) -> bool:
+        """Whether the object is one of the library's, without importing it."""
+        ...
+
+    @staticmethod
+    def engine(model: Any, asked: Asked) -> Engine:
+        """Make the engine."""
+        ...
+
+
+def wrap(
+    model: Any,
+    *,
+    labels: Iterable[Any] | None = None,
+    preprocess: Callable[[list[str]], Any] | None = None,
+    kind: str | None = None,
+    output: str | int | None = None,
+    texts: Iterable[str] | None = None,
+    fingerprint: str | None = None,
+    batch_size: int = AT_ONCE,
+) -> Engine:
+    """Make an engine of any model, so that all that is known of engines works for it.
+
+    Parameters
+    ----------
+    model : object
+        A Keras 3 model, a scikit-learn classifier or pipeline, a `transformers` model (with its tokenizer as
+        `preprocess`, as a pair with it, or as a pipeline), a torch module, the path of an ONNX file, or a function of
+        texts. Or answers already made, with `texts`: an array of any framework, what `Trainer.predict` gives, or a file
+        of them (.npy, .npz, .csv, .jsonl, .parquet).
+    labels : k names, optional
+        In the order of the model's columns. Of a model that knows its own (scikit-learn, `transformers`) in any order:
+        the columns follow. Left out, the model's own.
+    preprocess : callable, optional
+        Makes of a list of texts what the model takes; without it, the model takes the texts.
+    kind : {"logits", "probabilities", "log_probabilities", "sigmoid"}, optional
+        What the model gives. Needed where the library does not say it; never told from the numbers.
+    output : str or int, optional
+        Which one, where the model returns several arrays.
+    texts : n strings, optional
+        Those that an array holds the answers for.
+    fingerprint : str, optional
+        A name for the model's version, in place of a hash of its weights.
+    batch_size : int
+        Texts that the model is asked at a time.
+
+    Returns
+    -------
+    Engine
+        For `ew.fit`, `Classifier` and whatever else takes one.
+
+    Raises
+    ------
+    InputError
+        If nothing says labels or kind, labels are not the model's, the model fails on its first texts (32 fixed ones),
+        or answers them in another shape or in contradiction to `kind`, or `model` is a file whose loading may run code.
+    MissingExtra
+        If an ONNX or Parquet file needs a library that is not installed.
+
+    Warns
+    -----
+    ElsewiseWarning
+        If the model answers otherwise when asked twice, or gives NaN. Whether it seems to apply softmax twice is said
+        when it has answered 32 texts or more at once.
+
+    Examples
+    --------
+    >>> def model(texts):
+    ...     return [[0.9, 0.1] if "refund" in text else [0.2, 0.8] for text in texts]
+    >>> engine = wrap(model, labels=["money", "other matters"], kind="probabilities")
+    >>> engine.run(["a refund, please", ""]).logits.round(3).tolist()
+    [[-0.105, -2.303], [nan, nan]]
+    """
+    if kind is not None:
+        check_kind(kind)
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    names = None if labels is None else as_labels(labels)
+    known = None if texts is None else as_texts(texts)
+    asked = Asked(names, preprocess, kind, output, known, fingerprint, batch_size)
+    _refuse_files_of_code(model)
+    made = next((one for one in map(wrapper, WRAPPERS) if one.takes(model)), None)
+    if made is None:
+        raise InputError(f"cannot wrap {type(model).__name__}; pass a model, a function of texts, or an ONNX file")
+    engine = made.engine(model, asked)
+    if isinstance(engine, WrappedEngine):
+        _probe(engine)
+    return engine
+
+
+def wrapper(name: str) -> Wrapper:
+    """Find a wrapper by its name in WRAPPERS."""
+    return import_module(WRAPPERS[name])  # type: ignore[return-value]  # a module with the two functions
+
+
+def _refuse_files_of_code(model: Any) -> None:
+    if not isinstance(model, str | Path):
+        return
+    suffix = Path(model).suffix.lower()
+    if suffix in CODE:
+        raise InputError(f"{model}: loading a {suffix} file can run code from it; load it yourself and pass it")
+    if Path(model).is_dir():
+        raise InputError(f"{model} is a folder; open it with elsewise.load, or load the model in it yourself")
+
+
+def _probe(engine: WrappedEngine) -> None:
+    """Ask for the canary texts twice: what is wrong with a model is said now, and not after an hour of predicting."""
+    first, second = engine.run(CANARIES).logits, engine.run(CANARIES).logits
+    if not np.allclose(first, second, rtol=0, atol=SAME_ANSWER, equal_nan=True):
+        warnings.warn(
+            f"the model answers otherwise when asked twice, by up to {np.nanmax(np.abs(first - second)):.2g} of a "
+            "logit: is dropout left on? No certificate holds for such answers",
+            ElsewiseWarning,
+            stacklevel=3,
+        )

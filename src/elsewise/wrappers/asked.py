@@ -1,0 +1,98 @@
+"""What the caller of `wrap` says of a model, and the array of labels in what the model returns."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from elsewise.arrays import as_labels
+from elsewise.engines.external import AT_ONCE
+from elsewise.engines.output_kinds import KINDS
+from elsewise.errors import InputError
+
+MOST: Final = 5  # names or shapes in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the caller of `wrap` says of a model."""
+
+    labels: tuple[str, ...] | None = None
+    preprocess: Callable[[list[str]], Any] | None = None
+    kind: str | None = None
+    output: str | int | None = None
+    texts: Sequence[str] | None = None
+    fingerprint: str | None = None
+    batch_size: int = AT_ONCE
+
+    def inputs(self, texts: list[str]) -> Any:
+        """Make of texts what the model takes."""
+        return texts if self.preprocess is None else self.preprocess(texts)
+
+    def named(self) -> tuple[str, ...]:
+        """Give the labels, of a model that does not know any; InputError where nothing says them."""
+        if self.labels is None:
+            raise InputError("the model does not say its labels; pass them in the order of its columns: labels=[...]")
+        return self.labels
+
+    def stated(self, known: str | None = None) -> str:
+        """Give the kind of the numbers; InputError where neither the caller nor the library says it."""
+        kind = self.kind or known
+        if kind is None:
+            kinds = ", ".join(map(repr, KINDS))
+            raise InputError(f"say what the model gives, for numbers alone do not tell: kind= one of {kinds}")
+        return kind
+
+    def columns(self, own: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+        """Bring the columns of a model that knows its labels into the order that is asked for.
+
+        Returns the labels, and which column each has; None where the columns stand in that order.
+        """
+        if self.labels is None or self.labels == tuple(own):
+            return as_labels(own), None
+        missing, extra = _without(own, self.labels), _without(self.labels, own)
+        if missing or extra:
+            says = [f"{words} {_some(names)}" for words, names in (("lacks", missing), ("adds", extra)) if names]
+            raise InputError(f"labels= {' and '.join(says)}: the model has {_some(own)}")
+        return self.labels, tuple(list(own).index(label) for label in self.labels)
+
+
+def _without(names: Iterable[str], others: Iterable[str]) -> list[str]:
+    known = set(others)
+    return [name for name in names if name not in known]
+
+
+def _some(names: Sequence[str], most: int = MOST) -> str:
+    return ", ".join(map(repr, names[:most])) + f", ... ({len(names)})" * (len(names) > most)
+
+
+def pick(answer: Any, output: str | int | None) -> Any:
+    """Take the array of the labels out of what a model returns.
+
+    Raises
+    ------
+    InputError
+        If it returns several and nothing says which.
+    """
+    if isinstance(answer, Mapping):
+        names: list[Any] = list(answer)
+        if output is None and "logits" not in names and len(names) != 1:
+            raise InputError(f"the model returns a dictionary of {_some(names)}; say which holds the labels: output=")
+        chosen = output if output is not None else "logits" if "logits" in names else names[0]
+        if chosen not in names:
+            raise InputError(f"the model returns no {chosen!r}, but {_some(names)}")
+        return answer[chosen]
+    if isinstance(answer, tuple | list) and any(len(getattr(one, "shape", ())) > 1 for one in answer):
+        if output is None and len(answer) > 1:
+            shown = ", ".join(str(tuple(getattr(one, "shape", ()))) for one in answer[:MOST])
+            shapes = shown + ", ..." * (len(answer) > MOST)
+            kind = type(answer).__name__
+            raise InputError(
+                f"the model returns a {kind} of {len(answer)}, of shapes {shapes}; say which holds the labels: output="
+            )
+        at = output or 0
+        if not isinstance(at, int) or not -len(answer) <= at < len(answer):
+            raise InputError(f"the model returns {len(answer)} outputs, and none is {at!r}")
+        return answer[at]
+    if output is not None:
+        raise InputError(f"the model returns one {type(answer).__name__}; output={output!r} is for several")
+    return answer
