@@ -308,8 +308,8 @@ def bert_base(folder: Path, like: Path) -> None:
     from elsewise.engines import PRECISIONS, engine_class, key_of
     from elsewise.engines.torch import TorchModel, text_tokenizer
     from elsewise.export import quantised, refit_tokens
-    from elsewise.graphs import write_model
-    from elsewise.training import Learner
+    from elsewise.training.encoder import Learner
+    from elsewise.training.onnx_graph import write_model
 
     saved = Saved.read(like)
     labels = tuple(saved.description["labels"])

@@ -12,9 +12,9 @@ def classifier_of(engine="openvino", precision="f32"):
     import elsewise as ew
     from elsewise.errors import ElsewiseWarning
     from elsewise.export import Rows, refit_rows, serving
-    from elsewise.graphs import write_model
     from elsewise.rules.conformal import SplitConformal
     from elsewise.rules.familiarity import FamiliarityTest
+    from elsewise.training.onnx_graph import write_model
 
     learner = learner_of("bert")
     train, tune, certify = (learner.tokenize(texts(n)) for n in (60, 150, 301))

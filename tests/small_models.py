@@ -70,7 +70,7 @@ def model_of(architecture, seed=0, **more):
 def learner_of(architecture, **more):
     """A model, its tokenizer, and the tokenizer as engines use it."""
     from elsewise.engines.torch import TorchModel, text_tokenizer
-    from elsewise.training import Learner
+    from elsewise.training.encoder import Learner
 
     made = tokenizer()
     return Learner(TorchModel.of(model_of(architecture, **more), "f32"), made, text_tokenizer(made, LONGEST))
@@ -78,7 +78,7 @@ def learner_of(architecture, **more):
 
 def files_of(architecture, seed=0, **more):
     """The files of a small model, as `fit` writes them; temporary, for as long as they are held."""
-    from elsewise.graphs import write_model
+    from elsewise.training.onnx_graph import write_model
 
     learner = learner_of(architecture, seed=seed, **more)
     return write_model(learner.model, learner, LABELS), learner

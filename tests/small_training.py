@@ -10,7 +10,7 @@ EPOCHS, STEPS = 3, 5  # so many steps in an epoch
 
 
 def how(**changes):
-    from elsewise.training import Training
+    from elsewise.training.settings import Training
 
     return Training(**{"epochs": EPOCHS, "batch_size": 16, "precision": "f32", "learning_rate": 1e-3, **changes})
 
@@ -25,9 +25,9 @@ def trained(path=None, progress=None, note=None, tune=40, **changes):
     """Train a small model with checkpoints in `path`; give its weights."""
     import transformers
 
-    from elsewise.checkpoints import weights_of
-    from elsewise.training import train
-    from elsewise.unfinished import Checkpoints
+    from elsewise.training.checkpoint_folder import Checkpoints
+    from elsewise.training.checkpoints import weights_of
+    from elsewise.training.fine_tune import train
 
     learner = learner_of("bert")
     transformers.set_seed(0)
@@ -68,7 +68,7 @@ def train_in_a_process(path):
     """Train with a checkpoint at every step, on one thread: a forked process has no other."""
     import torch
 
-    from elsewise import checkpoints
+    from elsewise.training import checkpoints
 
     torch.set_num_threads(1)
     checkpoints.EVERY, checkpoints.COST = 0, 1e9

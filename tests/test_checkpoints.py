@@ -14,9 +14,9 @@ pytest.importorskip("transformers")
 import torch
 
 import small_training
-from elsewise import checkpoints as keeping
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
-from elsewise.unfinished import Unfinished, remove
+from elsewise.training.checkpoint_folder import Unfinished, remove
+from elsewise.training import checkpoints as keeping
 from small_training import EPOCHS, STEPS
 
 
@@ -40,7 +40,7 @@ def at_every_step(patch):
     """Write a checkpoint at every step, and report every one."""
     patch.setattr(keeping, "EVERY", 0)
     patch.setattr(keeping, "COST", 1e9)
-    patch.setattr("elsewise.training.SHOWN_EVERY", 0)
+    patch.setattr("elsewise.training.trainer.SHOWN_EVERY", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -320,7 +320,7 @@ def processes():
     if "forkserver" not in multiprocessing.get_all_start_methods():
         pytest.skip("needs processes that fork")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "transformers", "elsewise.training", "small_training"])
+    context.set_forkserver_preload(["torch", "transformers", "elsewise.training.fine_tune", "small_training"])
     return context
 
 

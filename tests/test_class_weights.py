@@ -14,7 +14,9 @@ import transformers
 import elsewise as ew
 from elsewise.data.splits import LabelledTexts
 from elsewise.errors import InputError
-from elsewise.training import Training, _class_weights, _loss, train
+from elsewise.training.fine_tune import _class_weights, train
+from elsewise.training.settings import Training
+from elsewise.training.trainer import loss_in_float32
 from small_models import WORDS, learner_of
 
 NAMES = {0: "common", 1: "rare"}
@@ -41,7 +43,7 @@ def test_the_loss_is_the_mean_of_weight_times_loss_and_not_over_the_weights_of_t
     """Two texts at even odds, weights 0.5 and 2: (0.5 ln 2 + 2 ln 2) / 2."""
     outputs = type("Outputs", (), {"logits": torch.zeros(2, 2)})
 
-    loss = _loss(np.array([0.5, 2.0]))(outputs, torch.tensor([0, 1]))
+    loss = loss_in_float32(np.array([0.5, 2.0]))(outputs, torch.tensor([0, 1]))
 
     assert float(loss) == pytest.approx(1.25 * np.log(2))
 

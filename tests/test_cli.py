@@ -647,7 +647,7 @@ def stopping(name):
     return f"""
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where a shell runs the tests in the background
-from elsewise import checkpoints
+from elsewise.training import checkpoints
 checkpoints.EVERY, checkpoints.COST = 0, 1e9
 write = checkpoints.Keeper._write
 def write_and_stop(self, state, **parts):

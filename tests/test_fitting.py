@@ -226,7 +226,7 @@ def test_labels_with_one_or_two_rows_survive(sample):
 def test_training_in_bfloat16_leaves_a_model_in_float32_that_can_be_written(monkeypatch):
     """What trained in half precision must be served, and traced, without the wrapper that did that."""
     pytest.importorskip("torch")
-    monkeypatch.setattr("elsewise.training.is_faster_in_bf16", lambda: True)
+    monkeypatch.setattr("elsewise.engines.torch.is_faster_in_bf16", lambda: True)
     texts = [f"{word} {i}" for word in ("refund my money", "where is my parcel") for i in range(4)]
 
     with warnings.catch_warnings():

@@ -13,7 +13,8 @@ from elsewise.engines.openvino import core  # noqa: E402
 from elsewise.engines.tokenizer import Tokens  # noqa: E402
 from elsewise.engines.torch import last_linear  # noqa: E402
 from elsewise.errors import InputError  # noqa: E402
-from elsewise.graphs import QUANTISE_ROWS, quantise_rows, write_model, write_onnx  # noqa: E402
+from elsewise.training.int8 import QUANTISE_ROWS, quantise_rows  # noqa: E402
+from elsewise.training.onnx_graph import write_model, write_onnx  # noqa: E402
 
 LENGTHS = (3, 11, 32, LONGEST)
 

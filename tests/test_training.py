@@ -6,7 +6,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from elsewise.training import Training, _LengthGroups
+from elsewise.training.settings import Training
+from elsewise.training.trainer import _LengthGroups
 
 
 def test_small_data_is_seen_more_often_and_wide_encoders_take_smaller_steps():

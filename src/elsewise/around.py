@@ -16,10 +16,10 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.export import Rows, quantised
 from elsewise.gate import Serving, fitted_calibrator, gate_rows, serve
 from elsewise.progress import Note, Progress
-from elsewise.unfinished import Unfinished, member_of
+from elsewise.training.checkpoint_folder import Unfinished, member_of
 
 if TYPE_CHECKING:
-    from elsewise.training import Training
+    from elsewise.training.settings import Training
 
 FEWEST: Final = 2  # members, or passes
 
@@ -138,8 +138,9 @@ def train_member(
 
     Each has its own temperature folded in, so that what members disagree by is not how sure training left them.
     """
-    from elsewise.graphs import write_model  # noqa: PLC0415  torch
-    from elsewise.training import prepare, train  # noqa: PLC0415  torch
+    from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
+    from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
+    from elsewise.training.onnx_graph import write_model  # noqa: PLC0415  torch
 
     def member(number: int) -> ModelFiles:
         its_own = replace(how, seed=how.seed + number)

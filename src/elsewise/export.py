@@ -166,7 +166,7 @@ def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:
     InputError
         If there are no train texts to calibrate it on.
     """
-    from elsewise.graphs import write_int8  # noqa: PLC0415  torch
+    from elsewise.training.int8 import write_int8  # noqa: PLC0415  torch
 
     if INT8 in files:
         return files

@@ -35,11 +35,12 @@ from elsewise.gate import Serving
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.progress import Note, Progress
 from elsewise.scores.distances import references_of
-from elsewise.unfinished import Unfinished, member_of
+from elsewise.training.checkpoint_folder import Unfinished, member_of
 
 if TYPE_CHECKING:
     from elsewise.engines.torch import TorchModel
-    from elsewise.training import Learner, Training
+    from elsewise.training.encoder import Learner
+    from elsewise.training.settings import Training
 
 
 class Tokenised(NamedTuple):
@@ -122,7 +123,7 @@ def fit(
     restart : bool
         Clear that folder first.
     **training
-        Fields of `elsewise.training.Training`: epochs, learning_rate, batch_size, patience, max_length, seed,
+        Fields of `elsewise.training.settings.Training`: epochs, learning_rate, batch_size, patience, max_length, seed,
         class_weights.
 
     Returns
@@ -165,8 +166,10 @@ def fit(
             progress=progress,
             note=note,
         )
-    from elsewise.graphs import quantise_rows, write_model  # noqa: PLC0415  torch
-    from elsewise.training import Training, train  # noqa: PLC0415  torch
+    from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
+    from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
+    from elsewise.training.onnx_graph import write_model  # noqa: PLC0415  torch
+    from elsewise.training.settings import Training  # noqa: PLC0415  torch
 
     promise = Promised(target_accuracy, confidence_level, score)  # refused now, and not when the training is over
     check_other(other)
@@ -239,7 +242,7 @@ def _prepared(
     divided: Divided, how: "Training", promise: Promised, unfinished: Unfinished | None
 ) -> "tuple[Learner, Training]":
     """Open the encoder, complete the settings, and say what `check` warns of."""
-    from elsewise.training import prepare  # noqa: PLC0415  torch
+    from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
 
     first = member_of(unfinished, 0)
     before = first.settings() if first else None

@@ -15,7 +15,7 @@ from small_training import fit_words
 pytestmark = pytest.mark.guarantee
 MOMENTS = 30
 COMMAND = """
-from elsewise import checkpoints
+from elsewise.training import checkpoints
 checkpoints.EVERY, checkpoints.COST = 0, 1e9  # a checkpoint at every step
 from elsewise.cli import main
 main()

@@ -148,7 +148,7 @@ def fit(
 @contextmanager
 def _unfinished(out: Path) -> Iterator[Path]:
     """Give the folder of checkpoints beside the model: removed when the model is written, and told of when stopped."""
-    from elsewise.unfinished import remove
+    from elsewise.training.checkpoint_folder import remove
 
     place = out if out.name else out.absolute()  # the model may be made in "."
     folder = place.with_name(f"{place.name}.unfinished")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from elsewise.errors import ElsewiseWarning, InputError, need
 from elsewise.storage.json_files import read_json, write_json
-from elsewise.unfinished import BEST, DESCRIPTION, OPTIMIZER, STATE, WEIGHTS, Checkpoints
+from elsewise.training.checkpoint_folder import BEST, DESCRIPTION, OPTIMIZER, STATE, WEIGHTS, Checkpoints
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")

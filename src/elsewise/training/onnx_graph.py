@@ -1,29 +1,20 @@
-"""Write the graphs that engines without torch run: model.onnx of any encoder, and its int8 form for OpenVINO."""
+"""Write the graphs that engines without torch run: model.onnx of any encoder."""
 
-import contextlib
-import io
-import logging
 import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from elsewise.engines.files import INT8, ONNX, ModelFiles, TemporaryPlace
+from elsewise.engines.files import ONNX, ModelFiles, TemporaryPlace
 from elsewise.engines.onnx_safety import check_onnx
-from elsewise.engines.tokenizer import Tokens
 from elsewise.engines.torch import TorchModel, last_linear
 from elsewise.errors import InputError, need
-from elsewise.last_layer import first_token_only
-from elsewise.training import Learner
+from elsewise.training.encoder import Learner
+from elsewise.training.first_token import first_token_only
 
 torch = need("torch", extra="train")
 
 OPSET: Final = 17
-QUANTISE_ROWS: Final = 300
-LONG_SHARE: Final = 0.2  # of the rows that int8 is calibrated on, the longest; the rest as they come
 
 
 class _Thin(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -105,42 +96,3 @@ def _texts(model: Any) -> tuple[Any, Any]:
     mask = torch.ones_like(ids)
     mask[1, 9:] = 0
     return ids, mask
-
-
-def quantise_rows(tokens: Tokens, rng: np.random.Generator) -> Tokens:
-    """Choose the texts that int8 is calibrated on: at most 300 train texts, the longest among them."""
-    rows = np.flatnonzero(tokens.lengths > 0)
-    if len(rows) > QUANTISE_ROWS:
-        long = rows[np.argsort(-tokens.lengths[rows], kind="stable")][: int(LONG_SHARE * QUANTISE_ROWS)]
-        others = rng.choice(np.setdiff1d(rows, long), QUANTISE_ROWS - len(long), replace=False)
-        rows = np.sort(np.concatenate([long, others]))
-    return tokens.take(rows)
-
-
-def write_int8(folder: Path, tokens: Tokens) -> None:
-    """Quantise model.onnx after training, with NNCF's transformer preset, on the real texts in `tokens`.
-
-    Raises
-    ------
-    MissingExtra
-        If nncf is not installed.
-    """
-    from elsewise.engines.openvino import core, save_graph  # noqa: PLC0415  it switches telemetry off
-
-    nncf = need("nncf", extra="train")
-    nncf.set_log_level(logging.ERROR)
-    items = [_item(ids) for ids in tokens]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it draws bars on stdout
-        warnings.simplefilter("ignore")
-        quantised = nncf.quantize(
-            core().read_model(folder / ONNX),
-            nncf.Dataset(items),
-            model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(items),
-        )
-        (folder / INT8).parent.mkdir(exist_ok=True)
-        save_graph(quantised, folder / INT8)
-
-
-def _item(ids: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
-    return {"input_ids": ids[None].astype(np.int64), "attention_mask": np.ones((1, len(ids)), dtype=np.int64)}

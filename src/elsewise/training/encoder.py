@@ -1,0 +1,124 @@
+"""An encoder with a fresh head for the labels, and its tokenizer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elsewise.engines.batching import answer
+from elsewise.engines.encoders import find_encoder
+from elsewise.engines.tokenizer import TextTokenizer, Tokens
+from elsewise.engines.torch import TorchModel, last_linear, plain_config, plain_tokenizer, quiet, text_tokenizer
+from elsewise.errors import InputError, need
+from elsewise.outputs import Outputs
+from elsewise.training.settings import Training
+
+torch = need("torch", extra="train")
+transformers = need("transformers", extra="train")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learner:
+    """An encoder with a head for the labels, and its tokenizer.
+
+    Attributes
+    ----------
+    model : TorchModel
+        Trained in place.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        As other tools will load it, without padding or truncation of its own.
+    tokenize : TextTokenizer
+        The same, as engines use it.
+    """
+
+    model: TorchModel
+    tokenizer: Any
+    tokenize: TextTokenizer
+
+    def outputs(self, model: TorchModel, tokens: Tokens) -> Outputs:
+        """Run the model that was made of this one."""
+        return answer(tokens, self.tokenize, model.forward, model.widths, model.budget)
+
+
+def prepare(labels: Sequence[str], how: Training) -> Learner:
+    """Open the encoder with a fresh head for `labels`; the seed is set here.
+
+    Raises
+    ------
+    InputError
+        If the encoder is not found or cannot be used.
+    """
+    quiet()
+    transformers.set_seed(how.seed)
+    model, tokenizer = load_encoder(how.encoder, labels)
+    tokenize = text_tokenizer(tokenizer, _longest(model, how.max_length))
+    return Learner(TorchModel.of(model, "f32"), tokenizer, tokenize)
+
+
+def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
+    """Open an encoder with a fresh head for `labels`, and its tokenizer: safetensors only, no code from the hub.
+
+    Raises
+    ------
+    InputError
+        If it is not found, or is not an encoder that `transformers` can classify with.
+    """
+    place = find_encoder(encoder)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        model, found = transformers.AutoModelForSequenceClassification.from_pretrained(
+            place,
+            config=plain_config(
+                place,
+                num_labels=len(labels),
+                id2label=dict(enumerate(labels)),
+                label2id={label: code for code, label in enumerate(labels)},
+            ),
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers lets through whatever the libraries below it raise
+        raise InputError(f"encoder {encoder} cannot be opened: {_reason(error)}") from error
+    _check_opened(encoder, tokenizer, model, found)
+    if "ForSequenceClassification" in str(model.config.architectures):  # its head knows other labels
+        head = last_linear(model)
+        torch.nn.init.normal_(head.weight, std=getattr(model.config, "initializer_range", 0.02))
+        if head.bias is not None:
+            torch.nn.init.zeros_(head.bias)
+    plain_tokenizer(tokenizer)
+    return model, tokenizer
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line why an encoder cannot be opened."""
+    words = str(error).strip()
+    if "trust_remote_code" in words:
+        return "it needs code of its own, which is never run; take one of a kind that transformers knows"
+    if "no file named model.safetensors" in words:
+        return "it has no model.safetensors; weights in other files may be pickles, and are never opened"
+    first = words.splitlines()[0] if words else ""
+    return first if first and isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
+
+
+def _check_opened(encoder: str, tokenizer: Any, model: Any, found: Mapping[str, Any]) -> None:
+    """Refuse what `transformers` would make up: tokens to fill batches with, and weights of other shapes."""
+    if tokenizer.pad_token is None:
+        raise InputError(f"encoder {encoder} has a tokenizer without a padding token; take another encoder")
+    head = {id(parameter) for parameter in last_linear(model).parameters()}
+    parameters = dict(model.named_parameters())
+    wrong = [name for name, *_ in found["mismatched_keys"] if id(parameters.get(name)) not in head]
+    if wrong:
+        raise InputError(f"encoder {encoder} has weights of other shapes than its config.json says: {wrong[0]}")
+
+
+def _longest(model: Any, max_length: int) -> int:
+    """Lower the limit to what the encoder has positions for."""
+    positions = getattr(model.config, "max_position_embeddings", None) or max_length
+    reserved = (
+        (model.config.pad_token_id or 0) + 1
+        if model.config.model_type in ("roberta", "xlm-roberta", "camembert")
+        else 0
+    )
+    return min(max_length, positions - reserved)

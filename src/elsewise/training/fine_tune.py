@@ -1,0 +1,220 @@
+"""Fine-tune an encoder with `transformers.Trainer`: cross-entropy on logits, in batches of similar length.
+
+The head learns ten times as fast as the body: it starts from nothing, the body does not. Early stopping
+looks at the log loss of the tune rows at *their best temperature*, because a temperature is fitted
+afterwards anyway: the plain log loss stops too early, when the model grows too sure and still gets better.
+"""
+
+import hashlib
+import math
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.calibrators import PriorCorrection
+from elsewise.data.splits import LabelledTexts
+from elsewise.engines.tokenizer import TextTokenizer
+from elsewise.engines.torch import (
+    TorchModel,
+    last_linear,
+    plain_tokenizer,
+)
+from elsewise.errors import InputError, need
+from elsewise.progress import Note, Progress
+from elsewise.storage.json_files import read_json
+from elsewise.training.checkpoint_folder import STATE, Checkpoints
+from elsewise.training.checkpoints import Keeper, read_weights, set_weights, size_of, weights_of, write_trained
+from elsewise.training.duration import left, time_words
+from elsewise.training.encoder import Learner
+from elsewise.training.settings import USUAL_RATE, Training
+from elsewise.training.trainer import (
+    GroupedTrainer,
+    Reporter,
+    best_log_loss,
+    loss_in_float32,
+    optimizer_of,
+    trainer_arguments,
+)
+
+torch = need("torch", extra="train")
+transformers = need("transformers", extra="train")
+
+
+ADAM_COPIES: Final = 4  # of the weights in a checkpoint: themselves, two moments, and the best so far
+MODEL_COPIES: Final = 2.5  # of the weights in a model folder: for transformers, as ONNX, and as int8
+
+
+def train(
+    learner: Learner,
+    rows: LabelledTexts,
+    tune: LabelledTexts,
+    how: Training,
+    progress: Progress | None = None,
+    *,
+    checkpoints: Checkpoints | None = None,
+    note: Note | None = None,
+) -> TorchModel:
+    """Fine-tune on `rows`; return the model, in float32, of the epoch with the best tune log loss.
+
+    Parameters
+    ----------
+    learner : Learner
+        Prepared; its model is trained in place and is the one returned.
+    rows, tune : LabelledTexts
+        Codes 0..k-1; without tune rows the last epoch is taken.
+    how : Training
+        Settings, resolved.
+    progress : callable, optional
+        Called with (what is going on, steps done, steps in all).
+    checkpoints : Checkpoints, optional
+        Where checkpoints are written, and gone on from when there is one: the same weights come out, bit for bit in
+        float32 on the same machine.
+    note : callable, optional
+        Called with words: what it goes on from, and how long it may take.
+
+    Raises
+    ------
+    InputError
+        If the encoder reads nothing in any text of `rows`, training diverges, the disk has too little space,
+        a class weight is of no label, or checkpoints are of other settings.
+    ArtifactError
+        If a checkpoint is damaged or foreign.
+    """
+    model = learner.model.model
+    examples, tuning = (_examples(learner.tokenize, part) for part in (rows, tune))
+    if not examples:
+        none = f"the encoder reads nothing in any of {len(rows)} training texts"
+        raise InputError(f"{none}; check the text column, or take another encoder")
+    settings = _settings(model, examples, tuning, how)
+    found = checkpoints.checked(settings) if checkpoints else None
+    if found and note:
+        note(_goes_on(*found))
+    if found and found[1]["trained"]:
+        set_weights(model, read_weights(found[0]))
+        return learner.model
+    size = size_of(weights_of(model))
+    if checkpoints:
+        checkpoints.check_space(ADAM_COPIES * size, int(MODEL_COPIES * size))
+    weights = _class_weights(how.class_weights, rows.codes, model.config.id2label)
+    if weights is not None and last_linear(model).bias is None:
+        raise InputError(f"class_weights: the last layer of {type(model).__name__} has no bias to correct them in")
+    keeper = Keeper(model, how.patience, checkpoints, settings, found[0] if found else None)
+    trained = _trained(learner, examples, tuning, how, weights, keeper, progress, note)
+    if weights is not None:
+        trained = trained.folded(PriorCorrection(1 / weights))
+    if checkpoints:
+        steps = (how.epochs or 1) * math.ceil(len(examples) / how.batch_size)
+        write_trained(trained.model, checkpoints, steps, settings)
+    return trained
+
+
+def _trained(
+    learner: Learner, examples: list[Any], tuning: list[Any], how: Training, weights: NDArray[np.float64] | None,
+    keeper: Keeper, progress: Progress | None, note: Note | None,
+) -> TorchModel:  # fmt: skip
+    """Run the Trainer, and take the best weights."""
+    model = learner.model.model
+    with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
+        trainer = GroupedTrainer(
+            model=model,
+            args=trainer_arguments(work, bool(tuning), how),
+            train_dataset=examples,
+            eval_dataset=tuning or None,
+            data_collator=transformers.DataCollatorWithPadding(learner.tokenizer),
+            processing_class=learner.tokenizer,
+            optimizers=(optimizer_of(model, how.learning_rate or USUAL_RATE), None),
+            compute_loss_func=loss_in_float32(weights),
+            compute_metrics=partial(best_log_loss, weights=weights),
+            callbacks=[keeper, *([Reporter(progress)] if progress else [])],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        if note:
+            note(_time_needed(trainer, tuning, keeper))
+        trainer.train(resume_from_checkpoint=None if keeper.start is None else str(keeper.start))
+    if keeper.best is not None:
+        set_weights(model, keeper.best)
+    plain_tokenizer(learner.tokenizer)  # the collator pads through it
+    # As it was before training: accelerate leaves its autocast on `forward`, and answers would stay in bfloat16.
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    return replace(learner.model, model=trained.eval())
+
+
+def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> dict[str, Any]:
+    """Give all that the trained weights depend on (JSON), causes first: the first that differs is told."""
+    rows = [[part["input_ids"], part["labels"]] for part in (*examples, *tuning)]
+    started = hashlib.sha256()
+    for name, tensor in weights_of(model).items():
+        started.update(name.encode() + tensor.cpu().numpy().tobytes())
+    weights = dict(how.class_weights) if isinstance(how.class_weights, Mapping) else how.class_weights
+    return {
+        **{name: getattr(how, name) for name in ("encoder", "max_length", "seed")},
+        "rows": hashlib.sha256(repr((len(examples), rows, model.config.id2label)).encode()).hexdigest(),
+        **asdict(replace(how, class_weights=None)),
+        "class_weights": weights,
+        "initial weights": started.hexdigest(),
+        **{name: version(name) for name in ("elsewise", "torch", "transformers")},
+    }
+
+
+def _goes_on(checkpoint: Path, description: Mapping[str, Any]) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(checkpoint.stat().st_mtime))
+    if description["trained"]:
+        return f"the weights are trained already ({checkpoint}, of {when}): goes on after training"
+    step, steps = description["step"], description["steps"]
+    return f"goes on from step {step:,} of {steps:,} ({checkpoint}, of {when})"
+
+
+def _time_needed(trainer: Any, tuning: list[Any], keeper: Keeper) -> str:
+    """Say how long the training may take, from a few steps that change nothing."""
+    args, batches = trainer.args, trainer.batches()
+    steps = args.num_train_epochs * len(batches)
+    done = 0 if keeper.start is None else int(read_json(keeper.start / STATE)["global_step"])
+    seconds = left(trainer, batches, len(tuning), (steps - done) / len(batches))
+    epochs = f"{args.num_train_epochs} epoch{'s' * (args.num_train_epochs > 1)} of {len(batches):,} steps"
+    gone = f", {steps - done:,} of them left," if done else ""
+    threads = torch.get_num_threads()
+    return (
+        f"training takes about {time_words(seconds)}{' at most' if tuning else ''}: "
+        f"{epochs}{gone} on {threads} thread{'s' * (threads > 1)}"
+    )
+
+
+def _class_weights(
+    wanted: str | Mapping[str, float] | None, codes: NDArray[np.int64], labels: Mapping[int, str]
+) -> NDArray[np.float64] | None:
+    """Give a weight for each label, with a mean of 1 over the rows, so that the learning rate means what it did."""
+    if wanted is None:
+        return None
+    counts = np.bincount(codes, minlength=len(labels)).astype(np.float64)
+    if isinstance(wanted, str):
+        weights = 1 / np.maximum(counts, 1)
+    else:
+        unknown = sorted(set(map(str, wanted)) - set(labels.values()))
+        if unknown:
+            raise InputError(f"class_weights: {unknown[0]!r} is no label of the data; the labels are {_few(labels)}")
+        given = {str(label): weight for label, weight in wanted.items()}
+        weights = np.array([given.get(labels[code], 1.0) for code in range(len(labels))], dtype=np.float64)
+    if not (np.isfinite(weights).all() and (weights > 0).all()):
+        bad = labels[int(np.argmin(np.isfinite(weights) & (weights > 0)))]
+        raise InputError(f"class_weights must be positive, got {given[bad]} for {bad!r}")
+    return weights * counts.sum() / (weights @ counts)
+
+
+def _few(labels: Mapping[int, str]) -> str:
+    names = list(labels.values())
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004
+
+
+def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, Any]]:
+    """Give the texts that can be read, as an engine would say: no other is ever answered."""
+    tokens = tokenize(rows.texts)
+    columns = zip(tokens, rows.codes.tolist(), tokens.hold_any_but(tokenize.special).tolist(), strict=True)
+    return [{"input_ids": ids.tolist(), "labels": code} for ids, code, is_read in columns if is_read]

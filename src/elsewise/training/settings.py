@@ -1,0 +1,81 @@
+"""How to fine-tune: the settings, checked, and completed by the number of rows and the width of the encoder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from elsewise.engines.encoders import DEFAULT_ENCODER
+from elsewise.errors import InputError
+
+USUAL_ROWS, USUAL_EPOCHS = 15_000, 9
+USUAL_WIDTH, USUAL_RATE = 384, 2e-4
+TRAINING_PRECISIONS: Final = ("auto", "bf16", "f32")
+BALANCED: Final = "balanced"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How to fine-tune.
+
+    Attributes
+    ----------
+    encoder : str
+        A name or a folder.
+    epochs : int or None
+        At most so many passes; None chooses 3 to 12, fewer for more rows.
+    learning_rate : float or None
+        Of the body, at its peak; None chooses by its width: 2e-4 at 384 (MiniLM), 5e-5 at 768 (BERT-base).
+    batch_size : int
+        Texts in a step.
+    patience : int
+        Stop after so many epochs without a better tune log loss.
+    max_length : int
+        Tokens read of a text, special ones included.
+    precision : {"auto", "bf16", "f32"}
+        Of the body while it learns; auto is bf16 where that is faster, as measured.
+    seed : int
+        Of the splits, the head, dropout and the order of the texts.
+    class_weights : None, "balanced" or mapping of label to weight
+        How much an error on a text of each label counts while the weights learn; balanced is n / (k n_y), so that
+        every label counts the same. The logits are corrected for it afterwards: probabilities are those of the
+        frequencies in the data. Labels that a mapping leaves out count 1; only ratios matter.
+    """
+
+    encoder: str = DEFAULT_ENCODER
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch_size: int = 64
+    patience: int = 3
+    max_length: int = 256
+    precision: str = "auto"
+    seed: int = 0
+    class_weights: str | Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("max_length", 8)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}")
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
+            raise InputError(f"learning_rate must lie between 0 and 1, got {self.learning_rate}")
+        if self.precision not in TRAINING_PRECISIONS:
+            raise InputError(f"training is in one of {', '.join(TRAINING_PRECISIONS)}, got {self.precision!r}")
+        if not (self.class_weights in (None, BALANCED) or isinstance(self.class_weights, Mapping)):
+            raise InputError(
+                f"class_weights must be {BALANCED!r}, or a weight for each label, got {self.class_weights!r}"
+            )
+
+    def resolved(self, rows: int, width: int) -> "Training":
+        """Choose what was left open: small data is seen more often, wider encoders take smaller steps."""
+        from elsewise.engines.torch import is_faster_in_bf16  # noqa: PLC0415  torch
+
+        epochs = int(np.clip(round(USUAL_EPOCHS * (USUAL_ROWS / max(rows, 1)) ** 0.5), 3, 12))
+        rate = float(np.clip(USUAL_RATE * (USUAL_WIDTH / width) ** 2, 2e-5, 5e-4))
+        return replace(
+            self,
+            epochs=epochs if self.epochs is None else self.epochs,
+            learning_rate=rate if self.learning_rate is None else self.learning_rate,
+            precision=("bf16" if is_faster_in_bf16() else "f32") if self.precision == "auto" else self.precision,
+        )

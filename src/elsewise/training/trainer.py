@@ -1,0 +1,161 @@
+"""`transformers.Trainer` with our loss, optimizer and batches of similar length; no files of its own."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import log_softmax
+from elsewise.calibrators.best_temperature import best_temperature
+from elsewise.engines.torch import last_linear
+from elsewise.errors import InputError, need
+from elsewise.progress import Progress
+from elsewise.training.settings import Training
+
+torch = need("torch", extra="train")
+transformers = need("transformers", extra="train")
+need("accelerate", extra="train")  # the Trainer does not start without it
+
+HEAD_SPEED: Final = 10.0
+SHOWN_EVERY: Final = 0.2  # seconds
+
+
+def optimizer_of(model: Any, learning_rate: float) -> Any:
+    """Make AdamW for a model: the head ten times as fast as the body, no decay of biases and norms."""
+    head = {id(parameter) for parameter in last_linear(model).parameters()}
+    groups = []
+    for in_head in (False, True):
+        for decays in (False, True):
+            chosen = [
+                p
+                for p in model.parameters()
+                if (id(p) in head) == in_head and (p.ndim > 1) == decays and p.requires_grad
+            ]
+            rate = learning_rate * (HEAD_SPEED if in_head else 1)
+            groups.append({"params": chosen, "lr": rate, "weight_decay": 0.01 if decays else 0.0})
+    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)  # much the fastest on a CPU
+
+
+def trainer_arguments(folder: str, has_tune: bool, how: Training) -> Any:
+    """Give the arguments of a trainer that writes nothing and judges after each epoch."""
+    return transformers.TrainingArguments(
+        output_dir=folder,
+        num_train_epochs=how.epochs,
+        per_device_train_batch_size=how.batch_size,
+        per_device_eval_batch_size=2 * how.batch_size,
+        warmup_steps=0.1,
+        lr_scheduler_type="linear",
+        bf16=how.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        eval_strategy="epoch" if has_tune else "no",
+        save_strategy="no",  # its checkpoints hold pickles: `Keeper` writes ours
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        seed=how.seed,
+        data_seed=how.seed,
+    )
+
+
+def loss_in_float32(weights: NDArray[np.float64] | None) -> Callable[..., Any]:
+    """Give the mean cross-entropy of the logits in float32: inside autocast it would be rounded to three digits.
+
+    With class weights it is the mean of weight times loss, and not divided by the weights that a batch happens to hold:
+    only so is what is learned a known change of the label frequencies, which can be corrected.
+    """
+    scale = None if weights is None else torch.from_numpy(weights).float()
+
+    def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:  # noqa: ARG001  the Trainer's call
+        logits = outputs.logits.float()
+        if scale is None:
+            return torch.nn.functional.cross_entropy(logits, labels)
+        each = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        return (each * scale.to(labels.device)[labels]).mean()
+
+    return loss
+
+
+def best_log_loss(prediction: Any, weights: NDArray[np.float64] | None = None) -> dict[str, float]:
+    """Judge logits by their log loss at the temperature that suits them best."""
+    logits, codes = np.asarray(prediction.predictions, dtype=np.float32), prediction.label_ids
+    if not np.isfinite(logits).all():
+        raise InputError("training diverged: the logits are no longer finite; lower the learning rate")
+    if weights is not None:
+        logits = logits - np.log(weights).astype(np.float32)
+    scaled = logits / np.float32(best_temperature(logits, codes) or 1)
+    return {"log_loss": float(-log_softmax(scaled)[np.arange(len(codes)), codes].mean(dtype=np.float64))}
+
+
+class GroupedTrainer(transformers.Trainer):  # type: ignore[misc, name-defined]
+    """A Trainer whose batches hold texts of similar length and come in random order.
+
+    Its own way of grouping sorts fifty batches at a time from long to short, so that one step is much
+    like the next; on 150 labels that, and a loss in bfloat16, cost accuracy.
+    """
+
+    def get_train_dataloader(self) -> Any:
+        """Return the batches of an epoch; another order in every epoch."""
+        batches = self.batches()
+        loader = torch.utils.data.DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
+        return self.accelerator.prepare(loader)
+
+    def batches(self) -> "_LengthGroups":
+        """Return the rows of each batch of the first epoch."""
+        lengths = np.array([len(example["input_ids"]) for example in self.train_dataset])
+        return _LengthGroups(lengths, self.args.per_device_train_batch_size, self.args.seed)
+
+
+class _LengthGroups:
+    """Batches of indices: texts are shuffled, sorted by length within fifty batches, and the batches shuffled.
+
+    Their order is a function of the seed and the epoch.
+    """
+
+    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that is given next; the Trainer's loader calls this."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng(self.seed)
+        for _ in range(self.epoch):  # what the epochs before have drawn
+            rng.permutation(len(self.lengths))
+            rng.permutation(len(self))
+        order = rng.permutation(len(self.lengths))
+        window = 50 * self.batch_size
+        windows = [order[start : start + window] for start in range(0, len(order), window)]
+        grouped = np.concatenate([rows[np.argsort(self.lengths[rows], kind="stable")] for rows in windows])
+        batches = [grouped[start : start + self.batch_size] for start in range(0, len(grouped), self.batch_size)]
+        for i in rng.permutation(len(batches)):
+            yield batches[i].tolist()
+
+
+class Reporter(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+    """Tells `progress` about steps and epochs."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.words = "training"
+        self.last = 0.0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Report a few times a second."""
+        now = time.monotonic()
+        if now - self.last >= SHOWN_EVERY or state.global_step == state.max_steps:
+            self.last = now
+            self.progress(self.words, state.global_step, state.max_steps)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:  # noqa: ARG002
+        """Put the tune log loss into the words."""
+        self.words = f"training, epoch {round(state.epoch)}, tune log loss {metrics['eval_log_loss']:.3f}"
+        self.progress(self.words, state.global_step, state.max_steps)
