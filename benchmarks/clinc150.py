@@ -95,16 +95,16 @@ class Part:
 
 
 def measure(classifier: ew.Classifier, test: Part) -> tuple[dict[str, float], dict[str, float], dict[str, object]]:
-    raw = ew.softmax(test.evidence.logits * np.float32(classifier.folded.temperature))
+    raw = ew.softmax(test.evidence.logits * np.float32(classifier.provenance.folded.temperature))
     ours = judge(test.evidence, test.codes, classifier.rule)
     today = judge(ew.Evidence(raw), test.codes, ew.FixedThreshold(0.6))
-    return ours, today, {"certificate": classifier.certificate, "temperature": classifier.folded.temperature}
+    return ours, today, {"certificate": classifier.certificate, "temperature": classifier.provenance.folded.temperature}
 
 
 def judge_scores(classifier: ew.Classifier, train: Part, val: Part, test: Part) -> dict[str, dict[str, float]]:
     """Every score: fitted on tune rows, its threshold set on in-scope validation rows, judged on test rows."""
     references = References(train.evidence.features, train.codes)
-    is_tune = np.isin(np.array(hashes(val.texts), dtype=np.uint64), classifier.arrays["split.tune"])
+    is_tune = np.isin(np.array(hashes(val.texts), dtype=np.uint64), classifier.provenance.arrays["split.tune"])
     without, with_some = is_tune & (val.codes >= 0), is_tune | (val.codes < 0)
     judged = {}
     for name, kind in SCORES.items():

@@ -304,14 +304,15 @@ def bert_base(folder: Path, like: Path) -> None:
     import transformers
 
     import elsewise as ew
-    from elsewise.classifier import Saved
+    from elsewise.classifier.kept_rows import refit_tokens
+    from elsewise.classifier.model_folder import ModelFolder
     from elsewise.engines import PRECISIONS, engine_class, key_of
     from elsewise.engines.torch import TorchModel, text_tokenizer
-    from elsewise.export import quantised, refit_tokens
+    from elsewise.export import quantised
     from elsewise.training.encoder import Learner
     from elsewise.training.onnx_graph import write_model
 
-    saved = Saved.read(like)
+    saved = ModelFolder.read(like)
     labels = tuple(saved.description["labels"])
     tokenizer = transformers.AutoTokenizer.from_pretrained(like)
     torch.manual_seed(0)

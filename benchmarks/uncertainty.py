@@ -17,9 +17,9 @@ import numpy as np
 
 import elsewise as ew
 from elsewise import metrics
-from elsewise.classifier import Saved
+from elsewise.classifier.kept_rows import refit_tokens
+from elsewise.classifier.model_folder import ModelFolder
 from elsewise.engines import engine_class
-from elsewise.export import refit_tokens
 from elsewise.gate import fitted_calibrator
 from elsewise.scores import SCORES
 from sections import table, write_section
@@ -36,7 +36,7 @@ def rows_of(path: Path) -> tuple[list[str], list[str]]:
 
 def plain(path: Path, engine: str = "openvino") -> Any:
     """Open the model of a folder in float32, whatever it was certified on."""
-    saved = Saved.read(path)
+    saved = ModelFolder.read(path)
     settings = next(iter(saved.description["engines"].values()))["settings"]
     tokenizer = {name: settings[name] for name in ("max_length", "pad", "special")}
     labels = tuple(saved.description["labels"])
@@ -78,7 +78,7 @@ def main() -> None:
     train, train_labels = rows_of(arguments.data / "train.csv")
     train = [text for text, label in zip(train, train_labels, strict=True) if label != OUT_OF_SCOPE]
     texts, labels = rows_of(arguments.data / "test.csv")
-    saved = Saved.read(arguments.models[0])
+    saved = ModelFolder.read(arguments.models[0])
     known = {label: code for code, label in enumerate(saved.description["labels"])}
     codes = np.array([known.get(label, -1) for label in labels])
     tune, tune_codes = refit_tokens(saved.arrays, "tune"), saved.arrays["refit.tune.codes"]
@@ -89,7 +89,7 @@ def main() -> None:
         print(rows[-1], flush=True)
     outside = int((codes < 0).sum())
     figures = table(HEADER, rows)
-    how = [Saved.read(path).description["record"]["training"] for path in arguments.models]
+    how = [ModelFolder.read(path).description["record"]["training"] for path in arguments.models]
     trained = ", ".join(f"seed {each['seed']} trained in {each['precision']}" for each in how)
     body = PAGE.format(
         train=len(train), trained=trained, inside=len(codes) - outside, outside=outside, prior=prior, figures=figures

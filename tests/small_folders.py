@@ -10,8 +10,10 @@ from small_models import LABELS, learner_of, texts
 def classifier_of(engine="openvino", precision="f32"):
     """A classifier with random weights, for which four of five labels are what it thinks itself."""
     import elsewise as ew
+    from elsewise.classifier.kept_rows import refit_rows
+    from elsewise.classifier.provenance import Provenance
     from elsewise.errors import ElsewiseWarning
-    from elsewise.export import Rows, refit_rows, serving
+    from elsewise.export import Rows, serving
     from elsewise.rules.conformal import SplitConformal
     from elsewise.rules.familiarity import FamiliarityTest
     from elsewise.training.onnx_graph import write_model
@@ -34,7 +36,8 @@ def classifier_of(engine="openvino", precision="f32"):
         "familiarity": FamiliarityTest.fit(best.evidence, tune_codes),
         "sets": SplitConformal.fit(certified, certify_codes),
     }
-    return ew.Classifier(best.engine, best.calibrator, rule, folded=folded, arrays=kept, gate=table, **explaining)
+    provenance = Provenance(folded=folded, arrays=kept, gate=table)
+    return ew.Classifier(best.engine, best.calibrator, rule, provenance=provenance, **explaining)
 
 
 def _labels(logits):

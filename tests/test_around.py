@@ -73,7 +73,7 @@ def described(path):
 
 def test_the_certificate_and_the_calibrator_are_those_of_the_engine_around(made):
     classifier, _ = made
-    kept = classifier.arrays
+    kept = classifier.provenance.arrays
     readable = kept["refit.tune.codes"] >= 0
 
     again = ew.Temperature.fit(kept["refit.tune.logits"][readable], kept["refit.tune.codes"][readable])
@@ -82,8 +82,8 @@ def test_the_certificate_and_the_calibrator_are_those_of_the_engine_around(made)
     assert classifier.calibrator.temperature == pytest.approx(again.temperature)
     assert classifier.certificate.certified
     assert classifier.certificate.looks == 1
-    assert [row["engine"] for row in classifier.gate][-1] == f"{classifier.engine.name}-f32"
-    assert len(classifier.gate) == 2
+    assert [row["engine"] for row in classifier.provenance.gate][-1] == f"{classifier.engine.name}-f32"
+    assert len(classifier.provenance.gate) == 2
     assert classifier.evaluation["classifier"]["accuracy"]["value"] > 0.6
 
 
@@ -207,7 +207,7 @@ def test_members_come_from_seeds_of_their_own(encoder):
     classifier = fitted(encoder, ensemble=2, seed=5)
     one, other = classifier.engine.members
 
-    assert classifier.record["training"]["ensemble"] == 2
+    assert classifier.provenance.record["training"]["ensemble"] == 2
     assert fitted(encoder, seed=5).engine.run(TEXTS).logits.tobytes() == one.run(TEXTS).logits.tobytes()
     assert not np.allclose(one.run(TEXTS).logits, other.run(TEXTS).logits, atol=0.1)
 
@@ -219,13 +219,13 @@ def test_laplace_stands_around_int8_too(encoder):
         classifier = ew.fit(*rows(), encoder=encoder, epochs=2, max_length=32, precision="int8", laplace=True)
 
     assert isinstance(classifier.engine, Laplace)
-    assert [row["engine"] for row in classifier.gate] == ["openvino-f32", "openvino-int8", "laplace-int8"]
+    assert [row["engine"] for row in classifier.provenance.gate] == ["openvino-f32", "openvino-int8", "laplace-int8"]
     assert classifier.engine.engine.settings["precision"] == "int8"
 
 
 def test_the_gate_measures_it_as_it_does_others(made):
     classifier, _ = made
-    row = classifier.gate[-1]
+    row = classifier.provenance.gate[-1]
 
     assert row["megabytes"] > 0
     assert row["texts_per_second"] > 0

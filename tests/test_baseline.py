@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 
 import elsewise as ew
 from elsewise.baseline import MOST_ROWS, learned
+from elsewise.classifier.load import kept_aside, open_baseline
 from elsewise.data.sample import OUT_OF_SCOPE
 from elsewise.data.splits import LabelledTexts, Splits
 from elsewise.engines.memory import MemoryEngine
@@ -38,7 +39,7 @@ def promising(right):
 
 def judged(encoder, baseline, n=200):
     texts = [f"text {i}" for i in range(n)]
-    return ew.evaluate(replace(encoder, opens_baseline=lambda: baseline), texts, ["yes"] * n).baseline
+    return ew.evaluate(encoder.with_provenance(baseline=kept_aside(baseline)), texts, ["yes"] * n).baseline
 
 
 def test_the_difference_is_paired_by_row():
@@ -109,7 +110,7 @@ def test_a_promise_for_each_label_is_another_than_that_of_the_baseline():
 
 
 def test_without_an_in_scope_row_it_says_that_nothing_can_be_told():
-    encoder = replace(judging(1, 2), opens_baseline=lambda: judging(1, 2))
+    encoder = judging(1, 2).with_provenance(baseline=kept_aside(judging(1, 2)))
 
     found = ew.evaluate(encoder, ["text 0", "text 1"], codes=[-1, -1]).baseline
 
@@ -119,7 +120,8 @@ def test_without_an_in_scope_row_it_says_that_nothing_can_be_told():
 def test_out_of_scope_rows_are_never_answered_right():
     """Both certified, so that answers count: of 200 texts, the 20 that are out-of-scope are right for neither."""
     codes = np.repeat([0, -1], [180, 20])
-    encoder = replace(judging(180, 200, promising(180)), opens_baseline=lambda: judging(150, 200, promising(150)))
+    baseline = kept_aside(judging(150, 200, promising(150)))
+    encoder = judging(180, 200, promising(180)).with_provenance(baseline=baseline)
 
     found = ew.evaluate(encoder, [f"text {i}" for i in range(200)], codes=codes).baseline
 
@@ -177,23 +179,26 @@ def test_without_scikit_learn_it_is_left_out_with_the_pip_line(monkeypatch):
 
 
 def test_fit_makes_one_that_promises_the_same_and_counts_a_second_look(fitted):
-    mine, other = fitted.certificate, fitted.baseline.certificate
+    baseline = open_baseline(fitted)
+    mine, other = fitted.certificate, baseline.certificate
 
-    assert fitted.baseline.labels == fitted.labels
+    assert baseline.labels == fitted.labels
     assert (other.target_accuracy, other.confidence_level) == (mine.target_accuracy, mine.confidence_level)
     assert (mine.looks, other.looks) == (1, 2)
     assert fitted.evaluation["baseline"]["same_promise"]
-    assert fitted.baseline.record["splits"] == fitted.record["splits"]
+    assert baseline.provenance.record["splits"] == fitted.provenance.record["splits"]
 
 
 def test_the_baseline_is_a_model_folder_in_the_model_folder(fitted, model, sample):
     texts = [row.text for row in sample[:40]]
 
-    alone, beside = ew.load(model / "baseline"), ew.load(model).baseline
+    made = open_baseline(fitted)
+
+    alone, beside = ew.load(model / "baseline"), open_baseline(ew.load(model))
 
     for loaded in (alone, beside):
-        assert loaded.probabilities(texts).tobytes() == fitted.baseline.probabilities(texts).tobytes()
-        assert loaded.certificate == fitted.baseline.certificate
+        assert loaded.probabilities(texts).tobytes() == made.probabilities(texts).tobytes()
+        assert loaded.certificate == made.certificate
         assert loaded.out_of_scope_label == OUT_OF_SCOPE
 
 
@@ -203,7 +208,7 @@ def test_a_loaded_model_and_what_it_answers_are_shown_in_a_few_lines(model, samp
 
     assert lines == [repr(loaded), loaded.certificate.sentence]
     assert lines[0].startswith(f"Classifier({len(loaded.labels)} labels or 'Other', openvino-")
-    for shown in (loaded.engine, loaded.baseline.engine, loaded.decide([row.text for row in sample])):
+    for shown in (loaded.engine, open_baseline(loaded).engine, loaded.decide([row.text for row in sample])):
         assert len(repr(shown)) < 3_000
 
 
@@ -219,28 +224,27 @@ def test_a_model_saved_again_keeps_its_baseline_and_one_without_has_none(model, 
     loaded = ew.load(model)
 
     loaded.save(tmp_path / "again")
-    replace(loaded, opens_baseline=None).save(tmp_path / "without")
+    loaded.with_provenance(baseline=None).save(tmp_path / "without")
 
-    assert ew.load(tmp_path / "again").baseline.engine.fingerprint == loaded.baseline.engine.fingerprint
+    assert open_baseline(ew.load(tmp_path / "again")).engine.fingerprint == open_baseline(loaded).engine.fingerprint
     assert not (tmp_path / "without" / "baseline").exists()
-    assert ew.load(tmp_path / "without").baseline is None
+    assert open_baseline(ew.load(tmp_path / "without")) is None
 
 
 def test_a_baseline_is_opened_when_it_is_asked_for_and_only_that_of_the_folder_that_was_opened(model, tmp_path):
     for name in ("model", "other"):
         ew.load(model).save(tmp_path / name)
     change_threshold(tmp_path / "other" / "baseline", "fixed", threshold=0.7)
-    loaded, late = ew.load(tmp_path / "model"), ew.load(tmp_path / "model")
-    assert loaded.baseline is loaded.baseline
+    late = ew.load(tmp_path / "model")
+    assert open_baseline(late).labels == late.labels
 
     shutil.rmtree(tmp_path / "model" / "baseline")
 
-    assert loaded.baseline.labels == loaded.labels
     for there in (None, "other"):
         if there:
             shutil.copytree(tmp_path / there / "baseline", tmp_path / "model" / "baseline")
         with pytest.raises(ArtifactError, match="no longer what was opened; load"):
-            late.baseline  # noqa: B018
+            open_baseline(late)
 
 
 def test_another_threshold_keeps_the_baseline_and_sets_its_figures_apart(model, tmp_path):
@@ -251,7 +255,7 @@ def test_another_threshold_keeps_the_baseline_and_sets_its_figures_apart(model, 
     kept = json.loads((tmp_path / "model" / "evaluation.json").read_text())
     assert "baseline" not in kept
     assert kept["outdated"]["baseline"]["same_promise"]
-    assert ew.load(tmp_path / "model").baseline is not None
+    assert open_baseline(ew.load(tmp_path / "model")) is not None
 
 
 def test_a_damaged_baseline_is_named(model, tmp_path):

@@ -41,7 +41,7 @@ def made():
 
 
 def test_a_model_of_yours_is_calibrated_certified_and_judged(made):
-    assert made.record["splits"] == {"train": 0, "tune": 300, "certify": 600, "test": 300}
+    assert made.provenance.record["splits"] == {"train": 0, "tune": 300, "certify": 600, "test": 300}
     assert made.calibrator.temperature == pytest.approx(2, rel=0.3)
     assert made.certificate.certified
     assert made.certificate.rows == 600
@@ -52,7 +52,7 @@ def test_a_model_of_yours_is_calibrated_certified_and_judged(made):
 def test_fitting_around_a_model_is_calibrating_its_logits(made):
     """The same parts of the same rows, by the other door, have the same temperature."""
     texts, labels = rows()
-    certified = set(made.arrays["split.tune"].tolist())
+    certified = set(made.provenance.arrays["split.tune"].tolist())
     tune = [i for i, text in enumerate(texts) if text_hash(text) in certified]
 
     again = ew.Temperature.fit(Model().run([texts[i] for i in tune]).logits, [LABELS.index(labels[i]) for i in tune])
@@ -93,8 +93,8 @@ def test_held_out_rows_calibrate_and_the_data_are_what_the_model_learned_from():
 
     made = ew.fit(*train, engine=Model(), held_out=held_out, target_accuracy=0.8, score="neighbours")
 
-    assert made.record["splits"] == {"train": 300, "tune": 300, "certify": 600, "test": 0}
-    assert made.record["dropped"]["seen"] == 1
+    assert made.provenance.record["splits"] == {"train": 300, "tune": 300, "certify": 600, "test": 0}
+    assert made.provenance.record["dropped"]["seen"] == 1
     assert len(made.rule.score.references) == 300
     assert made.evaluation is None
 
@@ -103,7 +103,7 @@ def test_without_train_rows_half_of_the_tune_rows_are_what_distances_are_measure
     """So no row is judged by its distance from itself: the folder keeps the other half to judge on."""
     made = ew.fit(*rows(), engine=Model(), target_accuracy=0.8, score="neighbours")
 
-    references, judging = made.rule.score.references, made.arrays["refit.tune.features"]
+    references, judging = made.rule.score.references, made.provenance.arrays["refit.tune.features"]
 
     assert len(references) == len(judging) == 150
     mine = judging / np.linalg.norm(judging, axis=1, keepdims=True)
@@ -287,8 +287,8 @@ def test_an_engine_of_tokens_keeps_those_of_its_rows(tmp_path):
     change = change_threshold(tmp_path / "model", "certified", target_accuracy=0.5)
 
     assert made.engine is engine
-    assert len(made.arrays["refit.tune.lengths"]) == len(made.arrays["refit.tune.codes"])
-    assert len(made.arrays["refit.certify.lengths"]) == made.record["splits"]["certify"]
+    assert len(made.provenance.arrays["refit.tune.lengths"]) == len(made.provenance.arrays["refit.tune.codes"])
+    assert len(made.provenance.arrays["refit.certify.lengths"]) == made.provenance.record["splits"]["certify"]
     assert change.after.certificate.rows == made.certificate.rows
     assert ew.load(tmp_path / "model").engine.name == "openvino"
 
@@ -313,7 +313,7 @@ def test_features_beside_logits_are_read_in_one_row_with_them(tmp_path):
     assert isinstance(again.rule.score, Mahalanobis)
     assert far.confidence[0] < near.confidence[0]
     assert far.familiarity[0] < 0.05
-    assert len(made.arrays["refit.certify.features"]) == 600
+    assert len(made.provenance.arrays["refit.certify.features"]) == 600
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_test_rows_are_only_reported_on():
     )
 
     assert made.certificate == without.certificate
-    assert made.record["splits"]["test"] == 900
+    assert made.provenance.record["splits"]["test"] == 900
     right = (test_z.argmax(axis=1) == test_codes).mean()
     assert made.evaluation["classifier"]["accuracy"]["value"] == pytest.approx(right)
 

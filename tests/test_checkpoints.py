@@ -15,8 +15,8 @@ import torch
 
 import small_training
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
-from elsewise.training.checkpoint_folder import Unfinished, remove
 from elsewise.training import checkpoints as keeping
+from elsewise.training.checkpoint_folder import Unfinished, remove
 from small_training import EPOCHS, STEPS
 
 

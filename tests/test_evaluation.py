@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.classifier.provenance import Provenance
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.storage.json_files import finite
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_texts_are_sliced_by_length_and_by_columns(fitted, sample):
 
 
 def test_an_evaluation_is_json_with_value_low_and_high(judged):
-    written = json.loads(json.dumps(ew.folder.finite(judged.as_dict())))
+    written = json.loads(json.dumps(finite(judged.as_dict())))
 
     assert set(written) == {
         "rows",
@@ -224,7 +226,7 @@ def test_one_row_one_kind_and_nothing_but_ties_are_judged(labels, row):
 
     judged = ew.evaluate(classifier, [row] * len(labels), labels, slices={"city": ["x"] * len(labels)})
 
-    assert json.dumps(ew.folder.finite(judged.as_dict()), allow_nan=False)
+    assert json.dumps(finite(judged.as_dict()), allow_nan=False)
     assert judged.slices["city"][0]["rows"] == len(labels)
 
 
@@ -234,7 +236,7 @@ def test_texts_that_made_the_model_are_warned_of_by_split():
     engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "new": [0.0, 2.0]}, default=[0.1, 0.0])
     made_with = {"split.train": ["sure"], "split.tune": ["hm"]}
     arrays = {name: np.array(hashes(texts), dtype=np.uint64) for name, texts in made_with.items()}
-    classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6), arrays=arrays)
+    classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6), provenance=Provenance(arrays=arrays))
 
     with pytest.warns(ElsewiseWarning, match=r"^2 of 3 texts were used to make the model \(train 1, tune 1\): the fig"):
         judged = ew.evaluate(classifier, ["Sure ", "hm", "new"], codes=[0, 0, 1])

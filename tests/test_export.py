@@ -18,9 +18,10 @@ pytest.importorskip("onnxruntime")
 import elsewise as ew
 from elsewise import gate
 from elsewise.calibrating import calibrate
+from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
-from elsewise.export import export, refit_tokens, usual_engine
+from elsewise.export import export, usual_engine
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
 from elsewise.thresholds import change_threshold, undo_threshold
@@ -105,7 +106,7 @@ def test_what_export_returns_is_what_load_gives(small, close_enough):
     assert same_certificate(again, made)
     assert again.calibrator == made.calibrator
     assert again.decide(TEXTS).labels == made.decide(TEXTS).labels
-    assert [row["engine"] for row in again.gate] == ["openvino-f32", "openvino-int8"]
+    assert [row["engine"] for row in again.provenance.gate] == ["openvino-f32", "openvino-int8"]
 
 
 def test_the_certificate_is_what_the_new_engine_gives_on_the_rows_that_are_kept(small, close_enough):
@@ -114,8 +115,8 @@ def test_the_certificate_is_what_the_new_engine_gives_on_the_rows_that_are_kept(
     export(small, precision="int8")
 
     new = ew.load(small)
-    codes, lengths = kept.arrays["refit.certify.codes"], kept.arrays["refit.certify.lengths"]
-    decisions = new.rule(new.evidence(refit_tokens(kept.arrays, "certify")))
+    codes, lengths = kept.provenance.arrays["refit.certify.codes"], kept.provenance.arrays["refit.certify.lengths"]
+    decisions = new.rule(new.evidence(refit_tokens(kept.provenance.arrays, "certify")))
     answered = ~decisions.abstained
     assert len(lengths) == new.certificate.rows == len(codes)
     assert int(answered.sum()) == new.certificate.n > 0
@@ -168,8 +169,8 @@ def test_auto_takes_float32_where_nothing_else_passes(small, never_close_enough)
     made = export(small, engine="openvino")
 
     assert made.engine.settings["precision"] == "f32"
-    assert {row["engine"] for row in made.gate} == {f"openvino-{p}" for p in OpenVinoModel.precisions()}
-    assert [row["passed"] for row in made.gate] == [True, *[False] * (len(made.gate) - 1)]
+    assert {row["engine"] for row in made.provenance.gate} == {f"openvino-{p}" for p in OpenVinoModel.precisions()}
+    assert [row["passed"] for row in made.provenance.gate] == [True, *[False] * (len(made.provenance.gate) - 1)]
 
 
 def test_auto_is_torch_on_a_gpu_and_openvino_elsewhere(monkeypatch):
@@ -257,7 +258,7 @@ def test_a_promise_that_cannot_be_asked_for_again_is_refused_with_what_can(small
 
 
 def test_a_folder_without_rows_is_refused_with_the_remedy(small):
-    replace(ew.load(small), arrays={}).save(small)
+    ew.load(small).with_provenance(arrays={}).save(small)
     before = (small / "manifest.json").read_bytes()
 
     with pytest.raises(InputError, match=r"small keeps no rows to certify on \(--no-refit-rows\); fit it again"):
@@ -380,7 +381,7 @@ def test_int8_without_nncf_is_one_line_with_the_remedy(small, monkeypatch):
 
     with pytest.raises(MissingExtra, match=r"^nncf is not installed; run: pip install 'elsewise\[train\]'$"):
         export(small, precision="int8")
-    assert "openvino-int8" not in {row["engine"] for row in export(small, engine="openvino").gate}
+    assert "openvino-int8" not in {row["engine"] for row in export(small, engine="openvino").provenance.gate}
 
 
 def without_onnxruntime(monkeypatch):
@@ -509,7 +510,7 @@ def test_a_real_model_goes_to_onnxruntime_and_int8_and_back(model, fitted, tmp_p
     assert (ew.load(path, precision="int8").probabilities(read).argmax(axis=1) == before.argmax(axis=1)).mean() > 0.9
     default = ew.load(path).engine
     assert (default.name, default.settings["precision"]) == (
-        ("openvino", "int8") if int8.gate[-1]["passed"] else ("onnxruntime", "f32")
+        ("openvino", "int8") if int8.provenance.gate[-1]["passed"] else ("onnxruntime", "f32")
     )
 
 

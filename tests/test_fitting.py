@@ -7,7 +7,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.calibrating import calibrate
-from elsewise.card import model_card
+from elsewise.classifier.load import open_baseline
 from elsewise.data.labels import label_codes
 from elsewise.data.splits import divide
 from elsewise.errors import ElsewiseWarning, InputError
@@ -19,14 +19,17 @@ def test_a_fitted_classifier_carries_its_promise_and_its_evaluation(fitted, samp
     assert fitted.certificate.target_accuracy == 0.6
     assert fitted.evaluation["rows"]["in_scope"] > 100
     assert fitted.evaluation["classifier"]["accuracy"]["value"] > 0.5
-    assert sum(fitted.record["splits"].values()) + sum(fitted.record["dropped"].values()) >= len(sample) - 100
+    assert (
+        sum(fitted.provenance.record["splits"].values()) + sum(fitted.provenance.record["dropped"].values())
+        >= len(sample) - 100
+    )
     assert "out_of_scope" not in fitted.labels
 
 
 def test_folding_a_temperature_makes_plain_softmax_calibrated(fitted):
     """Undone, the logits of the tune rows have the folded temperature as their best one; folded, they have 1."""
-    codes = fitted.arrays["refit.tune.codes"]
-    logits = fitted.arrays["refit.tune.logits"][codes >= 0]
+    codes = fitted.provenance.arrays["refit.tune.codes"]
+    logits = fitted.provenance.arrays["refit.tune.logits"][codes >= 0]
 
     again = ew.Temperature.fit(logits, codes[codes >= 0])
 
@@ -201,7 +204,7 @@ def test_eight_texts_are_enough_to_get_an_honest_answer():
     assert classifier.decide(texts).labels == ["Other"] * 8
     assert not classifier.certificate.certified
     assert classifier.certificate.rows_needed == 59
-    assert not classifier.baseline.certificate.certified
+    assert not open_baseline(classifier).certificate.certified
 
 
 def test_a_blank_word_for_other_is_refused_before_training():
@@ -233,21 +236,21 @@ def test_training_in_bfloat16_leaves_a_model_in_float32_that_can_be_written(monk
         warnings.simplefilter("ignore")
         classifier = ew.fit(texts, ["refund"] * 4 + ["delivery"] * 4, epochs=1, max_length=32, baseline=False)
 
-    assert classifier.record["training"]["precision"] == "bf16"
+    assert classifier.provenance.record["training"]["precision"] == "bf16"
     assert np.isfinite(classifier.probabilities(texts)).all()
 
 
 def test_a_fitted_classifier_says_what_was_tried_and_what_serves(fitted):
     """precision="f32" tries nothing else; the rows that are kept are those that export certifies on."""
-    assert [row["engine"] for row in fitted.gate] == [f"{fitted.engine.name}-f32"]
-    assert fitted.gate[0]["passed"]
+    assert [row["engine"] for row in fitted.provenance.gate] == [f"{fitted.engine.name}-f32"]
+    assert fitted.provenance.gate[0]["passed"]
     assert fitted.calibrator == ew.Identity()
-    assert isinstance(fitted.folded, ew.Temperature)
-    assert fitted.record["calibrator"]["chosen"] == "temperature"
+    assert isinstance(fitted.provenance.folded, ew.Temperature)
+    assert fitted.provenance.record["calibrator"]["chosen"] == "temperature"
     for split, columns in (("train", ()), ("tune", ("codes", "logits")), ("certify", ("codes", "logits"))):
-        lengths = fitted.arrays[f"refit.{split}.lengths"]
-        assert lengths.sum() == len(fitted.arrays[f"refit.{split}.token_ids"])
-        assert {len(fitted.arrays[f"refit.{split}.{column}"]) for column in columns} <= {len(lengths)}
+        lengths = fitted.provenance.arrays[f"refit.{split}.lengths"]
+        assert lengths.sum() == len(fitted.provenance.arrays[f"refit.{split}.token_ids"])
+        assert {len(fitted.provenance.arrays[f"refit.{split}.{column}"]) for column in columns} <= {len(lengths)}
 
 
 @pytest.mark.parametrize("words", [{"engine": "abacus"}, {"engine": "memory"}, {"precision": "int3"}])
@@ -256,18 +259,22 @@ def test_an_engine_that_there_is_not_is_refused_before_training(words):
         ew.fit(["x", "y"], ["a", "b"], **words)
 
 
-def test_logits_whose_labels_are_off_by_different_amounts_get_biases_and_the_card_says_so():
+def test_logits_whose_labels_are_off_by_different_amounts_get_biases_and_the_card_says_so(tmp_path):
     rng = np.random.default_rng(0)
     z = rng.normal(size=(9000, 5)) * 3
     biases = np.array([1, 0.5, 0, -0.5, -1])
     codes = (z + biases + rng.gumbel(size=z.shape)).argmax(axis=1)
 
     classifier = ew.calibrate(2 * z, codes)
+    classifier.save(tmp_path / "model")
 
-    record = classifier.record["calibrator"]
+    record = classifier.provenance.record["calibrator"]
     assert (record["chosen"], record["rows"]) == ("temperature_bias", 3000)
     assert classifier.calibrator.biases == pytest.approx(biases, abs=0.25)
-    assert "Calibrator temperature_bias, on 3,000 rows: clearly the better of 4" in model_card(classifier)
+    assert (
+        "Calibrator temperature_bias, on 3,000 rows: clearly the better of 4"
+        in (tmp_path / "model" / "README.md").read_text()
+    )
 
 
 def test_a_fitted_classifier_explains_what_it_does_not_answer(fitted):
@@ -284,7 +291,7 @@ def test_a_fitted_classifier_explains_what_it_does_not_answer(fitted):
 
 
 def test_the_choice_of_the_score_is_recorded(fitted):
-    assert fitted.record["score"]["chosen"] in SCORES
+    assert fitted.provenance.record["score"]["chosen"] in SCORES
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -293,7 +300,7 @@ def test_brought_logits_are_kept_in_the_folder_unless_that_is_refused(tmp_path, 
 
     ew.calibrate(z, codes, keep_refit_rows=keep).save(tmp_path / "model")
 
-    arrays = ew.load(tmp_path / "model").arrays
+    arrays = ew.load(tmp_path / "model").provenance.arrays
     kept = {name: array for name, array in arrays.items() if name.startswith("refit.")}
     assert sorted(kept) == sorted(
         f"refit.{split}.{column}" for split in ("tune", "certify") for column in ("logits", "codes") if keep

@@ -32,7 +32,7 @@ def made(tmp_path_factory):
     path = tmp_path_factory.mktemp("made") / "model"
     classifier = calibrate(*logits_of(2400, 0), labels=list("abcd"), target_accuracy=0.85)
     judged = evaluate(classifier, logits_of(300, 1)[0], codes=logits_of(300, 1)[1]).as_dict()
-    replace(classifier, evaluation=judged).save(path)
+    classifier.with_provenance(evaluation=judged).save(path)
     return path
 
 
@@ -52,19 +52,19 @@ def described(path):
 def kept(path, split):
     """Evidence and codes of the rows that a folder keeps, made here."""
     classifier = ew.load(path)
-    logits, codes = (classifier.arrays[f"refit.{split}.{column}"] for column in ("logits", "codes"))
+    logits, codes = (classifier.provenance.arrays[f"refit.{split}.{column}"] for column in ("logits", "codes"))
     return ew.Evidence(classifier.calibrator(logits), ew.Outputs(logits)), codes
 
 
 def without_certify_labels(path):
     """Make every certify code one that no label has: whoever reads them fails."""
     classifier = ew.load(path)
-    spoilt = np.full_like(classifier.arrays["refit.certify.codes"], 99)
-    replace(classifier, arrays={**classifier.arrays, "refit.certify.codes": spoilt}).save(path)
+    spoilt = np.full_like(classifier.provenance.arrays["refit.certify.codes"], 99)
+    classifier.with_provenance(arrays={**classifier.provenance.arrays, "refit.certify.codes": spoilt}).save(path)
 
 
 def without_rows(path):
-    replace(ew.load(path), arrays={}).save(path)
+    ew.load(path).with_provenance(arrays={}).save(path)
 
 
 def test_looking_changes_nothing_and_reads_no_certify_row(model):
@@ -351,7 +351,7 @@ def test_the_models_files_stay_as_they_are_and_so_do_the_canaries(text_model):
 
 def test_the_rows_are_run_on_the_engine_whose_threshold_it_is(text_model):
     """The looks of all engines count together; the other engine, and the card of the default one, stay."""
-    from elsewise.export import refit_tokens
+    from elsewise.classifier.kept_rows import refit_tokens
 
     card = (text_model / "README.md").read_text()
     default = described(text_model)["engine"]
@@ -359,9 +359,9 @@ def test_the_rows_are_run_on_the_engine_whose_threshold_it_is(text_model):
     change = change_threshold(text_model, "certified", target_accuracy=0.5, engine="openvino")
 
     changed = ew.load(text_model, engine="openvino")
-    decided = changed.rule(changed.evidence(refit_tokens(changed.arrays, "certify")))
+    decided = changed.rule(changed.evidence(refit_tokens(changed.provenance.arrays, "certify")))
     answered = ~decided.abstained
-    wrong = (decided.codes != changed.arrays["refit.certify.codes"])[answered].sum()
+    wrong = (decided.codes != changed.provenance.arrays["refit.certify.codes"])[answered].sum()
     assert default == "onnxruntime-f32"
     assert change.engine == "openvino-f32"
     assert change.others == ("onnxruntime-f32",)

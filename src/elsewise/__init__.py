@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from elsewise.arrays import log_softmax, softmax
     from elsewise.calibrating import calibrate
     from elsewise.calibrators import Identity, Temperature
-    from elsewise.classifier import Classifier, load
+    from elsewise.classifier.classifier import Classifier
+    from elsewise.classifier.load import load
     from elsewise.comparison import compare
     from elsewise.errors import ElsewiseError, InputError
     from elsewise.evaluation import evaluate
@@ -33,7 +34,8 @@ _HOMES = {
     "arrays": ("log_softmax", "softmax"),
     "calibrating": ("calibrate",),
     "calibrators": ("Identity", "Temperature"),
-    "classifier": ("Classifier", "load"),
+    "classifier.classifier": ("Classifier",),
+    "classifier.load": ("load",),
     "comparison": ("compare",),
     "errors": ("ElsewiseError", "InputError"),
     "evaluation": ("evaluate",),

@@ -23,7 +23,7 @@ from elsewise.progress import Note
 from elsewise.rules.certificate import Certificate
 
 if TYPE_CHECKING:
-    from elsewise.classifier import Classifier
+    from elsewise.classifier.classifier import Classifier
     from elsewise.engines.tfidf import SklearnEngine
 
 MOST_ROWS: Final = 200_000

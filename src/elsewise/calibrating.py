@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, as_codes, as_labels, as_logits
 from elsewise.calibrators.choice import choose_calibrator
-from elsewise.classifier import Classifier, check_other
+from elsewise.classifier.classifier import Classifier, check_other
+from elsewise.classifier.kept_rows import refit_rows
+from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, size_findings, warn
 from elsewise.data.splits import LabelledTexts, Pairs, Splits, divide, hashes, stratified
 from elsewise.engines import Engine, as_engine
@@ -29,7 +31,6 @@ from elsewise.engines.output_kinds import check_logits
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import evaluate
-from elsewise.export import refit_rows
 from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
@@ -139,8 +140,7 @@ def fit_around(
         made,
         other=other,
         out_of_scope_label=out_of_scope_label,
-        record={**made.record, **record_of(parts)},
-        arrays={**seen_by(parts), **kept},
+        provenance=Provenance(record={**made.provenance.record, **record_of(parts)}, arrays={**seen_by(parts), **kept}),
     )
     if progress:
         progress("judging", 0, 0)
@@ -245,8 +245,10 @@ def calibrate(
         made,
         other=other,
         out_of_scope_label=out_of_scope_label,
-        record={**made.record, "splits": sizes, "versions": versions()},
-        arrays=_kept(answered, judging) if keep_refit_rows else {},
+        provenance=Provenance(
+            record={**made.provenance.record, "splits": sizes, "versions": versions()},
+            arrays=_kept(answered, judging) if keep_refit_rows else {},
+        ),
     )
     return evaluated(classifier, *tested) if tested else classifier
 
@@ -285,7 +287,7 @@ def _certified(
     )
     parts, compared = judged(tuned, certify, references, promise)
     record = {"calibrator": choice.record, "score": compared}
-    return Classifier(engine, choice.calibrator, **parts, record=record), judging
+    return Classifier(engine, choice.calibrator, **parts, provenance=Provenance(record=record)), judging
 
 
 def _warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
@@ -354,7 +356,7 @@ def evaluated(classifier: Classifier, texts: Any, codes: Any) -> Classifier:
     """Add an evaluation on test rows, where there are any."""
     if not len(texts):
         return classifier
-    return replace(classifier, evaluation=evaluate(classifier, texts, codes=codes).as_dict())
+    return classifier.with_provenance(evaluation=evaluate(classifier, texts, codes=codes).as_dict())
 
 
 def record_of(parts: Splits) -> dict[str, Any]:

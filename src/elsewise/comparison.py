@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsewise.arrays import to_numpy
-from elsewise.classifier import Classifier
+from elsewise.classifier.classifier import Classifier
 from elsewise.engines import key_of
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import USUAL_TARGET, as_rows, count_seen, plain, seen_words
@@ -376,7 +376,7 @@ def _about(side: Side, seen: Part) -> dict[str, Any]:
     """Tell what a classifier is, and how fast it was."""
     model = side.classifier
     of_logits = model.engine.name == "logits"  # whose texts were answered elsewhere
-    recorded = [row["texts_per_second"] for row in model.gate if row["engine"] == key_of(model.engine)]
+    recorded = [row["texts_per_second"] for row in model.provenance.gate if row["engine"] == key_of(model.engine)]
     return {
         "threshold": np.asarray(model.rule.threshold).tolist(),
         "certificate": None if model.certificate is None else model.certificate.as_dict(),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from elsewise.classifier import Classifier
+from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import open_writer
 from elsewise.data.sample import OUT_OF_SCOPE, SampleRow, support_texts
 from elsewise.errors import InputError

@@ -12,18 +12,16 @@ from elsewise import metrics
 from elsewise.arrays import Codes, Floats, as_codes
 from elsewise.baseline import against
 from elsewise.breakdown import Answers, as_columns, by_label, by_out_of_scope_share, by_slice
-from elsewise.classifier import Classifier
+from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.load import open_baseline
 from elsewise.data.splits import hashes
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.history import mark
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.outputs import Evidence
-from elsewise.rules import Rule
 from elsewise.rules.decisions import Decisions
 
 CURVE_POINTS = 101
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured
-OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline")
 USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no certificate has another
 
 Part = Mapping[str, Any]
@@ -196,33 +194,6 @@ def as_rows(what: str, rows: Any) -> Any:
     return rows if hasattr(rows, "__len__") else list(rows)
 
 
-def judged_by(evaluation: Part, classifier: Classifier, rule: Rule, when: str) -> Part:
-    """Set apart what an evaluation says of the rule that answered, as `outdated`, when another takes its place.
-
-    What it says of the bare classifier stays; with the rule that was judged everything is put back.
-
-    Parameters
-    ----------
-    evaluation : mapping
-        As a folder keeps it; of another engine than that of the classifier it stays as it is.
-    classifier : Classifier
-        As it was.
-    rule : Rule
-        That answers from now on.
-    when : str
-        The date and time of the change.
-    """
-    if evaluation["engine"]["fingerprint"] != classifier.engine.fingerprint:
-        return evaluation
-    judged = {name: evaluation[name] for name in OF_THE_RULE if name in evaluation}
-    apart = evaluation.get("outdated") or {"rule": mark(classifier.rule), **judged}
-    kept = {name: value for name, value in evaluation.items() if name not in (*OF_THE_RULE, "outdated")}
-    if apart["rule"] == mark(rule):
-        return {**kept, **{name: value for name, value in apart.items() if name in OF_THE_RULE}}
-    words = f"measured before the threshold was changed on {when[:10]}; run elsewise evaluate MODEL DATA"
-    return {**kept, "outdated": {**apart, "words": words}}
-
-
 def _count(answers: Answers) -> dict[str, Any]:
     inside = int(answers.in_scope.sum())
     return {
@@ -303,7 +274,8 @@ def _curve(decisions: Decisions, correct: NDArray[np.bool_]) -> list[dict[str, f
 
 
 def _judge_baseline(classifier: Classifier, texts: Any, answers: Answers, p: Floats) -> dict[str, Any] | None:
-    return None if classifier.baseline is None else against(classifier.baseline, classifier, texts, answers, p)
+    baseline = open_baseline(classifier)
+    return None if baseline is None else against(baseline, classifier, texts, answers, p)
 
 
 def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> dict[str, Estimate]:
@@ -323,7 +295,9 @@ def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> dict[str, Est
 def count_seen(classifier: Classifier, texts: Sequence[Any]) -> dict[str, Any]:
     """Count the texts that a classifier was made with, by the hashes that it keeps: all, and those of each split."""
     known = {
-        name.removeprefix("split."): array for name, array in classifier.arrays.items() if name.startswith("split.")
+        name.removeprefix("split."): array
+        for name, array in classifier.provenance.arrays.items()
+        if name.startswith("split.")
     }
     if not known:
         return {"seen": 0, "seen_in": {}}

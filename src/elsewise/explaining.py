@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Floats, as_texts
-from elsewise.classifier import Classifier
+from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.packing import NAMES
 from elsewise.data.language import WORD
 from elsewise.engines import tokenizer_of
 from elsewise.engines.tokenizer import readable
 from elsewise.errors import InputError
-from elsewise.folder import NAMES
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.receipts import receipt_of

@@ -7,20 +7,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from elsewise.arrays import Codes
 from elsewise.calibrators.choice import FEWEST_ROWS
-from elsewise.classifier import Classifier, Saved
+from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.history import recorded
+from elsewise.classifier.kept_rows import refit_tokens
+from elsewise.classifier.load import open_classifier, provenance_of
+from elsewise.classifier.model_folder import ModelFolder
+from elsewise.classifier.packing import NAMES
 from elsewise.engines import AROUND, GIVEN, PRECISIONS, TEXT_ENGINES, engine_class, key_of
 from elsewise.engines.files import INT8, ModelFiles, TemporaryPlace
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
-from elsewise.folder import NAMES
 from elsewise.gate import Serving, choose, gate_rows, serve
-from elsewise.history import recorded
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import Rule, fit_as_asked
@@ -220,7 +220,7 @@ def export(
         If a library is not installed.
     """
     path = Path(path)
-    saved = Saved.read(path)
+    saved = ModelFolder.read(path)
     check_target(path)
     wanted = check_engine(engine, precision)
     made = _certified(saved, "-".join(wanted), threads) or _newly_certified(saved, wanted, threads, progress)
@@ -228,59 +228,62 @@ def export(
     return made
 
 
-def _default(saved: Saved, made: Classifier) -> Classifier:
+def _default(saved: ModelFolder, made: Classifier) -> Classifier:
     """Give what the folder shall answer with: the new engine, or the old one where the new did not pass the gate."""
-    old, new = saved.description["engine"], key_of(made.engine)
-    if old == new or all(row["passed"] for row in made.gate if row["engine"] == new):
+    old, new = saved.default, key_of(made.engine)
+    if old == new or all(row["passed"] for row in made.provenance.gate if row["engine"] == new):
         return made
     engine: Any = made.engine  # of texts: it has files
     try:
-        kept = replace(saved, files=engine.files).open(old)
+        kept = open_classifier(replace(saved, files=engine.files), old)
     except (ArtifactError, MissingExtra):
         return made  # the old one does not run here
     where = f"{saved.files.path} still answers by {old}"
     warnings.warn(f"{where}; choose {new} by --engine and --precision", ElsewiseWarning, stacklevel=3)
     entry, arrays = made.entry()
-    return replace(kept, others={**kept.others, new: entry}, arrays={**kept.arrays, **arrays})
+    return kept.with_provenance(
+        others={**kept.provenance.others, new: entry}, arrays={**kept.provenance.arrays, **arrays}
+    )
 
 
-def _certified(saved: Saved, key: str, threads: int | None) -> Classifier | None:
+def _certified(saved: ModelFolder, key: str, threads: int | None) -> Classifier | None:
     """Open what the folder has a certificate for already, if it answers here as it did: no look is needed."""
-    if key not in saved.description["engines"]:
+    if key not in saved.entries:
         return None
     try:
-        return saved.open(key, threads)
+        return open_classifier(saved, key, threads)
     except ArtifactError:
         return None
 
 
 def _newly_certified(
-    saved: Saved, wanted: tuple[str, str], threads: int | None, progress: Progress | None
+    saved: ModelFolder, wanted: tuple[str, str], threads: int | None, progress: Progress | None
 ) -> Classifier:
-    settings = saved.description["engines"][saved.description["engine"]]["settings"]
+    settings = saved.entries[saved.default]["settings"]
     labels = tuple(saved.description["labels"])
     best, table = serving(saved.files, labels, settings, wanted, _kept_rows(saved), threads, progress)
     key = key_of(best.engine)
     if known := _certified(saved, key, threads):
-        return replace(known, gate=table)
+        return known.with_provenance(gate=table)
     certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)
-    familiarity, sets = (saved.part(saved.description["engine"], name) for name in ("familiarity", "sets"))
+    familiarity, sets = (saved.part(saved.default, name) for name in ("familiarity", "sets"))
     rule = _rule(saved, best, certify)
+    history = [*saved.history, recorded("exported", key, rule, looks=saved.looks)]
     return Classifier(
         best.engine,
         best.calibrator,
         rule,
-        **{**saved.common(), "history": [*saved.history, recorded("exported", key, rule, looks=saved.looks)]},
-        gate=table,
-        others=saved.others(key),
+        other=saved.description["other"],
+        out_of_scope_label=saved.description["out_of_scope_label"],
+        provenance=replace(provenance_of(saved, key), gate=table, history=history),
         familiarity=familiarity and familiarity.against(best.evidence, saved.arrays["refit.tune.codes"]),
         sets=sets and SplitConformal.fit(certify, saved.arrays["refit.certify.codes"], coverage=sets.coverage),
     )
 
 
-def _kept_rows(saved: Saved) -> Rows:
+def _kept_rows(saved: ModelFolder) -> Rows:
     path = saved.files.path
-    engine = saved.description["engines"][saved.description["engine"]]["name"]
+    engine = saved.entries[saved.default]["name"]
     if engine in AROUND:
         raise InputError(
             f"{path} answers by {engine}, which is fitted around one engine and precision; "
@@ -297,9 +300,9 @@ def _kept_rows(saved: Saved) -> Rows:
     return Rows(refit_tokens(kept, "tune"), kept["refit.tune.codes"], refit_tokens(kept, "train"))
 
 
-def _rule(saved: Saved, best: Serving, certify: Evidence) -> Rule:
+def _rule(saved: ModelFolder, best: Serving, certify: Evidence) -> Rule:
     """Promise what the default engine promises, on the new one's outputs, and count the look."""
-    old = saved.rule(saved.description["engine"])
+    old = saved.rule(saved.default)
     if old.asked is None:
         raise InputError(
             f"{saved.files.path} makes a promise of its own kind, which only the call that made it can make again: "
@@ -313,18 +316,3 @@ def _rule(saved: Saved, best: Serving, certify: Evidence) -> Rule:
         score=old.score,
         looks=saved.looks + 1,
     )
-
-
-def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Name the tokens of one split, and more about it, as a folder keeps them."""
-    return {
-        f"refit.{name}.token_ids": tokens.ids,
-        f"refit.{name}.lengths": tokens.lengths,
-        **{f"refit.{name}.{column}": values for column, values in columns.items()},
-    }
-
-
-def refit_tokens(arrays: Mapping[str, NDArray[Any]], name: str) -> Tokens:
-    """Give the tokens of one split that a folder keeps."""
-    lengths = arrays[f"refit.{name}.lengths"]
-    return Tokens(arrays[f"refit.{name}.token_ids"], lengths, np.zeros(len(lengths), dtype=bool))

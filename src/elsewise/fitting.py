@@ -24,13 +24,17 @@ from elsewise.calibrating import (
     seen_by,
 )
 from elsewise.calibrators.choice import CalibratorChoice, choose_calibrator
-from elsewise.classifier import Classifier, check_other
+from elsewise.classifier.classifier import Classifier, check_other
+from elsewise.classifier.kept_rows import refit_rows
+from elsewise.classifier.load import kept_aside
+from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, warn
 from elsewise.data.splits import Divided, Pairs, Splits, divide, stratified
 from elsewise.engines.encoders import DEFAULT_ENCODER
+from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.export import Rows, check_engine, refit_rows, serving
+from elsewise.export import Rows, check_engine, serving
 from elsewise.gate import Serving
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.progress import Note, Progress
@@ -203,11 +207,13 @@ def fit(
         calibrator=best.calibrator,
         **judged,
         **words,
-        folded=choice.calibrator,
-        record={**recorded, **record_of(parts)},
-        arrays={**seen_by(parts), **kept},
-        gate=table,
-        opens_baseline=None if beside is None else lambda: beside,
+        provenance=Provenance(
+            folded=choice.calibrator,
+            record={**recorded, **record_of(parts)},
+            arrays={**seen_by(parts), **kept},
+            gate=table,
+            baseline=beside,
+        ),
     )
     return evaluated(classifier, parts.test.texts, parts.test.codes)
 
@@ -289,7 +295,7 @@ def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> Refer
 
 def _baseline(
     divided: Divided, promise: Promised, words: Mapping[str, Any], progress: Progress | None, note: Note | None
-) -> Classifier | None:
+) -> ModelFiles | None:
     """Fit the baseline as the encoder was; its certificate counts as a second look at the certify rows."""
     _tell(progress, "fitting the baseline")
     parts = divided.parts
@@ -304,4 +310,5 @@ def _baseline(
         tuned, certify = ((Evidence.of(engine.run(x.texts), choice.calibrator), x.codes) for x in (tune, parts.certify))
         fitted, compared = judged(tuned, certify, None, replace(promise, score="auto"), looks=2)
     record = {"baseline": record, "calibrator": choice.record, "score": compared, **record_of(parts)}
-    return Classifier(engine, choice.calibrator, **fitted, **words, record=record, arrays=seen_by(parts))
+    provenance = Provenance(record=record, arrays=seen_by(parts))
+    return kept_aside(Classifier(engine, choice.calibrator, **fitted, **words, provenance=provenance))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.classifier import Classifier
+from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import Row, open_writer, output_names, same_file
 from elsewise.data.labelled_texts import Reading, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits

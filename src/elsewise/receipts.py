@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from elsewise.classifier import CANARY_TOLERANCE, Classifier
+from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.load import CANARY_TOLERANCE
+from elsewise.classifier.packing import pack
 from elsewise.errors import ArtifactError
-from elsewise.folder import pack
 from elsewise.rules.decisions import Decisions
 from elsewise.storage.json_files import finite, read_json
 

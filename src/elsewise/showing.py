@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from elsewise.classifier import Classifier
+    from elsewise.classifier.classifier import Classifier
     from elsewise.thresholds import Standing
 
 # What steers a terminal, or the order in which it shows letters: control characters (ESC begins a command to it),
@@ -49,9 +49,9 @@ def description(classifier: "Classifier") -> dict[str, Any]:
     return {
         "certificate": None if classifier.certificate is None else classifier.certificate.as_dict(),
         "served": {"engine": classifier.engine.name, **classifier.engine.settings},
-        "gate": list(classifier.gate),
+        "gate": list(classifier.provenance.gate),
         "evaluation": classifier.evaluation,
-        "record": dict(classifier.record),
+        "record": dict(classifier.provenance.record),
     }
 
 
@@ -60,17 +60,17 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"model": str(out), **description(classifier)})
         return
-    sizes = ", ".join(f"{name} {count:,}" for name, count in classifier.record["splits"].items())
+    sizes = ", ".join(f"{name} {count:,}" for name, count in classifier.provenance.record["splits"].items())
     dropped = ", ".join(
-        f"{count:,} {DROPPED[name]}" for name, count in classifier.record.get("dropped", {}).items() if count
+        f"{count:,} {DROPPED[name]}" for name, count in classifier.provenance.record.get("dropped", {}).items() if count
     )
     say(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
-    if "calibrator" in classifier.record:
-        choice = classifier.record["calibrator"]
-        say(f"calibrator: {(classifier.folded or classifier.calibrator).sentence} ({choice['why']})")
-        say(f"confidence: {_why_score(classifier.record['score'])}")
-    if classifier.gate:
-        print_gate(classifier.gate)
+    if "calibrator" in classifier.provenance.record:
+        choice = classifier.provenance.record["calibrator"]
+        say(f"calibrator: {(classifier.provenance.folded or classifier.calibrator).sentence} ({choice['why']})")
+        say(f"confidence: {_why_score(classifier.provenance.record['score'])}")
+    if classifier.provenance.gate:
+        print_gate(classifier.provenance.gate)
     print_promise(classifier)
     print_evaluation(classifier.evaluation or {})
     say(f"written: {out}")

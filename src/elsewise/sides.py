@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, to_numpy
 from elsewise.breakdown import Answers
-from elsewise.classifier import Classifier
+from elsewise.classifier.classifier import Classifier
 from elsewise.errors import InputError
 from elsewise.rules.decisions import Decisions
 

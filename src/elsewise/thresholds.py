@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Codes
 from elsewise.breakdown import Answers
-from elsewise.card import model_card
-from elsewise.classifier import Classifier, Saved
+from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.history import recorded, restored, set_apart, to_undo
+from elsewise.classifier.kept_rows import refit_tokens
+from elsewise.classifier.load import choose_entry, open_classifier
+from elsewise.classifier.model_folder import ModelFolder
+from elsewise.classifier.packing import NAMES, pack
 from elsewise.errors import InputError
-from elsewise.evaluation import judged_by
-from elsewise.export import refit_tokens
-from elsewise.folder import NAMES, pack
-from elsewise.history import recorded, restored, to_undo
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence, Outputs
 from elsewise.progress import Progress
@@ -301,7 +301,7 @@ def _check_asked(rule: str, asked: Mapping[str, Any]) -> None:
         raise InputError(f"the rule {rule!r} takes no {unknown[0]}; it takes {', '.join(sorted(known))}")
 
 
-def _last_promise(saved: Saved, key: str) -> dict[str, float]:
+def _last_promise(saved: ModelFolder, key: str) -> dict[str, float]:
     """Target and level of the present certificate, or else of the last one that the history knows."""
     present = saved.rule(key).certificate
     if present is not None:
@@ -315,7 +315,7 @@ def _last_promise(saved: Saved, key: str) -> dict[str, float]:
 class _Bench:
     """A folder with one engine opened, and what that makes of the tune rows."""
 
-    saved: Saved
+    saved: ModelFolder
     manifest: str  # what the folder held when it was read
     key: str
     classifier: Classifier
@@ -326,9 +326,11 @@ class _Bench:
         cls, path: Path, engine: str | None, precision: str | None, threads: int | None, progress: Progress | None
     ) -> "_Bench":
         manifest = digest(path / MANIFEST) if (path / MANIFEST).is_file() else ""
-        saved = Saved.read(path)
-        key = saved.chosen(engine, precision)
-        classifier = saved.open(key, threads, answers=False)  # kept rows have the outputs of a model of yours
+        saved = ModelFolder.read(path)
+        key = choose_entry(saved, engine, precision)
+        classifier = open_classifier(
+            saved, key, threads, answers=False
+        )  # kept rows have the outputs of a model of yours
         if progress:
             progress("measuring on tune rows", 0, 0)
         tune = _kept(saved, classifier, "tune") if "refit.tune.codes" in saved.arrays else None
@@ -365,22 +367,21 @@ class _Bench:
         before, after = self.standing(self.classifier.rule), self.standing(rule)
         arrays, engines = dict(saved.arrays), saved.description["engines"]
         changed = {**engines[key], "rule": pack(rule, arrays, f"engine.{key}.rule")}
-        evaluation = saved.evaluation and judged_by(saved.evaluation, self.classifier, rule, entry["when"])
+        evaluation = saved.evaluation and set_apart(
+            saved.evaluation, self.classifier.engine.fingerprint, self.classifier.rule, rule, entry["when"]
+        )
         description = {
             **saved.description,
             "engines": {**engines, key: changed},
             "history": [*saved.history, entry],
         }
-        card = (path / "README.md").read_text(encoding="utf-8")
-        if key == description["engine"]:  # the card is about the default engine
-            card = model_card(replace(self.classifier, rule=rule, evaluation=evaluation))
         if digest(path / MANIFEST) != self.manifest:
             raise InputError(f"{path} was changed by another program meanwhile; say it again")
-        replace(saved, description=description, arrays=arrays, evaluation=evaluation).write(path, card)
+        replace(saved, description=description, arrays=arrays, evaluation=evaluation).write(path)
         return Change(key, before, after, entry, self.others)
 
 
-def _kept(saved: Saved, classifier: Classifier, split: str) -> Labelled:
+def _kept(saved: ModelFolder, classifier: Classifier, split: str) -> Labelled:
     """Give what the engine says of the kept rows of one split, of tokens now and otherwise then, and their codes."""
     kept = saved.arrays
     codes = kept[f"refit.{split}.codes"]

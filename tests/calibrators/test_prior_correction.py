@@ -8,8 +8,8 @@ import pytest
 
 from elsewise.arrays import softmax
 from elsewise.calibrators import Identity, PriorCorrection, Temperature, TemperatureBias
+from elsewise.classifier.packing import pack, unpack
 from elsewise.errors import InputError
-from elsewise.folder import pack, unpack
 
 EVEN = np.full(5, 0.2)
 SHIFTED = np.array([0.45, 0.25, 0.15, 0.1, 0.05])

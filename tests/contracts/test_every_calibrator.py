@@ -11,8 +11,8 @@ from scipy.special import logsumexp
 
 from elsewise.arrays import softmax
 from elsewise.calibrators import CALIBRATORS
+from elsewise.classifier.packing import pack, unpack
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.folder import pack, unpack
 from elsewise.storage.json_files import finite
 
 every_calibrator = pytest.mark.parametrize("kind", CALIBRATORS.values(), ids=CALIBRATORS)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from elsewise.arrays import ABSTAIN, softmax
+from elsewise.classifier.packing import pack, unpack
 from elsewise.errors import InputError
-from elsewise.folder import pack, unpack
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import RULES, CertifiedThreshold
 from elsewise.rules.decisions import Reason

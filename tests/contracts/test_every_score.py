@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from elsewise.arrays import softmax
+from elsewise.classifier.packing import pack, unpack
 from elsewise.errors import InputError
-from elsewise.folder import pack, unpack
 from elsewise.outputs import Evidence, Outputs, entropy
 from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES

@@ -25,7 +25,7 @@ from elsewise.options import (
 from elsewise.showing import brief, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
-    from elsewise.classifier import Classifier
+    from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import Labelled, Reading
 
 CHANGED_SHOWN = 10
@@ -70,7 +70,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare models on the same labelled rows: paired, at equal coverage, and at the same promise."""
-    from elsewise.classifier import load
+    from elsewise.classifier.load import load
     from elsewise.comparison import compare_all
 
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)

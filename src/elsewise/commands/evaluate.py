@@ -27,7 +27,7 @@ from elsewise.options import (
 from elsewise.showing import print_breakdown, print_evaluation, print_json, print_promise, progress_bar, say
 
 if TYPE_CHECKING:
-    from elsewise.classifier import Classifier
+    from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import Reading
     from elsewise.evaluation import Evaluation
 
@@ -60,7 +60,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge a model on labelled rows: labels, probabilities, calibration, and what ships with Other."""
-    from elsewise.classifier import load
+    from elsewise.classifier.load import load
     from elsewise.engines.logits import check_features
 
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)

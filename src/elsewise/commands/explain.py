@@ -55,7 +55,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Tell why a text gets its label, or Other; or confirm a receipt of that."""
-    from elsewise.classifier import load
+    from elsewise.classifier.load import load
     from elsewise.explaining import explain as explain_text
     from elsewise.messages import messages
     from elsewise.storage.json_files import write_json
@@ -110,7 +110,7 @@ def _confirm(
     """Answer again on the engine of the receipt, unless another one is asked for, and compare."""
     from dataclasses import asdict
 
-    from elsewise.classifier import load
+    from elsewise.classifier.load import load
     from elsewise.receipts import confirm, read_receipt, receipt_of
 
     known = read_receipt(file)

@@ -19,6 +19,6 @@ def export(
     if as_json:
         print_json({"model": str(model), **description(made)})
         return
-    print_gate(made.gate)
+    print_gate(made.provenance.gate)
     print_promise(made)
     say(f"written: {model}")

@@ -88,8 +88,6 @@ def fit(
 
     With --engine module:object nothing is trained: a model of yours is calibrated and certified.
     """
-    from dataclasses import replace
-
     from elsewise.engines.encoders import DEFAULT_ENCODER
     from elsewise.fitting import fit as fit_texts
     from elsewise.storage.sealed_folder import check_target
@@ -140,7 +138,7 @@ def fit(
         )
         mended = {name: one.record for name, one in read.items() if one.record}
         if mended:
-            classifier = replace(classifier, record={**classifier.record, "mended": mended})
+            classifier = classifier.with_provenance(record={**classifier.provenance.record, "mended": mended})
         classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)
 

@@ -51,7 +51,7 @@ def predict(
     """Answer every row of a file: a label, or Other with its reason."""
     from dataclasses import asdict
 
-    from elsewise.classifier import load
+    from elsewise.classifier.load import load
     from elsewise.predict import predict_file
 
     how = reading(text_column, "label", delimiter, encoding, file_format)

@@ -65,7 +65,7 @@ def test_what_is_loaded_answers_bit_for_bit_as_what_was_saved(fitted, model, sam
     assert loaded.decide(texts).labels == fitted.decide(texts).labels
     assert loaded.rule == fitted.rule
     assert loaded.certificate == fitted.certificate
-    assert loaded.folded == fitted.folded
+    assert loaded.provenance.folded == fitted.provenance.folded
 
 
 def test_the_folder_holds_what_the_design_says(model):
@@ -351,7 +351,9 @@ def test_saving_over_a_model_replaces_it_and_leaves_nothing_behind(small):
 
 def test_a_save_that_fails_leaves_the_old_model(small, monkeypatch):
     classifier = ew.load(small)
-    monkeypatch.setattr("elsewise.classifier.write_json", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(
+        "elsewise.classifier.model_folder.write_json", lambda *_: (_ for _ in ()).throw(OSError("disk full"))
+    )
 
     with pytest.raises(InputError, match="cannot be written: disk full"):
         classifier.save(small)
@@ -363,7 +365,7 @@ def test_a_save_that_fails_leaves_the_old_model(small, monkeypatch):
 def test_the_certificate_counts_are_what_the_served_rule_gives_on_the_certify_rows(fitted, model):
     """METHODS C33, after saving and loading, on logits kept for a later certification."""
     loaded = ew.load(model)
-    logits, codes = loaded.arrays["refit.certify.logits"], loaded.arrays["refit.certify.codes"]
+    logits, codes = loaded.provenance.arrays["refit.certify.logits"], loaded.provenance.arrays["refit.certify.codes"]
 
     decisions = loaded.rule(ew.softmax(logits))
 

@@ -9,14 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from elsewise.classifier.packing import NAMES, pack, unpack
 from elsewise.errors import InputError
-from elsewise.folder import NAMES, pack, unpack
 from elsewise.rules import Rule
 from elsewise.scores import Score
 from elsewise.storage.json_files import finite
 
 What = Literal["changed", "undone", "exported"]
 Entry = Mapping[str, Any]
+
+OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline")
 
 
 def recorded(
@@ -45,6 +47,7 @@ def recorded(
     >>> entry = recorded("changed", "logits", FixedThreshold(0.6), looks=1, before=FixedThreshold(0.5))
     >>> entry["asked"], entry["looks"], restored(entry["before"], FixedThreshold(0.6).score).threshold
     ({'rule': 'fixed', 'threshold': 0.6, 'ambiguity_margin': 0.0}, 1, 0.5)
+
     """
     certificate = rule.certificate
     entry = {
@@ -82,6 +85,7 @@ def restored(kept: Mapping[str, Any], score: Score) -> Rule:
     ------
     InputError
         If the score was changed since.
+
     """
     if kept["score"] != mark(score):
         raise InputError("the confidence was changed since, and an earlier threshold means nothing on another one")
@@ -99,6 +103,7 @@ def mark(part: Any) -> str:
     >>> from elsewise import FixedThreshold
     >>> mark(FixedThreshold(0.5)) == mark(FixedThreshold(0.5)), mark(FixedThreshold(0.5)) == mark(FixedThreshold(0.6))
     (True, False)
+
     """
     arrays: dict[str, Any] = {}
     packed = json.dumps(finite(pack(part, arrays, "part")), sort_keys=True)
@@ -111,3 +116,35 @@ def mark(part: Any) -> str:
 def _kept(rule: Rule) -> dict[str, Any]:
     """Pack a rule; its score, which may be large and does not change with the threshold, as its mark alone."""
     return {**pack(rule, {}, "rule"), "score": mark(rule.score)}
+
+
+def set_apart(
+    evaluation: Mapping[str, Any], fingerprint: str, before: Rule, rule: Rule, when: str
+) -> Mapping[str, Any]:
+    """Set apart what an evaluation says of the rule that answered, as `outdated`, when another takes its place.
+
+    What it says of the bare classifier stays; with the rule that was judged everything is put back.
+
+    Parameters
+    ----------
+    evaluation : mapping
+        As a folder keeps it; of another engine it stays as it is.
+    fingerprint : str
+        Of the engine whose rule is changed.
+    before : Rule
+        That answered until now.
+    rule : Rule
+        That answers from now on.
+    when : str
+        The date and time of the change.
+
+    """
+    if evaluation["engine"]["fingerprint"] != fingerprint:
+        return evaluation
+    judged = {name: evaluation[name] for name in OF_THE_RULE if name in evaluation}
+    apart = evaluation.get("outdated") or {"rule": mark(before), **judged}
+    kept = {name: value for name, value in evaluation.items() if name not in (*OF_THE_RULE, "outdated")}
+    if apart["rule"] == mark(rule):
+        return {**kept, **{name: value for name, value in apart.items() if name in OF_THE_RULE}}
+    words = f"measured before the threshold was changed on {when[:10]}; run elsewise evaluate MODEL DATA"
+    return {**kept, "outdated": {**apart, "words": words}}

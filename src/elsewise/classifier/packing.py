@@ -44,6 +44,7 @@ def check_description(described: Mapping[str, Any]) -> None:
         If labels are not different words, or a value is of another type.
     KeyError, TypeError, AttributeError
         If something is missing.
+
     """
     labels, entries = described["labels"], described["engines"]
     if not isinstance(labels, list) or not all(isinstance(label, str) and label.strip() for label in labels):
@@ -96,6 +97,7 @@ def unpack(packed: Any, arrays: Mapping[str, Any], file: Path, type_: Any = Any)
     ------
     ArtifactError
         If a kind or a field is unknown, or a value is out of its range or of another type.
+
     """
     try:
         kind = KINDS[packed["kind"]]

@@ -1,13 +1,15 @@
 """The model card: README.md of a model folder, for the person who finds it."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from elsewise.engines import GIVEN, key_of
-from elsewise.rules import threshold_words
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from elsewise.classifier import Classifier
+from elsewise.classifier.packing import unpack
+from elsewise.engines import GIVEN
+from elsewise.rules import Rule, threshold_words
 
 FIGURES = (
     ("accuracy", "Accuracy"),
@@ -22,30 +24,48 @@ FIGURES = (
 BASELINE_ENGINE = "sklearn"
 
 
-def model_card(classifier: "Classifier") -> str:
-    """Write the card of a classifier, in Markdown with the usual front matter."""
-    is_text = classifier.engine.name != "logits"
-    library = ["library_name: transformers"] if classifier.engine.name != BASELINE_ENGINE else []
+def model_card(
+    description: Mapping[str, Any],
+    evaluation: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    learned: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """Write the card of a folder, in Markdown with the usual front matter.
+
+    Parameters
+    ----------
+    description : mapping
+        As elsewise.json holds it.
+    evaluation : mapping, optional
+        As evaluation.json holds it.
+    arrays : mapping of arrays, optional
+        Of its parts, and of the rows that it keeps.
+    learned : mapping, optional
+        How its baseline was learned.
+
+    """
+    engine, labels = description["engines"][description["engine"]], description["labels"]
+    is_text = engine["name"] != "logits"
+    library = ["library_name: transformers"] if engine["name"] != BASELINE_ENGINE else []
     front = ["---", *library, "pipeline_tag: text-classification", "tags: [elsewise]", "---", ""]
     title = "# A text classifier that says Other" if is_text else "# A calibrated classifier of logits"
     parts = [
-        "\n".join(front) + title if is_text and classifier.engine.name != GIVEN else title,
-        _promise(classifier),
-        _use(classifier, is_text=is_text),
-        _figures(classifier),
-        _baseline(classifier),
-        _engines(classifier),
-        _made(classifier),
-        f"## Labels\n\n{len(classifier.labels)}: " + ", ".join(f"`{label}`" for label in classifier.labels),
+        "\n".join(front) + title if is_text and engine["name"] != GIVEN else title,
+        _promise(unpack(engine["rule"], arrays, Path("elsewise.json"))),
+        _use(engine, is_text=is_text),
+        _figures(evaluation, engine),
+        _baseline(evaluation, learned),
+        _engines(description["engine"], engine["gate"]),
+        _made(description, engine["name"], arrays),
+        f"## Labels\n\n{len(labels)}: " + ", ".join(f"`{label}`" for label in labels),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _promise(classifier: "Classifier") -> str:
-    certificate = classifier.certificate
-    if certificate is None:
-        return f"## Promise\n\nNone: the threshold {threshold_words(classifier.rule)} was not tested for one."
-    return f"## Promise\n\n{certificate.sentence}"
+def _promise(rule: Rule) -> str:
+    if rule.certificate is None:
+        return f"## Promise\n\nNone: the threshold {threshold_words(rule)} was not tested for one."
+    return f"## Promise\n\n{rule.certificate.sentence}"
 
 
 TEXT_USE = """## Use
@@ -97,16 +117,16 @@ INEXACT = """ They are those of float32; this model was
 certified in {precision}, where probabilities differ a little, and the promise is about those."""
 
 
-def _use(classifier: "Classifier", *, is_text: bool) -> str:
+def _use(engine: Mapping[str, Any], *, is_text: bool) -> str:
     if not is_text:
         return LOGITS_USE
-    if classifier.engine.name == BASELINE_ENGINE:
+    if engine["name"] == BASELINE_ENGINE:
         return TEXT_USE
-    settings = classifier.engine.settings
-    if classifier.engine.name == GIVEN:
+    settings = engine["settings"]
+    if engine["name"] == GIVEN:
         return GIVEN_USE.format(model=settings["model"])
     precision = settings.get("precision", "f32")
-    around = OTHER_PROBABILITIES.get(classifier.engine.name, "").format(
+    around = OTHER_PROBABILITIES.get(engine["name"], "").format(
         members=len(settings.get("members", ())), passes=settings.get("passes")
     )
     return (
@@ -117,11 +137,10 @@ def _use(classifier: "Classifier", *, is_text: bool) -> str:
     )
 
 
-def _baseline(classifier: "Classifier") -> str:
-    judged = (classifier.evaluation or {}).get("baseline")
+def _baseline(evaluation: Mapping[str, Any] | None, record: Mapping[str, Any]) -> str:
+    judged = (evaluation or {}).get("baseline")
     if judged is None:
         return ""
-    record = {} if classifier.baseline is None else classifier.baseline.record.get("baseline", {})
     learned = f", learned in {record['seconds']:,.0f} seconds," if "seconds" in record else ""
     figures = (("accuracy", "accuracy"), ("log_loss", "log loss"), ("coverage", "coverage"),
                ("accuracy_when_answered", "accuracy when answered"))  # fmt: skip
@@ -132,30 +151,29 @@ def _baseline(classifier: "Classifier") -> str:
     )
 
 
-def _engines(classifier: "Classifier") -> str:
-    if not classifier.gate:
+def _engines(key: str, gate: Sequence[Mapping[str, Any]]) -> str:
+    if not gate:
         return ""
-    title = f"## Engine\n\nCertified on {key_of(classifier.engine)}. On tune rows, each after its own re-fit:\n"
+    title = f"## Engine\n\nCertified on {key}. On tune rows, each after its own re-fit:\n"
     lines = [title,
              "| | accuracy | log loss | other best label | largest change | texts/s | close enough |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
     lines += [
         f"| {row['engine']} | {_number(row['accuracy'])} | {_number(row['log_loss'])} | {row['changed']:.2%} "
         f"| {row['worst_change']:.4f} | {row['texts_per_second']:,.0f} | {'yes' if row['passed'] else 'no'} |"
-        for row in classifier.gate
+        for row in gate
     ]
     return "\n".join(lines)
 
 
-def _figures(classifier: "Classifier") -> str:
-    evaluation = classifier.evaluation
+def _figures(evaluation: Mapping[str, Any] | None, served: Mapping[str, Any]) -> str:
     if evaluation is None:
         return ""
     rows, bare, engine = (evaluation[part] for part in ("rows", "classifier", "engine"))
     lines = [f"## Figures\n\nOn {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope test texts.\n",
              "| | value | 95 % interval |", "|---|---|---|"]  # fmt: skip
     shown = [(words, bare[name]) for name, words in FIGURES]
-    ships = "system" in evaluation and engine["fingerprint"] == classifier.engine.fingerprint
+    ships = "system" in evaluation and engine["fingerprint"] == served["fingerprint"]
     if ships:  # and what answers was judged
         system = evaluation["system"]
         shown += [("Coverage", system["coverage"]), ("Accuracy when answered", system["accuracy_when_answered"])]
@@ -184,8 +202,8 @@ def _chosen(choice: Mapping[str, Any]) -> str:
     return f"{words} Log loss on rows held out: {losses}. It gives {changed:.2%} of these rows another best label."
 
 
-def _made(classifier: "Classifier") -> str:
-    record = classifier.record
+def _made(description: Mapping[str, Any], engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    record = description["record"]
     lines = []
     if "training" in record:
         training = record["training"]
@@ -194,16 +212,17 @@ def _made(classifier: "Classifier") -> str:
         lines.append(f"Encoder `{training['encoder']}`, at most {training['epochs']} epochs, {seeds}.")
     if "splits" in record:
         lines.append("Rows: " + ", ".join(f"{name} {count:,}" for name, count in record["splits"].items()) + ".")
-    if classifier.folded is not None:
-        whose = " of the first member" if classifier.engine.name == "ensemble" else ""
-        lines.append(f"{classifier.folded.sentence}, folded into the last layer{whose}.")
+    if description["folded"] is not None:
+        whose = " of the first member" if engine == "ensemble" else ""
+        folded = unpack(description["folded"], arrays, Path("elsewise.json"))
+        lines.append(f"{folded.sentence}, folded into the last layer{whose}.")
     if "calibrator" in record:
         lines.append(_chosen(record["calibrator"]))
     if "score" in record:
         lines.append(f"Confidence: `{record['score']['chosen']}`.")
-    if any(name.startswith("refit.") for name in classifier.arrays):
+    if any(name.startswith("refit.") for name in arrays):
         held = "logits and codes of tune and certify rows"
-        if "refit.tune.lengths" in classifier.arrays:
+        if "refit.tune.lengths" in arrays:
             held = "tokens of tune, certify and some train texts: it is customer data"
         lines.append(f"`refit.safetensors` holds {held}.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""

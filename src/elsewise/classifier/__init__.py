@@ -1,0 +1,1 @@
+"""The parts that answer together, and the folder that keeps them."""

@@ -1,0 +1,228 @@
+"""The whole program in one value: an engine, a calibrator and a rule that answer together."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.arrays import Codes, Floats
+from elsewise.calibrators import Calibrator
+from elsewise.classifier.model_folder import BASELINE, CANARY, write_folder
+from elsewise.classifier.packing import pack
+from elsewise.classifier.provenance import Provenance
+from elsewise.data.labels import label_form
+from elsewise.engines import (
+    Engine,
+    as_engine,
+    key_of,
+)
+from elsewise.engines.tokenizer import Tokens
+from elsewise.errors import InputError
+from elsewise.outputs import Evidence
+from elsewise.rules import Rule
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.conformal import SplitConformal
+from elsewise.rules.decisions import Decisions
+from elsewise.rules.familiarity import FamiliarityTest
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Classifier:
+    """Fitted parts that together answer.
+
+    Attributes
+    ----------
+    engine, calibrator, rule
+        What turns texts into outputs, outputs into probabilities, and probabilities into decisions.
+    other : str
+        The word shown for an abstention. A real label may be called the same; ``abstained`` tells them apart.
+    out_of_scope_label : str or None
+        How data marks texts that belong to none of the labels.
+    familiarity : FamiliarityTest or None
+        What tells a text that is unlike the training texts.
+    sets : SplitConformal or None
+        What tells the labels that stay possible for a text.
+    provenance : Provenance
+        How it was made, and what travels with it to its folder and back.
+
+    Examples
+    --------
+    >>> from elsewise import FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
+    >>> engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "hm": [0.1, 0.0]})
+    >>> Classifier(engine, Identity(), FixedThreshold(0.6)).decide(["sure", "hm"]).labels
+    ['yes', 'Other']
+    >>> Classifier(engine, Identity(), FixedThreshold(0.6))
+    Classifier(2 labels or 'Other', memory, Identity, FixedThreshold)
+
+    """
+
+    engine: Engine
+    calibrator: Calibrator
+    rule: Rule
+    other: str = "Other"
+    out_of_scope_label: str | None = None
+    familiarity: FamiliarityTest | None = None
+    sets: SplitConformal | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        check_other(self.other)
+
+    def __repr__(self) -> str:
+        calibrator, rule = (type(part).__name__ for part in (self.provenance.folded or self.calibrator, self.rule))
+        return f"Classifier({len(self.labels):,} labels or {self.other!r}, {key_of(self.engine)}, {calibrator}, {rule})"
+
+    def __str__(self) -> str:
+        """Say what it is made of, and what it promises."""
+        return "\n".join([repr(self), *([] if self.certificate is None else [self.certificate.sentence])])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The k labels; Other is none of them."""
+        return self.engine.labels
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The tested promise, or None."""
+        return self.rule.certificate
+
+    @property
+    def evaluation(self) -> Mapping[str, Any] | None:
+        """What its own test rows showed, as in evaluation.json; None where there were none."""
+        return self.provenance.evaluation
+
+    def evidence(self, texts: Any) -> Evidence:
+        """Return all that is known about n texts, or what `engine.prepare` made of them, before the rule decides."""
+        return Evidence.of(self.engine.run(texts), self.calibrator)
+
+    def probabilities(self, texts: Sequence[Any]) -> Floats:
+        """Return calibrated probabilities, shape (n, k); a row of NaN for a text that cannot be read."""
+        return self.evidence(texts).probabilities
+
+    def decide(self, texts: Sequence[Any]) -> Decisions:
+        """Answer each of n texts, in order."""
+        return self.decisions(self.evidence(texts))
+
+    def decisions(self, evidence: Evidence) -> Decisions:
+        """Apply the rule to evidence, add what explains it, and put in the labels' names and Other's."""
+        decisions = self.rule(evidence)
+        if self.familiarity is not None:
+            decisions = self.familiarity.explain(decisions, evidence)
+        if self.sets is not None:
+            decisions = replace(decisions, sets=self.sets(evidence, names=self.labels))
+        return replace(decisions, names=self.labels, other=self.other)
+
+    def codes(self, labels: Sequence[Any]) -> Codes:
+        """Turn label names into codes, shape (n,); the out-of-scope label into -1.
+
+        Raises
+        ------
+        InputError
+            If a name is neither; the message shows it and says where.
+
+        """
+        known = {label: code for code, label in enumerate(self.labels)}
+        if self.out_of_scope_label in known:
+            raise InputError(f"{self.out_of_scope_label!r} is one of the model's labels, and cannot mark other texts")
+        if self.out_of_scope_label is not None:
+            known[self.out_of_scope_label] = -1
+        names = [str(label) for label in labels]
+        for row, name in enumerate(names):
+            if name not in known:
+                raise InputError(self._unknown(name, row))
+        return np.array([known[name] for name in names], dtype=np.int64)
+
+    def _unknown(self, name: str, row: int) -> str:
+        said = f"the model has no label {name!r}, which row {row} has (counted from 0)"
+        if alike := [label for label in self.labels if label_form(label) == label_form(name)]:
+            return f"{said}; {alike[0]!r} is alike, so rename it (--map on the command line)"
+        if self.out_of_scope_label is None:
+            return f"{said}; if it marks out-of-scope texts, say so (out_of_scope_label), or leave such rows out"
+        return f"{said}; leave such rows out (--drop-label on the command line), or fit again with them"
+
+    def with_provenance(self, **changed: Any) -> "Classifier":
+        """Give the same classifier, which answers the same, with other fields of its `provenance`."""
+        return replace(self, provenance=replace(self.provenance, **changed))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model folder, whole or not at all; a model folder already there is replaced.
+
+        Raises
+        ------
+        InputError
+            If `path` holds something else, or cannot be written.
+
+        """
+        engine = as_engine(self.engine)
+        if engine is not self.engine:  # somebody's model, which no folder can hold
+            replace(self, engine=engine).save(path)
+            return
+        key, (entry, packed), kept = key_of(self.engine), self.entry(), self.provenance
+        entries = {**kept.others, key: entry}
+        arrays = {**kept.arrays, **packed}
+        folded = None if kept.folded is None else pack(kept.folded, arrays, "folded")
+        texts = self.engine.canaries
+        tokens = self.engine.prepare(texts)
+        write_folder(
+            Path(path),
+            self._save_files,
+            {**self._description(), "folded": folded, "engine": key, "engines": entries},
+            {
+                "texts": texts,
+                "token_ids": [ids.tolist() for ids in tokens] if isinstance(tokens, Tokens) else None,
+                "probabilities": {name: e[CANARY] for name, e in entries.items()},
+            },
+            arrays,
+            kept.evaluation,
+        )
+
+    def _save_files(self, place: Path) -> None:
+        self.engine.save(place)
+        shutil.rmtree(place / BASELINE, ignore_errors=True)  # one that came along with the engine's files
+        if self.provenance.baseline is not None:
+            (place / BASELINE).mkdir()
+            self.provenance.baseline.copy_to(place / BASELINE)
+
+    def entry(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Give what a folder holds for this engine (JSON), and the arrays of its parts."""
+        arrays: dict[str, NDArray[Any]] = {}
+        prefix = f"engine.{key_of(self.engine)}"
+        return {
+            "name": self.engine.name,
+            "settings": dict(self.engine.settings),
+            "fingerprint": self.engine.fingerprint,
+            "calibrator": pack(self.calibrator, arrays, f"{prefix}.calibrator"),
+            "rule": pack(self.rule, arrays, f"{prefix}.rule"),
+            "sets": self.sets and pack(self.sets, arrays, f"{prefix}.sets"),
+            "familiarity": self.familiarity and pack(self.familiarity, arrays, f"{prefix}.familiarity"),
+            "gate": list(self.provenance.gate),
+            CANARY: canary_probabilities(self, self.engine.prepare(self.engine.canaries)).tolist(),
+        }, arrays
+
+    def _description(self) -> dict[str, Any]:
+        from importlib.metadata import version  # noqa: PLC0415  0.03 s to import
+
+        return {
+            "elsewise": version("elsewise"),
+            "labels": list(self.labels),
+            "other": self.other,
+            "out_of_scope_label": self.out_of_scope_label,
+            "record": dict(self.provenance.record),
+            "history": list(self.provenance.history),
+        }
+
+
+def canary_probabilities(classifier: Classifier, prepared: Any) -> Floats:
+    """Answer the canary texts, as quickly as the engine can."""
+    return Evidence.of(classifier.engine.sketch(prepared), classifier.calibrator).probabilities
+
+
+def check_other(other: str) -> None:
+    """Raise InputError for a blank word: an abstention must be seen."""
+    if not other.strip():
+        raise InputError(f"the word for an abstention must not be blank, got {other!r}")

@@ -1,0 +1,258 @@
+"""Open a model folder: choose one of its engines, put the parts together, and see that they answer as before."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from elsewise.calibrators import Calibrator
+from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.model_folder import BASELINE, CANARY, ModelFolder
+from elsewise.classifier.packing import unpack
+from elsewise.classifier.provenance import Provenance
+from elsewise.engines import AROUND, ENGINES, GIVEN, PRECISIONS, TEXT_ENGINES, Engine, engine_class, given_engine
+from elsewise.engines.external import GivenEngine
+from elsewise.engines.files import ModelFiles, TemporaryPlace
+from elsewise.engines.tokenizer import Tokens
+from elsewise.errors import ArtifactError, InputError
+from elsewise.outputs import Evidence
+from elsewise.storage.sealed_folder import MANIFEST, digest
+
+# Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
+CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
+
+
+def load(
+    path: str | Path, *, engine: Any = None, precision: str | None = None, threads: int | None = None
+) -> Classifier:
+    """Open a model folder: every file checked, no code run from it, and 32 fixed texts answered as before.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    engine, precision : str, optional
+        One that the folder has a certificate for; its default otherwise. For a folder that was fitted around a model of
+        yours, `engine` is that model: the folder does not hold it.
+    threads : int, optional
+        The cores that this process may use, otherwise.
+
+    Raises
+    ------
+    InputError
+        If a model is passed that is no engine or has other labels, or the folder has its own.
+    ArtifactError
+        If the folder is damaged, foreign or too new, answers its canary texts otherwise, or was not certified on
+        this engine and precision, or this machine does not have them; with what to do.
+    MissingExtra
+        If its engine's library is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from elsewise import Classifier, FixedThreshold, Identity
+    >>> from elsewise.engines.memory import MemoryEngine
+    >>> made = Classifier(MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]}), Identity(), FixedThreshold(0.6))
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     made.save(f"{place}/model")
+    ...     load(f"{place}/model").decide(["sure"]).labels
+    ['yes']
+
+    """
+    folder = ModelFolder.read(Path(path))
+    if engine is None or isinstance(engine, str):
+        return open_classifier(folder, choose_entry(folder, engine, precision), threads)
+    return open_classifier(folder, entry_around(folder, engine), threads, model=engine)
+
+
+def open_classifier(
+    folder: ModelFolder, key: str, threads: int | None = None, *, model: Any = None, answers: bool = True
+) -> Classifier:
+    """Open one engine with its calibrator, rule and certificate.
+
+    Parameters
+    ----------
+    model : engine, optional
+        What a folder was fitted around that does not hold it.
+    answers : bool
+        False where no text will be answered, so that such a model may be missing.
+
+    Raises
+    ------
+    ArtifactError
+        If this machine does not have it, or it answers otherwise than when it was certified.
+
+    """
+    file, entry, described = folder.file, folder.entries[key], folder.description
+    try:
+        engine = _open_engine(folder, key, threads) if model is None else given_engine(model)
+        classifier = Classifier(
+            engine,
+            unpack(entry["calibrator"], folder.arrays, file, Calibrator),
+            folder.rule(key),
+            other=described["other"],
+            out_of_scope_label=described["out_of_scope_label"],
+            familiarity=folder.part(key, "familiarity"),
+            sets=folder.part(key, "sets"),
+            provenance=provenance_of(folder, key),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{file} holds what this version cannot read: {error}") from error
+    if engine.fingerprint != entry["fingerprint"]:
+        remedy = "fit it again" if model is None else "pass the model that it was fitted around, or fit it again"
+        raise ArtifactError(f"{file}: the certificate of {key} belongs to other files or settings; {remedy}")
+    if isinstance(engine, GivenEngine) and engine.model is None:
+        if answers:
+            raise ArtifactError(engine.missing(str(folder.files.path)))
+        return classifier
+    _check_canaries(folder, classifier, entry[CANARY])
+    return classifier
+
+
+def provenance_of(folder: ModelFolder, key: str) -> Provenance:
+    """Give what a classifier of this engine takes along of a folder."""
+    described, files = folder.description, folder.files.below(BASELINE)
+    folded = described["folded"]
+    return Provenance(
+        folded=None if folded is None else unpack(folded, folder.arrays, folder.file, Calibrator),
+        record=described["record"],
+        arrays={k: v for k, v in folder.arrays.items() if k.startswith(("split.", "refit.", "engine."))},
+        evaluation=folder.evaluation,
+        gate=folder.entries[key]["gate"] if key in folder.entries else (),
+        others=folder.others(key),
+        history=folder.history,
+        baseline=files if files.digests else None,
+    )
+
+
+def kept_aside(classifier: Classifier) -> ModelFiles:
+    """Write a classifier into a temporary folder, which lives for as long as somebody holds its files."""
+    place = TemporaryPlace()
+    classifier.save(place.path)
+    return ModelFiles.of(place.path, place)
+
+
+def open_baseline(classifier: Classifier) -> Classifier | None:
+    """Open the baseline that a classifier was fitted with; None where there is none.
+
+    Raises
+    ------
+    ArtifactError
+        If its folder is no longer what it was.
+
+    """
+    files = classifier.provenance.baseline
+    if files is None:
+        return None
+    try:
+        same = digest(files.path / MANIFEST) == files.digests[MANIFEST]
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise ArtifactError(f"{files.path} is no longer what was opened; load {files.path.parent} again")
+    return load(files.path)
+
+
+def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None) -> str:
+    """Find the entry that is asked for, the default first.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    ArtifactError
+        If the folder has no certificate for it.
+    MissingExtra
+        If that engine's library is not installed.
+
+    """
+    for name, known, what in ((engine, ENGINES, "engine"), (precision, PRECISIONS, "precision")):
+        if name is not None and name not in known:
+            raise InputError(f"unknown {what} {name!r}; there are {', '.join(known)}")
+    entries, default = folder.entries, folder.default
+    fitting = [
+        key
+        for key in (default, *entries)
+        if engine in (None, entries[key]["name"]) and precision in (None, entries[key]["settings"].get("precision"))
+    ]
+    if not fitting:
+        engine_class(engine or entries[default]["name"])  # its library is here, or this says how to get it
+        asked = GIVEN if entries[default]["name"] == GIVEN else engine or entries[default]["name"]
+        remedy = _remedy(folder, asked, precision, "there first")
+        raise ArtifactError(
+            f"{folder.files.path} was certified on {' and '.join(entries)}, and not on what is asked for; {remedy}"
+        )
+    return fitting[0]
+
+
+def entry_around(folder: ModelFolder, model: Any) -> str:
+    """Find the entry that was fitted around a model of the user's.
+
+    Raises
+    ------
+    InputError
+        If there is none, or the model is no engine or has other labels, or these in another order.
+
+    """
+    path, entries, labels = folder.files.path, folder.entries, folder.description["labels"]
+    key = next((key for key, entry in entries.items() if entry["name"] == GIVEN), None)
+    if key is None:
+        raise InputError(f"{path} holds its own engine ({', '.join(entries)}); open it without another")
+    theirs = list(given_engine(model).labels)
+    if theirs != labels:
+        at = next((i for i, pair in enumerate(zip(theirs, labels, strict=False)) if pair[0] != pair[1]), None)
+        words = f"{len(theirs):,} labels, and {path} was fitted with {len(labels):,}"
+        if at is not None:
+            order = ", in another order" if sorted(theirs) == sorted(labels) else ""
+            words = f"other labels than {path} was fitted with{order}: {theirs[at]!r} for {labels[at]!r}"
+        raise InputError(f"the model that was passed has {words}; pass the one that it was fitted around")
+    return key
+
+
+def _open_engine(folder: ModelFolder, key: str, threads: int | None) -> Engine:
+    entry = folder.entries[key]
+    labels = tuple(folder.description["labels"])
+    try:
+        return engine_class(entry["name"]).open(folder.files, labels, entry["settings"], threads)
+    except InputError as error:
+        path, others = folder.files.path, list(folder.others(key))
+        instead = f", or serve it as certified on {others[0]} (--engine, --precision)" if others else ""
+        inside = (
+            "fit it again on this machine"
+            if entry["name"] in AROUND
+            else (f"re-fit it for this machine: elsewise export {path} --engine openvino --precision f32")
+        )
+        raise ArtifactError(f"{path} was certified on {key}: {error}; {inside}{instead}") from error
+
+
+def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: Any) -> None:
+    file = folder.files.path / "canary.json"
+    try:
+        prepared = classifier.engine.prepare(folder.canary["texts"])
+        before = np.array(probabilities, dtype=np.float64)
+        evidence = Evidence.of(classifier.engine.sketch(prepared), classifier.calibrator)
+        classifier.decisions(evidence)  # its parts fit together
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{file}: the model cannot answer its canary texts: {error}") from error
+    if isinstance(prepared, Tokens) and [ids.tolist() for ids in prepared] != folder.canary["token_ids"]:
+        raise ArtifactError(f"{file}: the tokenizer gives other tokens than when the model was saved")
+    now = evidence.probabilities
+    if len(now) and np.isnan(now).all():
+        raise ArtifactError(f"{file}: the model gives no number for any of its canary texts; fit it again")
+    tolerance = CANARY_TOLERANCE[classifier.engine.settings.get("precision", "f32")]
+    if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
+        worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
+        remedy = _remedy(folder, classifier.engine.name, classifier.engine.settings.get("precision"))
+        raise ArtifactError(f"{file}: probabilities differ by {worst:.3g} from when it was certified; {remedy}")
+
+
+def _remedy(folder: ModelFolder, engine: str, precision: str | None, where: str = "here") -> str:
+    """Say how to get a certificate."""
+    if engine == GIVEN:
+        return "pass the model that it was fitted around, or fit it again"
+    if engine in AROUND:
+        return f"fit it again for that: elsewise fit DATA -o {folder.files.path} --{engine.replace('_', '-')}"
+    if engine not in TEXT_ENGINES:
+        return "choose one of them"
+    asked = f"--engine {engine}" + (f" --precision {precision}" if precision else "")
+    return f"certify it {where}: elsewise export {folder.files.path} {asked}"
