@@ -308,7 +308,7 @@ def bert_base(folder: Path, like: Path) -> None:
     from elsewise.classifier.model_folder import ModelFolder
     from elsewise.engines import PRECISIONS, engine_class, key_of
     from elsewise.engines.torch import TorchModel, text_tokenizer
-    from elsewise.export import quantised
+    from elsewise.fitting.engine_choice import quantised
     from elsewise.training.encoder import Learner
     from elsewise.training.onnx_graph import write_model
 

@@ -32,7 +32,7 @@ def texts_of(data: Path, fewest: int, most: int) -> list[str]:
 def child(model: str, neighbours: str) -> None:
     """Explain the text on stdin twice, and print the seconds."""
     import elsewise as ew
-    from elsewise.explaining import explain
+    from elsewise.evaluation.explaining import explain
 
     classifier, text = ew.load(model), sys.stdin.read()
     known = None
@@ -79,7 +79,7 @@ def main() -> None:
     header = ["text", "tokens", "parts left out", "seconds, first in a process", "the slowest", "seconds, once more"]
     write_section(
         "explain",
-        f"## Explaining one text\n\n`elsewise.explaining.explain` on {near[4]}, the model loaded: decision, words that "
+        f"## Explaining one text\n\n`elsewise.evaluation.explain` on {near[4]}, the model loaded: decision, words that "
         f"pulled, tokens, receipt. Medians of {RUNS} texts, each first in a process of its own.\n\n"
         f"{table(header, rows)}",
     )

@@ -20,7 +20,7 @@ from elsewise import metrics
 from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.engines import engine_class
-from elsewise.gate import fitted_calibrator
+from elsewise.fitting.engine_choice import fitted_calibrator
 from elsewise.scores import SCORES
 from sections import table, write_section
 

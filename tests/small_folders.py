@@ -13,7 +13,7 @@ def classifier_of(engine="openvino", precision="f32"):
     from elsewise.classifier.kept_rows import refit_rows
     from elsewise.classifier.provenance import Provenance
     from elsewise.errors import ElsewiseWarning
-    from elsewise.export import Rows, serving
+    from elsewise.fitting.engine_choice import Rows, serving
     from elsewise.rules.conformal import SplitConformal
     from elsewise.rules.familiarity import FamiliarityTest
     from elsewise.training.onnx_graph import write_model

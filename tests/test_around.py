@@ -14,17 +14,17 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import elsewise as ew
-from elsewise import gate
-from elsewise.around import Around
 from elsewise.engines.laplace import Laplace
 from elsewise.errors import ArtifactError, InputError
-from elsewise.export import export
+from elsewise.fitting import engine_choice
+from elsewise.fitting.export import export
+from elsewise.fitting.threshold import change_threshold
+from elsewise.fitting.uncertainty import Around
 from elsewise.outputs import uncertainty
 from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
-from elsewise.thresholds import change_threshold
 from small_models import model_of, texts, tokenizer
 
 WORDS = ["refund", "invoice", "order", "hello"]
@@ -248,8 +248,8 @@ def test_what_does_not_go_together_is_refused_before_training(how, words):
 
 @pytest.mark.parametrize("passed", [True, False])
 def test_what_answers_worse_than_what_is_inside_is_said(encoder, monkeypatch, passed):
-    monkeypatch.setattr(gate, "ACCURACY_MARGIN", 1.0 if passed else -1.0)
-    monkeypatch.setattr(gate, "LOG_LOSS_MARGIN", 99.0)
+    monkeypatch.setattr(engine_choice, "ACCURACY_MARGIN", 1.0 if passed else -1.0)
+    monkeypatch.setattr(engine_choice, "LOG_LOSS_MARGIN", 99.0)
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

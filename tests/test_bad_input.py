@@ -166,7 +166,9 @@ print(json.dumps(events))
         pytest.param(
             models.CASES, "openvino,safetensors.numpy,transformers,elsewise.engines.torch", id="model folders"
         ),
-        pytest.param(models.ENCODERS, "torch,transformers,elsewise.fitting,elsewise.training.fine_tune", id="encoders"),
+        pytest.param(
+            models.ENCODERS, "torch,transformers,elsewise.fitting.fit,elsewise.training.fine_tune", id="encoders"
+        ),
     ],
 )
 def test_no_code_runs_from_a_hostile_folder_and_nothing_is_asked_of_the_network(

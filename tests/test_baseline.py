@@ -10,14 +10,14 @@ import pytest
 from scipy.stats import binomtest
 
 import elsewise as ew
-from elsewise.baseline import MOST_ROWS, learned
 from elsewise.classifier.load import kept_aside, open_baseline
 from elsewise.data.sample import OUT_OF_SCOPE
 from elsewise.data.splits import LabelledTexts, Splits
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
+from elsewise.fitting.baseline import MOST_ROWS, learned
+from elsewise.fitting.threshold import change_threshold
 from elsewise.rules import ByLabel, CertifiedThreshold
-from elsewise.thresholds import change_threshold
 
 pytest.importorskip("sklearn")
 

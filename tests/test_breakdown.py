@@ -5,9 +5,10 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 import elsewise as ew
-from elsewise.breakdown import MOST_VALUES, Answers, as_columns, by_label, by_out_of_scope_share, by_slice
 from elsewise.engines.logits import LogitsEngine
 from elsewise.errors import InputError
+from elsewise.evaluation.answers import Answers
+from elsewise.evaluation.breakdown import MOST_VALUES, as_columns, by_label, by_out_of_scope_share, by_slice
 from elsewise.metrics import Estimate, wilson
 
 # Two labels: row 4 is wrong and answered, row 5 right and left as Other, row 6 unreadable, rows 7 and 8 out-of-scope.
@@ -140,7 +141,7 @@ def test_a_slice_of_another_length_is_refused():
     ("pi", "f", "c", "r", "error"), [(0.182, 0.477, 0.95, 0.02, 0.1185), (0.10, 0.1, 0.9, 0.02, 0.0320)]
 )
 def test_the_mixture_has_the_known_errors(pi, f, c, r, error):
-    from elsewise.breakdown import _accuracy
+    from elsewise.evaluation.breakdown import _accuracy
 
     value = _accuracy(pi, *(Estimate(x, x, x) for x in (f, c, r))).value
 

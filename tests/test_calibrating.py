@@ -12,8 +12,8 @@ from elsewise.data.splits import text_hash
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.fitting.threshold import change_threshold
 from elsewise.scores import Mahalanobis
-from elsewise.thresholds import change_threshold
 
 LABELS = ("delivery", "login", "refund")
 

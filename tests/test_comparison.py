@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.comparison import compare, compare_all
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.evaluation.compare import compare, compare_all
 from elsewise.metrics import mean_interval
 from elsewise.rules import ByLabel
 
@@ -325,7 +325,7 @@ def test_a_leaderboard_has_wider_intervals_than_a_pair(judge):
 def test_texts_that_a_model_was_made_with_are_warned_of_by_its_name():
     from elsewise.data.splits import hashes
 
-    known = by_heart(SURE, arrays={"split.train": np.array(hashes(["yes"]), dtype=np.uint64)})
+    known = by_heart(SURE).with_provenance(arrays={"split.train": np.array(hashes(["yes"]), dtype=np.uint64)})
 
     with pytest.warns(ElsewiseWarning, match=r"^old: 1 of 2 texts were used to make the model \(train 1\)"):
         found = compare(known, by_heart(SURE), ["yes", "no"], ["yes", "no"], names=("old", "new"))

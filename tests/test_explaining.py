@@ -12,7 +12,7 @@ from elsewise.engines.ensemble import Ensemble
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
-from elsewise.explaining import MOST_PARTS, explain, words_of
+from elsewise.evaluation.explaining import MOST_PARTS, explain, words_of
 from elsewise.rules.conformal import SplitConformal
 from elsewise.storage.json_files import finite
 

@@ -16,15 +16,16 @@ pytest.importorskip("transformers")
 pytest.importorskip("onnxruntime")
 
 import elsewise as ew
-from elsewise import gate
-from elsewise.calibrating import calibrate
 from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
-from elsewise.export import export, usual_engine
+from elsewise.fitting import engine_choice
+from elsewise.fitting.calibrate import calibrate
+from elsewise.fitting.engine_choice import usual_engine
+from elsewise.fitting.export import export
+from elsewise.fitting.threshold import change_threshold, undo_threshold
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
-from elsewise.thresholds import change_threshold, undo_threshold
 from small_folders import classifier_of
 from small_models import texts
 
@@ -49,13 +50,13 @@ def small(made, tmp_path):
 @pytest.fixture
 def close_enough(monkeypatch):
     """Let the gate pass everything: the weights are random."""
-    monkeypatch.setattr(gate, "ACCURACY_MARGIN", 1.0)
-    monkeypatch.setattr(gate, "LOG_LOSS_MARGIN", 9.0)
+    monkeypatch.setattr(engine_choice, "ACCURACY_MARGIN", 1.0)
+    monkeypatch.setattr(engine_choice, "LOG_LOSS_MARGIN", 9.0)
 
 
 @pytest.fixture
 def never_close_enough(monkeypatch):
-    monkeypatch.setattr(gate, "ACCURACY_MARGIN", -1.0)
+    monkeypatch.setattr(engine_choice, "ACCURACY_MARGIN", -1.0)
 
 
 def described(path):
@@ -479,7 +480,7 @@ def test_int8_files_are_checked_like_all_others(made, tmp_path, name):
 
 def test_an_export_into_a_folder_with_a_file_of_yours_is_refused_before_the_work(small, monkeypatch):
     (small / ".notes").write_text("mine")
-    monkeypatch.setattr("elsewise.export.serving", lambda *_: pytest.fail("it was worked on"))
+    monkeypatch.setattr("elsewise.fitting.engine_choice.serving", lambda *_: pytest.fail("it was worked on"))
 
     with pytest.raises(InputError, match=r"also holds \.notes, which would be lost"):
         export(small, engine="onnxruntime")

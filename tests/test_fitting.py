@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.calibrating import calibrate
 from elsewise.classifier.load import open_baseline
 from elsewise.data.labels import label_codes
 from elsewise.data.splits import divide
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.fitting.calibrate import calibrate
 from elsewise.scores import SCORES, Energy
 
 

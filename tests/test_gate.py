@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise import gate
 from elsewise.engines.tokenizer import Tokens
-from elsewise.export import Rows, _worth_trying
-from elsewise.gate import Measured, Serving, choose, gate_rows, serve
+from elsewise.fitting import engine_choice
+from elsewise.fitting.engine_choice import Measured, Rows, Serving, _worth_trying, choose, gate_rows, serve
 from elsewise.outputs import Outputs
 
 EXACT = Measured("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, passed=True)
@@ -89,11 +88,11 @@ def test_float32_alone_is_chosen():
     ],
 )
 def test_accuracy_may_be_three_thousandths_less_and_log_loss_three_percent_more(accuracy, log_loss, passed):
-    assert gate._passes((accuracy, log_loss, 0.0), EXACT) is passed
+    assert engine_choice._passes((accuracy, log_loss, 0.0), EXACT) is passed
 
 
 def test_nothing_passes_where_float32_could_not_be_measured():
-    assert gate._passes((0.9, 0.4, 0.0), replace(EXACT, accuracy=None, log_loss=None, ece=None)) is False
+    assert engine_choice._passes((0.9, 0.4, 0.0), replace(EXACT, accuracy=None, log_loss=None, ece=None)) is False
 
 
 def test_float32_is_measured_as_it_is():
@@ -156,7 +155,7 @@ def test_out_of_scope_and_unreadable_rows_do_not_count():
 
 
 def test_too_few_rows_show_nothing_of_another_engine():
-    logits, codes = nine_of_ten(gate.FEWEST_ROWS - 1, math.log(9))
+    logits, codes = nine_of_ten(engine_choice.FEWEST_ROWS - 1, math.log(9))
     rows = tokens(len(codes))
     exact = serve(Known(logits), rows, codes)
 

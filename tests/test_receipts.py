@@ -11,8 +11,8 @@ import elsewise as ew
 from elsewise.calibrators import TemperatureBias
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
-from elsewise.explaining import explain
-from elsewise.receipts import confirm, decision_version, read_receipt, receipt_of
+from elsewise.evaluation.explaining import explain
+from elsewise.evaluation.receipt import confirm, decision_version, read_receipt, receipt_of
 from elsewise.storage.json_files import write_json
 
 ENGINE = MemoryEngine(("yes", "no"), {"a secret": [4.0, 0.0], "b": [0.1, 0.0]})

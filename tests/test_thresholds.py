@@ -9,12 +9,12 @@ import pytest
 
 import elsewise as ew
 from elsewise.arrays import ABSTAIN
-from elsewise.calibrating import calibrate
 from elsewise.errors import ArtifactError, InputError
-from elsewise.evaluation import evaluate
+from elsewise.evaluation.evaluate import evaluate
+from elsewise.fitting.calibrate import calibrate
+from elsewise.fitting.threshold import change_threshold, threshold_of, undo_threshold
 from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage
 from elsewise.scores import Margin
-from elsewise.thresholds import change_threshold, threshold_of, undo_threshold
 from test_import_is_light import alone
 
 
@@ -325,7 +325,7 @@ def texts_made(tmp_path_factory):
     """A folder of a small text model on two engines."""
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
-    from elsewise.export import export
+    from elsewise.fitting.export import export
     from small_folders import classifier_of
 
     path = tmp_path_factory.mktemp("texts") / "model"

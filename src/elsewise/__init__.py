@@ -18,28 +18,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elsewise.arrays import log_softmax, softmax
-    from elsewise.calibrating import calibrate
     from elsewise.calibrators import Identity, Temperature
     from elsewise.classifier.classifier import Classifier
     from elsewise.classifier.load import load
-    from elsewise.comparison import compare
     from elsewise.errors import ElsewiseError, InputError
-    from elsewise.evaluation import evaluate
-    from elsewise.fitting import fit
+    from elsewise.evaluation.compare import compare
+    from elsewise.evaluation.evaluate import evaluate
+    from elsewise.fitting.calibrate import calibrate
+    from elsewise.fitting.fit import fit
     from elsewise.outputs import Evidence, Outputs
     from elsewise.rules import Certificate, CertifiedThreshold, Decisions, FixedThreshold, TargetCoverage
     from elsewise.wrappers import wrap
 
 _HOMES = {
     "arrays": ("log_softmax", "softmax"),
-    "calibrating": ("calibrate",),
+    "fitting.calibrate": ("calibrate",),
     "calibrators": ("Identity", "Temperature"),
     "classifier.classifier": ("Classifier",),
     "classifier.load": ("load",),
-    "comparison": ("compare",),
+    "evaluation.compare": ("compare",),
     "errors": ("ElsewiseError", "InputError"),
-    "evaluation": ("evaluate",),
-    "fitting": ("fit",),
+    "evaluation.evaluate": ("evaluate",),
+    "fitting.fit": ("fit",),
     "outputs": ("Evidence", "Outputs"),
     "rules": ("Certificate", "CertifiedThreshold", "Decisions", "FixedThreshold", "TargetCoverage"),
     "wrappers": ("wrap",),

@@ -10,7 +10,7 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import open_writer
 from elsewise.data.sample import OUT_OF_SCOPE, SampleRow, support_texts
 from elsewise.errors import InputError
-from elsewise.fitting import fit
+from elsewise.fitting.fit import fit
 from elsewise.rules.decisions import Decisions, Reason
 from elsewise.storage.sealed_folder import check_target
 

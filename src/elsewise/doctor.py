@@ -11,7 +11,7 @@ from elsewise.engines import TEXT_ENGINES, engine_class
 from elsewise.engines.encoders import DEFAULT_ENCODER, ENCODER_FILES, WHEEL, find_encoder
 from elsewise.engines.machine import cores, memory
 from elsewise.errors import ElsewiseError, MissingExtra
-from elsewise.export import usual_engine
+from elsewise.fitting.engine_choice import usual_engine
 
 NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers", "openvino")
 OPTIONAL: Final = ("onnxruntime", "torch", "transformers", "accelerate", "nncf")

@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
-    from elsewise.thresholds import Standing
+    from elsewise.fitting.threshold import Standing
 
 # What steers a terminal, or the order in which it shows letters: control characters (ESC begins a command to it),
 # marks of direction, separators of lines and paragraphs; and halves of surrogate pairs, which it cannot show.

@@ -11,7 +11,7 @@ from elsewise.engines import AROUND, ENGINES, GIVEN, TEXT_ENGINES, engine_class
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
-from elsewise.export import quantised
+from elsewise.fitting.engine_choice import quantised
 from elsewise.outputs import Outputs, entropy
 from small_models import LABELS, LONGEST, files_of, texts
 

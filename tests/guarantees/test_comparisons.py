@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binom
 
 import elsewise as ew
-from elsewise.comparison import compare_all
 from elsewise.engines.logits import LogitsEngine
+from elsewise.evaluation.compare import compare_all
 from elsewise.metrics import wilson
 
 ROWS = 250

@@ -10,7 +10,7 @@ import pytest
 import elsewise as ew
 from elsewise.engines.external import WrappedEngine
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
-from elsewise.export import export
+from elsewise.fitting.export import export
 from elsewise.wrappers import CODE, WRAPPERS, wrapper
 
 LABELS = ["a", "b", "c"]

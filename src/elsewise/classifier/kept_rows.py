@@ -1,12 +1,17 @@
 """Rows that a folder keeps, to certify again without the texts."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.arrays import Codes
+from elsewise.classifier.classifier import Classifier
 from elsewise.engines.tokenizer import Tokens
+from elsewise.outputs import Evidence, Outputs
+
+COLUMNS: Final = ("logits", "features", "epistemic")  # of outputs, that a folder keeps of tune and certify rows
 
 
 def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -22,3 +27,27 @@ def refit_tokens(arrays: Mapping[str, NDArray[Any]], name: str) -> Tokens:
     """Give the tokens of one split that a folder keeps."""
     lengths = arrays[f"refit.{name}.lengths"]
     return Tokens(arrays[f"refit.{name}.token_ids"], lengths, np.zeros(len(lengths), dtype=bool))
+
+
+def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArray[np.int64]) -> dict[str, Any]:
+    """Name what an engine said of the rows of each split, and their codes, as a folder keeps them.
+
+    Of tune rows only `judging` are kept: those that no distance is measured from.
+    """
+    outputs, codes = answered["tune"]
+    rows = {**answered, "tune": (outputs.take(judging), codes[judging])}
+    return {
+        f"refit.{name}.{column}": values
+        for name, (outputs, codes) in rows.items()
+        for column, values in (*((column, getattr(outputs, column)) for column in COLUMNS), ("codes", codes))
+        if values is not None
+    }
+
+
+def kept_evidence(classifier: Classifier, arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Evidence, Codes]:
+    """Give what the engine says of the kept rows of one split, of tokens now and otherwise then, and their codes."""
+    codes = arrays[f"refit.{name}.codes"]
+    if f"refit.{name}.lengths" in arrays:
+        return classifier.evidence(refit_tokens(arrays, name)), codes
+    columns = {column: arrays.get(f"refit.{name}.{column}") for column in ("features", "epistemic")}
+    return Evidence.of(Outputs(arrays[f"refit.{name}.logits"], **columns), classifier.calibrator), codes

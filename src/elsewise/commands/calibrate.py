@@ -56,9 +56,9 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Calibrate and certify logits that you bring, of any model; no text model needed."""
-    from elsewise.calibrating import calibrate as calibrate_logits
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import read_codes, read_logits, read_names
+    from elsewise.fitting.calibrate import calibrate as calibrate_logits
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)

@@ -71,7 +71,7 @@ def compare(
 ) -> None:
     """Compare models on the same labelled rows: paired, at equal coverage, and at the same promise."""
     from elsewise.classifier.load import load
-    from elsewise.comparison import compare_all
+    from elsewise.evaluation.compare import compare_all
 
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
     named, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])

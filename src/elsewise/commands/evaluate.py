@@ -29,7 +29,7 @@ from elsewise.showing import print_breakdown, print_evaluation, print_json, prin
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import Reading
-    from elsewise.evaluation import Evaluation
+    from elsewise.evaluation.evaluate import Evaluation
 
 
 def evaluate(
@@ -90,7 +90,7 @@ def _judged_texts(
     slices: Sequence[str],
 ) -> "Evaluation":
     from elsewise.data.labelled_texts import read_labelled
-    from elsewise.evaluation import evaluate as judge
+    from elsewise.evaluation.evaluate import evaluate as judge
     from elsewise.messages.wording import n_rows
 
     if labels is not None:
@@ -119,7 +119,7 @@ def _judged_logits(
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import is_array, read_codes, read_columns, read_logits
     from elsewise.engines.logits import rows_of
-    from elsewise.evaluation import evaluate as judge
+    from elsewise.evaluation.evaluate import evaluate as judge
 
     if how.maps or how.dropped:
         raise InputError("--map and --drop-label are for a model of texts; here a row is a row of logits")

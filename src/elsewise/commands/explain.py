@@ -26,8 +26,8 @@ from elsewise.showing import print_json, print_table, progress_bar, say, tell
 
 if TYPE_CHECKING:
     from elsewise.data.labelled_texts import Reading
+    from elsewise.evaluation.receipt import Confirmation
     from elsewise.outputs import Extent
-    from elsewise.receipts import Confirmation
     from elsewise.rules.explanation import Explanation
 
 
@@ -56,7 +56,7 @@ def explain(
 ) -> None:
     """Tell why a text gets its label, or Other; or confirm a receipt of that."""
     from elsewise.classifier.load import load
-    from elsewise.explaining import explain as explain_text
+    from elsewise.evaluation.explaining import explain as explain_text
     from elsewise.messages import messages
     from elsewise.storage.json_files import write_json
 
@@ -111,7 +111,7 @@ def _confirm(
     from dataclasses import asdict
 
     from elsewise.classifier.load import load
-    from elsewise.receipts import confirm, read_receipt, receipt_of
+    from elsewise.evaluation.receipt import confirm, read_receipt, receipt_of
 
     known = read_receipt(file)
     engine, precision, threads = asked

@@ -12,7 +12,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Certify MODEL on one more engine or precision, on the rows that it keeps: one more look at them."""
-    from elsewise.export import export as export_model
+    from elsewise.fitting.export import export as export_model
 
     with progress_bar() as progress:
         made = export_model(model, engine=engine, precision=precision, threads=threads, progress=progress)

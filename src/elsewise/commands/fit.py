@@ -89,7 +89,7 @@ def fit(
     With --engine module:object nothing is trained: a model of yours is calibrated and certified.
     """
     from elsewise.engines.encoders import DEFAULT_ENCODER
-    from elsewise.fitting import fit as fit_texts
+    from elsewise.fitting.fit import fit as fit_texts
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)  # now, and not when the training is over

@@ -12,8 +12,8 @@ from elsewise.options import Json, KeptEngine, ModelPath, ServedPrecision, Threa
 from elsewise.showing import WORST_LABELS, brief, print_json, print_promise, print_table, progress_bar, say, tell
 
 if TYPE_CHECKING:
+    from elsewise.fitting.threshold import Change, Overview, Standing
     from elsewise.metrics import Estimate
-    from elsewise.thresholds import Change, Overview, Standing
 
 
 def threshold(
@@ -52,7 +52,7 @@ def threshold(
     as_json: Json = False,
 ) -> None:
     """Show the threshold of MODEL, what others would do and its history; or change it, without training."""
-    from elsewise.thresholds import Change, change_threshold, threshold_of, undo_threshold
+    from elsewise.fitting.threshold import Change, change_threshold, threshold_of, undo_threshold
 
     promise = {
         "target_accuracy": target_accuracy,

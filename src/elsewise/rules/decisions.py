@@ -186,7 +186,7 @@ class Decisions:
     def explain(self, i: int, language: str = "en") -> Explanation:
         """Tell everything that the decisions hold of text `i`: the best two labels and not more, and no words.
 
-        `elsewise.explaining.explain` asks the model for those.
+        `elsewise.evaluation.explaining.explain` asks the model for those.
 
         Examples
         --------

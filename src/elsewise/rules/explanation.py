@@ -43,7 +43,7 @@ class Neighbour:
 class Explanation:
     """What was decided on one text, and why.
 
-    `Decisions.explain` knows what the decisions hold; `elsewise.explaining.explain` asks the model for the rest.
+    `Decisions.explain` knows what the decisions hold; `elsewise.evaluation.explain` asks the model for the rest.
 
     Attributes
     ----------

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from elsewise import metrics
 from elsewise.arrays import Codes
-from elsewise.breakdown import Answers
-from elsewise.evaluation import shares
+from elsewise.evaluation.answers import Answers, shares
+from elsewise.evaluation.common_labels import Side, Truth
 from elsewise.metrics import Estimate, PairedShares, simultaneous_differences
 from elsewise.metrics.bootstrap import percentiles, poisson_blocks
 from elsewise.metrics.classification import brier_scores, log_losses
@@ -24,7 +24,6 @@ from elsewise.metrics.paired import paired_counts
 from elsewise.metrics.ranked import Ranking
 from elsewise.metrics.ranking import area_estimate, macro_area, paired_area
 from elsewise.metrics.selective import accuracies_of, augrc_of, coverage_of
-from elsewise.sides import Side, Truth
 
 COVERAGES: Final = (0.8, 0.9, 1.0)  # at which accuracies are compared
 REPLICATES: Final = 1000

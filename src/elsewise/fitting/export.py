@@ -1,181 +1,24 @@
 """Make a model's files for other engines, and certify it on one more engine or precision."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from elsewise.arrays import Codes
-from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.history import recorded
 from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.classifier.load import open_classifier, provenance_of
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES
-from elsewise.engines import AROUND, GIVEN, PRECISIONS, TEXT_ENGINES, engine_class, key_of
-from elsewise.engines.files import INT8, ModelFiles, TemporaryPlace
-from elsewise.engines.text import TextEngine, check_precision
-from elsewise.engines.tokenizer import Tokens
+from elsewise.engines import AROUND, GIVEN, TEXT_ENGINES, key_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
-from elsewise.gate import Serving, choose, gate_rows, serve
+from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import Rule, fit_as_asked
 from elsewise.rules.conformal import SplitConformal
 from elsewise.storage.sealed_folder import check_target
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """What choosing an engine may look at.
-
-    Attributes
-    ----------
-    tune : Tokens
-        Of tune rows.
-    codes : (n,)
-        Their true codes, -1 for out-of-scope.
-    train : Tokens
-        Of some train rows, for int8.
-    """
-
-    tune: Tokens
-    codes: Codes
-    train: Tokens
-
-
-def check_engine(engine: str, precision: str) -> tuple[str, str]:
-    """Resolve "auto" as an engine's name, and refuse what this machine does not have.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown, or the precision is not there.
-    MissingExtra
-        If a library is not installed.
-    """
-    name = usual_engine() if engine == "auto" else engine
-    for what, given, known in (("engine", name, TEXT_ENGINES), ("precision", precision, ("auto", *PRECISIONS))):
-        if given not in known:
-            raise InputError(f"unknown {what} {given!r}; choose one of {', '.join(known)}")
-    able = engine_class(name).precisions()
-    if precision != "auto":
-        check_precision(precision, name, able)
-    if precision == "int8" and find_spec("nncf") is None:
-        raise MissingExtra("nncf is not installed; run: pip install 'elsewise[train]'")
-    return name, precision
-
-
-def usual_engine() -> str:
-    """Take torch where it finds a GPU, OpenVINO elsewhere."""
-    if find_spec("torch") is None:
-        return "openvino"
-    import torch  # noqa: PLC0415
-
-    return "torch" if torch.cuda.is_available() else "openvino"
-
-
-def candidates(
-    open_engine: Callable[[ModelFiles, str], TextEngine],
-    files: ModelFiles,
-    able: Sequence[str],
-    rows: Rows,
-    progress: Progress | None = None,
-) -> list[Serving]:
-    """Try precisions, float32 first, and compare each with it on tune rows."""
-    tried: list[Serving] = []
-    for precision in able:
-        if progress:
-            progress(f"trying {precision}", 0, 0)
-        its_files = quantised(files, rows.train) if precision == "int8" else files
-        engine = open_engine(its_files, precision)
-        tried.append(serve(engine, rows.tune, rows.codes, tried[0] if tried else None))
-    return tried
-
-
-def serving(
-    files: ModelFiles,
-    labels: tuple[str, ...],
-    settings: Mapping[str, Any],
-    wanted: tuple[str, str],
-    rows: Rows,
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> tuple[Serving, tuple[dict[str, Any], ...]]:
-    """Choose what serves: the precision that is wanted, or the fastest that passes the gate.
-
-    Parameters
-    ----------
-    files, labels, settings
-        Of the model; settings are those of its tokenizer.
-    wanted : (engine, precision)
-        As `check_engine` gives them.
-    rows : Rows
-        To choose on.
-    threads : int, optional
-        For the engine.
-    progress : callable, optional
-        Called with (words, 0, 0).
-
-    Returns
-    -------
-    (Serving, table)
-        What serves, and how everything that was tried compared.
-
-    Warns
-    -----
-    ElsewiseWarning
-        If the precision that was asked for is not close enough to float32.
-    """
-    name, precision = wanted
-    opener = engine_class(name)
-
-    def open_engine(its_files: ModelFiles, its_precision: str) -> TextEngine:
-        return opener.open(its_files, labels, {**settings, "precision": its_precision}, threads)  # type: ignore[return-value]
-
-    if precision == "auto":
-        able = _worth_trying(opener.precisions(), rows)
-    else:
-        able = ("f32",) if precision == "f32" else ("f32", precision)
-    tried = candidates(open_engine, files, able, rows, progress)
-    best = choose(tried) if precision == "auto" else tried[-1]
-    if not best.measured.passed:
-        warnings.warn(
-            f"{best.measured.engine} is further from float32 than the margins allow (see the table of the gate): "
-            "its certificate holds, and another precision answers better",
-            ElsewiseWarning,
-            stacklevel=3,
-        )
-    return best, gate_rows(tried)
-
-
-def _worth_trying(able: Sequence[str], rows: Rows) -> tuple[str, ...]:
-    if int((rows.codes >= 0).sum()) < FEWEST_ROWS:
-        return ("f32",)  # nothing could be shown of another
-    return tuple(p for p in able if p != "int8" or (len(rows.train) and find_spec("nncf")))
-
-
-def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:
-    """Add the int8 graph to a copy of a model's files; as they are when they have one.
-
-    Raises
-    ------
-    InputError
-        If there are no train texts to calibrate it on.
-    """
-    from elsewise.training.int8 import write_int8  # noqa: PLC0415  torch
-
-    if INT8 in files:
-        return files
-    if not len(train):
-        raise InputError("int8 is calibrated on train texts, and none are kept here; fit again with refit rows")
-    place = TemporaryPlace()
-    files.copy_to(place.path)
-    write_int8(place.path, train)
-    return ModelFiles.of(place.path, place)
 
 
 def export(

@@ -16,10 +16,10 @@ from elsewise.arrays import to_numpy
 from elsewise.classifier.classifier import Classifier
 from elsewise.engines import key_of
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.evaluation import USUAL_TARGET, as_rows, count_seen, plain, seen_words
+from elsewise.evaluation.common_labels import Side, Truth
+from elsewise.evaluation.evaluate import USUAL_TARGET, as_rows, count_seen, plain, seen_words
+from elsewise.evaluation.paired_bootstrap import Rounds, compare_labels, compare_pair, describe, outcomes
 from elsewise.messages.wording import n_rows, percent
-from elsewise.sides import Side, Truth
-from elsewise.versus import Rounds, compare_labels, compare_pair, describe, outcomes
 
 if TYPE_CHECKING:
     from elsewise.metrics import Estimate

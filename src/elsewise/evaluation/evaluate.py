@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats, as_codes
-from elsewise.baseline import against
-from elsewise.breakdown import Answers, as_columns, by_label, by_out_of_scope_share, by_slice
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.load import open_baseline
 from elsewise.data.splits import hashes
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.evaluation.answers import Answers, shares
+from elsewise.evaluation.baseline import against
+from elsewise.evaluation.breakdown import as_columns, by_label, by_out_of_scope_share, by_slice
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.outputs import Evidence
 from elsewise.rules.decisions import Decisions
@@ -46,22 +47,22 @@ class Evaluation:
         target (0.95 without one); `open_set` has accuracy and macro_f1 with Other as an outcome, `in_scope` the
         shares on in-scope rows alone.
     labels : sequence of mappings
-        Each label, bare and shipped; see `elsewise.breakdown.by_label`.
+        Each label, bare and shipped; see `elsewise.evaluation.breakdown.by_label`.
     slices : mapping from name to sequence of mappings
-        By length and by the caller's columns; see `elsewise.breakdown.by_slice`.
+        By length and by the caller's columns; see `elsewise.evaluation.breakdown.by_slice`.
     out_of_scope : mapping or None
         recall, auroc, aupr (out-of-scope rows are the positives), aupr_in (in-scope rows are), fpr95; None without
         such rows.
     out_of_scope_shares : mapping
         What the threshold does when 0, 5, 10 or 20 % of the texts are out-of-scope; see
-        `elsewise.breakdown.by_out_of_scope_share`.
+        `elsewise.evaluation.breakdown.by_out_of_scope_share`.
     certificate : mapping or None
         The promise, with its sentence.
     engine : mapping
         Name, precision (None where there is but one) and fingerprint.
     baseline : mapping or None
         The classifier's baseline on the same rows, and whether the encoder is worth it: see
-        `elsewise.baseline.against`. None for a classifier without one.
+        `elsewise.evaluation.baseline.against`. None for a classifier without one.
     """
 
     rows: Part
@@ -251,16 +252,6 @@ def _judge_system(decisions: Decisions, answers: Answers, target: float) -> dict
         },
         "risk_coverage": _curve(decisions, correct),
         "in_scope": shares(decisions.abstained[in_scope], correct[in_scope]),
-    }
-
-
-def shares(abstained: NDArray[np.bool_], correct: NDArray[np.bool_]) -> dict[str, Estimate]:
-    """Give coverage, accuracy when answered and share of Other, with Wilson's intervals."""
-    answered, n = int((~abstained).sum()), len(abstained)
-    return {
-        "coverage": metrics.wilson(answered, n),
-        "accuracy_when_answered": metrics.wilson(int((~abstained & correct).sum()), answered),
-        "other_share": metrics.wilson(n - answered, n),
     }
 
 

@@ -22,9 +22,9 @@ from elsewise.data.language import WORD
 from elsewise.engines import tokenizer_of
 from elsewise.engines.tokenizer import readable
 from elsewise.errors import InputError
+from elsewise.evaluation.receipt import receipt_of
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.receipts import receipt_of
 from elsewise.rules.explanation import Explanation, Neighbour, Pull
 from elsewise.scores.distances import unit
 

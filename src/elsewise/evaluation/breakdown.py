@@ -8,61 +8,21 @@ answered is right.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes
+from elsewise.arrays import Codes
 from elsewise.errors import InputError
+from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, clopper_pearson_lower, clopper_pearson_upper, wilson
 
-Flags = NDArray[np.bool_]
 MOST_VALUES = 20  # of a slice; the rarer ones are pooled
 LONGEST = (16, 32, 64, 128, 256, 512)  # tokens of a band of lengths
 SHARES = (0.0, 0.05, 0.10, 0.20)  # of out-of-scope texts among those to come
 DELTA = 0.05 / 2 / 3  # two ends at 95 %, each made of the bounds of three measured shares
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What is true of n evaluated rows, what was thought of them, and what was answered.
-
-    Attributes
-    ----------
-    truth : (n,)
-        True codes; -1 for an out-of-scope row.
-    best : (n,)
-        The most probable label, answered or not; -1 for an unreadable row.
-    decided : (n,)
-        The code that was answered; -1 for Other.
-    """
-
-    truth: Codes
-    best: Codes
-    decided: Codes
-
-    @property
-    def in_scope(self) -> Flags:
-        """Rows that have one of the labels."""
-        return self.truth != ABSTAIN
-
-    @property
-    def readable(self) -> Flags:
-        """Rows of which something reached the model."""
-        return self.best != ABSTAIN
-
-    @property
-    def answered(self) -> Flags:
-        """Rows that got a label."""
-        return self.decided != ABSTAIN
-
-    @property
-    def correct(self) -> Flags:
-        """Rows whose best label is the true one; an out-of-scope row never is."""
-        return self.in_scope & (self.best == self.truth)
 
 
 def by_label(answers: Answers, labels: Iterable[str]) -> list[dict[str, Any]]:

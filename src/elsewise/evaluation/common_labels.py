@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, to_numpy
-from elsewise.breakdown import Answers
 from elsewise.classifier.classifier import Classifier
 from elsewise.errors import InputError
+from elsewise.evaluation.answers import Answers
 from elsewise.rules.decisions import Decisions
 
 

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes
-from elsewise.breakdown import Answers
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.history import recorded, restored, set_apart, to_undo
-from elsewise.classifier.kept_rows import refit_tokens
+from elsewise.classifier.kept_rows import kept_evidence
 from elsewise.classifier.load import choose_entry, open_classifier
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES, pack
 from elsewise.errors import InputError
+from elsewise.evaluation.answers import Answers
 from elsewise.metrics import Estimate, wilson
-from elsewise.outputs import Evidence, Outputs
+from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
 from elsewise.rules.certificate import Certificate
@@ -333,7 +333,7 @@ class _Bench:
         )  # kept rows have the outputs of a model of yours
         if progress:
             progress("measuring on tune rows", 0, 0)
-        tune = _kept(saved, classifier, "tune") if "refit.tune.codes" in saved.arrays else None
+        tune = kept_evidence(classifier, saved.arrays, "tune") if "refit.tune.codes" in saved.arrays else None
         return cls(saved, manifest, key, classifier, tune)
 
     @property
@@ -355,7 +355,7 @@ class _Bench:
         def certify() -> Labelled:
             if progress:
                 progress("certifying", 0, 0)
-            return _kept(self.saved, self.classifier, "certify")
+            return kept_evidence(self.classifier, self.saved.arrays, "certify")
 
         tune: tuple[Any, Any] = self.tune or (None, None)
         looks = self.saved.looks + 1
@@ -379,16 +379,6 @@ class _Bench:
             raise InputError(f"{path} was changed by another program meanwhile; say it again")
         replace(saved, description=description, arrays=arrays, evaluation=evaluation).write(path)
         return Change(key, before, after, entry, self.others)
-
-
-def _kept(saved: ModelFolder, classifier: Classifier, split: str) -> Labelled:
-    """Give what the engine says of the kept rows of one split, of tokens now and otherwise then, and their codes."""
-    kept = saved.arrays
-    codes = kept[f"refit.{split}.codes"]
-    if f"refit.{split}.lengths" in kept:
-        return classifier.evidence(refit_tokens(kept, split)), codes
-    columns = {name: kept.get(f"refit.{split}.{name}") for name in ("features", "epistemic")}
-    return Evidence.of(Outputs(kept[f"refit.{split}.logits"], **columns), classifier.calibrator), codes
 
 
 def _measured(rule: Rule, evidence: Evidence, codes: Codes) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from elsewise.engines import SizedEngine, engine_class
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.export import Rows, quantised
-from elsewise.gate import Serving, fitted_calibrator, gate_rows, serve
+from elsewise.fitting.engine_choice import Rows, Serving, fitted_calibrator, gate_rows, quantised, serve
 from elsewise.progress import Note, Progress
 from elsewise.training.checkpoint_folder import Unfinished, member_of
 

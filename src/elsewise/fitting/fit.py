@@ -11,18 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from elsewise.around import Around, train_member
 from elsewise.arrays import Codes
-from elsewise.baseline import learned
-from elsewise.calibrating import (
-    REFERENCES,
-    Promised,
-    evaluated,
-    fit_around,
-    judged,
-    record_of,
-    seen_by,
-)
 from elsewise.calibrators.choice import CalibratorChoice, choose_calibrator
 from elsewise.classifier.classifier import Classifier, check_other
 from elsewise.classifier.kept_rows import refit_rows
@@ -34,8 +23,11 @@ from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.export import Rows, check_engine, serving
-from elsewise.gate import Serving
+from elsewise.fitting.baseline import learned
+from elsewise.fitting.certify import REFERENCES, Promised, evaluated, judged, record_of, seen_by
+from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
+from elsewise.fitting.fit_external import fit_around
+from elsewise.fitting.uncertainty import Around, train_member
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.progress import Note, Progress
 from elsewise.scores.distances import references_of

@@ -1,0 +1,1 @@
+"""Judged, compared and explained."""
