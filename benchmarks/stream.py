@@ -39,7 +39,7 @@ def write_texts(source: Path, target: Path, n: int) -> None:
 def predict(model: str, data: str, out: str, precision: str | None = None) -> None:
     """Predict, and print rows, seconds and peak memory after every chunk."""
     import elsewise as ew
-    from elsewise.predict import predict_file
+    from elsewise.batch.predict import predict_file
 
     classifier = ew.load(model, precision=precision)
     start = time.perf_counter()

@@ -13,68 +13,24 @@ SOURCE: Final = Path(__file__).parents[1] / "src" / "elsewise"
 ERRORS: Final = ("InputError", "ArtifactError", "MissingExtra", "ElsewiseError")
 MOST_FORMS: Final = 4  # of one message; with more choices than that, a choice is written as …
 
-AREAS: Final = {  # what a user was about, and the modules that speak of it
-    "files": ("data", "batch", "storage", "formats", "reading", "predict", "checking", "file_check"),
-    "labels-and-texts": (
-        "fitting",
-        "cli",
-        "calibrating",
-        "splits",
-        "relabelling",
-        "encoders",
-        "sample",
-        "demo",
-        "options",
-        "commands",
-    ),
-    "training": ("training", "baseline", "around", "graphs", "checkpoints", "unfinished", "disk", "errors"),
-    "model-folders": (
-        "evaluation",
-        "folder",
-        "classifier",
-        "modelfiles",
-        "tokens",
-        "text_engine",
-        "explaining",
-        "receipts",
-        "messages",
-    ),
-    "engines": ("engines", "wrappers", "export", "machine", "batching", "gate"),
-    "promises": (
-        "rules",
-        "certifying",
-        "planning",
-        "band",
-        "mixture",
-        "thresholds",
-        "history",
-        "score_choice",
-        "decisions",
-    ),
-    "arrays": (
-        *("arrays", "outputs", "calibrators", "scores", "scaling", "affine", "metrics", "distances", "familiarity"),
-        *(
-            "conformal",
-            "evaluation",
-            "breakdown",
-            "calibrator_choice",
-            "progress",
-            "comparison",
-            "sides",
-            "versus",
-            "kinds",
-        ),
-    ),
+AREAS: Final = {  # what a user was about, and the rooms that speak of it
+    "files": ("data", "batch", "storage"),
+    "labels-and-texts": ("fitting", "evaluation", "cli"),
+    "training": ("training", "errors"),
+    "model-folders": ("classifier", "messages"),
+    "engines": ("engines", "wrappers"),
+    "promises": ("rules",),
+    "arrays": ("arrays", "outputs", "calibrators", "scores", "metrics"),
 }
 
 
 def area_of(module: str) -> str:
-    """Name the area of a first-level module; KeyError for one that has none yet."""
+    """Name the area of a room; KeyError for one that has none yet."""
     return {name: area for area, names in AREAS.items() for name in names}[module]
 
 
 def messages() -> Iterator[tuple[str, str]]:
-    """Give the first-level module and the text of every message that can be raised or warned."""
+    """Give the room and the text of every message that can be raised or warned."""
     for file in sorted(SOURCE.rglob("*.py")):
         module = file.relative_to(SOURCE).with_suffix("").parts[0]
         for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

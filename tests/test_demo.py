@@ -5,7 +5,7 @@ import csv
 import pytest
 
 import elsewise as ew
-from elsewise.demo import run_demo
+from elsewise.cli.demo import run_demo
 from elsewise.errors import InputError
 
 

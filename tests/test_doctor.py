@@ -3,15 +3,17 @@
 import json
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from elsewise import doctor
-from elsewise.doctor import diagnosis
+from elsewise.cli.doctor import diagnosis
 from elsewise.engines import TEXT_ENGINES
 from elsewise.engines.encoders import DEFAULT_ENCODER, ENCODER_FILES
+
+doctor = import_module("elsewise.cli.doctor")  # `elsewise.cli.doctor` is the command
 
 
 def without(monkeypatch, library, *modules):
@@ -98,7 +100,7 @@ def test_without_nncf_there_is_the_command_that_adds_int8(monkeypatch):
 
 
 def test_a_default_encoder_that_is_not_here_is_said(monkeypatch):
-    monkeypatch.setattr(doctor, "find_encoder", lambda _: DEFAULT_ENCODER)
+    monkeypatch.setattr("elsewise.engines.encoders.find_encoder", lambda _: DEFAULT_ENCODER)
 
     found = diagnosis()
 

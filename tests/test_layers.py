@@ -1,4 +1,4 @@
-"""Imports point down, siblings leave each other alone, and nothing goes in circles."""
+"""Imports point down from room to room, entries of a table leave each other alone, and nothing goes in circles."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -9,191 +9,131 @@ import pytest
 import elsewise
 
 SRC = Path(elsewise.__file__).parent
-LAYERS = [  # a module may import from its own row or from rows above it
-    {
-        "errors",
-        "progress",
-        "storage",
-        "arrays",
-        "outputs",
-        "messages",
-        "explanation",
-        "decisions",
-        "scaling",  # what several calibrators solve with
-        "affine",
-        "calibrators",
-        "scores",
-        "rules",
-        "metrics",
-        "distances",
-        "familiarity",
-        "calibrator_choice",
-        "score_choice",
-        "conformal",
-        "planning",
-        "band",
-        "certifying",
-        "mixture",
-        "kinds",
-    },
-    {
-        "engines",
-        "formats",
-        "batching",
-        "canaries",
-        "disk",
-        "encoders",
-        "machine",
-        "modelfiles",
-        "text_engine",
-        "tokens",
-    },
-    {
-        "data",
-        "wrappers",
-        "classifier",
-        "training",
-        "fitting",
-        "evaluation",
-        "report",
-    },
-    {
-        "batch",
-        "predict",
-        "calibrate",
-        "commands",
-        "demo",
-        "doctor",
-        "options",
-        "showing",
-        "cli",
-        "cluster",
-        "server",
-        "client",
-        "__init__",
-        "__main__",
-    },
+RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
+    {"errors", "progress"},
+    {"arrays", "messages", "storage"},
+    {"outputs", "metrics", "calibrators"},
+    {"scores", "engines"},
+    {"rules"},
+    {"data"},
+    {"classifier", "training", "wrappers"},
+    {"evaluation"},
+    {"fitting", "batch"},
+    {"cli", "__init__", "__main__"},
 ]
-RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
-OPEN_SETS = {
-    "calibrators",
-    "scores",
-    "rules",
-    "engines",
-    "commands",
-    "messages",
-    "wrappers",
-}  # one file each, found through a table and not through a sibling
-HELPERS = {  # what several of them share
-    "elsewise.messages.wording",
-    "elsewise.calibrators.best_temperature",
-    "elsewise.calibrators.scale_and_bias",
-    "elsewise.scores.distances",
-    "elsewise.wrappers.asked",
-    "elsewise.wrappers.weights",
-    "elsewise.engines.text",
-    "elsewise.engines.tokenizer",
-    "elsewise.engines.batching",
-    "elsewise.engines.files",
-    "elsewise.engines.canaries",
-    "elsewise.engines.machine",
-    "elsewise.engines.encoders",
-    "elsewise.engines.output_kinds",
-    "elsewise.engines.onnx_safety",
-    "elsewise.rules.decisions",
-    "elsewise.rules.explanation",
-    "elsewise.rules.certificate",
-    "elsewise.rules.fixed_sequence",
-    "elsewise.rules.out_of_scope_share",
-    "elsewise.rules.accuracy_band",
-    "elsewise.rules.sample_size",
-    "elsewise.rules.conformal",
-    "elsewise.rules.familiarity",
+EXCUSED = {("__main__", "cli")}
+RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
+TABLES = {  # rooms of one file an entry, found through the table in their `__init__` or in the file that is named
+    "calibrators": "CALIBRATORS",
+    "scores": "SCORES",
+    "rules": "RULES",
+    "engines": "ENGINES",
+    "wrappers": "WRAPPERS",
+    "messages": "MESSAGES",
+    "data.formats": "FORMATS",
+    "cli": "COMMANDS",
 }
-
-FILES = sorted(SRC.rglob("*.py"))
-every_file = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(SRC)) for path in FILES])
-
-
-def module_of(path):
-    parts = path.relative_to(SRC.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+TORCH = {"torch", "transformers", "accelerate"}
+FILES = {
+    ".".join([*path.relative_to(SRC.parent).parent.parts, path.stem]).removesuffix(".__init__"): path
+    for path in sorted(SRC.rglob("*.py"))
+}
+SOURCES = {module: path.read_text(encoding="utf-8") for module, path in FILES.items()}
 
 
-MODULES = {module_of(path) for path in FILES}
-
-
-def home(module):
+def room_of(module):
     """The first-level name that has a rank: `rules` for elsewise.rules.fixed, `__init__` for elsewise itself."""
     return [*module.split("."), "__init__"][1]
 
 
-def is_for_types(node):
-    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-
-
-def statements(node, *, deep):
-    """Every statement below, those under TYPE_CHECKING apart; functions are entered only when `deep`."""
-    for child in ast.iter_child_nodes(node):
-        if is_for_types(child) or (not deep and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
-            continue
-        yield child
-        yield from statements(child, deep=deep)
-
-
-def imports(source, *, deep=True):
-    """The modules of this package that a source text imports, at the top and, when `deep`, inside functions."""
-    for node in statements(ast.parse(source), deep=deep):
+def imported(source):
+    """What a source text imports, wherever it stands: at the top, inside functions, and for type checkers."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "elsewise")
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: absolute imports only, one spelling to search for"
-            if (node.module or "").split(".")[0] == "elsewise":
-                inner = {f"{node.module}.{alias.name}" for alias in node.names}
-                yield from (inner & MODULES) or {node.module}
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & FILES.keys()
+            yield from inner or {node.module or ""}
+
+
+def at_the_top(source):
+    """What is imported when a module is: not inside functions, and not for type checkers."""
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node))]
+    return imported(ast.unparse(tree))
+
+
+def ours(modules):
+    return {name for name in modules if name.split(".")[0] == "elsewise"}
+
+
+def entries(room):
+    """The modules that a table leads to."""
+    table = getattr(__import__(f"elsewise.{room}", fromlist=["_"]), TABLES[room])
+    leads = (value.partition(":")[0] if isinstance(value, str) else value for value in table.values())
+    if room == "messages":
+        return {f"elsewise.messages.{language}" for language in table}
+    return {
+        lead if isinstance(lead, str) else lead.__name__ if hasattr(lead, "__file__") else lead.__module__
+        for lead in leads
+    }
 
 
 def test_imports_are_found_wherever_they_stand():
     source = (
         "import elsewise.arrays\n"
-        "from elsewise import arrays, softmax\n"
-        "from elsewise.rules import fixed\n"
+        "from elsewise import outputs, softmax\n"
         "if TYPE_CHECKING:\n    from elsewise.cli import main\n"
-        "else:\n    pass\n"
         "def f():\n    with x:\n        from elsewise.scores.margin import Margin\n"
     )
 
-    top = ["elsewise.arrays", "elsewise.arrays", "elsewise.rules.fixed"]
-    assert list(imports(source)) == [*top, "elsewise.scores.margin"]
-    assert list(imports(source, deep=False)) == top
+    assert set(imported(source)) == {"elsewise.arrays", "elsewise.outputs", "elsewise.cli", "elsewise.scores.margin"}
+    assert set(at_the_top(source)) == {"elsewise.arrays", "elsewise.outputs"}
 
 
-@every_file
-def test_imports_point_down(path):
-    here = home(module_of(path))
-
-    too_high = [name for name in imports(path.read_text()) if RANK[home(name)] > RANK[here]]
-
-    assert too_high == []
+def test_every_room_has_a_rank():
+    assert {room_of(module) for module in FILES} == RANK.keys()
 
 
-@every_file
-def test_siblings_in_an_open_folder_leave_each_other_alone(path):
-    here = module_of(path)
-    if home(here) not in OPEN_SETS or path.name == "__init__.py":
-        return
-
-    siblings = [
-        name
-        for name in imports(path.read_text())
-        if home(name) == home(here) and name.count(".") > 1 and name not in HELPERS
+def test_imports_point_down():
+    upward = [
+        f"{module} -> {other}"
+        for module, source in SOURCES.items()
+        for other in ours(imported(source))
+        for pair in [(room_of(module), room_of(other))]
+        if pair[0] != pair[1] and pair not in EXCUSED and RANK[pair[1]] >= RANK[pair[0]]
     ]
 
-    assert siblings == []
+    # The public names, for tools that do not run code: they lie in rooms of lower ranks.
+    assert upward == []
+
+
+@pytest.mark.parametrize("room", TABLES)
+def test_entries_of_a_table_leave_each_other_alone(room):
+    """A new one is a file beside the others: it needs none of them, only what they all share."""
+    found = entries(room)
+
+    assert found <= FILES.keys()
+    assert {name: there for name in found if (there := ours(imported(SOURCES[name])) & (found - {name}))} == {}
 
 
 def test_nothing_is_imported_in_circles():
-    """A package's own table imports its files; a file that imported the table back would be a circle."""
-    graph = {module_of(path): set(imports(path.read_text(), deep=False)) - {module_of(path)} for path in FILES}
+    """Imports inside functions and for type checkers count; a package's own `__init__` imports its files."""
+    graph = {module: ours(imported(source)) - {module} for module, source in SOURCES.items()}
 
     assert list(TopologicalSorter(graph).static_order())
+
+
+def test_torch_is_imported_at_the_top_of_few_files():
+    there = {
+        module for module, source in SOURCES.items() if {name.split(".")[0] for name in at_the_top(source)} & TORCH
+    }
+    needing = {
+        module for module, source in SOURCES.items() if 'need("torch"' in source or 'need("transformers"' in source
+    }
+
+    allowed = {"elsewise.engines.torch", "elsewise.engines.mc_dropout"}
+    assert there == set()
+    assert {module for module in needing if room_of(module) != "training"} <= allowed

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elsewise as ew
+from elsewise.batch.predict import predict_file
 from elsewise.data.formats import open_rows, open_writer
 from elsewise.engines.memory import MemoryEngine
-from elsewise.predict import predict_file
 from elsewise.rules.decisions import Reason
 from small_folders import classifier_of
 from small_models import WORDS

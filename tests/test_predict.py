@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.batch.predict import CHUNK_ROWS, predict_file
 from elsewise.data.labelled_texts import Reading
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
-from elsewise.predict import CHUNK_ROWS, predict_file
 
 TABLE = {"sure": [4.0, 0.0], "hm": [0.1, 0.0], "no way": [0.0, 5.0]}
 

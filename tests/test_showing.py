@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from elsewise.showing import print_json, print_table, say, tell, visible
+from elsewise.cli.output import print_json, print_table, say, tell, visible
 
 STEERING = "\x1b[2Jcleared \u202exe.txt \u2066a\u2069 \u200f\r\x07\x9b31m\u2028 \ud83d"
 SHOWN = r"\x1b[2Jcleared \u202exe.txt \u2066a\u2069 \u200f\r\x07\x9b31m\u2028 \ud83d"

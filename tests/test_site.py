@@ -27,7 +27,7 @@ def words_of(page):
 
 
 def test_the_reference_of_commands_comes_from_the_command_line(site):
-    from elsewise.commands import COMMANDS
+    from elsewise.cli import COMMANDS
 
     page = words_of(site / "generated" / "commands.html")
 

@@ -8,10 +8,10 @@ import pytest
 
 import elsewise as ew
 from elsewise.arrays import softmax
+from elsewise.cli.tables import print_promise
 from elsewise.errors import InputError
 from elsewise.metrics import binomial_cdf
 from elsewise.rules import ByLabel, CertifiedThreshold, threshold_words
-from elsewise.showing import print_promise
 
 NAN = float("nan")
 

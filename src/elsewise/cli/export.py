@@ -1,7 +1,8 @@
 """``elsewise export``."""
 
-from elsewise.options import Engine, Json, ModelPath, Precision, Threads
-from elsewise.showing import description, print_gate, print_json, print_promise, progress_bar, say
+from elsewise.cli.options import Engine, Json, ModelPath, Precision, Threads
+from elsewise.cli.output import description, print_json, progress_bar, say
+from elsewise.cli.tables import print_gate, print_promise
 
 
 def export(

@@ -1,4 +1,4 @@
-"""What is installed, what is used of it and why, and the command that adds what is missing."""
+"""``elsewise doctor``."""
 
 import os
 import platform
@@ -7,11 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from elsewise.engines import TEXT_ENGINES, engine_class
-from elsewise.engines.encoders import DEFAULT_ENCODER, ENCODER_FILES, WHEEL, find_encoder
-from elsewise.engines.machine import cores, memory
+from elsewise.cli.options import Json
+from elsewise.cli.output import print_json, print_table, tell
 from elsewise.errors import ElsewiseError, MissingExtra
-from elsewise.fitting.engine_choice import usual_engine
 
 NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers", "openvino")
 OPTIONAL: Final = ("onnxruntime", "torch", "transformers", "accelerate", "nncf")
@@ -20,6 +18,24 @@ FEATURES: Final = (
     *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8"),
     *("asimd", "bf16", "i8mm"),
 )
+
+
+def doctor(*, as_json: Json = False) -> None:
+    """Show what is installed, which engine is used and why, and the commands that add what is missing."""
+    found = diagnosis()
+    if as_json:
+        print_json(found)
+        return
+    print_table("", ("machine", ""), [(name, str(value or "not told")) for name, value in found["machine"].items()])
+    print_table("", ("library", "version"), [(name, version or "-") for name, version in found["versions"].items()])
+    print_table("", ("engine", "precisions", ""), [
+        (name, ", ".join(engine["precisions"]) or "-", engine["note"]) for name, engine in found["engines"].items()
+    ])  # fmt: skip
+    print_table("", ("encoder", "folder"), [
+        (name, folder or "not on this machine") for name, folder in found["encoders"].items()
+    ])  # fmt: skip
+    for line in found["advice"] or ["Nothing is missing."]:
+        tell(line)
 
 
 def diagnosis() -> dict[str, Any]:
@@ -37,6 +53,10 @@ def diagnosis() -> dict[str, Any]:
     >>> found["machine"]["cores"] >= 1, "f32" in found["engines"]["openvino"]["precisions"]
     (True, True)
     """
+    from elsewise.engines import TEXT_ENGINES
+    from elsewise.engines.encoders import DEFAULT_ENCODER
+    from elsewise.fitting.engine_choice import usual_engine
+
     engines = {name: _engine(name) for name in TEXT_ENGINES}
     encoders = {DEFAULT_ENCODER: _default_encoder(), **_cached_encoders()}
     default = usual_engine()
@@ -53,6 +73,8 @@ def diagnosis() -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
+    from elsewise.engines.machine import cores, memory
+
     room = memory()
     return {
         "system": f"{platform.system()} {platform.machine()}",
@@ -77,7 +99,7 @@ def _features() -> list[str]:
 def _gpu(*, has_torch: bool) -> str:
     if not has_torch:
         return "not told: torch is not installed"
-    import torch  # noqa: PLC0415  heavy, and optional
+    import torch  # heavy, and optional
 
     if not torch.cuda.is_available():
         return f"none that torch {torch.__version__} sees"
@@ -93,6 +115,8 @@ def _version(name: str) -> str | None:
 
 
 def _engine(name: str) -> dict[str, Any]:
+    from elsewise.engines import engine_class
+
     try:
         able = engine_class(name).precisions()
     except MissingExtra as error:
@@ -102,6 +126,8 @@ def _engine(name: str) -> dict[str, Any]:
 
 
 def _default_encoder() -> str | None:
+    from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder
+
     try:
         found = find_encoder(DEFAULT_ENCODER) if find_spec("huggingface_hub") else DEFAULT_ENCODER
     except ElsewiseError as error:
@@ -113,8 +139,10 @@ def _cached_encoders() -> dict[str, str]:
     """Find what `--encoder NAME` opens without a network: the models in the hub's cache with all three files."""
     if not find_spec("huggingface_hub"):
         return {}
-    from huggingface_hub import scan_cache_dir  # noqa: PLC0415  comes with transformers
-    from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
+    from huggingface_hub import scan_cache_dir  # comes with transformers
+    from huggingface_hub.errors import CacheNotFound
+
+    from elsewise.engines.encoders import ENCODER_FILES
 
     try:
         repositories = scan_cache_dir().repos
@@ -129,6 +157,8 @@ def _cached_encoders() -> dict[str, str]:
 
 
 def _advice(engines: dict[str, Any], encoders: dict[str, str | None]) -> list[str]:
+    from elsewise.engines.encoders import DEFAULT_ENCODER, WHEEL
+
     lines = []
     if not engines["torch"]["precisions"]:
         lines.append(f"To fit models: pip install 'elsewise[train]' {KNOWN_TO_WORK}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from elsewise.options import (
+from elsewise.cli.options import (
     Baseline,
     ConfidenceLevel,
     Delimiter,
@@ -40,7 +40,8 @@ from elsewise.options import (
     labelled,
     reading,
 )
-from elsewise.showing import progress_bar, say, say_if_alike, show_fitted
+from elsewise.cli.output import progress_bar, say, say_if_alike
+from elsewise.cli.tables import show_fitted
 
 USUAL = {"batch_size": 64, "max_length": 256}
 
@@ -59,12 +60,14 @@ def fit(
     other: Other = "Other",
     epochs: Epochs = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of the encoder, at its peak; chosen by its width otherwise.")
+        float | None,
+        typer.Option(help="Of the encoder, at its peak; chosen by its width otherwise."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts in a training step.")] = USUAL["batch_size"],
     max_length: MaxLength = USUAL["max_length"],
     class_weights: Annotated[
-        str | None, typer.Option(help="balanced: rare labels count as much as frequent ones while the weights learn.")
+        str | None,
+        typer.Option(help="balanced: rare labels count as much as frequent ones while the weights learn."),
     ] = None,
     engine: Engine = "auto",
     precision: Precision = "auto",

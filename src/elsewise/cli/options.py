@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from elsewise.cli.output import say
 from elsewise.errors import InputError
-from elsewise.showing import say
 
 if TYPE_CHECKING:
     from elsewise.data.labelled_texts import Labelled, Reading
@@ -19,23 +19,27 @@ if TYPE_CHECKING:
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model folder to write.")]
 TextColumn = Annotated[
-    str, typer.Option(help="The column that holds the texts; several, with commas between them, are joined by a blank.")
+    str,
+    typer.Option(help="The column that holds the texts; several, with commas between them, are joined by a blank."),
 ]
 LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
 Delimiter = Annotated[str | None, typer.Option(help="Of CSV files; read from the header otherwise.")]
 Encoding = Annotated[str | None, typer.Option(help="Of the files, such as cp1254; UTF-8 otherwise.")]
 Format = Annotated[
-    str | None, typer.Option("--format", help="csv, tsv or jsonl, where the name of the file does not say.")
+    str | None,
+    typer.Option("--format", help="csv, tsv or jsonl, where the name of the file does not say."),
 ]
 Maps = Annotated[
-    list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Rename a label while reading; repeatable.")
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW", help="Rename a label while reading; repeatable."),
 ]
 Dropped = Annotated[
     list[str] | None,
     typer.Option("--drop-label", metavar="LABEL", help="Leave out the rows of a label; repeatable."),
 ]
 SkipBadRows = Annotated[
-    bool, typer.Option("--skip-bad-rows", help="Leave out rows that cannot be used or have a blank text.")
+    bool,
+    typer.Option("--skip-bad-rows", help="Leave out rows that cannot be used or have a blank text."),
 ]
 HeldOut = Annotated[str | None, typer.Option(metavar="FILE", help="Rows to calibrate and certify on.")]
 Test = Annotated[str | None, typer.Option(metavar="FILE", help="Rows to report on.")]
@@ -46,17 +50,19 @@ ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence lev
 Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the splits and the training.")]
 Score = Annotated[
-    str, typer.Option(help="The confidence that meets the threshold, by name: auto is the best on tune rows.")
+    str,
+    typer.Option(help="The confidence that meets the threshold, by name: auto is the best on tune rows."),
 ]
 Engine = Annotated[
     str,
     typer.Option(
         help="auto, openvino, onnxruntime or torch: auto is torch on a GPU, else openvino. Or module:object, a model "
-        "of yours that is trained already: the module is imported, from this folder too, and DATA are new to it."
+        "of yours that is trained already: the module is imported, from this folder too, and DATA are new to it.",
     ),
 ]
 Precision = Annotated[
-    str, typer.Option(help="auto, f32, bf16, f16 or int8: auto is the fastest that is close enough to f32.")
+    str,
+    typer.Option(help="auto, f32, bf16, f16 or int8: auto is the fastest that is close enough to f32."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Of the engine; the cores that it may use otherwise.")]
 ServedEngine = Annotated[
@@ -68,29 +74,36 @@ ServedEngine = Annotated[
     ),
 ]
 KeptEngine = Annotated[
-    str | None, typer.Option("--engine", help="One that MODEL is certified on; its default otherwise.")
+    str | None,
+    typer.Option("--engine", help="One that MODEL is certified on; its default otherwise."),
 ]
 Features = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Features (.npy, .npz, .csv), a row for each row of logits.")
+    str | None,
+    typer.Option(metavar="FILE", help="Features (.npy, .npz, .csv), a row for each row of logits."),
 ]
 ServedPrecision = Annotated[
-    str | None, typer.Option("--precision", help="One that MODEL is certified on; its default otherwise.")
+    str | None,
+    typer.Option("--precision", help="One that MODEL is certified on; its default otherwise."),
 ]
 Language = Annotated[str, typer.Option(help="Of the sentences: en (English) or tr (Turkish).")]
 RefitRows = Annotated[bool, typer.Option(help="Keep tune and certify rows in the folder: tokens, logits and codes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Epochs = Annotated[
-    int | None, typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise.")
+    int | None,
+    typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise."),
 ]
 Ensemble = Annotated[int | None, typer.Option(min=2, help="Train so many models, and average them.")]
 McDropout = Annotated[
-    int | None, typer.Option("--mc-dropout", min=2, help="Average so many thinned networks of the model, on torch.")
+    int | None,
+    typer.Option("--mc-dropout", min=2, help="Average so many thinned networks of the model, on torch."),
 ]
 Laplace = Annotated[
-    bool, typer.Option("--laplace", help="Be less sure where train texts say little about the last layer.")
+    bool,
+    typer.Option("--laplace", help="Be less sure where train texts say little about the last layer."),
 ]
 Baseline = Annotated[
-    bool, typer.Option(help="Fit TF-IDF and logistic regression too, to tell what the encoder is worth.")
+    bool,
+    typer.Option(help="Fit TF-IDF and logistic regression too, to tell what the encoder is worth."),
 ]
 OutOfScope = Annotated[str | None, typer.Option(help="The label of rows that belong to none of the labels.")]
 

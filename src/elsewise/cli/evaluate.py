@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.errors import InputError
-from elsewise.options import (
+from elsewise.cli.options import (
     Delimiter,
     Dropped,
     Encoding,
@@ -24,7 +23,9 @@ from elsewise.options import (
     engine_of,
     reading,
 )
-from elsewise.showing import print_breakdown, print_evaluation, print_json, print_promise, progress_bar, say
+from elsewise.cli.output import print_json, progress_bar, say
+from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise
+from elsewise.errors import InputError
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -39,7 +40,8 @@ def evaluate(
         typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .npz, .csv)."),
     ],
     labels: Annotated[
-        str | None, typer.Option(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv).")
+        str | None,
+        typer.Option(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv)."),
     ] = None,
     features: Features = None,
     out_of_scope_label: OutOfScope = None,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from elsewise.cli.options import Json, KeptEngine, ModelPath, ServedPrecision, Threads
+from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
+from elsewise.cli.tables import WORST_LABELS, brief, print_promise
 from elsewise.errors import InputError
-from elsewise.options import Json, KeptEngine, ModelPath, ServedPrecision, Threads
-from elsewise.showing import WORST_LABELS, brief, print_json, print_promise, print_table, progress_bar, say, tell
 
 if TYPE_CHECKING:
     from elsewise.fitting.threshold import Change, Overview, Standing
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 def threshold(
     model: ModelPath,
     target_accuracy: Annotated[
-        float | None, typer.Option(help="Promise: at least this share of what is answered is right; tested.")
+        float | None,
+        typer.Option(help="Promise: at least this share of what is answered is right; tested."),
     ] = None,
     confidence_level: Annotated[
-        float | None, typer.Option(help="Of the promise; like the target, that of the present one otherwise.")
+        float | None,
+        typer.Option(help="Of the promise; like the target, that of the present one otherwise."),
     ] = None,
     out_of_scope_share: Annotated[
-        float | None, typer.Option(help="Promise it for texts of which up to this share is out-of-scope.")
+        float | None,
+        typer.Option(help="Promise it for texts of which up to this share is out-of-scope."),
     ] = None,
     per_label: Annotated[bool, typer.Option("--per-label", help="Promise it of each label that is answered.")] = False,
     joint: Annotated[bool, typer.Option("--joint", help="With --per-label: all promises hold together.")] = False,
@@ -36,13 +40,16 @@ def threshold(
     at: Annotated[float | None, typer.Option(help="Set the threshold by hand: no promise.")] = None,
     coverage: Annotated[float | None, typer.Option(help="Answer this share of the texts: no promise.")] = None,
     cost_of_error: Annotated[
-        float | None, typer.Option(help="Of one wrong answer: the threshold that costs least, no promise.")
+        float | None,
+        typer.Option(help="Of one wrong answer: the threshold that costs least, no promise."),
     ] = None,
     cost_of_review: Annotated[
-        float | None, typer.Option(help="Of one text left as Other, in the same currency.")
+        float | None,
+        typer.Option(help="Of one text left as Other, in the same currency."),
     ] = None,
     ambiguity_margin: Annotated[
-        float | None, typer.Option(help="Never answer where the best two probabilities are closer than this.")
+        float | None,
+        typer.Option(help="Never answer where the best two probabilities are closer than this."),
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Put back the threshold before the last change.")] = False,
     note: Annotated[str, typer.Option(help="Why, for the history.")] = "",

@@ -1,21 +1,53 @@
-"""The demo: everything that Elsewise does, on a sample of support texts that it makes itself, offline."""
+"""``elsewise demo``."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from elsewise.classifier.classifier import Classifier
-from elsewise.data.formats import open_writer
-from elsewise.data.sample import OUT_OF_SCOPE, SampleRow, support_texts
+import typer
+
+from elsewise.cli.options import Epochs, Json, program
+from elsewise.cli.output import description, print_json, print_table, progress_bar, tell
+from elsewise.cli.tables import print_evaluation, print_promise
 from elsewise.errors import InputError
-from elsewise.fitting.fit import fit
-from elsewise.rules.decisions import Decisions, Reason
-from elsewise.storage.sealed_folder import check_target
+
+if TYPE_CHECKING:
+    from elsewise.classifier.classifier import Classifier
+    from elsewise.data.sample import SampleRow
+    from elsewise.rules.decisions import Decisions
 
 EXAMPLES_EACH = 3
 NEW_SHARE = 8  # one text in so many is kept back, to play the new mail
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files and model go.")] = Path(
+        "elsewise-demo",
+    ),
+    epochs: Epochs = None,
+    as_json: Json = False,
+) -> None:
+    """Fit, certify and predict on a built-in sample of support texts, offline."""
+    with progress_bar() as progress:
+        shown = run_demo(out, progress=progress, epochs=epochs)
+    if as_json:
+        print_json({"folder": str(out), "reasons": shown.reasons(), **description(shown.classifier)})
+        return
+    print_promise(shown.classifier)
+    print_evaluation(shown.classifier.evaluation or {})
+    print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
+    answered = shown.reasons().get("answered", 0)
+    tell(f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:")
+    print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
+    name = program()
+    tell(
+        f"\nNext:\n"
+        f"  {name} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
+        f"  {name} evaluate {out}/model {out}/new.csv\n"
+        f"  {name} fit YOUR.csv -o model --text-column TEXT --label-column LABEL",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +66,15 @@ class Demo:
         On `new`.
     """
 
-    classifier: Classifier
+    classifier: "Classifier"
     folder: Path
-    new: list[SampleRow]
-    decisions: Decisions
+    new: "list[SampleRow]"
+    decisions: "Decisions"
 
     def examples(self) -> list[tuple[str, str, str]]:
         """Pick a few texts for each reason: text, decision, sentence."""
+        from elsewise.rules.decisions import Reason
+
         chosen = [
             i
             for reason in Reason
@@ -65,6 +99,11 @@ def run_demo(folder: Path, *, progress: Callable[[str, int, int], None] | None =
     **options
         As for `elsewise.fit`.
     """
+    from elsewise.data.formats import open_writer
+    from elsewise.data.sample import OUT_OF_SCOPE, support_texts
+    from elsewise.fitting.fit import fit
+    from elsewise.storage.sealed_folder import check_target
+
     check_target(folder / "model")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "model").is_dir():
         raise InputError(f"{folder} holds other things than a demo; choose another folder with --out")

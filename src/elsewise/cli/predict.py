@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from elsewise.options import (
+from elsewise.cli.options import (
     Delimiter,
     Encoding,
     Features,
@@ -19,7 +19,7 @@ from elsewise.options import (
     reading,
     refuse_inside,
 )
-from elsewise.showing import print_json, progress_bar, say
+from elsewise.cli.output import print_json, progress_bar, say
 
 
 def predict(
@@ -51,8 +51,8 @@ def predict(
     """Answer every row of a file: a label, or Other with its reason."""
     from dataclasses import asdict
 
+    from elsewise.batch.predict import predict_file
     from elsewise.classifier.load import load
-    from elsewise.predict import predict_file
 
     how = reading(text_column, "label", delimiter, encoding, file_format)
     refuse_inside(out, model)

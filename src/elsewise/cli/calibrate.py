@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from elsewise.errors import InputError
-from elsewise.options import (
+from elsewise.cli.options import (
     ConfidenceLevel,
     Delimiter,
     Encoding,
@@ -21,27 +20,32 @@ from elsewise.options import (
     TargetAccuracy,
     reading,
 )
-from elsewise.showing import say, say_if_alike, show_fitted
+from elsewise.cli.output import say, say_if_alike
+from elsewise.cli.tables import show_fitted
+from elsewise.errors import InputError
 
 SHOWN = 5  # names of columns
 
 
 def calibrate(
     logits: Annotated[
-        str, typer.Option(metavar="FILE", help="Logits: .npy, .npz, or .csv with a column of numbers a label.")
+        str,
+        typer.Option(metavar="FILE", help="Logits: .npy, .npz, or .csv with a column of numbers a label."),
     ],
     labels: Annotated[str, typer.Option(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")],
     out: Out,
     features: Features = None,
     out_of_scope_logits: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Logits of more rows, which belong to none of the labels.")
+        str | None,
+        typer.Option(metavar="FILE", help="Logits of more rows, which belong to none of the labels."),
     ] = None,
     out_of_scope_features: Annotated[str | None, typer.Option(metavar="FILE", help="Their features.")] = None,
     test_logits: Annotated[str | None, typer.Option(metavar="FILE", help="Logits of rows to report on.")] = None,
     test_labels: Annotated[str | None, typer.Option(metavar="FILE", help="Their labels or codes.")] = None,
     test_features: Annotated[str | None, typer.Option(metavar="FILE", help="Their features.")] = None,
     names: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Label names, one a line, in the order of the columns.")
+        str | None,
+        typer.Option(metavar="FILE", help="Label names, one a line, in the order of the columns."),
     ] = None,
     out_of_scope_label: OutOfScope = None,
     label_column: LabelColumn = "label",

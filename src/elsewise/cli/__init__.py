@@ -1,4 +1,6 @@
-"""The command line: the commands as one program, and how it ends.
+"""The command line: the commands as one program, and how it ends. A new one is a file here and a line in COMMANDS.
+
+Each parses, calls one function that Python users can call too, and shows. Heavy imports stay inside the functions.
 
 stdout carries results, stderr words and progress. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
@@ -7,13 +9,24 @@ import os
 import signal
 import sys
 import warnings
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 import typer
 
-from elsewise.commands import COMMANDS
+from elsewise.cli.calibrate import calibrate
+from elsewise.cli.check import check
+from elsewise.cli.compare import compare
+from elsewise.cli.demo import demo
+from elsewise.cli.doctor import doctor
+from elsewise.cli.evaluate import evaluate
+from elsewise.cli.explain import explain
+from elsewise.cli.export import export
+from elsewise.cli.fit import fit
+from elsewise.cli.output import say
+from elsewise.cli.predict import predict
+from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning
-from elsewise.showing import say
 
 app = typer.Typer(
     name="elsewise",
@@ -22,6 +35,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "demo": demo,
+    "check": check,
+    "fit": fit,
+    "predict": predict,
+    "evaluate": evaluate,
+    "compare": compare,
+    "explain": explain,
+    "calibrate": calibrate,
+    "export": export,
+    "threshold": threshold,
+    "doctor": doctor,
+}
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 
@@ -30,9 +57,9 @@ for _name, _command in COMMANDS.items():
 def version_option(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Text in, a label you can trust out, or else Other."""
     if version:
-        from elsewise import __version__  # noqa: PLC0415
+        from importlib.metadata import version as installed
 
-        typer.echo(__version__)
+        typer.echo(installed("elsewise"))
         raise typer.Exit
 
 

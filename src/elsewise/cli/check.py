@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.options import (
+from elsewise.cli.options import (
     ConfidenceLevel,
     Delimiter,
     Dropped,
@@ -25,7 +25,8 @@ from elsewise.options import (
     program,
     reading,
 )
-from elsewise.showing import DROPPED, print_json, print_table, tell
+from elsewise.cli.output import print_json, print_table, tell
+from elsewise.cli.tables import DROPPED
 
 if TYPE_CHECKING:
     from elsewise.data.checks import Finding, Findings
@@ -134,5 +135,5 @@ def _print_labels_found(found: "Findings") -> None:
         many = found.lengths
         tell(
             f"Tokens of {many.texts:,} texts: half have at most {many.median:,}, 95 % at most {many.high:,}, "
-            f"the longest {many.longest:,}{' or more' * (many.longest == many.counted)}."
+            f"the longest {many.longest:,}{' or more' * (many.longest == many.counted)}.",
         )

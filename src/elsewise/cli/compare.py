@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elsewise.errors import InputError
-from elsewise.options import (
+from elsewise.cli.options import (
     Delimiter,
     Dropped,
     Encoding,
@@ -22,7 +21,9 @@ from elsewise.options import (
     reading,
     refuse_inside,
 )
-from elsewise.showing import brief, print_json, print_table, progress_bar, say
+from elsewise.cli.output import print_json, print_table, progress_bar, say
+from elsewise.cli.tables import brief
+from elsewise.errors import InputError
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -49,14 +50,17 @@ def compare(
     labels: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="True codes (.npy) or labels (.csv), where all models are of logits: no DATA."
+            metavar="FILE",
+            help="True codes (.npy) or labels (.csv), where all models are of logits: no DATA.",
         ),
     ] = None,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", metavar="OUT", help="A .csv or .jsonl of the rows decided otherwise.")
+        str | None,
+        typer.Option("--out", "-o", metavar="OUT", help="A .csv or .jsonl of the rows decided otherwise."),
     ] = None,
     shared_threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Show what this one threshold would do to every model.")
+        float,
+        typer.Option(min=0, max=1, help="Show what this one threshold would do to every model."),
     ] = 0.6,
     out_of_scope_label: OutOfScope = None,
     text_column: TextColumn = "text",
@@ -164,7 +168,7 @@ def _rows(
         whose = f" ({', '.join(of_logits)})" if of_logits else ""
         raise InputError(
             f"--logits is needed once for each model of logits, in their order: {len(of_logits)} of the models are"
-            f"{whose}, got {len(logits)}"
+            f"{whose}, got {len(logits)}",
         )
     read = {name: read_logits(path, how, models[name].labels)[0] for name, path in zip(of_logits, logits, strict=True)}
     if data is None:
@@ -176,7 +180,7 @@ def _rows(
     if rows.bad and of_logits:
         line, problem = rows.bad[0].line, rows.bad[0].problem
         raise InputError(
-            f"{data} line {line}: row {rows.bad[0].number} {problem}; mend it, as every row has its logits"
+            f"{data} line {line}: row {rows.bad[0].number} {problem}; mend it, as every row has its logits",
         )
     say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
     texts = {name: read.get(name, rows.texts) for name in models}
@@ -237,7 +241,7 @@ def _show(compared: Mapping[str, Any], read: "Labelled | None") -> None:
     rejected = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
     typer.echo(
         f"\nCompared on {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows{rejected}, by "
-        f"{len(compared['labels']['common']):,} labels."
+        f"{len(compared['labels']['common']):,} labels.",
     )
     figures = list(_figures(models, compared["primary"]["target_accuracy"]))
     if len(pairs) == 1:
@@ -285,7 +289,9 @@ _FIGURES = (
 
 
 def _show_pair(
-    pair: Mapping[str, Any], models: Mapping[str, Any], figures: Sequence[tuple[str, Any, str | None]]
+    pair: Mapping[str, Any],
+    models: Mapping[str, Any],
+    figures: Sequence[tuple[str, Any, str | None]],
 ) -> None:
     a, b = pair["a"], pair["b"]
     lines = []
@@ -303,7 +309,7 @@ def _show_pair(
     best, decided = pair["outcomes"]["best"], pair["outcomes"]["decided"]
     typer.echo(
         f"Best label: {best['both_right']:,} rows both right, {best['only_a']:,} only {a}, {best['only_b']:,} only "
-        f"{b}, {best['both_wrong']:,} neither. {pair['outcomes']['changed']:,} rows are decided otherwise."
+        f"{b}, {best['both_wrong']:,} neither. {pair['outcomes']['changed']:,} rows are decided otherwise.",
     )
     typer.echo(f"\nWhat becomes of the rows, with {a} (down) and with {b} (across):")
     lines = [(row, *(f"{count:,}" for count in counts.values())) for row, counts in decided.items()]

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elsewise.errors import InputError
-from elsewise.options import (
+from elsewise.cli.options import (
     Delimiter,
     Encoding,
     Format,
@@ -22,7 +21,8 @@ from elsewise.options import (
     engine_of,
     reading,
 )
-from elsewise.showing import print_json, print_table, progress_bar, say, tell
+from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
+from elsewise.errors import InputError
 
 if TYPE_CHECKING:
     from elsewise.data.labelled_texts import Reading
@@ -38,11 +38,13 @@ def explain(
     top: Annotated[int, typer.Option(min=1, help="So many best labels with their probabilities.")] = 5,
     words: Annotated[bool, typer.Option(help="Find the words that pulled, by leaving each out.")] = True,
     neighbours: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Labelled texts, such as those of training: show the nearest.")
+        str | None,
+        typer.Option(metavar="FILE", help="Labelled texts, such as those of training: show the nearest."),
     ] = None,
     receipt_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the receipt here.")] = None,
     receipt: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Confirm this receipt: the same model, text and answer?")
+        Path | None,
+        typer.Option(metavar="FILE", help="Confirm this receipt: the same model, text and answer?"),
     ] = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
@@ -65,7 +67,7 @@ def explain(
         raise InputError("--receipt confirms a receipt and --receipt-out writes one; choose one of them")
     if receipt_out is not None and receipt_out.resolve().is_relative_to(model.resolve()):
         raise InputError(
-            f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name"
+            f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name",
         )
     text = _from_stdin(encoding) if text == "-" else text
     if receipt is not None:
@@ -75,7 +77,13 @@ def explain(
     classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
     with progress_bar() as progress:
         made = explain_text(
-            classifier, text, language=language, top=top, neighbours=known, occlusion=words, progress=progress
+            classifier,
+            text,
+            language=language,
+            top=top,
+            neighbours=known,
+            occlusion=words,
+            progress=progress,
         )
     if receipt_out is not None:
         write_json(receipt_out, made.receipt)
@@ -105,7 +113,12 @@ def _labelled(path: str | None, how: "Reading") -> tuple[list[str], list[str]] |
 
 
 def _confirm(
-    model: Path, text: str, file: Path, asked: tuple[str | None, str | None, int | None], *, as_json: bool
+    model: Path,
+    text: str,
+    file: Path,
+    asked: tuple[str | None, str | None, int | None],
+    *,
+    as_json: bool,
 ) -> None:
     """Answer again on the engine of the receipt, unless another one is asked for, and compare."""
     from dataclasses import asdict

@@ -1,0 +1,117 @@
+"""What the command line shows: results on stdout, words and progress on stderr."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from elsewise.classifier.classifier import Classifier
+
+# What steers a terminal, or the order in which it shows letters: control characters (ESC begins a command to it),
+# marks of direction, separators of lines and paragraphs; and halves of surrogate pairs, which it cannot show.
+STEERING = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""Write as escapes what would steer a terminal instead of being shown; files and JSON are not shown with this.
+
+    Examples
+    --------
+    >>> print(visible("paid \x1b[2J in full \u202etxt.exe"))
+    paid \x1b[2J in full \u202etxt.exe
+    """
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def description(classifier: "Classifier") -> dict[str, Any]:
+    """Give what is told of a classifier in JSON."""
+    return {
+        "certificate": None if classifier.certificate is None else classifier.certificate.as_dict(),
+        "served": {"engine": classifier.engine.name, **classifier.engine.settings},
+        "gate": list(classifier.provenance.gate),
+        "evaluation": classifier.evaluation,
+        "record": dict(classifier.provenance.record),
+    }
+
+
+def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:
+    """Print a table that fits the terminal, or 120 columns."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(_cell(title)) if title else None,
+        title_justify="left",
+        show_lines=False,
+        padding=(0, 1),
+    )
+    for name in header:
+        table.add_column(Text(_cell(name)), overflow="fold", ratio=1 if wide else None)
+    for row in rows:
+        table.add_row(*(Text(_cell(cell)) for cell in row))  # Text: a customer's [brackets] are no mark-up
+    console.print(table)
+
+
+def _cell(text: str) -> str:
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")  # one line is one row
+
+
+def print_json(value: Any, *, to_stderr: bool = False) -> None:
+    """Print one JSON object, infinities as words, halves of surrogate pairs as their escapes."""
+    from elsewise.storage.json_files import finite
+
+    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False)
+    typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
+
+
+def tell(words: str) -> None:
+    """Write words to stdout, as a result that people read."""
+    typer.echo(visible(words))
+
+
+def say(words: str) -> None:
+    """Write words to stderr, where no program reads them."""
+    typer.echo(visible(words), err=True)
+
+
+def say_if_alike(other: str, labels: Collection[str]) -> None:
+    """Say that a label is called like an abstention, if one is."""
+    if other in labels:
+        say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show a bar with the time left on a terminal; say nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total or None)
