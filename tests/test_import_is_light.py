@@ -58,7 +58,7 @@ print(sorted(name for name, module in sys.modules.items() if module and name.spl
 def test_making_int8_calls_nobody_either(tmp_path):
     """NNCF has telemetry of its own, through the same library."""
     pytest.importorskip("nncf")
-    from small_folders import classifier_of
+    from support.small_folders import classifier_of
 
     (tmp_path / "home").mkdir()
     classifier_of().save(tmp_path / "small")

@@ -13,7 +13,7 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.fitting.engine_choice import quantised
 from elsewise.outputs import Outputs, entropy
-from small_models import LABELS, LONGEST, files_of, texts
+from support.small_models import LABELS, LONGEST, files_of, texts
 
 UNREADABLE = ["", "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
 

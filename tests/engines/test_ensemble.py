@@ -10,7 +10,7 @@ from elsewise.engines.files import ModelFiles
 from elsewise.engines.memory import MemoryEngine
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
-from small_models import LABELS, files_of, learner_of, texts
+from support.small_models import LABELS, files_of, learner_of, texts
 
 LABEL_PAIR = ("yes", "no")
 

@@ -9,7 +9,7 @@ from elsewise.arrays import softmax
 from elsewise.engines import engine_class
 from elsewise.errors import InputError
 from elsewise.outputs import mixture
-from small_models import LABELS, files_of, texts
+from support.small_models import LABELS, files_of, texts
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -12,7 +12,7 @@ from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, ModelFiles
 from elsewise.engines.openvino import COMPILE_CACHE, OpenVinoModel
 from elsewise.errors import ArtifactError
 from elsewise.fitting.engine_choice import quantised
-from small_models import LABELS, files_of, texts
+from support.small_models import LABELS, files_of, texts
 
 pytest.importorskip("torch")
 

@@ -6,7 +6,7 @@ import pytest
 from elsewise.calibrators import Temperature
 from elsewise.engines.files import ModelFiles
 from elsewise.errors import InputError
-from small_models import ARCHITECTURES, LABELS, learner_of, model_of, texts, tokenizer
+from support.small_models import ARCHITECTURES, LABELS, learner_of, model_of, texts, tokenizer
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from elsewise.storage.sealed_folder import verify
-from small_training import fit_words
+from support.small_training import fit_words
 
 pytestmark = pytest.mark.guarantee
 MOMENTS = 30

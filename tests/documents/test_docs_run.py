@@ -17,18 +17,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from documents.test_docs import BLOCK, DOCUMENTS, SHELLS
 from elsewise.data.formats import open_writer
 from elsewise.data.sample import support_texts
-from running import elsewise
-from small_models import model_of, tokenizer
-from test_docs import BLOCK, DOCUMENTS, SHELLS
+from support.running import elsewise
+from support.small_models import model_of, tokenizer
 
 NOT_RUN = re.compile(r"<!-- not run: [^>]+ -->\s*\Z")
 SHORT = {"--epochs": "1", "--precision": "f32", "--encoder": "small-encoder"}
 SHIM = """#!{python}
 import sys
 sys.path.insert(0, {tests!r})
-from test_docs_run import shortened
+from documents.test_docs_run import shortened
 from elsewise.cli import main
 sys.argv[1:] = shortened(sys.argv[1:])
 main()
@@ -112,7 +112,7 @@ def furnished(model, tmp_path_factory):
     tokenizer().save_pretrained(folder / "small-encoder")
     (folder / "bin").mkdir()
     program = folder / "bin" / "elsewise"
-    shim = SHIM.format(python=sys.executable, tests=str(Path(__file__).parent))
+    shim = SHIM.format(python=sys.executable, tests=str(Path(__file__).parents[1]))
     program.write_text(shim, encoding="utf-8")
     program.chmod(0o755)
     return folder

@@ -326,7 +326,7 @@ def texts_made(tmp_path_factory):
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
     from elsewise.fitting.export import export
-    from small_folders import classifier_of
+    from support.small_folders import classifier_of
 
     path = tmp_path_factory.mktemp("texts") / "model"
     classifier_of().save(path)

@@ -17,7 +17,7 @@ from elsewise.errors import InputError
 from elsewise.training.fine_tune import _class_weights, train
 from elsewise.training.settings import Training
 from elsewise.training.trainer import loss_in_float32
-from small_models import WORDS, learner_of
+from support.small_models import WORDS, learner_of
 
 NAMES = {0: "common", 1: "rare"}
 

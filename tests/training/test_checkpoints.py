@@ -13,11 +13,11 @@ pytest.importorskip("transformers")
 
 import torch
 
-import small_training
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.training import checkpoints as keeping
 from elsewise.training.checkpoint_folder import Unfinished, remove
-from small_training import EPOCHS, STEPS
+from support import small_training
+from support.small_training import EPOCHS, STEPS
 
 
 class StopError(Exception):

@@ -55,7 +55,7 @@ def test_a_saved_model_has_the_receipts_of_the_one_that_was_saved(tmp_path):
 def test_a_real_folder_has_the_receipts_of_the_one_that_was_saved(tmp_path):
     """With a certificate, a familiarity test and prediction sets, which hold arrays."""
     pytest.importorskip("torch")
-    from small_folders import classifier_of
+    from support.small_folders import classifier_of
 
     classifier = classifier_of()
     classifier.save(tmp_path / "model")

@@ -13,20 +13,8 @@ import pytest
 import elsewise as ew
 from elsewise import cli
 from elsewise.engines.memory import MemoryEngine
-from small_training import fit_words
-
-
-def run(*words, text=None, folder=None):
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
-    return subprocess.run(
-        [sys.executable, "-m", "elsewise", *map(str, words)],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        cwd=folder,
-    )
+from support.running import run
+from support.small_training import fit_words
 
 
 @pytest.fixture(scope="module")
@@ -388,8 +376,8 @@ def test_version_and_help():
 def small(tmp_path_factory):
     """A small text model that is certified on openvino in float32, and texts to ask it."""
     pytest.importorskip("torch")
-    from small_folders import classifier_of
-    from small_models import texts
+    from support.small_folders import classifier_of
+    from support.small_models import texts
 
     folder = tmp_path_factory.mktemp("small")
     classifier_of().save(folder / "model")

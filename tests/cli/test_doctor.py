@@ -150,6 +150,6 @@ def test_a_gpu_is_named_with_its_memory(monkeypatch):
 
 
 def test_the_torch_that_is_advised_is_the_one_of_the_constraints():
-    constraints = Path(__file__).resolve().parents[1] / "constraints.txt"
+    constraints = Path(__file__).resolve().parents[2] / "constraints.txt"
 
     assert doctor.KNOWN_TO_WORK in constraints.read_text(encoding="utf-8").splitlines()

@@ -5,7 +5,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.errors import InputError
-from small_models import LABELS, model_of, texts, tokenizer
+from support.small_models import LABELS, model_of, texts, tokenizer
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from small_models import LABELS, learner_of, texts
+from support.small_models import LABELS, learner_of, texts
 
 
 def classifier_of(engine="openvino", precision="f32"):

@@ -14,8 +14,8 @@ from elsewise.batch.predict import predict_file
 from elsewise.data.formats import open_rows, open_writer
 from elsewise.engines.memory import MemoryEngine
 from elsewise.rules.decisions import Reason
-from small_folders import classifier_of
-from small_models import WORDS
+from support.small_folders import classifier_of
+from support.small_models import WORDS
 
 BATCHES, TEXTS = 200, 100
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=30)

@@ -25,7 +25,7 @@ from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
-from small_models import model_of, texts, tokenizer
+from support.small_models import model_of, texts, tokenizer
 
 WORDS = ["refund", "invoice", "order", "hello"]
 HOW = {"ensemble": {"ensemble": 2}, "laplace": {"laplace": True}, "mc_dropout": {"mc_dropout": 3}}

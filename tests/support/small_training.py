@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 
-from small_models import learner_of, model_of, texts, tokenizer
+from support.small_models import learner_of, model_of, texts, tokenizer
 
 EPOCHS, STEPS = 3, 5  # so many steps in an epoch
 

@@ -10,7 +10,7 @@ import pytest
 import elsewise as ew
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
-from test_cli import run
+from support.running import run
 
 TABLE = {f"text {i}": [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(40)}
 LABELS = {text: "yes" if logits[0] else "no" for text, logits in TABLE.items()}

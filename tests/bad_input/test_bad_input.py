@@ -14,9 +14,9 @@ import elsewise as ew
 from bad_input import GROUPS, labels, models, paths
 from bad_input.page import PAGE, page
 from elsewise.engines.memory import MemoryEngine
-from running import elsewise
-from small_folders import classifier_of
-from small_models import model_of, tokenizer
+from support.running import elsewise
+from support.small_folders import classifier_of
+from support.small_models import model_of, tokenizer
 
 PLACEHOLDER = re.compile(r"\\\{\w+\\\}")  # {number}: what differs from machine to machine
 CASES = [

@@ -27,7 +27,7 @@ def by_heart(table=WORDS, default=None, threshold=0.6):
 def small():
     """A small text model that reads 64 tokens, of a vocabulary of few words."""
     pytest.importorskip("torch")
-    from small_folders import classifier_of
+    from support.small_folders import classifier_of
 
     return classifier_of()
 

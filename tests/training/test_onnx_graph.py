@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from small_models import ARCHITECTURES, LABELS, LONGEST, files_of, learner_of
+from support.small_models import ARCHITECTURES, LABELS, LONGEST, files_of, learner_of
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -11,8 +11,8 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
-import turkish_tickets
-from running import elsewise
+from support import turkish_tickets
+from support.running import elsewise
 
 SHORT = ("--epochs", "4")  # more would be better, and take longer
 

@@ -11,7 +11,7 @@ import pytest
 from elsewise.data.file_checks import check_file
 from elsewise.data.labelled_texts import Reading
 from elsewise.errors import InputError
-from planted import write_faulty
+from support.planted import write_faulty
 
 UNKNOWN = {"encoder": "nobody/nothing"}  # no tokenizer: quicker
 
@@ -76,7 +76,7 @@ def test_what_is_printed_is_what_fit_needs_and_mends_what_was_found(faulty):
 def test_the_printed_commands_work_as_they_are_printed(faulty, tmp_path):
     """An encoder with random weights: what it learns does not matter here."""
     pytest.importorskip("torch")
-    from small_models import model_of, tokenizer
+    from support.small_models import model_of, tokenizer
 
     path, _ = faulty
     encoder = tmp_path / "a small encoder"

@@ -26,8 +26,8 @@ from elsewise.fitting.export import export
 from elsewise.fitting.threshold import change_threshold, undo_threshold
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
-from small_folders import classifier_of
-from small_models import texts
+from support.small_folders import classifier_of
+from support.small_models import texts
 
 TEXTS = texts(40)
 

@@ -272,8 +272,8 @@ def test_an_engine_with_files_is_fitted_anew_and_saved_with_them(tmp_path):
 def test_an_engine_of_tokens_keeps_those_of_its_rows(tmp_path):
     """So another threshold, or another precision, is certified on them without the texts."""
     pytest.importorskip("torch")
-    from small_folders import classifier_of
-    from small_models import texts
+    from support.small_folders import classifier_of
+    from support.small_models import texts
 
     engine = classifier_of().engine
     given = list(dict.fromkeys(texts(700)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from elsewise.engines import tokenizer as tokens_module
 from elsewise.engines.tokenizer import CHARACTERS_A_TOKEN, CHUNK, TextTokenizer, Tokens
 from elsewise.errors import ArtifactError
-from small_models import WORDS, texts, tokenizer
+from support.small_models import WORDS, texts, tokenizer
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_IDS = range(5)
 WHERE = 5  # the first of WORDS
