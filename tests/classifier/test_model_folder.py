@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.classifier import packing
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage import sealed_folder
+from elsewise.storage.json_files import finite
 
 T, U = typing.TypeVar("T"), typing.TypeVar("U")
 
@@ -176,17 +178,17 @@ def test_a_part_opens_whose_types_are_aliases(alias, tmp_path, monkeypatch):
     several = alias("Several", tuple[T, ...], type_params=(T,))
     fields = {"weights": array[np.float64], "centre": array[np.float64] | None, "low": number, "all": several[number]}
     part = dataclasses.make_dataclass("Part", fields.items())
-    monkeypatch.setitem(folder.KINDS, "aliased", part)
-    monkeypatch.setitem(folder.NAMES, part, "aliased")
+    monkeypatch.setitem(packing.KINDS, "aliased", part)
+    monkeypatch.setitem(packing.NAMES, part, "aliased")
 
     arrays = {}
-    packed = folder.finite(folder.pack(part(np.ones(2), None, -np.inf, (1.0, np.inf)), arrays, "part"))
-    opened = folder.unpack(packed, arrays, tmp_path, part)
+    packed = finite(packing.pack(part(np.ones(2), None, -np.inf, (1.0, np.inf)), arrays, "part"))
+    opened = packing.unpack(packed, arrays, tmp_path, part)
 
     assert opened.weights is arrays["part.weights"]
     assert (opened.centre, opened.low, opened.all) == (None, -np.inf, (1.0, np.inf))
     with pytest.raises(ArtifactError, match="'weights' of another type"):
-        folder.unpack({**packed, "weights": "many"}, arrays, tmp_path, part)
+        packing.unpack({**packed, "weights": "many"}, arrays, tmp_path, part)
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -207,10 +209,10 @@ def test_an_alias_is_the_type_that_it_stands_for(alias):
         (several[perhaps], (2, None)),
         (swapped[str, int], (2, 2)),
         (alias("Anything", typing.Any), object()),
-        (alias("Seam", folder.Calibrator), ew.Temperature(1.0)),
+        (alias("Seam", packing.Calibrator), ew.Temperature(1.0)),
         (alias("Word", typing.Literal["pool"]), "pool"),
     ]:
-        assert folder._is_a(value, type_), type_
+        assert packing._is_a(value, type_), type_
     for type_, value in [
         (array, [1.0]),
         (array[np.int64] | None, 0),
@@ -218,10 +220,10 @@ def test_an_alias_is_the_type_that_it_stands_for(alias):
         (perhaps, "two"),
         (several[perhaps], (2, "two")),
         (swapped[str, int], ("two",)),
-        (alias("Seam", folder.Calibrator), 1.0),
+        (alias("Seam", packing.Calibrator), 1.0),
         (alias("Word", typing.Literal["pool"]), "pond"),
     ]:
-        assert not folder._is_a(value, type_), type_
+        assert not packing._is_a(value, type_), type_
 
 
 def test_a_link_is_refused(small, tmp_path):
