@@ -362,7 +362,7 @@ def test_a_comparison_is_plain_json_and_keeps_the_first_changed_rows(judge):
         ({"shared_threshold": 60}, "shared_threshold must lie in 0..1, got 60"),
         (
             {"b": by_heart({"yes": [0.0, 1.0]}, labels=("up", "down"))},
-            "no label in common: 'yes', 'no' and 'up', 'down'",
+            "no label in common: 'yes', 'no'; 'up', 'down'",
         ),
     ],
 )

@@ -107,13 +107,13 @@ _LEVELS = (
     ("warning", "Warnings: fit would go on, and say so"),
     ("note", "Notes"),
 )
-LINES_SHOWN = 5
 LABELS_SHOWN = 60
 
 
 def _told(finding: "Finding") -> str:
-    where = ", ".join(map(str, finding.where[:LINES_SHOWN])) + ", ..." * (len(finding.where) > LINES_SHOWN)
-    lines = f" (line{'s' * (len(finding.where) != 1)} {where})" if where else ""
+    from elsewise.messages.wording import at_lines
+
+    lines = f" ({at_lines(finding.where)})" if finding.where else ""
     words = finding.sentence.replace("\n", "\n    ")
     return f"  - {words}{lines}" + (f"\n    {finding.remedy}" if finding.remedy else "")
 

@@ -161,7 +161,7 @@ def _rows(
     """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare_all`."""
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.data.logits import read_logits
-    from elsewise.messages.wording import n_rows
+    from elsewise.messages.wording import counted
 
     of_logits = [name for name, model in models.items() if model.engine.name == "logits"]
     if len(logits) != len(of_logits):
@@ -182,7 +182,7 @@ def _rows(
         raise InputError(
             f"{data} line {line}: row {rows.bad[0].number} {problem}; mend it, as every row has its logits",
         )
-    say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
+    say(f"{data}: {counted(len(rows.texts), 'row')}, {', '.join(rows.notes)}")
     texts = {name: read.get(name, rows.texts) for name in models}
     return rows, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
 
@@ -347,16 +347,14 @@ def _show_board(board: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) 
 def _show_changed(changed: Mapping[str, Any], names: Sequence[str], read: "Labelled | None") -> None:
     if not changed["rows"]:
         return
+    from elsewise.messages.wording import shortened
+
     lines = [
-        (f"{_number(row, read):,}", *([] if read is None else [_short(read.texts[row["row"]])]), row["label"] or "-",
+        (f"{_number(row, read):,}",
+         *([] if read is None else [shortened(read.texts[row["row"]], LETTERS_SHOWN)]), row["label"] or "-",
          *(row["models"][name]["label"] for name in names))
         for row in changed["first"][:CHANGED_SHOWN]
     ]  # fmt: skip
     header = ("row", *([] if read is None else ["text"]), "true", *names)
     typer.echo(f"The first {len(lines)} of {changed['rows']:,} rows that are decided otherwise; -o FILE writes all:")
     print_table("", header, lines)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LETTERS_SHOWN else line[: LETTERS_SHOWN - 3] + "..."

@@ -93,12 +93,12 @@ def _judged_texts(
 ) -> "Evaluation":
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.evaluation.evaluate import evaluate as judge
-    from elsewise.messages.wording import n_rows
+    from elsewise.messages.wording import counted
 
     if labels is not None:
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
     rows = read_labelled(data, how, strict=False, slices=slices)
-    say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
+    say(f"{data}: {counted(len(rows.texts), 'row')}, {', '.join(rows.notes)}")
     return judge(
         classifier,
         rows.texts,

@@ -1,6 +1,6 @@
 """``elsewise explain``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,10 +156,10 @@ def _print_explanation(explained: "Explanation") -> None:
         print_table("", ("label", "probability"), [(name, f"{p:.4f}") for name, p in explained.probabilities.items()])
     for name, labels in (("Nearest labels", explained.nearest), ("Labels that stay possible", explained.possible)):
         if labels:
-            tell(f"{name}: {_some(labels, ', ')}")
+            tell(f"{name}: {_some(labels)}")
     _print_words(explained)
     if explained.neighbours:
-        rows = [(f"{near.similarity:.3f}", near.label, _beginning(near.text)) for near in explained.neighbours]
+        rows = [(f"{near.similarity:.3f}", near.label, _some([near.text])) for near in explained.neighbours]
         tell("\nThe nearest known texts")
         print_table("", ("similarity", "label", "text"), rows)
     if explained.extent is not None:
@@ -173,7 +173,7 @@ def _print_words(explained: "Explanation") -> None:
     against = [pull for pull in explained.words if pull.pull < 0][-WORDS_SHOWN:]
     if towards or against:
         best = next(iter(explained.probabilities))
-        rows = [(f"{pull.pull:+.2f}", f"{pull.without:.4f}", _beginning(pull.words)) for pull in (*towards, *against)]
+        rows = [(f"{pull.pull:+.2f}", f"{pull.without:.4f}", _some([pull.words])) for pull in (*towards, *against)]
         tell(f'\nWhat pulled towards "{best}" (+) and away from it (-), in log-odds')
         print_table("", ("pull", "probability without", "words"), rows)
 
@@ -184,17 +184,14 @@ def _how_much(extent: "Extent") -> str:
         dropped = extent.characters - extent.characters_read
         words += f'; dropped: the last {dropped:,} of {extent.characters:,} characters, after "{extent.last_words}"'
     if extent.unknown:
-        words += f"; not in the vocabulary: {_some(list(dict.fromkeys(extent.unknown)), ' ')}"
+        words += f"; not in the vocabulary: {_some(dict.fromkeys(extent.unknown), ' ')}"
     return words
 
 
-def _beginning(text: str) -> str:
-    return text if len(text) <= CHARACTERS_SHOWN else f"{text[:CHARACTERS_SHOWN]} ..."
+def _some(names: Iterable[str], between: str = ", ") -> str:
+    from elsewise.messages.wording import listed, shortened
 
-
-def _some(names: Sequence[str], between: str) -> str:
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return between.join(map(_beginning, names[:NAMES_SHOWN])) + more
+    return listed((shortened(name, CHARACTERS_SHOWN) for name in names), NAMES_SHOWN, between)
 
 
 def _print_receipt(receipt: Mapping[str, Any]) -> None:

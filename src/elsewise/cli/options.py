@@ -129,11 +129,11 @@ def reading(
 def labelled(paths: Sequence[str], how: "Reading") -> "list[Labelled]":
     """Read texts and labels of files, every row or none unless bad ones are skipped, and say how they were read."""
     from elsewise.data.labelled_texts import read_files
-    from elsewise.messages.wording import n_rows
+    from elsewise.messages.wording import counted
 
     read = read_files(paths, how, strict=True)
     for path, one in zip(paths, read, strict=True):
-        say(f"{path}: {n_rows(len(one.texts))}, {', '.join(one.notes)}")
+        say(f"{path}: {counted(len(one.texts), 'row')}, {', '.join(one.notes)}")
     return read
 
 

@@ -20,7 +20,7 @@ from elsewise.data.splits import SHARES, Divided, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
-from elsewise.messages.wording import percent
+from elsewise.messages.wording import counted, listed, percent, shortened
 from elsewise.rules.fixed_sequence import Promise
 
 FEW_TO_CERTIFY: Final = 300
@@ -30,9 +30,8 @@ FEW_TO_LEARN: Final = 10  # train rows of a label
 MANY_TRUNCATED: Final = 0.01
 SAMPLE: Final = 5_000  # texts whose tokens are counted
 USUAL_LIMIT: Final = 512  # tokens; few encoders read more
-SHOWN: Final = 5
 GROUPS_SHOWN: Final = 20
-TEXT_SHOWN: Final = 40  # characters
+TEXT_SHOWN: Final = 43  # characters
 CONTROL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 OUT_OF_SCOPE_WORDS: Final = frozenset(
     map(
@@ -256,13 +255,13 @@ def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate
     twice = {label for group in groups for label in group}
     absent = [row for row in known if not row.rows]  # a model that is trained already has its own labels
     if absent:
-        words = f"{_n_labels(absent)} no row: {_listed(absent)}; of them nothing is tested"
+        words = f"{_n_labels(absent)} no row: {_rarest(absent)}; of them nothing is tested"
         yield Finding("warning", "absent_labels", words, "label some texts, if such texts come")
     known = [row for row in known if row.rows]
     stay = bool(len(divided.parts.train))
     rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice and stay]
     if rare:
-        words = f"{_n_labels(rare)} fewer than {FEWEST_A_LABEL} rows, which stay in train: {_listed(rare)}"
+        words = f"{_n_labels(rare)} fewer than {FEWEST_A_LABEL} rows, which stay in train: {_rarest(rare)}"
         first = shlex.quote(rare[-1].label)
         remedy = f"label more of them, or leave one out with --drop-label {first}, or put it to another with --map"
         where = _rows_of(divided, (row.label for row in rare), locate)
@@ -270,17 +269,18 @@ def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate
     others = [row for row in known if row.rows >= FEWEST_A_LABEL]
     unlearnt = [row for row in others if row.train < FEW_TO_LEARN and stay]
     if unlearnt:
-        words = f"{_n_labels(unlearnt)} fewer than {FEW_TO_LEARN} train rows, few to learn from: {_listed(unlearnt)}"
+        words = f"{_n_labels(unlearnt)} fewer than {FEW_TO_LEARN} train rows, few to learn from: {_rarest(unlearnt)}"
         yield Finding("note", "few_train_rows", words)
     for part in ("tune", "certify"):
         without = [row for row in others if not getattr(row, part)]
         if without:
-            yield Finding("note", f"no_{part}_rows", f"{_n_labels(without)} no {part} row: {_listed(without)}")
+            yield Finding("note", f"no_{part}_rows", f"{_n_labels(without)} no {part} row: {_rarest(without)}")
     if divided.out_of_scope_label is None:
         kinds = len({label_form(row.label) for row in known})
         for row in known:
             if label_form(row.label) in OUT_OF_SCOPE_WORDS and kinds >= FEWEST_LABELS + 1:
-                words = f"label {row.label!r} ({_n(row.rows)}) seems to mark texts that belong to none of the labels"
+                label = f"label {row.label!r} ({counted(row.rows, 'row')})"
+                words = f"{label} seems to mark texts that belong to none of the labels"
                 remedy = "if so, they teach what to leave as Other: --out-of-scope-label"
                 options = ("--out-of-scope-label", row.label)
                 yield Finding("note", "likely_out_of_scope", words, f"{remedy} {shlex.quote(row.label)}", options)
@@ -299,7 +299,7 @@ def _spellings(
         rules = [f"{label}={best}" for label in group if label != best]
         meant = [{label: best} for label in group if label != best]
         words = f"one label in {len(group)} spellings: " + ", ".join(
-            f"{label!r} ({_n(counts[label])})" for label in group
+            f"{label!r} ({counted(counts[label], 'row')})" for label in group
         )
         if is_enough and all(_is_typed(rule, new, counts) for rule, new in zip(rules, meant, strict=True)):
             options = tuple(word for rule in rules for word in ("--map", rule))
@@ -325,20 +325,21 @@ def _text_findings(divided: Divided, locate: Locate) -> Iterable[Finding]:
     texts = divided.rows.texts
     blank = [row for row, text in enumerate(texts) if not is_visible(text)]
     if blank:
-        words = f"{_n(len(blank))} with a blank text, which teaches nothing and is always Other"
+        words = f"{counted(len(blank), 'row')} with a blank text, which teaches nothing and is always Other"
         where = tuple(map(locate, blank))
         kept = set(np.delete(divided.rows.codes, blank).tolist()) - {ABSTAIN}
         options = ("--skip-bad-rows",) if len(kept) >= FEWEST_LABELS else ()
         yield Finding("warning", "blank_texts", words, "leave them out with --skip-bad-rows", options, where)
     lost = [row for row, text in enumerate(texts) if "\ufffd" in text]
     if lost:
-        words = f"{_n(len(lost))} with U+FFFD, the sign for a character that was lost before the file was written"
+        what = "with U+FFFD, the sign for a character that was lost before the file was written"
+        words = f"{counted(len(lost), 'row')} {what}"
         yield Finding(
             "warning", "lost_characters", words, "export the file again, in UTF-8", (), tuple(map(locate, lost))
         )
     control = [row for row, text in enumerate(texts) if CONTROL.search(text)]
     if control:
-        words = f"{_n(len(control))} with control characters such as NUL, which most encoders do not read"
+        words = f"{counted(len(control), 'row')} with control characters such as NUL, which most encoders do not read"
         yield Finding("note", "control_characters", words, where=tuple(map(locate, control)))
     yield from _repeats(divided, locate)
 
@@ -348,7 +349,7 @@ def _repeats(divided: Divided, locate: Locate) -> Iterable[Finding]:
     _, first, text_of = np.unique(np.array(hashes(texts), dtype=np.uint64), return_index=True, return_inverse=True)
     again = len(texts) - len(first)
     if again:
-        words = f"{_n(again)} with a text that came before (but for case and blanks)"
+        words = f"{counted(again, 'row')} with a text that came before (but for case and blanks)"
         where = np.setdiff1d(np.arange(len(texts)), first).tolist()
         remedy = "they stay in train; certify and test count a text once"
         yield Finding("note", "repeated_texts", words, remedy, where=tuple(map(locate, where)))
@@ -364,10 +365,9 @@ def _repeats(divided: Divided, locate: Locate) -> Iterable[Finding]:
         return  # blank texts, and they are told above
     example = rows[text_of[rows] == text_of[rows[0]]]
     labels = ", ".join(sorted({repr(names[codes[row]]) for row in example}))
-    text = " ".join(texts[rows[0]].split())
-    text = text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]}..."
-    count = len(np.unique(text_of[rows]))
-    words = f"{count:,} text{'s' * (count != 1)} with different labels ({_n(len(rows))}), such as {text!r}: {labels}"
+    text = shortened(texts[rows[0]], TEXT_SHOWN)
+    count = counted(len(np.unique(text_of[rows])), "text")
+    words = f"{count} with different labels ({counted(len(rows), 'row')}), such as {text!r}: {labels}"
     remedy = "no model can be right on all of them: settle on one label for each text"
     yield Finding("warning", "contradicting_labels", words, remedy, where=tuple(map(locate, rows.tolist())))
 
@@ -427,16 +427,9 @@ def _allowed(certify: int, promise: Promise) -> Finding:
     return Finding("note", "certify_rows", words)
 
 
-def _n(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"
-
-
 def _n_labels(labels: Sequence[LabelRows]) -> str:
-    return f"{len(labels):,} label{'s have' if len(labels) != 1 else ' has'}"
+    return f"{counted(len(labels), 'label')} {'has' if len(labels) == 1 else 'have'}"
 
 
-def _listed(labels: Sequence[LabelRows]) -> str:
-    more = len(labels) - SHOWN
-    return ", ".join(f"{row.label!r} ({row.rows})" for row in labels[-SHOWN:]) + (
-        f" and {more:,} more" if more > 0 else ""
-    )
+def _rarest(labels: Sequence[LabelRows]) -> str:
+    return listed(f"{row.label!r} ({row.rows})" for row in sorted(labels, key=lambda row: row.rows))

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from elsewise.data.lines import LIMIT, Lines
-from elsewise.data.rows import JsonText, Row, Rows, listed, refuse_repeats
+from elsewise.data.rows import JsonText, Row, Rows, column_names, refuse_repeats
 from elsewise.errors import InputError
+from elsewise.messages.wording import counted
 
 DELIMITERS = (",", ";", "\t")  # the first wins a tie
 SPOKEN = {"\\t": "\t", "tab": "\t"}  # what people type for a tab in a shell
@@ -62,7 +63,7 @@ def _check_header(columns: list[str], name: str) -> None:
         raise InputError(f"{name}: column {which} of {len(columns)} has no name in the header; give it one")
     if any("\0" in column for column in columns):
         way = "be" if columns[0].startswith("\0") else "le"
-        raise InputError(f"{name} has NUL in its header: {listed(columns)}; is it --encoding utf-16-{way}?")
+        raise InputError(f"{name} has NUL in its header: {column_names(columns)}; is it --encoding utf-16-{way}?")
     refuse_repeats(columns, name)
 
 
@@ -170,7 +171,7 @@ def _rows(records: Iterator[tuple[int, list[str], str, str | None]], columns: tu
 
 
 def _ragged(fields: int, width: int) -> str:
-    return f"has {fields} field{'s' * (fields != 1)}, the header has {width}"
+    return f"has {counted(fields, 'field')}, the header has {width}"
 
 
 def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Mapping[str, Any]], bytes]:
@@ -196,7 +197,7 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Mapping
     def encode(row: Mapping[str, Any]) -> bytes:
         cells = [value if type(value := row.get(column)) is str else _cell(value) for column in columns]
         if not known.issuperset(row):
-            late = listed(sorted(row.keys() - known))
+            late = column_names(sorted(row.keys() - known))
             raise InputError(f"a row has {late}, which the header of the CSV file lacks; write a .jsonl file instead")
         return _utf8(str(quote(cells))[:-2] + "\n")
 

@@ -16,7 +16,7 @@ from elsewise.data.labelled_texts import BadRow, Labelled, Reading, read_files
 from elsewise.data.labels import label_form
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
-from elsewise.messages.wording import n_rows
+from elsewise.messages.wording import counted
 
 DISTINCT: Final = 20_001  # values of a column that are told apart; more of them are no labels
 USUAL: Final[dict[str, Any]] = {
@@ -284,7 +284,7 @@ def _bad(read: Labelled, path: str, survey: _Survey) -> Iterable[Finding]:
     level, what = ("warning", "is left out") if is_skipped else ("error", "cannot be used")
     for problem, rows in groups.items():
         count = len(rows)
-        words = f"{n_rows(count)} of {path} {what if count == 1 else what.replace('is', 'are')}: {problem}"
+        words = f"{counted(count, 'row')} of {path} {what if count == 1 else what.replace('is', 'are')}: {problem}"
         remedy = "" if is_skipped else "mend them, or leave them out with --skip-bad-rows"
         options = () if is_skipped else ("--skip-bad-rows",)
         yield Finding(level, "bad_rows", words, remedy, options, tuple(row.line for row in rows))

@@ -7,7 +7,7 @@ from elsewise.data.formats import JsonText, Row, Rows, open_rows, problem_with, 
 from elsewise.data.labels import Relabelling
 from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError
-from elsewise.messages.wording import at_lines, n_rows
+from elsewise.messages.wording import at_lines, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Labelled:
             labels=[label for label in new if label is not None],
             lines=[self.lines[i] for i in kept],
             numbers=[self.numbers[i] for i in kept],
-            notes=(*self.notes, *(f"{n_rows(count)} {words}" for count, words in counts if count)),
+            notes=(*self.notes, *(f"{counted(count, 'row')} {words}" for count, words in counts if count)),
             renamed=renamed,
             dropped=dropped,
             columns={name: [cells[i] for i in kept] for name, cells in self.columns.items()},
@@ -175,7 +175,7 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> La
         raise InputError(_refusal(path, bad))
     if bad:
         first = bad[0]
-        left_out = f"{n_rows(len(bad))} left out: {at_lines([one.line for one in bad])}"
+        left_out = f"{counted(len(bad), 'row')} left out: {at_lines([one.line for one in bad])}"
         found = f"first of the rejected rows: line {first.line} {first.problem}"
         notes = (*notes, left_out, found) if strict else (*notes, found)
     return Labelled(texts, labels, lines, numbers, notes, tuple(bad), columns=more)
@@ -187,7 +187,7 @@ def _refusal(path: str, bad: Sequence[BadRow]) -> str:
         return f"{first}; mend the row, or leave it out with --skip-bad-rows"
     where = at_lines([row.line for row in bad])
     remedy = "elsewise check shows them all, --skip-bad-rows leaves them out"
-    return f"{first}\n{n_rows(len(bad))} cannot be used ({where}): {remedy}"
+    return f"{first}\n{counted(len(bad), 'row')} cannot be used ({where}): {remedy}"
 
 
 def labelled_text(row: Row, columns: tuple[str, ...], how: Reading) -> tuple[str, str | None]:

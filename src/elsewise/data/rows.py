@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 from elsewise.data.lines import Lines
 from elsewise.errors import InputError
+from elsewise.messages.wording import listed
 
 NAMES_SHOWN = 12  # a message stays readable for a file of a thousand columns
 
@@ -102,24 +103,22 @@ class Format(Protocol):
         """Give what stands above the first row, from the same two."""
 
 
-def listed(names: Iterable[str]) -> str:
-    """Write names for a message: quoted, with commas, cut after a dozen.
+def column_names(columns: Iterable[str]) -> str:
+    """Write the names of columns for a message, quoted; the first dozen.
 
     Examples
     --------
-    >>> listed(["body", "topic"])
+    >>> column_names(["body", "topic"])
     "'body', 'topic'"
     """
-    quoted = [repr(str(name)) for name in names]
-    more = len(quoted) - NAMES_SHOWN
-    return ", ".join(quoted[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return listed((repr(str(name)) for name in columns), NAMES_SHOWN)
 
 
 def refuse_repeats(columns: Iterable[str], name: str) -> None:
     """Raise InputError if a column name appears more than once: only one of them could be meant."""
     twice = [column for column, times in Counter(columns).items() if times > 1]
     if twice:
-        raise InputError(f"{name} has more than one column named {listed(twice)}; rename all but one")
+        raise InputError(f"{name} has more than one column named {column_names(twice)}; rename all but one")
 
 
 def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> None:
@@ -148,7 +147,7 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
     present = list(columns)
     for column, option in wanted.items():
         if column not in present:
-            has = listed(present) or "none"
+            has = column_names(present) or "none"
             raise InputError(f"{path} has no column {column!r}; it has {has}; name the right one with {option}")
 
 

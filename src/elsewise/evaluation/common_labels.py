@@ -16,6 +16,7 @@ from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, to_numpy
 from elsewise.classifier.classifier import Classifier
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers
+from elsewise.messages.wording import listed
 from elsewise.rules.decisions import Decisions
 
 
@@ -97,7 +98,8 @@ def _union(models: Mapping[str, Classifier]) -> tuple[tuple[str, ...], int]:
     shared = set(first).intersection(*others)
     common = [name for name in first if name in shared]
     if not common:
-        raise InputError(f"the models have no label in common: {_few(first)} and {_few(others[0])}")
+        ours, theirs = (listed(map(repr, labels), 3) for labels in (first, others[0]))
+        raise InputError(f"the models have no label in common: {ours}; {theirs}")
     return tuple(dict.fromkeys([*common, *first, *(name for labels in others for name in labels)])), len(common)
 
 
@@ -106,10 +108,6 @@ def _difference(first: str, second: str, models: Mapping[str, Classifier]) -> st
         if a != b:
             return f"label {place} is {a!r} for {first} and {b!r} for {second}"
     return f"{first} has {len(models[first].labels):,} and {second} {len(models[second].labels):,}"
-
-
-def _few(labels: Sequence[str]) -> str:
-    return ", ".join(map(repr, labels[:3])) + ", ..." * (len(labels) > 3)  # noqa: PLR2004  enough to know them by
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.common_labels import Side, Truth
 from elsewise.evaluation.evaluate import USUAL_TARGET, as_rows, count_seen, plain, seen_words
 from elsewise.evaluation.paired_bootstrap import Rounds, compare_labels, compare_pair, describe, outcomes
-from elsewise.messages.wording import n_rows, percent
+from elsewise.messages.wording import counted, percent
 
 if TYPE_CHECKING:
     from elsewise.metrics import Estimate
@@ -359,16 +359,16 @@ def _notes(rows: Part, labels: Mapping[str, Sequence[str]], truth: Truth) -> Ite
             "so that an answer with one of its other labels is wrong"
         )
     if rows["left_out"]:
-        yield f"left out, with a label that not all models have: {n_rows(sum(rows['left_out'].values()))}"
+        yield f"left out, with a label that not all models have: {counted(sum(rows['left_out'].values()), 'row')}"
     if rows["repeated"]:
         yield (
-            f"with a text that came before: {n_rows(rows['repeated'])}; the intervals are for rows that were drawn "
-            "independently, and repeated ones make them too narrow"
+            f"with a text that came before: {counted(rows['repeated'], 'row')}; the intervals are for rows that were "
+            "drawn independently, and repeated ones make them too narrow"
         )
     if rows["readable"] < rows["in_scope"]:
         yield (
-            f"in scope, and not every model can read it: {n_rows(rows['in_scope'] - rows['readable'])}; left out of "
-            "the figures of the bare classifiers, and Other at the promise"
+            f"in scope, and not every model can read it: {counted(rows['in_scope'] - rows['readable'], 'row')}; left "
+            "out of the figures of the bare classifiers, and Other at the promise"
         )
 
 

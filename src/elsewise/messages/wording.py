@@ -1,6 +1,6 @@
 """Counts, shares and lists, as sentences write them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -12,15 +12,40 @@ def percent(share: float, rounded: Callable[[float], float] = np.floor) -> str:
     return f"{in_percent(share, rounded)} %"
 
 
-def n_rows(count: int) -> str:
-    """Write a number of rows.
+def counted(count: int, noun: str) -> str:
+    """Write a count with its noun.
 
     Examples
     --------
-    >>> n_rows(1), n_rows(1200)
+    >>> counted(1, "row"), counted(1200, "row")
     ('1 row', '1,200 rows')
     """
-    return f"{count:,} row{'s' * (count != 1)}"
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def listed(names: Iterable[str], most: int = 5, between: str = ", ") -> str:
+    """Write the first names, and how many more there are.
+
+    Examples
+    --------
+    >>> listed(map(repr, ["body", "topic"])), listed("abcdefg", most=2)
+    ("'body', 'topic'", 'a, b and 5 more')
+    """
+    known = list(names)
+    more = len(known) - most
+    return between.join(known[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def shortened(text: str, most: int) -> str:
+    r"""Write a text on one line of at most so many characters, "..." included where it is cut.
+
+    Examples
+    --------
+    >>> shortened("where is my\norder", 18), shortened("where is my order", 12)
+    ('where is my order', 'where is ...')
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def at_lines(lines: Sequence[int]) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes
 from elsewise.errors import InputError
-from elsewise.messages.wording import percent
+from elsewise.messages.wording import counted, percent
 from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules.certificate import Certificate
@@ -286,7 +286,7 @@ class _Grouping:
     def who(self, g: int) -> str:
         """Say which labels a group has."""
         if g == self.alone:
-            return f"{_count(len(self.rare), 'rare label')} taken as one group"
+            return f"{counted(len(self.rare), 'rare label')} taken as one group"
         return f'{"the group" if self.asked else "label"} "{self.names[g]}"'
 
 
@@ -355,7 +355,7 @@ class _Tests:
         whole = self._whole()
         n, errors = (int(count[0]) for count in sample.at(np.array([whole.threshold])))
         coverage, low, high = sample.coverage(whole.threshold, self.promise.delta)
-        who = _count(len(self.grouping.rare), "label")
+        who = counted(len(self.grouping.rare), "label")
         source = "the one that is certified for all labels together" if whole.certified else "used as none is certified"
         words = (
             f"Nothing is promised of {who} too rare to be certified per label: the threshold {whole.threshold:g} is "
@@ -421,7 +421,7 @@ class _Tests:
                 f"confidence level {level} on {overall.rows:,} labelled rows; {more}."
             )
         who = [f"each of {certified:,} {unit[1]}" if certified > 1 else f"one {unit[0]}"] if certified else []
-        who += [f"{_count(len(self.grouping.rare), 'rare label')} taken as one group"] if pool_kept else []
+        who += [f"{counted(len(self.grouping.rare), 'rare label')} taken as one group"] if pool_kept else []
         each = "for all of these promises together" if self.joint else "for each of these promises by itself"
         over = overall.over_draws
         if tests > 1 and not self.joint:
@@ -441,7 +441,7 @@ class _Tests:
         return "" if falls_back else f"So at least {target} of everything that is answered is right, too."
 
     def _rare_words(self, last: Certificate, *, falls_back: bool) -> str:
-        who = f"{_count(len(self.grouping.rare), 'label')} too rare to be certified per label"
+        who = f"{counted(len(self.grouping.rare), 'label')} too rare to be certified per label"
         if falls_back and last.threshold == math.inf:
             return f"There are {who}; no threshold could be certified for all labels, and they are never answered."
         if falls_back:
@@ -458,7 +458,3 @@ def _never(labels: int, unit: tuple[str, str]) -> str:
     if not labels:
         return ""
     return f"{labels:,} {unit[labels > 1]} could not be certified and {('is', 'are')[labels > 1]} never answered."
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' if n > 1 else ''}"

@@ -28,6 +28,7 @@ from elsewise.engines.torch import (
     plain_tokenizer,
 )
 from elsewise.errors import InputError, need
+from elsewise.messages.wording import counted, listed
 from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import read_json
 from elsewise.training.checkpoint_folder import STATE, Checkpoints
@@ -180,10 +181,9 @@ def _time_needed(trainer: Any, tuning: list[Any], keeper: Keeper) -> str:
     seconds = left(trainer, batches, len(tuning), (steps - done) / len(batches))
     epochs = f"{args.num_train_epochs} epoch{'s' * (args.num_train_epochs > 1)} of {len(batches):,} steps"
     gone = f", {steps - done:,} of them left," if done else ""
-    threads = torch.get_num_threads()
     return (
         f"training takes about {time_words(seconds)}{' at most' if tuning else ''}: "
-        f"{epochs}{gone} on {threads} thread{'s' * (threads > 1)}"
+        f"{epochs}{gone} on {counted(torch.get_num_threads(), 'thread')}"
     )
 
 
@@ -199,18 +199,14 @@ def _class_weights(
     else:
         unknown = sorted(set(map(str, wanted)) - set(labels.values()))
         if unknown:
-            raise InputError(f"class_weights: {unknown[0]!r} is no label of the data; the labels are {_few(labels)}")
+            known = listed(labels.values())
+            raise InputError(f"class_weights: {unknown[0]!r} is no label of the data; the labels are {known}")
         given = {str(label): weight for label, weight in wanted.items()}
         weights = np.array([given.get(labels[code], 1.0) for code in range(len(labels))], dtype=np.float64)
     if not (np.isfinite(weights).all() and (weights > 0).all()):
         bad = labels[int(np.argmin(np.isfinite(weights) & (weights > 0)))]
         raise InputError(f"class_weights must be positive, got {given[bad]} for {bad!r}")
     return weights * counts.sum() / (weights @ counts)
-
-
-def _few(labels: Mapping[int, str]) -> str:
-    names = list(labels.values())
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004
 
 
 def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, Any]]:

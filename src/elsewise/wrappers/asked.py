@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from elsewise.arrays import as_labels
 from elsewise.engines.external import AT_ONCE
 from elsewise.engines.output_kinds import KINDS
 from elsewise.errors import InputError
-
-MOST: Final = 5  # names or shapes in a message
+from elsewise.messages.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,8 @@ def _without(names: Iterable[str], others: Iterable[str]) -> list[str]:
     return [name for name in names if name not in known]
 
 
-def _some(names: Sequence[str], most: int = MOST) -> str:
-    return ", ".join(map(repr, names[:most])) + f", ... ({len(names)})" * (len(names) > most)
+def _some(names: Iterable[Any]) -> str:
+    return listed(map(repr, names))
 
 
 def pick(answer: Any, output: str | int | None) -> Any:
@@ -83,8 +82,7 @@ def pick(answer: Any, output: str | int | None) -> Any:
         return answer[chosen]
     if isinstance(answer, tuple | list) and any(len(getattr(one, "shape", ())) > 1 for one in answer):
         if output is None and len(answer) > 1:
-            shown = ", ".join(str(tuple(getattr(one, "shape", ()))) for one in answer[:MOST])
-            shapes = shown + ", ..." * (len(answer) > MOST)
+            shapes = listed(str(tuple(getattr(one, "shape", ()))) for one in answer)
             kind = type(answer).__name__
             raise InputError(
                 f"the model returns a {kind} of {len(answer)}, of shapes {shapes}; say which holds the labels: output="
