@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.batch.predict import CHUNK_ROWS, predict_file
+from elsewise.batch.predict import predict_file
+from elsewise.batch.source import CHUNK_ROWS
 from elsewise.data.labelled_texts import Reading
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
@@ -187,6 +188,13 @@ def test_rejects_beside_a_device_are_counted_and_not_written(classifier, tmp_pat
 
     assert (summary.read, summary.rejected, summary.rejects) == (2, 1, None)
     assert not Path("/dev/null.rejected.jsonl").exists()
+
+
+def test_a_file_without_rejects_has_no_file_of_them(classifier, tmp_path):
+    summary = predict_file(classifier, written(tmp_path / "in.csv", "text\nsure\n"), str(tmp_path / "out.csv"))
+
+    assert summary.rejects is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
 def test_memory_does_not_grow_with_the_file(classifier, tmp_path):

@@ -49,8 +49,6 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Answer every row of a file: a label, or Other with its reason."""
-    from dataclasses import asdict
-
     from elsewise.batch.predict import predict_file
     from elsewise.classifier.load import load
 
@@ -78,4 +76,4 @@ def predict(
     if classifier.certificate is not None and not classifier.certificate.certified:
         say("this model promises nothing, so that every row is Other; best_label and probability say what it thinks")
     if as_json:
-        print_json(asdict(summary), to_stderr=out == "-")
+        print_json(summary.as_dict(), to_stderr=out == "-")

@@ -1,0 +1,110 @@
+"""A chunk of rows and its answers, as columns of the output."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elsewise.batch.ledger import Ledger
+from elsewise.batch.source import Chunk
+from elsewise.classifier.classifier import Classifier
+from elsewise.outputs import Evidence
+from elsewise.rules.decisions import Decisions
+
+COLUMNS = ("label", "abstained", "reason", "best_label", "confidence", "probability", "truncated")
+SENTENCES = ("sentence", "customer_sentence")
+
+
+@dataclass(frozen=True, slots=True)
+class MoreColumns:
+    """What is written of a row beside COLUMNS.
+
+    Attributes
+    ----------
+    top : int
+        How many of the best labels, with their probabilities.
+    probabilities : bool
+        Whether the probability of every label.
+    sentences : str or None
+        The language of the sentences that say why; None for no sentences.
+    """
+
+    top: int = 0
+    probabilities: bool = False
+    sentences: str | None = None
+
+    def names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Name the columns."""
+        ranked = [f"{what}_{place}" for place in range(1, self.top + 1) for what in ("label", "probability")]
+        said = SENTENCES if self.sentences else ()
+        return (*ranked, *said, *(f"p_{label}" for label in labels if self.probabilities))
+
+    def cells(self, decisions: Decisions, evidence: Evidence) -> Iterator[dict[str, Any]]:
+        """Give the cells of each of n rows, by column."""
+        if not self.top and not self.probabilities and not self.sentences:
+            yield from ({} for _ in range(len(evidence)))
+            return
+        best = np.argsort(-evidence.probabilities, axis=1, kind="stable")[:, : self.top]
+        for i, row in enumerate(evidence.probabilities.tolist()):
+            cells: dict[str, Any] = {}
+            for place, code in enumerate(best[i].tolist(), start=1):
+                cells[f"label_{place}"] = "" if np.isnan(row[0]) else decisions.name(code)
+                cells[f"probability_{place}"] = row[code]
+            if self.probabilities:
+                cells |= {f"p_{label}": p for label, p in zip(decisions.names, row, strict=True)}
+            if self.sentences:
+                cells |= {name: getattr(decisions, name)(i, self.sentences) for name in SENTENCES}
+            yield cells
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """The answers of a chunk.
+
+    Attributes
+    ----------
+    counts : Ledger
+        Of its rows, rejected ones among them.
+    decisions, evidence : Decisions and Evidence, or None
+        Of the rows that can be used; None where there are none.
+    more : MoreColumns
+        What is written beside COLUMNS.
+    """
+
+    counts: Ledger
+    decisions: Decisions | None
+    evidence: Evidence | None
+    more: MoreColumns
+
+    @property
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The cells of each row that can be used, by column, made while they are asked for."""
+        if self.decisions is None or self.evidence is None:
+            return
+        decisions, outputs = self.decisions, self.evidence.outputs
+        truncated = None if outputs is None else outputs.truncated
+        columns = (
+            decisions.labels,
+            decisions.abstained.tolist(),
+            decisions.reasons.tolist(),
+            [decisions.name(code) for code in decisions.best.tolist()],
+            decisions.confidence.tolist(),
+            decisions.best_probability.tolist(),
+            [False] * len(decisions) if truncated is None else truncated.tolist(),
+        )
+        for values, more in zip(zip(*columns, strict=True), self.more.cells(decisions, self.evidence), strict=True):
+            yield dict(zip(COLUMNS, values, strict=True)) | more
+
+
+def answered(classifier: Classifier, chunk: Chunk, more: MoreColumns) -> Answered:
+    """Answer the rows of a chunk; nothing is written, and the same chunk has the same answers."""
+    rejected = len(chunk.rejected)
+    if not chunk.rows:
+        return Answered(Ledger(rejected=rejected), None, None, more)
+    evidence = classifier.evidence(chunk.prepared)
+    decisions = classifier.decisions(evidence)
+    other = int(decisions.abstained.sum())
+    reasons = Counter(decisions.reasons[decisions.abstained].tolist())
+    return Answered(Ledger(len(decisions) - other, other, rejected, dict(reasons)), decisions, evidence, more)

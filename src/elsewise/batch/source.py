@@ -1,0 +1,124 @@
+"""Rows of a file on their way to a model: read as they are asked for, and cut into chunks of bounded size."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from elsewise.classifier.classifier import Classifier
+from elsewise.data.formats import Row
+from elsewise.data.labelled_texts import Reading, text_of
+from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
+from elsewise.engines.batching import WINDOW
+from elsewise.engines.logits import check_features
+from elsewise.errors import InputError
+
+CHUNK_ROWS = WINDOW
+CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
+
+Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open file: the columns to pass through, how it is read in words, and each row with what the engine reads."""
+
+    columns: tuple[str, ...]
+    notes: tuple[str, ...]
+    items: Iterator[Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows in their order: those to answer, what the engine makes ready of them, and those to reject."""
+
+    rows: tuple[Row, ...]
+    prepared: Any
+    rejected: tuple[Row, ...]
+
+
+@contextmanager
+def open_source(classifier: Classifier, data: str, how: Reading, features: str | None) -> Iterator[Source]:
+    """Open a file of what the classifier reads: texts, or logits with features beside them.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or its columns do not fit the model.
+    """
+    reads_logits = classifier.engine.name == "logits"
+    if reads_logits and (is_array(data) or data.endswith(PARQUET)):
+        logits, _ = read_logits(data, how, classifier.labels)
+        items = ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
+        yield Source(("row",), (), _beside(classifier, items, features, how))
+        return
+    with how.open(data) as rows:
+        if reads_logits:
+            columns = logit_columns(rows.columns, classifier.labels, data)
+            if len(columns) != len(classifier.labels):
+                raise InputError(f"{data} has {len(columns)} columns, the model has {len(classifier.labels)} labels")
+            items = (_logits_item(row, columns) for row in rows)
+        else:
+            columns = how.text_columns(rows.columns, data)
+            items = (_text_item(row, columns) for row in rows)
+        yield Source(rows.columns, rows.notes, _beside(classifier, items, features, how))
+
+
+def chunks(items: Iterable[Item], prepare: Callable[[Sequence[Any]], Any]) -> Iterator[Chunk]:
+    """Cut rows into chunks, and make each ready for the engine."""
+    for some in _cut(items):
+        usable = [(row, item) for row, item in some if row.problem is None]
+        rejected = tuple(row for row, _ in some if row.problem is not None)
+        yield Chunk(tuple(row for row, _ in usable), prepare([item for _, item in usable]), rejected)
+
+
+def _cut(items: Iterable[Item]) -> Iterator[list[Item]]:
+    some: list[Item] = []
+    size = 0
+    for row, item in items:
+        some.append((row, item))
+        size += len(row.raw)
+        if len(some) >= CHUNK_ROWS or size >= CHUNK_CHARACTERS:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _text_item(row: Row, columns: tuple[str, ...]) -> Item:
+    text, problem = text_of(row, columns)
+    return (row, text) if problem is None else (_unusable(row, problem), "")
+
+
+def _logits_item(row: Row, columns: tuple[str, ...]) -> Item:
+    values = row.problem or logits_of(row, columns)
+    return (_unusable(row, values), []) if isinstance(values, str) else (row, values)
+
+
+def _unusable(row: Row, problem: str) -> Row:
+    return Row(row.number, row.line, {}, problem, row.raw)
+
+
+def _beside(classifier: Classifier, items: Iterator[Item], features: str | None, how: Reading) -> Iterator[Item]:
+    """Put features behind the logits, where the classifier reads them."""
+    wanted = check_features(classifier.engine, features)
+    if features is None:
+        return items
+    table, _ = read_logits(features, how)
+    if table.shape[1] != wanted:
+        raise InputError(f"{features} has {table.shape[1]} columns, and the model reads {wanted} features")
+    return _joined(items, table, features)
+
+
+def _joined(items: Iterator[Item], table: NDArray[Any], features: str) -> Iterator[Item]:
+    number = 0
+    for row, item in items:
+        number = row.number
+        if number > len(table):
+            break
+        yield row, item if row.problem else [*item, *table[number - 1]]
+    if number != len(table):
+        more = "more" if number > len(table) else f"only {number:,}"
+        raise InputError(f"{features} has {len(table):,} rows, and there are {more} rows of logits")
