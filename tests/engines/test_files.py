@@ -12,7 +12,7 @@ from elsewise.engines import onnx_safety
 from elsewise.engines.files import ModelFiles, TemporaryPlace
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.errors import ArtifactError, InputError
-from elsewise.storage.sealed_folder import digest
+from elsewise.storage.sealed_folder import sha256_of
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
 CONTENTS = {"model.onnx": b"abc", "openvino/int8.bin": b"", "openvino/deep/er.xml": b"<net/>", "tokenizer.json": b"{}"}
@@ -36,7 +36,7 @@ def files(tmp_path):
 
 def test_every_file_below_a_folder_is_taken(files):
     assert list(files.digests) == sorted(CONTENTS)
-    assert files.digests["model.onnx"] == digest(files.path / "model.onnx") == SHA256_OF_ABC
+    assert files.digests["model.onnx"] == sha256_of(files.path / "model.onnx") == SHA256_OF_ABC
     assert "openvino/int8.bin" in files
     assert "openvino" not in files
     assert "int8.bin" not in files
@@ -72,7 +72,7 @@ def test_what_else_is_in_the_folder_stays(files, tmp_path):
 
     assert ModelFiles.of(tmp_path / "to").digests == {
         **files.digests,
-        "openvino/other.bin": digest(tmp_path / "to/openvino/other.bin"),
+        "openvino/other.bin": sha256_of(tmp_path / "to/openvino/other.bin"),
     }
 
 

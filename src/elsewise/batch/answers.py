@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -41,14 +40,14 @@ class MoreColumns:
         said = SENTENCES if self.sentences else ()
         return (*ranked, *said, *(f"p_{label}" for label in labels if self.probabilities))
 
-    def cells(self, decisions: Decisions, evidence: Evidence) -> Iterator[dict[str, Any]]:
+    def cells(self, decisions: Decisions, evidence: Evidence) -> Iterator[dict[str, object]]:
         """Give the cells of each of n rows, by column."""
         if not self.top and not self.probabilities and not self.sentences:
             yield from ({} for _ in range(len(evidence)))
             return
         best = np.argsort(-evidence.probabilities, axis=1, kind="stable")[:, : self.top]
         for i, row in enumerate(evidence.probabilities.tolist()):
-            cells: dict[str, Any] = {}
+            cells: dict[str, object] = {}
             for place, code in enumerate(best[i].tolist(), start=1):
                 cells[f"label_{place}"] = "" if np.isnan(row[0]) else decisions.name(code)
                 cells[f"probability_{place}"] = row[code]
@@ -79,7 +78,7 @@ class Answered:
     more: MoreColumns
 
     @property
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[dict[str, object]]:
         """The cells of each row that can be used, by column, made while they are asked for."""
         if self.decisions is None or self.evidence is None:
             return

@@ -16,7 +16,7 @@ from elsewise.engines.files import ModelFiles, TemporaryPlace
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Evidence
-from elsewise.storage.sealed_folder import MANIFEST, digest
+from elsewise.storage.sealed_folder import MANIFEST, sha256_of
 
 # Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
 CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
@@ -145,7 +145,7 @@ def open_baseline(classifier: Classifier) -> Classifier | None:
     if files is None:
         return None
     try:
-        same = digest(files.path / MANIFEST) == files.digests[MANIFEST]
+        same = sha256_of(files.path / MANIFEST) == files.digests[MANIFEST]
     except FileNotFoundError:
         same = False
     if not same:

@@ -10,9 +10,10 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elsewise.calibrators import CALIBRATORS, Calibrator
 from elsewise.errors import ArtifactError, InputError
@@ -22,6 +23,9 @@ from elsewise.rules.conformal import ConformalPValue, SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.scores import SCORES, Score
 from elsewise.scores.distances import LabelGaussians
+from elsewise.storage.json_files import Json
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]  # by the names that JSON has for them
 
 PARTS: Final = {
     "certificate": Certificate,
@@ -30,12 +34,12 @@ PARTS: Final = {
     "conformal_p_value": ConformalPValue,
     "split_conformal": SplitConformal,
 }
-KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, **PARTS}
+KINDS: Final[dict[str, type]] = {**CALIBRATORS, **SCORES, **RULES, **PARTS}
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
 SEAMS: Final[dict[Any, Any]] = {Calibrator: CALIBRATORS, Score: SCORES, Rule: RULES}
 
 
-def check_description(described: Mapping[str, Any]) -> None:
+def check_description(described: Json) -> None:
     """Check what elsewise.json says beside fitted parts, which know their own limits.
 
     Raises
@@ -54,7 +58,7 @@ def check_description(described: Mapping[str, Any]) -> None:
             f"labels must differ, got {next(label for label in labels if labels.count(label) > 1)!r} twice"
         )
     entries[described["engine"]]  # it is there
-    shapes: list[tuple[Any, dict[str, Any]]] = [
+    shapes: list[tuple[Json, Json]] = [
         (described, {"other": str, "out_of_scope_label": str | None, "record": dict}),
         *((entry, {"name": str, "settings": dict, "fingerprint": str, "gate": list}) for entry in entries.values()),
     ]
@@ -64,7 +68,7 @@ def check_description(described: Mapping[str, Any]) -> None:
                 raise InputError(f"{name!r} cannot be {values[name]!r}")
 
 
-def pack(part: Any, arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+def pack(part: Any, arrays: dict[str, NDArray[Any]], prefix: str) -> Json:
     """Turn a fitted part into JSON; its arrays go into `arrays` under names that begin with `prefix`."""
     packed: dict[str, Any] = {"kind": NAMES[type(part)]}
     for field in dataclasses.fields(part):
@@ -79,7 +83,7 @@ def pack(part: Any, arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
     return packed
 
 
-def unpack(packed: Any, arrays: Mapping[str, Any], file: Path, type_: Any = Any) -> Any:
+def unpack(packed: Any, arrays: Arrays, file: Path, type_: Any = Any) -> Any:
     """Make the fitted part again that `pack` was given.
 
     Parameters
@@ -113,7 +117,7 @@ def unpack(packed: Any, arrays: Mapping[str, Any], file: Path, type_: Any = Any)
     return part
 
 
-def _unpacked(value: Any, arrays: Mapping[str, Any], file: Path, type_: Any) -> Any:
+def _unpacked(value: Any, arrays: Arrays, file: Path, type_: Any) -> Any:
     type_ = _meant(type_)
     if isinstance(value, dict):
         return arrays[value["array"]] if "array" in value else unpack(value, arrays, file)

@@ -27,7 +27,7 @@ from elsewise.errors import InputError
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
-    from elsewise.data.labelled_texts import Labelled, Reading
+    from elsewise.data.labelled_texts import LabelledFile, Reading
 
 CHANGED_SHOWN = 10
 LABELS_SHOWN = 10
@@ -157,7 +157,7 @@ def _rows(
     labels: str | None,
     how: "Reading",
     out_of_scope_label: str | None,
-) -> "tuple[Labelled | None, dict[str, Any]]":
+) -> "tuple[LabelledFile | None, dict[str, Any]]":
     """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare_all`."""
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.data.logits import read_logits
@@ -209,7 +209,7 @@ def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scop
     return {"labels": words}
 
 
-def _write(path: str, changed: Sequence[Mapping[str, Any]], read: "Labelled | None") -> None:
+def _write(path: str, changed: Sequence[Mapping[str, Any]], read: "LabelledFile | None") -> None:
     from elsewise.data.formats import open_writer
 
     rows = [_flat(row, read) for row in changed]
@@ -218,7 +218,7 @@ def _write(path: str, changed: Sequence[Mapping[str, Any]], read: "Labelled | No
         writer.write(rows)
 
 
-def _flat(row: Mapping[str, Any], read: "Labelled | None") -> dict[str, Any]:
+def _flat(row: Mapping[str, Any], read: "LabelledFile | None") -> dict[str, Any]:
     """Put a changed row in columns."""
     text = {} if read is None else {"text": read.texts[row["row"]]}
     said = {
@@ -229,13 +229,13 @@ def _flat(row: Mapping[str, Any], read: "Labelled | None") -> dict[str, Any]:
     return {"row": _number(row, read), **text, "label": row["label"] or "", **said}
 
 
-def _number(row: Mapping[str, Any], read: "Labelled | None") -> int:
+def _number(row: Mapping[str, Any], read: "LabelledFile | None") -> int:
     """Count a row from 1, as in its file: rows of it that were left out count."""
     number: int = row["row"] + 1 if read is None else read.numbers[row["row"]]
     return number
 
 
-def _show(compared: Mapping[str, Any], read: "Labelled | None") -> None:
+def _show(compared: Mapping[str, Any], read: "LabelledFile | None") -> None:
     models, rows, pairs = (compared[part] for part in ("models", "rows", "pairs"))
     typer.echo(compared["verdict"])
     rejected = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
@@ -344,7 +344,7 @@ def _show_board(board: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) 
     print_table("Leaderboard; the intervals of all pairs hold together at 95 %", header, lines)
 
 
-def _show_changed(changed: Mapping[str, Any], names: Sequence[str], read: "Labelled | None") -> None:
+def _show_changed(changed: Mapping[str, Any], names: Sequence[str], read: "LabelledFile | None") -> None:
     if not changed["rows"]:
         return
     from elsewise.messages.wording import shortened

@@ -14,7 +14,7 @@ from elsewise.cli.output import say
 from elsewise.errors import InputError
 
 if TYPE_CHECKING:
-    from elsewise.data.labelled_texts import Labelled, Reading
+    from elsewise.data.labelled_texts import LabelledFile, Reading
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model folder to write.")]
@@ -126,7 +126,7 @@ def reading(
     return Reading(text, label, delimiter, encoding, file_format, *mending)
 
 
-def labelled(paths: Sequence[str], how: "Reading") -> "list[Labelled]":
+def labelled(paths: Sequence[str], how: "Reading") -> "list[LabelledFile]":
     """Read texts and labels of files, every row or none unless bad ones are skipped, and say how they were read."""
     from elsewise.data.labelled_texts import read_files
     from elsewise.messages.wording import counted

@@ -16,7 +16,7 @@ from elsewise.arrays import ABSTAIN
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.language import language_warnings
-from elsewise.data.splits import SHARES, Divided, Pairs, divide, hashes
+from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
@@ -189,7 +189,7 @@ def check(
 
 
 def examine(
-    divided: Divided,
+    divided: DividedTexts,
     promise: Promise,
     *,
     tokenizer: tuple[Any, str, int] | None = None,
@@ -229,7 +229,7 @@ def warn(findings: Iterable[Finding]) -> None:
             warnings.warn(words, ElsewiseWarning, stacklevel=3)
 
 
-def label_rows(divided: Divided) -> list[LabelRows]:
+def label_rows(divided: DividedTexts) -> list[LabelRows]:
     """Count the rows of each label, the most frequent first."""
     k, parts = len(divided.names), divided.parts
     columns = [
@@ -243,12 +243,12 @@ def label_rows(divided: Divided) -> list[LabelRows]:
     return sorted(table, key=lambda row: -row.rows)
 
 
-def _rows_of(divided: Divided, labels: Iterable[str], locate: Locate) -> tuple[int, ...]:
+def _rows_of(divided: DividedTexts, labels: Iterable[str], locate: Locate) -> tuple[int, ...]:
     codes = {name: code for code, name in enumerate(divided.names)} | {divided.out_of_scope_label: -1}
     return tuple(map(locate, np.flatnonzero(np.isin(divided.rows.codes, [codes[label] for label in labels])).tolist()))
 
 
-def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate) -> Iterable[Finding]:
+def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: Locate) -> Iterable[Finding]:
     groups = near_duplicates(row.label for row in table)
     yield from _spellings(divided, table, groups, locate)
     known = [row for row in table if row.label != divided.out_of_scope_label]
@@ -288,7 +288,7 @@ def _label_findings(divided: Divided, table: Sequence[LabelRows], locate: Locate
 
 
 def _spellings(
-    divided: Divided, table: Sequence[LabelRows], groups: Sequence[Sequence[str]], locate: Locate
+    divided: DividedTexts, table: Sequence[LabelRows], groups: Sequence[Sequence[str]], locate: Locate
 ) -> Iterable[Finding]:
     counts = {row.label: row.rows for row in table}
     spellings = sum(len(group) - 1 for group in groups)
@@ -321,7 +321,7 @@ def _is_typed(rule: str, meant: Mapping[str, str | None], known: Mapping[str, in
         return False
 
 
-def _text_findings(divided: Divided, locate: Locate) -> Iterable[Finding]:
+def _text_findings(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
     texts = divided.rows.texts
     blank = [row for row, text in enumerate(texts) if not is_visible(text)]
     if blank:
@@ -344,7 +344,7 @@ def _text_findings(divided: Divided, locate: Locate) -> Iterable[Finding]:
     yield from _repeats(divided, locate)
 
 
-def _repeats(divided: Divided, locate: Locate) -> Iterable[Finding]:
+def _repeats(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
     texts, codes = divided.rows.texts, divided.rows.codes
     _, first, text_of = np.unique(np.array(hashes(texts), dtype=np.uint64), return_index=True, return_inverse=True)
     again = len(texts) - len(first)

@@ -8,11 +8,11 @@ import csv
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from elsewise.data.lines import LIMIT, Lines
-from elsewise.data.rows import JsonText, Row, Rows, column_names, refuse_repeats
+from elsewise.data.rows import Cells, JsonText, Row, Rows, column_names, refuse_repeats
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
@@ -174,7 +174,7 @@ def _ragged(fields: int, width: int) -> str:
     return f"has {counted(fields, 'field')}, the header has {width}"
 
 
-def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Mapping[str, Any]], bytes]:
+def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells], bytes]:
     r"""Make the function that writes one row; a missing column is an empty cell.
 
     true and false for booleans, shortest exact form for floats, ``inf``, and nothing for NaN and None.
@@ -194,7 +194,7 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Mapping
     known = frozenset(columns)
     quote = csv.writer(_Echo(), delimiter=SPOKEN.get(delimiter, delimiter), lineterminator="\r\n").writerow
 
-    def encode(row: Mapping[str, Any]) -> bytes:
+    def encode(row: Cells) -> bytes:
         cells = [value if type(value := row.get(column)) is str else _cell(value) for column in columns]
         if not known.issuperset(row):
             late = column_names(sorted(row.keys() - known))

@@ -12,7 +12,7 @@ from typing import Any, Final
 from elsewise.data.checks import Finding, Findings, check
 from elsewise.data.encoding_guess import guess_encoding
 from elsewise.data.formats import Row
-from elsewise.data.labelled_texts import BadRow, Labelled, Reading, read_files
+from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
@@ -113,7 +113,7 @@ def check_file(
         Files, as for ``elsewise fit``.
     **asked
         out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed: as
-        `elsewise.data.checks.check`.
+        `elsewise.data.check`.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def check_file(
         raise InputError(f"{path} is not a file that can be read more than once; save it as a file first")
     survey = _Survey(how or Reading())
     given = survey.how
-    read: list[Labelled] = []
+    read: list[LabelledFile] = []
     files = {"data": path} | {name: file for name, file in (("held_out", held_out), ("test", test)) if file}
     try:
         _find_encoding(path, survey)
@@ -275,7 +275,7 @@ def _likely_text(columns: Sequence[Column], label_column: str) -> Column | None:
     )
 
 
-def _bad(read: Labelled, path: str, survey: _Survey) -> Iterable[Finding]:
+def _bad(read: LabelledFile, path: str, survey: _Survey) -> Iterable[Finding]:
     """Group the rows that cannot be used by what is wrong with them."""
     groups: dict[str, list[BadRow]] = {}
     for row in read.bad:
@@ -290,7 +290,7 @@ def _bad(read: Labelled, path: str, survey: _Survey) -> Iterable[Finding]:
         yield Finding(level, "bad_rows", words, remedy, options, tuple(row.line for row in rows))
 
 
-def _headless(survey: _Survey, read: Labelled) -> Iterable[Finding]:
+def _headless(survey: _Survey, read: LabelledFile) -> Iterable[Finding]:
     if survey.how.label_column in set(read.labels):
         words = f"the first line seems to be a row and not a header: {survey.how.label_column!r} is a label too"
         yield Finding("warning", "no_header", words, "put a line with the names of the columns above it", where=(1,))

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import Any, NoReturn
 
 from elsewise.data.lines import Lines
-from elsewise.data.rows import JsonText, Row, Rows
+from elsewise.data.rows import Cells, JsonText, Row, Rows
 from elsewise.errors import InputError
 
 LOOK = 100  # unusable lines at the start after which the file is taken for something else
@@ -92,7 +92,7 @@ _DECODER = json.JSONDecoder(
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Mapping[str, Any]], bytes]:
+def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells], bytes]:
     r"""Make the function that writes one row: its keys in its order, whatever the columns.
 
     NaN and None become null, infinity the string "inf". Text stays readable, not ``\u`` escapes, save
@@ -105,7 +105,7 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Mapping
     """
     del columns, delimiter
 
-    def encode(row: Mapping[str, Any]) -> bytes:
+    def encode(row: Cells) -> bytes:
         # A lone surrogate can only stand in a string, where \ud800 is its JSON escape.
         return f"{_text(row)}\n".encode("utf-8", "backslashreplace")
 

@@ -57,7 +57,7 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledFile:
     """Texts and labels of a file, equally many.
 
     Attributes
@@ -97,7 +97,7 @@ class Labelled:
         counts = {"bad": self.rejected, "renamed": self.renamed, "dropped": self.dropped}
         return {name: count for name, count in counts.items() if count}
 
-    def mended(self, relabel: Relabelling) -> "Labelled":
+    def mended(self, relabel: Relabelling) -> "LabelledFile":
         """Rename labels and leave rows out."""
         if not relabel.new and not relabel.dropped:
             return self
@@ -119,12 +119,12 @@ class Labelled:
         )
 
 
-def read_labelled(path: str, how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> Labelled:
+def read_labelled(path: str, how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> LabelledFile:
     """Read texts and labels of one file, as `read_files` does."""
     return read_files([path], how, strict=strict, slices=slices)[0]
 
 
-def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> list[Labelled]:
+def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> list[LabelledFile]:
     """Read texts and labels; a label that is renamed or dropped must be in one of the files.
 
     Parameters
@@ -148,7 +148,7 @@ def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequ
     return [one.mended(relabel) for one in read]
 
 
-def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> Labelled:
+def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> LabelledFile:
     texts: list[str] = []
     labels: list[str] = []
     lines: list[int] = []
@@ -178,7 +178,7 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> La
         left_out = f"{counted(len(bad), 'row')} left out: {at_lines([one.line for one in bad])}"
         found = f"first of the rejected rows: line {first.line} {first.problem}"
         notes = (*notes, left_out, found) if strict else (*notes, found)
-    return Labelled(texts, labels, lines, numbers, notes, tuple(bad), columns=more)
+    return LabelledFile(texts, labels, lines, numbers, notes, tuple(bad), columns=more)
 
 
 def _refusal(path: str, bad: Sequence[BadRow]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 from elsewise.data.lines import Lines
 from elsewise.errors import InputError
@@ -87,6 +87,9 @@ class Rows:
         self._lines.close()
 
 
+Cells: TypeAlias = Mapping[str, object]  # a row to write: a value by column
+
+
 class Format(Protocol):
     """What a file of this folder provides; each is one module."""
 
@@ -95,7 +98,7 @@ class Format(Protocol):
         """Start reading, given the delimiter or None for the format's own choice."""
 
     @property
-    def encoder(self) -> Callable[[tuple[str, ...], str], Callable[[Mapping[str, Any]], bytes]]:
+    def encoder(self) -> Callable[[tuple[str, ...], str], Callable[[Cells], bytes]]:
         """Make the function that turns one row into bytes, given the columns and the delimiter."""
 
     @property

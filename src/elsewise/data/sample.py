@@ -17,9 +17,10 @@ from functools import cache
 from importlib.resources import files
 from itertools import cycle
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from elsewise.errors import InputError
+from elsewise.storage.json_files import Json
 
 __all__ = ["OUT_OF_SCOPE", "SampleRow", "support_texts"]
 
@@ -121,7 +122,7 @@ def support_texts(seed: int = 0, rows: int = 3_000) -> list[SampleRow]:
 
 
 @cache
-def _phrases() -> dict[str, Any]:
+def _phrases() -> Json:
     """Return the phrase book that is shipped beside this module."""
     return json.loads(files(__package__).joinpath("phrases.json").read_text(encoding="utf-8"))
 
@@ -148,7 +149,7 @@ def _distinct(rows: Iterator[SampleRow], count: int, seen: set[str]) -> list[Sam
     return taken
 
 
-def _clear_rows(random: Random, phrases: dict[str, Any], label: str, kind: str) -> Iterator[SampleRow]:
+def _clear_rows(random: Random, phrases: Json, label: str, kind: str) -> Iterator[SampleRow]:
     """Yield rows of one label without end."""
     entry = phrases["labels"][label]
     writer = _Writer(random, phrases, "tr" if kind == "turkish" else "en", entry.get("slots", {}), entry["contexts"])
@@ -159,7 +160,7 @@ def _clear_rows(random: Random, phrases: dict[str, Any], label: str, kind: str) 
         yield SampleRow(_misspelt(random, text) if kind == "typo" else text, label, kind)
 
 
-def _ambiguous_rows(random: Random, phrases: dict[str, Any]) -> Iterator[SampleRow]:
+def _ambiguous_rows(random: Random, phrases: Json) -> Iterator[SampleRow]:
     """Yield texts that fit two labels, with one of the two, without end."""
     labels = phrases["labels"]
     cards = [(core, pair["labels"]) for pair in phrases["ambiguous"] for core in pair["texts"]]
@@ -168,7 +169,7 @@ def _ambiguous_rows(random: Random, phrases: dict[str, Any]) -> Iterator[SampleR
         yield SampleRow(writer.write(core), random.choice(pair), "ambiguous")
 
 
-def _out_of_scope_rows(random: Random, phrases: dict[str, Any]) -> Iterator[SampleRow]:
+def _out_of_scope_rows(random: Random, phrases: Json) -> Iterator[SampleRow]:
     """Yield texts that are no matter for the shop, without end."""
     book = phrases["out_of_scope"]
     writers = {language: _Writer(random, phrases, language) for language in ("en", "tr")}
@@ -188,7 +189,7 @@ class _Writer:
     """Turns a core phrase into a mail, in the manner of a sender drawn at random."""
 
     random: Random
-    phrases: dict[str, Any]
+    phrases: Json
     language: str
     slots: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     contexts: Sequence[str] = ()

@@ -18,7 +18,7 @@ from elsewise.arrays import Codes, as_texts
 from elsewise.errors import InputError
 
 Pairs = tuple[Iterable[str], Iterable[Any]]
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
 SHARES = (0.60, 0.10, 0.15, 0.15)  # train, tune, certify, test
 FRESH_SHARES = (1 / 4, 1 / 2, 1 / 4)  # tune, certify, test, where nothing is trained
 
@@ -34,7 +34,7 @@ class LabelledTexts:
         """Count the rows."""
         return len(self.texts)
 
-    def take(self, rows: Rows) -> "LabelledTexts":
+    def take(self, rows: Indices) -> "LabelledTexts":
         """Select rows by their indices."""
         return LabelledTexts(tuple(self.texts[i] for i in rows.tolist()), self.codes[rows])
 
@@ -63,7 +63,7 @@ class Splits:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Divided:
+class DividedTexts:
     """Labelled rows in codes, and the parts they were divided into.
 
     Attributes
@@ -103,7 +103,7 @@ def divide(
     out_of_scope_label: str | None,
     seed: int,
     names: tuple[str, ...] | None = None,
-) -> Divided:
+) -> DividedTexts:
     """Check texts and labels, give the labels codes, and divide the rows as `split` does.
 
     With `names`, the labels of a model that is trained already, these are the codes; rows need not have all of them,
@@ -140,7 +140,7 @@ def divide(
     coded = {name: _coded(*pairs, known, name, lacking) for name, pairs in given.items()}
     trains = not is_trained or held_out is not None
     parts = split(coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed, trains=trains)
-    return Divided(names, out_of_scope_label, coded["the data"], parts)
+    return DividedTexts(names, out_of_scope_label, coded["the data"], parts)
 
 
 def _by_number_or_name(label: str) -> tuple[int, int, str]:
@@ -211,9 +211,9 @@ def split(
     return _without_leaks(train, tune, certify, own_test if test is None else test)
 
 
-def stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator, *, whole: int = 2) -> list[Rows]:
+def stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator, *, whole: int = 2) -> list[Indices]:
     """Divide the rows of every label by `shares`; the first part gets a label of up to `whole` rows as a whole."""
-    parts: list[list[Rows]] = [[] for _ in shares]
+    parts: list[list[Indices]] = [[] for _ in shares]
     owed = np.zeros(len(shares))  # what rounding took from each part so far, so that rare labels even out
     for code in np.unique(codes):
         members = rng.permutation(np.flatnonzero(codes == code))
@@ -225,7 +225,7 @@ def stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator, 
     return [np.sort(np.concatenate(part)) if part else np.empty(0, dtype=np.int64) for part in parts]
 
 
-def _rounded(wanted: NDArray[np.float64], total: int, whole: int) -> Rows:
+def _rounded(wanted: NDArray[np.float64], total: int, whole: int) -> Indices:
     """Round to whole numbers >= 0 with the given total; the first is all of up to `whole` rows, and then at least 1."""
     if total <= whole:
         return np.array([total, *[0] * (len(wanted) - 1)])

@@ -1,20 +1,21 @@
 """Rows onto a file that appears only when it is whole, or onto stdout."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Iterable
+from typing import IO
 
-from elsewise.storage.target_file import with_words
+from elsewise.data.rows import Cells
+from elsewise.storage.target_file import try_to_write
 
 
 class Writer:
     """Takes rows while its ``with`` lasts."""
 
-    def __init__(self, file: IO[bytes], name: str, encode: Callable[[Mapping[str, Any]], bytes]) -> None:
+    def __init__(self, file: IO[bytes], name: str, encode: Callable[[Cells], bytes]) -> None:
         self._file = file
         self._name = name
         self._encode = encode
 
-    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def write(self, rows: Iterable[Cells]) -> None:
         """Write rows, each a value by column.
 
         Raises
@@ -26,4 +27,4 @@ class Writer:
         """
         for row in rows:
             line = self._encode(row)
-            with_words(self._name, self._file.write, line)
+            try_to_write(self._name, self._file.write, line)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from elsewise.errors import ArtifactError, InputError
-from elsewise.storage.sealed_folder import digest
+from elsewise.storage.sealed_folder import sha256_of
 
 ONNX: Final = "model.onnx"
 INT8: Final = "openvino/int8.xml"
@@ -48,7 +48,7 @@ class ModelFiles:
     def of(cls, path: Path, place: TemporaryPlace | None = None) -> Self:
         """Take every file below `path`."""
         names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-        return cls(path, {name: digest(path / name) for name in names}, place)
+        return cls(path, {name: sha256_of(path / name) for name in names}, place)
 
     def __contains__(self, name: str) -> bool:
         """Whether there is such a file."""

@@ -18,7 +18,7 @@ from elsewise.classifier.kept_rows import refit_rows
 from elsewise.classifier.load import kept_aside
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, warn
-from elsewise.data.splits import Divided, Pairs, Splits, divide, stratified
+from elsewise.data.splits import DividedTexts, Pairs, Splits, divide, stratified
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
@@ -142,7 +142,7 @@ def fit(
     -----
     ElsewiseWarning
         If the encoder does not fit the language, rows are too few to calibrate or certify well, or anything else of
-        that weight that `elsewise.data.checks.check` finds.
+        that weight that `elsewise.data.check` finds.
     """
     if not isinstance(engine, str):
         _refuse_training(encoder, precision, ensemble, mc_dropout, laplace, checkpoints, restart, training)
@@ -237,7 +237,7 @@ def _refuse_training(
 
 
 def _prepared(
-    divided: Divided, how: "Training", promise: Promised, unfinished: Unfinished | None
+    divided: DividedTexts, how: "Training", promise: Promised, unfinished: Unfinished | None
 ) -> "tuple[Learner, Training]":
     """Open the encoder, complete the settings, and say what `check` warns of."""
     from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
@@ -286,7 +286,7 @@ def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> Refer
 
 
 def _baseline(
-    divided: Divided, promise: Promised, words: Mapping[str, Any], progress: Progress | None, note: Note | None
+    divided: DividedTexts, promise: Promised, words: Mapping[str, Any], progress: Progress | None, note: Note | None
 ) -> ModelFiles | None:
     """Fit the baseline as the encoder was; its certificate counts as a second look at the certify rows."""
     _tell(progress, "fitting the baseline")

@@ -28,7 +28,7 @@ from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
 from elsewise.rules.certificate import Certificate
-from elsewise.storage.sealed_folder import MANIFEST, check_target, digest
+from elsewise.storage.sealed_folder import MANIFEST, check_target, sha256_of
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # at which an overview shows what a threshold would do
 PER = 1000
@@ -325,7 +325,7 @@ class _Bench:
     def open(
         cls, path: Path, engine: str | None, precision: str | None, threads: int | None, progress: Progress | None
     ) -> "_Bench":
-        manifest = digest(path / MANIFEST) if (path / MANIFEST).is_file() else ""
+        manifest = sha256_of(path / MANIFEST) if (path / MANIFEST).is_file() else ""
         saved = ModelFolder.read(path)
         key = choose_entry(saved, engine, precision)
         classifier = open_classifier(
@@ -375,7 +375,7 @@ class _Bench:
             "engines": {**engines, key: changed},
             "history": [*saved.history, entry],
         }
-        if digest(path / MANIFEST) != self.manifest:
+        if sha256_of(path / MANIFEST) != self.manifest:
             raise InputError(f"{path} was changed by another program meanwhile; say it again")
         replace(saved, description=description, arrays=arrays, evaluation=evaluation).write(path)
         return Change(key, before, after, entry, self.others)

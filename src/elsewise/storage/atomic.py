@@ -1,4 +1,4 @@
-"""What is asked of a disk: to hold what was written, to put a folder in another's place in one step, and to say no."""
+"""Folders put in place in one step, locked by one process, and written through to the disk; words for a full disk."""
 
 import ctypes
 import errno
@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 try:
     import fcntl
-except ImportError:  # Windows: no holds, so that leftovers stay
+except ImportError:  # Windows: no locks, so that leftovers stay
     fcntl = None  # type: ignore[assignment]
 
 MB: Final = 1e6
@@ -26,18 +26,18 @@ HERE: Final = -100  # AT_FDCWD: paths are taken as they are
 EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
-class Hold:
-    """Holds a folder for one process, until this is forgotten or the process ends, in whatever way.
+class FolderLock:
+    """Locks a folder for this process, until the object is deleted or the process ends, even by a crash.
 
     Attributes
     ----------
     is_sure : bool
-        False where there are no locks: on Windows, and on some network disks.
+        False where files cannot be locked: on Windows, and on some network disks.
 
     Raises
     ------
     BlockingIOError
-        If another process holds it.
+        If another process has locked the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,23 +57,23 @@ class Hold:
 
 @contextmanager
 def work_folder(path: Path) -> Iterator[Path]:
-    """Give a new hidden folder beside `path`, held while it is filled, and remove what is left of it.
+    """Give a new hidden folder beside `path`, locked while it is filled, and remove what is left of it.
 
-    What earlier runs left when they were killed is removed first; what another process fills is held, and stays.
+    Leftovers of killed runs are removed first; a folder that another process fills is locked, and stays.
     """
     prefix = f".{path.name}.elsewise-writing-"
     for left in path.parent.glob(f"{glob_name(prefix)}*"):
         with suppress(OSError):
-            hold = Hold(left)
-            if hold.is_sure:
+            lock = FolderLock(left)
+            if lock.is_sure:
                 shutil.rmtree(left, ignore_errors=True)
-            del hold
-    work, hold = _held(path, prefix)
+            del lock
+    work, lock = _locked(path, prefix)
     try:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        del hold
+        del lock
 
 
 def glob_name(name: str) -> str:
@@ -81,13 +81,13 @@ def glob_name(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
-def _held(path: Path, prefix: str) -> tuple[Path, Hold]:
+def _locked(path: Path, prefix: str) -> tuple[Path, FolderLock]:
     while True:
         work = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-        with suppress(BlockingIOError, FileNotFoundError):  # taken for a leftover before it was held: again
-            hold = Hold(work)
+        with suppress(BlockingIOError, FileNotFoundError):  # taken for a leftover before it was locked: again
+            lock = FolderLock(work)
             if work.exists():
-                return work, hold
+                return work, lock
 
 
 def old_of(path: Path) -> Path:

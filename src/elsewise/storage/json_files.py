@@ -4,9 +4,13 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
 
 from elsewise.errors import ArtifactError
+
+Json: TypeAlias = Mapping[str, Any]  # an object as JSON holds it
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -35,7 +39,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_arrays(file: Path) -> dict[str, Any]:
+def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """Read arrays by name; none where there is no such file. ArtifactError names a file that holds no arrays."""
     from safetensors import SafetensorError  # noqa: PLC0415
     from safetensors.numpy import load_file  # noqa: PLC0415

@@ -3,23 +3,23 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from safetensors import SafetensorError
 
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.atomic import put_in_place, refusal, restore, sync, work_folder
-from elsewise.storage.json_files import read_json, write_json
+from elsewise.storage.json_files import Json, read_json, write_json
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 
 
-def digest(file: Path) -> str:
+def sha256_of(file: Path) -> str:
     """Hash a file with SHA-256."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -37,12 +37,12 @@ def check_target(path: Path) -> None:
     ours = _manifest(path) if path.is_dir() else None
     if ours is None:
         raise InputError(f"{path} exists and is not a model folder; choose another name")
-    foreign = sorted(set(_listed(path)) - set(ours) - {MANIFEST})
+    foreign = sorted(set(_names_in(path)) - set(ours) - {MANIFEST})
     if foreign:
         raise InputError(f"{path} also holds {foreign[0]}, which would be lost; move it, or choose another name")
 
 
-def _manifest(path: Path) -> dict[str, Any] | None:
+def _manifest(path: Path) -> Json | None:
     """Give the files of a sound manifest of this format, or None."""
     try:
         saved = read_json(path / MANIFEST)
@@ -51,10 +51,10 @@ def _manifest(path: Path) -> dict[str, Any] | None:
     return saved["files"] if saved.get("format") == FORMAT and _is_sound(saved) else None
 
 
-def _is_sound(manifest: Mapping[str, Any]) -> bool:
+def _is_sound(manifest: Json) -> bool:
     """Whether a manifest says of each file what it should be, and nobody changed that by accident."""
     files = manifest.get("files")
-    if not isinstance(files, dict) or manifest.get("sha256") != _digest(files):
+    if not isinstance(files, dict) or manifest.get("sha256") != _seal(files):
         return False
     return all(isinstance(known, dict) and {"sha256", "size"} <= known.keys() for known in files.values())
 
@@ -106,11 +106,11 @@ def write_manifest(folder: Path) -> None:
     for file in sorted(folder.rglob("*")):
         if file.is_file():
             sync(file)
-            files[file.relative_to(folder).as_posix()] = {"sha256": digest(file), "size": file.stat().st_size}
-    write_json(folder / MANIFEST, {"format": FORMAT, "files": files, "sha256": _digest(files)})
+            files[file.relative_to(folder).as_posix()] = {"sha256": sha256_of(file), "size": file.stat().st_size}
+    write_json(folder / MANIFEST, {"format": FORMAT, "files": files, "sha256": _seal(files)})
 
 
-def _digest(files: Mapping[str, Any]) -> str:
+def _seal(files: Json) -> str:
     return hashlib.sha256(json.dumps([FORMAT, files], sort_keys=True).encode()).hexdigest()
 
 
@@ -140,7 +140,7 @@ def verify(path: Path) -> dict[str, str]:
     files = saved["files"]
     with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter to the others
         list(pool.map(lambda item: _verify_file(path, *item), files.items()))
-    added = sorted(name for name in set(_listed(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
+    added = sorted(name for name in set(_names_in(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
     if added:
         raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
     return {name: known["sha256"] for name, known in files.items()}
@@ -151,13 +151,13 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") for part in Path(name).parts)
 
 
-def _listed(path: Path) -> Iterator[str]:
+def _names_in(path: Path) -> Iterator[str]:
     for file in path.rglob("*"):
         if file.is_symlink() or not file.is_dir():
             yield file.relative_to(path).as_posix()
 
 
-def _verify_file(path: Path, name: str, known: Mapping[str, Any]) -> None:
+def _verify_file(path: Path, name: str, known: Json) -> None:
     file = path / name
     if (
         ".." in Path(name).parts
@@ -167,5 +167,5 @@ def _verify_file(path: Path, name: str, known: Mapping[str, Any]) -> None:
         raise ArtifactError(f"{file} leads out of the model folder")
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")
-    if file.stat().st_size != known["size"] or digest(file) != known["sha256"]:
+    if file.stat().st_size != known["size"] or sha256_of(file) != known["sha256"]:
         raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")

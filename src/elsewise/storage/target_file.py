@@ -14,8 +14,8 @@ from typing import IO, Any
 from elsewise.errors import InputError
 
 
-def with_words(name: str, act: Callable[..., Any], *arguments: Any) -> Any:
-    """Do something to a file; what the system says against it becomes an InputError with the name."""
+def try_to_write(name: str, act: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `act`; an error of the system becomes an InputError that names the file."""
     try:
         return act(*arguments)
     except BrokenPipeError:
@@ -34,7 +34,7 @@ def open_target(path: str | PathLike[str], stdout: IO[bytes] | None = None) -> I
         yield file
         file.flush()
         return
-    mode = with_words(name, _mode, target)
+    mode = try_to_write(name, _mode, target)
     if stat.S_ISDIR(mode):
         raise InputError(f"{name} is a folder, not a file")
     is_special = mode and not stat.S_ISREG(mode)  # renaming would replace /dev/null itself
@@ -51,10 +51,10 @@ def _mode(path: Path) -> int:
 
 @contextmanager
 def _direct(path: Path) -> Iterator[IO[bytes]]:
-    file = with_words(str(path), path.open, "wb")
+    file = try_to_write(str(path), path.open, "wb")
     try:
         yield file
-        with_words(str(path), file.close)
+        try_to_write(str(path), file.close)
     finally:
         _drop(file)
 
@@ -65,10 +65,10 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
     if not final.parent.is_dir():
         raise InputError(f"{path} cannot be written: there is no folder {path.parent}")
     temporary = final.with_name(f".elsewise-{secrets.token_hex(6)}.part")
-    file = with_words(str(path), temporary.open, "xb", 1 << 16)
+    file = try_to_write(str(path), temporary.open, "xb", 1 << 16)
     try:
         yield file
-        with_words(str(path), _commit, file, temporary, final)
+        try_to_write(str(path), _commit, file, temporary, final)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

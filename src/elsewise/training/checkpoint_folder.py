@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from elsewise.errors import ArtifactError, InputError
-from elsewise.storage.atomic import MB, Hold
+from elsewise.storage.atomic import MB, FolderLock
 from elsewise.storage.json_files import read_json
 from elsewise.storage.sealed_folder import MANIFEST, verify, writing
 
@@ -40,12 +40,12 @@ class Unfinished:
     ----------
     path : Path
         The folder.
-    hold : Hold
-        Nobody else trains in it while this lives.
+    lock : FolderLock
+        No other process trains in the folder while this lives.
     """
 
     path: Path
-    hold: Hold
+    lock: FolderLock
 
     @classmethod
     def open(cls, path: str | Path, *, restart: bool = False) -> Self:
@@ -62,7 +62,7 @@ class Unfinished:
             raise InputError(f"{path} also holds {foreign[0]}, and is no unfinished training; choose another name")
         try:
             path.mkdir(parents=True, exist_ok=True)
-            opened = cls(path, Hold(path))
+            opened = cls(path, FolderLock(path))
         except BlockingIOError as error:
             raise InputError(
                 f"{path} is in use: another run trains there; wait for it, or choose another name"

@@ -8,7 +8,7 @@ from typing import Any
 from elsewise.engines.external import WrappedEngine
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.errors import ArtifactError, InputError
-from elsewise.storage.sealed_folder import digest
+from elsewise.storage.sealed_folder import sha256_of
 from elsewise.wrappers.asked import Asked, pick
 
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -46,7 +46,7 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
         return pick(made, list(made)[at] if isinstance(at, int) and -len(made) <= at < len(made) else at), None
 
     return WrappedEngine(
-        labels, kind, file.name, answer, asked.fingerprint or digest(file), batch_size=asked.batch_size
+        labels, kind, file.name, answer, asked.fingerprint or sha256_of(file), batch_size=asked.batch_size
     )
 
 
