@@ -1,0 +1,96 @@
+"""Folders that an earlier version wrote open, answer as they did and can be changed: see old_folders/README.md."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from elsewise.fitting.threshold import change_threshold, threshold_of, undo_threshold
+
+OLD = Path(__file__).parent / "old_folders"
+EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=EXPECTED)
+def old(request, tmp_path):
+    """A copy of an old folder, and what was expected of it."""
+    shutil.copytree(OLD / request.param, tmp_path / "model")
+    return tmp_path / "model", EXPECTED[request.param]
+
+
+def check_same(found, expected, where="", within=1e-6):
+    """The same keys, words and counts; numbers but for the last digits, which differ from machine to machine."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for key, value in expected.items():
+            check_same(found[key], value, f"{where}/{key}", within)
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), where
+        for i, value in enumerate(expected):
+            check_same(found[i], value, f"{where}/{i}", within)
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=within, nan_ok=True), where
+    else:
+        assert found == expected, where
+
+
+def answers_of(path, asked):
+    model = ew.load(path)
+    decisions = model.decide(asked)
+    return {
+        "labels": list(decisions.labels),
+        "confidence": np.asarray(decisions.confidence).tolist(),
+        "reasons": np.asarray(decisions.reasons).tolist(),
+        "sentence": decisions.sentence(len(asked) - 1),
+        "certificate": None if model.certificate is None else model.certificate.sentence,
+    }
+
+
+def test_an_old_folder_answers_as_it_did(old):
+    path, expected = old
+
+    check_same(answers_of(path, expected["asked"]), expected["answers"])
+
+
+def test_the_history_of_an_old_folder_is_told(old):
+    path, expected = old
+
+    check_same(list(threshold_of(path).as_dict()["history"]), expected["history"])
+
+
+def test_an_old_folder_is_judged_as_it_was(old):
+    path, expected = old
+
+    found = ew.evaluate(ew.load(path), expected["judged"], expected["true"]).as_dict()
+
+    for name, value in expected["evaluation"].items():
+        check_same(found[name] if name in found else found["system"][name], value, name)
+
+
+def test_the_threshold_of_an_old_folder_is_changed_and_undone_as_it_was(old):
+    path, expected = old
+
+    for step in expected["steps"]:
+        rule, words = step["step"]
+        change = undo_threshold(path) if rule == "undo" else change_threshold(path, rule, note="a test", **words)
+        after = change.as_dict()["after"]
+        check_same({name: after[name] for name in step["after"]}, step["after"], f"{rule} {words}")
+        check_same(answers_of(path, expected["asked"]), step["answers"], f"{rule} {words}")
+
+
+def test_an_old_folder_is_saved_anew_and_stays_the_same(old, tmp_path):
+    """All that only travels through the classifier: kept rows, evaluation, history."""
+    path, expected = old
+
+    ew.load(path).save(tmp_path / "anew")
+
+    for name in ("elsewise.json", "evaluation.json"):
+        there = path / name
+        assert (tmp_path / "anew" / name).is_file() == there.is_file()
+        if there.is_file():
+            check_same(*(json.loads((folder / name).read_text("utf-8")) for folder in (tmp_path / "anew", path)), name)
+    check_same(answers_of(tmp_path / "anew", expected["asked"]), expected["answers"])
+    assert undo_threshold(tmp_path / "anew").entry["what"] == "undone"
