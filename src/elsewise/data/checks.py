@@ -7,7 +7,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -92,7 +92,7 @@ class LabelRows:
 class Lengths:
     """Tokens of `texts` texts: half have at most `median`, 95 % at most `high`; `truncated` is the share cut short.
 
-    A text of more than `counted` tokens counts as one of so many.
+    A text of more than `counted` tokens counts as one of `counted` tokens.
     """
 
     texts: int
@@ -146,24 +146,24 @@ def check(
     seed: int = 0,
     lines: Sequence[int] | None = None,
 ) -> Findings:
-    """Look at labelled texts as `fit` would, without training.
+    """Say what `fit` would refuse or warn of in labelled texts, without training.
 
     Parameters
     ----------
     texts, labels, held_out, test, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed
         As for `elsewise.fit`.
     lines : n whole numbers, optional
-        Where the rows stand in a file, to be said.
+        The lines of the rows in their file, which findings then name.
 
     Returns
     -------
     Findings
-        What `fit` would refuse is an error in it, and is not raised.
+        With an error for all that `fit` would refuse; it is not raised.
 
     Raises
     ------
     InputError
-        If the promise asked for is impossible.
+        If the target accuracy or the confidence level is out of range.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def check(
         return found
     unknown = f"encoder {encoder} is not on this machine: lengths in tokens and the fit of the language are unknown"
     note = Finding("note", "unknown_lengths", unknown, "fit fetches the encoder, and says how it fits the language")
-    return Findings((*found.findings, note), found.labels, found.parts, None, found.best_accuracy)
+    return replace(found, findings=(*found.findings, note))
 
 
 def examine(
@@ -195,12 +195,12 @@ def examine(
     tokenizer: tuple[Any, str, int] | None = None,
     lines: Sequence[int] | None = None,
 ) -> Findings:
-    """Look at rows that are divided already.
+    """Say what `check` does of rows that are divided already.
 
     Parameters
     ----------
     tokenizer : (tokenizers.Tokenizer, encoder, max_length), optional
-        Without padding and truncation, and what it is called; without it, nothing is said of tokens.
+        The tokenizer of the encoder, without padding and truncation. Without it, nothing is said of tokens.
     """
     locate: Locate = (lambda row: row) if lines is None else (lambda row: lines[row])
     table = label_rows(divided)
@@ -256,7 +256,7 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
     absent = [row for row in known if not row.rows]  # a model that is trained already has its own labels
     if absent:
         words = f"{_n_labels(absent)} no row: {_rarest(absent)}; of them nothing is tested"
-        yield Finding("warning", "absent_labels", words, "label some texts, if such texts come")
+        yield Finding("warning", "absent_labels", words, "label some texts of them, if they can come")
     known = [row for row in known if row.rows]
     stay = bool(len(divided.parts.train))
     rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice and stay]

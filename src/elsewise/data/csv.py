@@ -93,7 +93,7 @@ class _Feed:
             yield line
 
     def done(self, lines: int) -> str:
-        """Count so many lines as read, the rest of the record as unread; return them as one text."""
+        """Take the first `lines` of the record as read, and the others as unread; return the read ones as one text."""
         gone, rest = self.taken[:lines], self.taken[lines:]
         self.again.extendleft(reversed(rest))
         self.reread += sum(map(len, rest))

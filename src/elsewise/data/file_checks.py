@@ -4,8 +4,9 @@ Nothing is guessed in silence: what is assumed is an error of `fit` with the opt
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,18 +15,11 @@ from elsewise.data.encoding_guess import guess_encoding
 from elsewise.data.formats import Row
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
-from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
 DISTINCT: Final = 20_001  # values of a column that are told apart; more of them are no labels
-USUAL: Final[dict[str, Any]] = {
-    "target_accuracy": 0.95,
-    "confidence_level": 0.95,
-    "encoder": DEFAULT_ENCODER,
-    "max_length": 256,
-    "seed": 0,
-}
+USUAL: Final = {name: parameter.default for name, parameter in signature(check).parameters.items()}
 LONG_LABEL: Final = 100  # characters on average
 # In the form of `label_form`, in which every i has its dot.
 TEXT_NAMES: Final = {
@@ -52,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """A file that was looked at.
+    """What was found in a file.
 
     Attributes
     ----------
@@ -108,7 +102,7 @@ def check_file(
     path : str
         A file; not stdin, for it is read more than once.
     how : Reading, optional
-        Columns, format and mending; where it does not fit the file, what does is looked for and said.
+        Columns, format and mending. Where they do not fit the file, those that fit are looked for and said.
     held_out, test : str, optional
         Files, as for ``elsewise fit``.
     **asked
@@ -141,9 +135,10 @@ def check_file(
             finding for one, file in zip(read, files.values(), strict=True) for finding in _bad(one, file, survey)
         ]
         survey.found += _headless(survey, read[0])
-        pairs: dict[str, Any] = {name: (one.texts, one.labels) for name, one in zip(files, read, strict=True)}
-        texts, labels = pairs.pop("data")
-        checked = check(texts, labels, **pairs, **asked, lines=read[0].lines)
+        pairs = {name: (one.texts, one.labels) for name, one in zip(files, read, strict=True)}
+        checked = check(
+            *pairs["data"], held_out=pairs.get("held_out"), test=pairs.get("test"), lines=read[0].lines, **asked
+        )
     found = [*survey.found, *(_as_taken(finding, survey.how) for finding in checked.findings)]
     command = _options(given, found, held_out, test, asked)
     usable = survey.rows - read[0].rejected if read else 0
@@ -164,7 +159,7 @@ def _find_encoding(path: str, survey: _Survey) -> None:
     if guess.encoding is None:
         remedy = "write these lines anew, in UTF-8; an option cannot mend them"
         survey.found.append(Finding("error", "encoding", f"{fault}: {guess.why}", remedy, where=guess.lines))
-        raise InputError(f"{path} cannot be read whole, so that nothing more is said of it")
+        raise InputError(f"{path} could not be read to the end; mend these lines and check again")
     words = f"{fault}; assumed: {guess.encoding}, for {guess.why}"
     remedy = f"look at a few texts, and read it with --encoding {guess.encoding}"
     survey.found.append(Finding("error", "encoding", words, remedy, ("--encoding", guess.encoding), guess.lines))
@@ -297,17 +292,17 @@ def _headless(survey: _Survey, read: LabelledFile) -> Iterable[Finding]:
 
 
 def _as_taken(finding: Finding, how: Reading) -> Finding:
-    """Blank texts are no matter of the command any more where bad rows are left out: there are none."""
+    """Take --skip-bad-rows out of what a finding suggests, where it was given: blank texts are left out already."""
     return replace(finding, options=()) if how.skip_bad_rows and "--skip-bad-rows" in finding.options else finding
 
 
 def _options(
-    given: Reading, found: Iterable[Finding], held_out: str | None, test: str | None, asked: dict[str, Any]
+    given: Reading, found: Iterable[Finding], held_out: str | None, test: str | None, asked: Mapping[str, object]
 ) -> tuple[str, ...]:
     """Put the command together: what was given, what is needed, what is suggested."""
     reading = ("text_column", "label_column", "delimiter", "encoding", "format")
     usual = {name: getattr(Reading(), name) for name in reading} | USUAL
-    values = {name: getattr(given, name) for name in reading} | asked | {"held_out": held_out, "test": test}
+    values = {**{name: getattr(given, name) for name in reading}, **asked, "held_out": held_out, "test": test}
     words: list[str] = []
     for name, value in values.items():
         if value is not None and value != usual.get(name):

@@ -64,9 +64,9 @@ def open_rows(
         ``-`` is stdin. The suffix says the format; without one (stdin, ``/dev/fd/63``) it is CSV,
         or JSON Lines if the first character is ``{``.
     delimiter : str, optional
-        One character for CSV; else tab for ``.tsv``, else read from the header among ``,`` ``;`` tab.
+        One character for CSV. Default: tab for ``.tsv``, and read from the header among ``,`` ``;`` tab for others.
     encoding : str, optional
-        UTF-8 unless said; a byte order mark is dropped.
+        Default: UTF-8; a byte order mark is dropped.
     format : str, optional
         csv, tsv, jsonl or ndjson, whatever the suffix.
     stdin : binary file, optional

@@ -12,18 +12,18 @@ from elsewise.messages.wording import at_lines, counted
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read files of rows: column names, and what the file itself does not say.
+    """How to read files of rows: the names of columns, and all that a file does not say itself.
 
     Attributes
     ----------
     text_column, label_column : str
-        Columns. Several text columns, with commas between them, are joined; a column of that very name wins.
+        Names of columns. Several text columns, with commas between them, are joined, unless a column has that name.
     delimiter, encoding, format : str or None
         As in `elsewise.data.formats.open_rows`.
     maps, dropped : tuple of str
         Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.data.labels`.
     skip_bad_rows : bool
-        Leave out rows that cannot be used, and those with a blank text, where every row would be wanted.
+        Leave out rows that cannot be used, and rows with a blank text, instead of refusing the file.
     """
 
     text_column: str = "text"
@@ -63,7 +63,7 @@ class LabelledFile:
     Attributes
     ----------
     texts, labels : lists of str
-        Labels after those that were to be renamed were.
+        Labels under their new names, where some were renamed.
     lines, numbers : lists of int
         Where the rows start in the file, and which rows of it they are, from 1; rows that were left out count.
     notes : tuple of str
@@ -73,7 +73,7 @@ class LabelledFile:
     renamed, dropped : int
         Rows whose label was renamed, and rows left out for their label.
     columns : mapping
-        What else was asked for, by name, one cell for each text.
+        The columns of `slices`, by name, one cell for each text.
     """
 
     texts: list[str]
@@ -125,7 +125,9 @@ def read_labelled(path: str, how: Reading, *, strict: bool, slices: Sequence[str
 
 
 def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> list[LabelledFile]:
-    """Read texts and labels; a label that is renamed or dropped must be in one of the files.
+    """Read the labelled texts of several files.
+
+    Every label named by --map or --drop-label must occur in one of them.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class Relabelling:
         Raises
         ------
         InputError
-            If there is no such label, or a rule can be read in two ways, names no new label or meets another one.
+            If a label is unknown, or a rule can be read in two ways, names no new label or contradicts another rule.
 
         Examples
         --------

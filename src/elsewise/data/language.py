@@ -13,8 +13,8 @@ SAMPLE_SIZE = 2000
 # Scripts that write no blanks: a Han or kana character counts as a word, and so do four Thai letters.
 WORD = re.compile(r"[\u0e00-\u0e7f]{1,4}|[\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 TURKISH_LETTERS = re.compile("[ıİğĞşŞ]")
-ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-uncased, or a multilingual one such as FacebookAI/xlm-roberta-base"
-ADVICE_OTHER = "one pre-trained on this language, or a multilingual one such as FacebookAI/xlm-roberta-base"
+ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-uncased, or a multilingual encoder such as FacebookAI/xlm-roberta-base"
+ADVICE_OTHER = "an encoder pre-trained on this language, or a multilingual encoder such as FacebookAI/xlm-roberta-base"
 
 
 def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> list[str]:

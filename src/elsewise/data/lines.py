@@ -140,7 +140,7 @@ def open_lines(path: str | PathLike[str], encoding: str | None = None, stdin: IO
     Raises
     ------
     InputError
-        If it cannot be opened, the encoding has no such name, or a byte order mark says another one.
+        If it cannot be opened, the encoding has no such name, or a byte order mark says a different encoding.
     """
     if fspath(path) == "-":
         return Lines(stdin or sys.stdin.buffer, "stdin", encoding, keep_open=True)

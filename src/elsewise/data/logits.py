@@ -1,7 +1,7 @@
 """Logits and true codes from files: arrays, Parquet, or the columns of rows."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,20 +20,22 @@ PARQUET = (".parquet", ".pq")
 def read_logits(
     path: str, how: Reading, names: tuple[str, ...] | None = None
 ) -> tuple[NDArray[Any], tuple[str, ...] | None]:
-    """Read logits (n, k): a .npy array (not loaded whole), one of a .npz, or numbers in the columns of a file of rows.
+    """Read logits of shape (n, k) and the names of their columns, None where the file has no names.
 
-    Returns the logits, and the names of the columns where the file has them. With `names`, only these
-    columns are read, in this order, if the file has them all.
+    A .npy array is not loaded whole. With `names`, only these columns are read, in this order, if the file has them.
     """
     if is_array(path):
         return read_array(path, "logits"), None
     if path.endswith(PARQUET):
         return _read_parquet(path, how, names)
     with how.open(path) as rows:
-        usable = rows.columns if names else tuple(c for c in rows.columns if c != how.label_column)
-        columns = logit_columns(usable, names, path)
+        columns = _logit_columns(rows.columns, how, names, path)
         numbers = [_logits(row, columns, path) for row in _usable(rows, path)]
     return np.array(numbers, dtype=np.float64).reshape(len(numbers), len(columns)), columns
+
+
+def _logit_columns(present: Iterable[str], how: Reading, names: tuple[str, ...] | None, path: str) -> tuple[str, ...]:
+    return logit_columns(tuple(name for name in present if names or name != how.label_column), names, path)
 
 
 def logit_columns(columns: tuple[str, ...], names: tuple[str, ...] | None, path: str) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ def logits_of(row: Row, columns: tuple[str, ...]) -> list[float] | str:
 
 
 def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArray[np.int64]:
-    """Read true labels as codes: a .npy or .npz array, or the label column of a file of rows (or its only one).
+    """Read true labels as codes, shape (n,): an array, or the label column of a file of rows, or its only column.
 
     Parameters
     ----------
@@ -87,12 +89,14 @@ def read_columns(path: str, how: Reading, slices: Sequence[str]) -> dict[str, li
 
 
 def is_array(path: str) -> bool:
-    """Whether a path is that of a file of arrays, by its name."""
+    """Whether a path names a file of arrays (.npy, .npz)."""
     return path.endswith((".npy", ".npz"))
 
 
 def read_array(path: str, name: str) -> NDArray[Any]:
-    """Read an array of numbers: a .npy file (not loaded whole), or what a .npz file has by this name, or alone.
+    """Read an array of numbers, of any shape: a .npy file (not loaded whole), or the array of this name of a .npz file.
+
+    The only array of a .npz file may have any name.
 
     Raises
     ------
@@ -127,7 +131,6 @@ def _named(names: Sequence[str], name: str, path: str) -> str:
 
 
 def _read_parquet(path: str, how: Reading, names: tuple[str, ...] | None) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Read columns of numbers; all but the label column, or those of `names`."""
     parquet = need("pyarrow.parquet", extra="parquet")
     try:
         table = parquet.read_table(path)
@@ -135,8 +138,7 @@ def _read_parquet(path: str, how: Reading, names: tuple[str, ...] | None) -> tup
         raise InputError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    usable = tuple(table.column_names if names else (c for c in table.column_names if c != how.label_column))
-    columns = logit_columns(usable, names, path)
+    columns = _logit_columns(table.column_names, how, names, path)
     arrays = [table.column(column).to_numpy() for column in columns]
     for column, array in zip(columns, arrays, strict=True):
         if array.dtype.kind not in "fiu":

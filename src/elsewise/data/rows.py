@@ -91,7 +91,7 @@ Cells: TypeAlias = Mapping[str, object]  # a row to write: a value by column
 
 
 class Format(Protocol):
-    """What a file of this folder provides; each is one module."""
+    """What the module of a format provides."""
 
     @property
     def read(self) -> Callable[[Lines, str | None], Rows]:
@@ -132,7 +132,7 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
     columns : iterable of str
         Those of the file.
     wanted : mapping
-        From each needed column to the command-line option that names another one.
+        From each needed column to the command-line option that names a different column.
     path : str or path
         The file, for the message.
 

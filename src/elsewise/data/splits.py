@@ -64,7 +64,7 @@ class Splits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DividedTexts:
-    """Labelled rows in codes, and the parts they were divided into.
+    """Labelled texts in codes, whole and in four parts.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class DividedTexts:
     out_of_scope_label : str or None
         What the code -1 was written as.
     rows : LabelledTexts
-        The data, whole, in its order; without held-out and test rows of their own.
+        All of the data in its order, without the rows of `held_out` and `test`.
     parts : Splits
         Train, tune, certify and test.
     """
@@ -106,8 +106,8 @@ def divide(
 ) -> DividedTexts:
     """Check texts and labels, give the labels codes, and divide the rows as `split` does.
 
-    With `names`, the labels of a model that is trained already, these are the codes; rows need not have all of them,
-    and none of `rows` is to learn from, unless there are `held_out` ones.
+    `names` are the labels of a model that is trained already, in the order of its codes. Rows need not have all of
+    them, and the model learns nothing from `rows`: train is empty, unless `held_out` is given.
 
     Raises
     ------
@@ -131,8 +131,7 @@ def divide(
         if not any(out_of_scope_label in part for _, part in given.values()):
             raise InputError(f"no row has the out-of-scope label {out_of_scope_label!r}; check its spelling")
         if out_of_scope_label in known:
-            words = "of the model itself; for it that is a label like the others, so leave out_of_scope_label out"
-            raise InputError(f"{out_of_scope_label!r} is a label {words}")
+            raise InputError(f"{out_of_scope_label!r} is one of the model's labels; leave out_of_scope_label out")
         known[out_of_scope_label] = -1
     lacking = "is not in the training rows; add some, or drop it"
     if is_trained:
@@ -212,7 +211,10 @@ def split(
 
 
 def stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator, *, whole: int = 2) -> list[Indices]:
-    """Divide the rows of every label by `shares`; the first part gets a label of up to `whole` rows as a whole."""
+    """Divide the rows of every label by `shares`, given codes of shape (n,); give the indices of each part, sorted.
+
+    The first part gets a label of up to `whole` rows as a whole.
+    """
     parts: list[list[Indices]] = [[] for _ in shares]
     owed = np.zeros(len(shares))  # what rounding took from each part so far, so that rare labels even out
     for code in np.unique(codes):

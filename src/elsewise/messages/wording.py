@@ -37,7 +37,7 @@ def listed(names: Iterable[str], most: int = 5, between: str = ", ") -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    r"""Write a text on one line of at most so many characters, "..." included where it is cut.
+    r"""Write a text on one line of at most `most` characters, "..." included where it is cut.
 
     Examples
     --------

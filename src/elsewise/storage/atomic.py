@@ -106,7 +106,7 @@ def restore(path: Path) -> None:
 def put_in_place(work: Path, path: Path) -> None:
     """Give `work` the name `path`; at every moment the old folder or the new one has it.
 
-    Where the system cannot exchange two names, the old folder waits under another one, and `restore` brings it back.
+    Where the system cannot exchange two names, the old folder waits under a hidden name, and `restore` brings it back.
     """
     if path.exists() and exchange(work, path):
         sync(path.parent)

@@ -14,7 +14,7 @@ Json: TypeAlias = Mapping[str, Any]  # an object as JSON holds it
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON: sorted as given, readable, infinity as the string "inf"."""
+    """Write readable JSON, in the order given, with infinity as the string "inf"."""
     text = json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
@@ -40,7 +40,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """Read arrays by name; none where there is no such file. ArtifactError names a file that holds no arrays."""
+    """Read arrays by name; none where the file is missing. ArtifactError names a file that holds no arrays."""
     from safetensors import SafetensorError  # noqa: PLC0415
     from safetensors.numpy import load_file  # noqa: PLC0415
 
