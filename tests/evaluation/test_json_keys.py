@@ -14,8 +14,8 @@ from elsewise.data.splits import hashes
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning
 from elsewise.evaluation.explaining import explain
-from elsewise.fitting.engine_choice import Measured, Serving, gate_rows
-from elsewise.fitting.threshold import change_threshold, threshold_of
+from elsewise.fitting import open_threshold
+from elsewise.fitting.engine_choice import GateRow, Serving, gate_rows
 from elsewise.outputs import Extent
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.explanation import Neighbour
@@ -321,10 +321,10 @@ def test_a_comparison_has_these_keys():
 
 def test_a_threshold_has_these_keys(tmp_path):
     path = folder_of_logits(tmp_path / "model")
-    change_threshold(path, "certified", target_accuracy=0.96)
-    change = change_threshold(path, "fixed", threshold=0.6).as_dict()
-    overview = threshold_of(path).as_dict()
-    by_label = change_threshold(path, "by_label", target_accuracy=0.8).as_dict()
+    open_threshold(path).change("certified", target_accuracy=0.96)
+    change = open_threshold(path).change("fixed", threshold=0.6).as_dict()
+    overview = open_threshold(path).overview().as_dict()
+    by_label = open_threshold(path).change("by_label", target_accuracy=0.8).as_dict()
     ew.load(path).with_provenance(arrays={}, history=()).save(path)
 
     changes = {"before": CERTIFIED, "after": FIXED, "entry": entry(FIXED)}
@@ -334,11 +334,13 @@ def test_a_threshold_has_these_keys(tmp_path):
     assert same(overview, {"engine": "string", "present": FIXED, "possible": [possible], **history})
     assert same(by_label["after"], BY_LABEL)
     without = {"present": {**BY_LABEL, "measured_on_tune_rows": "null"}, "possible": [], "history": []}
-    assert same(threshold_of(path).as_dict(), {"engine": "string", **without, "looks": "number", "others": []})
+    assert same(
+        open_threshold(path).overview().as_dict(), {"engine": "string", **without, "looks": "number", "others": []}
+    )
 
 
 def test_a_row_of_the_gate_has_these_keys():
-    measured = Measured("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, passed=True)
+    measured = GateRow("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, passed=True)
     few = replace(measured, accuracy=None, log_loss=None, ece=None)
 
     table = gate_rows([Serving(None, None, None, row) for row in (measured, few)])

@@ -113,7 +113,7 @@ def _few(labels: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class ComparedModel:
     """One classifier, and what it says of n rows.
 
     Attributes
