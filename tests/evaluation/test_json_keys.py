@@ -13,7 +13,7 @@ from elsewise.classifier.load import kept_aside
 from elsewise.data.splits import hashes
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning
-from elsewise.evaluation.explaining import explain
+from elsewise.evaluation import explain
 from elsewise.fitting import open_threshold
 from elsewise.fitting.engine_choice import GateRow, Serving, gate_rows
 from elsewise.outputs import Extent

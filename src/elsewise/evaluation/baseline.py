@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from elsewise import metrics
-from elsewise.arrays import Floats
+from elsewise.arrays import Floats, log_losses
 from elsewise.evaluation.answers import Answers
 from elsewise.metrics import Estimate, PairedShares
 from elsewise.rules.certificate import Certificate
@@ -99,7 +99,7 @@ def compare_with_baseline(
     right, their_right = ((a.best == a.truth)[inside] for a in (answers, theirs))
     shipped, their_shipped = (a.answered & a.correct for a in (answers, theirs))
     both = inside & answers.readable & theirs.readable
-    losses, their_losses = (metrics.log_losses(q[both], answers.truth[both]) for q in (p, evidence.probabilities))
+    losses, their_losses = (log_losses(q[both], answers.truth[both]) for q in (p, evidence.probabilities))
     counted = inside & theirs.readable
     mine, other = classifier.certificate, baseline.certificate
     same = mine is not None and other is not None and mine.promised == other.promised

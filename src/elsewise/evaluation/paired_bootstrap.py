@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise import metrics
-from elsewise.arrays import Codes
+from elsewise.arrays import Codes, log_losses
 from elsewise.evaluation.answers import Answers, Shares, shares
 from elsewise.evaluation.common_labels import ComparedModel, Truth
 from elsewise.metrics import CalibrationError, Estimate, PairedShares, simultaneous_differences
 from elsewise.metrics.bootstrap import percentiles, poisson_blocks
-from elsewise.metrics.classification import brier_scores, log_losses
+from elsewise.metrics.classification import brier_scores
 from elsewise.metrics.intervals import Column, Flags
 from elsewise.metrics.paired import paired_counts
 from elsewise.metrics.ranked import Ranking

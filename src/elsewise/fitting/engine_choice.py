@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from elsewise import metrics
-from elsewise.arrays import Codes, Floats
+from elsewise.arrays import Codes, Floats, log_losses
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.engines import PRECISIONS, TEXT_ENGINES, SizedEngine, engine_class, key_of
@@ -138,7 +138,7 @@ def _figures(p: Floats, codes: Codes) -> tuple[float | None, float | None, float
     if len(codes) < FEWEST_ROWS:
         return None, None, None
     best = p.argmax(axis=1)
-    log_loss = metrics.log_losses(p, codes).mean()
+    log_loss = log_losses(p, codes).mean()
     return float((best == codes).mean()), float(log_loss), metrics.calibration_error(p, codes).value
 
 

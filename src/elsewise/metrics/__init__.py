@@ -22,7 +22,7 @@ from elsewise.metrics.calibration import (
     debiased_calibration_error,
     reliability,
 )
-from elsewise.metrics.classification import accuracy, brier, log_loss, log_losses, macro_f1
+from elsewise.metrics.classification import accuracy, brier, log_loss, macro_f1
 from elsewise.metrics.intervals import (
     Estimate,
     binomial_cdf,
@@ -84,7 +84,6 @@ __all__ = [
     "e_aurc",
     "false_positive_rate_at",
     "log_loss",
-    "log_losses",
     "macro_auc",
     "macro_auc_difference",
     "macro_f1",
