@@ -32,7 +32,7 @@ def texts_of(data: Path, fewest: int, most: int) -> list[str]:
 def child(model: str, neighbours: str) -> None:
     """Explain the text on stdin twice, and print the seconds."""
     import elsewise as ew
-    from elsewise.evaluation.explaining import explain
+    from elsewise.evaluation import explain
 
     classifier, text = ew.load(model), sys.stdin.read()
     known = None

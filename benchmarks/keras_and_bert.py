@@ -89,9 +89,9 @@ def compared(name: str, bert: ew.Classifier, kept: ew.Classifier, test: tuple[li
     print(found.verdict)
     lines = []
     for key, words in FIGURES:
-        a, b = (found.models[who]["figures"][key] for who in answers)
-        pair = found.pairs[0]["figures"].get(key)
-        difference = pair["difference"] if pair else None
+        a, b = (found.models[who].figures[key] for who in answers)
+        pair = found.pairs[0].figures.get(key)
+        difference = pair.difference if pair else None
         lines.append(
             [name, words, *("-" if math.isnan(x.value) else f"{x.value:.4f}" for x in (a, b)), _shown(difference)]
         )

@@ -8,7 +8,17 @@ import pytest
 import torch
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from elsewise.arrays import as_codes, as_logits, as_probabilities, as_texts, log_softmax, softmax, to_numpy
+from elsewise.arrays import (
+    as_codes,
+    as_logits,
+    as_probabilities,
+    as_texts,
+    log_losses,
+    log_softmax,
+    softmax,
+    to_numpy,
+    true_log_softmax,
+)
 from elsewise.errors import InputError
 
 LOGITS = [[1.5, 0.8, -0.2], [2.0, 1.0, 0.1]]
@@ -262,3 +272,19 @@ def test_a_refusal_says_what_and_where(call, message):
 def test_rows_of_unequal_length_are_refused():
     with pytest.raises(InputError, match=r"^rows must have equal lengths: "):
         softmax([[1, 2], [3]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_log_loss_of_a_true_label_has_one_floor_and_no_value_below_0(dtype):
+    p = np.array([[0.25, 0.75], [0.0, 1.0], [1.01, 0.0]], dtype=dtype)
+
+    losses = log_losses(p, np.array([0, 0, 0]))
+
+    assert losses.dtype == np.float64
+    assert losses == pytest.approx([np.log(4), -np.log(float(np.finfo(dtype).tiny)), 0])
+
+
+def test_the_log_softmax_of_the_true_labels_is_picked():
+    z = np.array(LOGITS)
+
+    assert np.exp(true_log_softmax(z, np.array([2, 0]))) == pytest.approx([SOFTMAX[0][2], SOFTMAX[1][0]], abs=1e-6)

@@ -26,6 +26,23 @@ def test_public_names_are_few_and_sorted_and_have_one_home_each():
     assert len(set(homes)) == len(homes)
 
 
+@pytest.mark.parametrize(("room", "name"), [("evaluation", "explain"), ("fitting", "open_threshold")])
+def test_a_room_hands_its_public_functions_on_when_they_are_used(room, name):
+    program = f"import sys, elsewise.{room} as r; print(len(sys.modules), r.{name}.__name__, len(sys.modules))"
+
+    before, called, after = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    found = __import__(f"elsewise.{room}", fromlist=["_"])
+    assert called == name
+    assert int(after) > int(before)
+    assert found.__all__ == [name]
+    assert inspect.isfunction(getattr(found, name))
+    with pytest.raises(AttributeError, match=rf"^module 'elsewise\.{room}' has no attribute 'nothing'$"):
+        _ = found.nothing
+
+
 def test_dir_lists_them_before_they_are_used():
     program = "import elsewise; print(set(elsewise.__all__) - set(dir(elsewise)), 'softmax' in vars(elsewise))"
 

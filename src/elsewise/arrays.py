@@ -214,6 +214,26 @@ def log_softmax(logits: Any) -> Floats:
     return shifted[0] if is_vector else shifted
 
 
+def true_log_softmax(logits: Floats, codes: Codes) -> Floats:
+    """Logarithms of the probabilities of the true labels, (n,), of checked logits (n, k) and codes (n,)."""
+    return log_softmax(logits)[np.arange(len(codes)), codes]
+
+
+def log_losses(p: Floats, codes: Codes) -> NDArray[np.float64]:
+    """Log loss of each row, (n,), of checked probabilities (n, k) and codes (n,), 0 or more.
+
+    A probability below the smallest normal number of its dtype counts as that: some threads flush such a one to 0.
+
+    Examples
+    --------
+    >>> (log_losses(np.array([[0.5, 0.5], [0.75, 0.25]]), np.array([0, 1])) / np.log(2)).tolist()
+    [1.0, 2.0]
+    """
+    true = np.maximum(p[np.arange(len(codes)), codes], np.finfo(p.dtype).tiny, dtype=np.float64)
+    # A row may sum to 1.01, so that its log loss is a little below 0.
+    return np.maximum(-np.log(true), 0.0)
+
+
 def map_rows(function: Callable[[Floats], Any], array: Floats) -> Any:
     """Apply a function of rows block by block, so that what it makes on the way stays small.
 

@@ -15,8 +15,8 @@ from elsewise.data.sample import OUT_OF_SCOPE
 from elsewise.data.splits import LabelledTexts, Splits
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
+from elsewise.fitting import open_threshold
 from elsewise.fitting.baseline import MOST_ROWS, learned
-from elsewise.fitting.threshold import change_threshold
 from elsewise.rules import ByLabel, CertifiedThreshold
 
 pytest.importorskip("sklearn")
@@ -45,38 +45,38 @@ def judged(encoder, baseline, n=200):
 def test_the_difference_is_paired_by_row():
     found = judged(judging(180, 200), judging(150, 200))
 
-    accuracy = found["difference"]["accuracy"]
-    assert found["accuracy"].value == 0.75
+    accuracy = found.difference.accuracy
+    assert found.accuracy.value == 0.75
     assert accuracy.value == pytest.approx(0.15)
     assert accuracy.high - accuracy.low == pytest.approx(2 * 1.96 * np.sqrt(0.15 * 0.85 / 199), rel=0.05)
-    assert found["difference"]["log_loss"].value < 0
+    assert found.difference.log_loss.value < 0
 
 
 def test_an_encoder_that_answers_more_texts_right_at_the_same_promise_is_worth_it():
     found = judged(judging(180, 200, promising(180)), judging(60, 200, promising(60)))
 
-    assert found["same_promise"]
-    assert found["sentence"].startswith("The encoder is worth it here: 60.0 points (53.1 to 66.9) more texts are")
-    assert found["sentence"].endswith("than by the baseline, at the same promise.")
+    assert found.same_promise
+    assert found.sentence.startswith("The encoder is worth it here: 60.0 points (53.1 to 66.9) more texts are")
+    assert found.sentence.endswith("than by the baseline, at the same promise.")
 
 
 def test_a_baseline_that_answers_more_texts_right_is_said_to_and_where_it_is():
     found = judged(judging(60, 200, promising(60)), judging(180, 200, promising(180)))
 
-    assert found["sentence"].startswith("The baseline is better here: 60.0 points (53.1 to 66.9) more texts are")
-    assert "at the same promise; it is a model folder too: MODEL/baseline." in found["sentence"]
+    assert found.sentence.startswith("The baseline is better here: 60.0 points (53.1 to 66.9) more texts are")
+    assert "at the same promise; it is a model folder too: MODEL/baseline." in found.sentence
 
 
 def test_a_difference_that_chance_may_have_made_is_not_claimed():
     """Five rows that only the encoder gets right: 2 / 2 ** 5 is more than 5 %."""
     found = judged(judging(185, 200, promising(185)), judging(180, 200, promising(180)))
 
-    assert found["p_value"] == pytest.approx(2 / 2**5)
-    assert found["sentence"].startswith("No difference to the baseline is shown here: 2.5 points (")
+    assert found.p_value == pytest.approx(2 / 2**5)
+    assert found.sentence.startswith("No difference to the baseline is shown here: 2.5 points (")
 
 
 def test_three_rows_that_both_get_right_do_not_make_them_equal():
-    accuracy = judged(judging(3, 3), judging(3, 3), n=3)["difference"]["accuracy"]
+    accuracy = judged(judging(3, 3), judging(3, 3), n=3).difference.accuracy
 
     assert accuracy.value == 0
     assert accuracy.high == -accuracy.low > 0.5
@@ -87,16 +87,16 @@ def test_who_cannot_make_the_promise_is_named():
 
     one, neither = judged(judging(180, 200, promising(180)), nothing), judged(nothing, nothing)
 
-    assert one["sentence"].endswith("The baseline cannot make this promise.")
-    assert one["coverage"].value == 0
-    assert neither["sentence"].endswith("by the encoder, Other aside. Neither can make this promise.")
+    assert one.sentence.endswith("The baseline cannot make this promise.")
+    assert one.coverage.value == 0
+    assert neither.sentence.endswith("by the encoder, Other aside. Neither can make this promise.")
 
 
 def test_under_different_promises_only_labels_are_compared():
     found = judged(judging(180, 200, ew.FixedThreshold(0.99)), judging(150, 200, promising(150)))
 
-    assert not found["same_promise"]
-    assert "more texts get the right label by it than by the baseline, Other aside." in found["sentence"]
+    assert not found.same_promise
+    assert "more texts get the right label by it than by the baseline, Other aside." in found.sentence
 
 
 def test_a_promise_for_each_label_is_another_than_that_of_the_baseline():
@@ -105,8 +105,8 @@ def test_a_promise_for_each_label_is_another_than_that_of_the_baseline():
 
     found = judged(judging(180, 200, by_label), judging(150, 200, promising(150)))
 
-    assert not found["same_promise"]
-    assert "by the baseline, Other aside." in found["sentence"]
+    assert not found.same_promise
+    assert "by the baseline, Other aside." in found.sentence
 
 
 def test_without_an_in_scope_row_it_says_that_nothing_can_be_told():
@@ -114,7 +114,7 @@ def test_without_an_in_scope_row_it_says_that_nothing_can_be_told():
 
     found = ew.evaluate(encoder, ["text 0", "text 1"], codes=[-1, -1]).baseline
 
-    assert found["sentence"].endswith("there is no in-scope row to compare on.")
+    assert found.sentence.endswith("there is no in-scope row to compare on.")
 
 
 def test_out_of_scope_rows_are_never_answered_right():
@@ -125,8 +125,8 @@ def test_out_of_scope_rows_are_never_answered_right():
 
     found = ew.evaluate(encoder, [f"text {i}" for i in range(200)], codes=codes).baseline
 
-    assert found["difference"]["answered_right"].value == pytest.approx(30 / 200)
-    assert found["answered_right"].value == 150 / 200
+    assert found.difference.answered_right.value == pytest.approx(30 / 200)
+    assert found.answered_right.value == 150 / 200
 
 
 def test_what_the_baseline_cannot_read_it_gets_wrong():
@@ -134,8 +134,8 @@ def test_what_the_baseline_cannot_read_it_gets_wrong():
 
     found = judged(judging(200, 200), knows_half)
 
-    assert found["accuracy"].value == 0.5
-    assert found["coverage"].value == 0.5
+    assert found.accuracy.value == 0.5
+    assert found.coverage.value == 0.5
 
 
 @pytest.mark.parametrize(("only_one", "only_other"), [(0, 0), (6, 0), (3, 9), (40, 20)])
@@ -216,7 +216,7 @@ def test_a_loaded_model_is_judged_beside_its_baseline(model, sample):
     with pytest.warns(ew.errors.ElsewiseWarning, match="the figures flatter it"):
         found = ew.evaluate(ew.load(model), [row.text for row in sample], [row.label for row in sample])
 
-    assert found.baseline["engine"]["name"] == "sklearn"
+    assert found.baseline.engine.name == "sklearn"
     assert found.as_dict()["baseline"]["difference"]["accuracy"].keys() == {"value", "low", "high"}
 
 
@@ -234,7 +234,7 @@ def test_a_model_saved_again_keeps_its_baseline_and_one_without_has_none(model, 
 def test_a_baseline_is_opened_when_it_is_asked_for_and_only_that_of_the_folder_that_was_opened(model, tmp_path):
     for name in ("model", "other"):
         ew.load(model).save(tmp_path / name)
-    change_threshold(tmp_path / "other" / "baseline", "fixed", threshold=0.7)
+    open_threshold(tmp_path / "other" / "baseline").change("fixed", threshold=0.7)
     late = ew.load(tmp_path / "model")
     assert open_baseline(late).labels == late.labels
 
@@ -250,7 +250,7 @@ def test_a_baseline_is_opened_when_it_is_asked_for_and_only_that_of_the_folder_t
 def test_another_threshold_keeps_the_baseline_and_sets_its_figures_apart(model, tmp_path):
     ew.load(model).save(tmp_path / "model")
 
-    change_threshold(tmp_path / "model", "fixed", threshold=0.7)
+    open_threshold(tmp_path / "model").change("fixed", threshold=0.7)
 
     kept = json.loads((tmp_path / "model" / "evaluation.json").read_text())
     assert "baseline" not in kept

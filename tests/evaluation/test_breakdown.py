@@ -1,5 +1,7 @@
 """Figures by label, by slice and by the share of out-of-scope texts, against hand counts and scikit-learn."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
@@ -30,15 +32,15 @@ def test_each_label_is_counted_by_hand():
     """Label 1: 4 rows, 3 readable of which 2 right; it is said of 3 in-scope rows; answered twice, once rightly."""
     first, second = by_label(HAND, ["a", "b"])
 
-    assert (first["label"], first["rows"], second["rows"]) == ("a", 3, 4)
-    assert second["classifier"]["recall"] == wilson(2, 3)
-    assert second["classifier"]["precision"] == wilson(2, 3)
-    assert second["system"]["recall"] == wilson(1, 4)
-    assert second["system"]["precision"] == wilson(1, 2)
-    assert second["system"]["coverage"] == wilson(2, 4)
-    assert second["system"]["accuracy_when_answered"] == wilson(1, 2)
-    assert second["system"]["other_share"] == wilson(2, 4)
-    assert first["system"]["f1"].value == pytest.approx(2 * 2 / (3 + 3))
+    assert (first.label, first.rows, second.rows) == ("a", 3, 4)
+    assert second.classifier.recall == wilson(2, 3)
+    assert second.classifier.precision == wilson(2, 3)
+    assert second.system.recall == wilson(1, 4)
+    assert second.system.precision == wilson(1, 2)
+    assert second.system.coverage == wilson(2, 4)
+    assert second.system.accuracy_when_answered == wilson(1, 2)
+    assert second.system.other_share == wilson(2, 4)
+    assert first.system.f1.value == pytest.approx(2 * 2 / (3 + 3))
 
 
 def test_labels_are_judged_as_scikit_learn_does():
@@ -53,7 +55,7 @@ def test_labels_are_judged_as_scikit_learn_does():
     ):
         precision, recall, f1, _ = precision_recall_fscore_support(truth, said, labels=range(5))
         for name, known in (("precision", precision), ("recall", recall), ("f1", f1)):
-            assert [row[part][name].value for row in table] == pytest.approx(known)
+            assert [getattr(getattr(row, part), name).value for row in table] == pytest.approx(known)
 
 
 def test_intervals_of_f1_hold_the_truth():
@@ -62,7 +64,7 @@ def test_intervals_of_f1_hold_the_truth():
     for _ in range(300):
         kind = rng.choice(4, 80, p=[0.3, 0.1, 0.1, 0.5])  # hit, missed, said in vain, neither
         truth, best = np.isin(kind, (0, 1)).astype(int), np.isin(kind, (0, 2)).astype(int)
-        f1 = by_label(Answers(truth, best, best), ["no", "yes"])[1]["classifier"]["f1"]
+        f1 = by_label(Answers(truth, best, best), ["no", "yes"])[1].classifier.f1
         held.append(f1.low <= 0.75 <= f1.high)
 
     assert 0.92 <= np.mean(held) <= 0.99
@@ -71,9 +73,10 @@ def test_intervals_of_f1_hold_the_truth():
 def test_a_label_that_never_occurs_has_nothing_to_measure():
     row = by_label(HAND, ["a", "b", "c"])[2]
 
-    assert row["rows"] == 0
-    for part in ("classifier", "system"):
-        for estimate in row[part].values():
+    assert row.rows == 0
+    for part in (row.classifier, row.system):
+        for field in fields(part):
+            estimate = getattr(part, field.name)
             assert np.isnan(estimate.value)
             assert (estimate.low, estimate.high) == (0, 1)
 
@@ -84,7 +87,7 @@ def test_ten_thousand_labels_are_judged():
     table = by_label(Answers(codes, codes, codes), map(str, codes))
 
     assert len(table) == 10_000
-    assert table[9_999]["system"]["f1"].value == 1
+    assert table[9_999].system.f1.value == 1
 
 
 def test_slices_are_counted_by_hand():
@@ -93,13 +96,13 @@ def test_slices_are_counted_by_hand():
 
     mail, chat = by_slice(HAND, columns)["channel"]
 
-    assert (mail["value"], mail["pooled"], mail["rows"]) == ("mail", 0, 5)
-    assert mail["accuracy"] == wilson(3, 5)
-    assert mail["coverage"] == wilson(4, 5)
-    assert mail["accuracy_when_answered"] == wilson(3, 4)
-    assert chat["accuracy"] == wilson(1, 1)
-    assert chat["coverage"] == wilson(1, 4)
-    assert chat["accuracy_when_answered"] == wilson(0, 1)
+    assert (mail.value, mail.pooled, mail.rows) == ("mail", 0, 5)
+    assert mail.accuracy == wilson(3, 5)
+    assert mail.coverage == wilson(4, 5)
+    assert mail.accuracy_when_answered == wilson(3, 4)
+    assert chat.accuracy == wilson(1, 1)
+    assert chat.coverage == wilson(1, 4)
+    assert chat.accuracy_when_answered == wilson(0, 1)
 
 
 def test_slices_by_length_stand_in_their_order():
@@ -107,14 +110,14 @@ def test_slices_by_length_stand_in_their_order():
 
     slices = by_slice(HAND, {}, tokens=tokens, truncated=tokens > 512)
 
-    assert [(row["value"], row["rows"]) for row in slices["tokens"]] == [
+    assert [(row.value, row.rows) for row in slices["tokens"]] == [
         ("up to 16", 3),
         ("17 to 32", 2),
         ("33 to 64", 1),
         ("257 to 512", 1),
         ("more than 512", 2),
     ]
-    assert [(row["value"], row["rows"]) for row in slices["truncated"]] == [("no", 7), ("yes", 2)]
+    assert [(row.value, row.rows) for row in slices["truncated"]] == [("no", 7), ("yes", 2)]
 
 
 def test_rare_values_are_pooled_and_counted():
@@ -125,9 +128,9 @@ def test_rare_values_are_pooled_and_counted():
 
     judged = by_slice(Answers(zeros, zeros, zeros), {"city": values})["city"]
 
-    assert [row["value"] for row in judged] == [*(f"value {i:02}" for i in range(MOST_VALUES)), None]
-    assert (judged[-1]["pooled"], judged[-1]["rows"]) == (10, 55)
-    assert sum(row["rows"] for row in judged) == n
+    assert [row.value for row in judged] == [*(f"value {i:02}" for i in range(MOST_VALUES)), None]
+    assert (judged[-1].pooled, judged[-1].rows) == (10, 55)
+    assert sum(row.rows for row in judged) == n
 
 
 def test_a_slice_of_another_length_is_refused():
@@ -152,13 +155,13 @@ def test_the_threshold_at_other_shares_of_out_of_scope_texts():
     """In scope 4 of 7 answered, 1 of them wrongly; out of scope 1 of 2 answered."""
     table = by_out_of_scope_share(HAND)
 
-    assert table["worst_case"] is False
-    assert (table["in_scope_coverage"].value, table["in_scope_risk"].value) == (4 / 7, 1 / 4)
-    assert table["out_of_scope_answered"].value == 1 / 2
-    assert [row["share"] for row in table["shares"]] == [0, 0.05, 0.1, 0.2]
-    last = table["shares"][-1]
-    assert last["coverage"].value == pytest.approx(0.2 / 2 + 0.8 * 4 / 7)
-    assert last["accuracy_when_answered"].value == pytest.approx(0.8 * 3 / 7 / (0.2 / 2 + 0.8 * 4 / 7))
+    assert table.worst_case is False
+    assert (table.in_scope_coverage.value, table.in_scope_risk.value) == (4 / 7, 1 / 4)
+    assert table.out_of_scope_answered.value == 1 / 2
+    assert [row.share for row in table.shares] == [0, 0.05, 0.1, 0.2]
+    last = table.shares[-1]
+    assert last.coverage.value == pytest.approx(0.2 / 2 + 0.8 * 4 / 7)
+    assert last.accuracy_when_answered.value == pytest.approx(0.8 * 3 / 7 / (0.2 / 2 + 0.8 * 4 / 7))
 
 
 def test_at_the_share_of_the_rows_it_is_the_accuracy_of_the_rows():
@@ -167,11 +170,11 @@ def test_at_the_share_of_the_rows_it_is_the_accuracy_of_the_rows():
     inside, outside = np.flatnonzero(answers.in_scope)[:720], np.flatnonzero(~answers.in_scope)[:80]
     rows = rng.permutation(np.concatenate([inside, outside]))
     some = Answers(answers.truth[rows], answers.best[rows], answers.decided[rows])
-    tenth = by_out_of_scope_share(some)["shares"][2]
+    tenth = by_out_of_scope_share(some).shares[2]
 
-    assert tenth["share"] == len(outside) / len(rows)
-    assert tenth["coverage"].value == pytest.approx(some.answered.mean())
-    assert tenth["accuracy_when_answered"].value == pytest.approx(some.correct[some.answered].mean())
+    assert tenth.share == len(outside) / len(rows)
+    assert tenth.coverage.value == pytest.approx(some.answered.mean())
+    assert tenth.accuracy_when_answered.value == pytest.approx(some.correct[some.answered].mean())
 
 
 def test_without_out_of_scope_rows_the_worst_is_taken():
@@ -179,20 +182,20 @@ def test_without_out_of_scope_rows_the_worst_is_taken():
 
     table = by_out_of_scope_share(Answers(truth, truth, truth))
 
-    assert table["worst_case"] is True
-    assert table["out_of_scope_answered"] == Estimate(1, 1, 1)
-    assert [row["accuracy_when_answered"].value for row in table["shares"]] == pytest.approx([1, 0.95, 0.9, 0.8])
+    assert table.worst_case is True
+    assert table.out_of_scope_answered == Estimate(1, 1, 1)
+    assert [row.accuracy_when_answered.value for row in table.shares] == pytest.approx([1, 0.95, 0.9, 0.8])
 
 
 def test_where_nothing_is_answered_or_no_row_is_in_scope():
     nothing = by_out_of_scope_share(Answers(HAND.truth, HAND.best, np.full(9, -1)))
     outside = by_out_of_scope_share(Answers(np.full(3, -1), np.zeros(3, dtype=int), np.zeros(3, dtype=int)))
 
-    for row in nothing["shares"]:
-        assert row["coverage"].value == 0
-        assert np.isnan(row["accuracy_when_answered"].value)
-        assert (row["accuracy_when_answered"].low, row["accuracy_when_answered"].high) == (0, 1)
-    assert np.isnan(outside["shares"][1]["accuracy_when_answered"].value)
+    for row in nothing.shares:
+        assert row.coverage.value == 0
+        assert np.isnan(row.accuracy_when_answered.value)
+        assert (row.accuracy_when_answered.low, row.accuracy_when_answered.high) == (0, 1)
+    assert np.isnan(outside.shares[1].accuracy_when_answered.value)
 
 
 def test_the_ends_hold_the_truth_of_new_rows():
@@ -202,7 +205,7 @@ def test_the_ends_hold_the_truth_of_new_rows():
         truth = np.repeat([0, -1], [200, 50])
         best = (rng.random(250) < 0.1).astype(int)
         decided = np.where(rng.random(250) < np.where(truth == 0, 0.8, 0.4), best, -1)
-        e = by_out_of_scope_share(Answers(truth, best, decided))["shares"][3]["accuracy_when_answered"]
+        e = by_out_of_scope_share(Answers(truth, best, decided)).shares[3].accuracy_when_answered
         held.append(e.low <= 0.576 / 0.72 <= e.high)
 
     assert np.mean(held) >= 0.95

@@ -10,7 +10,9 @@ import pytest
 import elsewise as ew
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.evaluation.compare import compare, compare_all
+from elsewise.evaluation.compare import compare
+from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, Said
+from elsewise.evaluation.paired_bootstrap import BestOutcomes, Both
 from elsewise.metrics import mean_interval
 from elsewise.rules import ByLabel
 
@@ -52,7 +54,7 @@ def judge(rows, models):
 
     def of(*names, **options):
         given = {name: z[name][800:] for name in names}
-        return compare_all({name: models[name] for name in names}, given, codes=codes[800:], **options)
+        return compare(*(models[name] for name in names), given, codes=codes[800:], names=names, **options)
 
     return of
 
@@ -63,21 +65,21 @@ def by_heart(table, labels=("yes", "no"), threshold=0.6, **more):
 
 def numbers(comparison):
     """All differences of the first pair, as one array."""
-    figures = comparison.pairs[0]["figures"].values()
-    return np.array([[(e := f["difference"]).value, e.low, e.high] for f in figures])
+    figures = comparison.pairs[0].figures.values()
+    return np.array([[(e := f.difference).value, e.low, e.high] for f in figures])
 
 
 def test_a_planted_difference_is_found_at_the_same_promise(judge):
     found = judge("x", "worse")
 
-    assert found.primary["figure"] == "right"
-    assert found.primary["target_accuracy"] == 0.85
+    assert found.primary.figure == "right"
+    assert found.primary.target_accuracy == 0.85
     assert found.verdict.startswith("x answers more of 800 texts right than worse, at the same promise: x ")
     for name in ("accuracy", "right", "log_loss", "brier", "auc", "augrc", "accuracy_at_coverage_0.8"):
-        assert found.pairs[0]["figures"][name]["shown"], name
-    assert found.pairs[0]["figures"]["log_loss"]["less_is_better"]
-    assert found.pairs[0]["figures"]["log_loss"]["difference"].high < 0
-    assert found.leaderboard[0]["name"] == "x"
+        assert found.pairs[0].figures[name].shown, name
+    assert found.pairs[0].figures["log_loss"].less_is_better
+    assert found.pairs[0].figures["log_loss"].difference.high < 0
+    assert found.leaderboard[0].name == "x"
 
 
 def test_models_that_are_as_good_are_not_told_apart(judge):
@@ -91,9 +93,9 @@ def test_a_model_does_not_differ_from_itself(rows, models):
     same = compare(models["x"], models["x"], z["x"], codes=codes)
 
     assert not numbers(same)[:, 0].any()
-    assert not any(figure["shown"] for figure in same.pairs[0]["figures"].values())
+    assert not any(figure.shown for figure in same.pairs[0].figures.values())
     assert same.changed == []
-    assert same.pairs[0]["outcomes"]["changed"] == 0
+    assert same.pairs[0].outcomes.changed == 0
     assert same.verdict.startswith("No difference shown")
     assert str(same).splitlines() == [same.verdict, *same.notes]
 
@@ -110,25 +112,24 @@ def test_the_order_of_the_rows_leaves_no_trace(rows, models, judge):
     codes, z = rows
     mixed = 800 + np.random.default_rng(1).permutation(800)
 
-    shuffled = compare_all(
-        {name: models[name] for name in ("x", "worse")}, {name: z[name][mixed] for name in z}, codes=codes[mixed]
-    )
+    given = {name: z[name][mixed] for name in z}
+    shuffled = compare(models["x"], models["worse"], given, codes=codes[mixed], names=("x", "worse"))
 
     assert numbers(shuffled) == pytest.approx(numbers(judge("x", "worse")), abs=1e-9)
 
 
 def test_each_figure_alone_is_what_an_evaluation_says(rows, models, judge):
     codes, z = rows
-    alone, judged = judge("x", "y").models["x"]["figures"], ew.evaluate(models["x"], z["x"][800:], codes=codes[800:])
+    alone, judged = judge("x", "y").models["x"].figures, ew.evaluate(models["x"], z["x"][800:], codes=codes[800:])
 
     for name in ("accuracy", "log_loss", "brier", "auc", "ece"):
-        assert alone[name].value == pytest.approx(judged.classifier[name].value, abs=1e-12), name
-    assert alone["ece"].null == judged.classifier["ece"].null
-    assert alone["auc"].low == pytest.approx(judged.classifier["auc"].low)
+        assert alone[name].value == pytest.approx(getattr(judged.classifier, name).value, abs=1e-12), name
+    assert alone["ece"].null == judged.classifier.ece.null
+    assert alone["auc"].low == pytest.approx(judged.classifier.auc.low)
     for name in ("coverage", "accuracy_when_answered", "augrc"):
-        assert alone[name].value == pytest.approx(judged.system[name].value, abs=1e-12), name
-    assert alone["coverage_at_accuracy"].value == judged.system["coverage_at_accuracy"]["coverage"].value
-    at = {point["coverage"]: point["accuracy"].value for point in judged.system["accuracy_at_coverage"]}
+        assert alone[name].value == pytest.approx(getattr(judged.system, name).value, abs=1e-12), name
+    assert alone["coverage_at_accuracy"].value == judged.system.coverage_at_accuracy.coverage.value
+    at = {point.coverage: point.accuracy.value for point in judged.system.accuracy_at_coverage}
     assert alone["accuracy_at_coverage_0.9"].value == pytest.approx(at[0.9])
 
 
@@ -137,7 +138,7 @@ def test_the_bootstrap_interval_of_a_mean_is_about_the_normal_one(rows, models, 
     true = np.arange(800), codes[800:]
     loss = [-np.log(models[name].probabilities(z[name][800:])[true]) for name in ("x", "worse")]
 
-    found, normal = judge("x", "worse").pairs[0]["figures"]["log_loss"]["difference"], mean_interval(loss[0] - loss[1])
+    found, normal = judge("x", "worse").pairs[0].figures["log_loss"].difference, mean_interval(loss[0] - loss[1])
 
     assert found.value == pytest.approx(normal.value, abs=1e-12)
     assert found.high - found.low == pytest.approx(normal.high - normal.low, rel=0.15)
@@ -148,14 +149,15 @@ def test_columns_are_compared_by_the_names_of_their_labels(rows, models, judge):
     turned = certified(z["worse"][:800, ::-1], 3 - codes[:800], labels=LABELS[::-1], target_accuracy=0.85)
     names = np.array(LABELS)[codes[800:]]
 
-    same = compare_all({"x": models["x"], "worse": turned}, {"x": z["x"][800:], "worse": z["worse"][800:, ::-1]}, names)
+    given = {"x": z["x"][800:], "worse": z["worse"][800:, ::-1]}
+    same = compare(models["x"], turned, given, names, names=("x", "worse"))
 
-    figures, expected = same.pairs[0]["figures"], judge("x", "worse").pairs[0]["figures"]
-    assert figures["accuracy"]["difference"].value > 0.05
+    figures, expected = same.pairs[0].figures, judge("x", "worse").pairs[0].figures
+    assert figures["accuracy"].difference.value > 0.05
     for name in ("accuracy", "log_loss", "auc"):
-        assert figures[name]["difference"].value == pytest.approx(expected[name]["difference"].value, abs=0.02), name
+        assert figures[name].difference.value == pytest.approx(expected[name].difference.value, abs=0.02), name
     with pytest.raises(InputError, match="and label 0 is 'a' for x and 'd' for turned; pass labels by name"):
-        compare_all({"x": models["x"], "turned": turned}, {"x": z["x"], "turned": z["worse"]}, codes=codes)
+        compare(models["x"], turned, {"x": z["x"], "turned": z["worse"]}, codes=codes, names=("x", "turned"))
 
 
 def test_different_labels_are_compared_on_those_in_common():
@@ -168,21 +170,12 @@ def test_different_labels_are_compared_on_those_in_common():
 
     found = compare(first, second, ["t1", "t2", "t3", "t4"], ["yes", "no", "yes", "maybe"])
 
-    assert found.rows["left_out"] == {"maybe": 1}
-    assert found.labels == {"common": ["yes", "no"], "other": {"a": [], "b": ["maybe"]}}
-    assert [found.models[name]["figures"]["accuracy"].value for name in "ab"] == pytest.approx([1, 2 / 3])
-    assert found.changed == [
-        {
-            "row": 2,
-            "label": "yes",
-            "models": {
-                "a": {"label": "yes", "abstained": False, "right": True, "best_label": "yes",
-                      "confidence": pytest.approx(0.98201, abs=1e-5)},
-                "b": {"label": "maybe", "abstained": False, "right": False, "best_label": "maybe",
-                      "confidence": pytest.approx(0.96466, abs=1e-5)},
-            },
-        }
-    ]  # fmt: skip
+    assert found.rows.left_out == {"maybe": 1}
+    assert found.labels == ComparedLabels(common=["yes", "no"], other={"a": [], "b": ["maybe"]})
+    assert [found.models[name].figures["accuracy"].value for name in "ab"] == pytest.approx([1, 2 / 3])
+    yes = Said("yes", abstained=False, right=True, best_label="yes", confidence=pytest.approx(0.98201, abs=1e-5))
+    maybe = Said("maybe", abstained=False, right=False, best_label="maybe", confidence=pytest.approx(0.96466, abs=1e-5))
+    assert found.changed == [ChangedRow(2, "yes", {"a": yes, "b": maybe})]
     assert found.notes[0].startswith("compared on the 2 labels that all models have (b has 1 more)")
     assert found.notes[1] == "left out, with a label that not all models have: 1 row"
 
@@ -194,8 +187,8 @@ def test_no_figure_shows_a_difference_that_so_few_rows_cannot(n, shown):
 
     found = compare(by_heart(right), by_heart(wrong), list(right), ["no", "yes"] * (n // 2) + ["no"] * (n % 2))
 
-    figures = {name: figure for name, figure in found.pairs[0]["figures"].items() if name != "coverage"}
-    assert {name: figure["shown"] for name, figure in figures.items()} == dict.fromkeys(figures, shown)
+    figures = {name: figure for name, figure in found.pairs[0].figures.items() if name != "coverage"}
+    assert {name: figure.shown for name, figure in figures.items()} == dict.fromkeys(figures, shown)
 
 
 def test_one_answer_that_is_right_does_not_show_that_all_are():
@@ -203,12 +196,12 @@ def test_one_answer_that_is_right_does_not_show_that_all_are():
     few = by_heart({f"t{i}": [4.0, 0.0] if not i else [0.1, 0.0] for i in range(40)})
     all_ = by_heart({f"t{i}": [4.0, 0.0] if i % 4 else [0.0, 4.0] for i in range(40)})
 
-    found = compare(few, all_, [f"t{i}" for i in range(40)], ["yes"] * 40).pairs[0]["figures"]
+    found = compare(few, all_, [f"t{i}" for i in range(40)], ["yes"] * 40).pairs[0].figures
 
     apart = found["accuracy_when_answered"]
-    assert apart["difference"].value == 0.25
-    assert apart["difference"].low < -0.4
-    assert not apart["shown"]
+    assert apart.difference.value == 0.25
+    assert apart.difference.low < -0.4
+    assert not apart.shown
 
 
 def test_outcomes_and_labels_are_counted_by_hand():
@@ -217,18 +210,18 @@ def test_outcomes_and_labels_are_counted_by_hand():
 
     pair = compare(first, second, ["t1", "t2", "t3", "t4"], ["yes", "no", "yes", "no"]).pairs[0]
 
-    assert pair["outcomes"]["best"] == {"both_right": 2, "only_a": 1, "only_b": 1, "both_wrong": 0}
-    assert pair["outcomes"]["decided"] == {
+    assert pair.outcomes.best == BestOutcomes(both_right=2, only_a=1, only_b=1, both_wrong=0)
+    assert pair.outcomes.decided == {
         "right": {"right": 1, "wrong": 0, "other": 1},
         "wrong": {"right": 1, "wrong": 0, "other": 0},
         "other": {"right": 0, "wrong": 0, "other": 1},
     }
-    assert pair["outcomes"]["changed"] == 2
-    assert [(row["label"], row["rows"], row["recall"], row["difference"].value) for row in pair["labels"]] == [
-        ("yes", 2, {"a": 1.0, "b": 0.5}, 0.5),
-        ("no", 2, {"a": 0.5, "b": 1.0}, -0.5),
+    assert pair.outcomes.changed == 2
+    assert [(row.label, row.rows, row.recall, row.difference.value) for row in pair.labels] == [
+        ("yes", 2, Both(1.0, 0.5), 0.5),
+        ("no", 2, Both(0.5, 1.0), -0.5),
     ]
-    assert pair["labels"][0]["f1"] == pytest.approx({"a": 4 / 5, "b": 2 / 3})
+    assert (pair.labels[0].f1.a, pair.labels[0].f1.b) == pytest.approx((4 / 5, 2 / 3))
 
 
 def test_one_threshold_for_all_is_shown_for_what_it_does():
@@ -237,10 +230,10 @@ def test_one_threshold_for_all_is_shown_for_what_it_does():
 
     found = compare(a, b, ["yes", "no"], ["yes", "no"])
 
-    shared = [found.models[name]["shared_threshold"] for name in "ab"]
-    assert [one["coverage"].value for one in shared] == [1, 0.5]
-    assert [one["accuracy_when_answered"].value for one in shared] == [1, 1]
-    assert [found.models[name]["figures"]["coverage"].value for name in "ab"] == [0, 1]
+    shared = [found.models[name].shared_threshold for name in "ab"]
+    assert [one.coverage.value for one in shared] == [1, 0.5]
+    assert [one.accuracy_when_answered.value for one in shared] == [1, 1]
+    assert [found.models[name].figures["coverage"].value for name in "ab"] == [0, 1]
 
 
 def test_out_of_scope_rows_are_errors_when_answered():
@@ -250,18 +243,18 @@ def test_out_of_scope_rows_are_errors_when_answered():
     found = compare(a, b, ["yes", "no", "hi"], ["yes", "no", "none"])
     by_code = compare(a, b, ["yes", "no", "hi"], codes=[0, 1, -1])
 
-    assert found.rows["out_of_scope"] == 1
-    assert [found.models[name]["figures"]["wrong"].value for name in "ab"] == pytest.approx([1 / 3, 0])
-    assert [found.models[name]["figures"]["accuracy"].value for name in "ab"] == [1, 1]
-    assert found.changed[0]["label"] is None
-    assert all(said["right"] == said["abstained"] for said in found.changed[0]["models"].values())
+    assert found.rows.out_of_scope == 1
+    assert [found.models[name].figures["wrong"].value for name in "ab"] == pytest.approx([1 / 3, 0])
+    assert [found.models[name].figures["accuracy"].value for name in "ab"] == [1, 1]
+    assert found.changed[0].label is None
+    assert all(said.right == said.abstained for said in found.changed[0].models.values())
     assert numbers(found) == pytest.approx(numbers(by_code), nan_ok=True)
 
 
 def test_the_out_of_scope_label_may_be_a_number():
     found = compare(by_heart(SURE), by_heart(SURE), ["yes", "no"], ["yes", 0], out_of_scope_label=0)
 
-    assert found.rows["out_of_scope"] == 1
+    assert found.rows.out_of_scope == 1
 
 
 def test_rows_that_one_cannot_read_are_other_for_it_and_left_out_of_its_probabilities():
@@ -269,10 +262,10 @@ def test_rows_that_one_cannot_read_are_other_for_it_and_left_out_of_its_probabil
 
     found = compare(a, b, ["yes", "no", "x"], ["yes", "no", "no"])
 
-    assert (found.rows["in_scope"], found.rows["readable"]) == (3, 2)
-    assert found.models["b"]["rows"]["unreadable"] == 1
-    assert [found.models[name]["figures"]["accuracy"].value for name in "ab"] == [1, 1]
-    assert [found.models[name]["figures"]["right"].value for name in "ab"] == pytest.approx([1, 2 / 3])
+    assert (found.rows.in_scope, found.rows.readable) == (3, 2)
+    assert found.models["b"].rows.unreadable == 1
+    assert [found.models[name].figures["accuracy"].value for name in "ab"] == [1, 1]
+    assert [found.models[name].figures["right"].value for name in "ab"] == pytest.approx([1, 2 / 3])
     assert found.notes[0].startswith("in scope, and not every model can read it: 1 row;")
 
 
@@ -284,7 +277,7 @@ def test_only_one_promise_that_all_keep_compares_thresholds(rows, models):
 
     def why(other):
         primary = compare(models["x"], other, {"a": z["x"][800:], "b": z["y"][800:]}, codes=codes[800:]).primary
-        return primary["figure"], primary["why"]
+        return primary.figure, primary.why
 
     assert why(strict) == ("accuracy", "the models promise different things")
     assert why(byhand) == ("accuracy", "b has no certificate")
@@ -302,22 +295,22 @@ def test_a_promise_for_each_label_is_not_the_promise_for_all_answers_together(ro
 
     found = compare(models["x"], replace(models["y"], rule=by_label), given, codes=codes[800:])
 
-    assert found.primary["figure"] == "accuracy"
+    assert found.primary.figure == "accuracy"
     assert found.verdict.endswith("(the models promise different things, so that accuracy decides).")
 
 
 def test_a_leaderboard_has_wider_intervals_than_a_pair(judge):
     board = judge("worse", "y", "x")
-    best = board.leaderboard[0]["name"]
-    together = next(pair for pair in board.pairs if pair["b"] == "worse")["figures"]
-    alone = judge(best, "worse").pairs[0]["figures"]
+    best = board.leaderboard[0].name
+    together = next(pair for pair in board.pairs if pair.b == "worse").figures
+    alone = judge(best, "worse").pairs[0].figures
 
-    assert [entry["name"] for entry in board.leaderboard][-1] == "worse"
-    assert {p["a"] for p in board.pairs} == {best}
-    assert [entry["shown"] for entry in board.leaderboard] == [False, False, True]
+    assert [entry.name for entry in board.leaderboard][-1] == "worse"
+    assert {p.a for p in board.pairs} == {best}
+    assert [entry.shown for entry in board.leaderboard] == [False, False, True]
     assert "; no difference from " in board.verdict
     for name in ("accuracy", "right", "log_loss", "auc"):
-        one, wide = alone[name]["difference"], together[name]["difference"]
+        one, wide = alone[name].difference, together[name].difference
         assert wide.value == pytest.approx(one.value, abs=1e-12)
         assert wide.high - wide.low > 1.05 * (one.high - one.low), name
 
@@ -329,7 +322,7 @@ def test_texts_that_a_model_was_made_with_are_warned_of_by_its_name():
 
     with pytest.warns(ElsewiseWarning, match=r"^old: 1 of 2 texts were used to make the model \(train 1\)"):
         found = compare(known, by_heart(SURE), ["yes", "no"], ["yes", "no"], names=("old", "new"))
-    assert found.models["old"]["rows"]["seen"] == 1
+    assert found.models["old"].rows.seen == 1
 
 
 def test_a_comparison_is_plain_json_and_keeps_the_first_changed_rows(judge):
@@ -337,7 +330,7 @@ def test_a_comparison_is_plain_json_and_keeps_the_first_changed_rows(judge):
     plain = found.as_dict()
 
     assert json.loads(json.dumps(plain))["verdict"] == found.verdict
-    assert plain["changed"]["rows"] == len(found.changed) == found.pairs[0]["outcomes"]["changed"]
+    assert plain["changed"]["rows"] == len(found.changed) == found.pairs[0].outcomes.changed
     assert len(plain["changed"]["first"]) == 20
 
 
@@ -356,9 +349,9 @@ def test_a_comparison_is_plain_json_and_keeps_the_first_changed_rows(judge):
         ({"texts": {"a": "yn", "b": ["yes", "no"]}}, "texts must be a list of strings, got one str"),
         ({"labels": "yn"}, "labels must be a list of strings, got one str"),
         ({"labels": None, "codes": 1}, "codes must be a list or an array"),
-        ({"names": ("a", "b", "c")}, "names must be two, one for each model, got 3"),
+        ({"names": ("a", "b", "c")}, "names must be 2, one for each model, got 3"),
         ({"b": "model"}, "b is no classifier, but of type str; open a folder with elsewise.load"),
-        ({"names": ("a", "a")}, "at least two models of different names, got 1"),
+        ({"names": ("a", "a")}, "needs models of different names, got a, a"),
         ({"shared_threshold": 60}, "shared_threshold must lie in 0..1, got 60"),
         (
             {"b": by_heart({"yes": [0.0, 1.0]}, labels=("up", "down"))},
@@ -383,24 +376,39 @@ def test_without_a_row_to_judge_by_it_says_that_nothing_can_be_told(codes):
 def test_labels_may_come_one_by_one():
     found = compare(by_heart(SURE), by_heart(SURE), iter(["yes", "no"]), iter(["yes", "no"]))
 
-    assert found.rows["compared"] == 2
+    assert found.rows.compared == 2
 
 
 def test_repeated_texts_are_said_to_make_intervals_too_narrow():
     found = compare(by_heart(SURE), by_heart(SURE), ["yes"] * 9 + ["no"], ["yes"] * 9 + ["no"])
 
-    assert found.rows["repeated"] == 8
+    assert found.rows.repeated == 8
     assert found.notes[0].startswith("with a text that came before: 8 rows; the intervals are for rows that were drawn")
 
 
-def test_models_without_names_are_refused():
-    with pytest.raises(InputError, match="models must be a mapping from names to classifiers, got list"):
-        compare_all([by_heart(SURE), by_heart(SURE)], ["yes"], ["yes"])
+def test_three_models_are_compared_by_place_or_by_name():
+    three, rows = [by_heart(SURE)] * 3, (["yes", "no"], ["yes", "no"])
+
+    by_place, by_name = compare(*three, *rows), compare(*three, texts=rows[0], labels=rows[1], names=("a", "b", "c"))
+
+    assert list(by_place.models) == ["a", "b", "c"]
+    assert by_place.leaderboard == by_name.leaderboard == compare(*three, rows[1], texts=rows[0]).leaderboard
+
+
+def test_what_comes_after_the_classifiers_twice_is_refused():
+    given = (by_heart(SURE), by_heart(SURE), ["yes"])
+
+    with pytest.raises(
+        InputError, match=r"come texts and labels, once each; got 1 by place and 2 by name, .* type list"
+    ):
+        compare(*given, texts=["yes"], labels=["yes"])
+    with pytest.raises(InputError, match="got 3 by place and 0 by name, the first of type str"):
+        compare(*given[:2], "model", ["yes"], ["yes"])
 
 
 def test_only_out_of_scope_rows_leave_the_bare_classifiers_without_figures():
     found = compare(by_heart(SURE), by_heart(SURE), ["yes", "no"], codes=[-1, -1])
 
-    assert np.isnan(found.models["a"]["figures"]["accuracy"].value)
-    assert np.isnan(found.pairs[0]["figures"]["auc"]["difference"].value)
-    assert found.models["a"]["figures"]["wrong"].value == 1
+    assert np.isnan(found.models["a"].figures["accuracy"].value)
+    assert np.isnan(found.pairs[0].figures["auc"].difference.value)
+    assert found.models["a"].figures["wrong"].value == 1

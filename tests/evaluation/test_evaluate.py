@@ -10,7 +10,7 @@ from elsewise.classifier.provenance import Provenance
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.storage.json_files import finite
+from elsewise.storage.json_files import finite, plain
 
 
 @pytest.fixture
@@ -26,55 +26,55 @@ def judged():
 
 def test_rows_are_counted(judged):
     counts = {"in_scope": 10, "out_of_scope": 2, "unreadable": 0, "seen": 0, "rejected": 0}
-    assert judged.rows == {**counts, "seen_in": {}}
+    assert plain(judged.rows) == {**counts, "seen_in": {}}
 
 
 def test_printed_it_says_what_is_asked_first(judged):
     lines = str(judged).splitlines()
     assert len(lines) < 10
-    assert lines[0] == f"{judged.rows['in_scope']:,} in-scope and {judged.rows['out_of_scope']:,} out-of-scope rows"
-    assert f"coverage: {judged.system['coverage']}" in lines
-    assert f"{judged.classifier['ece'].null:.4f} if it were perfect)" in str(judged)
+    assert lines[0] == f"{judged.rows.in_scope:,} in-scope and {judged.rows.out_of_scope:,} out-of-scope rows"
+    assert f"coverage: {judged.system.coverage}" in lines
+    assert f"{judged.classifier.ece.null:.4f} if it were perfect)" in str(judged)
 
 
 def test_the_bare_classifier_is_judged_on_in_scope_rows(judged):
     """9 of 10 right; log loss by hand."""
     surprise = [np.log1p(np.exp(-3))] * 8 + [np.log1p(np.exp(3)), np.log1p(np.exp(-0.5))]
 
-    assert judged.classifier["accuracy"].value == pytest.approx(0.9)
-    assert judged.classifier["log_loss"].value == pytest.approx(np.mean(surprise))
+    assert judged.classifier.accuracy.value == pytest.approx(0.9)
+    assert judged.classifier.log_loss.value == pytest.approx(np.mean(surprise))
 
 
 def test_the_system_is_judged_on_all_rows_and_on_in_scope_rows(judged):
     """Answered: 9 in-scope rows, 8 right, and one out-of-scope row, which is an error."""
-    assert judged.system["coverage"].value == pytest.approx(10 / 12)
-    assert judged.system["accuracy_when_answered"].value == pytest.approx(8 / 10)
-    assert judged.system["other_share"].value == pytest.approx(2 / 12)
-    assert judged.system["reasons"] == {"ambiguous": 2, "answered": 10}
-    assert judged.system["in_scope"]["coverage"].value == pytest.approx(0.9)
-    assert judged.system["in_scope"]["accuracy_when_answered"].value == pytest.approx(8 / 9)
+    assert judged.system.coverage.value == pytest.approx(10 / 12)
+    assert judged.system.accuracy_when_answered.value == pytest.approx(8 / 10)
+    assert judged.system.other_share.value == pytest.approx(2 / 12)
+    assert judged.system.reasons == {"ambiguous": 2, "answered": 10}
+    assert judged.system.in_scope.coverage.value == pytest.approx(0.9)
+    assert judged.system.in_scope.accuracy_when_answered.value == pytest.approx(8 / 9)
 
 
 def test_out_of_scope_rows_are_judged(judged):
     """One of two is left as Other; its confidence is below all, the other's above all."""
-    assert judged.out_of_scope["recall"].value == pytest.approx(0.5)
-    assert judged.out_of_scope["auroc"].value == pytest.approx(0.5)
+    assert judged.out_of_scope.recall.value == pytest.approx(0.5)
+    assert judged.out_of_scope.auroc.value == pytest.approx(0.5)
 
 
 def test_outcomes_count_other_as_one_of_them(judged):
     """Right: 8 answers and one out-of-scope row left as Other, of 12. F1: a 16/17, b 0/3, Other 2/4."""
-    assert judged.system["open_set"]["accuracy"].value == pytest.approx(9 / 12)
-    assert judged.system["open_set"]["macro_f1"].value == pytest.approx((16 / 18 + 0 + 2 / 4) / 3)
+    assert judged.system.open_set.accuracy.value == pytest.approx(9 / 12)
+    assert judged.system.open_set.macro_f1.value == pytest.approx((16 / 18 + 0 + 2 / 4) / 3)
 
 
 def test_points_of_the_curve_are_given(judged):
     """Surest first: an out-of-scope row, nine in-scope rows of which one is wrong, and two left as Other."""
-    at = judged.system["accuracy_at_coverage"]
+    at = judged.system.accuracy_at_coverage
 
-    assert [point["coverage"] for point in at] == [0.5, 0.7, 0.8, 0.9, 0.95]
-    assert judged.system["coverage_at_accuracy"]["accuracy"] == 0.95
-    assert judged.system["coverage_at_accuracy"]["coverage"].value == 0
-    assert judged.system["e_aurc"].value > 0
+    assert [point.coverage for point in at] == [0.5, 0.7, 0.8, 0.9, 0.95]
+    assert judged.system.coverage_at_accuracy.accuracy == 0.95
+    assert judged.system.coverage_at_accuracy.coverage.value == 0
+    assert judged.system.e_aurc.value > 0
 
 
 def test_the_target_of_the_certificate_is_measured():
@@ -82,21 +82,21 @@ def test_the_target_of_the_certificate_is_measured():
     y[:12] = 1 - y[:12]
     classifier = ew.calibrate(z, y, target_accuracy=0.9)
 
-    judged = ew.evaluate(classifier, z[100:], codes=y[100:]).system["coverage_at_accuracy"]
+    judged = ew.evaluate(classifier, z[100:], codes=y[100:]).system.coverage_at_accuracy
 
-    assert (judged["accuracy"], judged["coverage"].value) == (0.9, 1)
+    assert (judged.accuracy, judged.coverage.value) == (0.9, 1)
 
 
 def test_average_precision_is_given_both_ways(judged):
     """Out-of-scope rows come first (answered) and last; in-scope rows from the second place on."""
-    assert judged.out_of_scope["aupr"].value == pytest.approx((1 / 1 + 2 / 12) / 2)
-    assert judged.out_of_scope["aupr_in"].value < 1
+    assert judged.out_of_scope.aupr.value == pytest.approx((1 / 1 + 2 / 12) / 2)
+    assert judged.out_of_scope.aupr_in.value < 1
 
 
 def test_labels_slices_and_shares_are_given(judged):
-    assert [row["label"] for row in judged.labels] == ["a", "b"]
+    assert [row.label for row in judged.labels] == ["a", "b"]
     assert judged.slices == {}
-    assert judged.out_of_scope_shares["worst_case"] is False
+    assert judged.out_of_scope_shares.worst_case is False
     assert set(judged.as_dict()["labels"][0]["system"]["coverage"]) == {"value", "low", "high"}
 
 
@@ -107,9 +107,9 @@ def test_texts_are_sliced_by_length_and_by_columns(fitted, sample):
 
     judged = ew.evaluate(fitted, texts, [*(row.label for row in rows), rows[0].label], slices={"channel": channels})
 
-    assert [(row["value"], row["rows"]) for row in judged.slices["channel"]] == [("mail", 21), ("chat", 20)]
-    assert sum(row["rows"] for row in judged.slices["tokens"]) == 41
-    assert [row["rows"] for row in judged.slices["truncated"]] == [40, 1]
+    assert [(row.value, row.rows) for row in judged.slices["channel"]] == [("mail", 21), ("chat", 20)]
+    assert sum(row.rows for row in judged.slices["tokens"]) == 41
+    assert [row.rows for row in judged.slices["truncated"]] == [40, 1]
 
 
 def test_an_evaluation_is_json_with_value_low_and_high(judged):
@@ -187,8 +187,8 @@ def test_out_of_scope_rows_can_be_named_when_judging():
 
     judged = ew.evaluate(classifier, [[3.0, 0.0], [0.1, 0.0]], ["a", "oos"], out_of_scope_label="oos")
 
-    assert judged.rows["out_of_scope"] == 1
-    assert judged.out_of_scope["recall"].value == 1
+    assert judged.rows.out_of_scope == 1
+    assert judged.out_of_scope.recall.value == 1
 
 
 def test_unreadable_rows_count_for_the_system_and_not_for_the_bare_classifier():
@@ -196,19 +196,19 @@ def test_unreadable_rows_count_for_the_system_and_not_for_the_bare_classifier():
 
     judged = ew.evaluate(classifier, np.array([[3.0, 0.0], [np.nan, 0.0]]), ["a", "a"])
 
-    assert judged.rows["unreadable"] == 1
-    assert judged.classifier["accuracy"].value == 1
-    assert judged.system["coverage"].value == 0.5
-    assert judged.system["reasons"] == {"answered": 1, "unreadable": 1}
+    assert judged.rows.unreadable == 1
+    assert judged.classifier.accuracy.value == 1
+    assert judged.system.coverage.value == 0.5
+    assert judged.system.reasons == {"answered": 1, "unreadable": 1}
 
 
 def test_texts_that_made_the_model_are_counted(fitted, sample):
     with pytest.warns(ElsewiseWarning, match=r"of 50 texts were used to make the model \(train \d+, tune \d+, cert"):
         judged = ew.evaluate(fitted, [row.text for row in sample[:50]], [row.label for row in sample[:50]])
 
-    assert 20 <= judged.rows["seen"] <= 50
-    assert set(judged.rows["seen_in"]) == {"train", "tune", "certify"}
-    assert judged.rows["seen"] == sum(judged.rows["seen_in"].values())
+    assert 20 <= judged.rows.seen <= 50
+    assert set(judged.rows.seen_in) == {"train", "tune", "certify"}
+    assert judged.rows.seen == sum(judged.rows.seen_in.values())
 
 
 def test_a_promise_is_not_contradicted_by_the_test_rows(fitted):
@@ -227,7 +227,7 @@ def test_one_row_one_kind_and_nothing_but_ties_are_judged(labels, row):
     judged = ew.evaluate(classifier, [row] * len(labels), labels, slices={"city": ["x"] * len(labels)})
 
     assert json.dumps(finite(judged.as_dict()), allow_nan=False)
-    assert judged.slices["city"][0]["rows"] == len(labels)
+    assert judged.slices["city"][0].rows == len(labels)
 
 
 def test_texts_that_made_the_model_are_warned_of_by_split():
@@ -241,5 +241,5 @@ def test_texts_that_made_the_model_are_warned_of_by_split():
     with pytest.warns(ElsewiseWarning, match=r"^2 of 3 texts were used to make the model \(train 1, tune 1\): the fig"):
         judged = ew.evaluate(classifier, ["Sure ", "hm", "new"], codes=[0, 0, 1])
 
-    assert judged.rows["seen_in"] == {"train": 1, "tune": 1}
+    assert judged.rows.seen_in == {"train": 1, "tune": 1}
     ew.evaluate(classifier, ["new"], codes=[1])  # a warning would be an error here

@@ -11,7 +11,7 @@ import elsewise as ew
 from elsewise.calibrators import TemperatureBias
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
-from elsewise.evaluation.explaining import explain
+from elsewise.evaluation import explain
 from elsewise.evaluation.receipt import confirm, decision_version, read_receipt, receipt_of
 from elsewise.storage.json_files import write_json
 

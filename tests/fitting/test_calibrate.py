@@ -12,7 +12,7 @@ from elsewise.data.splits import text_hash
 from elsewise.engines.logits import LogitsEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
-from elsewise.fitting.threshold import change_threshold
+from elsewise.fitting import open_threshold
 from elsewise.scores import Mahalanobis
 
 LABELS = ("delivery", "login", "refund")
@@ -206,7 +206,7 @@ def test_another_threshold_needs_no_model(made, tmp_path):
     """Tune and certify rows are there with what the model said of them."""
     made.save(tmp_path / "model")
 
-    change = change_threshold(tmp_path / "model", "certified", target_accuracy=0.7)
+    change = open_threshold(tmp_path / "model").change("certified", target_accuracy=0.7)
 
     again = ew.load(tmp_path / "model", engine=Model())
     assert change.after.certificate.looks == 2
@@ -284,7 +284,7 @@ def test_an_engine_of_tokens_keeps_those_of_its_rows(tmp_path):
         made = ew.fit(given, [engine.labels[code] for code in codes], engine=engine, target_accuracy=0.6)
     made.save(tmp_path / "model")
 
-    change = change_threshold(tmp_path / "model", "certified", target_accuracy=0.5)
+    change = open_threshold(tmp_path / "model").change("certified", target_accuracy=0.5)
 
     assert made.engine is engine
     assert len(made.provenance.arrays["refit.tune.lengths"]) == len(made.provenance.arrays["refit.tune.codes"])

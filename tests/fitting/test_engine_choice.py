@@ -10,10 +10,10 @@ import pytest
 import elsewise as ew
 from elsewise.engines.tokenizer import Tokens
 from elsewise.fitting import engine_choice
-from elsewise.fitting.engine_choice import Measured, Rows, Serving, _worth_trying, choose, gate_rows, serve
+from elsewise.fitting.engine_choice import GateRow, Rows, Serving, _worth_trying, choose, gate_rows, measure
 from elsewise.outputs import Outputs
 
-EXACT = Measured("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, passed=True)
+EXACT = GateRow("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, passed=True)
 
 
 class Known:
@@ -99,7 +99,7 @@ def test_float32_is_measured_as_it_is():
     """Nine of ten right with the margin ln 9 is calibrated: its log loss is the entropy of (0.9, 0.1)."""
     logits, codes = nine_of_ten(100, math.log(9))
 
-    made = serve(Known(logits), tokens(100), codes)
+    made = measure(Known(logits), tokens(100), codes)
 
     assert made.calibrator == ew.Identity()
     assert made.measured.engine == "known-f32"
@@ -115,9 +115,9 @@ def test_float32_is_measured_as_it_is():
 def test_another_engine_is_calibrated_on_its_own_outputs():
     """Logits twice as large are the same answers at temperature 2."""
     logits, codes = nine_of_ten(100, math.log(9))
-    exact = serve(Known(logits), tokens(100), codes)
+    exact = measure(Known(logits), tokens(100), codes)
 
-    double = serve(Known(2 * logits, "int8"), tokens(100), codes, exact)
+    double = measure(Known(2 * logits, "int8"), tokens(100), codes, exact)
 
     assert double.calibrator.temperature == pytest.approx(2, rel=1e-3)
     assert double.measured.log_loss == pytest.approx(exact.measured.log_loss, rel=1e-6)
@@ -128,11 +128,11 @@ def test_another_engine_is_calibrated_on_its_own_outputs():
 def test_changes_are_counted_by_text():
     """Three best labels of a hundred are others, and no other text moves (but for the re-fit temperature)."""
     logits, codes = nine_of_ten(100, math.log(9))
-    exact = serve(Known(logits), tokens(100), codes)
+    exact = measure(Known(logits), tokens(100), codes)
     flipped = logits.copy()
     flipped[1:4] = flipped[1:4, ::-1]
 
-    made = serve(Known(flipped, "int8"), tokens(100), codes, exact)
+    made = measure(Known(flipped, "int8"), tokens(100), codes, exact)
 
     p = 0.87  # of the best label, after its own re-fit: right in 87 of 100
     assert made.measured.changed == pytest.approx(0.03)
@@ -144,11 +144,11 @@ def test_changes_are_counted_by_text():
 
 def test_out_of_scope_and_unreadable_rows_do_not_count():
     logits, codes = nine_of_ten(200, math.log(9))
-    plain = serve(Known(logits[:100]), tokens(100), codes[:100])
+    plain = measure(Known(logits[:100]), tokens(100), codes[:100])
     codes[100:150] = -1
     logits[150:] = np.nan
 
-    made = serve(Known(logits), tokens(200), codes)
+    made = measure(Known(logits), tokens(200), codes)
 
     assert made.measured.accuracy == plain.measured.accuracy
     assert made.measured.log_loss == pytest.approx(plain.measured.log_loss)
@@ -157,9 +157,9 @@ def test_out_of_scope_and_unreadable_rows_do_not_count():
 def test_too_few_rows_show_nothing_of_another_engine():
     logits, codes = nine_of_ten(engine_choice.FEWEST_ROWS - 1, math.log(9))
     rows = tokens(len(codes))
-    exact = serve(Known(logits), rows, codes)
+    exact = measure(Known(logits), rows, codes)
 
-    made = serve(Known(logits, "int8"), rows, codes, exact)
+    made = measure(Known(logits, "int8"), rows, codes, exact)
 
     assert (made.measured.accuracy, made.measured.log_loss, made.measured.ece) == (None, None, None)
     assert made.calibrator == ew.Identity()
@@ -168,7 +168,7 @@ def test_too_few_rows_show_nothing_of_another_engine():
 
 
 def test_no_rows_at_all_leave_float32():
-    made = serve(Known(np.zeros((0, 2))), tokens(0), np.zeros(0, dtype=np.int64))
+    made = measure(Known(np.zeros((0, 2))), tokens(0), np.zeros(0, dtype=np.int64))
 
     assert made.measured.passed
     assert made.measured.texts_per_second == 0
@@ -189,9 +189,9 @@ def test_int8_is_not_tried_without_train_texts_to_calibrate_it_on():
 
 def test_the_table_is_json():
     logits, codes = nine_of_ten(100, math.log(9))
-    exact = serve(Known(logits), tokens(100), codes)
+    exact = measure(Known(logits), tokens(100), codes)
     codes[10:] = -1
-    few = serve(Known(logits, "int8"), tokens(100), codes, exact)
+    few = measure(Known(logits, "int8"), tokens(100), codes, exact)
 
     table = gate_rows([exact, few])
 

@@ -19,11 +19,10 @@ import elsewise as ew
 from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
-from elsewise.fitting import engine_choice
+from elsewise.fitting import engine_choice, open_threshold
 from elsewise.fitting.calibrate import calibrate
 from elsewise.fitting.engine_choice import usual_engine
 from elsewise.fitting.export import export
-from elsewise.fitting.threshold import change_threshold, undo_threshold
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
 from support.small_folders import classifier_of
@@ -215,7 +214,7 @@ def test_a_promise_that_was_never_made_is_not_made_up(small):
     ],
 )
 def test_what_a_threshold_was_asked_for_is_asked_for_on_the_new_engine(small, rule, asked):
-    change_threshold(small, rule, **asked)
+    open_threshold(small).change(rule, **asked)
     old = ew.load(small)
 
     new = export(small, engine="onnxruntime").rule
@@ -228,15 +227,15 @@ def test_what_a_threshold_was_asked_for_is_asked_for_on_the_new_engine(small, ru
 
 
 def test_looks_that_were_undone_count_on_another_engine_too(small):
-    change_threshold(small, "certified", target_accuracy=0.5)
-    undo_threshold(small)
+    open_threshold(small).change("certified", target_accuracy=0.5)
+    open_threshold(small).undo()
 
     assert export(small, engine="onnxruntime").certificate.looks == 3
 
 
 def test_a_change_before_another_certificate_cannot_be_undone(small):
     """The rule of before belongs to what the engine answered on the other machine."""
-    change_threshold(small, "fixed", threshold=0.5)
+    open_threshold(small).change("fixed", threshold=0.5)
     canary = json.loads((small / "canary.json").read_text())
     shifted = [[1 / len(row)] * len(row) for row in canary["probabilities"]["openvino-f32"]]
     write_json(small / "canary.json", {**canary, "probabilities": {"openvino-f32": shifted}})
@@ -244,7 +243,7 @@ def test_a_change_before_another_certificate_cannot_be_undone(small):
     export(small, precision="f32")
 
     with pytest.raises(InputError, match="there is no change of the threshold of openvino-f32 to undo"):
-        undo_threshold(small)
+        open_threshold(small).undo()
 
 
 def test_a_promise_that_cannot_be_asked_for_again_is_refused_with_what_can(small):

@@ -11,8 +11,8 @@ import elsewise as ew
 from elsewise.arrays import ABSTAIN
 from elsewise.errors import ArtifactError, InputError
 from elsewise.evaluation.evaluate import evaluate
+from elsewise.fitting import open_threshold
 from elsewise.fitting.calibrate import calibrate
-from elsewise.fitting.threshold import change_threshold, threshold_of, undo_threshold
 from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage
 from elsewise.scores import Margin
 from test_import_is_light import alone
@@ -71,7 +71,7 @@ def test_looking_changes_nothing_and_reads_no_certify_row(model):
     without_certify_labels(model)
     before = files_of(model)
 
-    overview = threshold_of(model)
+    overview = open_threshold(model).overview()
 
     assert overview.present.rule == ew.load(model).rule
     assert (overview.looks, overview.history) == (1, [])
@@ -82,7 +82,7 @@ def test_looking_changes_nothing_and_reads_no_certify_row(model):
 def test_a_new_target_is_certified_on_the_certify_rows_and_is_one_more_look(model):
     (certify, codes), (tune, _) = kept(model, "certify"), kept(model, "tune")
 
-    change = change_threshold(model, "certified", target_accuracy=0.8)
+    change = open_threshold(model).change("certified", target_accuracy=0.8)
 
     expected = CertifiedThreshold.fit(certify, codes, reference=tune, target_accuracy=0.8, looks=2)
     assert change.after.rule == ew.load(model).rule == expected
@@ -102,55 +102,55 @@ def test_a_threshold_without_a_promise_reads_no_certify_row(model, rule, asked):
     tune, codes = kept(model, "tune")
     without_certify_labels(model)
 
-    change = change_threshold(model, rule, **asked)
+    change = open_threshold(model).change(rule, **asked)
 
     assert change.after.rule == ew.load(model).rule == RULES[rule].fit(tune, codes, **asked)
     assert change.after.certificate is None
-    assert threshold_of(model).looks == change.entry["looks"] == 1
+    assert open_threshold(model).overview().looks == change.entry["looks"] == 1
     assert "None: the threshold" in (model / "README.md").read_text()
 
 
 def test_a_promise_for_each_label_can_be_asked_for(model):
     (certify, codes), (tune, known) = kept(model, "certify"), kept(model, "tune")
 
-    change = change_threshold(model, "by_label", joint=True)
+    change = open_threshold(model).change("by_label", joint=True)
 
     expected = ByLabel.fit(
         certify, codes, reference=tune, reference_codes=known, target_accuracy=0.85, joint=True, looks=2
     )
     assert change.after.rule == ew.load(model).rule == expected
     rows = change.after.by_label
-    assert sorted(row["label"] for row in rows) == list("abcd")
-    assert {row["label"]: row["threshold"] for row in rows} == dict(zip("abcd", expected.threshold, strict=True))
-    assert [row["certified"] for row in rows] == sorted(row["certified"] for row in rows)
+    assert sorted(row.label for row in rows) == list("abcd")
+    assert {row.label: row.threshold for row in rows} == dict(zip("abcd", expected.threshold, strict=True))
+    assert [row.certified for row in rows] == sorted(row.certified for row in rows)
 
 
 def test_figures_are_counted_on_the_tune_rows_before_and_after_alike(model):
     tune, codes = kept(model, "tune")
 
-    change = change_threshold(model, "fixed", threshold=0.8)
+    change = open_threshold(model).change("fixed", threshold=0.8)
 
     n = len(codes)
     for standing in (change.before, change.after):
         decided = standing.rule(tune).codes
         answered, right = int((decided >= 0).sum()), int(((decided >= 0) & (decided == codes)).sum())
         measured = standing.measured
-        assert (measured["rows"], measured["out_of_scope"]) == (n, int((codes < 0).sum()))
-        assert measured["coverage"].value == answered / n
-        assert measured["accuracy_when_answered"].value == right / answered
-        assert measured["errors_per_1000"].value == pytest.approx(1000 * (answered - right) / n)
-        assert measured["other_per_1000"].value == pytest.approx(1000 * (n - answered) / n)
-        assert measured["in_scope"]["coverage"].value == (decided[codes >= 0] >= 0).mean()
-        assert measured["errors_per_1000"].low < measured["errors_per_1000"].value < measured["errors_per_1000"].high
+        assert (measured.rows, measured.out_of_scope) == (n, int((codes < 0).sum()))
+        assert measured.coverage.value == answered / n
+        assert measured.accuracy_when_answered.value == right / answered
+        assert measured.errors_per_1000.value == pytest.approx(1000 * (answered - right) / n)
+        assert measured.other_per_1000.value == pytest.approx(1000 * (n - answered) / n)
+        assert measured.in_scope.coverage.value == (decided[codes >= 0] >= 0).mean()
+        assert measured.errors_per_1000.low < measured.errors_per_1000.value < measured.errors_per_1000.high
 
 
 def test_undo_puts_back_exactly_what_was_there(model):
     before = ew.load(model).rule
-    change_threshold(model, "by_label")
-    change_threshold(model, "fixed", threshold=float("inf"))
+    open_threshold(model).change("by_label")
+    open_threshold(model).change("fixed", threshold=float("inf"))
 
-    once = undo_threshold(model, note="nothing was answered")
-    twice = undo_threshold(model)
+    once = open_threshold(model).undo(note="nothing was answered")
+    twice = open_threshold(model).undo()
 
     assert isinstance(once.after.rule, ByLabel)
     assert twice.after.rule == ew.load(model).rule == before
@@ -159,32 +159,32 @@ def test_undo_puts_back_exactly_what_was_there(model):
 
 def test_a_change_after_an_undo_is_undone_to_where_the_undo_had_led(model):
     for threshold in (0.5, 0.6):
-        change_threshold(model, "fixed", threshold=threshold)
-    undo_threshold(model)
-    change_threshold(model, "fixed", threshold=0.7)
+        open_threshold(model).change("fixed", threshold=threshold)
+    open_threshold(model).undo()
+    open_threshold(model).change("fixed", threshold=0.7)
 
-    led = [undo_threshold(model).after.rule for _ in range(2)]
+    led = [open_threshold(model).undo().after.rule for _ in range(2)]
 
     assert led[0] == ew.FixedThreshold(0.5)
     assert isinstance(led[1], CertifiedThreshold)
 
 
 def test_there_is_not_always_something_to_undo(model):
-    change_threshold(model, "fixed", threshold=0.5)
-    undo_threshold(model)
+    open_threshold(model).change("fixed", threshold=0.5)
+    open_threshold(model).undo()
     before = files_of(model)
 
     with pytest.raises(InputError, match=r"model: there is no change of the threshold of logits to undo$"):
-        undo_threshold(model)
+        open_threshold(model).undo()
 
     assert files_of(model) == before
 
 
 def test_looks_are_not_forgotten_when_they_are_undone(model):
-    change_threshold(model, "certified", target_accuracy=0.8)
-    undone = undo_threshold(model)
+    open_threshold(model).change("certified", target_accuracy=0.8)
+    undone = open_threshold(model).undo()
 
-    third = change_threshold(model, "certified", target_accuracy=0.9)
+    third = open_threshold(model).change("certified", target_accuracy=0.9)
 
     assert undone.after.certificate.looks == 1
     assert undone.entry["looks"] == 2
@@ -192,15 +192,17 @@ def test_looks_are_not_forgotten_when_they_are_undone(model):
 
 
 def test_an_earlier_threshold_is_not_put_on_another_confidence(model):
-    change_threshold(model, "fixed", threshold=0.5)
+    open_threshold(model).change("fixed", threshold=0.5)
     replace(ew.load(model), rule=ew.FixedThreshold(0.3, Margin())).save(model)
 
-    with pytest.raises(InputError, match="the confidence was changed since"):
-        undo_threshold(model)
+    with pytest.raises(
+        InputError, match="the score was changed after this threshold was set, so it cannot be restored"
+    ):
+        open_threshold(model).undo()
 
 
 def test_the_history_says_what_was_asked_when_and_why(model):
-    change_threshold(model, "coverage", coverage=0.6, note="two people are ill")
+    open_threshold(model).change("coverage", coverage=0.6, note="two people are ill")
 
     entry = described(model)["history"][0]
 
@@ -209,14 +211,14 @@ def test_the_history_says_what_was_asked_when_and_why(model):
     assert entry["engine"] == "logits"
     assert entry["when"].endswith("+00:00")
     assert entry["threshold"] == ew.load(model).rule.threshold
-    assert "before" not in threshold_of(model).as_dict()["history"][0]
+    assert "before" not in open_threshold(model).overview().as_dict()["history"][0]
 
 
 def test_what_is_not_said_of_a_promise_is_that_of_the_last_certificate(model):
-    change_threshold(model, "certified", confidence_level=0.9, ambiguity_margin=0.1)
-    change_threshold(model, "fixed", threshold=0.5)
+    open_threshold(model).change("certified", confidence_level=0.9, ambiguity_margin=0.1)
+    open_threshold(model).change("fixed", threshold=0.5)
 
-    certificate = change_threshold(model, "certified").after
+    certificate = open_threshold(model).change("certified").after
 
     assert certificate.rule.asked == {
         "target_accuracy": 0.85, "confidence_level": 0.9, "ambiguity_margin": 0.1, "out_of_scope_share": None
@@ -226,22 +228,22 @@ def test_what_is_not_said_of_a_promise_is_that_of_the_last_certificate(model):
 def test_a_folder_without_rows_takes_a_threshold_by_hand_and_nothing_else(model):
     without_rows(model)
 
-    change = change_threshold(model, "fixed", threshold=0.5)
+    change = open_threshold(model).change("fixed", threshold=0.5)
 
     assert ew.load(model).rule == ew.FixedThreshold(0.5)
-    assert change.after.measured == {}
-    assert threshold_of(model).possible == ()
+    assert change.after.measured is None
+    assert open_threshold(model).overview().possible == ()
     for rule, asked in (("certified", {}), ("coverage", {"coverage": 0.5})):
         with pytest.raises(InputError, match=r"keeps no rows to choose a threshold on \(--no-refit-rows\); set one by"):
-            change_threshold(model, rule, **asked)
+            open_threshold(model).change(rule, **asked)
 
 
 def test_what_was_judged_with_another_threshold_is_set_apart_and_comes_back_with_it(model):
     before = json.loads((model / "evaluation.json").read_text())
     card = (model / "README.md").read_text()
 
-    change_threshold(model, "fixed", threshold=0.5)
-    change_threshold(model, "fixed", threshold=0.6)
+    open_threshold(model).change("fixed", threshold=0.5)
+    open_threshold(model).change("fixed", threshold=0.6)
 
     changed = json.loads((model / "evaluation.json").read_text())
     assert set(changed) == {"rows", "classifier", "engine", "outdated"}
@@ -251,26 +253,26 @@ def test_what_was_judged_with_another_threshold_is_set_apart_and_comes_back_with
     assert "| Accuracy when answered |" in card
     assert "| Accuracy when answered |" not in (model / "README.md").read_text()
     assert "not judged with this threshold" in (model / "README.md").read_text()
-    undo_threshold(model)
-    undo_threshold(model)
+    open_threshold(model).undo()
+    open_threshold(model).undo()
     assert json.loads((model / "evaluation.json").read_text()) == before
     assert (model / "README.md").read_text() == card
 
 
 def test_another_promise_than_the_judged_one_brings_nothing_back(model):
     """Certified again with the same target it is another certificate, of two looks, whatever its threshold."""
-    change_threshold(model, "fixed", threshold=0.5)
+    open_threshold(model).change("fixed", threshold=0.5)
 
-    change_threshold(model, "certified")
+    open_threshold(model).change("certified")
 
     assert "system" not in json.loads((model / "evaluation.json").read_text())
 
 
 def test_a_folder_that_was_changed_meanwhile_is_left_alone(model):
-    progress = iter([lambda: change_threshold(model, "fixed", threshold=0.4)])
+    progress = iter([lambda: open_threshold(model).change("fixed", threshold=0.4)])
 
-    with pytest.raises(InputError, match="was changed by another program meanwhile; say it again"):
-        change_threshold(model, "fixed", threshold=0.5, progress=lambda *_: next(progress)())
+    with pytest.raises(InputError, match="was changed by another program while this ran; run the command again"):
+        open_threshold(model, progress=lambda *_: next(progress)()).change("fixed", threshold=0.5)
 
     assert ew.load(model).rule == ew.FixedThreshold(0.4)
 
@@ -291,30 +293,30 @@ def test_what_makes_no_rule_is_refused_and_the_folder_stays(model, rule, asked, 
     before = files_of(model)
 
     with pytest.raises(InputError, match=words):
-        change_threshold(model, rule, **asked)
+        open_threshold(model).change(rule, **asked)
 
     assert files_of(model) == before
 
 
 def test_a_folder_that_is_none_and_an_engine_that_it_does_not_have_are_refused(model, tmp_path):
     with pytest.raises(ArtifactError, match="is not a model folder"):
-        threshold_of(tmp_path / "nothing")
+        open_threshold(tmp_path / "nothing").overview()
     with pytest.raises(ArtifactError, match="was certified on logits"):
-        change_threshold(model, "fixed", engine="openvino")
+        open_threshold(model, engine="openvino").change("fixed")
 
 
 def test_a_cost_is_placed_on_tune_rows_and_tells_what_it_expects(model):
     tune, codes = kept(model, "tune")
 
-    rule = change_threshold(model, "cost", cost_of_error=5, cost_of_review=1).after.rule
+    rule = open_threshold(model).change("cost", cost_of_error=5, cost_of_review=1).after.rule
 
     assert rule.expected_cost == CostThreshold.fit(tune, codes, cost_of_error=5, cost_of_review=1).expected_cost
 
 
 def test_the_possible_thresholds_are_those_that_the_command_would_set(model):
-    possible = {standing.rule.coverage: standing for standing in threshold_of(model).possible}
+    possible = {standing.rule.coverage: standing for standing in open_threshold(model).overview().possible}
 
-    made = change_threshold(model, "coverage", coverage=0.7).after
+    made = open_threshold(model).change("coverage", coverage=0.7).after
 
     assert made.rule == possible[0.7].rule == TargetCoverage.fit(*kept(model, "tune"), coverage=0.7)
     assert made.measured == possible[0.7].measured
@@ -342,7 +344,7 @@ def text_model(texts_made, tmp_path):
 def test_the_models_files_stay_as_they_are_and_so_do_the_canaries(text_model):
     before = files_of(text_model)
 
-    change_threshold(text_model, "coverage", coverage=0.5)
+    open_threshold(text_model).change("coverage", coverage=0.5)
 
     after = files_of(text_model)
     assert {name for name in before if before[name] != after[name]} == {"elsewise.json", "README.md", "manifest.json"}
@@ -356,7 +358,7 @@ def test_the_rows_are_run_on_the_engine_whose_threshold_it_is(text_model):
     card = (text_model / "README.md").read_text()
     default = described(text_model)["engine"]
 
-    change = change_threshold(text_model, "certified", target_accuracy=0.5, engine="openvino")
+    change = open_threshold(text_model, engine="openvino").change("certified", target_accuracy=0.5)
 
     changed = ew.load(text_model, engine="openvino")
     decided = changed.rule(changed.evidence(refit_tokens(changed.provenance.arrays, "certify")))
@@ -371,8 +373,8 @@ def test_the_rows_are_run_on_the_engine_whose_threshold_it_is(text_model):
     assert described(text_model)["engine"] == default
     assert (text_model / "README.md").read_text() == card
     with pytest.raises(InputError, match="no change of the threshold of onnxruntime-f32 to undo"):
-        undo_threshold(text_model)
-    assert undo_threshold(text_model, engine="openvino").after.certificate.looks == 1
+        open_threshold(text_model).undo()
+    assert open_threshold(text_model, engine="openvino").undo().after.certificate.looks == 1
 
 
 def test_neither_torch_nor_transformers_is_needed(text_model, tmp_path):

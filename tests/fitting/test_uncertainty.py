@@ -16,9 +16,8 @@ pytest.importorskip("transformers")
 import elsewise as ew
 from elsewise.engines.laplace import Laplace
 from elsewise.errors import ArtifactError, InputError
-from elsewise.fitting import engine_choice
+from elsewise.fitting import engine_choice, open_threshold
 from elsewise.fitting.export import export
-from elsewise.fitting.threshold import change_threshold
 from elsewise.fitting.uncertainty import Around
 from elsewise.outputs import uncertainty
 from elsewise.rules import FixedThreshold
@@ -307,9 +306,9 @@ def test_another_threshold_is_made_on_the_engine_around(made, tmp_path):
     path = shutil.copytree(path, tmp_path / "model")
     replace(classifier, rule=FixedThreshold(-1.0, SCORES["epistemic"]())).save(path)
 
-    placed = change_threshold(path, "coverage", coverage=0.5).after
-    promised = change_threshold(path, "certified", target_accuracy=0.5).after
+    placed = open_threshold(path).change("coverage", coverage=0.5).after
+    promised = open_threshold(path).change("certified", target_accuracy=0.5).after
 
-    assert placed.measured["coverage"].value == pytest.approx(0.5, abs=0.05)
+    assert placed.measured.coverage.value == pytest.approx(0.5, abs=0.05)
     assert promised.certificate.looks == 1
     assert ew.load(path).rule == promised.rule

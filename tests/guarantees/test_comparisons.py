@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 import elsewise as ew
 from elsewise.engines.logits import LogitsEngine
-from elsewise.evaluation.compare import compare_all
+from elsewise.evaluation.compare import compare
 from elsewise.metrics import wilson
 
 ROWS = 250
@@ -33,7 +33,7 @@ def drawn(rng, shift):
 def judged(rng, shift):
     codes, logits = drawn(rng, shift)
     names = [f"m{i}" for i in range(len(shift))]
-    return compare_all({n: at_hand() for n in names}, dict(zip(names, logits, strict=True)), codes=codes)
+    return compare(*(at_hand() for _ in names), dict(zip(names, logits, strict=True)), codes=codes, names=names)
 
 
 @trials_each
@@ -45,7 +45,7 @@ def test_equal_models_are_told_apart_in_at_most_one_trial_of_twenty(trials, mode
 
     assert sum(not f.verdict.startswith("No difference shown") for f in found) <= binom.ppf(0.999, trials, 0.05)
     for figure in ("log_loss", "brier", "auc", "augrc", "accuracy_at_coverage_0.8"):  # of the best one, chosen by data
-        wrong = sum(any(pair["figures"][figure]["shown"] for pair in f.pairs) for f in found)
+        wrong = sum(any(pair.figures[figure].shown for pair in f.pairs) for f in found)
         assert wrong <= binom.ppf(0.999, trials, 0.06), figure
 
 
@@ -56,10 +56,8 @@ def test_a_better_model_is_found_more_often_than_by_two_intervals(trials):
     found = [judged(rng, [0.6, 0.0]) for _ in range(trials)]
 
     shown = np.mean([f.verdict.startswith("m0 has more") for f in found])
-    apart = [
-        [wilson(round(f.models[m]["figures"]["accuracy"].value * ROWS), ROWS) for m in ("m0", "m1")] for f in found
-    ]
+    apart = [[wilson(round(f.models[m].figures["accuracy"].value * ROWS), ROWS) for m in ("m0", "m1")] for f in found]
     by_twin = np.mean([a.low > b.high for a, b in apart])
-    assert np.mean([f.pairs[0]["figures"]["log_loss"]["shown"] for f in found]) > 0.9
+    assert np.mean([f.pairs[0].figures["log_loss"].shown for f in found]) > 0.9
     assert shown > 0.5
     assert shown > by_twin + 0.2

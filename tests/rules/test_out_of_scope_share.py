@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import binomtest
 
 from elsewise.errors import InputError
-from elsewise.rules import CertifiedThreshold, FixedThreshold
+from elsewise.rules import CertifiedThreshold
 from elsewise.rules.fixed_sequence import Promise
-from elsewise.rules.out_of_scope_share import Strata, mixed_risk, share_table
+from elsewise.rules.out_of_scope_share import Strata, mixed_risk
 
 NAN = float("nan")
 
@@ -49,38 +49,48 @@ def test_the_risk_grows_with_f_r_and_share_and_falls_with_c():
     assert (mixed_risk(pi, f, c + more, r) <= plain).all()
 
 
-def test_the_table_has_the_known_risks_and_exact_bounds():
+def bounds(p, codes):
+    """What the two kinds of row say of the threshold 0.6, at 95 %."""
+    s, truth = p[:, 0], np.asarray(codes)
+    return Strata.of(s, truth != 0, truth, 1.0).bounds(np.array([0.6]), 0.05)
+
+
+def test_the_mixture_has_the_known_risks_and_exact_bounds():
     s = np.repeat([0.9, 0.5, 0.9, 0.5], [950, 50, 477, 523])
     codes = np.repeat([1, 0, -1], [19, 981, 1000])
     codes[950:1000] = 1
 
-    table = share_table(FixedThreshold(0.6)(column(s)), codes, shares=(0, 0.05, 0.182))
+    found, shares = bounds(column(s), codes), (0, 0.05, 0.182)
 
     f = binomtest(477, 1000, alternative="less").proportion_ci(1 - 0.05 / 3).high
     r = binomtest(19, 950, alternative="less").proportion_ci(1 - 0.05 / 3).high
     c = binomtest(950, 1000, alternative="greater").proportion_ci(1 - 0.05 / 3).low
-    assert [row.risk for row in table] == pytest.approx([0.02, mixed_risk(0.05, 0.477, 0.95, 0.02), 0.1185], abs=5e-5)
-    assert [row.risk_high for row in table] == pytest.approx([r, mixed_risk(0.05, f, c, r), mixed_risk(0.182, f, c, r)])
-    assert table[2].coverage == pytest.approx(0.818 * 0.95 + 0.182 * 0.477)
+    measured = [found.measured(share)[0] for share in shares]
+    assert measured == pytest.approx([0.02, mixed_risk(0.05, 0.477, 0.95, 0.02), 0.1185], abs=5e-5)
+    assert [found.upper(share)[0] for share in shares] == pytest.approx([mixed_risk(pi, f, c, r) for pi in shares])
+
+
+def test_the_other_sides_are_bounded_exactly_too():
+    truth = np.repeat([1, 0, -1], [19, 931, 1000])
+    confidence = np.repeat([0.9, 0.5, 0.9, 0.5], [900, 50, 477, 523])
+
+    best = Strata.of(confidence, truth != 0, truth, 1.0).best_bounds(np.array([0.6]), 0.05)
+
+    f = binomtest(477, 1000, alternative="greater").proportion_ci(1 - 0.05 / 3).low
+    c = binomtest(900, 950, alternative="less").proportion_ci(1 - 0.05 / 3).high
+    r = binomtest(19, 900, alternative="greater").proportion_ci(1 - 0.05 / 3).low
+    assert (best.f_low[0], best.c_high[0], best.r_low[0]) == pytest.approx((f, c, r))
 
 
 def test_without_out_of_scope_rows_all_are_taken_as_answered():
-    table = share_table(FixedThreshold(0.6)(column([0.9] * 90 + [0.5] * 10)), [0] * 100, shares=(0, 0.1))
+    found = bounds(column([0.9] * 90 + [0.5] * 10), [0] * 100)
 
-    assert [row.risk for row in table] == pytest.approx([0, mixed_risk(0.1, 1, 0.9, 0)])
-    assert table[1].risk_high > table[1].risk
-
-
-@pytest.mark.parametrize(("codes", "words"), [([-1, -1], "at least one in-scope row"), ([0], "codes must have shape")])
-def test_a_table_of_nothing_is_refused(codes, words):
-    with pytest.raises(InputError, match=words):
-        share_table(FixedThreshold(0.6)(column([0.9, 0.9])), codes)
+    assert [found.measured(share)[0] for share in (0, 0.1)] == pytest.approx([0, mixed_risk(0.1, 1, 0.9, 0)])
+    assert found.upper(0.1)[0] > found.measured(0.1)[0]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, NAN])
 def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(InputError, match=r"^shares must lie in 0\.\.1, got"):
-        share_table(FixedThreshold(0.6)(column([0.9])), [0], shares=(share,))
     with pytest.raises(InputError, match=r"^out_of_scope_share must lie in 0\.\.1, got"):
         CertifiedThreshold.fit(column([0.9]), [0], reference=column([0.9]), out_of_scope_share=share)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes, Floats, as_codes, as_logits, to_numpy
+from elsewise.arrays import Codes, Floats, as_codes, as_logits, log_losses, to_numpy
 from elsewise.calibrators import CALIBRATORS, Calibrator, Identity
 from elsewise.errors import ElsewiseWarning
 
@@ -21,7 +21,6 @@ FEWEST_TO_COMPARE, FEWEST_A_LABEL = 1000, 10  # rows below which only a temperat
 FOLDS: Final = 5
 MOST_ROWS: Final = 50_000  # cross-validated on: they tell calibrators apart, and the winner is fitted on all rows
 PLAIN, SIMPLE, RICHER = "identity", "temperature", ("temperature_bias", "label_scale")  # names in CALIBRATORS
-LEAST_PROBABILITY = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +145,7 @@ def _held_out(name: str, z: Floats, y: Codes, folds: NDArray[np.int64]) -> tuple
         out = np.flatnonzero(folds == fold)
         fitted = _fitted_quietly(name, z, y, np.flatnonzero((folds >= 0) & (folds != fold)))
         p = fitted(z[out])
-        losses[out] = -np.log(np.maximum(p[np.arange(len(out)), y[out]].astype(np.float64), LEAST_PROBABILITY))
+        losses[out] = log_losses(p, y[out])
         changed[out] = p.argmax(axis=1) != z[out].argmax(axis=1)
     return losses[folds >= 0], changed[folds >= 0]
 

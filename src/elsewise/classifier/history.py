@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,10 @@ from elsewise.classifier.packing import NAMES, pack, unpack
 from elsewise.errors import InputError
 from elsewise.rules import Rule
 from elsewise.scores import Score
-from elsewise.storage.json_files import finite
+from elsewise.storage.json_files import Json, finite
 
 What = Literal["changed", "undone", "exported"]
-Entry = Mapping[str, Any]
+Entry = Json
 
 OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline")
 
@@ -24,7 +24,7 @@ OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_share
 def recorded(
     what: What, engine: str, rule: Rule, *, looks: int, note: str = "", before: Rule | None = None
 ) -> dict[str, Any]:
-    """Describe one change (JSON): which engine's rule, what it is now, and the rule that it took the place of.
+    """Describe one change (JSON): whose rule was changed, what it is now, and which rule it replaced.
 
     Parameters
     ----------
@@ -47,7 +47,6 @@ def recorded(
     >>> entry = recorded("changed", "logits", FixedThreshold(0.6), looks=1, before=FixedThreshold(0.5))
     >>> entry["asked"], entry["looks"], restored(entry["before"], FixedThreshold(0.6).score).threshold
     ({'rule': 'fixed', 'threshold': 0.6, 'ambiguity_margin': 0.0}, 1, 0.5)
-
     """
     certificate = rule.certificate
     entry = {
@@ -78,31 +77,31 @@ def to_undo(history: Sequence[Entry], engine: str) -> Entry | None:
     return changes[-1] if changes else None
 
 
-def restored(kept: Mapping[str, Any], score: Score) -> Rule:
-    """Make an earlier rule again; the score is the present one, which must be the same.
+def restored(kept: Json, score: Score) -> Rule:
+    """Make an earlier rule again, with the present score, which must be the one that it had.
 
     Raises
     ------
     InputError
-        If the score was changed since.
+        If the score was changed after this rule was set.
 
     """
-    if kept["score"] != mark(score):
-        raise InputError("the confidence was changed since, and an earlier threshold means nothing on another one")
+    if kept["score"] != fingerprint_of(score):
+        raise InputError("the score was changed after this threshold was set, so it cannot be restored")
     arrays: dict[str, Any] = {}
     packed = {**kept, "score": pack(score, arrays, "score")}
     rule: Rule = unpack(packed, arrays, Path("elsewise.json"))
     return rule
 
 
-def mark(part: Any) -> str:
-    """Hash a fitted part with its arrays: two parts with the same one are the same.
+def fingerprint_of(part: Any) -> str:
+    """Hash a fitted part with its arrays: two parts with the same hash are the same.
 
     Examples
     --------
     >>> from elsewise import FixedThreshold
-    >>> mark(FixedThreshold(0.5)) == mark(FixedThreshold(0.5)), mark(FixedThreshold(0.5)) == mark(FixedThreshold(0.6))
-    (True, False)
+    >>> [fingerprint_of(FixedThreshold(0.5)) == fingerprint_of(FixedThreshold(at)) for at in (0.5, 0.6)]
+    [True, False]
 
     """
     arrays: dict[str, Any] = {}
@@ -114,14 +113,12 @@ def mark(part: Any) -> str:
 
 
 def _kept(rule: Rule) -> dict[str, Any]:
-    """Pack a rule; its score, which may be large and does not change with the threshold, as its mark alone."""
-    return {**pack(rule, {}, "rule"), "score": mark(rule.score)}
+    """Pack a rule; its score, which may be large and does not change with the threshold, as its fingerprint alone."""
+    return {**pack(rule, {}, "rule"), "score": fingerprint_of(rule.score)}
 
 
-def set_apart(
-    evaluation: Mapping[str, Any], fingerprint: str, before: Rule, rule: Rule, when: str
-) -> Mapping[str, Any]:
-    """Set apart what an evaluation says of the rule that answered, as `outdated`, when another takes its place.
+def set_apart(evaluation: Json, fingerprint: str, before: Rule, rule: Rule, when: str) -> Json:
+    """Set apart, as `outdated`, what an evaluation says of a rule that is replaced.
 
     What it says of the bare classifier stays; with the rule that was judged everything is put back.
 
@@ -142,9 +139,9 @@ def set_apart(
     if evaluation["engine"]["fingerprint"] != fingerprint:
         return evaluation
     judged = {name: evaluation[name] for name in OF_THE_RULE if name in evaluation}
-    apart = evaluation.get("outdated") or {"rule": mark(before), **judged}
+    apart = evaluation.get("outdated") or {"rule": fingerprint_of(before), **judged}
     kept = {name: value for name, value in evaluation.items() if name not in (*OF_THE_RULE, "outdated")}
-    if apart["rule"] == mark(rule):
+    if apart["rule"] == fingerprint_of(rule):
         return {**kept, **{name: value for name, value in apart.items() if name in OF_THE_RULE}}
     words = f"measured before the threshold was changed on {when[:10]}; run elsewise evaluate MODEL DATA"
     return {**kept, "outdated": {**apart, "words": words}}

@@ -1,6 +1,6 @@
 """``elsewise compare``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,11 @@ from elsewise.errors import InputError
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import LabelledFile, Reading
+    from elsewise.evaluation.comparison import ChangedRow, Comparison, ModelFigures, Pair, Place, Primary
+    from elsewise.evaluation.paired_bootstrap import Difference
+    from elsewise.metrics import CalibrationError, Estimate
+
+    Figure = Estimate | CalibrationError
 
 CHANGED_SHOWN = 10
 LABELS_SHOWN = 10
@@ -75,7 +80,7 @@ def compare(
 ) -> None:
     """Compare models on the same labelled rows: paired, at equal coverage, and at the same promise."""
     from elsewise.classifier.load import load
-    from elsewise.evaluation.compare import compare_all
+    from elsewise.evaluation.compare import compare as judge
 
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
     named, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
@@ -91,7 +96,13 @@ def compare(
             for name, folder, engine in zip(_names(folders), folders, engines, strict=True)
         }
         read, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
-        compared = compare_all(models, out_of_scope_label=out_of_scope_label, shared_threshold=shared_threshold, **rows)
+        compared = judge(
+            *models.values(),
+            names=tuple(models),
+            out_of_scope_label=out_of_scope_label,
+            shared_threshold=shared_threshold,
+            **rows,
+        )
     if out is not None:
         _write(out, compared.changed, read)
     if as_json:
@@ -99,7 +110,7 @@ def compare(
         return
     for note in compared.notes:
         say(note)
-    _show(compared.as_dict(), read)
+    _show(compared, read)
     if out is not None:
         say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
 
@@ -158,7 +169,7 @@ def _rows(
     how: "Reading",
     out_of_scope_label: str | None,
 ) -> "tuple[LabelledFile | None, dict[str, Any]]":
-    """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare_all`."""
+    """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare`."""
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.data.logits import read_logits
     from elsewise.messages.wording import counted
@@ -209,7 +220,7 @@ def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scop
     return {"labels": words}
 
 
-def _write(path: str, changed: Sequence[Mapping[str, Any]], read: "LabelledFile | None") -> None:
+def _write(path: str, changed: "Sequence[ChangedRow]", read: "LabelledFile | None") -> None:
     from elsewise.data.formats import open_writer
 
     rows = [_flat(row, read) for row in changed]
@@ -218,58 +229,59 @@ def _write(path: str, changed: Sequence[Mapping[str, Any]], read: "LabelledFile 
         writer.write(rows)
 
 
-def _flat(row: Mapping[str, Any], read: "LabelledFile | None") -> dict[str, Any]:
+def _flat(row: "ChangedRow", read: "LabelledFile | None") -> dict[str, Any]:
     """Put a changed row in columns."""
-    text = {} if read is None else {"text": read.texts[row["row"]]}
-    said = {
-        f"{name} {part}": says[part]
-        for name, says in row["models"].items()
-        for part in ("label", "abstained", "right", "best_label", "confidence")
-    }
-    return {"row": _number(row, read), **text, "label": row["label"] or "", **said}
+    from elsewise.storage.json_files import plain_fields
+
+    text = {} if read is None else {"text": read.texts[row.row]}
+    said = {f"{name} {part}": value for name, says in row.models.items() for part, value in plain_fields(says).items()}
+    return {"row": _number(row, read), **text, "label": row.label or "", **said}
 
 
-def _number(row: Mapping[str, Any], read: "LabelledFile | None") -> int:
+def _number(row: "ChangedRow", read: "LabelledFile | None") -> int:
     """Count a row from 1, as in its file: rows of it that were left out count."""
-    number: int = row["row"] + 1 if read is None else read.numbers[row["row"]]
-    return number
+    return row.row + 1 if read is None else read.numbers[row.row]
 
 
-def _show(compared: Mapping[str, Any], read: "LabelledFile | None") -> None:
-    models, rows, pairs = (compared[part] for part in ("models", "rows", "pairs"))
-    typer.echo(compared["verdict"])
-    rejected = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
+def _show(compared: "Comparison", read: "LabelledFile | None") -> None:
+    models, rows, pairs = compared.models, compared.rows, compared.pairs
+    typer.echo(compared.verdict)
+    rejected = f", {rows.rejected:,} rejected" if rows.rejected else ""
     typer.echo(
-        f"\nCompared on {rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows{rejected}, by "
-        f"{len(compared['labels']['common']):,} labels.",
+        f"\nCompared on {rows.in_scope:,} in-scope and {rows.out_of_scope:,} out-of-scope rows{rejected}, by "
+        f"{len(compared.labels.common):,} labels.",
     )
-    figures = list(_figures(models, compared["primary"]["target_accuracy"]))
+    figures = list(_figures(models, compared.primary.target_accuracy))
     if len(pairs) == 1:
         _show_pair(pairs[0], models, figures)
     else:
-        _show_board(compared["leaderboard"], compared["primary"])
+        _show_board(compared.leaderboard, compared.primary)
         lines = [(words, *(brief(of(model)) for model in models.values())) for words, of, _ in figures]
         print_table("Every figure, with 95 % intervals", ("", *models), lines)
-    _show_changed(compared["changed"], list(models), read)
+    _show_changed(compared.changed, list(models), read)
     for name, model in models.items():
-        if model["texts_per_second"] is not None:
-            then = model["texts_per_second_at_fit"]
+        if model.texts_per_second is not None:
+            then = model.texts_per_second_at_fit
             before = f", {then:,.0f} when it was fitted" if then else ""
-            say(f"{name}: {model['texts_per_second']:,.0f} texts/s in this one run, no benchmark{before}")
+            say(f"{name}: {model.texts_per_second:,.0f} texts/s in this one run, no benchmark{before}")
 
 
-def _figures(models: Mapping[str, Any], target: float) -> Iterator[tuple[str, Any, str | None]]:
+def _figures(
+    models: "Mapping[str, ModelFigures]", target: float
+) -> "Iterator[tuple[str, Callable[[ModelFigures], Figure], str]]":
     """Give each line of the table: its words, how to find it in a model, and the name of its difference."""
 
-    def in_figures(name: str) -> Any:
-        return lambda model: model["figures"][name]
+    def of_model(name: str) -> "Callable[[ModelFigures], Figure]":
+        return lambda model: model.figures[name]
 
-    first = next(iter(models.values()))
-    yield from ((words, in_figures(name), name) for words, name in _FIGURES)
-    yield f"coverage where the accuracy is {target:.4g}", in_figures("coverage_at_accuracy"), "coverage_at_accuracy"
-    shared = first["shared_threshold"]["threshold"]
+    def at_shared_threshold(name: str) -> "Callable[[ModelFigures], Figure]":
+        return lambda model: getattr(model.shared_threshold, name)
+
+    for words, name in (*_FIGURES, (f"coverage where the accuracy is {target:.4g}", "coverage_at_accuracy")):
+        yield words, of_model(name), name
+    shared = next(iter(models.values())).shared_threshold.threshold
     for words, name in (("coverage", "coverage"), ("accuracy when answered", "accuracy_when_answered")):
-        yield f"one threshold for all, {shared:g}: {words}", lambda model, n=name: model["shared_threshold"][n], None
+        yield f"one threshold for all, {shared:g}: {words}", at_shared_threshold(name), ""
 
 
 _FIGURES = (
@@ -289,27 +301,23 @@ _FIGURES = (
 
 
 def _show_pair(
-    pair: Mapping[str, Any],
-    models: Mapping[str, Any],
-    figures: Sequence[tuple[str, Any, str | None]],
+    pair: "Pair",
+    models: "Mapping[str, ModelFigures]",
+    figures: "Sequence[tuple[str, Callable[[ModelFigures], Figure], str]]",
 ) -> None:
-    a, b = pair["a"], pair["b"]
+    a, b = pair.a, pair.b
     lines = []
     for words, of, name in figures:
-        values = [of(models[side]) for side in (a, b)]
-        apart = {} if name is None else pair["figures"].get(name, {})
-        gap = brief(apart["difference"]) if apart else ""
-        if name == "ece":
-            gap = f"if perfect {values[0]['null']:.3f} and {values[1]['null']:.3f}"
-        shown = "" if not apart else "yes" if apart["shown"] else "no"
-        p_value = f"{apart['p_value']:.4f}" if "p_value" in apart else ""
-        lines.append((words, *(brief(value).split(" ")[0] for value in values), gap, p_value, shown))
+        values = [of(models[which]) for which in (a, b)]
+        lines.append(
+            (words, *(brief(value).split(" ")[0] for value in values), *_apart(pair.figures.get(name), values))
+        )
     header = ("", a, b, f"{a} minus {b}, 95 % interval", "p, McNemar", "shown")
     print_table("The same rows with both; each with its own interval in --json", header, lines)
-    best, decided = pair["outcomes"]["best"], pair["outcomes"]["decided"]
+    best, decided = pair.outcomes.best, pair.outcomes.decided
     typer.echo(
-        f"Best label: {best['both_right']:,} rows both right, {best['only_a']:,} only {a}, {best['only_b']:,} only "
-        f"{b}, {best['both_wrong']:,} neither. {pair['outcomes']['changed']:,} rows are decided otherwise.",
+        f"Best label: {best.both_right:,} rows both right, {best.only_a:,} only {a}, {best.only_b:,} only "
+        f"{b}, {best.both_wrong:,} neither. {pair.outcomes.changed:,} rows are decided otherwise.",
     )
     typer.echo(f"\nWhat becomes of the rows, with {a} (down) and with {b} (across):")
     lines = [(row, *(f"{count:,}" for count in counts.values())) for row, counts in decided.items()]
@@ -317,44 +325,50 @@ def _show_pair(
     _show_labels(pair)
 
 
-def _show_labels(pair: Mapping[str, Any]) -> None:
-    labels = sorted(pair["labels"], key=lambda row: -abs(row["difference"]["value"]))[:LABELS_SHOWN]
+def _apart(found: "Difference | None", values: "Sequence[Figure]") -> tuple[str, str, str]:
+    """Write the difference of two figures, its p-value, and whether it is shown; or what perfect models would have."""
+    if found is not None:
+        p_value = getattr(found, "p_value", None)
+        return brief(found.difference), "" if p_value is None else f"{p_value:.4f}", "yes" if found.shown else "no"
+    nulls = [f"{null:.3f}" for value in values if (null := getattr(value, "null", None)) is not None]
+    return f"if perfect {' and '.join(nulls)}" if nulls else "", "", ""
+
+
+def _show_labels(pair: "Pair") -> None:
+    labels = sorted(pair.labels, key=lambda row: -abs(row.difference.value))[:LABELS_SHOWN]
     lines = [
-        (row["label"], f"{row['rows']:,}", *(f"{row[part][side]:.3f}" for part in ("recall", "f1") for side in "ab"),
-         brief(row["difference"]), "yes" if row["shown"] else "no")
+        (row.label, f"{row.rows:,}", *(f"{value:.3f}" for both in (row.recall, row.f1) for value in (both.a, both.b)),
+         brief(row.difference), "yes" if row.shown else "no")
         for row in labels
     ]  # fmt: skip
-    a, b = pair["a"], pair["b"]
+    a, b = pair.a, pair.b
     header = ("label", "rows", f"recall: {a}", b, f"F1: {a}", b, "difference in recall", "shown")
-    title = (
-        f"The {len(labels)} of {len(pair['labels']):,} labels whose recall differs most; all intervals hold together"
-    )
+    title = f"The {len(labels)} of {len(pair.labels):,} labels whose recall differs most; all intervals hold together"
     print_table(title, header, lines)
 
 
-def _show_board(board: Sequence[Mapping[str, Any]], primary: Mapping[str, Any]) -> None:
+def _show_board(board: "Sequence[Place]", primary: "Primary") -> None:
     words = {"right": "answered right at the same promise", "accuracy": "accuracy of the best label"}
     lines = [
-        (entry["name"], brief(entry["figure"]),
-         "" if entry["behind_the_best"] is None else brief(entry["behind_the_best"]),
-         "" if entry["behind_the_best"] is None else "yes" if entry["shown"] else "no")
-        for entry in board
+        (place.name, brief(place.figure),
+         *(("", "") if (apart := place.behind_the_best) is None else (brief(apart), "yes" if place.shown else "no")))
+        for place in board
     ]  # fmt: skip
-    header = ("", words[primary["figure"]], "the best minus it", "shown")
+    header = ("", words[primary.figure], "the best minus it", "shown")
     print_table("Leaderboard; the intervals of all pairs hold together at 95 %", header, lines)
 
 
-def _show_changed(changed: Mapping[str, Any], names: Sequence[str], read: "LabelledFile | None") -> None:
-    if not changed["rows"]:
+def _show_changed(changed: "Sequence[ChangedRow]", names: Sequence[str], read: "LabelledFile | None") -> None:
+    if not changed:
         return
     from elsewise.messages.wording import shortened
 
     lines = [
         (f"{_number(row, read):,}",
-         *([] if read is None else [shortened(read.texts[row["row"]], LETTERS_SHOWN)]), row["label"] or "-",
-         *(row["models"][name]["label"] for name in names))
-        for row in changed["first"][:CHANGED_SHOWN]
+         *([] if read is None else [shortened(read.texts[row.row], LETTERS_SHOWN)]), row.label or "-",
+         *(row.models[name].label for name in names))
+        for row in changed[:CHANGED_SHOWN]
     ]  # fmt: skip
     header = ("row", *([] if read is None else ["text"]), "true", *names)
-    typer.echo(f"The first {len(lines)} of {changed['rows']:,} rows that are decided otherwise; -o FILE writes all:")
+    typer.echo(f"The first {len(lines)} of {len(changed):,} rows that are decided otherwise; -o FILE writes all:")
     print_table("", header, lines)

@@ -80,7 +80,7 @@ def evaluate(
     else:
         print_promise(classifier)
         print_evaluation(judged.as_dict())
-        print_breakdown(judged.as_dict())
+        print_breakdown(judged)
 
 
 def _judged_texts(

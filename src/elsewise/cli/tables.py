@@ -1,17 +1,24 @@
 """Tables and lines about what was fitted, promised, judged and chosen."""
 
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from elsewise.cli.output import description, print_json, print_table, say, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from elsewise.classifier.classifier import Classifier
-    from elsewise.fitting.threshold import Standing
+    from elsewise.evaluation.breakdown import LabelRow
+    from elsewise.evaluation.evaluate import Evaluation
+    from elsewise.fitting.threshold import RuleOnTuneRows
+    from elsewise.metrics import CalibrationError, Estimate
+    from elsewise.storage.json_files import Json
+
+    Figure = Estimate | CalibrationError
 
 DROPPED = {
     "untrained": "out-of-scope in train",
@@ -41,7 +48,7 @@ _OUTSIDE_FIGURES = (
 WORST_LABELS = 10
 
 
-def print_gate(gate: Sequence[Mapping[str, Any]]) -> None:
+def print_gate(gate: "Sequence[Json]") -> None:
     """Print how the engines compared on tune rows."""
     header = ("", "texts/s", "MB", "accuracy", "log loss", "ECE", "other label", "worst change", "99 %", "close enough")
     rows = [
@@ -75,7 +82,7 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
     say(f"written: {out}")
 
 
-def _why_score(choice: Mapping[str, Any]) -> str:
+def _why_score(choice: "Json") -> str:
     name, compared = choice["chosen"], choice.get("compared")
     if compared is None:
         return f"{name}, as asked"
@@ -86,7 +93,7 @@ def _why_score(choice: Mapping[str, Any]) -> str:
     return f"{name} (none of {len(compared)} others tells right from wrong clearly better on tune rows)"
 
 
-def print_promise(classifier: "Classifier | Standing") -> None:
+def print_promise(classifier: "Classifier | RuleOnTuneRows") -> None:
     """Print what is promised."""
     from elsewise.rules import threshold_words
 
@@ -102,7 +109,7 @@ def print_promise(classifier: "Classifier | Standing") -> None:
         typer.echo(f"{words}; {certificate.coverage:.1%} of the rows answered ({low:.1%} to {high:.1%}).")
 
 
-def print_evaluation(judged: Mapping[str, Any]) -> None:
+def print_evaluation(judged: "Json") -> None:
     """Print an evaluation's figures; nothing for an empty one."""
     if not judged:
         return
@@ -129,12 +136,12 @@ def print_evaluation(judged: Mapping[str, Any]) -> None:
         _print_baseline(judged)
 
 
-def _print_baseline(judged: Mapping[str, Any]) -> None:
+def _print_baseline(judged: "Json") -> None:
     """Print what the encoder is worth, beside TF-IDF and logistic regression."""
     baseline, bare, system = judged["baseline"], judged["classifier"], judged["system"]
     difference = baseline["difference"]
     lines = [
-        (name, brief(ours[key]), brief(baseline[key]), brief(difference[key]) if key in difference else "")
+        (name, *(brief(_read(part[key])) if key in part else "" for part in (ours, baseline, difference)))
         for ours, figures in ((bare, _CLASSIFIER_FIGURES), (system, _SYSTEM_FIGURES))
         for name, key in figures
         if key in baseline
@@ -144,59 +151,57 @@ def _print_baseline(judged: Mapping[str, Any]) -> None:
     tell(baseline["sentence"])
 
 
-def _print_figures(title: str, figures: Sequence[tuple[str, Mapping[str, float | None]]]) -> None:
-    print_table(title, ("", "value", "95 % interval"), [(name, *_figure(estimate)) for name, estimate in figures])
+def _print_figures(title: str, figures: "Sequence[tuple[str, Json]]") -> None:
+    print_table(title, ("", "value", "95 % interval"), [(name, *_figure(_read(figure))) for name, figure in figures])
 
 
-def _figure(estimate: Mapping[str, float | None]) -> tuple[str, str]:
-    value, low, high = _numbers(estimate)
-    if math.isnan(value):
+def _read(figure: "Json") -> "Figure":
+    """Read a figure as JSON holds it: null is NaN, and infinities are words."""
+    from elsewise.metrics import CalibrationError, Estimate
+
+    kind = CalibrationError if "null" in figure else Estimate
+    return kind(**{name: math.nan if number is None else float(number) for name, number in figure.items()})
+
+
+def _figure(figure: "Figure") -> tuple[str, str]:
+    if math.isnan(figure.value):
         return "-", "nothing to measure"
-    null = f"; {estimate['null']:.4f} if perfect" if "null" in estimate else ""
-    return f"{value:.4f}", f"{low:.4f} to {high:.4f}{null}"
+    null = getattr(figure, "null", None)
+    perfect = "" if null is None else f"; {null:.4f} if perfect"
+    return f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}{perfect}"
 
 
-def _numbers(estimate: Mapping[str, float | None]) -> list[float]:
-    return [float("nan") if (x := estimate[key]) is None else x for key in ("value", "low", "high")]
-
-
-def brief(estimate: Mapping[str, float | None]) -> str:
+def brief(figure: "Figure") -> str:
     """Write a figure with its interval in one cell."""
-    value, low, high = _numbers(estimate)
-    return "-" if math.isnan(value) else f"{value:.3f} ({low:.3f} to {high:.3f})"
+    return "-" if math.isnan(figure.value) else f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
 
 
-def print_breakdown(judged: Mapping[str, Any]) -> None:
+def print_breakdown(judged: "Evaluation") -> None:
     """Print the same figures by label, slice and share of out-of-scope texts."""
-    columns = ("accuracy", "coverage", "accuracy_when_answered")
     header = ("rows", "bare: accuracy", "ships: coverage", "ships: accuracy when answered")
-    for name, rows in judged["slices"].items():
+    for name, rows in judged.slices.items():
         if len(rows) == 1:
             continue  # all the rows, and they are above
         lines = [
-            (row["value"] if row["value"] is not None else f"{row['pooled']:,} rarer values, together",
-             f"{row['rows']:,}", *(brief(row[column]) for column in columns))
+            (row.value if row.value is not None else f"{row.pooled:,} rarer values, together",
+             f"{row.rows:,}", *map(brief, (row.accuracy, row.coverage, row.accuracy_when_answered)))
             for row in rows
         ]  # fmt: skip
         print_table(f"By {name}", (name, *header), lines)
-    _print_labels(judged["labels"])
-    shares = judged["out_of_scope_shares"]
-    lines = [
-        (f"{row['share']:.0%}", brief(row["coverage"]), brief(row["accuracy_when_answered"]))
-        for row in shares["shares"]
-    ]
+    _print_labels(judged.labels)
+    shares = judged.out_of_scope_shares
+    lines = [(f"{row.share:.0%}", brief(row.coverage), brief(row.accuracy_when_answered)) for row in shares.shares]
     title = "The same threshold, if this share of the texts is out-of-scope"
     worst = " (the worst case: no such rows were judged, so all are taken to be answered)"
-    print_table(title + worst * shares["worst_case"], ("share", "coverage", "accuracy when answered"), lines)
+    print_table(title + worst * shares.worst_case, ("share", "coverage", "accuracy when answered"), lines)
 
 
-def _print_labels(labels: Sequence[Mapping[str, Any]]) -> None:
-    there = [row for row in labels if row["rows"]]
+def _print_labels(labels: "Sequence[LabelRow]") -> None:
+    there = [row for row in labels if row.rows]
     worst = sorted(there, key=_bare_f1)[:WORST_LABELS]
     lines = [
-        (row["label"], f"{row['rows']:,}",
-         *(_short(row["classifier"][name]) for name in ("recall", "precision")), brief(row["classifier"]["f1"]),
-         *(_short(row["system"][name]) for name in ("coverage", "precision", "f1")))
+        (row.label, f"{row.rows:,}", _short(row.classifier.recall), _short(row.classifier.precision),
+         brief(row.classifier.f1), *map(_short, (row.system.coverage, row.system.precision, row.system.f1)))
         for row in worst
     ]  # fmt: skip
     header = ("label", "rows", "bare: recall", "precision", "F1", "ships: coverage", "precision", "F1")
@@ -204,11 +209,10 @@ def _print_labels(labels: Sequence[Mapping[str, Any]]) -> None:
     print_table(f"{title}, by F1 of the bare classifier", header, lines)
 
 
-def _bare_f1(row: Mapping[str, Any]) -> float:
-    value = _numbers(row["classifier"]["f1"])[0]
+def _bare_f1(row: "LabelRow") -> float:
+    value = row.classifier.f1.value
     return math.inf if math.isnan(value) else value  # no readable row: nothing to call bad
 
 
-def _short(estimate: Mapping[str, float | None]) -> str:
-    value = _numbers(estimate)[0]
-    return "-" if math.isnan(value) else f"{value:.3f}"
+def _short(figure: "Figure") -> str:
+    return "-" if math.isnan(figure.value) else f"{figure.value:.3f}"

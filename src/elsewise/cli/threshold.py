@@ -1,7 +1,6 @@
 """``elsewise threshold``."""
 
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,10 @@ from elsewise.cli.tables import WORST_LABELS, brief, print_promise
 from elsewise.errors import InputError
 
 if TYPE_CHECKING:
-    from elsewise.fitting.threshold import Change, Overview, Standing
+    from collections.abc import Mapping, Sequence
+
+    from elsewise.classifier.history import Entry
+    from elsewise.fitting.threshold import Change, LabelThreshold, Overview, RuleOnTuneRows, TuneRates
     from elsewise.metrics import Estimate
 
 
@@ -59,7 +61,7 @@ def threshold(
     as_json: Json = False,
 ) -> None:
     """Show the threshold of MODEL, what others would do and its history; or change it, without training."""
-    from elsewise.fitting.threshold import Change, change_threshold, threshold_of, undo_threshold
+    from elsewise.fitting.threshold import Change, open_threshold
 
     promise = {
         "target_accuracy": target_accuracy,
@@ -77,14 +79,14 @@ def threshold(
     if note and not (undo or wanted):
         raise InputError("--note belongs to a change; say which, as in --target-accuracy 0.9")
     with progress_bar() as progress:
-        how: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "progress": progress}
+        opened = open_threshold(model, engine=engine, precision=precision, threads=threads, progress=progress)
         done: Change | Overview
         if undo:
-            done = undo_threshold(model, note=note, **how)
+            done = opened.undo(note=note)
         elif wanted:
-            done = change_threshold(model, wanted[0], note=note, **how, **wanted[1])
+            done = opened.change(wanted[0], note=note, **wanted[1])
         else:
-            done = threshold_of(model, **how)
+            done = opened.overview()
     if as_json:
         print_json({"model": str(model), **done.as_dict()})
     elif isinstance(done, Change):
@@ -131,12 +133,12 @@ def _show_change(model: Path, change: "Change") -> None:
     print_promise(change.after)
     if sentence := getattr(change.after.rule, "sentence", ""):
         tell(sentence)  # of a threshold by cost
-    _print_standings({"before": change.before, "after": change.after})
+    _print_rules({"before": change.before, "after": change.after})
     _print_labels(change.after)
     certificate = change.after.certificate
     if certificate is not None and not certificate.certified:
         say(f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo")
-    elif change.after.measured and change.after.measured["coverage"].value == 0:
+    elif change.after.measured and change.after.measured.coverage.value == 0:
         say(f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo")
     _say_others(model, change.others, f"{change.engine} was changed alone")
     say(f"written: {model}")
@@ -144,7 +146,7 @@ def _show_change(model: Path, change: "Change") -> None:
 
 def _show_overview(model: Path, overview: "Overview") -> None:
     print_promise(overview.present)
-    _print_standings({overview.engine: overview.present})
+    _print_rules({overview.engine: overview.present})
     _print_labels(overview.present)
     if overview.possible:
         _print_possible(overview.possible)
@@ -165,79 +167,69 @@ def _say_others(model: Path, others: tuple[str, ...], what: str) -> None:
         say(f"{what}; {keep}: elsewise threshold {model} {options}")
 
 
-def _print_standings(standings: "Mapping[str, Standing]") -> None:
+def _print_rules(rules: "Mapping[str, RuleOnTuneRows]") -> None:
     """Print what rules promise, and what they do on tune rows, side by side."""
     from elsewise.rules import threshold_words
 
-    all_of_them = list(standings.values())
+    shown = list(rules.values())
     lines = [
-        ("threshold", *(threshold_words(standing.rule, digits=4) for standing in all_of_them)),
-        ("promise", *(_promise_words(standing) for standing in all_of_them)),
-        ("coverage of the certify rows", *(_certified_coverage(standing) for standing in all_of_them)),
+        ("threshold", *(threshold_words(one.rule, digits=4) for one in shown)),
+        ("promise", *map(_promise_words, shown)),
+        ("coverage of the certify rows", *map(_certified_coverage, shown)),
     ]
-    measured = all_of_them[0].measured
-    if any(standing.rule.ambiguity_margin for standing in all_of_them):
-        lines.insert(1, ("ambiguity margin", *(f"{standing.rule.ambiguity_margin:g}" for standing in all_of_them)))
+    if any(one.rule.ambiguity_margin for one in shown):
+        lines.insert(1, ("ambiguity margin", *(f"{one.rule.ambiguity_margin:g}" for one in shown)))
     title = "What is promised (the folder keeps no rows to measure on)"
-    if measured:
-        outside = f", {measured['out_of_scope']:,} of them out-of-scope" if measured["out_of_scope"] else ""
-        title = f"What is promised, and what is only measured: on {measured['rows']:,} tune rows{outside}"
-        lines.append(("confidence of the tune rows", *(_confidence_range(standing) for standing in all_of_them)))
-        lines += [(name, *(form(s.measured[key]) for s in all_of_them)) for name, key, form in _STANDING_FIGURES]
-    if measured and measured["out_of_scope"]:
-        lines += [
-            (f"{name}, in-scope rows", *(form(s.measured["in_scope"][key]) for s in all_of_them))
-            for name, key, form in _STANDING_FIGURES
-        ]
-    print_table(title, ("", *standings), lines)
+    if measured := [one.measured for one in shown if one.measured is not None]:
+        outside = f", {measured[0].out_of_scope:,} of them out-of-scope" if measured[0].out_of_scope else ""
+        title = f"What is promised, and what is only measured: on {measured[0].rows:,} tune rows{outside}"
+        lines.append(("confidence of the tune rows", *map(_confidence_range, measured)))
+        lines += [(name, *(form(getattr(m, key)) for m in measured)) for name, key, form in _FIGURES]
+        if measured[0].out_of_scope:
+            lines += [
+                (f"{name}, in-scope rows", *(form(getattr(m.in_scope, key)) for m in measured))
+                for name, key, form in _FIGURES
+            ]
+    print_table(title, ("", *rules), lines)
 
 
-def _promise_words(standing: "Standing") -> str:
-    c = standing.certificate
+def _promise_words(rule: "RuleOnTuneRows") -> str:
+    c = rule.certificate
     if c is None:
         return "none"
     asked = f"{c.target_accuracy:.4g} at level {c.confidence_level:.4g}"
     return f"{asked}, look {c.looks}" if c.certified else f"none: {asked} could not be certified, look {c.looks}"
 
 
-def _certified_coverage(standing: "Standing") -> str:
-    c = standing.certificate
+def _certified_coverage(rule: "RuleOnTuneRows") -> str:
+    c = rule.certificate
     return "-" if c is None else f"{c.coverage:.3f} ({c.coverage_low:.3f} to {c.coverage_high:.3f})"
 
 
-def _confidence_range(standing: "Standing") -> str:
-    ends = standing.measured["confidence"]
-    return "-" if ends is None else f"{ends['lowest']:.4f} to {ends['highest']:.4f}"
-
-
-def _measured_share(estimate: "Estimate") -> str:
-    return brief(estimate.as_dict())
+def _confidence_range(measured: "TuneRates") -> str:
+    ends = measured.confidence
+    return "-" if ends is None else f"{ends.lowest:.4f} to {ends.highest:.4f}"
 
 
 def _measured_count(estimate: "Estimate") -> str:
     return "-" if math.isnan(estimate.value) else f"{estimate.value:.0f} ({estimate.low:.0f} to {estimate.high:.0f})"
 
 
-_STANDING_FIGURES = (
-    ("coverage", "coverage", _measured_share),
-    ("accuracy when answered", "accuracy_when_answered", _measured_share),
+_FIGURES = (
+    ("coverage", "coverage", brief),
+    ("accuracy when answered", "accuracy_when_answered", brief),
     ("errors in 1,000 texts", "errors_per_1000", _measured_count),
     ("left as Other of 1,000 texts", "other_per_1000", _measured_count),
 )
 
 
-def _print_labels(standing: "Standing") -> None:
+def _print_labels(rule: "RuleOnTuneRows") -> None:
     """Print the thresholds of the labels, those that are not certified first; nothing where one is for all."""
-    rows = standing.by_label
+    rows = rule.by_label
     if not rows:
         return
     lines = [
-        (
-            row["label"],
-            f"{row['threshold']:.4f}",
-            _label_promise(row),
-            *(f"{row[k]:,}" for k in ("rows", "n", "errors")),
-        )
+        (row.label, f"{row.threshold:.4f}", _label_promise(row), *(f"{n:,}" for n in (row.rows, row.n, row.errors)))
         for row in rows[:WORST_LABELS]
     ]
     title = "The labels" if len(rows) <= WORST_LABELS else f"{WORST_LABELS} of {len(rows):,} labels"
@@ -245,24 +237,24 @@ def _print_labels(standing: "Standing") -> None:
     print_table(f"{title}, those first that are not certified by themselves", header, lines)
 
 
-def _label_promise(row: Mapping[str, Any]) -> str:
-    return "yes" if row["certified"] else ("no, too rare (counts are of all rare ones)" if row["rare"] else "no")
+def _label_promise(row: "LabelThreshold") -> str:
+    return "yes" if row.certified else ("no, too rare (counts are of all rare ones)" if row.rare else "no")
 
 
-def _print_possible(possible: "Sequence[Standing]") -> None:
+def _print_possible(possible: "Sequence[RuleOnTuneRows]") -> None:
     """Print what thresholds at some coverages do on tune rows."""
     from elsewise.rules import threshold_words
 
     lines = [
-        (f"{s.as_dict()['asked']['coverage']:g}", threshold_words(s.rule, digits=4),
-         *(form(s.measured[key]) for _, key, form in _STANDING_FIGURES[1:]))
-        for s in possible
+        (f"{(one.rule.asked or {})['coverage']:g}", threshold_words(one.rule, digits=4),
+         *(form(getattr(one.measured, key)) for _, key, form in _FIGURES[1:]))
+        for one in possible
     ]  # fmt: skip
-    header = ("--coverage", "--at", *(name for name, _, _ in _STANDING_FIGURES[1:]))
+    header = ("--coverage", "--at", *(name for name, _, _ in _FIGURES[1:]))
     print_table("What other thresholds do on the same rows: nothing is promised", header, lines)
 
 
-def _print_changes(history: Sequence[Mapping[str, Any]]) -> None:
+def _print_changes(history: "Sequence[Entry]") -> None:
     """Print how thresholds were changed, the last change at the end."""
     lines = [
         (entry["when"].replace("T", " ").removesuffix("+00:00"), entry["engine"], entry["what"],
@@ -272,7 +264,7 @@ def _print_changes(history: Sequence[Mapping[str, Any]]) -> None:
     print_table("History (UTC)", ("when", "engine", "", "to", "threshold", "looks", "note"), lines)
 
 
-def _asked_words(asked: Mapping[str, Any]) -> str:
+def _asked_words(asked: "Entry") -> str:
     options = [f"{name} {value}" for name, value in asked.items() if name != "rule" and value not in (None, False, 0)]
     return ": ".join([asked["rule"], *([", ".join(options)] if options else [])])
 

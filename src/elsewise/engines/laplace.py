@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks
+from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines import Engine, entry_of, open_entry, precision_of
 from elsewise.engines.files import ModelFiles
@@ -177,8 +177,8 @@ class Laplace:
 
     def _log_loss(self, z: Floats, features: Floats, codes: Codes) -> float:
         widened = mean_field(z, self.variance(features))
-        log_p = log_softmax(widened / widened.dtype.type(best_temperature(widened, codes) or 1))
-        return -float(log_p[np.arange(len(codes)), codes].mean(dtype=np.float64))
+        scaled = widened / widened.dtype.type(best_temperature(widened, codes) or 1)
+        return -float(true_log_softmax(scaled, codes).mean(dtype=np.float64))
 
 
 def mean_field(logits: Floats, variance: Doubles) -> Floats:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes, Floats, as_texts, log_softmax
+from elsewise.arrays import Codes, as_texts, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import ModelFiles
@@ -339,12 +339,8 @@ def _best_strength(x: Any, codes: Codes, tune: Any, tune_codes: Codes) -> float:
         weights, biases = _learned(x, codes, strength, some)
         logits = tune @ weights.T + biases
         scaled = logits / np.float32(best_temperature(logits, truth) or 1)
-        losses[strength] = -float(_true(log_softmax(scaled), truth).mean(dtype=np.float64))
+        losses[strength] = -float(true_log_softmax(scaled, truth).mean(dtype=np.float64))
     return min(losses, key=lambda strength: losses[strength])
-
-
-def _true(rows: Floats, codes: Codes) -> Floats:
-    return rows[np.arange(len(codes)), codes]
 
 
 def _strings(values: Any) -> tuple[str, ...]:

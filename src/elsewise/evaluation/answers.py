@@ -5,21 +5,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise import metrics
 from elsewise.arrays import ABSTAIN, Codes
-from elsewise.metrics import Estimate
+from elsewise.metrics import Estimate, wilson
 
 Flags = NDArray[np.bool_]
 
 
-def shares(abstained: NDArray[np.bool_], correct: NDArray[np.bool_]) -> dict[str, Estimate]:
-    """Give coverage, accuracy when answered and share of Other, with Wilson's intervals."""
-    answered, n = int((~abstained).sum()), len(abstained)
-    return {
-        "coverage": metrics.wilson(answered, n),
-        "accuracy_when_answered": metrics.wilson(int((~abstained & correct).sum()), answered),
-        "other_share": metrics.wilson(n - answered, n),
-    }
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What becomes of rows, with Wilson's intervals.
+
+    Attributes
+    ----------
+    coverage, other_share : Estimate
+        Share of the rows that get a label, and share left as Other.
+    accuracy_when_answered : Estimate
+        Share of right labels among the rows that get one.
+    """
+
+    coverage: Estimate
+    accuracy_when_answered: Estimate
+    other_share: Estimate
+
+
+def shares(answered: Flags, correct: Flags) -> tuple[Estimate, Estimate, Estimate]:
+    """Count coverage, accuracy when answered and share of Other of rows, (n,) each: the fields of `Shares`."""
+    kept, n = int(answered.sum()), len(answered)
+    right = int((answered & correct).sum())
+    return wilson(kept, n), wilson(right, kept), wilson(n - kept, n)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,15 +7,13 @@ difference is claimed when its 95 % interval (see `elsewise.metrics.mcnemar`) ex
 """
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from elsewise import metrics
-from elsewise.arrays import Codes, Floats
+from elsewise.arrays import Floats, log_losses
 from elsewise.evaluation.answers import Answers
-from elsewise.metrics import Estimate
+from elsewise.metrics import Estimate, PairedShares
 from elsewise.rules.certificate import Certificate
 
 if TYPE_CHECKING:
@@ -23,13 +21,65 @@ if TYPE_CHECKING:
 
 LEVEL: Final = 0.05
 
-Flags = NDArray[np.bool_]
+
+@dataclass(frozen=True, slots=True)
+class BaselineEngine:
+    """The engine of a baseline."""
+
+    name: str
+    fingerprint: str
 
 
-def against(
+@dataclass(frozen=True, slots=True)
+class BaselineDifference:
+    """The classifier minus its baseline, paired by row."""
+
+    accuracy: Estimate
+    log_loss: Estimate
+    answered_right: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineFigures:
+    """A baseline on the rows that its classifier was judged on, and whether the encoder is worth it.
+
+    Attributes
+    ----------
+    engine : BaselineEngine
+        Of the baseline.
+    accuracy, log_loss : Estimate
+        Of the bare baseline on in-scope rows; a text that it cannot read is wrong, and has no log loss.
+    coverage, accuracy_when_answered, answered_right : Estimate
+        Of its own decisions on all rows.
+    difference : BaselineDifference
+        The classifier minus the baseline.
+    same_promise : bool
+        Whether both were tested for the same promise.
+    certificate : Certificate or None
+        Of the baseline.
+    p_value : float
+        Of the exact test of McNemar on what `sentence` is about.
+    sentence : str
+        Whether the encoder is worth it.
+    """
+
+    engine: BaselineEngine
+    accuracy: Estimate
+    log_loss: Estimate
+    coverage: Estimate
+    accuracy_when_answered: Estimate
+    answered_right: Estimate
+    difference: BaselineDifference
+    same_promise: bool
+    certificate: Certificate | None
+    p_value: float
+    sentence: str
+
+
+def compare_with_baseline(
     baseline: "Classifier", classifier: "Classifier", texts: Any, answers: Answers, p: Floats
-) -> dict[str, Any]:
-    """Judge a baseline on rows that a classifier was judged on, and the classifier against it.
+) -> BaselineFigures:
+    """Judge a baseline on rows that a classifier was judged on, and the classifier beside it.
 
     Parameters
     ----------
@@ -41,15 +91,6 @@ def against(
         Those of the classifier, with the true codes.
     p : (n, k)
         Its probabilities.
-
-    Returns
-    -------
-    dict
-        `accuracy` and `log_loss` of the bare baseline on in-scope rows, where a text that it cannot read is wrong and
-        without a log loss; `coverage`, `accuracy_when_answered` and `answered_right` of its own decisions on all rows;
-        `difference`, the classifier minus the baseline, in `accuracy`, `log_loss` and `answered_right`, paired by row;
-        `same_promise`, whether both were tested for the same; the baseline's `certificate`; `p_value`, of the exact
-        test of McNemar on what `sentence` is about.
     """
     evidence = baseline.evidence(texts)
     decisions = baseline.decisions(evidence)
@@ -58,58 +99,50 @@ def against(
     right, their_right = ((a.best == a.truth)[inside] for a in (answers, theirs))
     shipped, their_shipped = (a.answered & a.correct for a in (answers, theirs))
     both = inside & answers.readable & theirs.readable
-    losses, their_losses = (_losses(q[both], answers.truth[both]) for q in (p, evidence.probabilities))
+    losses, their_losses = (log_losses(q[both], answers.truth[both]) for q in (p, evidence.probabilities))
     counted = inside & theirs.readable
     mine, other = classifier.certificate, baseline.certificate
     same = mine is not None and other is not None and mine.promised == other.promised
     by_promise = same and any(c is not None and c.certified for c in (mine, other))
-    one, two = (shipped, their_shipped) if by_promise else (right, their_right)
-    difference = {
-        "accuracy": metrics.mcnemar(right, their_right).difference,
-        "log_loss": metrics.mean_interval(losses - their_losses),
-        "answered_right": metrics.mcnemar(shipped, their_shipped).difference,
-    }
-    claimed = difference["answered_right" if by_promise else "accuracy"]
-    p_value = metrics.mcnemar(one, two).p_value
+    by_label, by_answer = metrics.mcnemar(right, their_right), metrics.mcnemar(shipped, their_shipped)
+    claimed = by_answer if by_promise else by_label
     n, kept = len(theirs.truth), int(theirs.answered.sum())
-    return {
-        "engine": {"name": baseline.engine.name, "fingerprint": baseline.engine.fingerprint},
-        "accuracy": metrics.wilson(int(their_right.sum()), len(their_right)),
-        "log_loss": metrics.log_loss(evidence.probabilities[counted], answers.truth[counted]),
-        "coverage": metrics.wilson(kept, n),
-        "accuracy_when_answered": metrics.wilson(int(their_shipped.sum()), kept),
-        "answered_right": metrics.wilson(int(their_shipped.sum()), n),
-        "difference": difference,
-        "same_promise": same,
-        "certificate": None if other is None else other.as_dict(),
-        "p_value": p_value,
-        "sentence": _sentence(claimed, p_value, by_promise, _certified(mine), _certified(other), same),
-    }
-
-
-def _losses(p: Floats, codes: Codes) -> NDArray[np.float64]:
-    true = p[np.arange(len(codes)), codes].astype(np.float64)
-    return -np.log(np.maximum(true, np.finfo(np.float64).tiny))
+    return BaselineFigures(
+        engine=BaselineEngine(baseline.engine.name, baseline.engine.fingerprint),
+        accuracy=metrics.wilson(int(their_right.sum()), len(their_right)),
+        log_loss=metrics.log_loss(evidence.probabilities[counted], answers.truth[counted]),
+        coverage=metrics.wilson(kept, n),
+        accuracy_when_answered=metrics.wilson(int(their_shipped.sum()), kept),
+        answered_right=metrics.wilson(int(their_shipped.sum()), n),
+        difference=BaselineDifference(
+            accuracy=by_label.difference,
+            log_loss=metrics.mean_interval(losses - their_losses),
+            answered_right=by_answer.difference,
+        ),
+        same_promise=same,
+        certificate=other,
+        p_value=claimed.p_value,
+        sentence=_sentence(claimed, by_promise, _certified(mine), _certified(other), same),
+    )
 
 
 def _certified(certificate: Certificate | None) -> bool:
     return certificate is not None and certificate.certified
 
 
-def _sentence(
-    difference: Estimate, p_value: float, by_promise: bool, certified: bool, baseline_certified: bool, same: bool
-) -> str:
+def _sentence(found: PairedShares, by_promise: bool, certified: bool, baseline_certified: bool, same: bool) -> str:
     """Say whether the encoder is worth it."""
+    difference, is_shown = found.difference, found.p_value < LEVEL
     if math.isnan(difference.value):
         return "Whether the encoder is worth it cannot be told: there is no in-scope row to compare on."
     verb, where = (
         ("are answered right", "at the same promise") if by_promise else ("get the right label", "Other aside")
     )
     value, low, high = (100 * end for end in (difference.value, difference.low, difference.high))
-    if p_value < LEVEL and low > 0:
+    if is_shown and low > 0:
         words = f"The encoder is worth it here: {value:.1f} points ({low:.1f} to {high:.1f}) more texts {verb} by it"
         words += f" than by the baseline, {where}."
-    elif p_value < LEVEL and high < 0:
+    elif is_shown and high < 0:
         words = f"The baseline is better here: {-value:.1f} points ({-high:.1f} to {-low:.1f}) more texts {verb} by it"
         words += f" than by the encoder, {where}; it is a model folder too: MODEL/baseline."
     else:

@@ -1,13 +1,9 @@
-"""The same figures by label, by slice of the rows, and by the share of out-of-scope texts among those to come.
-
-The last is the mixture identity: of texts of which a share pi is out-of-scope, f the share of those that is answered,
-c the share of the others that is answered and r the risk there, (1 - pi) c (1 - r) / (pi f + (1 - pi) c) of what is
-answered is right.
-"""
+"""The same figures by label, by slice of the rows, and by the share of out-of-scope texts among those to come."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +13,8 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers, Flags
-from elsewise.metrics import Estimate, clopper_pearson_lower, clopper_pearson_upper, wilson
+from elsewise.metrics import Estimate, wilson
+from elsewise.rules.out_of_scope_share import Strata, mixed_risk
 
 MOST_VALUES = 20  # of a slice; the rarer ones are pooled
 LONGEST = (16, 32, 64, 128, 256, 512)  # tokens of a band of lengths
@@ -25,17 +22,107 @@ SHARES = (0.0, 0.05, 0.10, 0.20)  # of out-of-scope texts among those to come
 DELTA = 0.05 / 2 / 3  # two ends at 95 %, each made of the bounds of three measured shares
 
 
-def by_label(answers: Answers, labels: Iterable[str]) -> list[dict[str, Any]]:
-    """Judge each label, in the order of the labels.
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """How well the rows of a label are found, with Wilson's intervals.
 
-    Returns
-    -------
-    list of dict
-        For each label: `label`; `rows`, the in-scope rows that have it; `classifier`, with recall, precision and f1 of
-        the best label on readable in-scope rows; `system`, with the same of what was answered, on all rows, and
-        coverage, accuracy_when_answered and other_share on the label's own rows. All with Wilson's intervals; that of
-        F1 is of J = hits / (rows that have or got the label), because F1 = 2 J / (1 + J).
+    That of F1 is of J = hits / (rows that have or got the label), because F1 = 2 J / (1 + J).
     """
+
+    recall: Estimate
+    precision: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedRetrieval(Retrieval):
+    """The same of what was answered, on all rows; and what became of the label's own rows."""
+
+    coverage: Estimate
+    accuracy_when_answered: Estimate
+    other_share: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """How one label is judged.
+
+    Attributes
+    ----------
+    label : str
+        Its name.
+    rows : int
+        The in-scope rows that have it.
+    classifier : Retrieval
+        Of the best label, on readable in-scope rows.
+    system : ShippedRetrieval
+        Of what was answered.
+    """
+
+    label: str
+    rows: int
+    classifier: Retrieval
+    system: ShippedRetrieval
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """How the rows of one value of a column are judged.
+
+    Attributes
+    ----------
+    value : str or None
+        The value; None for the rarer values, taken together.
+    pooled : int
+        How many rarer values are taken together; 0 for one value.
+    rows : int
+        The rows that have it.
+    accuracy : Estimate
+        Of the best label on readable in-scope rows.
+    coverage, accuracy_when_answered : Estimate
+        On all rows.
+    """
+
+    value: str | None
+    pooled: int
+    rows: int
+    accuracy: Estimate
+    coverage: Estimate
+    accuracy_when_answered: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class AtShare:
+    """What the threshold does where this share of the texts is out-of-scope."""
+
+    share: float
+    coverage: Estimate
+    accuracy_when_answered: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfScopeShares:
+    """What the same threshold does where another share of the texts is out-of-scope.
+
+    Attributes
+    ----------
+    worst_case : bool
+        True without out-of-scope rows, when all such texts are taken to be answered.
+    in_scope_coverage, in_scope_risk, out_of_scope_answered : Estimate
+        The three measured shares, with exact intervals.
+    shares : list of AtShare
+        For each share of out-of-scope texts. Their ends hold at 95 % (Bonferroni, over the three).
+    """
+
+    worst_case: bool
+    in_scope_coverage: Estimate
+    in_scope_risk: Estimate
+    out_of_scope_answered: Estimate
+    shares: list[AtShare]
+
+
+def by_label(answers: Answers, labels: Iterable[str]) -> list[LabelRow]:
+    """Judge each label, in the order of the labels."""
     names = list(labels)
     a, k = answers, len(names)
 
@@ -47,25 +134,26 @@ def by_label(answers: Answers, labels: Iterable[str]) -> list[dict[str, Any]]:
     covered, given = count(a.truth, a.in_scope & a.answered), count(a.decided, a.answered)
     right = count(a.truth, a.correct & a.answered)
     return [
-        {
-            "label": name,
-            "rows": rows[i],
-            "classifier": _retrieval(hits[i], readable[i], said[i]),
-            "system": {
-                **_retrieval(right[i], rows[i], given[i]),
-                "coverage": wilson(covered[i], rows[i]),
-                "accuracy_when_answered": wilson(right[i], covered[i]),
-                "other_share": wilson(rows[i] - covered[i], rows[i]),
-            },
-        }
+        LabelRow(
+            label=name,
+            rows=rows[i],
+            classifier=Retrieval(*_retrieval(hits[i], readable[i], said[i])),
+            system=ShippedRetrieval(
+                *_retrieval(right[i], rows[i], given[i]),
+                coverage=wilson(covered[i], rows[i]),
+                accuracy_when_answered=wilson(right[i], covered[i]),
+                other_share=wilson(rows[i] - covered[i], rows[i]),
+            ),
+        )
         for i, name in enumerate(names)
     ]
 
 
-def _retrieval(hits: int, true: int, said: int) -> dict[str, Estimate]:
+def _retrieval(hits: int, true: int, said: int) -> tuple[Estimate, Estimate, Estimate]:
+    """Count recall, precision and F1: the fields of `Retrieval`."""
     shared = wilson(hits, true + said - hits)
     f1 = Estimate(*(2 * share / (1 + share) for share in (shared.value, shared.low, shared.high)))
-    return {"recall": wilson(hits, true), "precision": wilson(hits, said), "f1": f1}
+    return wilson(hits, true), wilson(hits, said), f1
 
 
 def as_columns(columns: Mapping[str, Iterable[Any]], n: int) -> dict[str, list[str]]:
@@ -94,7 +182,7 @@ def by_slice(
     *,
     tokens: NDArray[np.int64] | None = None,
     truncated: Flags | None = None,
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[SliceRow]]:
     """Judge the rows of each value of some columns, and of some lengths.
 
     Parameters
@@ -108,12 +196,11 @@ def by_slice(
 
     Returns
     -------
-    dict of lists
-        For each column its values, the most frequent first (lengths in their order): `value`; `pooled`, 0, or for
-        the last entry the number of rarer values in it, whose `value` is None; `rows`; accuracy of the best label on
-        readable in-scope rows; coverage and accuracy_when_answered on all rows, with Wilson's intervals.
+    dict of lists of SliceRow
+        For each column its values, the most frequent first (lengths in their order), and the rarer ones as one last
+        row.
     """
-    judged: dict[str, list[dict[str, Any]]] = {}
+    judged: dict[str, list[SliceRow]] = {}
     if tokens is not None:
         judged["tokens"] = _slices(answers, np.searchsorted(LONGEST, tokens, side="left"), _bands())
     if truncated is not None:
@@ -127,7 +214,7 @@ def _bands() -> list[str | None]:
     return [f"up to {LONGEST[0]}", *between, f"more than {LONGEST[-1]}"]
 
 
-def _by_value(answers: Answers, words: list[str]) -> list[dict[str, Any]]:
+def _by_value(answers: Answers, words: list[str]) -> list[SliceRow]:
     ranked = sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))
     kept: list[str | None] = [word for word, _ in ranked[:MOST_VALUES]]
     place = {word: i for i, word in enumerate(kept)}
@@ -135,58 +222,47 @@ def _by_value(answers: Answers, words: list[str]) -> list[dict[str, Any]]:
     return _slices(answers, which, [*kept, None], pooled=len(ranked) - len(kept))
 
 
-def _slices(answers: Answers, which: Codes, values: list[str | None], *, pooled: int = 0) -> list[dict[str, Any]]:
+def _slices(answers: Answers, which: Codes, values: list[str | None], *, pooled: int = 0) -> list[SliceRow]:
     """Judge the rows of each value that some rows have; `which` is its place among the values."""
     bare = answers.readable & answers.in_scope
     flags = (bare, bare & answers.correct, answers.answered, answers.answered & answers.correct)
     rows, *counts = (np.bincount(which[chosen], minlength=len(values)).tolist() for chosen in (slice(None), *flags))
     return [
-        {
-            "value": value,
-            "pooled": 0 if value is not None else pooled,
-            "rows": n,
-            "accuracy": wilson(hits, judged),
-            "coverage": wilson(answered, n),
-            "accuracy_when_answered": wilson(right, answered),
-        }
+        SliceRow(
+            value=value,
+            pooled=0 if value is not None else pooled,
+            rows=n,
+            accuracy=wilson(hits, judged),
+            coverage=wilson(answered, n),
+            accuracy_when_answered=wilson(right, answered),
+        )
         for value, n, judged, hits, answered, right in zip(values, rows, *counts, strict=True)
         if n
     ]
 
 
-def by_out_of_scope_share(answers: Answers) -> dict[str, Any]:
-    """Say what the same threshold does when another share of the texts is out-of-scope.
-
-    Returns
-    -------
-    dict
-        The three measured shares, with exact intervals: in_scope_coverage, in_scope_risk and out_of_scope_answered;
-        `worst_case`, true without out-of-scope rows, when all such texts are taken to be answered; and `shares`, for
-        each share of out-of-scope texts coverage and accuracy_when_answered. Their ends hold at 95 % (Bonferroni, over
-        the three).
-    """
-    outside, answered = ~answers.in_scope, answers.answered
-    inside = int((~outside).sum())
-    covered, right = int((answered & ~outside).sum()), int((answered & answers.correct).sum())
-    worst_case = not outside.any()
-    c, r = _exact(covered, inside), _exact(covered - right, covered)
-    f = Estimate(1.0, 1.0, 1.0) if worst_case else _exact(int((answered & outside).sum()), int(outside.sum()))
-    return {
-        "worst_case": worst_case,
-        "in_scope_coverage": c,
-        "in_scope_risk": r,
-        "out_of_scope_answered": f,
-        "shares": [
-            {"share": pi, "coverage": _coverage(pi, f, c), "accuracy_when_answered": _accuracy(pi, f, c, r)}
-            for pi in SHARES
-        ],
-    }
-
-
-def _exact(k: int, n: int) -> Estimate:
-    """Give a share with its exact bounds, each at the level that three of them need to hold together."""
-    value = k / n if n else math.nan
-    return Estimate(value, float(clopper_pearson_lower(k, n, DELTA)), float(clopper_pearson_upper(k, n, DELTA)))
+def by_out_of_scope_share(answers: Answers) -> OutOfScopeShares:
+    """Say what the same threshold does where another share of the texts is out-of-scope."""
+    answered = np.where(answers.answered, 1.0, np.nan)
+    strata = Strata.of(answered, ~answers.correct, answers.truth, share=1.0)
+    at, delta = np.array([1.0]), DELTA * strata.parts
+    worst, best = strata.bounds(at, delta), strata.best_bounds(at, delta)
+    f, c, r = (
+        Estimate(*(float(end[0]) for end in ends))
+        for ends in (
+            (worst.f, best.f_low, worst.f_high),
+            (worst.c, worst.c_low, best.c_high),
+            (worst.r, best.r_low, worst.r_high),
+        )
+    )
+    c = c if strata.inside.rows else replace(c, value=math.nan)
+    return OutOfScopeShares(
+        worst_case=not strata.outside.rows,
+        in_scope_coverage=c,
+        in_scope_risk=r if c.value > 0 else replace(r, value=math.nan),
+        out_of_scope_answered=f,
+        shares=[AtShare(share, _coverage(share, f, c), _accuracy(share, f, c, r)) for share in SHARES],
+    )
 
 
 def _coverage(pi: float, f: Estimate, c: Estimate) -> Estimate:
@@ -195,21 +271,6 @@ def _coverage(pi: float, f: Estimate, c: Estimate) -> Estimate:
 
 def _accuracy(pi: float, f: Estimate, c: Estimate, r: Estimate) -> Estimate:
     """Combine three shares: more in-scope answers, fewer others and fewer errors can only raise it."""
-    value = _mixed(pi, f.value, c.value, r.value if c.value else 0.0, nothing=math.nan)
-    return Estimate(
-        value, _mixed(pi, f.high, c.low, r.high, nothing=0.0), _mixed(pi, f.low, c.high, r.low, nothing=1.0)
-    )
-
-
-def _mixed(pi: float, f: float, c: float, r: float, *, nothing: float) -> float:
-    """Share of right ones among the answered; `nothing` where none is answered.
-
-    Examples
-    --------
-    A tenth out-of-scope, a tenth of those answered; of the others 0.9, with risk 0.02: 1 - 0.0320.
-
-    >>> round(_mixed(0.1, 0.1, 0.9, 0.02, nothing=0.0), 4)
-    0.968
-    """
-    answered = pi * f + (1 - pi) * c
-    return (1 - pi) * c * (1 - r) / answered if answered else nothing
+    ends = ((f.value, c.value, r.value), (f.high, c.low, r.high), (f.low, c.high, r.low))
+    value, low, high = (1 - float(mixed_risk(pi, *shares)) for shares in ends)
+    return Estimate(value if pi * f.value + (1 - pi) * c.value > 0 else math.nan, low if c.low else 0.0, high)

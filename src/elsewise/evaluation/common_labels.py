@@ -111,7 +111,7 @@ def _difference(first: str, second: str, models: Mapping[str, Classifier]) -> st
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class ComparedModel:
     """One classifier, and what it says of n rows.
 
     Attributes

@@ -2,11 +2,10 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats, as_codes
@@ -14,18 +13,170 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.load import open_baseline
 from elsewise.data.splits import hashes
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.evaluation.answers import Answers, shares
-from elsewise.evaluation.baseline import against
-from elsewise.evaluation.breakdown import as_columns, by_label, by_out_of_scope_share, by_slice
+from elsewise.evaluation.answers import Answers, Flags, Shares, shares
+from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
+from elsewise.evaluation.breakdown import (
+    LabelRow,
+    OutOfScopeShares,
+    SliceRow,
+    as_columns,
+    by_label,
+    by_out_of_scope_share,
+    by_slice,
+)
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.outputs import Evidence
+from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions
+from elsewise.storage.json_files import plain_fields
 
 CURVE_POINTS = 101
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured
 USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no certificate has another
 
-Part = Mapping[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Texts that a classifier was made with: all, and those of each split."""
+
+    seen: int
+    seen_in: Mapping[str, int]
+
+    def words(self, n: int) -> str:
+        """Say how many of n judged texts the model was made with."""
+        parts = ", ".join(f"{name} {count:,}" for name, count in self.seen_in.items())
+        return f"{self.seen:,} of {n:,} texts were used to make the model ({parts}): the figures flatter it"
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """Rows that were judged; `seen` and `seen_in` as in `Seen`; `rejected` rows of a file could not be read."""
+
+    in_scope: int
+    out_of_scope: int
+    unreadable: int
+    seen: int
+    seen_in: Mapping[str, int]
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class BareFigures:
+    """The bare argmax on readable in-scope rows.
+
+    Attributes
+    ----------
+    accuracy, macro_f1, log_loss, brier, auc : Estimate
+        Of labels and probabilities; AUC is the mean over labels, one versus rest.
+    ece, ece_equal_width, classwise_ece : CalibrationError
+        Expected calibration errors, each with its null value; `ece` is that of equal-mass bins.
+    debiased_calibration_error : Estimate
+        Root mean square; below 0 where less than noise shows.
+    """
+
+    accuracy: Estimate
+    macro_f1: Estimate
+    log_loss: Estimate
+    brier: Estimate
+    auc: Estimate
+    ece: CalibrationError
+    ece_equal_width: CalibrationError
+    classwise_ece: CalibrationError
+    debiased_calibration_error: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyAtCoverage:
+    """Accuracy where the surest rows are answered, a share `coverage` of all."""
+
+    coverage: float
+    accuracy: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageAtAccuracy:
+    """Largest coverage where the accuracy of what is answered is at least `accuracy`."""
+
+    accuracy: float
+    coverage: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSetFigures:
+    """Figures with Other as one of the outcomes."""
+
+    accuracy: Estimate
+    macro_f1: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a threshold does."""
+
+    threshold: float
+    coverage: float
+    accuracy_when_answered: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedFigures(Shares):
+    """What ships, on all rows.
+
+    Attributes
+    ----------
+    reasons : mapping from reason to int
+        Rows decided for this reason.
+    aurc, augrc, e_aurc : Estimate
+        Areas under the curve of risk and coverage.
+    accuracy_at_coverage : list of AccuracyAtCoverage
+        At the coverages 0.5, 0.7, 0.8, 0.9 and 0.95.
+    coverage_at_accuracy : CoverageAtAccuracy
+        At the certificate's target accuracy (0.95 without a certificate).
+    open_set : OpenSetFigures
+        With Other as an outcome.
+    risk_coverage : list of CurvePoint
+        The curve of risk and coverage, at most 101 points.
+    in_scope : Shares
+        Of in-scope rows alone.
+    """
+
+    reasons: Mapping[str, int]
+    aurc: Estimate
+    augrc: Estimate
+    e_aurc: Estimate
+    accuracy_at_coverage: list[AccuracyAtCoverage]
+    coverage_at_accuracy: CoverageAtAccuracy
+    open_set: OpenSetFigures
+    risk_coverage: list[CurvePoint]
+    in_scope: Shares
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfScopeFigures:
+    """How well out-of-scope rows are told from in-scope rows.
+
+    Attributes
+    ----------
+    recall : Estimate
+        Share of out-of-scope rows left as Other.
+    auroc, aupr, aupr_in, fpr95 : Estimate
+        Of the confidence. Out-of-scope rows are the positives of `aupr`, in-scope rows those of `aupr_in`.
+    """
+
+    recall: Estimate
+    auroc: Estimate
+    aupr: Estimate
+    aupr_in: Estimate
+    fpr95: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedEngine:
+    """The engine that answered; `precision` is None where it has only one."""
+
+    name: str
+    precision: str | None
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,66 +185,58 @@ class Evaluation:
 
     Attributes
     ----------
-    rows : mapping
-        in_scope, out_of_scope, unreadable, seen (of texts that the model was made with), seen_in (how many of them
-        in each split), rejected.
-    classifier : mapping
-        The bare argmax on readable in-scope rows: accuracy, macro_f1, log_loss, brier, auc, ece
-        (equal-mass bins), ece_equal_width, classwise_ece, each ece with its null value, and
-        debiased_calibration_error (root mean square; below 0 where less than noise shows).
-    system : mapping
-        What ships, on all rows: coverage, accuracy_when_answered, other_share, reasons, aurc, augrc, e_aurc, the
-        risk-coverage curve, accuracy_at_coverage at some coverages, and coverage_at_accuracy at the certificate's
-        target (0.95 without one); `open_set` has accuracy and macro_f1 with Other as an outcome, `in_scope` the
-        shares on in-scope rows alone.
-    labels : sequence of mappings
-        Each label, bare and shipped; see `elsewise.evaluation.breakdown.by_label`.
-    slices : mapping from name to sequence of mappings
-        By length and by the caller's columns; see `elsewise.evaluation.breakdown.by_slice`.
-    out_of_scope : mapping or None
-        recall, auroc, aupr (out-of-scope rows are the positives), aupr_in (in-scope rows are), fpr95; None without
-        such rows.
-    out_of_scope_shares : mapping
-        What the threshold does when 0, 5, 10 or 20 % of the texts are out-of-scope; see
-        `elsewise.evaluation.breakdown.by_out_of_scope_share`.
-    certificate : mapping or None
+    rows : RowCounts
+        How many rows of each kind were judged.
+    classifier : BareFigures
+        The bare argmax on readable in-scope rows.
+    system : ShippedFigures
+        What ships, Other included, on all rows.
+    labels : list of LabelRow
+        Each label, bare and shipped.
+    slices : mapping from name to list of SliceRow
+        By length and by the caller's columns.
+    out_of_scope : OutOfScopeFigures or None
+        None without in-scope or without out-of-scope rows.
+    out_of_scope_shares : OutOfScopeShares
+        What the threshold does when 0, 5, 10 or 20 % of the texts are out-of-scope.
+    certificate : Certificate or None
         The promise, with its sentence.
-    engine : mapping
-        Name, precision (None where there is but one) and fingerprint.
-    baseline : mapping or None
-        The classifier's baseline on the same rows, and whether the encoder is worth it: see
-        `elsewise.evaluation.baseline.against`. None for a classifier without one.
+    engine : JudgedEngine
+        The engine that answered.
+    baseline : BaselineFigures or None
+        The classifier's baseline on the same rows, and whether the encoder is worth it. None for a classifier without
+        a baseline.
     """
 
-    rows: Part
-    classifier: Part
-    system: Part
-    labels: Sequence[Part]
-    slices: Mapping[str, Sequence[Part]]
-    out_of_scope: Part | None
-    out_of_scope_shares: Part
-    certificate: Part | None
-    engine: Part
-    baseline: Part | None = None
+    rows: RowCounts
+    classifier: BareFigures
+    system: ShippedFigures
+    labels: list[LabelRow]
+    slices: Mapping[str, list[SliceRow]]
+    out_of_scope: OutOfScopeFigures | None
+    out_of_scope_shares: OutOfScopeShares
+    certificate: Certificate | None
+    engine: JudgedEngine
+    baseline: BaselineFigures | None = None
 
     def __str__(self) -> str:
-        """Say the figures that are asked for first, a line each, with their 95 % intervals."""
+        """Say the first figures that people want, a line each, with their 95 % intervals."""
         bare, shipped = self.classifier, self.system
         lines = [
-            f"{self.rows['in_scope']:,} in-scope and {self.rows['out_of_scope']:,} out-of-scope rows",
-            f"accuracy, every row answered: {bare['accuracy']}",
-            f"log loss: {bare['log_loss']}",
-            f"expected calibration error: {bare['ece']}",
-            f"coverage: {shipped['coverage']}",
-            f"accuracy when answered: {shipped['accuracy_when_answered']}",
+            f"{self.rows.in_scope:,} in-scope and {self.rows.out_of_scope:,} out-of-scope rows",
+            f"accuracy, every row answered: {bare.accuracy}",
+            f"log loss: {bare.log_loss}",
+            f"expected calibration error: {bare.ece}",
+            f"coverage: {shipped.coverage}",
+            f"accuracy when answered: {shipped.accuracy_when_answered}",
         ]
         if self.certificate:
-            lines.append(self.certificate["sentence"])
+            lines.append(self.certificate.sentence)
         return "\n".join([*lines, "Everything else: as_dict(), and the attributes."])
 
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain dictionaries, lists and numbers."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
+        return plain_fields(self)
 
 
 def evaluate(
@@ -142,7 +285,7 @@ def evaluate(
     >>> from elsewise.engines.memory import MemoryEngine
     >>> engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "hm": [0.1, 0.0]})
     >>> judged = evaluate(Classifier(engine, Identity(), FixedThreshold(0.6)), ["sure", "hm"], ["yes", "no"])
-    >>> judged.classifier["accuracy"].value, judged.system["accuracy_when_answered"].value
+    >>> judged.classifier.accuracy.value, judged.system.accuracy_when_answered.value
     (0.5, 1.0)
     """
     if (labels is None) == (codes is None):
@@ -163,25 +306,33 @@ def evaluate(
     decisions = classifier.decisions(evidence)
     answers = Answers(truth, decisions.best, decisions.codes)
     bare = answers.readable & answers.in_scope
-    rows = {**_count(answers), **count_seen(classifier, texts), "rejected": rejected}
-    if rows["seen"]:
-        warnings.warn(seen_words(rows, len(texts)), ElsewiseWarning, stacklevel=2)
+    seen = count_seen(classifier, texts)
+    if seen.seen:
+        warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
     certificate = classifier.certificate
+    inside, n = int(answers.in_scope.sum()), len(truth)
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
     return Evaluation(
-        rows=rows,
+        rows=RowCounts(
+            in_scope=inside,
+            out_of_scope=n - inside,
+            unreadable=int((~answers.readable).sum()),
+            seen=seen.seen,
+            seen_in=seen.seen_in,
+            rejected=rejected,
+        ),
         classifier=_judge_classifier(_rows_of(evidence.probabilities, bare), truth[bare]),
         system=_judge_system(decisions, answers, target),
         labels=by_label(answers, classifier.labels),
         slices=_judge_slices(answers, columns, evidence),
-        out_of_scope=_judge_out_of_scope(decisions, answers) if rows["out_of_scope"] and rows["in_scope"] else None,
+        out_of_scope=_judge_out_of_scope(decisions, answers) if 0 < inside < n else None,
         out_of_scope_shares=by_out_of_scope_share(answers),
-        certificate=None if certificate is None else certificate.as_dict(),
-        engine={
-            "name": classifier.engine.name,
-            "precision": classifier.engine.settings.get("precision"),
-            "fingerprint": classifier.engine.fingerprint,
-        },
+        certificate=certificate,
+        engine=JudgedEngine(
+            name=classifier.engine.name,
+            precision=classifier.engine.settings.get("precision"),
+            fingerprint=classifier.engine.fingerprint,
+        ),
         baseline=_judge_baseline(classifier, texts, answers, evidence.probabilities),
     )
 
@@ -195,119 +346,92 @@ def as_rows(what: str, rows: Any) -> Any:
     return rows if hasattr(rows, "__len__") else list(rows)
 
 
-def _count(answers: Answers) -> dict[str, Any]:
-    inside = int(answers.in_scope.sum())
-    return {
-        "in_scope": inside,
-        "out_of_scope": len(answers.truth) - inside,
-        "unreadable": int((~answers.readable).sum()),
-    }
-
-
-def _judge_slices(
-    answers: Answers, columns: Mapping[str, list[str]], evidence: Evidence
-) -> dict[str, list[dict[str, Any]]]:
+def _judge_slices(answers: Answers, columns: Mapping[str, list[str]], evidence: Evidence) -> dict[str, list[SliceRow]]:
     if evidence.outputs is None:
         return by_slice(answers, columns)
     return by_slice(answers, columns, tokens=evidence.outputs.tokens, truncated=evidence.outputs.truncated)
 
 
-def _rows_of(p: Floats, chosen: NDArray[np.bool_]) -> Floats:
+def _rows_of(p: Floats, chosen: Flags) -> Floats:
     return p if chosen.all() else p[chosen]  # no copy of a million rows where all are wanted
 
 
-def _judge_classifier(p: Floats, y: Codes) -> dict[str, Any]:
-    return {
-        "accuracy": metrics.accuracy(p, y),
-        "macro_f1": metrics.macro_f1(p, y),
-        "log_loss": metrics.log_loss(p, y),
-        "brier": metrics.brier(p, y),
-        "auc": metrics.macro_auc(p, y),
-        "ece": metrics.calibration_error(p, y),
-        "ece_equal_width": metrics.calibration_error(p, y, binning="equal_width"),
-        "classwise_ece": metrics.classwise_calibration_error(p, y),
-        "debiased_calibration_error": metrics.debiased_calibration_error(p, y),
-    }
+def _judge_classifier(p: Floats, y: Codes) -> BareFigures:
+    return BareFigures(
+        accuracy=metrics.accuracy(p, y),
+        macro_f1=metrics.macro_f1(p, y),
+        log_loss=metrics.log_loss(p, y),
+        brier=metrics.brier(p, y),
+        auc=metrics.macro_auc(p, y),
+        ece=metrics.calibration_error(p, y),
+        ece_equal_width=metrics.calibration_error(p, y, binning="equal_width"),
+        classwise_ece=metrics.classwise_calibration_error(p, y),
+        debiased_calibration_error=metrics.debiased_calibration_error(p, y),
+    )
 
 
-def _judge_system(decisions: Decisions, answers: Answers, target: float) -> dict[str, Any]:
+def _judge_system(decisions: Decisions, answers: Answers, target: float) -> ShippedFigures:
     correct, in_scope = answers.correct, answers.in_scope
     areas = metrics.risk_coverage_areas(decisions.confidence, correct)
     accuracies = metrics.accuracies_at_coverages(decisions.confidence, correct, COVERAGES)
     names, counts = np.unique(decisions.reasons, return_counts=True)
-    return {
-        **shares(decisions.abstained, correct),
-        "reasons": dict(zip(names.tolist(), counts.tolist(), strict=True)),
-        "aurc": areas.aurc,
-        "augrc": areas.augrc,
-        "e_aurc": areas.e_aurc,
-        "accuracy_at_coverage": [{"coverage": c, "accuracy": a} for c, a in zip(COVERAGES, accuracies, strict=True)],
-        "coverage_at_accuracy": {
-            "accuracy": target,
-            "coverage": metrics.coverage_at_accuracy(decisions.confidence, correct, target),
-        },
-        "open_set": {
-            "accuracy": metrics.open_set_accuracy(answers.decided, answers.truth),
-            "macro_f1": metrics.open_set_macro_f1(answers.decided, answers.truth),
-        },
-        "risk_coverage": _curve(decisions, correct),
-        "in_scope": shares(decisions.abstained[in_scope], correct[in_scope]),
-    }
+    return ShippedFigures(
+        *shares(answers.answered, correct),
+        reasons=dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        aurc=areas.aurc,
+        augrc=areas.augrc,
+        e_aurc=areas.e_aurc,
+        accuracy_at_coverage=[AccuracyAtCoverage(c, a) for c, a in zip(COVERAGES, accuracies, strict=True)],
+        coverage_at_accuracy=CoverageAtAccuracy(
+            target, metrics.coverage_at_accuracy(decisions.confidence, correct, target)
+        ),
+        open_set=OpenSetFigures(
+            accuracy=metrics.open_set_accuracy(answers.decided, answers.truth),
+            macro_f1=metrics.open_set_macro_f1(answers.decided, answers.truth),
+        ),
+        risk_coverage=_curve(decisions, correct),
+        in_scope=Shares(*shares(answers.answered[in_scope], correct[in_scope])),
+    )
 
 
-def _curve(decisions: Decisions, correct: NDArray[np.bool_]) -> list[dict[str, float]]:
+def _curve(decisions: Decisions, correct: Flags) -> list[CurvePoint]:
     curve = metrics.risk_coverage_curve(decisions.confidence, correct)
     if not len(curve.coverage):
         return []
     at = np.unique(np.linspace(0, len(curve.coverage) - 1, CURVE_POINTS).round().astype(int))
     points = zip(curve.threshold[at].tolist(), curve.coverage[at].tolist(), curve.risk[at].tolist(), strict=True)
-    return [{"threshold": t, "coverage": c, "accuracy_when_answered": 1 - r} for t, c, r in points]
+    return [CurvePoint(threshold, coverage, 1 - risk) for threshold, coverage, risk in points]
 
 
-def _judge_baseline(classifier: Classifier, texts: Any, answers: Answers, p: Floats) -> dict[str, Any] | None:
+def _judge_baseline(classifier: Classifier, texts: Any, answers: Answers, p: Floats) -> BaselineFigures | None:
     baseline = open_baseline(classifier)
-    return None if baseline is None else against(baseline, classifier, texts, answers, p)
+    return None if baseline is None else compare_with_baseline(baseline, classifier, texts, answers, p)
 
 
-def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> dict[str, Estimate]:
+def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> OutOfScopeFigures:
     in_scope = answers.in_scope
     least = np.nanmin(decisions.confidence, initial=0.0) - 1
     confidence = np.where(np.isnan(decisions.confidence), least, decisions.confidence)  # unreadable: least of all
     outside = decisions.abstained[~in_scope]
-    return {
-        "recall": metrics.wilson(int(outside.sum()), len(outside)),
-        "auroc": metrics.auc(confidence, in_scope),
-        "aupr": metrics.aupr_out(confidence, in_scope),
-        "aupr_in": metrics.aupr_in(confidence, in_scope),
-        "fpr95": metrics.false_positive_rate_at(confidence, in_scope),
-    }
+    return OutOfScopeFigures(
+        recall=metrics.wilson(int(outside.sum()), len(outside)),
+        auroc=metrics.auc(confidence, in_scope),
+        aupr=metrics.aupr_out(confidence, in_scope),
+        aupr_in=metrics.aupr_in(confidence, in_scope),
+        fpr95=metrics.false_positive_rate_at(confidence, in_scope),
+    )
 
 
-def count_seen(classifier: Classifier, texts: Sequence[Any]) -> dict[str, Any]:
-    """Count the texts that a classifier was made with, by the hashes that it keeps: all, and those of each split."""
+def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
+    """Count the texts that a classifier was made with, by the hashes that it keeps."""
     known = {
         name.removeprefix("split."): array
         for name, array in classifier.provenance.arrays.items()
         if name.startswith("split.")
     }
     if not known:
-        return {"seen": 0, "seen_in": {}}
+        return Seen(0, {})
     given = np.array(hashes(texts), dtype=np.uint64)
     inside = {name: np.isin(given, array) for name, array in known.items()}
     seen = np.any(list(inside.values()), axis=0)
-    return {"seen": int(seen.sum()), "seen_in": {name: int(flags.sum()) for name, flags in inside.items()}}
-
-
-def seen_words(seen: Part, n: int) -> str:
-    """Say how many of n judged texts the model was made with."""
-    parts = ", ".join(f"{name} {count:,}" for name, count in seen["seen_in"].items())
-    return f"{seen['seen']:,} of {n:,} texts were used to make the model ({parts}): the figures flatter it"
-
-
-def plain(value: Any) -> Any:
-    """Turn figures, wherever they stand in mappings and lists, into plain numbers by name."""
-    if isinstance(value, Estimate | CalibrationError):
-        return value.as_dict()
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list) else value
+    return Seen(int(seen.sum()), {name: int(flags.sum()) for name, flags in inside.items()})

@@ -7,18 +7,18 @@ rows (accuracy, coverage, ...) have McNemar's exact test too, and the interval o
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elsewise import metrics
-from elsewise.arrays import Codes
-from elsewise.evaluation.answers import Answers, shares
-from elsewise.evaluation.common_labels import Side, Truth
-from elsewise.metrics import Estimate, PairedShares, simultaneous_differences
+from elsewise.arrays import Codes, log_losses
+from elsewise.evaluation.answers import Answers, Shares, shares
+from elsewise.evaluation.common_labels import ComparedModel, Truth
+from elsewise.metrics import CalibrationError, Estimate, PairedShares, simultaneous_differences
 from elsewise.metrics.bootstrap import percentiles, poisson_blocks
-from elsewise.metrics.classification import brier_scores, log_losses
+from elsewise.metrics.classification import brier_scores
 from elsewise.metrics.intervals import Column, Flags
 from elsewise.metrics.paired import paired_counts
 from elsewise.metrics.ranked import Ranking
@@ -37,13 +37,13 @@ LESS_IS_BETTER: Final = ("wrong", "log_loss", "brier", "augrc", "ece")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rounds:
+class PairedBootstrap:
     """Figures of m classifiers, and the same on rows drawn again.
 
     Attributes
     ----------
-    sides : m sides
-        Who is compared.
+    models : m models
+        Those that are compared.
     target : float
         The accuracy at which coverages are compared.
     level : float
@@ -64,7 +64,7 @@ class Rounds:
         What is true of the rows.
     """
 
-    sides: Sequence[Side]
+    models: Sequence[ComparedModel]
     target: float
     level: float
     bare: Flags
@@ -76,27 +76,27 @@ class Rounds:
     truth: Truth
 
     @classmethod
-    def of(cls, sides: Sequence[Side], truth: Truth, target: float, level: float) -> Self:
-        """Draw the rows again; the order in which they were given, or the sides, leaves no trace."""
-        bare = np.logical_and.reduce([side.answers.in_scope & side.answers.readable for side in sides])
-        columns = [_columns(side, truth, bare) for side in sides]
-        point, drawn = _replicates(sides, columns, bare, target)
-        m, pairs = len(sides), list(combinations(range(len(sides)), 2))
+    def of(cls, models: Sequence[ComparedModel], truth: Truth, target: float, level: float) -> Self:
+        """Draw the rows again; the order in which rows or models were given leaves no trace."""
+        bare = np.logical_and.reduce([model.answers.in_scope & model.answers.readable for model in models])
+        columns = [_columns(model, truth, bare) for model in models]
+        point, replicates = _replicates(models, columns, bare, target)
+        m, pairs = len(models), list(combinations(range(len(models)), 2))
         measured = {name: point[i * m : (i + 1) * m] for i, name in enumerate(FIGURES)}
-        rounds = {name: drawn[:, i * m : (i + 1) * m] for i, name in enumerate(FIGURES)}
+        drawn = {name: replicates[:, i * m : (i + 1) * m] for i, name in enumerate(FIGURES)}
         apart = {
             name: dict(
-                zip(pairs, simultaneous_differences(measured[name], rounds[name], pairs, level=level), strict=True)
+                zip(pairs, simultaneous_differences(measured[name], drawn[name], pairs, level=level), strict=True)
             )
             for name in FIGURES
         }
-        areas = [macro_area(side.columns(truth)[bare], truth.codes[bare]) for side in sides]
-        return cls(sides, target, level, bare, columns, measured, rounds, apart, areas, truth)
+        areas = [macro_area(model.columns(truth)[bare], truth.codes[bare]) for model in models]
+        return cls(models, target, level, bare, columns, measured, drawn, apart, areas, truth)
 
     @property
     def pair_level(self) -> float:
         """The level of one of all pairs, so that all hold together (Bonferroni)."""
-        return 1 - (1 - self.level) / (len(self.sides) * (len(self.sides) - 1) / 2)
+        return 1 - (1 - self.level) / (len(self.models) * (len(self.models) - 1) / 2)
 
     def value(self, figure: str, i: int) -> float:
         """Measure of one classifier."""
@@ -108,8 +108,8 @@ class Rounds:
             column = self.columns[i][figure]
             return metrics.wilson(int(column.sum()), int(self.bare.sum()) if figure in OF_BARE else len(column))
         if figure == "accuracy_when_answered":
-            answers = self.sides[i].answers
-            return shares(~answers.answered, answers.correct)[figure]
+            answers = self.models[i].answers
+            return Shares(*shares(answers.answered, answers.correct)).accuracy_when_answered
         return Estimate(self.value(figure, i), *percentiles(self.drawn[figure][:, i], 0.95))
 
     def difference(self, figure: str, i: int, j: int) -> Estimate:
@@ -133,14 +133,14 @@ class Rounds:
         return Estimate(least.value, min(least.low, drawn.low), max(least.high, drawn.high))
 
     def _too_few(self, figure: str) -> bool:
-        """Say whether the rows could not show a difference if all of them spoke for one side (the exact sign test)."""
+        """Say whether the rows could not show a difference if all of them spoke for one model (the exact sign test)."""
         bare = self.truth.codes[self.bare]
         n = len(bare) if figure in (*OF_BARE, "auc") else len(self.bare)
         return 2 * 0.5**n > 1 - self.pair_level or (figure == "auc" and np.bincount(bare).max() == 1)
 
     def _of_answered(self, i: int, j: int) -> Estimate:
-        """Join two Wilson intervals as Newcombe does where one side has no spread: all its answers right, or wrong."""
-        kept = [(side.answers.answered, side.answers.correct) for side in (self.sides[i], self.sides[j])]
+        """Join two Wilson intervals as Newcombe does where one model has no spread: all its answers right, or wrong."""
+        kept = [(model.answers.answered, model.answers.correct) for model in (self.models[i], self.models[j])]
         a, b = (metrics.wilson(int((y & c).sum()), int(y.sum()), self.pair_level) for y, c in kept)
         value = a.value - b.value
         if not {a.value, b.value} & {0.0, 1.0}:
@@ -151,15 +151,15 @@ class Rounds:
 
     def mcnemar(self, figure: str, i: int, j: int) -> PairedShares:
         """Test a difference of shares exactly."""
-        a, b = (self.columns[side][figure] > 0 for side in (i, j))
+        a, b = (self.columns[place][figure] > 0 for place in (i, j))
         n = int(self.bare.sum()) if figure in OF_BARE else len(a)
         return paired_counts(int((a & ~b).sum()), int((b & ~a).sum()), max(n, 1), level=self.pair_level)
 
 
-def _columns(side: Side, truth: Truth, bare: Flags) -> dict[str, Column]:
+def _columns(model: ComparedModel, truth: Truth, bare: Flags) -> dict[str, Column]:
     """Say what each row counts in the means; 0 where it is not among the rows of the figure."""
-    p, y = side.probabilities[bare], side.own_codes(truth.codes[bare], truth)
-    answers = side.answers
+    p, y = model.probabilities[bare], model.own_codes(truth.codes[bare], truth)
+    answers = model.answers
     log_loss, brier = np.zeros(len(bare)), np.zeros(len(bare))
     log_loss[bare], brier[bare] = log_losses(p, y), brier_scores(p, y)
     right = answers.answered & answers.correct
@@ -168,19 +168,19 @@ def _columns(side: Side, truth: Truth, bare: Flags) -> dict[str, Column]:
 
 
 def _replicates(
-    sides: Sequence[Side], columns: Sequence[Mapping[str, Column]], bare: Flags, target: float
+    models: Sequence[ComparedModel], columns: Sequence[Mapping[str, Column]], bare: Flags, target: float
 ) -> tuple[Column, Column]:
-    """Values and replicates of all FIGURES of all sides, figure by figure."""
-    confidence = [side.decisions.confidence for side in sides]
+    """Values and replicates of all FIGURES of all models, figure by figure."""
+    confidence = [model.decisions.confidence for model in models]
     order = _settled(confidence, columns, bare)
     stacked = np.array([[column[name][order] for name in MEANS] for column in columns])
     of_bare, wanted = bare[order].astype(np.float64), np.array(COVERAGES)
-    ranked = [Ranking.of_rows(c[order], s.answers.correct[order]) for c, s in zip(confidence, sides, strict=True)]
+    ranked = [Ranking.of_rows(c[order], m.answers.correct[order]) for c, m in zip(confidence, models, strict=True)]
     known = [~np.isnan(ranking.values[ranking.ends]) for ranking, _ in ranked]
     places = [MEANS.index(name) for name in OF_BARE]
 
     def table(weights: Column) -> Column:
-        """Give all figures for (b, n) weights, (b, figures * sides)."""
+        """Give all figures for (b, n) weights, (b, figures * models)."""
         sizes = np.tile(weights.sum(axis=1)[:, None, None], (1, 1, len(MEANS)))
         sizes[:, 0, places] = (weights @ of_bare)[:, None]
         sums = np.array([stacked @ once for once in weights])  # one by one: then no digit depends on the block
@@ -200,72 +200,125 @@ def _replicates(
 
 
 def _settled(confidence: Sequence[Column], columns: Sequence[Mapping[str, Column]], bare: Flags) -> NDArray[np.int64]:
-    """Give rows an order that depends on what they hold, and on the order of the sides only between equal ones."""
-    by_side = [np.array(confidence), *(np.array([column[name] for column in columns]) for name in MEANS)]
-    keys = [bare, *(key for table in by_side for key in np.sort(table, axis=0)), *(key for t in by_side for key in t)]
+    """Give rows an order that depends on what they hold, and on the order of the models only between equal ones."""
+    by_model = [np.array(confidence), *(np.array([column[name] for column in columns]) for name in MEANS)]
+    keys = [bare, *(key for table in by_model for key in np.sort(table, axis=0)), *(key for t in by_model for key in t)]
     return np.lexsort(keys[::-1])
 
 
-def compare_pair(rounds: Rounds, i: int, j: int) -> dict[str, dict[str, Any]]:
-    """Give every figure of two classifiers with its difference, and whether a difference is shown."""
-    compared = {}
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a figure differs between two models.
+
+    Attributes
+    ----------
+    difference : Estimate
+        The first minus the second.
+    shown : bool
+        Whether its interval leaves out 0.
+    less_is_better : bool
+        Whether the better model has less of it.
+    """
+
+    difference: Estimate
+    shown: bool
+    less_is_better: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShareDifference(Difference):
+    """How a share of rows differs: rows that count for one alone, and the p-value of McNemar's exact test."""
+
+    only_a: int
+    only_b: int
+    p_value: float
+
+
+def compare_pair(drawn: PairedBootstrap, i: int, j: int) -> dict[str, Difference]:
+    """Compare every figure of two models."""
+    compared: dict[str, Difference] = {}
     for figure in (*FIGURES, "auc"):
-        apart = rounds.difference(figure, i, j)
-        compared[figure] = {
-            "difference": apart,
-            "shown": bool(apart.low > 0 or apart.high < 0),
-            "less_is_better": figure in LESS_IS_BETTER,
-        }
+        apart = drawn.difference(figure, i, j)
+        found = (apart, bool(apart.low > 0 or apart.high < 0), figure in LESS_IS_BETTER)
         if figure in SHARES:
-            pair = rounds.mcnemar(figure, i, j)
-            counts = {"only_a": pair.only_first, "only_b": pair.only_second, "p_value": pair.p_value}
-            compared[figure] |= counts
+            pair = drawn.mcnemar(figure, i, j)
+            compared[figure] = ShareDifference(*found, pair.only_first, pair.only_second, pair.p_value)
+        else:
+            compared[figure] = Difference(*found)
     return compared
 
 
-def describe(rounds: Rounds, i: int, shared_threshold: float) -> dict[str, Any]:
-    """Give every figure of one classifier, and what a threshold that all share does to it."""
-    side, bare = rounds.sides[i], rounds.bare
-    p, y = side.probabilities[bare], side.own_codes(rounds.truth.codes[bare], rounds.truth)
-    answered = side.decisions.best_probability >= shared_threshold
+@dataclass(frozen=True, slots=True)
+class SharedThreshold:
+    """What one threshold on the maximum probability, the same for all models, does to one of them."""
+
+    threshold: float
+    coverage: Estimate
+    accuracy_when_answered: Estimate
+    other_share: Estimate
+
+    @classmethod
+    def of(cls, model: ComparedModel, threshold: float) -> Self:
+        """Answer the rows by it."""
+        answered = model.decisions.best_probability >= threshold
+        return cls(threshold, *shares(answered, model.answers.correct))
+
+
+def figures_of(drawn: PairedBootstrap, i: int) -> dict[str, Estimate | CalibrationError]:
+    """Give every figure of one model alone."""
+    model, codes = drawn.models[i], drawn.truth.codes[drawn.bare]
     return {
-        "figures": {
-            **{figure: rounds.alone(figure, i) for figure in FIGURES},
-            "auc": area_estimate(*rounds.areas[i], rounds.truth.codes[bare]),
-            "ece": metrics.calibration_error(p, y),
-        },
-        "shared_threshold": {
-            "threshold": shared_threshold,
-            **shares(~answered, side.answers.correct),
-        },
+        **{figure: drawn.alone(figure, i) for figure in FIGURES},
+        "auc": area_estimate(*drawn.areas[i], codes),
+        "ece": metrics.calibration_error(model.probabilities[drawn.bare], model.own_codes(codes, drawn.truth)),
     }
 
 
-def outcomes(a: Answers, b: Answers, bare: Flags) -> dict[str, Any]:
-    """Count rows by what becomes of them on either side.
+@dataclass(frozen=True, slots=True)
+class BestOutcomes:
+    """In-scope rows that both models can read, by who has the right best label."""
 
-    Returns
-    -------
-    dict
-        `best`: of the bare rows, both right, only a, only b, both wrong. `decided`: of all rows, by what becomes of
-        them with a and then with b: right, wrong or other. `changed`: rows that are decided otherwise.
+    both_right: int
+    only_a: int
+    only_b: int
+    both_wrong: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Rows by what becomes of them with either of two models.
+
+    Attributes
+    ----------
+    best : BestOutcomes
+        By the best label.
+    decided : mapping
+        All rows, by what becomes of them with a and then with b: right, wrong or other.
+    changed : int
+        Rows that are decided differently.
     """
+
+    best: BestOutcomes
+    decided: Mapping[str, Mapping[str, int]]
+    changed: int
+
+
+def outcomes(a: Answers, b: Answers, bare: Flags) -> Outcomes:
+    """Count rows by what becomes of them with either model; `bare` (n,) are in-scope rows that both can read."""
     hits, others = a.correct[bare], b.correct[bare]
     names = ("right", "wrong", "other")
     table = np.zeros((3, 3), dtype=np.int64)
     np.add.at(table, (_becomes(a), _becomes(b)), 1)
-    return {
-        "best": {
-            "both_right": int((hits & others).sum()),
-            "only_a": int((hits & ~others).sum()),
-            "only_b": int((others & ~hits).sum()),
-            "both_wrong": int((~hits & ~others).sum()),
-        },
-        "decided": {
-            row: dict(zip(names, counts, strict=True)) for row, counts in zip(names, table.tolist(), strict=True)
-        },
-        "changed": int((a.decided != b.decided).sum()),
-    }
+    return Outcomes(
+        best=BestOutcomes(
+            both_right=int((hits & others).sum()),
+            only_a=int((hits & ~others).sum()),
+            only_b=int((others & ~hits).sum()),
+            both_wrong=int((~hits & ~others).sum()),
+        ),
+        decided={row: dict(zip(names, counts, strict=True)) for row, counts in zip(names, table.tolist(), strict=True)},
+        changed=int((a.decided != b.decided).sum()),
+    )
 
 
 def _becomes(answers: Answers) -> Codes:
@@ -273,35 +326,65 @@ def _becomes(answers: Answers) -> Codes:
     return np.where(answers.answered, np.where(answers.correct, 0, 1), 2)
 
 
-def compare_labels(a: Side, b: Side, truth: Truth, rounds: Rounds) -> list[dict[str, Any]]:
-    """Compare the recall of the best label, label by label; the intervals of all labels and pairs hold together.
+@dataclass(frozen=True, slots=True)
+class Both:
+    """A figure of either of two models."""
 
-    Returns
-    -------
-    list of dict
-        For each common label with bare rows, in the order of the labels: label, rows, recall and f1 of a and of b, the
-        difference in recall with its exact interval, and whether it is shown.
+    a: float
+    b: float
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPair:
+    """How the best label of two models does on the rows of one label.
+
+    Attributes
+    ----------
+    label : str
+        Its name.
+    rows : int
+        In-scope rows that have it, and that both models can read.
+    recall, f1 : Both
+        Of either model.
+    difference : Estimate
+        In recall, a minus b, with its exact interval.
+    shown : bool
+        Whether that leaves out 0.
     """
-    bare, k = rounds.bare, truth.common
+
+    label: str
+    rows: int
+    recall: Both
+    f1: Both
+    difference: Estimate
+    shown: bool
+
+
+def compare_labels(drawn: PairedBootstrap, i: int, j: int) -> list[LabelPair]:
+    """Compare the recall of the best label, for each common label that has rows, in the order of the labels.
+
+    The intervals of all labels and pairs hold together.
+    """
+    pair, truth, bare, k = (drawn.models[i], drawn.models[j]), drawn.truth, drawn.bare, drawn.truth.common
     true = truth.codes[bare]
-    hits = [side.answers.correct[bare] for side in (a, b)]
+    hits = [model.answers.correct[bare] for model in pair]
 
     def count(flags: Flags) -> list[int]:
         return np.bincount(true, flags, minlength=k).astype(int).tolist()
 
     rows = np.bincount(true, minlength=k).tolist()
-    said = [np.bincount(side.answers.best[bare], minlength=len(truth.names)).tolist() for side in (a, b)]
+    said = [np.bincount(model.answers.best[bare], minlength=len(truth.names)).tolist() for model in pair]
     right, only_a, only_b = [count(h) for h in hits], count(hits[0] & ~hits[1]), count(hits[1] & ~hits[0])
-    level = 1 - (1 - rounds.pair_level) / max(1, sum(n > 0 for n in rows))
+    level = 1 - (1 - drawn.pair_level) / max(1, sum(n > 0 for n in rows))
     return [
-        {
-            "label": truth.names[code],
-            "rows": n,
-            "recall": {name: right[i][code] / n for i, name in enumerate("ab")},
-            "f1": {name: 2 * right[i][code] / (n + said[i][code]) for i, name in enumerate("ab")},
-            "difference": (apart := paired_counts(only_a[code], only_b[code], n, level=level).difference),
-            "shown": apart.low > 0 or apart.high < 0,
-        }
+        LabelPair(
+            label=truth.names[code],
+            rows=n,
+            recall=Both(*(right[which][code] / n for which in (0, 1))),
+            f1=Both(*(2 * right[which][code] / (n + said[which][code]) for which in (0, 1))),
+            difference=(apart := paired_counts(only_a[code], only_b[code], n, level=level).difference),
+            shown=apart.low > 0 or apart.high < 0,
+        )
         for code, n in enumerate(rows)
         if n
     ]

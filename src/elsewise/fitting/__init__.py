@@ -1,1 +1,17 @@
-"""From labelled rows to a certified classifier, and certified again."""
+"""From labelled rows to a certified classifier, and certified again: `elsewise.fitting.open_threshold`."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elsewise.fitting.threshold import open_threshold
+
+__all__ = ["open_threshold"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `open_threshold` when it is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from elsewise.fitting.threshold import open_threshold  # noqa: PLC0415  not before it is used
+
+    return open_threshold

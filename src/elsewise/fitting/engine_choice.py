@@ -6,15 +6,15 @@ fastest whose log loss, after its own re-fit, and whose accuracy are close enoug
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from elsewise import metrics
-from elsewise.arrays import Codes, Floats
+from elsewise.arrays import Codes, Floats, log_losses
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.engines import PRECISIONS, TEXT_ENGINES, SizedEngine, engine_class, key_of
@@ -24,6 +24,7 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
 from elsewise.outputs import Evidence, Outputs
 from elsewise.progress import Progress
+from elsewise.storage.json_files import Json, plain_fields
 
 LOG_LOSS_MARGIN: Final = 0.03  # of the log loss of float32
 ACCURACY_MARGIN: Final = 0.003
@@ -33,8 +34,8 @@ TIMED_TOKENS: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """How one engine and precision compares with float32 on tune rows.
+class GateRow:
+    """How one engine and precision compares with float32 on tune rows: a row of the gate's table.
 
     Attributes
     ----------
@@ -43,7 +44,7 @@ class Measured:
     accuracy, log_loss, ece : float or None
         After its own re-fit; None where there are too few rows.
     changed : float
-        Share of texts whose best label is another one.
+        Share of texts whose best label is not that of float32.
     worst_change, change_99 : float
         Largest change of a probability, and the 99th percentile over texts of their largest.
     megabytes : float
@@ -73,7 +74,7 @@ class Serving:
     engine: SizedEngine
     calibrator: Calibrator
     outputs: Outputs
-    measured: Measured
+    measured: GateRow
 
     @property
     def evidence(self) -> Evidence:
@@ -81,7 +82,7 @@ class Serving:
         return Evidence.of(self.outputs, self.calibrator)
 
 
-def serve(engine: SizedEngine, tokens: Tokens, codes: Codes, exact: Serving | None = None) -> Serving:
+def measure(engine: SizedEngine, tokens: Tokens, codes: Codes, exact: Serving | None = None) -> Serving:
     """Run tune rows through an engine, re-fit its calibrator, and compare it with `exact`.
 
     Parameters
@@ -100,7 +101,7 @@ def serve(engine: SizedEngine, tokens: Tokens, codes: Codes, exact: Serving | No
     evidence = Evidence.of(outputs, calibrator)
     reference = evidence if exact is None else exact.evidence
     figures = _figures(evidence.probabilities[usable], codes[usable])
-    measured = Measured(
+    measured = GateRow(
         key_of(engine),
         *figures,
         *_changes(evidence.probabilities[usable], reference.probabilities[usable]),
@@ -112,7 +113,7 @@ def serve(engine: SizedEngine, tokens: Tokens, codes: Codes, exact: Serving | No
 
 
 def choose(candidates: Sequence[Serving]) -> Serving:
-    """Choose the fastest that passed; the first, float32, unless another is clearly faster."""
+    """Choose the fastest that passed; float32, the first, unless one of the rest is clearly faster."""
     best = candidates[0]
     for candidate in candidates[1:]:
         if candidate.measured.passed and candidate.measured.texts_per_second > FASTER * best.measured.texts_per_second:
@@ -120,9 +121,9 @@ def choose(candidates: Sequence[Serving]) -> Serving:
     return best
 
 
-def gate_rows(candidates: Sequence[Serving]) -> tuple[dict[str, Any], ...]:
-    """Give the table of all candidates, as a folder keeps it (JSON)."""
-    return tuple(asdict(candidate.measured) for candidate in candidates)
+def gate_rows(candidates: Sequence[Serving]) -> tuple[Json, ...]:
+    """Give the table of all candidates, as a folder keeps it."""
+    return tuple(plain_fields(candidate.measured) for candidate in candidates)
 
 
 def fitted_calibrator(outputs: Outputs, codes: Codes) -> Calibrator:
@@ -137,7 +138,7 @@ def _figures(p: Floats, codes: Codes) -> tuple[float | None, float | None, float
     if len(codes) < FEWEST_ROWS:
         return None, None, None
     best = p.argmax(axis=1)
-    log_loss = -np.log(np.maximum(p[np.arange(len(codes)), codes], np.finfo(np.float32).tiny)).mean(dtype=np.float64)
+    log_loss = log_losses(p, codes).mean()
     return float((best == codes).mean()), float(log_loss), metrics.calibration_error(p, codes).value
 
 
@@ -149,7 +150,7 @@ def _changes(p: Floats, reference: Floats) -> tuple[float, float, float]:
     return float(changed), float(change.max()), float(np.quantile(change, 0.99))
 
 
-def _passes(figures: tuple[float | None, float | None, float | None], exact: Measured) -> bool:
+def _passes(figures: tuple[float | None, float | None, float | None], exact: GateRow) -> bool:
     accuracy, log_loss, _ = figures
     if accuracy is None or log_loss is None or exact.accuracy is None or exact.log_loss is None:
         return False  # not shown
@@ -233,19 +234,19 @@ def candidates(
             progress(f"trying {precision}", 0, 0)
         its_files = quantised(files, rows.train) if precision == "int8" else files
         engine = open_engine(its_files, precision)
-        tried.append(serve(engine, rows.tune, rows.codes, tried[0] if tried else None))
+        tried.append(measure(engine, rows.tune, rows.codes, tried[0] if tried else None))
     return tried
 
 
 def serving(
     files: ModelFiles,
     labels: tuple[str, ...],
-    settings: Mapping[str, Any],
+    settings: Json,
     wanted: tuple[str, str],
     rows: Rows,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> tuple[Serving, tuple[dict[str, Any], ...]]:
+) -> tuple[Serving, tuple[Json, ...]]:
     """Choose what serves: the precision that is wanted, or the fastest that passes the gate.
 
     Parameters

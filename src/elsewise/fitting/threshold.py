@@ -6,13 +6,13 @@ forgotten, not when it is undone either.
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elsewise.arrays import Codes
 from elsewise.classifier.classifier import Classifier
@@ -22,12 +22,13 @@ from elsewise.classifier.load import choose_entry, open_classifier
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES, pack
 from elsewise.errors import InputError
-from elsewise.evaluation.answers import Answers
+from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
 from elsewise.rules.certificate import Certificate
+from elsewise.storage.json_files import Json, plain, plain_fields
 from elsewise.storage.sealed_folder import MANIFEST, check_target, sha256_of
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # at which an overview shows what a threshold would do
@@ -37,25 +38,118 @@ USUAL = {"target_accuracy": 0.95, "confidence_level": 0.95}
 Labelled = tuple[Evidence, Codes]
 
 
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a rule does on some rows; errors and Other are counted per 1,000 texts."""
+
+    coverage: Estimate
+    accuracy_when_answered: Estimate
+    errors_per_1000: Estimate
+    other_per_1000: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceRange:
+    """The lowest and the highest confidence of some rows."""
+
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True)
+class TuneRates:
+    """What a rule does on tune rows: nothing of it is certified.
+
+    Attributes
+    ----------
+    rows, out_of_scope : int
+        How many rows there are, and how many of them are out-of-scope.
+    coverage, accuracy_when_answered, errors_per_1000, other_per_1000 : Estimate
+        As in `Rates`, of all rows.
+    in_scope : Rates
+        Of in-scope rows alone.
+    confidence : ConfidenceRange or None
+        Of readable rows; None where there are none.
+    """
+
+    rows: int
+    out_of_scope: int
+    coverage: Estimate
+    accuracy_when_answered: Estimate
+    errors_per_1000: Estimate
+    other_per_1000: Estimate
+    in_scope: Rates
+    confidence: ConfidenceRange | None
+
+    @classmethod
+    def of(cls, rule: Rule, evidence: Evidence, codes: Codes) -> "TuneRates":
+        """Apply a rule to n rows with their true codes, shape (n,)."""
+        decisions = rule(evidence)
+        answers = Answers(codes, decisions.best, decisions.codes)
+        answered, correct, inside = answers.answered, answers.correct, answers.in_scope
+        confidence = decisions.confidence[~np.isnan(decisions.confidence)]
+        return cls(
+            len(codes),
+            int((~inside).sum()),
+            *_rates(answered, correct),
+            in_scope=Rates(*_rates(answered[inside], correct[inside])),
+            confidence=ConfidenceRange(float(confidence.min()), float(confidence.max())) if len(confidence) else None,
+        )
+
+
+def _rates(answered: Flags, correct: Flags) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    """Count the fields of `Rates`."""
+    n, kept, right = len(answered), int(answered.sum()), int((answered & correct).sum())
+    return wilson(kept, n), wilson(right, kept), _per_1000(kept - right, n), _per_1000(n - kept, n)
+
+
+def _per_1000(count: int, n: int) -> Estimate:
+    share = wilson(count, n)
+    return Estimate(PER * share.value, PER * share.low, PER * share.high)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelThreshold:
+    """The threshold of one label, and the certify rows that it was tested on.
+
+    Attributes
+    ----------
+    label : str
+        Its name.
+    threshold : float
+        Its own.
+    certified, rare : bool
+        Whether it is certified by itself, and whether it has too few rows for that.
+    rows, n, errors : int
+        Certify rows, those that were answered, and those that were answered wrongly; of all rare labels together.
+    """
+
+    label: str
+    threshold: float
+    certified: bool
+    rare: bool
+    rows: int
+    n: int
+    errors: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Standing:
+class RuleOnTuneRows:
     """A rule, what it promises, and what it does on tune rows.
 
     Attributes
     ----------
     rule : Rule
         With its certificate, when it has one.
-    labels : tuple of str
+    label_names : tuple of str
         The names of the labels.
-    measured : mapping
-        On tune rows, nothing of it certified: `rows`, `out_of_scope` (so many of them), `coverage`,
-        `accuracy_when_answered`, `errors_per_1000` and `other_per_1000` of 1,000 texts (each an Estimate with its 95 %
-        interval), the same `in_scope`, and the range of `confidence`. Empty in a folder that keeps no rows.
+    measured : TuneRates or None
+        What it does on tune rows; None in a folder that keeps no rows.
     """
 
     rule: Rule
-    labels: tuple[str, ...]
-    measured: Mapping[str, Any]
+    label_names: tuple[str, ...]
+    measured: TuneRates | None
 
     @property
     def certificate(self) -> Certificate | None:
@@ -63,34 +157,29 @@ class Standing:
         return self.rule.certificate
 
     @property
-    def by_label(self) -> list[dict[str, Any]]:
+    def by_label(self) -> list[LabelThreshold]:
         """The labels with thresholds of their own, those first that are not certified; empty where one is for all."""
         rule = self.rule
         if not isinstance(rule, ByLabel):
             return []
-        columns = zip(self.labels, rule.threshold, rule.certified_labels, rule.groups, strict=True)
+        tests = [rule.certificates[group] for group in rule.groups]
+        columns = zip(self.label_names, rule.threshold, rule.certified_labels, tests, strict=True)
         found = [
-            {
-                "label": label,
-                "threshold": float(threshold),
-                "certified": bool(certified),
-                "rare": code in rule.rare,
-                **{name: getattr(rule.certificates[group], name) for name in ("rows", "n", "errors")},
-            }
-            for code, (label, threshold, certified, group) in enumerate(columns)
+            LabelThreshold(label, float(threshold), bool(certified), code in rule.rare, test.rows, test.n, test.errors)
+            for code, (label, threshold, certified, test) in enumerate(columns)
         ]
-        return sorted(found, key=lambda row: (row["certified"], -row["threshold"]))
+        return sorted(found, key=lambda row: (row.certified, -row.threshold))
 
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain dictionaries, lists and numbers."""
         return {
             "rule": NAMES[type(self.rule)],
-            "asked": None if self.rule.asked is None else dict(self.rule.asked),
+            "asked": plain(self.rule.asked),
             "score": NAMES[type(self.rule.score)],
             "threshold": np.asarray(self.rule.threshold).tolist(),
-            "certificate": None if self.certificate is None else self.certificate.as_dict(),
-            "measured_on_tune_rows": _plain(self.measured) or None,
-            "labels": self.by_label,
+            "certificate": plain(self.certificate),
+            "measured_on_tune_rows": plain(self.measured),
+            "labels": plain(self.by_label),
         }
 
 
@@ -102,29 +191,23 @@ class Change:
     ----------
     engine : str
         Whose threshold it is, as in "openvino-int8".
-    before, after : Standing
+    before, after : RuleOnTuneRows
         Both measured on the same rows.
     entry : mapping
-        What the history of the folder says of it.
+        What the history of the folder says of it (JSON).
     others : tuple of str
         Engines of the folder that keep a threshold of their own.
     """
 
     engine: str
-    before: Standing
-    after: Standing
-    entry: Mapping[str, Any]
+    before: RuleOnTuneRows
+    after: RuleOnTuneRows
+    entry: Json
     others: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain dictionaries, lists and numbers."""
-        return {
-            "engine": self.engine,
-            "before": self.before.as_dict(),
-            "after": self.after.as_dict(),
-            "entry": _told(self.entry),
-            "others": list(self.others),
-        }
+        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,12 +218,12 @@ class Overview:
     ----------
     engine : str
         Whose threshold it is.
-    present : Standing
+    present : RuleOnTuneRows
         The rule that answers now.
-    possible : tuple of Standing
+    possible : tuple of RuleOnTuneRows
         Rules by coverage, measured on the same rows; empty where none are kept.
     history : sequence of mappings
-        Every change, also of other engines.
+        Every change, also of other engines (JSON).
     looks : int
         How many certifications were made on the certify rows.
     others : tuple of str
@@ -148,40 +231,33 @@ class Overview:
     """
 
     engine: str
-    present: Standing
-    possible: tuple[Standing, ...]
-    history: Sequence[Mapping[str, Any]]
+    present: RuleOnTuneRows
+    possible: tuple[RuleOnTuneRows, ...]
+    history: Sequence[Json]
     looks: int
     others: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain dictionaries, lists and numbers."""
-        return {
-            "engine": self.engine,
-            "present": self.present.as_dict(),
-            "possible": [standing.as_dict() for standing in self.possible],
-            "history": [_told(entry) for entry in self.history],
-            "looks": self.looks,
-            "others": list(self.others),
-        }
+        return plain_fields(self)
 
 
-def threshold_of(
+def open_threshold(
     path: str | Path,
     *,
     engine: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Overview:
-    """Tell how a folder's threshold stands, and what others would do; no certify row is read, and nothing is written.
+) -> "FolderThreshold":
+    """Open the threshold of a model folder: to look at it, to change it without training, or to undo a change.
 
     Parameters
     ----------
     path : str or Path
         A model folder.
     engine, precision : str, optional
-        One that the folder is certified on; its default otherwise.
+        Of the threshold. Default: those of the folder. Other engines of the folder keep their thresholds.
     threads : int, optional
         For the engine.
     progress : callable, optional
@@ -189,53 +265,6 @@ def threshold_of(
 
     Raises
     ------
-    ArtifactError
-        As `elsewise.load`.
-    """
-    bench = _Bench.open(Path(path), engine, precision, threads, progress)
-    rule = bench.classifier.rule
-    possible: tuple[Standing, ...] = ()
-    if bench.tune is not None and len(bench.tune[1]):
-        asked = {"ambiguity_margin": rule.ambiguity_margin}
-        possible = tuple(bench.standing(bench.fit("coverage", {"coverage": c, **asked})) for c in COVERAGES)
-    saved = bench.saved
-    return Overview(bench.key, bench.standing(rule), possible, saved.history, saved.looks, bench.others)
-
-
-def change_threshold(
-    path: str | Path,
-    rule: str,
-    *,
-    note: str = "",
-    engine: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-    **asked: Any,
-) -> Change:
-    """Give a folder's engine another rule, made on the rows that the folder keeps, and save it there.
-
-    Parameters
-    ----------
-    path : str or Path
-        A model folder, replaced as a whole.
-    rule : {"certified", "by_label", "coverage", "cost", "fixed"}
-        In the table `elsewise.rules.RULES`. The first two read the certify rows, which is one more look at them; the
-        others are placed on tune rows, and promise nothing.
-    note : str
-        Why; kept in the history.
-    engine, precision, threads, progress
-        As in `threshold_of`; other engines of the folder keep their thresholds.
-    **asked
-        What the rule's `fit` takes, as in ``target_accuracy=0.9`` or ``threshold=0.6``. The score is the present one.
-        So is the ambiguity margin, and a promise is for the target accuracy and at the confidence level of the present
-        certificate, or else of the last one, unless they are said.
-
-    Raises
-    ------
-    InputError
-        If the rule or what is asked for is unknown or out of range, the folder keeps no rows that it needs, or another
-        program changed the folder meanwhile.
     ArtifactError
         As `elsewise.load`.
 
@@ -248,51 +277,162 @@ def change_threshold(
     >>> y[:12] = 1 - y[:12]
     >>> with tempfile.TemporaryDirectory() as place:
     ...     calibrate(z, y).save(f"{place}/model")
-    ...     change = change_threshold(f"{place}/model", "certified", target_accuracy=0.9, note="asked for by sales")
+    ...     change = open_threshold(f"{place}/model").change("certified", target_accuracy=0.9, note="sales asked")
     >>> change.after.certificate.target_accuracy, change.after.certificate.looks
     (0.9, 2)
     """
     path = Path(path)
-    check_target(path)
-    _check_asked(rule, asked)
-    bench = _Bench.open(path, engine, precision, threads, progress)
-    present = bench.classifier.rule
-    usual = _last_promise(bench.saved, bench.key) if RULES[rule].tested else {}
-    made = bench.fit(rule, {"ambiguity_margin": present.ambiguity_margin, **usual, **asked}, progress)
-    return bench.change(made, recorded("changed", bench.key, made, looks=bench.saved.looks, note=note, before=present))
+    manifest = sha256_of(path / MANIFEST) if (path / MANIFEST).is_file() else ""
+    folder = ModelFolder.read(path)
+    key = choose_entry(folder, engine, precision)
+    classifier = open_classifier(folder, key, threads, answers=False)  # kept rows have what a model of yours answered
+    return FolderThreshold(folder, manifest, key, classifier, progress)
 
 
-def undo_threshold(
-    path: str | Path,
-    *,
-    note: str = "",
-    engine: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> Change:
-    """Put back, exactly, the rule before the last change that was not undone yet; the looks that were made stay made.
+@dataclass(frozen=True, eq=False)
+class FolderThreshold:
+    """The threshold of one engine in a model folder, as `open_threshold` opens it.
 
-    Parameters are those of `change_threshold`.
-
-    Raises
-    ------
-    InputError
-        If there is no change to undo, or the confidence was changed since.
-    ArtifactError
-        As `elsewise.load`.
+    Attributes
+    ----------
+    folder : ModelFolder
+        As it was read.
+    manifest : str
+        Hash of what the folder held then.
+    engine : str
+        Whose threshold it is, as in "openvino-int8".
+    classifier : Classifier
+        With the present rule.
+    progress : callable or None
+        Called with (words, 0, 0).
     """
-    path = Path(path)
-    check_target(path)
-    bench = _Bench.open(path, engine, precision, threads, progress)
-    last = to_undo(bench.saved.history, bench.key)
-    if last is None:
-        raise InputError(f"{path}: there is no change of the threshold of {bench.key} to undo")
-    rule = restored(last["before"], bench.classifier.rule.score)
-    return bench.change(rule, recorded("undone", bench.key, rule, looks=bench.saved.looks, note=note))
+
+    folder: ModelFolder
+    manifest: str
+    engine: str
+    classifier: Classifier
+    progress: Progress | None = None
+
+    def overview(self) -> Overview:
+        """Tell how the threshold stands, and what others would do: reads no certify row, and writes nothing."""
+        possible: tuple[RuleOnTuneRows, ...] = ()
+        if self._tune is not None and len(self._tune[1]):
+            asked = {"ambiguity_margin": self.classifier.rule.ambiguity_margin}
+            possible = tuple(self._judge(self._fit("coverage", {"coverage": c, **asked})) for c in COVERAGES)
+        folder, present = self.folder, self._judge(self.classifier.rule)
+        history = [_shown(entry) for entry in folder.history]
+        return Overview(self.engine, present, possible, history, folder.looks, self._others)
+
+    def change(self, rule: str, *, note: str = "", **asked: Any) -> Change:
+        """Give the engine another rule, made on the rows that the folder keeps, and save it there.
+
+        Parameters
+        ----------
+        rule : {"certified", "by_label", "coverage", "cost", "fixed"}
+            In the table `elsewise.rules.RULES`. The first two read the certify rows, which is one more look at them;
+            the others are placed on tune rows, and promise nothing.
+        note : str
+            Why; kept in the history.
+        **asked
+            What the rule's `fit` takes, as in ``target_accuracy=0.9`` or ``threshold=0.6``. The score is the present
+            one. Defaults: the present ambiguity margin; for a promise, the target accuracy and the confidence level of
+            the present certificate, or else of the last one.
+
+        Raises
+        ------
+        InputError
+            If the rule or its options are unknown or out of range, the folder keeps no rows that it needs, or a
+            different program changed the folder meanwhile.
+        """
+        check_target(self.folder.files.path)
+        _check_asked(rule, asked)
+        present, looks = self.classifier.rule, self.folder.looks
+        usual = self._last_promise() if RULES[rule].tested else {}
+        made = self._fit(rule, {"ambiguity_margin": present.ambiguity_margin, **usual, **asked})
+        return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
+
+    def undo(self, *, note: str = "") -> Change:
+        """Put back, exactly, the rule before the last change that was not undone yet; looks that were made stay made.
+
+        Raises
+        ------
+        InputError
+            If there is no change to undo, or the score was changed since.
+        """
+        path = self.folder.files.path
+        check_target(path)
+        last = to_undo(self.folder.history, self.engine)
+        if last is None:
+            raise InputError(f"{path}: there is no change of the threshold of {self.engine} to undo")
+        rule = restored(last["before"], self.classifier.rule.score)
+        return self._write(rule, recorded("undone", self.engine, rule, looks=self.folder.looks, note=note))
+
+    @cached_property
+    def _tune(self) -> Labelled | None:
+        """What the engine says of the tune rows, and their codes; None where the folder keeps no rows."""
+        if "refit.tune.codes" not in self.folder.arrays:
+            return None
+        if self.progress:
+            self.progress("measuring on tune rows", 0, 0)
+        return kept_evidence(self.classifier, self.folder.arrays, "tune")
+
+    @property
+    def _others(self) -> tuple[str, ...]:
+        return tuple(self.folder.others(self.engine))
+
+    def _judge(self, rule: Rule) -> RuleOnTuneRows:
+        measured = None if self._tune is None else TuneRates.of(rule, *self._tune)
+        return RuleOnTuneRows(rule, self.classifier.labels, measured)
+
+    def _last_promise(self) -> dict[str, float]:
+        """Target and level of the present certificate, or else of the last one that the history knows."""
+        present = self.classifier.certificate
+        if present is not None:
+            return {name: getattr(present, name) for name in USUAL}
+        entries = [
+            entry["before"] for entry in self.folder.history if entry["engine"] == self.engine and "before" in entry
+        ]
+        earlier = [before["certificate"] for before in entries if "certificate" in before]
+        return {name: earlier[-1][name] for name in USUAL} if earlier else USUAL
+
+    def _fit(self, name: str, asked: Json) -> Rule:
+        """Make a rule on the kept rows, the present score on all of them."""
+        if self._tune is None and name != "fixed":
+            raise InputError(
+                f"{self.folder.files.path} keeps no rows to choose a threshold on (--no-refit-rows); "
+                "set one by hand with --at, or fit it again"
+            )
+
+        def certify() -> Labelled:
+            if self.progress:
+                self.progress("certifying", 0, 0)
+            return kept_evidence(self.classifier, self.folder.arrays, "certify")
+
+        tune: tuple[Any, Any] = self._tune or (None, None)
+        looks = self.folder.looks + 1
+        return fit_as_asked(name, asked, tune=tune, certify=certify, score=self.classifier.rule.score, looks=looks)
+
+    def _write(self, rule: Rule, entry: Json) -> Change:
+        """Write the folder with another rule and one more entry in its history."""
+        folder, key, path = self.folder, self.engine, self.folder.files.path
+        before, after = self._judge(self.classifier.rule), self._judge(rule)
+        arrays, engines = dict(folder.arrays), folder.description["engines"]
+        changed = {**engines[key], "rule": pack(rule, arrays, f"engine.{key}.rule")}
+        evaluation = folder.evaluation and set_apart(
+            folder.evaluation, self.classifier.engine.fingerprint, self.classifier.rule, rule, entry["when"]
+        )
+        description = {
+            **folder.description,
+            "engines": {**engines, key: changed},
+            "history": [*folder.history, entry],
+        }
+        if sha256_of(path / MANIFEST) != self.manifest:
+            raise InputError(f"{path} was changed by another program while this ran; run the command again")
+        replace(folder, description=description, arrays=arrays, evaluation=evaluation).write(path)
+        return Change(key, before, after, _shown(entry), self._others)
 
 
-def _check_asked(rule: str, asked: Mapping[str, Any]) -> None:
+def _check_asked(rule: str, asked: Json) -> None:
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r}; choose one of {', '.join(RULES)}")
     rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks"}
@@ -301,122 +441,6 @@ def _check_asked(rule: str, asked: Mapping[str, Any]) -> None:
         raise InputError(f"the rule {rule!r} takes no {unknown[0]}; it takes {', '.join(sorted(known))}")
 
 
-def _last_promise(saved: ModelFolder, key: str) -> dict[str, float]:
-    """Target and level of the present certificate, or else of the last one that the history knows."""
-    present = saved.rule(key).certificate
-    if present is not None:
-        return {name: getattr(present, name) for name in USUAL}
-    entries = [entry["before"] for entry in saved.history if entry["engine"] == key and "before" in entry]
-    earlier = [before["certificate"] for before in entries if "certificate" in before]
-    return {name: earlier[-1][name] for name in USUAL} if earlier else USUAL
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bench:
-    """A folder with one engine opened, and what that makes of the tune rows."""
-
-    saved: ModelFolder
-    manifest: str  # what the folder held when it was read
-    key: str
-    classifier: Classifier
-    tune: Labelled | None
-
-    @classmethod
-    def open(
-        cls, path: Path, engine: str | None, precision: str | None, threads: int | None, progress: Progress | None
-    ) -> "_Bench":
-        manifest = sha256_of(path / MANIFEST) if (path / MANIFEST).is_file() else ""
-        saved = ModelFolder.read(path)
-        key = choose_entry(saved, engine, precision)
-        classifier = open_classifier(
-            saved, key, threads, answers=False
-        )  # kept rows have the outputs of a model of yours
-        if progress:
-            progress("measuring on tune rows", 0, 0)
-        tune = kept_evidence(classifier, saved.arrays, "tune") if "refit.tune.codes" in saved.arrays else None
-        return cls(saved, manifest, key, classifier, tune)
-
-    @property
-    def others(self) -> tuple[str, ...]:
-        return tuple(self.saved.others(self.key))
-
-    def standing(self, rule: Rule) -> Standing:
-        measured = {} if self.tune is None else _measured(rule, *self.tune)
-        return Standing(rule, self.classifier.labels, measured)
-
-    def fit(self, name: str, asked: Mapping[str, Any], progress: Progress | None = None) -> Rule:
-        """Make a rule on the kept rows, the present score on all of them."""
-        if self.tune is None and name != "fixed":
-            raise InputError(
-                f"{self.saved.files.path} keeps no rows to choose a threshold on (--no-refit-rows); "
-                "set one by hand with --at, or fit it again"
-            )
-
-        def certify() -> Labelled:
-            if progress:
-                progress("certifying", 0, 0)
-            return kept_evidence(self.classifier, self.saved.arrays, "certify")
-
-        tune: tuple[Any, Any] = self.tune or (None, None)
-        looks = self.saved.looks + 1
-        return fit_as_asked(name, asked, tune=tune, certify=certify, score=self.classifier.rule.score, looks=looks)
-
-    def change(self, rule: Rule, entry: Mapping[str, Any]) -> Change:
-        """Write the folder with another rule and one more entry in its history."""
-        saved, key, path = self.saved, self.key, self.saved.files.path
-        before, after = self.standing(self.classifier.rule), self.standing(rule)
-        arrays, engines = dict(saved.arrays), saved.description["engines"]
-        changed = {**engines[key], "rule": pack(rule, arrays, f"engine.{key}.rule")}
-        evaluation = saved.evaluation and set_apart(
-            saved.evaluation, self.classifier.engine.fingerprint, self.classifier.rule, rule, entry["when"]
-        )
-        description = {
-            **saved.description,
-            "engines": {**engines, key: changed},
-            "history": [*saved.history, entry],
-        }
-        if sha256_of(path / MANIFEST) != self.manifest:
-            raise InputError(f"{path} was changed by another program meanwhile; say it again")
-        replace(saved, description=description, arrays=arrays, evaluation=evaluation).write(path)
-        return Change(key, before, after, entry, self.others)
-
-
-def _measured(rule: Rule, evidence: Evidence, codes: Codes) -> dict[str, Any]:
-    decisions = rule(evidence)
-    answers = Answers(codes, decisions.best, decisions.codes)
-    inside = answers.in_scope
-    confidence = decisions.confidence[~np.isnan(decisions.confidence)]
-    return {
-        "rows": len(codes),
-        "out_of_scope": int((~inside).sum()),
-        **_figures(answers.answered, answers.correct),
-        "in_scope": _figures(answers.answered[inside], answers.correct[inside]),
-        "confidence": {name: float(end(confidence)) for name, end in (("lowest", np.min), ("highest", np.max))}
-        if len(confidence)
-        else None,
-    }
-
-
-def _figures(answered: NDArray[np.bool_], correct: NDArray[np.bool_]) -> dict[str, Estimate]:
-    n, kept, right = len(answered), int(answered.sum()), int((answered & correct).sum())
-    return {
-        "coverage": wilson(kept, n),
-        "accuracy_when_answered": wilson(right, kept),
-        "errors_per_1000": _per_1000(kept - right, n),
-        "other_per_1000": _per_1000(n - kept, n),
-    }
-
-
-def _per_1000(count: int, n: int) -> Estimate:
-    share = wilson(count, n)
-    return Estimate(PER * share.value, PER * share.low, PER * share.high)
-
-
-def _told(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(entry: Json) -> dict[str, Any]:
+    """Leave out the packed rule that an entry can put back."""
     return {name: value for name, value in entry.items() if name != "before"}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Estimate):
-        return value.as_dict()
-    return {name: _plain(item) for name, item in value.items()} if isinstance(value, Mapping) else value

@@ -13,8 +13,9 @@ from elsewise.engines import SizedEngine, engine_class
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.fitting.engine_choice import Rows, Serving, fitted_calibrator, gate_rows, quantised, serve
+from elsewise.fitting.engine_choice import Rows, Serving, fitted_calibrator, gate_rows, measure, quantised
 from elsewise.progress import Note, Progress
+from elsewise.storage.json_files import Json
 from elsewise.training.checkpoint_folder import Unfinished, member_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 FEWEST: Final = 2  # members, or passes
 
-Table = tuple[dict[str, Any], ...]
+Table = tuple[Json, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Around:
         """
         if not self.record:
             return best, table
-        made = serve(self._engine(best.engine, rows, train, member), rows.tune, rows.codes, best)
+        made = measure(self._engine(best.engine, rows, train, member), rows.tune, rows.codes, best)
         if made.measured.accuracy is not None and not made.measured.passed:
             warnings.warn(
                 f"{made.measured.engine} answers worse on tune rows than {best.measured.engine} inside it does (see "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from elsewise.arrays import Codes, Floats, as_codes, as_probabilities
+from elsewise.arrays import Codes, Floats, as_codes, as_probabilities, log_losses
 from elsewise.metrics.bootstrap import poisson_bootstrap
 from elsewise.metrics.intervals import NOTHING, Column, Estimate, mean_interval, wilson
 
@@ -128,13 +128,6 @@ def log_loss(probabilities: Any, codes: Any) -> Estimate:
     p = as_probabilities(probabilities)
     y = as_codes(codes, like=p)
     return mean_interval(log_losses(p, y), lowest=0.0)
-
-
-def log_losses(p: Floats, y: Codes) -> Column:
-    """Give the log loss of each row, (n,), of checked probabilities and codes."""
-    true = np.maximum(p[np.arange(len(y)), y], np.finfo(p.dtype).tiny, dtype=np.float64)
-    # A row may sum to 1.01, so that its log loss is a little below 0.
-    return np.maximum(-np.log(true), 0.0)
 
 
 def brier(probabilities: Any, codes: Any) -> Estimate:

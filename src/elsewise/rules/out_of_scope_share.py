@@ -11,23 +11,16 @@ Source of the three bounds: Clopper & Pearson (1934), https://doi.org/10.1093/bi
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, as_codes
-from elsewise.errors import InputError
+from elsewise.arrays import ABSTAIN, Codes
 from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import Decisions
-from elsewise.rules.fixed_sequence import MANY_ROWS, Counts, Numbers, Promise, Thresholds, check_promise, check_share
-
-SHARES = (0.0, 0.05, 0.10, 0.20)
-MANY_LABELS = 1 << 30  # decisions do not tell how many labels there are
+from elsewise.rules.fixed_sequence import MANY_ROWS, Counts, Numbers, Promise, Thresholds
 
 
 def mixed_risk(share: ArrayLike, f: ArrayLike, c: ArrayLike, r: ArrayLike) -> Thresholds:
@@ -84,6 +77,15 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class BestBounds:
+    """Lower bounds of f and r and an upper bound of c, (g,) each, together at confidence 1 - delta: the best case."""
+
+    f_low: Thresholds
+    c_high: Thresholds
+    r_low: Thresholds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Strata:
     """In-scope and out-of-scope rows, sampled apart, for texts of which a stated share is out-of-scope.
 
@@ -130,6 +132,16 @@ class Strata:
             f_high=clopper_pearson_upper(m, np.ceil(outside), level) if outside else nothing + 1,
             c_low=clopper_pearson_lower(n, inside, level) if self.share else (n > 0).astype(np.float64),
             r_high=clopper_pearson_upper(np.minimum(errors, n), n, level),
+        )
+
+    def best_bounds(self, thresholds: Thresholds, delta: float) -> BestBounds:
+        """Bound f, c and r from their other sides."""
+        (n, errors), (m, _) = self.inside.at(thresholds), self.outside.at(thresholds)
+        inside, outside, level = self.inside.rows, self.outside.rows, delta / self.parts
+        return BestBounds(
+            f_low=clopper_pearson_lower(m, outside, level) if outside else np.ones(len(thresholds)),
+            c_high=clopper_pearson_upper(n, inside, level),
+            r_low=clopper_pearson_lower(errors, n, level),
         )
 
     def upper(self, thresholds: Thresholds, delta: float) -> Thresholds:
@@ -196,76 +208,3 @@ class Strata:
             f"({certificate.method}). {certificate.over_draws} "
             f"It holds for texts of each kind that come from the same source; a larger share is not covered."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ShareRisk:
-    """What a rule does where a share of the texts is out-of-scope.
-
-    Attributes
-    ----------
-    share : float
-        Of the texts that are out-of-scope.
-    risk, risk_high : float
-        Share of errors among what is answered: as measured, and its upper bound. One by one each bound holds at
-        the confidence level, and all shares hold together too: they rest on the same three bounds.
-    coverage : float
-        Share of all texts that are answered, as measured.
-    """
-
-    share: float
-    risk: float
-    risk_high: float
-    coverage: float
-
-
-def share_table(
-    decisions: Decisions, codes: Any, *, shares: Sequence[float] = SHARES, confidence_level: float = 0.95
-) -> tuple[ShareRisk, ...]:
-    """Tell what other shares of out-of-scope texts would do to a rule that was fitted on other rows.
-
-    Parameters
-    ----------
-    decisions : Decisions
-        Of a fitted rule, on labelled rows that it was not fitted on: ``rule(evidence)``.
-    codes : (n,)
-        True codes; -1 marks an out-of-scope row. Without such rows all out-of-scope texts are taken as answered.
-    shares : numbers in 0..1
-        Of out-of-scope texts.
-    confidence_level : float
-        Within 0..1, exclusive.
-
-    Raises
-    ------
-    InputError
-        If lengths differ, there is no in-scope row, or a share lies outside 0..1.
-
-    Examples
-    --------
-    950 of 1,000 in-scope texts answered, 19 of them wrongly; 477 of 1,000 out-of-scope texts answered.
-
-    >>> from elsewise import FixedThreshold
-    >>> sure = np.repeat([0.9, 0.5, 0.9, 0.5], [950, 50, 477, 523])
-    >>> codes = np.repeat([1, 0, -1], [19, 981, 1000])
-    >>> rows = share_table(FixedThreshold(0.6)(np.column_stack([sure, 1 - sure])), codes, shares=(0, 0.182))
-    >>> [round(row.risk, 4) for row in rows]
-    [0.02, 0.1185]
-    """
-    check_promise(0.5, confidence_level)
-    for share in shares:
-        check_share("shares", share)
-    truth = as_codes(codes, like=np.broadcast_to(0.0, (len(decisions), MANY_LABELS)), allow_abstain=True)
-    if (truth == ABSTAIN).all():
-        raise InputError(f"the table needs at least one in-scope row, got {len(truth)} rows, all out-of-scope")
-    answered = np.where(decisions.abstained, np.nan, 1.0)
-    strata = Strata.of(answered, decisions.codes != truth, truth, 1.0)
-    bounds = strata.bounds(np.array([1.0]), 1 - confidence_level)
-    return tuple(
-        ShareRisk(
-            share=float(share),
-            risk=float(bounds.measured(share)[0]),
-            risk_high=float(bounds.upper(share)[0]),
-            coverage=float(share * bounds.f[0] + (1 - share) * bounds.c[0]),
-        )
-        for share in shares
-    )

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +27,29 @@ def finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: finite(item) for key, item in value.items()}
     return [finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def plain(value: Any) -> Any:
+    """Turn results into what JSON can hold: dataclasses into dictionaries by the names of their fields.
+
+    Examples
+    --------
+    >>> from elsewise.metrics import Estimate
+    >>> plain({"accuracy": (Estimate(0.5, 0.25, 0.75),)})
+    {'accuracy': [{'value': 0.5, 'low': 0.25, 'high': 0.75}]}
+    """
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    if is_dataclass(value):
+        return plain_fields(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def plain_fields(value: Any) -> dict[str, Any]:
+    """Turn a dataclass into a dictionary, and what it holds with it: the `as_dict` of results."""
+    return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
 
 
 def read_json(path: Path) -> dict[str, Any]:

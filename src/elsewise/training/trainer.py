@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import log_softmax
+from elsewise.arrays import true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines.torch import last_linear
 from elsewise.errors import InputError, need
@@ -87,7 +87,7 @@ def best_log_loss(prediction: Any, weights: NDArray[np.float64] | None = None) -
     if weights is not None:
         logits = logits - np.log(weights).astype(np.float32)
     scaled = logits / np.float32(best_temperature(logits, codes) or 1)
-    return {"log_loss": float(-log_softmax(scaled)[np.arange(len(codes)), codes].mean(dtype=np.float64))}
+    return {"log_loss": -float(true_log_softmax(scaled, codes).mean(dtype=np.float64))}
 
 
 class GroupedTrainer(transformers.Trainer):  # type: ignore[misc, name-defined]
