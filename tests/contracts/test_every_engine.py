@@ -93,7 +93,7 @@ def given_engine(_):
 def reopened(engine, *opening):
     """Open what was saved; a model that no folder holds is passed again."""
     again = engine_class(engine.name).open(*opening)
-    return replace(again, model=engine.model) if engine.name == GIVEN else again
+    return replace(again, answer=engine.answer) if engine.name == GIVEN else again
 
 
 def sklearn_engine(_):

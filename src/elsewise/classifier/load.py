@@ -11,7 +11,7 @@ from elsewise.classifier.model_folder import BASELINE, CANARY, ModelFolder
 from elsewise.classifier.packing import unpack
 from elsewise.classifier.provenance import Provenance
 from elsewise.engines import AROUND, ENGINES, GIVEN, PRECISIONS, TEXT_ENGINES, Engine, engine_class, given_engine
-from elsewise.engines.external import GivenEngine
+from elsewise.engines.external import ExternalEngine
 from elsewise.engines.files import ModelFiles, TemporaryPlace
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
@@ -101,7 +101,7 @@ def open_classifier(
     if engine.fingerprint != entry["fingerprint"]:
         remedy = "fit it again" if model is None else "pass the model that it was fitted around, or fit it again"
         raise ArtifactError(f"{file}: the certificate of {key} belongs to other files or settings; {remedy}")
-    if isinstance(engine, GivenEngine) and engine.model is None:
+    if isinstance(engine, ExternalEngine) and engine.answer is None:
         if answers:
             raise ArtifactError(engine.missing(str(folder.files.path)))
         return classifier

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ENGINES: Final[dict[str, str]] = {
     "ensemble": "elsewise.engines.ensemble:Ensemble",
-    "given": "elsewise.engines.external:GivenEngine",
+    "given": "elsewise.engines.external:ExternalEngine",
     "laplace": "elsewise.engines.laplace:Laplace",
     "logits": "elsewise.engines.logits:LogitsEngine",
     "mc_dropout": "elsewise.engines.mc_dropout:McDropout",
@@ -134,9 +134,9 @@ def as_engine(model: Any) -> Engine:
 
 def given_engine(model: Any) -> Engine:
     """Take what has labels and run as given, whatever it is; raises as `as_engine`."""
-    from elsewise.engines.external import GivenEngine  # noqa: PLC0415  as the table: when it is asked for
+    from elsewise.engines.external import ExternalEngine  # noqa: PLC0415  as the table: when it is asked for
 
-    return model if isinstance(model, GivenEngine) else GivenEngine.around(model)
+    return model if isinstance(model, ExternalEngine) else ExternalEngine.around(model)
 
 
 def entry_of(engine: Engine) -> dict[str, Any]:
