@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elsewise.calibrators import Temperature
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import ModelFiles, Opening
 from elsewise.errors import InputError
 from support.small_models import ARCHITECTURES, LABELS, learner_of, model_of, texts, tokenizer
 
@@ -59,7 +59,7 @@ def test_a_certificate_of_another_device_is_refused(tmp_path):
     settings = {**learner.tokenize.settings, "precision": "f32", "device": "abacus"}
 
     with pytest.raises(InputError, match="certified on abacus, and this machine computes on c"):
-        TorchModel.open(ModelFiles.of(tmp_path), LABELS, settings)
+        TorchModel.open(Opening(ModelFiles.of(tmp_path), LABELS, settings))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: it is tested where there is one")

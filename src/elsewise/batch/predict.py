@@ -14,6 +14,7 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import Row, open_writer, output_names, same_file
 from elsewise.data.labelled_texts import Reading, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
+from elsewise.engines import prepared, reads_logits
 from elsewise.engines.batching import WINDOW, ahead
 from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
@@ -115,9 +116,9 @@ def predict_file(
         format_ = (how.format or _format(data)) if out == "-" else None
         writer = stack.enter_context(open_writer(out, [*(names.get(c, c) for c in columns), *ours], format=format_))
         rejects = _Rejects(out, stack)
-        for usable, rejected, prepared in ahead(_prepared(classifier, items)):
+        for usable, rejected, ready in ahead(_prepared(classifier, items)):
             rejects.write(rejected)
-            answers = _answers(classifier, prepared, top, probabilities, sentences, summary)
+            answers = _answers(classifier, ready, top, probabilities, sentences, summary)
             given = ({names.get(c, c): cell for c, cell in row.cells.items()} for row in usable)
             writer.write({**cells, **answer} for cells, answer in zip(given, answers, strict=True))
             summary.read += len(usable) + len(rejected)
@@ -136,7 +137,7 @@ def _open(
     classifier: Classifier, data: str, how: Reading, stack: ExitStack
 ) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Item]]:
     """Give the columns to pass through, the notes, and each row with what of it the engine reads."""
-    is_logits = classifier.engine.name == "logits"
+    is_logits = reads_logits(classifier.engine)
     if is_logits and (is_array(data) or data.endswith(PARQUET)):
         logits, _ = read_logits(data, how, classifier.labels)
         return ("row",), (), ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
@@ -192,7 +193,7 @@ def _prepared(classifier: Classifier, items: Iterable[Item]) -> Iterator[tuple[l
     for chunk in _chunks(items):
         usable = [(row, item) for row, item in chunk if row.problem is None]
         rejected = [row for row, _ in chunk if row.problem is not None]
-        yield [row for row, _ in usable], rejected, classifier.engine.prepare([item for _, item in usable])
+        yield [row for row, _ in usable], rejected, prepared(classifier.engine, [item for _, item in usable])
 
 
 def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import as_texts, to_numpy
 from elsewise.engines.canaries import CANARIES
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import Opening
 from elsewise.engines.output_kinds import to_logits
 from elsewise.engines.tokenizer import is_visible, readable
 from elsewise.errors import ArtifactError, ElsewiseError, ElsewiseWarning, InputError, in_a_line
 from elsewise.outputs import Outputs
+from elsewise.storage.json_files import Json
 
 MAKE: Final = "make an engine of any model with elsewise.wrap(model, labels=[...])"
 AGAIN: Final = (
@@ -101,18 +102,13 @@ class ExternalEngine:
         return cls(labels, model.run, OUTPUTS, f"{kind.__module__}.{kind.__qualname__}", fingerprint)
 
     @classmethod
-    def open(
-        cls,
-        files: ModelFiles,  # noqa: ARG003
-        labels: tuple[str, ...],
-        settings: Mapping[str, Any],
-        threads: int | None = None,  # noqa: ARG003
-    ) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Take the place of the model until it is passed: everything but `run`."""
-        return cls(labels, None, OUTPUTS, settings["model"], settings["fingerprint"])
+        settings = opening.settings
+        return cls(opening.labels, None, OUTPUTS, settings["model"], settings["fingerprint"])
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """The name and the fingerprint of the model, which has to be passed again."""
         return {"model": self.described, "fingerprint": self.fingerprint}
 
@@ -131,10 +127,6 @@ class ExternalEngine:
 
     def save(self, folder: Path) -> None:
         """Write nothing: only code could make the model again."""
-
-    def prepare(self, texts: Sequence[str]) -> Sequence[str]:
-        """Nothing needs to be made ready."""
-        return texts
 
     def run(self, texts: Sequence[str]) -> Outputs:
         """Ask the model for outputs of n texts: logits (n, k), and what else it gives.
@@ -155,10 +147,6 @@ class ExternalEngine:
         rows = np.full(len(given), -1)
         rows[seen] = np.arange(len(asked))
         return _spread(answered, rows)
-
-    def sketch(self, prepared: Sequence[str]) -> Outputs:
-        """Return what `run` does."""
-        return self.run(prepared)
 
     def missing(self, folder: str) -> str:
         """Say that a folder needs its model, and how it is passed."""

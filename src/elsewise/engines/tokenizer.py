@@ -4,7 +4,7 @@ tokenizer = TextTokenizer.open(folder / "tokenizer.json", max_length=256, pad=0,
 tokens = tokenizer(["a text", "another"])          # ids one after the other, lengths, truncated
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from elsewise.errors import ArtifactError
 from elsewise.outputs import Extent
+from elsewise.storage.json_files import Json
 
 CHARACTERS_A_TOKEN: Final = 64  # no more of a text is read for each token: a cell of 10 MB costs what a page costs
 LAST_CHARACTERS, LAST_WORDS = 80, 6  # shown of where a text was cut
@@ -102,7 +103,7 @@ class TextTokenizer:
         return cls(backend, max_length, pad, tuple(sorted(special)))
 
     @classmethod
-    def open(cls, file: Path, settings: Mapping[str, Any]) -> Self:
+    def open(cls, file: Path, settings: Json) -> Self:
         """Open a tokenizer.json with what `settings` says of it.
 
         Raises
@@ -117,7 +118,7 @@ class TextTokenizer:
             raise ArtifactError(f"{file} cannot be read: {error}") from error
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Json:
         """What `open` needs beside the file (JSON)."""
         return {"max_length": self.max_length, "pad": self.pad, "special": list(self.special)}
 

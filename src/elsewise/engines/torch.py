@@ -8,7 +8,7 @@ import copy
 import threading
 import timeit
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -17,10 +17,11 @@ from typing import Any, Final, Self
 import numpy as np
 
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
-from elsewise.engines.files import TOKENIZER, ModelFiles
+from elsewise.engines.files import TOKENIZER, Opening
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError, InputError, need
+from elsewise.storage.json_files import Json
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
@@ -69,9 +70,7 @@ class TorchModel:
         return made
 
     @classmethod
-    def open(
-        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
-    ) -> TextEngine:
+    def open(cls, opening: Opening) -> TextEngine:
         """Open model.safetensors: no code from the folder, no network.
 
         Raises
@@ -81,12 +80,13 @@ class TorchModel:
         ArtifactError
             If a file is missing or is not what it should be.
         """
+        files, settings = opening.files, opening.settings
         check_precision(settings["precision"], "torch", cls.precisions())
         here = device()
         if settings.get("device", here) != here:
             raise InputError(f"engine torch was certified on {settings['device']}, and this machine computes on {here}")
-        if threads:
-            torch.set_num_threads(threads)
+        if opening.threads:
+            torch.set_num_threads(opening.threads)
         for name in WEIGHTS:
             files.need(name)
         quiet()
@@ -99,10 +99,10 @@ class TorchModel:
             words = str(error).strip() or type(error).__name__
             raise ArtifactError(f"{files.path} cannot be opened: {words.splitlines()[0]}") from error
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, labels, files, WEIGHTS)
+        return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, opening.labels, files, WEIGHTS)
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """What to open it with again."""
         return {"precision": self.precision, "device": self.model.device.type}
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from elsewise.arrays import to_numpy
 from elsewise.classifier.classifier import Classifier
-from elsewise.engines import key_of
+from elsewise.engines import key_of, reads_logits
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.common_labels import Side, Truth
 from elsewise.evaluation.evaluate import USUAL_TARGET, as_rows, count_seen, plain, seen_words
@@ -375,7 +375,7 @@ def _notes(rows: Part, labels: Mapping[str, Sequence[str]], truth: Truth) -> Ite
 def _about(side: Side, seen: Part) -> dict[str, Any]:
     """Tell what a classifier is, and how fast it was."""
     model = side.classifier
-    of_logits = model.engine.name == "logits"  # whose texts were answered elsewhere
+    of_logits = reads_logits(model.engine)  # whose texts were answered elsewhere
     recorded = [row["texts_per_second"] for row in model.provenance.gate if row["engine"] == key_of(model.engine)]
     return {
         "threshold": np.asarray(model.rule.threshold).tolist(),

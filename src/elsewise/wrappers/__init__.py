@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from elsewise.arrays import as_labels, as_texts
-from elsewise.engines import Engine
+from elsewise.engines import Stored
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.external import ExternalEngine
 from elsewise.engines.output_kinds import check_kind
@@ -47,7 +47,7 @@ class Wrapper(Protocol):
         ...
 
     @staticmethod
-    def engine(model: Any, request: WrapRequest) -> Engine:
+    def engine(model: Any, request: WrapRequest) -> Stored:
         """Make the engine."""
         ...
 
@@ -62,7 +62,7 @@ def wrap(
     texts: Iterable[str] | None = None,
     fingerprint: str | None = None,
     batch_size: int = AT_ONCE,
-) -> Engine:
+) -> Stored:
     """Make an engine of any model, so that all that is known of engines works for it.
 
     Parameters
