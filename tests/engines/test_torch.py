@@ -11,7 +11,7 @@ from support.small_models import ARCHITECTURES, LABELS, learner_of, model_of, te
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from elsewise.engines.torch import TorchModel, last_linear, text_tokenizer  # noqa: E402
+from elsewise.engines.torch import TorchModel, head_input, last_linear, text_tokenizer  # noqa: E402
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -39,6 +39,21 @@ def test_a_folded_temperature_divides_the_logits_and_leaves_the_first_model_alon
 
     assert np.allclose(learner.outputs(folded, tokens).logits, 2 * before, atol=1e-5)
     assert learner.outputs(learner.model, tokens).logits.tobytes() == before.tobytes()
+
+
+def test_the_input_of_the_head_is_that_of_this_thread_alone():
+    from concurrent.futures import ThreadPoolExecutor
+
+    model, ids = model_of("bert"), torch.ones(2, 5, dtype=torch.int64)
+    with torch.no_grad(), ThreadPoolExecutor(1) as another, head_input(model) as outer:
+        another.submit(model, ids).result()
+        with head_input(model) as inner:
+            logits = model(ids).logits
+        model(ids)
+
+    assert (len(outer), len(inner)) == (2, 1)
+    assert torch.equal(last_linear(model)(inner[0]), logits)
+    assert not last_linear(model)._forward_pre_hooks
 
 
 def test_a_head_that_scores_every_token_is_refused():

@@ -9,6 +9,7 @@ import threading
 import timeit
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -31,7 +32,6 @@ WEIGHTS: Final = ("config.json", "model.safetensors")
 CUDA_BUDGET: Final = 4096  # tokens in a batch: a GPU is idle at what keeps a processor busy
 WORTH_IT: Final = 1.2
 SAFELY: Final = {"local_files_only": True, "trust_remote_code": False}
-ONE_AT_A_TIME = threading.Lock()  # the hook on the head hears every forward, also that of another thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,10 +130,11 @@ class TorchModel:
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches, one ahead of the one that is given back: a GPU works while results are copied."""
         waiting: deque[tuple[Any, Any]] = deque()
-        for batch in batches:
-            waiting.append(self._launched(batch))
-            if len(waiting) > 1:
-                yield _results(waiting.popleft())
+        with head_input(self.model) as caught:
+            for batch in batches:
+                waiting.append(self._launched(batch, caught))
+                if len(waiting) > 1:
+                    yield _results(waiting.popleft())
         for results in waiting:
             yield _results(results)
 
@@ -160,27 +161,23 @@ class TorchModel:
                 f"the head of {type(self.model).__name__} does not end in a linear layer; take another encoder"
             )
 
-    def _launched(self, batch: Batch) -> tuple[Any, Any]:
-        model, caught = self.model, []
+    def _launched(self, batch: Batch, caught: list[Any]) -> tuple[Any, Any]:
+        model, head = self.model, last_linear(self.model)
         place, half = model.device, HALVES.get(self.precision)
         ids, mask = (torch.from_numpy(part).to(place, non_blocking=True) for part in batch)
         # Texts of up to 64 tokens fill their batches: without a mask a GPU takes its fastest attention. By the length
-        # first, so that it never depends on the neighbours; a sketch pads short ones too.
+        # first, so that it never depends on the neighbours; a quick run pads short ones too.
         is_full = place.type == "cuda" and ids.shape[1] <= EXACT_LENGTHS and bool(batch[1].all())
-        with ONE_AT_A_TIME:
-            hook = last_linear(model).register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-            try:
-                with torch.inference_mode(), torch.autocast(place.type, half, enabled=half is not None):
-                    model(input_ids=ids, attention_mask=None if is_full else mask)
-            finally:
-                hook.remove()
+        caught.clear()
+        with torch.inference_mode(), torch.autocast(place.type, half, enabled=half is not None):
+            model(input_ids=ids, attention_mask=None if is_full else mask)
         features = caught[-1].float()
         if features.ndim != 2:  # noqa: PLR2004
             raise InputError(
                 f"{type(model).__name__} scores every token, not every text; take an encoder with a text-level head"
             )
         with torch.inference_mode():
-            return torch.nn.functional.linear(features, last_linear(model).weight, last_linear(model).bias), features
+            return torch.nn.functional.linear(features, head.weight, head.bias), features
 
 
 def _results(tensors: tuple[Any, Any]) -> Result:
@@ -269,6 +266,22 @@ def last_linear(model: Any) -> Any:
     if not linear:
         raise InputError(f"{type(model).__name__} has no linear layer with {model.config.num_labels} outputs to end in")
     return linear[-1]
+
+
+@contextmanager
+def head_input(model: Any) -> Iterator[list[Any]]:
+    """Give a list to which each forward of this thread adds what the last linear layer is given."""
+    caught, here = [], threading.get_ident()
+
+    def catch(_: Any, inputs: tuple[Any, ...]) -> None:
+        if threading.get_ident() == here:  # another thread may ask the same model
+            caught.append(inputs[0])
+
+    hook = last_linear(model).register_forward_pre_hook(catch)
+    try:
+        yield caught
+    finally:
+        hook.remove()
 
 
 def quiet() -> None:

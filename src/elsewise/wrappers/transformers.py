@@ -47,17 +47,12 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     lock = threading.Lock()
 
     def answer(texts: list[str]) -> Outputs:
-        from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
+        from elsewise.engines.torch import head_input  # noqa: PLC0415  torch
 
-        read: list[Any] = []
         given = prepare(texts)
         inputs = {key: value.to(model.device) for key, value in given.items()}
-        with lock, answering(model):
-            hook = last_linear(model).register_forward_pre_hook(lambda _, values: read.append(values[0]))
-            try:
-                logits = pick(model(**inputs), request.output)
-            finally:
-                hook.remove()
+        with lock, answering(model), head_input(model) as read:
+            logits = pick(model(**inputs), request.output)
         is_cut = None if cuts is None else np.array(cuts(texts), dtype=bool)
         return Outputs(logits, of_texts(read[-1]), truncated=is_cut)
 
