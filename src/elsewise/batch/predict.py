@@ -15,7 +15,7 @@ from elsewise.data.formats import Row, open_writer, output_names, same_file
 from elsewise.data.labelled_texts import Reading, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
 from elsewise.engines import prepared, reads_logits
-from elsewise.engines.batching import WINDOW, ahead
+from elsewise.engines.batching import WINDOW, prefetch
 from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
 from elsewise.messages import messages
@@ -116,7 +116,7 @@ def predict_file(
         format_ = (how.format or _format(data)) if out == "-" else None
         writer = stack.enter_context(open_writer(out, [*(names.get(c, c) for c in columns), *ours], format=format_))
         rejects = _Rejects(out, stack)
-        for usable, rejected, ready in ahead(_prepared(classifier, items)):
+        for usable, rejected, ready in prefetch(_prepared(classifier, items)):
             rejects.write(rejected)
             answers = _answers(classifier, ready, top, probabilities, sentences, summary)
             given = ({names.get(c, c): cell for c, cell in row.cells.items()} for row in usable)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from elsewise.arrays import as_texts
-from elsewise.engines.batching import Batch, Result, answer
+from elsewise.engines.batching import Batch, Result, run_batched
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import TOKENIZER, ModelFiles
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
@@ -103,11 +103,11 @@ class TextEngine:
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
         """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
         given = texts if isinstance(texts, Tokens) else as_texts(texts)
-        return answer(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
+        return run_batched(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
 
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Return what `run` does, but for the last digits: in few shapes, since each costs time when it is new."""
-        return answer(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
+        return run_batched(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
 
 
 def check_precision(precision: str, engine: str, able: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from elsewise.errors import ArtifactError
-from elsewise.outputs import Extent
+from elsewise.outputs import ReadSpan
 from elsewise.storage.json_files import Json
 
 CHARACTERS_A_TOKEN: Final = 64  # no more of a text is read for each token: a cell of 10 MB costs what a page costs
@@ -134,19 +134,19 @@ class TextTokenizer:
         )
         return Tokens(*columns)
 
-    def extent(self, text: str) -> Extent:
+    def read_span(self, text: str) -> ReadSpan:
         """Tell how much of a text is read, and which pieces of it the vocabulary does not have."""
         tokens, shown = self([text]), readable(text)
         if not tokens.lengths[0]:
-            return Extent(0, (), bool(tokens.truncated[0]), len(shown), 0)
+            return ReadSpan(0, (), bool(tokens.truncated[0]), len(shown), 0)
         encoded = self.backend.encode(readable(text[: CHARACTERS_A_TOKEN * self.max_length]))
         unknown = unknown_ids(self.backend)
         missing = (shown[slice(*at)] for i, at in zip(encoded.ids, encoded.offsets, strict=True) if i in unknown)
         if not tokens.truncated[0]:
-            return Extent(int(tokens.lengths[0]), tuple(missing), False, len(shown), len(shown))  # noqa: FBT003
+            return ReadSpan(int(tokens.lengths[0]), tuple(missing), False, len(shown), len(shown))  # noqa: FBT003
         end = max(end for _, end in encoded.offsets)
         last = " ".join(shown[max(0, end - LAST_CHARACTERS) : end].split()[-LAST_WORDS:])
-        return Extent(int(tokens.lengths[0]), tuple(missing), True, len(shown), end, last)  # noqa: FBT003
+        return ReadSpan(int(tokens.lengths[0]), tuple(missing), True, len(shown), end, last)  # noqa: FBT003
 
     def _chunk(self, texts: Sequence[str]) -> Tokens:
         limit = CHARACTERS_A_TOKEN * self.max_length

@@ -89,7 +89,7 @@ def explain(
         raise InputError("a model of logits reads no text; decide(logits).explain(row) tells why a row was decided")
     as_texts([text])
     tokenizer, shown = tokenizer_of(classifier.engine), readable(text)
-    extent = None if tokenizer is None else tokenizer.extent(text)
+    extent = None if tokenizer is None else tokenizer.read_span(text)
     read = shown if extent is None else shown[: extent.characters_read]
     parts = _parts(read) if occlusion else []
     evidence = classifier.evidence([text, *(read[:start] + read[end:] for start, end in parts)])
