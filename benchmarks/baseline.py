@@ -16,7 +16,7 @@ import numpy as np
 import elsewise as ew
 from elsewise import metrics
 from elsewise.calibrators.choice import choose_calibrator
-from elsewise.engines.tfidf import SklearnEngine
+from elsewise.engines.tfidf import TfidfEngine
 from sections import peak_mb, table, write_section
 
 
@@ -42,7 +42,7 @@ def baseline_of(data: Path) -> tuple[str, ew.Classifier]:
     labels = tuple(sorted(set(words)))
     codes, tune_codes = (np.array([labels.index(word) for word in part]) for part in (words, tune_words))
     began = time.process_time()
-    engine = SklearnEngine.fit(texts, codes, labels, tune, tune_codes)
+    engine = TfidfEngine.fit(texts, codes, labels, tune, tune_codes)
     seconds = f"{time.process_time() - began:.1f}"
     calibrator = choose_calibrator(engine.run(tune).logits, tune_codes).calibrator
     return seconds, ew.Classifier(engine, calibrator, ew.FixedThreshold(0.0))

@@ -307,6 +307,7 @@ def bert_base(folder: Path, like: Path) -> None:
     from elsewise.classifier.kept_rows import refit_tokens
     from elsewise.classifier.model_folder import ModelFolder
     from elsewise.engines import PRECISIONS, engine_class, key_of
+    from elsewise.engines.files import Opening
     from elsewise.engines.torch import TorchModel, text_tokenizer
     from elsewise.fitting.engine_choice import quantised
     from elsewise.training.encoder import Learner
@@ -322,7 +323,7 @@ def bert_base(folder: Path, like: Path) -> None:
     files = quantised(write_model(model, learner, labels), refit_tokens(saved.arrays, "train"))
     opener, others, made = engine_class("openvino"), {}, None
     for precision in (p for p in PRECISIONS if p in opener.precisions()):
-        engine = opener.open(files, labels, {**learner.tokenize.settings, "precision": precision})
+        engine = opener.open(Opening(files, labels, {**learner.tokenize.settings, "precision": precision}))
         made = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.0), others=dict(others))
         others[key_of(engine)] = made.entry()[0]
     made.save(folder)

@@ -19,7 +19,8 @@ import elsewise as ew
 from elsewise import metrics
 from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.classifier.model_folder import ModelFolder
-from elsewise.engines import engine_class
+from elsewise.engines import engine_class, prepared
+from elsewise.engines.files import Opening
 from elsewise.fitting.engine_choice import fitted_calibrator
 from elsewise.scores import SCORES
 from sections import table, write_section
@@ -40,7 +41,7 @@ def plain(path: Path, engine: str = "openvino") -> Any:
     settings = next(iter(saved.description["engines"].values()))["settings"]
     tokenizer = {name: settings[name] for name in ("max_length", "pad", "special")}
     labels = tuple(saved.description["labels"])
-    return engine_class(engine).open(saved.files, labels, {**tokenizer, "precision": "f32"})
+    return engine_class(engine).open(Opening(saved.files, labels, {**tokenizer, "precision": "f32"}))
 
 
 def engines(paths: list[Path], train: list[str], tune: Any, tune_codes: np.ndarray) -> Iterator[tuple[str, Any]]:
@@ -48,7 +49,7 @@ def engines(paths: list[Path], train: list[str], tune: Any, tune_codes: np.ndarr
     members = [plain(path) for path in paths]
     torch = plain(paths[0], "torch")
     yield "one model, openvino", members[0]
-    yield "laplace around it", engine_class("laplace").fit(members[0], members[0].prepare(train), tune, tune_codes)
+    yield "laplace around it", engine_class("laplace").fit(members[0], prepared(members[0], train), tune, tune_codes)
     yield f"ensemble of {len(members)}", engine_class("ensemble")(members)
     yield "one model, torch", torch
     yield f"mc_dropout of it, {PASSES} passes", engine_class("mc_dropout")(torch, passes=PASSES)
@@ -84,7 +85,7 @@ def main() -> None:
     tune, tune_codes = refit_tokens(saved.arrays, "tune"), saved.arrays["refit.tune.codes"]
     rows, prior = [], 0.0
     for name, engine in engines(arguments.models, train, tune, tune_codes):
-        rows.append([name, *judge(engine, tune, tune_codes, engine.prepare(texts), codes)])
+        rows.append([name, *judge(engine, tune, tune_codes, prepared(engine, texts), codes)])
         prior = getattr(engine, "prior_precision", prior)
         print(rows[-1], flush=True)
     outside = int((codes < 0).sum())

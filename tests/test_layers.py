@@ -72,7 +72,8 @@ def ours(modules):
 def entries(room):
     """The modules that a table leads to."""
     table = getattr(__import__(f"elsewise.{room}", fromlist=["_"]), TABLES[room])
-    leads = (value.partition(":")[0] if isinstance(value, str) else value for value in table.values())
+    places = (getattr(value, "where", value) for value in table.values())
+    leads = (place.partition(":")[0] if isinstance(place, str) else place for place in places)
     if room == "messages":
         return {f"elsewise.messages.{language}" for language in table}
     return {

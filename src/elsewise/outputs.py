@@ -179,7 +179,7 @@ def as_evidence(values: Any) -> Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class ReadSpan:
     """How much of a text the model read.
 
     Attributes

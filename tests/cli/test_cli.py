@@ -637,12 +637,12 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where a shell runs the tests in the background
 from elsewise.training import checkpoints
 checkpoints.EVERY, checkpoints.COST = 0, 1e9
-write = checkpoints.Keeper._write
+write = checkpoints.CheckpointCallback._write
 def write_and_stop(self, state, **parts):
     write(self, state, **parts)
     if state.global_step == 20:
         signal.raise_signal(signal.{name})
-checkpoints.Keeper._write = write_and_stop
+checkpoints.CheckpointCallback._write = write_and_stop
 from elsewise.cli import main
 main()
 """

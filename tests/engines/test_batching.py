@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elsewise.engines import batching
-from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, ahead, answer, shape
+from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, prefetch, run_batched, shape
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 
 PAD = 9999
@@ -83,7 +83,7 @@ def spoken(ids):
 
 def run(ids, longest=512, model=None, budget=256, **more):
     model = model or Recorder()
-    return model, answer(Tokens.of(ids), tokenizer_of(longest), model, (2, 1), budget, **more)
+    return model, run_batched(Tokens.of(ids), tokenizer_of(longest), model, (2, 1), budget, **more)
 
 
 def expected(ids):
@@ -124,7 +124,7 @@ def test_the_budget_says_how_many_rows(length, budget, expected):
     assert shape(length, 512, budget) == expected
 
 
-# answer
+# run_batched
 
 
 def test_rows_come_back_in_order():
@@ -144,7 +144,7 @@ def test_rows_come_back_in_order():
 def test_no_texts_have_no_rows(given):
     model = Recorder()
 
-    outputs = answer(given, tokenizer_of(), model, (2, 1))
+    outputs = run_batched(given, tokenizer_of(), model, (2, 1))
 
     assert (outputs.logits.shape, outputs.features.shape) == ((0, 2), (0, 1))
     assert (outputs.tokens.shape, outputs.truncated.shape) == ((0,), (0,))
@@ -226,7 +226,7 @@ def test_a_thousand_times_the_same_text_is_one_batch():
 
 def test_different_texts_of_the_same_tokens_keep_what_is_their_own():
     model = Recorder()
-    outputs = answer(["5 6 7", " 5  6 7 8 9", "5 6 7"], tokenizer_of(longest=3), model, (2, 1))
+    outputs = run_batched(["5 6 7", " 5  6 7 8 9", "5 6 7"], tokenizer_of(longest=3), model, (2, 1))
 
     assert model.texts == [(5, 6, 7)]
     assert outputs.logits.tolist() == [[18, 3]] * 3
@@ -257,9 +257,9 @@ def test_texts_and_their_tokens_are_answered_alike():
     given = [*spoken(texts_of([3, 70, 1, 3, 200, 600])), "", "0 1", "\t", "3 3"]
     tokenizer = tokenizer_of()
 
-    outputs = answer(given, tokenizer, Recorder(), (2, 1))
+    outputs = run_batched(given, tokenizer, Recorder(), (2, 1))
 
-    assert same(outputs, answer(tokenizer(given), tokenizer, Recorder(), (2, 1)))
+    assert same(outputs, run_batched(tokenizer(given), tokenizer, Recorder(), (2, 1)))
     assert outputs.truncated.tolist() == [False] * 5 + [True] + [False] * 4
     assert np.isnan(outputs.logits[:, 0]).tolist() == [False] * 6 + [True] * 3 + [False]
 
@@ -267,7 +267,7 @@ def test_texts_and_their_tokens_are_answered_alike():
 def test_tokens_are_not_made_again():
     tokenizer = tokenizer_of()
 
-    answer(Tokens.of([[5], [6]]), tokenizer, Recorder(), (2, 1))
+    run_batched(Tokens.of([[5], [6]]), tokenizer, Recorder(), (2, 1))
 
     assert tokenizer.backend.read == []
 
@@ -275,11 +275,11 @@ def test_tokens_are_not_made_again():
 @pytest.mark.parametrize("window", [1, 3, 7, 100])
 def test_windows_change_nothing_but_what_runs_together(monkeypatch, window):
     given = [*spoken(texts_of([3, 70, 1, 3, 200])), "", "5 5 5", "", "5 5 5", "0", "5 5 5", "9 " * 600]
-    whole = answer(given, tokenizer_of(), Recorder(), (2, 1))
+    whole = run_batched(given, tokenizer_of(), Recorder(), (2, 1))
     monkeypatch.setattr(batching, "WINDOW", window)
     tokenizer, model = tokenizer_of(), Recorder()
 
-    outputs = answer(given, tokenizer, model, (2, 1))
+    outputs = run_batched(given, tokenizer, model, (2, 1))
 
     assert same(outputs, whole)
     assert tokenizer.backend.read == [given[start : start + window] for start in range(0, len(given), window)]
@@ -301,7 +301,7 @@ def test_the_next_window_is_read_while_the_model_runs(monkeypatch):
             assert second.wait(SOON)
             yield from Recorder()([(ids, mask)])
 
-    outputs = answer(["5", "6", "7", "8"], replace(tokenizer, backend=Telling(512)), slow, (2, 1))
+    outputs = run_batched(["5", "6", "7", "8"], replace(tokenizer, backend=Telling(512)), slow, (2, 1))
 
     assert outputs.logits.tolist() == [[5, 1], [6, 1], [7, 1], [8, 1]]
 
@@ -335,7 +335,7 @@ def test_what_a_tokenizer_raises_comes_through(monkeypatch):
     monkeypatch.setattr(batching, "WINDOW", 2)
 
     with pytest.raises(ValueError, match="invalid literal"):
-        answer(["5", "6", "7", "no number"], tokenizer_of(), Recorder(), (2, 1))
+        run_batched(["5", "6", "7", "no number"], tokenizer_of(), Recorder(), (2, 1))
 
 
 @settings(derandomize=True, max_examples=80, deadline=None, database=None)
@@ -363,14 +363,14 @@ def test_any_texts_in_any_order_read_the_same(ids, longest, budget, random):
 def test_any_windows_and_cuts_read_the_same(ids, window, longest):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batching, "WINDOW", window)
-        outputs = answer(spoken(ids), tokenizer_of(longest), Recorder(), (2, 1))
+        outputs = run_batched(spoken(ids), tokenizer_of(longest), Recorder(), (2, 1))
 
     assert np.array_equal(outputs.logits, expected([text[:longest] for text in ids]), equal_nan=True)
     assert outputs.tokens.tolist() == [min(len(text), longest) for text in ids]
     assert outputs.truncated.tolist() == [len(text) > longest for text in ids]
 
 
-# ahead
+# prefetch
 
 
 class Source:
@@ -392,14 +392,14 @@ class Source:
 
 @pytest.mark.parametrize("items", [[], [1], list(range(100)), [None, None], [ValueError("an item")], [(), (1,), False]])
 def test_items_come_in_order_whatever_they_are(items):
-    assert list(ahead(items)) == items
-    assert list(ahead(item for item in items)) == items
+    assert list(prefetch(items)) == items
+    assert list(prefetch(item for item in items)) == items
 
 
 def test_items_are_made_in_another_thread_which_ends_with_them():
     source = Source(range(5))
 
-    assert list(ahead(source)) == [0, 1, 2, 3, 4]
+    assert list(prefetch(source)) == [0, 1, 2, 3, 4]
 
     assert source.thread is not threading.current_thread()
     assert source.thread.daemon
@@ -415,7 +415,7 @@ def test_what_the_source_raises_comes_after_what_it_made(error, after):
 
     source, got = Source(failing()), []
     with pytest.raises(type(error)) as caught:
-        got.extend(ahead(source))  # keeps what came before an error
+        got.extend(prefetch(source))  # keeps what came before an error
 
     assert got == list(range(after))
     assert caught.value is error
@@ -425,7 +425,7 @@ def test_what_the_source_raises_comes_after_what_it_made(error, after):
 def test_nothing_is_made_before_it_is_asked_for():
     source = Source(range(5))
 
-    items = ahead(source)
+    items = prefetch(source)
 
     assert source.made == 0
     items.close()
@@ -440,7 +440,7 @@ def test_the_next_item_is_made_while_the_last_is_used():
         second.set()
         yield 2
 
-    items = ahead(telling())
+    items = prefetch(telling())
 
     assert next(items) == 1
     assert second.wait(SOON)
@@ -450,14 +450,14 @@ def test_the_next_item_is_made_while_the_last_is_used():
 def test_no_more_than_one_item_is_made_ahead():
     source = Source(range(50))
 
-    for used, _ in enumerate(ahead(source), start=1):
+    for used, _ in enumerate(prefetch(source), start=1):
         assert used <= source.made <= used + 1
 
 
 @pytest.mark.parametrize("used", [1, 2, 10])
 def test_who_stops_early_leaves_no_thread_behind(used):
     source = Source(count())
-    items = ahead(source)
+    items = prefetch(source)
     assert list(islice(items, used)) == list(range(used))
 
     items.close()
@@ -469,7 +469,7 @@ def test_who_stops_early_leaves_no_thread_behind(used):
 def test_who_forgets_the_rest_leaves_no_thread_behind():
     source = Source(count())
 
-    for item in ahead(source):
+    for item in prefetch(source):
         if item == 3:
             break
 
@@ -480,7 +480,7 @@ def test_who_fails_in_the_middle_leaves_no_thread_behind():
     source = Source(count())
 
     def use():
-        for item in ahead(source):
+        for item in prefetch(source):
             assert item < 3, "enough"
 
     with pytest.raises(AssertionError, match="enough"):
@@ -498,7 +498,7 @@ def test_who_stops_does_not_wait_for_a_slow_source():
         yield 2
 
     source = Source(slow())
-    items = ahead(source)
+    items = prefetch(source)
     assert next(items) == 1
 
     items.close()
@@ -510,8 +510,8 @@ def test_who_stops_does_not_wait_for_a_slow_source():
 
 
 def test_a_source_without_end_gives_as_many_as_are_wanted():
-    assert list(islice(ahead(count()), 1000)) == list(range(1000))
+    assert list(islice(prefetch(count()), 1000)) == list(range(1000))
 
 
 def test_sources_may_be_ahead_of_each_other():
-    assert list(ahead(n + 1 for n in ahead(n * 2 for n in range(20)))) == [2 * n + 1 for n in range(20)]
+    assert list(prefetch(n + 1 for n in prefetch(n * 2 for n in range(20)))) == [2 * n + 1 for n in range(20)]

@@ -6,7 +6,7 @@ import pytest
 from elsewise.arrays import softmax
 from elsewise.engines import ENGINES, engine_class
 from elsewise.engines.ensemble import Ensemble
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import ModelFiles, Opening
 from elsewise.engines.memory import MemoryEngine
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
@@ -24,7 +24,7 @@ def members():
     pytest.importorskip("torch")
     made = [files_of("bert", seed=seed) for seed in range(3)]
     settings = {**made[0][1].tokenize.settings, "precision": "f32"}
-    return [engine_class("openvino").open(files, LABELS, settings) for files, _ in made]
+    return [engine_class("openvino").open(Opening(files, LABELS, settings)) for files, _ in made]
 
 
 def test_probabilities_are_the_mean_of_the_members_and_features_the_first_ones(members):
@@ -66,7 +66,7 @@ def test_texts_become_tokens_once(members, monkeypatch):
 def test_members_with_other_tokenizers_read_the_texts_themselves(members):
     _, learner = files_of("bert")
     shorter = {**learner.tokenize.settings, "precision": "f32", "max_length": 8}
-    other = engine_class("openvino").open(members[1].files, LABELS, shorter)
+    other = engine_class("openvino").open(Opening(members[1].files, LABELS, shorter))
     ensemble = Ensemble([members[0], other])
 
     outputs = ensemble.run(texts(20))
@@ -74,7 +74,7 @@ def test_members_with_other_tokenizers_read_the_texts_themselves(members):
     mean = (softmax(members[0].run(texts(20)).logits) + softmax(other.run(texts(20)).logits)) / 2
     assert ensemble.prepare(["a"]) == ["a"]
     assert softmax(outputs.logits) == pytest.approx(mean, abs=1e-6)
-    assert ensemble.sketch(texts(20)).logits == pytest.approx(outputs.logits, abs=1e-4)
+    assert ensemble.quick_run(texts(20)).logits == pytest.approx(outputs.logits, abs=1e-4)
 
 
 def test_every_member_has_its_own_folder_and_the_first_the_model_folder(members, tmp_path):
@@ -92,7 +92,7 @@ def test_a_member_that_was_changed_or_left_out_changes_the_fingerprint(members, 
     for file in ("model.onnx", "tokenizer.json"):
         (tmp_path / "member-2" / file).write_bytes((members[2].files.path / file).read_bytes())
 
-    changed = Ensemble.open(ModelFiles.of(tmp_path), LABELS, ensemble.settings)
+    changed = Ensemble.open(Opening(ModelFiles.of(tmp_path), LABELS, ensemble.settings))
 
     assert len({one.fingerprint for one in (ensemble, changed, Ensemble(members[:2]), Ensemble(members[::-1]))}) == 4
 
@@ -102,7 +102,7 @@ def test_a_member_that_is_gone_is_refused(members, tmp_path):
     (tmp_path / "member-3" / "model.onnx").unlink()
 
     with pytest.raises(ArtifactError, match=r"member-3 has no model\.onnx; make the model again"):
-        Ensemble.open(ModelFiles.of(tmp_path), LABELS, Ensemble(members).settings)
+        Ensemble.open(Opening(ModelFiles.of(tmp_path), LABELS, Ensemble(members).settings))
 
 
 def test_float32_and_float64_members_agree():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elsewise.engines import as_engine, given_engine
-from elsewise.engines.external import GivenEngine
+from elsewise.engines.external import ExternalEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
@@ -26,7 +26,7 @@ def numbers(texts, k=2):
 
 def test_texts_with_nothing_to_see_never_reach_the_model():
     asked = []
-    engine = GivenEngine.around(Model(lambda texts: asked.extend(texts) or Outputs(numbers(texts), numbers(texts))))
+    engine = ExternalEngine.around(Model(lambda texts: asked.extend(texts) or Outputs(numbers(texts), numbers(texts))))
 
     outputs = engine.run(["a", " ", "b", "\u200b"])
 
@@ -37,7 +37,7 @@ def test_texts_with_nothing_to_see_never_reach_the_model():
 
 
 def test_blank_texts_alone_have_features_as_wide_as_others():
-    engine = GivenEngine.around(Model(lambda texts: Outputs(numbers(texts), numbers(texts, 5))))
+    engine = ExternalEngine.around(Model(lambda texts: Outputs(numbers(texts), numbers(texts, 5))))
 
     outputs = engine.run([" ", ""])
 
@@ -46,7 +46,7 @@ def test_blank_texts_alone_have_features_as_wide_as_others():
 
 
 def test_a_row_that_is_not_finite_is_unreadable():
-    engine = GivenEngine.around(Model(lambda texts: Outputs(np.array([[1.0, np.nan], [np.inf, 1.0], [1.0, 2.0]]))))
+    engine = ExternalEngine.around(Model(lambda texts: Outputs(np.array([[1.0, np.nan], [np.inf, 1.0], [1.0, 2.0]]))))
 
     assert np.isnan(engine.run(["a", "b", "c"]).logits).all(axis=1).tolist() == [True, True, False]
 
@@ -55,7 +55,7 @@ def test_a_row_that_is_not_finite_is_unreadable():
     ("dtype", "taken"), [(np.float16, np.float32), (np.int64, np.float64), (np.float32, np.float32)]
 )
 def test_logits_of_any_numbers_are_taken(dtype, taken):
-    engine = GivenEngine.around(Model(lambda texts: Outputs(numbers(texts).astype(dtype))))
+    engine = ExternalEngine.around(Model(lambda texts: Outputs(numbers(texts).astype(dtype))))
 
     assert engine.run(["a", "b"]).logits.dtype == taken
 
@@ -81,7 +81,7 @@ def test_logits_of_any_numbers_are_taken(dtype, taken):
 )
 def test_what_does_not_fit_is_refused_with_what_came(answer, words):
     with pytest.raises(InputError, match=words):
-        GivenEngine.around(Model(answer)).run(["a", "b"])
+        ExternalEngine.around(Model(answer)).run(["a", "b"])
 
 
 class Bare:
@@ -126,7 +126,7 @@ def test_an_engine_that_a_folder_can_hold_stays_itself():
     given = given_engine(engine)
 
     assert as_engine(engine) is engine
-    assert isinstance(given, GivenEngine)
+    assert isinstance(given, ExternalEngine)
     assert given_engine(given) is given
 
 
@@ -138,6 +138,6 @@ def test_a_model_that_fails_is_named_and_what_it_raised_stays_the_cause():
             raise ConnectionRefusedError(111, "the service is away")
 
     with pytest.raises(InputError, match=r"^run of .*Away failed on 2 texts: ConnectionRefusedError: .* away$") as one:
-        GivenEngine.around(Away(numbers)).run(["a", "b"])
+        ExternalEngine.around(Away(numbers)).run(["a", "b"])
 
     assert isinstance(one.value.__cause__, ConnectionRefusedError)

@@ -9,7 +9,7 @@ import pytest
 from elsewise.arrays import log_softmax, softmax
 from elsewise.calibrators import Temperature
 from elsewise.engines import engine_class
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import ModelFiles, Opening
 from elsewise.engines.laplace import PRIORS, Laplace, mean_field, mutual_information
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, InputError
@@ -229,4 +229,4 @@ def test_what_widens_the_answers_is_in_the_fingerprint():
 
 def test_a_folder_without_its_state_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match=r"has no laplace\.safetensors; make the model again: elsewise fit"):
-        engine_class("laplace").open(ModelFiles.of(tmp_path), ("a", "b"), {"around": {"name": "memory"}})
+        engine_class("laplace").open(Opening(ModelFiles.of(tmp_path), ("a", "b"), {"around": {"name": "memory"}}))

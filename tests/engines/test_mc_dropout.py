@@ -7,6 +7,7 @@ import pytest
 
 from elsewise.arrays import softmax
 from elsewise.engines import engine_class
+from elsewise.engines.files import Opening
 from elsewise.errors import InputError
 from elsewise.outputs import mixture
 from support.small_models import LABELS, files_of, texts
@@ -21,7 +22,7 @@ WITH_DROPOUT = ("bert", "distilbert", "roberta", "electra", "deberta-v2", "alber
 
 def torch_engine(architecture="bert"):
     files, learner = files_of(architecture)
-    return engine_class("torch").open(files, LABELS, {**learner.tokenize.settings, "precision": "f32"})
+    return engine_class("torch").open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}))
 
 
 @pytest.fixture(scope="module")

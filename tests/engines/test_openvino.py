@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, ModelFiles
+from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, ModelFiles, Opening
 from elsewise.engines.openvino import COMPILE_CACHE, OpenVinoModel
 from elsewise.errors import ArtifactError
 from elsewise.fitting.engine_choice import quantised
@@ -30,11 +30,11 @@ def copied(made, tmp_path):
 
 
 def opened(path, made, precision="f32"):
-    return OpenVinoModel.open(ModelFiles.of(path), LABELS, {**made[1], "precision": precision})
+    return OpenVinoModel.open(Opening(ModelFiles.of(path), LABELS, {**made[1], "precision": precision}))
 
 
 def test_int8_is_a_quarter_of_the_size_and_near_f32(made):
-    exact, int8 = (OpenVinoModel.open(made[0], LABELS, {**made[1], "precision": p}) for p in ("f32", "int8"))
+    exact, int8 = (OpenVinoModel.open(Opening(made[0], LABELS, {**made[1], "precision": p})) for p in ("f32", "int8"))
     graph = made[0].path / INT8
 
     one, other = exact.run(texts(64)).logits, int8.run(texts(64)).logits

@@ -8,8 +8,8 @@ import pytest
 
 import elsewise as ew
 from elsewise.data.sample import support_texts
-from elsewise.engines.files import ModelFiles
-from elsewise.engines.tfidf import LONGEST, SklearnEngine
+from elsewise.engines.files import ModelFiles, Opening
+from elsewise.engines.tfidf import LONGEST, TfidfEngine
 from elsewise.errors import ArtifactError, InputError, MissingExtra
 
 pytest.importorskip("sklearn")
@@ -34,7 +34,7 @@ def rows(labels=None):
 
 def fitted(labels=None):
     texts, codes, names = rows(labels)
-    return SklearnEngine.fit(texts[50:], codes[50:], names, texts[:50], codes[:50])
+    return TfidfEngine.fit(texts[50:], codes[50:], names, texts[:50], codes[:50])
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_weights_are_those_of_scikit_learn_on_all_features():
     from sklearn.linear_model import LogisticRegression
 
     texts, codes, names = rows(3)
-    engine = SklearnEngine.fit(texts, codes, names, [], NONE)
+    engine = TfidfEngine.fit(texts, codes, names, [], NONE)
 
     theirs = LogisticRegression(C=10, tol=1e-3).fit(features_by_sklearn(engine, texts, texts), codes)
 
@@ -84,7 +84,7 @@ def test_weights_are_those_of_scikit_learn_on_all_features():
 def test_words_and_pieces_are_those_in_two_texts_at_least():
     texts = ["red apple", "red pear", "green pear"]
 
-    engine = SklearnEngine.fit(texts, np.array([0, 1, 1]), ("a", "b"), [], NONE)
+    engine = TfidfEngine.fit(texts, np.array([0, 1, 1]), ("a", "b"), [], NONE)
 
     assert engine.words == ("pear", "red")
     assert {" re", "pear", "ear "} <= set(engine.pieces)
@@ -96,8 +96,8 @@ def test_the_strength_is_the_one_that_tune_texts_like_best():
     texts, codes, names = rows(3)
 
     strong, usual = (
-        SklearnEngine.fit(texts, codes, names, texts, codes),
-        SklearnEngine.fit(texts, codes, names, [], NONE),
+        TfidfEngine.fit(texts, codes, names, texts, codes),
+        TfidfEngine.fit(texts, codes, names, [], NONE),
     )
 
     assert np.abs(strong.weights).sum() > 1.5 * np.abs(usual.weights).sum()
@@ -112,13 +112,13 @@ def test_it_learns_what_the_labels_are_about(engine):
 def test_equal_texts_get_the_frequencies_of_their_labels():
     codes = np.array([0] * 30 + [1] * 10)
 
-    engine = SklearnEngine.fit(["the same"] * 40, codes, ("a", "b"), [], NONE)
+    engine = TfidfEngine.fit(["the same"] * 40, codes, ("a", "b"), [], NONE)
 
     assert ew.softmax(engine.run(["the same"]).logits)[0] == pytest.approx([0.75, 0.25], abs=0.01)
 
 
 def test_one_feature_is_enough():
-    engine = SklearnEngine.fit(["x", "x", "!?", "y"], np.array([0, 0, 1, 1]), ("a", "b"), [], NONE)
+    engine = TfidfEngine.fit(["x", "x", "!?", "y"], np.array([0, 0, 1, 1]), ("a", "b"), [], NONE)
 
     assert engine.words == ()
     assert engine.run(["x"]).logits.argmax() == 0
@@ -127,12 +127,12 @@ def test_one_feature_is_enough():
 
 def test_texts_that_share_nothing_are_refused():
     with pytest.raises(InputError, match=r"^no word or piece of a word is in 2 of 2 texts$"):
-        SklearnEngine.fit(["abc", "xyz"], np.array([0, 1]), ("a", "b"), [], NONE)
+        TfidfEngine.fit(["abc", "xyz"], np.array([0, 1]), ("a", "b"), [], NONE)
 
 
 def test_a_label_without_a_text_is_refused():
     with pytest.raises(InputError, match=r"^label 'c' has no text to learn from$"):
-        SklearnEngine.fit(["x", "x"], np.array([0, 1]), ("a", "b", "c"), [], NONE)
+        TfidfEngine.fit(["x", "x"], np.array([0, 1]), ("a", "b", "c"), [], NONE)
 
 
 def test_with_more_labels_there_are_fewer_features(monkeypatch):
@@ -160,11 +160,11 @@ def test_without_scikit_learn_it_answers_and_does_not_learn(engine, tmp_path, mo
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.delitem(sys.modules, "sklearn.linear_model", raising=False)
 
-    again = SklearnEngine.open(ModelFiles.of(tmp_path), engine.labels, {})
+    again = TfidfEngine.open(Opening(ModelFiles.of(tmp_path), engine.labels, {}))
 
     assert again.run(texts).logits.tobytes() == engine.run(texts).logits.tobytes()
     with pytest.raises(MissingExtra, match=r"is not installed; run: pip install 'elsewise\[sklearn\]'$"):
-        SklearnEngine.fit(texts, codes, names, texts, codes)
+        TfidfEngine.fit(texts, codes, names, texts, codes)
 
 
 def test_its_files_are_json_and_numbers(engine, tmp_path):
@@ -175,10 +175,10 @@ def test_its_files_are_json_and_numbers(engine, tmp_path):
 
 def test_half_of_a_surrogate_pair_can_be_a_piece(tmp_path):
     texts, codes = ["bad \ud83d sign", "good \ud83d sign", "fine"], np.array([0, 1, 1])
-    engine = SklearnEngine.fit(texts, codes, ("a", "b"), [], NONE)
+    engine = TfidfEngine.fit(texts, codes, ("a", "b"), [], NONE)
 
     engine.save(tmp_path)
-    again = SklearnEngine.open(ModelFiles.of(tmp_path), engine.labels, {})
+    again = TfidfEngine.open(Opening(ModelFiles.of(tmp_path), engine.labels, {}))
 
     assert " \ud83d " in again.pieces
     assert again.fingerprint == engine.fingerprint
@@ -199,11 +199,11 @@ def test_a_damaged_vocabulary_is_refused(engine, tmp_path, change, said):
     file.write_text(json.dumps({**json.loads(file.read_text()), **change(list(engine.words))}))
 
     with pytest.raises(ArtifactError, match=said):
-        SklearnEngine.open(ModelFiles.of(tmp_path), engine.labels, {})
+        TfidfEngine.open(Opening(ModelFiles.of(tmp_path), engine.labels, {}))
 
 
 def test_files_of_other_labels_are_refused(engine, tmp_path):
     engine.save(tmp_path)
 
     with pytest.raises(ArtifactError, match=r"weights must be finite float32 of shape \(2, "):
-        SklearnEngine.open(ModelFiles.of(tmp_path), ("a", "b"), {})
+        TfidfEngine.open(Opening(ModelFiles.of(tmp_path), ("a", "b"), {}))

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from elsewise.calibrators import Temperature
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import ModelFiles, Opening
 from elsewise.errors import InputError
 from support.small_models import ARCHITECTURES, LABELS, learner_of, model_of, texts, tokenizer
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from elsewise.engines.torch import TorchModel, last_linear, text_tokenizer  # noqa: E402
+from elsewise.engines.torch import TorchModel, head_input, last_linear, text_tokenizer  # noqa: E402
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -41,6 +41,21 @@ def test_a_folded_temperature_divides_the_logits_and_leaves_the_first_model_alon
     assert learner.outputs(learner.model, tokens).logits.tobytes() == before.tobytes()
 
 
+def test_the_input_of_the_head_is_that_of_this_thread_alone():
+    from concurrent.futures import ThreadPoolExecutor
+
+    model, ids = model_of("bert"), torch.ones(2, 5, dtype=torch.int64)
+    with torch.no_grad(), ThreadPoolExecutor(1) as another, head_input(model) as outer:
+        another.submit(model, ids).result()
+        with head_input(model) as inner:
+            logits = model(ids).logits
+        model(ids)
+
+    assert (len(outer), len(inner)) == (2, 1)
+    assert torch.equal(last_linear(model)(inner[0]), logits)
+    assert not last_linear(model)._forward_pre_hooks
+
+
 def test_a_head_that_scores_every_token_is_refused():
     model = model_of("gpt2", n_embd=32, n_layer=1, n_head=2, n_positions=64)
 
@@ -59,7 +74,7 @@ def test_a_certificate_of_another_device_is_refused(tmp_path):
     settings = {**learner.tokenize.settings, "precision": "f32", "device": "abacus"}
 
     with pytest.raises(InputError, match="certified on abacus, and this machine computes on c"):
-        TorchModel.open(ModelFiles.of(tmp_path), LABELS, settings)
+        TorchModel.open(Opening(ModelFiles.of(tmp_path), LABELS, settings))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: it is tested where there is one")

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from elsewise.engines import engine_class  # noqa: E402
+from elsewise.engines.files import Opening  # noqa: E402
 from elsewise.engines.openvino import core  # noqa: E402
 from elsewise.engines.tokenizer import Tokens  # noqa: E402
 from elsewise.engines.torch import last_linear  # noqa: E402
@@ -24,7 +25,7 @@ LENGTHS = (3, 11, 32, LONGEST)
 def test_an_exported_graph_answers_as_torch_does(architecture, name):
     """One and several texts, four lengths, padding among them."""
     files, learner = files_of(architecture)
-    engine = engine_class(name).open(files, LABELS, {**learner.tokenize.settings, "precision": "f32"})
+    engine = engine_class(name).open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}))
     model, rng = learner.model.model, np.random.default_rng(0)
 
     assert not list(files.path.glob("*.data"))
@@ -61,7 +62,7 @@ def test_the_last_layer_is_computed_for_the_token_that_is_read(architecture):
 def test_a_head_that_reads_all_tokens_gets_all():
     """ModernBERT may take the mean of its tokens; the graph is whole, and the answers are those of the model."""
     files, learner = files_of("modernbert", classifier_pooling="mean")
-    engine = engine_class("openvino").open(files, LABELS, {**learner.tokenize.settings, "precision": "f32"})
+    engine = engine_class("openvino").open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}))
     ids = np.random.default_rng(0).integers(5, 20, size=(4, 11))
     mask = np.ones_like(ids)
     mask[1:, 6:] = 0

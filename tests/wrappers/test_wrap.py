@@ -3,12 +3,13 @@
 import pickle
 import subprocess
 import sys
+from hashlib import sha256
 
 import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.engines.external import WrappedEngine
+from elsewise.engines.external import ExternalEngine
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.fitting.export import export
 from elsewise.wrappers import CODE, WRAPPERS, wrapper
@@ -256,6 +257,32 @@ def test_the_fingerprint_tells_labels_kind_and_name_apart():
     assert len({wrapped(), wrapped(LABELS[::-1]), wrapped(fingerprint="1"), wrapped(fingerprint="2")}) == 4
 
 
+def test_folders_of_earlier_versions_know_the_same_model():
+    """They keep its name and a hash of labels, kind, name, digest and columns, under the name "given"."""
+    engine = ew.wrap(logits_of, labels=LABELS, kind="logits", fingerprint="1")
+
+    known = repr((("a", "b", "c"), "logits", "logits_of", "1", None)).encode()
+    assert engine.name == "given"
+    assert engine.settings == {"model": "logits_of", "fingerprint": sha256(known).hexdigest()[:16]}
+
+
+def test_features_of_some_texts_alone_are_left_out():
+    def model(texts):
+        return ew.Outputs(logits_of(texts), np.ones((len(texts), 2)) if len(texts) > 1 else None)
+
+    engine = ExternalEngine(tuple(LABELS), model, "logits", "model", batch_size=2)
+
+    assert engine.run(["a", "b"]).features.shape == (2, 2)
+    assert engine.run(["a", "b", "c"]).features is None
+
+
+def test_a_text_that_cannot_be_read_has_no_features_either():
+    engine = ExternalEngine(tuple(LABELS), lambda texts: ew.Outputs(logits_of(texts), logits_of(texts)), "logits", "m")
+
+    assert np.isnan(engine.run(["a text", " "]).features).all(axis=1).tolist() == [False, True]
+    assert engine.run([" "]).features.shape == (1, 3)
+
+
 def test_every_wrapper_says_what_it_takes():
     assert [name for name in WRAPPERS if wrapper(name).takes(logits_of)] == ["function"]
     assert [name for name in WRAPPERS if wrapper(name).takes(np.zeros((2, 2)))] == ["arrays"]
@@ -366,7 +393,7 @@ def test_an_onnx_file_runs(graph, runtime, monkeypatch):
 
     engine = ew.wrap(graph, labels=LABELS, kind="logits", preprocess=floats)
 
-    assert isinstance(engine, WrappedEngine)
+    assert isinstance(engine, ExternalEngine)
     assert np.allclose(engine.run(TEXTS).logits, floats(TEXTS) * [1, 2, 3], rtol=1e-5)
     assert engine.digest
 

@@ -1,6 +1,7 @@
 """Files in, files out: every row that goes in comes out once, answered, as Other, or rejected with its reason."""
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from elsewise.batch.answers import COLUMNS, MoreColumns, answered
@@ -9,7 +10,8 @@ from elsewise.batch.source import chunks, open_source
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import Row, Writer, open_writer, output_names, same_file
 from elsewise.data.labelled_texts import Reading
-from elsewise.engines.batching import ahead
+from elsewise.engines import prepared
+from elsewise.engines.batching import prefetch
 from elsewise.errors import InputError
 from elsewise.messages import messages
 from elsewise.progress import Progress
@@ -73,7 +75,7 @@ def predict_file(
         columns = (*(names.get(column, column) for column in source.columns), *ours)
         format_ = (how.format or _format(data)) if out == "-" else None
         with open_writer(out, columns, format=format_) as writer, _open_rejects(rejects_path) as rejects:
-            for chunk in ahead(chunks(source.items, classifier.engine.prepare)):
+            for chunk in prefetch(chunks(source.items, partial(prepared, classifier.engine))):
                 answers = answered(classifier, chunk, more)
                 given = ({names.get(column, column): cell for column, cell in row.cells.items()} for row in chunk.rows)
                 writer.write(cells | answer for cells, answer in zip(given, answers.rows, strict=True))

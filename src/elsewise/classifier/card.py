@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from elsewise.classifier.packing import unpack
-from elsewise.engines import GIVEN
+from elsewise.engines import kind_of
 from elsewise.rules import Rule, threshold_words
 
 FIGURES = (
@@ -19,9 +19,7 @@ FIGURES = (
     ("auc", "AUC, one versus rest"),
     ("ece", "Expected calibration error"),
 )
-
-
-BASELINE_ENGINE = "sklearn"
+OF_TRANSFORMERS = ("export", "fit")  # engines whose folders `transformers` opens too, by how they are certified again
 
 
 def model_card(
@@ -45,14 +43,15 @@ def model_card(
 
     """
     engine, labels = description["engines"][description["engine"]], description["labels"]
-    is_text = engine["name"] != "logits"
-    library = ["library_name: transformers"] if engine["name"] != BASELINE_ENGINE else []
+    kind = kind_of(engine["name"])
+    is_text = kind.reads == "texts"
+    library = ["library_name: transformers"] if kind.certify_again in OF_TRANSFORMERS else []
     front = ["---", *library, "pipeline_tag: text-classification", "tags: [elsewise]", "---", ""]
     title = "# A text classifier that says Other" if is_text else "# A calibrated classifier of logits"
     parts = [
-        "\n".join(front) + title if is_text and engine["name"] != GIVEN else title,
+        "\n".join(front) + title if is_text and kind.certify_again != "pass it" else title,
         _promise(unpack(engine["rule"], arrays, Path("elsewise.json"))),
-        _use(engine, is_text=is_text),
+        _use(engine),
         _figures(evaluation, engine),
         _baseline(evaluation, learned),
         _engines(description["engine"], engine["gate"]),
@@ -117,14 +116,14 @@ INEXACT = """ They are those of float32; this model was
 certified in {precision}, where probabilities differ a little, and the promise is about those."""
 
 
-def _use(engine: Mapping[str, Any], *, is_text: bool) -> str:
-    if not is_text:
+def _use(engine: Mapping[str, Any]) -> str:
+    kind, settings = kind_of(engine["name"]), engine["settings"]
+    if kind.reads == "logits":
         return LOGITS_USE
-    if engine["name"] == BASELINE_ENGINE:
-        return TEXT_USE
-    settings = engine["settings"]
-    if engine["name"] == GIVEN:
+    if kind.certify_again == "pass it":
         return GIVEN_USE.format(model=settings["model"])
+    if kind.certify_again not in OF_TRANSFORMERS:
+        return TEXT_USE
     precision = settings.get("precision", "f32")
     around = OTHER_PROBABILITIES.get(engine["name"], "").format(
         members=len(settings.get("members", ())), passes=settings.get("passes")

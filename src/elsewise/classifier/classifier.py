@@ -15,11 +15,7 @@ from elsewise.classifier.model_folder import BASELINE, CANARY, write_folder
 from elsewise.classifier.packing import pack
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.labels import label_form
-from elsewise.engines import (
-    Engine,
-    as_engine,
-    key_of,
-)
+from elsewise.engines import Stored, as_engine, key_of, prepared, quick_run
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence
@@ -37,7 +33,8 @@ class Classifier:
     Attributes
     ----------
     engine, calibrator, rule
-        What turns texts into outputs, outputs into probabilities, and probabilities into decisions.
+        What turns texts into outputs, outputs into probabilities, and probabilities into decisions. Any object with
+        labels and run is taken as an engine.
     other : str
         The word shown for an abstention. A real label may be called the same; ``abstained`` tells them apart.
     out_of_scope_label : str or None
@@ -61,7 +58,7 @@ class Classifier:
 
     """
 
-    engine: Engine
+    engine: Stored
     calibrator: Calibrator
     rule: Rule
     other: str = "Other"
@@ -72,6 +69,7 @@ class Classifier:
 
     def __post_init__(self) -> None:
         check_other(self.other)
+        object.__setattr__(self, "engine", as_engine(self.engine))
 
     def __repr__(self) -> str:
         calibrator, rule = (type(part).__name__ for part in (self.provenance.folded or self.calibrator, self.rule))
@@ -97,7 +95,7 @@ class Classifier:
         return self.provenance.evaluation
 
     def evidence(self, texts: Any) -> Evidence:
-        """Return all that is known about n texts, or what `engine.prepare` made of them, before the rule decides."""
+        """Return all that is known about n texts, or what `engines.prepared` made of them, before the rule decides."""
         return Evidence.of(self.engine.run(texts), self.calibrator)
 
     def probabilities(self, texts: Sequence[Any]) -> Floats:
@@ -158,16 +156,12 @@ class Classifier:
             If `path` holds something else, or cannot be written.
 
         """
-        engine = as_engine(self.engine)
-        if engine is not self.engine:  # somebody's model, which no folder can hold
-            replace(self, engine=engine).save(path)
-            return
         key, (entry, packed), kept = key_of(self.engine), self.entry(), self.provenance
         entries = {**kept.others, key: entry}
         arrays = {**kept.arrays, **packed}
         folded = None if kept.folded is None else pack(kept.folded, arrays, "folded")
         texts = self.engine.canaries
-        tokens = self.engine.prepare(texts)
+        tokens = prepared(self.engine, texts)
         write_folder(
             Path(path),
             self._save_files,
@@ -201,7 +195,7 @@ class Classifier:
             "sets": self.sets and pack(self.sets, arrays, f"{prefix}.sets"),
             "familiarity": self.familiarity and pack(self.familiarity, arrays, f"{prefix}.familiarity"),
             "gate": list(self.provenance.gate),
-            CANARY: canary_probabilities(self, self.engine.prepare(self.engine.canaries)).tolist(),
+            CANARY: canary_probabilities(self, prepared(self.engine, self.engine.canaries)).tolist(),
         }, arrays
 
     def _description(self) -> dict[str, Any]:
@@ -217,9 +211,9 @@ class Classifier:
         }
 
 
-def canary_probabilities(classifier: Classifier, prepared: Any) -> Floats:
+def canary_probabilities(classifier: Classifier, ready: Any) -> Floats:
     """Answer the canary texts, as quickly as the engine can."""
-    return Evidence.of(classifier.engine.sketch(prepared), classifier.calibrator).probabilities
+    return Evidence.of(quick_run(classifier.engine, ready), classifier.calibrator).probabilities
 
 
 def check_other(other: str) -> None:

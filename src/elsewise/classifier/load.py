@@ -10,9 +10,9 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.model_folder import BASELINE, CANARY, ModelFolder
 from elsewise.classifier.packing import unpack
 from elsewise.classifier.provenance import Provenance
-from elsewise.engines import AROUND, ENGINES, GIVEN, PRECISIONS, TEXT_ENGINES, Engine, engine_class, given_engine
-from elsewise.engines.external import GivenEngine
-from elsewise.engines.files import ModelFiles, TemporaryPlace
+from elsewise.engines import ENGINES, PRECISIONS, Stored, engine_class, given_engine, kind_of, prepared, quick_run
+from elsewise.engines.external import ExternalEngine
+from elsewise.engines.files import ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Evidence
@@ -101,7 +101,7 @@ def open_classifier(
     if engine.fingerprint != entry["fingerprint"]:
         remedy = "fit it again" if model is None else "pass the model that it was fitted around, or fit it again"
         raise ArtifactError(f"{file}: the certificate of {key} belongs to other files or settings; {remedy}")
-    if isinstance(engine, GivenEngine) and engine.model is None:
+    if isinstance(engine, ExternalEngine) and engine.answer is None:
         if answers:
             raise ArtifactError(engine.missing(str(folder.files.path)))
         return classifier
@@ -177,7 +177,8 @@ def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None)
     ]
     if not fitting:
         engine_class(engine or entries[default]["name"])  # its library is here, or this says how to get it
-        asked = GIVEN if entries[default]["name"] == GIVEN else engine or entries[default]["name"]
+        usual = entries[default]["name"]
+        asked = usual if kind_of(usual).certify_again == "pass it" else engine or usual
         remedy = _remedy(folder, asked, precision, "there first")
         raise ArtifactError(
             f"{folder.files.path} was certified on {' and '.join(entries)}, and not on what is asked for; {remedy}"
@@ -195,7 +196,7 @@ def entry_around(folder: ModelFolder, model: Any) -> str:
 
     """
     path, entries, labels = folder.files.path, folder.entries, folder.description["labels"]
-    key = next((key for key, entry in entries.items() if entry["name"] == GIVEN), None)
+    key = next((key for key, entry in entries.items() if kind_of(entry["name"]).certify_again == "pass it"), None)
     if key is None:
         raise InputError(f"{path} holds its own engine ({', '.join(entries)}); open it without another")
     theirs = list(given_engine(model).labels)
@@ -209,32 +210,30 @@ def entry_around(folder: ModelFolder, model: Any) -> str:
     return key
 
 
-def _open_engine(folder: ModelFolder, key: str, threads: int | None) -> Engine:
+def _open_engine(folder: ModelFolder, key: str, threads: int | None) -> Stored:
     entry = folder.entries[key]
-    labels = tuple(folder.description["labels"])
+    opening = Opening(folder.files, tuple(folder.description["labels"]), entry["settings"], threads)
     try:
-        return engine_class(entry["name"]).open(folder.files, labels, entry["settings"], threads)
+        return engine_class(entry["name"]).open(opening)
     except InputError as error:
         path, others = folder.files.path, list(folder.others(key))
         instead = f", or serve it as certified on {others[0]} (--engine, --precision)" if others else ""
-        inside = (
-            "fit it again on this machine"
-            if entry["name"] in AROUND
-            else (f"re-fit it for this machine: elsewise export {path} --engine openvino --precision f32")
-        )
+        inside = f"re-fit it for this machine: elsewise export {path} --engine openvino --precision f32"
+        if entry["name"] in ENGINES and kind_of(entry["name"]).certify_again == "fit":
+            inside = "fit it again on this machine"
         raise ArtifactError(f"{path} was certified on {key}: {error}; {inside}{instead}") from error
 
 
 def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: Any) -> None:
     file = folder.files.path / "canary.json"
     try:
-        prepared = classifier.engine.prepare(folder.canary["texts"])
+        ready = prepared(classifier.engine, folder.canary["texts"])
         before = np.array(probabilities, dtype=np.float64)
-        evidence = Evidence.of(classifier.engine.sketch(prepared), classifier.calibrator)
+        evidence = Evidence.of(quick_run(classifier.engine, ready), classifier.calibrator)
         classifier.decisions(evidence)  # its parts fit together
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{file}: the model cannot answer its canary texts: {error}") from error
-    if isinstance(prepared, Tokens) and [ids.tolist() for ids in prepared] != folder.canary["token_ids"]:
+    if isinstance(ready, Tokens) and [ids.tolist() for ids in ready] != folder.canary["token_ids"]:
         raise ArtifactError(f"{file}: the tokenizer gives other tokens than when the model was saved")
     now = evidence.probabilities
     if len(now) and np.isnan(now).all():
@@ -248,11 +247,10 @@ def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: 
 
 def _remedy(folder: ModelFolder, engine: str, precision: str | None, where: str = "here") -> str:
     """Say how to get a certificate."""
-    if engine == GIVEN:
-        return "pass the model that it was fitted around, or fit it again"
-    if engine in AROUND:
-        return f"fit it again for that: elsewise fit DATA -o {folder.files.path} --{engine.replace('_', '-')}"
-    if engine not in TEXT_ENGINES:
-        return "choose one of them"
-    asked = f"--engine {engine}" + (f" --precision {precision}" if precision else "")
-    return f"certify it {where}: elsewise export {folder.files.path} {asked}"
+    path, asked = folder.files.path, f"--engine {engine}" + (f" --precision {precision}" if precision else "")
+    return {
+        "export": f"certify it {where}: elsewise export {path} {asked}",
+        "fit": f"fit it again for that: elsewise fit DATA -o {path} --{engine.replace('_', '-')}",
+        "pass it": "pass the model that it was fitted around, or fit it again",
+        "": "choose one of them",
+    }[kind_of(engine).certify_again]

@@ -172,9 +172,10 @@ def _rows(
     """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare`."""
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.data.logits import read_logits
+    from elsewise.engines import reads_logits
     from elsewise.messages.wording import counted
 
-    of_logits = [name for name, model in models.items() if model.engine.name == "logits"]
+    of_logits = [name for name, model in models.items() if reads_logits(model.engine)]
     if len(logits) != len(of_logits):
         whose = f" ({', '.join(of_logits)})" if of_logits else ""
         raise InputError(

@@ -63,6 +63,7 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled rows: labels, probabilities, calibration, and what ships with Other."""
     from elsewise.classifier.load import load
+    from elsewise.engines import reads_logits
     from elsewise.engines.logits import check_features
 
     how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
@@ -71,7 +72,7 @@ def evaluate(
         if progress:
             progress("evaluating", 0, 0)
         check_features(classifier.engine, features)
-        if classifier.engine.name == "logits":
+        if reads_logits(classifier.engine):
             judged = _judged_logits(classifier, data, labels, features, how, out_of_scope_label, slices or [])
         else:
             judged = _judged_texts(classifier, data, labels, how, out_of_scope_label, slices or [])

@@ -27,7 +27,7 @@ from elsewise.errors import InputError
 if TYPE_CHECKING:
     from elsewise.data.labelled_texts import Reading
     from elsewise.evaluation.receipt import Confirmation
-    from elsewise.outputs import Extent
+    from elsewise.outputs import ReadSpan
     from elsewise.rules.explanation import Explanation
 
 
@@ -178,7 +178,7 @@ def _print_words(explained: "Explanation") -> None:
         print_table("", ("pull", "probability without", "words"), rows)
 
 
-def _how_much(extent: "Extent") -> str:
+def _how_much(extent: "ReadSpan") -> str:
     words = f"Tokens used: {extent.tokens:,}"
     if extent.truncated:
         dropped = extent.characters - extent.characters_read

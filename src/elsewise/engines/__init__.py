@@ -1,38 +1,59 @@
 """Engines: something with labels that turns texts into outputs. A new one is a file here and a line in ENGINES.
 
-    engine = engine_class("openvino").open(files, labels, settings)
+    engine = engine_class("openvino").open(Opening(files, labels, settings))
     outputs = engine.run(["a text", "another"])                # logits (n, k), features (n, d), ...
 
 The table is lazy: an engine's library is imported when the engine is asked for, and not before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import Opening
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
+from elsewise.storage.json_files import Json
 
 if TYPE_CHECKING:
+    from elsewise.engines.external import ExternalEngine
     from elsewise.engines.tokenizer import TextTokenizer
 
-ENGINES: Final[dict[str, str]] = {
-    "ensemble": "elsewise.engines.ensemble:Ensemble",
-    "given": "elsewise.engines.external:GivenEngine",
-    "laplace": "elsewise.engines.laplace:Laplace",
-    "logits": "elsewise.engines.logits:LogitsEngine",
-    "mc_dropout": "elsewise.engines.mc_dropout:McDropout",
-    "memory": "elsewise.engines.memory:MemoryEngine",
-    "onnxruntime": "elsewise.engines.onnxruntime:OnnxRuntimeModel",
-    "openvino": "elsewise.engines.openvino:OpenVinoModel",
-    "sklearn": "elsewise.engines.tfidf:SklearnEngine",
-    "torch": "elsewise.engines.torch:TorchModel",
+
+class EngineKind(NamedTuple):
+    """What is known of an engine while its library is not imported.
+
+    Attributes
+    ----------
+    where : str
+        Module and class, as in "elsewise.engines.logits:LogitsEngine".
+    certify_again : {"export", "fit", "pass it", ""}
+        How a folder gets a certificate for it: `elsewise export`, `elsewise fit`, by the model that its user passes, or
+        by the call that made the folder.
+    reads : {"texts", "logits"}
+        What `run` takes.
+    """
+
+    where: str
+    certify_again: Literal["export", "fit", "pass it", ""] = ""
+    reads: Literal["texts", "logits"] = "texts"
+
+
+ENGINES: Final[dict[str, EngineKind]] = {
+    "ensemble": EngineKind("elsewise.engines.ensemble:Ensemble", "fit"),
+    "given": EngineKind("elsewise.engines.external:ExternalEngine", "pass it"),
+    "laplace": EngineKind("elsewise.engines.laplace:Laplace", "fit"),
+    "logits": EngineKind("elsewise.engines.logits:LogitsEngine", reads="logits"),
+    "mc_dropout": EngineKind("elsewise.engines.mc_dropout:McDropout", "fit"),
+    "memory": EngineKind("elsewise.engines.memory:MemoryEngine"),
+    "onnxruntime": EngineKind("elsewise.engines.onnxruntime:OnnxRuntimeModel", "export"),
+    "openvino": EngineKind("elsewise.engines.openvino:OpenVinoModel", "export"),
+    "sklearn": EngineKind("elsewise.engines.tfidf:TfidfEngine"),
+    "torch": EngineKind("elsewise.engines.torch:TorchModel", "export"),
 }
-GIVEN: Final = "given"  # the engine around a model that no folder holds
-AROUND: Final = ("ensemble", "laplace", "mc_dropout")  # engines around engines: they fill `epistemic`
-TEXT_ENGINES: Final = ("openvino", "onnxruntime", "torch")  # of one model's files, each its own way
+TEXT_ENGINES: Final = ("openvino", "onnxruntime", "torch")  # those to choose from, the usual one first
 PRECISIONS: Final = ("f32", "bf16", "f16", "int8")
 
 
@@ -40,18 +61,26 @@ class Engine(Protocol):
     """Turns texts into outputs; the answer for one text never depends on its neighbours."""
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of logits."""
+        ...
+
+    def run(self, texts: Any) -> Outputs:
+        """Return outputs of n texts, in order; a row of NaN logits for a text that cannot be read."""
+        ...
+
+
+class Stored(Engine, Protocol):
+    """An engine that a model folder can name, and open again."""
+
+    @property
     def name(self) -> str:
         """In the table ENGINES."""
         ...
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels, in the order of the columns of logits."""
-        ...
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """What `open` needs, beside the files, to give the same answers again (JSON)."""
+    def settings(self) -> Json:
+        """What `open` needs, beside the files, to give the same answers again."""
         ...
 
     @property
@@ -68,20 +97,8 @@ class Engine(Protocol):
         """Write the engine's own files into an existing folder."""
         ...
 
-    def prepare(self, texts: Sequence[Any]) -> Any:
-        """Make texts ready for `run`, which takes texts too: `Tokens`, where the engine has any."""
-        ...
 
-    def run(self, texts: Any) -> Outputs:
-        """Return outputs of n texts, in order; a row of NaN logits for a text that cannot be read."""
-        ...
-
-    def sketch(self, prepared: Any) -> Outputs:
-        """Return what `run` does, but for the last digits, quickly on a fresh start: for the canaries."""
-        ...
-
-
-class SizedEngine(Engine, Protocol):
+class SizedEngine(Stored, Protocol):
     """An engine of a text model, which the gate can compare with others."""
 
     @property
@@ -90,18 +107,36 @@ class SizedEngine(Engine, Protocol):
         ...
 
 
+@runtime_checkable
+class TokenEngine(Protocol):
+    """An engine that reads tokens, or stands around one that may."""
+
+    def prepare(self, texts: Sequence[Any]) -> Any:
+        """Make texts ready for `run`, which takes texts too."""
+        ...
+
+    def quick_run(self, ready: Any) -> Outputs:
+        """Return what `run` does, but for the last digits, quickly on a fresh start."""
+        ...
+
+
 class Opener(Protocol):
     """What the table leads to."""
 
-    def open(
-        self, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
-    ) -> Engine:
-        """Open what `save` wrote, on so many threads; None takes the cores that this process may use."""
+    def open(self, opening: Opening) -> Stored:
+        """Open what `save` wrote."""
         ...
 
     def precisions(self) -> tuple[str, ...]:
         """Name what this machine computes in; engines of text models only."""
         ...
+
+
+def kind_of(name: str) -> EngineKind:
+    """Find an engine's line in ENGINES; InputError where no engine has this name."""
+    if name not in ENGINES:
+        raise InputError(f"unknown engine {name!r}; there are {', '.join(ENGINES)}")
+    return ENGINES[name]
 
 
 def engine_class(name: str) -> Opener:
@@ -114,14 +149,17 @@ def engine_class(name: str) -> Opener:
     MissingExtra
         If its library is not installed.
     """
-    if name not in ENGINES:
-        raise InputError(f"unknown engine {name!r}; there are {', '.join(ENGINES)}")
-    module, _, attribute = ENGINES[name].partition(":")
+    module, _, attribute = kind_of(name).where.partition(":")
     return getattr(import_module(module), attribute)
 
 
-def as_engine(model: Any) -> Engine:
-    """Pass an engine through whose files a folder can hold; take anything else with labels and run as given.
+def reads_logits(engine: Stored) -> bool:
+    """Tell whether an engine's "texts" are rows of logits."""
+    return kind_of(engine.name).reads == "logits"
+
+
+def as_engine(model: Any) -> Stored:
+    """Pass an engine through that a folder can name; stand around anything else with labels and run.
 
     Raises
     ------
@@ -132,26 +170,34 @@ def as_engine(model: Any) -> Engine:
     return model if is_ours and getattr(model, "name", None) in ENGINES else given_engine(model)
 
 
-def given_engine(model: Any) -> Engine:
-    """Take what has labels and run as given, whatever it is; raises as `as_engine`."""
-    from elsewise.engines.external import GivenEngine  # noqa: PLC0415  as the table: when it is asked for
+def given_engine(model: Any) -> "ExternalEngine":
+    """Stand around whatever has labels and run; raises as `as_engine`."""
+    from elsewise.engines.external import ExternalEngine  # noqa: PLC0415  as the table: when it is asked for
 
-    return model if isinstance(model, GivenEngine) else GivenEngine.around(model)
+    return model if isinstance(model, ExternalEngine) else ExternalEngine.around(model)
 
 
-def entry_of(engine: Engine) -> dict[str, Any]:
-    """Describe an engine as settings of one around it keep it (JSON): what `open_entry` takes."""
+def prepared(engine: Engine, texts: Sequence[Any]) -> Any:
+    """Make texts ready for `run`: `Tokens`, where the engine reads tokens; the texts themselves elsewhere."""
+    return engine.prepare(texts) if isinstance(engine, TokenEngine) else texts
+
+
+def quick_run(engine: Engine, ready: Any) -> Outputs:
+    """Return what `run` does of what `prepared` gave, but for the last digits, quickly on a fresh start."""
+    return engine.quick_run(ready) if isinstance(engine, TokenEngine) else engine.run(ready)
+
+
+def entry_of(engine: Stored) -> Json:
+    """Describe an engine as settings of one around it keep it: what `open_entry` takes."""
     return {"name": engine.name, "settings": dict(engine.settings)}
 
 
-def open_entry(
-    entry: Mapping[str, Any], files: ModelFiles, labels: tuple[str, ...], threads: int | None = None
-) -> Engine:
-    """Open the engine that `entry_of` described."""
-    return engine_class(entry["name"]).open(files, labels, entry["settings"], threads)
+def open_entry(entry: Json, opening: Opening) -> Stored:
+    """Open the engine that `entry_of` told of, from the files, labels and threads of the one around it."""
+    return engine_class(entry["name"]).open(replace(opening, settings=entry["settings"]))
 
 
-def precision_of(engine: Engine) -> dict[str, str]:
+def precision_of(engine: Stored) -> Json:
     """Give the setting that an engine around this one shares with it: its precision, where it has one."""
     return {name: value for name, value in engine.settings.items() if name == "precision"}
 
@@ -163,7 +209,7 @@ def tokenizer_of(engine: Any) -> "TextTokenizer | None":
     return None if engine is None else engine.tokenizer
 
 
-def key_of(engine: Engine) -> str:
+def key_of(engine: Stored) -> str:
     """Name an engine with its precision, as in "openvino-bf16"."""
     precision = engine.settings.get("precision")
     return engine.name if precision is None else f"{engine.name}-{precision}"

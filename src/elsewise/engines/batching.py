@@ -44,7 +44,7 @@ def shape(length: int, longest: int, budget: int = TOKEN_BUDGET, exact: int = EX
     return max(1, budget // tokens), tokens
 
 
-def answer(
+def run_batched(
     texts: Sequence[str] | Tokens,
     tokenizer: TextTokenizer,
     forward: Forward,
@@ -77,7 +77,7 @@ def answer(
     logits, features = (np.full((len(texts), width), np.nan, dtype=np.float32) for width in widths)
     lengths, truncated = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=bool)
     start = 0
-    for tokens in ahead(_windows(texts, tokenizer)):
+    for tokens in prefetch(_windows(texts, tokenizer)):
         place = slice(start, start + len(tokens))
         lengths[place], truncated[place] = tokens.lengths, tokens.truncated
         ids = list(tokens)
@@ -92,12 +92,12 @@ def answer(
     return Outputs(logits, features, lengths, truncated)
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """Give the items in order, and make the next one, in a thread, while the last one is used."""
+def prefetch(items: Iterable[T]) -> Iterator[T]:
+    """Prefetch: yield items in order while a thread makes the next one."""
     asked: SimpleQueue[bool] = SimpleQueue()
     made: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
     # A daemon: who waits for a slow pipe can be interrupted.
-    Thread(target=_make, args=(iter(items), asked, made), name="elsewise-ahead", daemon=True).start()
+    Thread(target=_make, args=(iter(items), asked, made), name="elsewise-prefetch", daemon=True).start()
     asked.put(True)  # noqa: FBT003
     try:
         while (got := made.get()) is not None:

@@ -5,19 +5,20 @@ the mean probabilities, and `epistemic` is what the members disagree by. A mean 
 the ensemble as a whole (Rahaman & Thiery 2021, https://arxiv.org/abs/2007.08792).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from elsewise.engines import Engine, entry_of, open_entry, precision_of
-from elsewise.engines.files import TOKENIZER, ModelFiles
+from elsewise.engines import Engine, Stored, entry_of, open_entry, precision_of, prepared, quick_run
+from elsewise.engines.files import TOKENIZER, Opening
 from elsewise.engines.text import TextEngine
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs, mixture
+from elsewise.storage.json_files import Json
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +44,7 @@ class Ensemble:
     """
 
     name: ClassVar[str] = "ensemble"
-    members: tuple[Engine, ...]
+    members: tuple[Stored, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "members", tuple(self.members))  # a list is welcome
@@ -54,14 +55,14 @@ class Ensemble:
                 raise InputError(f"members must have the same labels in the same order, got {member.labels}")
 
     @classmethod
-    def open(
-        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
-    ) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Open every member, one after the other; they run one after the other too, each on all threads."""
-        entries = settings["members"]
+        files, entries = opening.files, opening.settings["members"]
         homes = [_home(number) for number in range(2, len(entries) + 1)]
         places = [files.beside(*homes), *(files.below(home) for home in homes)]
-        return cls(tuple(open_entry(e, place, labels, threads) for e, place in zip(entries, places, strict=True)))
+        return cls(
+            tuple(open_entry(e, replace(opening, files=place)) for e, place in zip(entries, places, strict=True))
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -69,7 +70,7 @@ class Ensemble:
         return self.members[0].labels
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """What `open` needs beside the files (JSON)."""
         return {**precision_of(self.members[0]), "members": [entry_of(member) for member in self.members]}
 
@@ -99,17 +100,17 @@ class Ensemble:
 
     def prepare(self, texts: Sequence[Any]) -> Any:
         """Tokenise n texts once for all members; leave them as they are where members have tokenizers of their own."""
-        return self.members[0].prepare(texts) if self._shares_tokens else texts
+        return prepared(self.members[0], texts) if self._shares_tokens else texts
 
     def run(self, texts: Any) -> Outputs:
         """Return the logarithms of mean probabilities (n, k), and what members disagree by (n,)."""
         ready = texts if isinstance(texts, Tokens) else self.prepare(texts)
         return self._mixed(lambda member: member.run(ready))
 
-    def sketch(self, prepared: Any) -> Outputs:
+    def quick_run(self, ready: Any) -> Outputs:
         """Return what `run` does, but for the last digits, quickly on a fresh start."""
         shared = self._shares_tokens
-        return self._mixed(lambda member: member.sketch(prepared if shared else member.prepare(prepared)))
+        return self._mixed(lambda member: quick_run(member, ready if shared else prepared(member, ready)))
 
     def _mixed(self, ask: Callable[[Engine], Outputs]) -> Outputs:
         first = ask(self.members[0])

@@ -1,4 +1,4 @@
-"""The files of a text model, which every engine reads its part of."""
+"""What an engine is opened from: the files of a model, of which every engine reads its part, and its settings."""
 
 import hashlib
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from elsewise.errors import ArtifactError, InputError
+from elsewise.storage.json_files import Json
 from elsewise.storage.sealed_folder import sha256_of
 
 ONNX: Final = "model.onnx"
@@ -97,6 +98,28 @@ class ModelFiles:
                 shutil.copyfile(self.path / name, target)
             except FileNotFoundError as error:
                 raise InputError(f"{self.path / name} is gone, and the model's files with it; fit it again") from error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opening:
+    """What an engine is opened from.
+
+    Attributes
+    ----------
+    files : ModelFiles
+        Of the model, or of several.
+    labels : tuple of str
+        In the order of the columns of logits.
+    settings : mapping
+        What the engine said of itself when it was saved.
+    threads : int or None
+        To run on; None takes the cores that this process may use.
+    """
+
+    files: ModelFiles
+    labels: tuple[str, ...]
+    settings: Json
+    threads: int | None = None
 
 
 def _is_in(name: str, folder: str) -> bool:

@@ -11,7 +11,7 @@ framework applied to classification networks", exact to about 0.02 for two label
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
-from elsewise.engines import Engine, entry_of, open_entry, precision_of
-from elsewise.engines.files import ModelFiles
+from elsewise.engines import Engine, Stored, entry_of, open_entry, precision_of, prepared, quick_run
+from elsewise.engines.files import Opening
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs, entropy
+from elsewise.storage.json_files import Json
 
 FILE: Final = "laplace.safetensors"
 PRIORS: Final = tuple(10 ** (half / 2) for half in range(12, -7, -1))  # 1e6 to 1e-3, the most cautious change first
@@ -45,7 +46,7 @@ class Laplace:
 
     Attributes
     ----------
-    engine : Engine
+    engine : Stored
         Any that gives features.
     vectors : (d + 1, d + 1) float32
         Eigenvectors of the precision without its prior, as columns; the last row belongs to the bias.
@@ -56,13 +57,13 @@ class Laplace:
     """
 
     name: ClassVar[str] = "laplace"
-    engine: Engine
+    engine: Stored
     vectors: NDArray[np.float32]
     values: Doubles
     prior_precision: float
 
     @classmethod
-    def fit(cls, engine: Engine, train: Any, tune: Any, codes: Codes) -> Self:
+    def fit(cls, engine: Stored, train: Any, tune: Any, codes: Codes) -> Self:
         """Take the precision from train texts, and the prior that is best on tune texts.
 
         Best is the least log loss at its best temperature, since one is fitted afterwards anyway: what counts is
@@ -70,9 +71,9 @@ class Laplace:
 
         Parameters
         ----------
-        engine : Engine
+        engine : Stored
             Any that gives features.
-        train, tune : n and m texts, or what `engine.prepare` made of them
+        train, tune : n and m texts, or what `prepared` made of them
             Unreadable ones are left out.
         codes : (m,)
             True codes of the tune texts, -1 for out-of-scope.
@@ -94,14 +95,12 @@ class Laplace:
         return min((replace(made, prior_precision=prior) for prior in PRIORS), key=lambda one: one._log_loss(z, x, y))  # noqa: SLF001
 
     @classmethod
-    def open(
-        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
-    ) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Open the engine inside, and laplace.safetensors."""
         from safetensors.numpy import load_file  # noqa: PLC0415
 
-        state = load_file(files.need(FILE))
-        engine = open_entry(settings["around"], files, labels, threads)
+        state, settings = load_file(opening.files.need(FILE)), opening.settings
+        engine = open_entry(settings["around"], opening)
         return cls(engine, state["vectors"], state["values"], float(settings["prior_precision"]))
 
     @property
@@ -110,7 +109,7 @@ class Laplace:
         return self.engine.labels
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """What `open` needs beside the files (JSON)."""
         return {
             **precision_of(self.engine),
@@ -146,15 +145,15 @@ class Laplace:
 
     def prepare(self, texts: Sequence[Any]) -> Any:
         """Make texts ready, as the engine inside does."""
-        return self.engine.prepare(texts)
+        return prepared(self.engine, texts)
 
     def run(self, texts: Any) -> Outputs:
         """Return widened logits (n, k), and what the weights that may be disagree by (n,)."""
         return self._widened(self.engine.run(texts))
 
-    def sketch(self, prepared: Any) -> Outputs:
+    def quick_run(self, ready: Any) -> Outputs:
         """Return what `run` does, but for the last digits, quickly on a fresh start."""
-        return self._widened(self.engine.sketch(prepared))
+        return self._widened(quick_run(self.engine, ready))
 
     def variance(self, features: Floats) -> Doubles:
         """Give the variance of the margin between two labels, shape (n,), for features (n, d).

@@ -3,7 +3,6 @@
 Where it was fitted with features too, they stand in the same row, behind the logits: see `rows_of`.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import to_numpy
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import Opening
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
+from elsewise.storage.json_files import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class LogitsEngine:
         object.__setattr__(self, "labels", tuple(self.labels))  # a list is welcome
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """How many features there are, if any."""
         return {"features": self.features} if self.features else {}
 
@@ -56,15 +56,9 @@ class LogitsEngine:
         return sha256(repr(depends_on).encode()).hexdigest()[:16]
 
     @classmethod
-    def open(
-        cls,
-        files: ModelFiles,  # noqa: ARG003
-        labels: tuple[str, ...],
-        settings: Mapping[str, Any],
-        threads: int | None = None,  # noqa: ARG003
-    ) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """There are no files to open."""
-        return cls(labels, settings.get("features", 0))
+        return cls(opening.labels, opening.settings.get("features", 0))
 
     def save(self, folder: Path) -> None:
         """There are no files to save."""
@@ -73,10 +67,6 @@ class LogitsEngine:
     def canaries(self) -> list[list[float]]:
         """One row for each of the first labels, that label one ahead."""
         return np.eye(len(self.labels), len(self.labels) + self.features)[:32].tolist()
-
-    def prepare(self, texts: Sequence[Any]) -> Sequence[Any]:
-        """Nothing needs to be made ready."""
-        return texts
 
     def run(self, texts: Any) -> Outputs:
         """Take n rows of k logits, and features where there are any; one with NaN or an infinite logit is unreadable.
@@ -104,10 +94,6 @@ class LogitsEngine:
             return f"logits must have shape (n, {k}), a column for each label, got {shape}"
         wanted = f"rows must have shape (n, {k + self.features}), {k} logits and then {self.features} features"
         return f"{wanted}, got {shape}; put them side by side with numpy.hstack"
-
-    def sketch(self, prepared: Sequence[Any]) -> Outputs:
-        """Return what `run` does."""
-        return self.run(prepared)
 
 
 def rows_of(logits: Any, features: Any) -> NDArray[Any]:

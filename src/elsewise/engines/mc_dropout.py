@@ -7,7 +7,7 @@ So the answer for a text never depends on its neighbours. Dropout on attention w
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
@@ -17,12 +17,13 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from elsewise.engines import Engine, engine_class
-from elsewise.engines.files import ModelFiles
+from elsewise.engines import engine_class
+from elsewise.engines.files import Opening
 from elsewise.engines.text import TextEngine
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError, need
 from elsewise.outputs import Outputs, mixture
+from elsewise.storage.json_files import Json
 
 torch = need("torch", extra="train")
 
@@ -58,12 +59,10 @@ class McDropout:
         object.__setattr__(self, "networks", tuple(_thinned(self.engine, number) for number in range(self.passes)))
 
     @classmethod
-    def open(
-        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
-    ) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Open the torch engine, and thin it."""
-        engine: Any = engine_class("torch").open(files, labels, settings, threads)
-        return cls(engine, settings["passes"])
+        engine: Any = engine_class("torch").open(opening)
+        return cls(engine, opening.settings["passes"])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -71,7 +70,7 @@ class McDropout:
         return self.engine.labels
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """What `open` needs beside the files (JSON)."""
         return {**self.engine.settings, "passes": self.passes}
 
@@ -103,11 +102,11 @@ class McDropout:
         tokens = texts if isinstance(texts, Tokens) else self.prepare(texts)
         return self._mixed(lambda engine: engine.run(tokens))
 
-    def sketch(self, tokens: Tokens) -> Outputs:
+    def quick_run(self, tokens: Tokens) -> Outputs:
         """Return what `run` does, but for the last digits, quickly on a fresh start."""
-        return self._mixed(lambda engine: engine.sketch(tokens))
+        return self._mixed(lambda engine: engine.quick_run(tokens))
 
-    def _mixed(self, ask: Callable[[Engine], Outputs]) -> Outputs:
+    def _mixed(self, ask: Callable[[TextEngine], Outputs]) -> Outputs:
         whole = ask(self.engine)
         log_mean, epistemic = mixture(ask(network).logits for network in self.networks)
         return replace(whole, logits=log_mean.astype(whole.logits.dtype), epistemic=epistemic)

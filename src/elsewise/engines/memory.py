@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from elsewise.arrays import as_texts
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import Opening
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
+from elsewise.storage.json_files import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class MemoryEngine:
                 raise InputError(f"{len(self.labels)} labels need as many logits, got {len(logits)} for {text!r}")
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """Nothing: the table is in its own file."""
         return {}
 
@@ -67,16 +68,10 @@ class MemoryEngine:
         return table, None if self.default is None else [float(x) for x in self.default]
 
     @classmethod
-    def open(
-        cls,
-        files: ModelFiles,
-        labels: tuple[str, ...],
-        settings: Mapping[str, Any],  # noqa: ARG003
-        threads: int | None = None,  # noqa: ARG003
-    ) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Open what `save` wrote."""
-        saved = json.loads(files.need("memory.json").read_text(encoding="utf-8"))
-        return cls(labels, saved["table"], saved["default"])
+        saved = json.loads(opening.files.need("memory.json").read_text(encoding="utf-8"))
+        return cls(opening.labels, saved["table"], saved["default"])
 
     def save(self, folder: Path) -> None:
         """Write memory.json."""
@@ -89,16 +84,8 @@ class MemoryEngine:
         """The first texts of the table."""
         return list(self.table)[:32]
 
-    def prepare(self, texts: Sequence[str]) -> Sequence[str]:
-        """Nothing needs to be made ready."""
-        return texts
-
     def run(self, texts: Sequence[str]) -> Outputs:
         """Look up n texts: logits (n, k)."""
         unknown = [float("nan")] * len(self.labels) if self.default is None else self.default
         rows = [self.table.get(text, unknown) for text in as_texts(texts)]
         return Outputs(np.array(rows, dtype=np.float64).reshape(len(rows), len(self.labels)))
-
-    def sketch(self, prepared: Sequence[Any]) -> Outputs:
-        """Return what `run` does."""
-        return self.run(prepared)

@@ -3,17 +3,18 @@
 Its int8 (dynamic quantisation) is left out on purpose: there the answer for one text changes with its neighbours.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
-from elsewise.engines.files import ONNX, TOKENIZER, ModelFiles
+from elsewise.engines.files import ONNX, TOKENIZER, Opening
 from elsewise.engines.machine import cores
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError, need
+from elsewise.storage.json_files import Json
 
 onnxruntime = need("onnxruntime", extra="onnxruntime")
 
@@ -22,7 +23,7 @@ onnxruntime = need("onnxruntime", extra="onnxruntime")
 class OnnxRuntimeModel:
     """An inference session over model.onnx."""
 
-    settings: ClassVar[Mapping[str, Any]] = {"precision": "f32"}
+    settings: ClassVar[Json] = {"precision": "f32"}
     budget: ClassVar[int] = TOKEN_BUDGET
     session: Any
 
@@ -32,9 +33,7 @@ class OnnxRuntimeModel:
         return ("f32",)
 
     @classmethod
-    def open(
-        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
-    ) -> TextEngine:
+    def open(cls, opening: Opening) -> TextEngine:
         """Open model.onnx.
 
         Raises
@@ -44,12 +43,13 @@ class OnnxRuntimeModel:
         ArtifactError
             If a file is missing or is not what it should be.
         """
+        files, settings = opening.files, opening.settings
         check_precision(settings["precision"], "onnxruntime", cls.precisions())
         graph = files.need(ONNX)
         check_onnx(graph)
-        model = cls(_session(graph, threads or cores()))
+        model = cls(_session(graph, opening.threads or cores()))
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("onnxruntime", model, tokenizer, labels, files, (ONNX,))
+        return TextEngine("onnxruntime", model, tokenizer, opening.labels, files, (ONNX,))
 
     @property
     def widths(self) -> tuple[int, int]:

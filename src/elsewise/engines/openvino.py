@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
-from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, TOKENIZER, ModelFiles
+from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, TOKENIZER, ModelFiles, Opening
 from elsewise.engines.machine import cores
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError
+from elsewise.storage.json_files import Json
 
 # Before the import, which would start a thread that calls home; None makes it fall back to a stub of its own.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -50,9 +51,7 @@ class OpenVinoModel:
         return ("f32", "bf16", "int8") if "BF16" in able else ("f32", "int8")
 
     @classmethod
-    def open(
-        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
-    ) -> TextEngine:
+    def open(cls, opening: Opening) -> TextEngine:
         """Compile the graph that the precision in `settings` asks for.
 
         Raises
@@ -62,20 +61,21 @@ class OpenVinoModel:
         ArtifactError
             If a file is missing or is not what it should be.
         """
-        precision = settings["precision"]
+        files, precision = opening.files, opening.settings["precision"]
         check_precision(precision, "openvino", cls.precisions())
         graph = (INT8, INT8_WEIGHTS) if precision == "int8" else (ONNX,)
         path, *_ = (files.need(name) for name in graph)
         if precision != "int8":
             check_onnx(path)
-        streams = threads or cores()
+        streams = opening.threads or cores()
         with ThreadPoolExecutor(1) as beside:  # a large vocabulary takes as long to read as a graph to compile
             compiled = beside.submit(_compiled, path, precision, streams, _cache(files, graph))
-            tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("openvino", cls(precision, compiled.result(), streams), tokenizer, labels, files, graph)
+            tokenizer = TextTokenizer.open(files.need(TOKENIZER), opening.settings)
+        model = cls(precision, compiled.result(), streams)
+        return TextEngine("openvino", model, tokenizer, opening.labels, files, graph)
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """What to open it with again."""
         return {"precision": self.precision}
 

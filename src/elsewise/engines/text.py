@@ -1,24 +1,25 @@
 """The engine of a text model: a tokenizer, a model that some library runs, and the files of both."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from elsewise.arrays import as_texts
-from elsewise.engines.batching import Batch, Result, answer
+from elsewise.engines.batching import Batch, Result, run_batched
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import TOKENIZER, ModelFiles
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Outputs
+from elsewise.storage.json_files import Json
 
 
 class Model(Protocol):
     """What a library's file in `engines` gives: token batches in, logits and features out."""
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """What to open it with again, precision among it (JSON)."""
         ...
 
@@ -70,7 +71,7 @@ class TextEngine:
             raise ArtifactError(f"{where} gives {self.model.widths[0]} logits, and there are {len(self.labels)} labels")
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """What `open` needs beside the files (JSON)."""
         return {**self.model.settings, **self.tokenizer.settings}
 
@@ -102,11 +103,11 @@ class TextEngine:
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
         """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
         given = texts if isinstance(texts, Tokens) else as_texts(texts)
-        return answer(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
+        return run_batched(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
 
-    def sketch(self, tokens: Tokens) -> Outputs:
+    def quick_run(self, tokens: Tokens) -> Outputs:
         """Return what `run` does, but for the last digits: in few shapes, since each costs time when it is new."""
-        return answer(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
+        return run_batched(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
 
 
 def check_precision(precision: str, engine: str, able: Sequence[str]) -> None:

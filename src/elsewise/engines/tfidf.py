@@ -13,7 +13,7 @@ import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes, as_texts, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines.canaries import CANARIES
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import Opening
 from elsewise.errors import ArtifactError, InputError, need
 from elsewise.outputs import Outputs
+from elsewise.storage.json_files import Json
 
 VOCABULARY: Final = "vocabulary.json"
 WEIGHTS: Final = "weights.safetensors"
@@ -56,7 +57,7 @@ Singles = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SklearnEngine:
+class TfidfEngine:
     """Linear logits of TF-IDF; a text without any known word or piece of one is unreadable.
 
     Attributes
@@ -75,7 +76,7 @@ class SklearnEngine:
     Examples
     --------
     >>> pieces = np.ones(2, np.float32), np.float32([[1, -1], [-1, 1]]), np.zeros(2, np.float32)
-    >>> SklearnEngine(("yes", "no"), ("sure", "never"), (), *pieces).run(["Sure!", "never", "?"]).logits.tolist()
+    >>> TfidfEngine(("yes", "no"), ("sure", "never"), (), *pieces).run(["Sure!", "never", "?"]).logits.tolist()
     [[1.0, -1.0], [-1.0, 1.0], [nan, nan]]
     """
 
@@ -147,13 +148,7 @@ class SklearnEngine:
         return cls(tuple(labels), words, pieces, idf, weights, biases)
 
     @classmethod
-    def open(
-        cls,
-        files: ModelFiles,
-        labels: tuple[str, ...],
-        settings: Mapping[str, Any],  # noqa: ARG003
-        threads: int | None = None,  # noqa: ARG003
-    ) -> Self:
+    def open(cls, opening: Opening) -> Self:
         """Open what `save` wrote, without scikit-learn.
 
         Raises
@@ -164,17 +159,18 @@ class SklearnEngine:
         from safetensors import SafetensorError  # noqa: PLC0415
         from safetensors.numpy import load_file  # noqa: PLC0415
 
+        files = opening.files
         vocabulary, weights = files.need(VOCABULARY), files.need(WEIGHTS)
         try:
             counted = json.loads(vocabulary.read_text(encoding="utf-8"))
             words, pieces = (_strings(counted[name]) for name in ("words", "pieces"))
             arrays = load_file(weights)
-            return cls(labels, words, pieces, *(arrays[name] for name in ("idf", "weights", "biases")))
+            return cls(opening.labels, words, pieces, *(arrays[name] for name in ("idf", "weights", "biases")))
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{files.path} holds no baseline that this version can read: {error}") from error
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """Nothing: all is in its files."""
         return {}
 
@@ -205,10 +201,6 @@ class SklearnEngine:
         arrays = {"idf": self.idf, "weights": self.weights, "biases": self.biases}
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / WEIGHTS)
 
-    def prepare(self, texts: Sequence[str]) -> Sequence[str]:
-        """Nothing needs to be made ready."""
-        return texts
-
     def run(self, texts: Iterable[str]) -> Outputs:
         """Return logits (n, k), float32; a row of NaN for a text in which nothing is known."""
         given = as_texts(texts)
@@ -219,10 +211,6 @@ class SklearnEngine:
             np.add(x @ self._columns, self.biases, out=part)
             part[np.diff(x.indptr) == 0] = np.nan
         return Outputs(logits, truncated=np.array([len(text) > LONGEST for text in given], dtype=np.bool_))
-
-    def sketch(self, prepared: Sequence[str]) -> Outputs:
-        """Return what `run` does."""
-        return self.run(prepared)
 
 
 class _Features:

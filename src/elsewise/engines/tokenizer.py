@@ -4,7 +4,7 @@ tokenizer = TextTokenizer.open(folder / "tokenizer.json", max_length=256, pad=0,
 tokens = tokenizer(["a text", "another"])          # ids one after the other, lengths, truncated
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -14,7 +14,8 @@ import tokenizers
 from numpy.typing import NDArray
 
 from elsewise.errors import ArtifactError
-from elsewise.outputs import Extent
+from elsewise.outputs import ReadSpan
+from elsewise.storage.json_files import Json
 
 CHARACTERS_A_TOKEN: Final = 64  # no more of a text is read for each token: a cell of 10 MB costs what a page costs
 LAST_CHARACTERS, LAST_WORDS = 80, 6  # shown of where a text was cut
@@ -102,7 +103,7 @@ class TextTokenizer:
         return cls(backend, max_length, pad, tuple(sorted(special)))
 
     @classmethod
-    def open(cls, file: Path, settings: Mapping[str, Any]) -> Self:
+    def open(cls, file: Path, settings: Json) -> Self:
         """Open a tokenizer.json with what `settings` says of it.
 
         Raises
@@ -117,7 +118,7 @@ class TextTokenizer:
             raise ArtifactError(f"{file} cannot be read: {error}") from error
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Json:
         """What `open` needs beside the file (JSON)."""
         return {"max_length": self.max_length, "pad": self.pad, "special": list(self.special)}
 
@@ -133,19 +134,19 @@ class TextTokenizer:
         )
         return Tokens(*columns)
 
-    def extent(self, text: str) -> Extent:
+    def read_span(self, text: str) -> ReadSpan:
         """Tell how much of a text is read, and which pieces of it the vocabulary does not have."""
         tokens, shown = self([text]), readable(text)
         if not tokens.lengths[0]:
-            return Extent(0, (), bool(tokens.truncated[0]), len(shown), 0)
+            return ReadSpan(0, (), bool(tokens.truncated[0]), len(shown), 0)
         encoded = self.backend.encode(readable(text[: CHARACTERS_A_TOKEN * self.max_length]))
         unknown = unknown_ids(self.backend)
         missing = (shown[slice(*at)] for i, at in zip(encoded.ids, encoded.offsets, strict=True) if i in unknown)
         if not tokens.truncated[0]:
-            return Extent(int(tokens.lengths[0]), tuple(missing), False, len(shown), len(shown))  # noqa: FBT003
+            return ReadSpan(int(tokens.lengths[0]), tuple(missing), False, len(shown), len(shown))  # noqa: FBT003
         end = max(end for _, end in encoded.offsets)
         last = " ".join(shown[max(0, end - LAST_CHARACTERS) : end].split()[-LAST_WORDS:])
-        return Extent(int(tokens.lengths[0]), tuple(missing), True, len(shown), end, last)  # noqa: FBT003
+        return ReadSpan(int(tokens.lengths[0]), tuple(missing), True, len(shown), end, last)  # noqa: FBT003
 
     def _chunk(self, texts: Sequence[str]) -> Tokens:
         limit = CHARACTERS_A_TOKEN * self.max_length

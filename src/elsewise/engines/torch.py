@@ -8,7 +8,8 @@ import copy
 import threading
 import timeit
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -17,10 +18,11 @@ from typing import Any, Final, Self
 import numpy as np
 
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
-from elsewise.engines.files import TOKENIZER, ModelFiles
+from elsewise.engines.files import TOKENIZER, Opening
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError, InputError, need
+from elsewise.storage.json_files import Json
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
@@ -30,7 +32,6 @@ WEIGHTS: Final = ("config.json", "model.safetensors")
 CUDA_BUDGET: Final = 4096  # tokens in a batch: a GPU is idle at what keeps a processor busy
 WORTH_IT: Final = 1.2
 SAFELY: Final = {"local_files_only": True, "trust_remote_code": False}
-ONE_AT_A_TIME = threading.Lock()  # the hook on the head hears every forward, also that of another thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,9 +70,7 @@ class TorchModel:
         return made
 
     @classmethod
-    def open(
-        cls, files: ModelFiles, labels: tuple[str, ...], settings: Mapping[str, Any], threads: int | None = None
-    ) -> TextEngine:
+    def open(cls, opening: Opening) -> TextEngine:
         """Open model.safetensors: no code from the folder, no network.
 
         Raises
@@ -81,12 +80,13 @@ class TorchModel:
         ArtifactError
             If a file is missing or is not what it should be.
         """
+        files, settings = opening.files, opening.settings
         check_precision(settings["precision"], "torch", cls.precisions())
         here = device()
         if settings.get("device", here) != here:
             raise InputError(f"engine torch was certified on {settings['device']}, and this machine computes on {here}")
-        if threads:
-            torch.set_num_threads(threads)
+        if opening.threads:
+            torch.set_num_threads(opening.threads)
         for name in WEIGHTS:
             files.need(name)
         quiet()
@@ -99,10 +99,10 @@ class TorchModel:
             words = str(error).strip() or type(error).__name__
             raise ArtifactError(f"{files.path} cannot be opened: {words.splitlines()[0]}") from error
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, labels, files, WEIGHTS)
+        return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, opening.labels, files, WEIGHTS)
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> Json:
         """What to open it with again."""
         return {"precision": self.precision, "device": self.model.device.type}
 
@@ -130,10 +130,11 @@ class TorchModel:
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches, one ahead of the one that is given back: a GPU works while results are copied."""
         waiting: deque[tuple[Any, Any]] = deque()
-        for batch in batches:
-            waiting.append(self._launched(batch))
-            if len(waiting) > 1:
-                yield _results(waiting.popleft())
+        with head_input(self.model) as caught:
+            for batch in batches:
+                waiting.append(self._launched(batch, caught))
+                if len(waiting) > 1:
+                    yield _results(waiting.popleft())
         for results in waiting:
             yield _results(results)
 
@@ -160,27 +161,23 @@ class TorchModel:
                 f"the head of {type(self.model).__name__} does not end in a linear layer; take another encoder"
             )
 
-    def _launched(self, batch: Batch) -> tuple[Any, Any]:
-        model, caught = self.model, []
+    def _launched(self, batch: Batch, caught: list[Any]) -> tuple[Any, Any]:
+        model, head = self.model, last_linear(self.model)
         place, half = model.device, HALVES.get(self.precision)
         ids, mask = (torch.from_numpy(part).to(place, non_blocking=True) for part in batch)
         # Texts of up to 64 tokens fill their batches: without a mask a GPU takes its fastest attention. By the length
-        # first, so that it never depends on the neighbours; a sketch pads short ones too.
+        # first, so that it never depends on the neighbours; a quick run pads short ones too.
         is_full = place.type == "cuda" and ids.shape[1] <= EXACT_LENGTHS and bool(batch[1].all())
-        with ONE_AT_A_TIME:
-            hook = last_linear(model).register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-            try:
-                with torch.inference_mode(), torch.autocast(place.type, half, enabled=half is not None):
-                    model(input_ids=ids, attention_mask=None if is_full else mask)
-            finally:
-                hook.remove()
+        caught.clear()
+        with torch.inference_mode(), torch.autocast(place.type, half, enabled=half is not None):
+            model(input_ids=ids, attention_mask=None if is_full else mask)
         features = caught[-1].float()
         if features.ndim != 2:  # noqa: PLR2004
             raise InputError(
                 f"{type(model).__name__} scores every token, not every text; take an encoder with a text-level head"
             )
         with torch.inference_mode():
-            return torch.nn.functional.linear(features, last_linear(model).weight, last_linear(model).bias), features
+            return torch.nn.functional.linear(features, head.weight, head.bias), features
 
 
 def _results(tensors: tuple[Any, Any]) -> Result:
@@ -269,6 +266,22 @@ def last_linear(model: Any) -> Any:
     if not linear:
         raise InputError(f"{type(model).__name__} has no linear layer with {model.config.num_labels} outputs to end in")
     return linear[-1]
+
+
+@contextmanager
+def head_input(model: Any) -> Iterator[list[Any]]:
+    """Give a list to which each forward of this thread adds what the last linear layer is given."""
+    caught, here = [], threading.get_ident()
+
+    def catch(_: Any, inputs: tuple[Any, ...]) -> None:
+        if threading.get_ident() == here:  # another thread may ask the same model
+            caught.append(inputs[0])
+
+    hook = last_linear(model).register_forward_pre_hook(catch)
+    try:
+        yield caught
+    finally:
+        hook.remove()
 
 
 def quiet() -> None:

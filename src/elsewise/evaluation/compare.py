@@ -15,7 +15,7 @@ import numpy as np
 
 from elsewise.arrays import to_numpy
 from elsewise.classifier.classifier import Classifier
-from elsewise.engines import key_of
+from elsewise.engines import key_of, reads_logits
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.common_labels import ComparedModel, Truth
 from elsewise.evaluation.comparison import (
@@ -332,7 +332,7 @@ def _alone(drawn: PairedBootstrap, i: int, shared_threshold: SharedThreshold, se
     """Give the figures of a model, what it is, and how fast it was."""
     compared = drawn.models[i]
     model, engine = compared.classifier, compared.classifier.engine
-    of_logits = engine.name == "logits"  # whose texts were answered elsewhere
+    of_logits = reads_logits(engine)  # whose texts were answered elsewhere
     recorded = [row["texts_per_second"] for row in model.provenance.gate if row["engine"] == key_of(engine)]
     return ModelFigures(
         figures=figures_of(drawn, i),

@@ -19,7 +19,7 @@ from elsewise.arrays import Floats, as_texts
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.packing import NAMES
 from elsewise.data.language import WORD
-from elsewise.engines import tokenizer_of
+from elsewise.engines import reads_logits, tokenizer_of
 from elsewise.engines.tokenizer import readable
 from elsewise.errors import InputError
 from elsewise.evaluation.receipt import receipt_of
@@ -85,11 +85,11 @@ def explain(
     >>> explanation.label, [(pull.words, round(pull.pull, 4)) for pull in explanation.words]
     ('no', [('not', 5.0), ('good', 1.0)])
     """
-    if classifier.engine.name == "logits":
+    if reads_logits(classifier.engine):
         raise InputError("a model of logits reads no text; decide(logits).explain(row) tells why a row was decided")
     as_texts([text])
     tokenizer, shown = tokenizer_of(classifier.engine), readable(text)
-    extent = None if tokenizer is None else tokenizer.extent(text)
+    extent = None if tokenizer is None else tokenizer.read_span(text)
     read = shown if extent is None else shown[: extent.characters_read]
     parts = _parts(read) if occlusion else []
     evidence = classifier.evidence([text, *(read[:start] + read[end:] for start, end in parts)])

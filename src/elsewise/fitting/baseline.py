@@ -8,7 +8,7 @@ from elsewise.errors import InputError, MissingExtra
 from elsewise.progress import Note
 
 if TYPE_CHECKING:
-    from elsewise.engines.tfidf import SklearnEngine
+    from elsewise.engines.tfidf import TfidfEngine
 
 MOST_ROWS: Final = 200_000
 MOST_LABELS: Final = 1_000
@@ -16,7 +16,7 @@ MOST_LABELS: Final = 1_000
 
 def learned(
     parts: Splits, names: tuple[str, ...], note: Note | None = None
-) -> "tuple[SklearnEngine, dict[str, Any]] | None":
+) -> "tuple[TfidfEngine, dict[str, Any]] | None":
     """Train the baseline on train rows; None where it is left out, and why is said.
 
     Parameters
@@ -33,12 +33,12 @@ def learned(
     engine, record
         The record (JSON) tells the seconds that it took.
     """
-    from elsewise.engines.tfidf import SklearnEngine  # noqa: PLC0415
+    from elsewise.engines.tfidf import TfidfEngine  # noqa: PLC0415
 
     began, train, tune = time.perf_counter(), parts.train, parts.tune
     try:
         _check_size(len(train), len(names))
-        engine = SklearnEngine.fit(train.texts, train.codes, names, tune.texts, tune.codes)
+        engine = TfidfEngine.fit(train.texts, train.codes, names, tune.texts, tune.codes)
     except (InputError, MissingExtra) as error:
         if note:
             note(f"the baseline is left out: {error}")

@@ -22,7 +22,7 @@ from elsewise.calibrators.choice import choose_calibrator
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.splits import Splits, hashes, stratified
-from elsewise.engines import Engine
+from elsewise.engines import Stored
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.messages.wording import percent
@@ -62,7 +62,7 @@ class Promised:
 
 
 def certified_classifier(
-    engine: Engine, answered: Mapping[str, Answered], known: Answered | None, promise: Promised, seed: int
+    engine: Stored, answered: Mapping[str, Answered], known: Answered | None, promise: Promised, seed: int
 ) -> tuple[Classifier, Indices]:
     """Calibrate and certify; say which tune rows no distance is measured from, so that they can judge."""
     outputs, codes = answered["tune"]

@@ -18,7 +18,7 @@ from elsewise.arrays import Codes, Floats, log_losses
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.engines import PRECISIONS, TEXT_ENGINES, SizedEngine, engine_class, key_of
-from elsewise.engines.files import INT8, ModelFiles, TemporaryPlace
+from elsewise.engines.files import INT8, ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
@@ -276,7 +276,7 @@ def serving(
     opener = engine_class(name)
 
     def open_engine(its_files: ModelFiles, its_precision: str) -> TextEngine:
-        return opener.open(its_files, labels, {**settings, "precision": its_precision}, threads)  # type: ignore[return-value]
+        return opener.open(Opening(its_files, labels, {**settings, "precision": its_precision}, threads))  # type: ignore[return-value]
 
     if precision == "auto":
         able = _worth_trying(opener.precisions(), rows)

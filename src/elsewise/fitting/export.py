@@ -11,7 +11,7 @@ from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.classifier.load import open_classifier, provenance_of
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES
-from elsewise.engines import AROUND, GIVEN, TEXT_ENGINES, key_of
+from elsewise.engines import key_of, kind_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.outputs import Evidence
@@ -127,13 +127,14 @@ def _newly_certified(
 def _kept_rows(saved: ModelFolder) -> Rows:
     path = saved.files.path
     engine = saved.entries[saved.default]["name"]
-    if engine in AROUND:
+    again = kind_of(engine).certify_again
+    if again == "fit":
         raise InputError(
             f"{path} answers by {engine}, which is fitted around one engine and precision; "
             "fit it again with --engine and --precision"
         )
-    if engine not in TEXT_ENGINES:
-        words = "was fitted around a model of yours" if engine == GIVEN else f"is a model of {engine}"
+    if again != "export":
+        words = "was fitted around a model of yours" if again == "pass it" else f"is a model of {engine}"
         raise InputError(f"{path} {words}: there is nothing to export")
     kept = saved.arrays
     if "refit.certify.codes" not in kept:

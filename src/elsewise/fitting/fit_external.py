@@ -11,8 +11,7 @@ from elsewise.classifier.kept_rows import refit_outputs, refit_rows
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, warn
 from elsewise.data.splits import LabelledTexts, Pairs, divide, stratified
-from elsewise.engines import Engine, as_engine
-from elsewise.engines.logits import LogitsEngine
+from elsewise.engines import Stored, as_engine, prepared, reads_logits
 from elsewise.engines.output_kinds import check_logits
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
@@ -78,7 +77,7 @@ def fit_around(
     promise = Promised(target_accuracy, confidence_level, score)
     check_other(other)
     engine = as_engine(model)
-    if engine.name == LogitsEngine.name:
+    if reads_logits(engine):
         raise InputError("a model of logits reads no texts; calibrate it with elsewise.calibrate(logits, codes)")
     out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
     divided = divide((texts, labels), held_out, test, out_of_scope_label, seed, names=engine.labels)
@@ -90,12 +89,12 @@ def fit_around(
         note(f"all {len(divided.rows):,} rows are taken as texts that the model was not trained on")
     if progress:
         progress("answering tune and certify rows", 0, 0)
-    prepared = {name: engine.prepare(part.texts) for name, part in (("tune", parts.tune), ("certify", parts.certify))}
-    answered = {name: (engine.run(rows), getattr(parts, name).codes) for name, rows in prepared.items()}
+    ready = {name: prepared(engine, part.texts) for name, part in (("tune", parts.tune), ("certify", parts.certify))}
+    answered = {name: (engine.run(rows), getattr(parts, name).codes) for name, rows in ready.items()}
     check_logits(answered["tune"][0].logits)
     known = _known(engine, parts.train, seed) if answered["tune"][0].features is not None else None
     made, judging = certified_classifier(engine, answered, known, promise, seed)
-    kept = {**_tokens(engine, prepared, judging), **refit_outputs(answered, judging)} if keep_refit_rows else {}
+    kept = {**_tokens(engine, ready, judging), **refit_outputs(answered, judging)} if keep_refit_rows else {}
     classifier = replace(
         made,
         other=other,
@@ -107,18 +106,18 @@ def fit_around(
     return evaluated(classifier, parts.test.texts, parts.test.codes)
 
 
-def _known(engine: Engine, train: LabelledTexts, seed: int) -> Answered | None:
+def _known(engine: Stored, train: LabelledTexts, seed: int) -> Answered | None:
     """Ask the engine about texts that it was trained on, of every label."""
     if not len(train):
         return None
     share = min(1.0, REFERENCES / len(train))
     rows = train.take(stratified(train.codes, (share, 1 - share), np.random.default_rng(seed))[0])
-    return engine.run(engine.prepare(rows.texts)), rows.codes
+    return engine.run(prepared(engine, rows.texts)), rows.codes
 
 
-def _tokens(engine: Engine, prepared: Mapping[str, Any], judging: Indices) -> dict[str, Any]:
+def _tokens(engine: Stored, ready: Mapping[str, Any], judging: Indices) -> dict[str, Any]:
     """Name the tokens of tune and certify rows where the engine reads tokens: others can be certified on them."""
-    if not isinstance(prepared["tune"], Tokens):
+    if not isinstance(ready["tune"], Tokens):
         return {}
-    parts = {"train": engine.prepare([]), **prepared, "tune": prepared["tune"].take(judging)}  # no train rows for int8
+    parts = {"train": prepared(engine, []), **ready, "tune": ready["tune"].take(judging)}  # no train rows for int8
     return {name: array for split, tokens in parts.items() for name, array in refit_rows(split, tokens).items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from elsewise.data.splits import LabelledTexts
 from elsewise.engines import SizedEngine, engine_class
-from elsewise.engines.files import ModelFiles
+from elsewise.engines.files import ModelFiles, Opening
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.fitting.engine_choice import Rows, Serving, fitted_calibrator, gate_rows, measure, quantised
@@ -127,7 +127,7 @@ class Around:
 def _opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens) -> SizedEngine:
     """Open another model's files as `engine` was, quantised where it is."""
     its_files = quantised(files, train) if engine.settings["precision"] == "int8" else files
-    return engine_class(engine.name).open(its_files, engine.labels, engine.settings)  # type: ignore[return-value]
+    return engine_class(engine.name).open(Opening(its_files, engine.labels, engine.settings))  # type: ignore[return-value]
 
 
 def train_member(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from elsewise.outputs import Extent
+from elsewise.outputs import ReadSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Explanation:
         What each word did for the best label, the strongest for it first and the strongest against it last.
     neighbours : tuple of Neighbour
         The known texts that are nearest, nearest first.
-    extent : Extent or None
+    extent : ReadSpan or None
         How much of the text was read.
     receipt : mapping or None
         With which it can be shown later that the same model gives the same answer (JSON).
@@ -94,7 +94,7 @@ class Explanation:
     epistemic: float | None = None
     words: tuple[Pull, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
-    extent: Extent | None = None
+    extent: ReadSpan | None = None
     receipt: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:

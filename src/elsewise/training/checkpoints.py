@@ -59,7 +59,7 @@ def read_weights(checkpoint: Path) -> Tensors:
     return _load(checkpoint / WEIGHTS)
 
 
-class Keeper(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
     """Keeps the best weights, ends training when they stay the best, and writes checkpoints.
 
     Parameters

@@ -14,8 +14,8 @@ FORWARD: Final = 0.4  # of the time of a step that learns: what evaluating the s
 LONG: Final = 90  # seconds are told as minutes from here, and minutes as hours
 
 
-def left(trainer: Any, batches: Iterable[Sequence[int]], tuning: int, epochs: float) -> float:
-    """Estimate the seconds of so many epochs.
+def estimate_seconds(trainer: Any, batches: Iterable[Sequence[int]], tuning: int, epochs: float) -> float:
+    """Estimate the seconds that training takes.
 
     Batches of three lengths are run forward and backward, after one that warms up; the optimizer is timed on copies.
 

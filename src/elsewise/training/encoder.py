@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from elsewise.engines.batching import answer
+from elsewise.engines.batching import run_batched
 from elsewise.engines.encoders import find_encoder
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_config, plain_tokenizer, quiet, text_tokenizer
@@ -36,7 +36,7 @@ class Learner:
 
     def outputs(self, model: TorchModel, tokens: Tokens) -> Outputs:
         """Run the model that was made of this one."""
-        return answer(tokens, self.tokenize, model.forward, model.widths, model.budget)
+        return run_batched(tokens, self.tokenize, model.forward, model.widths, model.budget)
 
 
 def prepare(labels: Sequence[str], how: Training) -> Learner:

@@ -32,8 +32,15 @@ from elsewise.messages.wording import counted, listed
 from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import read_json
 from elsewise.training.checkpoint_folder import STATE, Checkpoints
-from elsewise.training.checkpoints import Keeper, read_weights, set_weights, size_of, weights_of, write_trained
-from elsewise.training.duration import left, time_words
+from elsewise.training.checkpoints import (
+    CheckpointCallback,
+    read_weights,
+    set_weights,
+    size_of,
+    weights_of,
+    write_trained,
+)
+from elsewise.training.duration import estimate_seconds, time_words
 from elsewise.training.encoder import Learner
 from elsewise.training.settings import USUAL_RATE, Training
 from elsewise.training.trainer import (
@@ -107,8 +114,8 @@ def train(
     weights = _class_weights(how.class_weights, rows.codes, model.config.id2label)
     if weights is not None and last_linear(model).bias is None:
         raise InputError(f"class_weights: the last layer of {type(model).__name__} has no bias to correct them in")
-    keeper = Keeper(model, how.patience, checkpoints, settings, found[0] if found else None)
-    trained = _trained(learner, examples, tuning, how, weights, keeper, progress, note)
+    callback = CheckpointCallback(model, how.patience, checkpoints, settings, found[0] if found else None)
+    trained = _trained(learner, examples, tuning, how, weights, callback, progress, note)
     if weights is not None:
         trained = trained.folded(PriorCorrection(1 / weights))
     if checkpoints:
@@ -119,7 +126,7 @@ def train(
 
 def _trained(
     learner: Learner, examples: list[Any], tuning: list[Any], how: Training, weights: NDArray[np.float64] | None,
-    keeper: Keeper, progress: Progress | None, note: Note | None,
+    callback: CheckpointCallback, progress: Progress | None, note: Note | None,
 ) -> TorchModel:  # fmt: skip
     """Run the Trainer, and take the best weights."""
     model = learner.model.model
@@ -134,14 +141,14 @@ def _trained(
             optimizers=(optimizer_of(model, how.learning_rate or USUAL_RATE), None),
             compute_loss_func=loss_in_float32(weights),
             compute_metrics=partial(best_log_loss, weights=weights),
-            callbacks=[keeper, *([Reporter(progress)] if progress else [])],
+            callbacks=[callback, *([Reporter(progress)] if progress else [])],
         )
         trainer.remove_callback(transformers.PrinterCallback)
         if note:
-            note(_time_needed(trainer, tuning, keeper))
-        trainer.train(resume_from_checkpoint=None if keeper.start is None else str(keeper.start))
-    if keeper.best is not None:
-        set_weights(model, keeper.best)
+            note(_time_needed(trainer, tuning, callback))
+        trainer.train(resume_from_checkpoint=None if callback.start is None else str(callback.start))
+    if callback.best is not None:
+        set_weights(model, callback.best)
     plain_tokenizer(learner.tokenizer)  # the collator pads through it
     # As it was before training: accelerate leaves its autocast on `forward`, and answers would stay in bfloat16.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
@@ -173,12 +180,12 @@ def _goes_on(checkpoint: Path, description: Mapping[str, Any]) -> str:
     return f"goes on from step {step:,} of {steps:,} ({checkpoint}, of {when})"
 
 
-def _time_needed(trainer: Any, tuning: list[Any], keeper: Keeper) -> str:
+def _time_needed(trainer: Any, tuning: list[Any], callback: CheckpointCallback) -> str:
     """Say how long the training may take, from a few steps that change nothing."""
     args, batches = trainer.args, trainer.batches()
     steps = args.num_train_epochs * len(batches)
-    done = 0 if keeper.start is None else int(read_json(keeper.start / STATE)["global_step"])
-    seconds = left(trainer, batches, len(tuning), (steps - done) / len(batches))
+    done = 0 if callback.start is None else int(read_json(callback.start / STATE)["global_step"])
+    seconds = estimate_seconds(trainer, batches, len(tuning), (steps - done) / len(batches))
     epochs = f"{args.num_train_epochs} epoch{'s' * (args.num_train_epochs > 1)} of {len(batches):,} steps"
     gone = f", {steps - done:,} of them left," if done else ""
     return (

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from elsewise.engines.files import ONNX, ModelFiles, TemporaryPlace
 from elsewise.engines.onnx_safety import check_onnx
-from elsewise.engines.torch import TorchModel, last_linear
+from elsewise.engines.torch import TorchModel, head_input
 from elsewise.errors import InputError, need
 from elsewise.training.encoder import Learner
 from elsewise.training.first_token import first_token_only
@@ -26,10 +26,8 @@ class _Thin(torch.nn.Module):  # type: ignore[misc, name-defined]
 
     def forward(self, input_ids: Any, attention_mask: Any) -> tuple[Any, Any]:
         """Run the model, and catch what its last layer is given."""
-        caught: list[Any] = []
-        hook = last_linear(self.model).register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-        logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-        hook.remove()
+        with head_input(self.model) as caught:
+            logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
         return logits, caught[-1]
 
 

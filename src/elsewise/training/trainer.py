@@ -51,7 +51,7 @@ def trainer_arguments(folder: str, has_tune: bool, how: Training) -> Any:
         bf16=how.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
         eval_strategy="epoch" if has_tune else "no",
-        save_strategy="no",  # its checkpoints hold pickles: `Keeper` writes ours
+        save_strategy="no",  # its checkpoints hold pickles: `CheckpointCallback` writes ours
         logging_strategy="no",
         report_to="none",
         disable_tqdm=True,

@@ -18,12 +18,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from elsewise.arrays import as_labels, as_texts
-from elsewise.engines import Engine
+from elsewise.engines import Stored
 from elsewise.engines.canaries import CANARIES
-from elsewise.engines.external import AT_ONCE, WrappedEngine
+from elsewise.engines.external import ExternalEngine
 from elsewise.engines.output_kinds import check_kind
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.wrappers.asked import Asked
+from elsewise.wrappers.request import AT_ONCE, WrapRequest
 
 WRAPPERS: Final[dict[str, str]] = {  # the first that takes an object has it
     "keras": "elsewise.wrappers.keras",  # before torch: on that backend its models are torch modules too
@@ -47,7 +47,7 @@ class Wrapper(Protocol):
         ...
 
     @staticmethod
-    def engine(model: Any, asked: Asked) -> Engine:
+    def engine(model: Any, request: WrapRequest) -> Stored:
         """Make the engine."""
         ...
 
@@ -62,7 +62,7 @@ def wrap(
     texts: Iterable[str] | None = None,
     fingerprint: str | None = None,
     batch_size: int = AT_ONCE,
-) -> Engine:
+) -> Stored:
     """Make an engine of any model, so that all that is known of engines works for it.
 
     Parameters
@@ -121,13 +121,13 @@ def wrap(
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     names = None if labels is None else as_labels(labels)
     known = None if texts is None else as_texts(texts)
-    asked = Asked(names, preprocess, kind, output, known, fingerprint, batch_size)
+    request = WrapRequest(names, preprocess, kind, output, known, fingerprint, batch_size)
     _refuse_files_of_code(model)
     made = next((one for one in map(wrapper, WRAPPERS) if one.takes(model)), None)
     if made is None:
         raise InputError(f"cannot wrap {type(model).__name__}; pass a model, a function of texts, or an ONNX file")
-    engine = made.engine(model, asked)
-    if isinstance(engine, WrappedEngine):
+    engine = made.engine(model, request)
+    if isinstance(engine, ExternalEngine):
         _probe(engine)
     return engine
 
@@ -147,7 +147,7 @@ def _refuse_files_of_code(model: Any) -> None:
         raise InputError(f"{model} is a folder; open it with elsewise.load, or load the model in it yourself")
 
 
-def _probe(engine: WrappedEngine) -> None:
+def _probe(engine: ExternalEngine) -> None:
     """Ask for the canary texts twice: what is wrong with a model is said now, and not after an hour of predicting."""
     first, second = engine.run(CANARIES).logits, engine.run(CANARIES).logits
     if not np.allclose(first, second, rtol=0, atol=SAME_ANSWER, equal_nan=True):

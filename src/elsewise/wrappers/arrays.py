@@ -12,7 +12,7 @@ from elsewise.data.logits import read_logits
 from elsewise.engines.memory import MemoryEngine
 from elsewise.engines.output_kinds import to_logits
 from elsewise.errors import InputError
-from elsewise.wrappers.asked import Asked
+from elsewise.wrappers.request import WrapRequest
 
 
 def takes(model: Any) -> bool:
@@ -26,7 +26,7 @@ def _is_of_transformers(model: Any) -> bool:
     return hasattr(model, "predictions") or hasattr(model, "logits")
 
 
-def engine(model: Any, asked: Asked) -> MemoryEngine:
+def engine(model: Any, request: WrapRequest) -> MemoryEngine:
     """Make an engine that knows these texts by heart; any other text is unreadable to it, and never answered.
 
     Raises
@@ -36,20 +36,20 @@ def engine(model: Any, asked: Asked) -> MemoryEngine:
     """
     if isinstance(model, str | Path) and str(model) != "-" and not Path(model).is_file():
         raise InputError(f"{model} is no file; a model is not looked up by name: load it yourself and pass it")
-    if asked.texts is None:
+    if request.texts is None:
         raise InputError("an array holds answers for texts: pass them too (texts=), or take ew.calibrate")
-    if asked.preprocess is not None:
+    if request.preprocess is not None:
         raise InputError("answers that are made already need no preprocess; leave it out")
-    kind = asked.stated("logits" if _is_of_transformers(model) else None)
-    names = asked.labels
+    kind = request.stated("logits" if _is_of_transformers(model) else None)
+    names = request.labels
     if isinstance(model, str | Path):
         model, columns = read_logits(str(model), Reading(), names)
         names = names or columns
     rows = to_numpy(model)
-    if rows.shape[:1] != (len(asked.texts),):
-        raise InputError(f"there must be one row a text, got {rows.shape} for {len(asked.texts)} texts")
-    labels = asked.named() if names is None else names
-    return MemoryEngine(labels, _by_text(asked.texts, to_logits(rows, kind, len(labels)).tolist()))
+    if rows.shape[:1] != (len(request.texts),):
+        raise InputError(f"there must be one row a text, got {rows.shape} for {len(request.texts)} texts")
+    labels = request.named() if names is None else names
+    return MemoryEngine(labels, _by_text(request.texts, to_logits(rows, kind, len(labels)).tolist()))
 
 
 def _by_text(texts: Sequence[str], rows: list[list[float]]) -> dict[str, list[float]]:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from elsewise.engines.external import WrappedEngine
-from elsewise.wrappers.asked import Asked, pick
+from elsewise.engines.external import ExternalEngine
+from elsewise.outputs import Outputs
+from elsewise.wrappers.request import WrapRequest, pick
 
 
 def takes(model: Any) -> bool:
@@ -11,13 +12,11 @@ def takes(model: Any) -> bool:
     return callable(model)
 
 
-def engine(model: Any, asked: Asked) -> WrappedEngine:
+def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine; nothing of a function can be hashed."""
 
-    def answer(texts: list[str]) -> tuple[Any, Any]:
-        return pick(model(asked.inputs(texts)), asked.output), None
+    def answer(texts: list[str]) -> Outputs:
+        return Outputs(pick(model(request.inputs(texts)), request.output))
 
     name = getattr(model, "__qualname__", type(model).__qualname__)
-    return WrappedEngine(
-        asked.named(), asked.stated(), name, answer, asked.fingerprint or "", batch_size=asked.batch_size
-    )
+    return request.engine(answer, request.named(), request.stated(), name)

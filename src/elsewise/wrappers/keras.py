@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from elsewise.arrays import to_numpy
-from elsewise.engines.external import WrappedEngine
+from elsewise.engines.external import Answer, ExternalEngine
 from elsewise.errors import InputError
-from elsewise.wrappers.asked import Asked, pick
+from elsewise.outputs import Outputs
+from elsewise.wrappers.request import WrapRequest, of_texts, pick
 from elsewise.wrappers.weights import digest_of, library_of
 
 KINDS: Final = {
@@ -41,7 +42,7 @@ def takes(model: Any) -> bool:
     return library_of(model, "keras") and hasattr(model, "predict_on_batch")
 
 
-def engine(model: Any, asked: Asked) -> WrappedEngine:
+def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine.
 
     Raises
@@ -52,16 +53,16 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
     """
     from keras import ops  # noqa: PLC0415  the caller has it
 
-    labels, name = asked.named(), type(model).__name__
-    ending = _ending(model, asked.output)
+    labels, name = request.named(), type(model).__name__
+    ending = _ending(model, request.output)
     if ending is None:
-        kind, answer = asked.stated(), _own(model, asked)
+        kind, answer = request.stated(), _own(model, request)
     else:
-        _agree(ending.kind, asked.kind, len(labels), ending.tensors[-1].shape[-1])
+        _agree(ending.kind, request.kind, len(labels), ending.tensors[-1].shape[-1])
         kind = ending.kind if ending.logits is None else "logits"
-        answer = _inside(model, asked, ending)
-    digest = asked.fingerprint or digest_of(ops.convert_to_numpy(weight) for weight in model.weights)
-    return WrappedEngine(labels, kind, name, answer, digest, batch_size=asked.batch_size)
+        answer = _inside(model, request, ending)
+    digest = request.fingerprint or digest_of(ops.convert_to_numpy(weight) for weight in model.weights)
+    return request.engine(answer, labels, kind, name, digest)
 
 
 def _agree(known: str, stated: str | None, labels: int, units: int | None) -> None:
@@ -76,22 +77,22 @@ def _agree(known: str, stated: str | None, labels: int, units: int | None) -> No
     raise InputError(f"kind={stated!r} was stated, and the model's last activation gives {known}; leave kind out")
 
 
-def _own(model: Any, asked: Asked) -> Callable[[list[str]], tuple[Any, Any]]:
+def _own(model: Any, request: WrapRequest) -> Answer:
     """Take what the model itself gives; Keras switches dropout off in `predict`."""
-    return lambda texts: (pick(model.predict_on_batch(asked.inputs(texts)), asked.output), None)
+    return lambda texts: Outputs(pick(model.predict_on_batch(request.inputs(texts)), request.output))
 
 
-def _inside(model: Any, asked: Asked, ending: Ending) -> Callable[[list[str]], tuple[Any, Any]]:
+def _inside(model: Any, request: WrapRequest, ending: Ending) -> Answer:
     from keras import Model  # noqa: PLC0415
 
     # `input` keeps names where there are several; a sequential model has `inputs` only
     part = Model(getattr(model, "input", model.inputs[0]), ending.tensors)
 
-    def answer(texts: list[str]) -> tuple[Any, Any]:
-        given = part.predict_on_batch(asked.inputs(texts))
+    def answer(texts: list[str]) -> Outputs:
+        given = part.predict_on_batch(request.inputs(texts))
         *features, last = given if isinstance(given, list | tuple) else [given]
         read = features[0] if features else None
-        return (last if ending.logits is None else ending.logits(read, last)), read
+        return Outputs(last if ending.logits is None else ending.logits(read, last), of_texts(read))
 
     return answer
 

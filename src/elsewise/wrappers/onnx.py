@@ -5,11 +5,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from elsewise.engines.external import WrappedEngine
+from elsewise.engines.external import ExternalEngine
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.errors import ArtifactError, InputError
+from elsewise.outputs import Outputs
 from elsewise.storage.sealed_folder import sha256_of
-from elsewise.wrappers.asked import Asked, pick
+from elsewise.wrappers.request import WrapRequest, pick
 
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -19,7 +20,7 @@ def takes(model: Any) -> bool:
     return isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx"
 
 
-def engine(model: Any, asked: Asked) -> WrappedEngine:
+def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine; `preprocess` gives an array, or a mapping where the graph has several inputs.
 
     Raises
@@ -33,21 +34,19 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
     if not file.is_file():
         raise InputError(f"{file} does not exist")
     check_onnx(file)
-    labels, kind = asked.named(), asked.stated()
+    labels, kind = request.named(), request.stated()
     names, run = _session(file) if find_spec("onnxruntime") else _compiled(file)
 
-    def answer(texts: list[str]) -> tuple[Any, Any]:
-        inputs = asked.inputs(texts)
+    def answer(texts: list[str]) -> Outputs:
+        inputs = request.inputs(texts)
         given = inputs if isinstance(inputs, Mapping) else {names[0]: inputs}
         if set(given) != set(names):
             raise InputError(f"{file} takes {', '.join(names)}; preprocess gave {', '.join(map(str, given))}")
         made = run(given)
-        at = asked.output
-        return pick(made, list(made)[at] if isinstance(at, int) and -len(made) <= at < len(made) else at), None
+        at = request.output
+        return Outputs(pick(made, list(made)[at] if isinstance(at, int) and -len(made) <= at < len(made) else at))
 
-    return WrappedEngine(
-        labels, kind, file.name, answer, asked.fingerprint or sha256_of(file), batch_size=asked.batch_size
-    )
+    return request.engine(answer, labels, kind, file.name, request.fingerprint or sha256_of(file))
 
 
 def _session(file: Path) -> tuple[list[str], Run]:

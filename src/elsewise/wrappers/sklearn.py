@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.arrays import to_numpy
-from elsewise.engines.external import WrappedEngine
+from elsewise.engines.external import ExternalEngine
 from elsewise.errors import InputError
-from elsewise.wrappers.asked import Asked, pick
+from elsewise.outputs import Outputs
+from elsewise.wrappers.request import WrapRequest, pick
 from elsewise.wrappers.weights import library_of
 
 METHODS: Final = {
@@ -26,7 +27,7 @@ def takes(model: Any) -> bool:
     return library_of(model, "sklearn") or (hasattr(model, "predict_proba") and hasattr(model, "classes_"))
 
 
-def engine(model: Any, asked: Asked) -> WrappedEngine:
+def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine: of probabilities, or of the decision function where there are none or logits are asked for.
 
     Raises
@@ -40,22 +41,22 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
         raise InputError(f"{name} has no classes_: fit it first, or it is no classifier")
     if isinstance(own, list):
         raise InputError(f"{name} has {len(own)} outputs; wrap a classifier of one")
-    kind = asked.kind or ("probabilities" if hasattr(model, "predict_proba") else "logits")
+    kind = request.kind or ("probabilities" if hasattr(model, "predict_proba") else "logits")
     if not hasattr(model, method := METHODS[kind]):
         raise InputError(f"{name} gives no {kind}: it has no {method}")
-    labels, columns = asked.columns(tuple(map(str, own)))
+    labels, columns = request.columns(tuple(map(str, own)))
     if method == "decision_function" and len(labels) > 2 and _is_one_against_one(model):  # noqa: PLR2004
         raise InputError(
             f"{name} has a column for each pair of labels; set decision_function_shape='ovr' for one a label"
         )
 
-    def answer(texts: list[str]) -> tuple[Any, Any]:
-        values = to_numpy(pick(getattr(model, method)(asked.inputs(texts)), asked.output))
+    def answer(texts: list[str]) -> Outputs:
+        values = to_numpy(pick(getattr(model, method)(request.inputs(texts)), request.output))
         if values.ndim == 1 and len(labels) == 2:  # noqa: PLR2004  the second class's, before the columns change places
             values = np.column_stack([np.zeros_like(values), values])
-        return values, None
+        return Outputs(values)
 
-    return WrappedEngine(labels, kind, name, answer, asked.fingerprint or "", columns, asked.batch_size)
+    return request.engine(answer, labels, kind, name, columns=columns)
 
 
 def _is_one_against_one(model: Any) -> bool:

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from elsewise.engines.external import WrappedEngine
-from elsewise.wrappers.asked import Asked, pick
+from elsewise.engines.external import ExternalEngine
+from elsewise.outputs import Outputs
+from elsewise.wrappers.request import WrapRequest, pick
 from elsewise.wrappers.weights import answering, digest_of, library_of, weights_of
 
 
@@ -14,20 +15,20 @@ def takes(model: Any) -> bool:
     return library_of(model, "torch") and hasattr(model, "modules")  # a tensor is an array
 
 
-def engine(model: Any, asked: Asked) -> WrappedEngine:
+def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine; `preprocess` gives a tensor, a tuple of them, or a mapping of arguments."""
     lock = threading.Lock()
 
-    def answer(texts: list[str]) -> tuple[Any, Any]:
-        inputs = _on_device(asked.inputs(texts), model)
+    def answer(texts: list[str]) -> Outputs:
+        inputs = _on_device(request.inputs(texts), model)
         with lock, answering(model):
             if isinstance(inputs, Mapping):
-                return pick(model(**inputs), asked.output), None
-            return pick(model(*inputs) if isinstance(inputs, tuple) else model(inputs), asked.output), None
+                return Outputs(pick(model(**inputs), request.output))
+            return Outputs(pick(model(*inputs) if isinstance(inputs, tuple) else model(inputs), request.output))
 
-    digest = asked.fingerprint or digest_of(weights_of(model))
+    digest = request.fingerprint or digest_of(weights_of(model))
     name = type(model).__name__
-    return WrappedEngine(asked.named(), asked.stated(), name, answer, digest, batch_size=asked.batch_size)
+    return request.engine(answer, request.named(), request.stated(), name, digest)
 
 
 def _on_device(inputs: Any, model: Any) -> Any:

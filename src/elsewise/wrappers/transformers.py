@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from elsewise.arrays import to_numpy
-from elsewise.engines.external import WrappedEngine
+import numpy as np
+
+from elsewise.engines.external import ExternalEngine
 from elsewise.errors import InputError
-from elsewise.wrappers.asked import Asked, pick
+from elsewise.outputs import Outputs
+from elsewise.wrappers.request import WrapRequest, of_texts, pick
 from elsewise.wrappers.weights import answering, digest_of, library_of, weights_of
 
 UNNAMED = re.compile(r"LABEL_\d+")
@@ -26,7 +28,7 @@ def takes(model: Any) -> bool:
     return library_of(model, "transformers") and hasattr(getattr(model, "model", model), "config")
 
 
-def engine(model: Any, asked: Asked) -> WrappedEngine:
+def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine.
 
     Raises
@@ -35,31 +37,27 @@ def engine(model: Any, asked: Asked) -> WrappedEngine:
         If there is no tokenizer, labels are others than the model's, another kind than logits is stated, or the model
         was made for texts with several labels and nothing says that one is right.
     """
-    model, prepare, cuts = _parts(model, asked.preprocess)
+    model, prepare, cuts = _parts(model, request.preprocess)
     config, name = model.config, type(model).__name__
-    _check_kind(config, asked.kind)
+    _check_kind(config, request.kind)
     names = tuple(str(config.id2label[code]) for code in sorted(config.id2label))
-    is_its_own = asked.labels is not None and set(asked.labels) == set(names)  # LABEL_1, LABEL_0: in another order
+    is_its_own = request.labels is not None and set(request.labels) == set(names)  # LABEL_1, LABEL_0: in another order
     is_named = len(names) > 1 and (is_its_own or not all(UNNAMED.fullmatch(own) for own in names))
-    labels, columns = asked.columns(names) if is_named else (asked.named(), None)
+    labels, columns = request.columns(names) if is_named else (request.named(), None)
     lock = threading.Lock()
 
-    def answer(texts: list[str]) -> tuple[Any, Any]:
-        from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
+    def answer(texts: list[str]) -> Outputs:
+        from elsewise.engines.torch import head_input  # noqa: PLC0415  torch
 
-        read: list[Any] = []
         given = prepare(texts)
         inputs = {key: value.to(model.device) for key, value in given.items()}
-        with lock, answering(model):
-            hook = last_linear(model).register_forward_pre_hook(lambda _, values: read.append(values[0]))
-            try:
-                logits = pick(model(**inputs), asked.output)
-            finally:
-                hook.remove()
-            return logits, to_numpy(read[-1])
+        with lock, answering(model), head_input(model) as read:
+            logits = pick(model(**inputs), request.output)
+        is_cut = None if cuts is None else np.array(cuts(texts), dtype=bool)
+        return Outputs(logits, of_texts(read[-1]), truncated=is_cut)
 
-    digest = asked.fingerprint or digest_of(weights_of(model))
-    return WrappedEngine(labels, "logits", name, answer, digest, columns, asked.batch_size, cuts)
+    digest = request.fingerprint or digest_of(weights_of(model))
+    return request.engine(answer, labels, "logits", name, digest, columns)
 
 
 def _parts(

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from elsewise.arrays import as_labels
-from elsewise.engines.external import AT_ONCE
+from elsewise.engines.external import Answer, ExternalEngine
 from elsewise.engines.output_kinds import KINDS
 from elsewise.errors import InputError
 from elsewise.messages.wording import listed
 
+AT_ONCE: Final = 32  # texts that a model is asked at a time
+
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WrapRequest:
     """What the caller of `wrap` says of a model."""
 
     labels: tuple[str, ...] | None = None
@@ -41,6 +43,18 @@ class Asked:
             raise InputError(f"say what the model gives, for numbers alone do not tell: kind= one of {kinds}")
         return kind
 
+    def engine(
+        self,
+        answer: Answer,
+        labels: tuple[str, ...],
+        kind: str,
+        name: str,
+        digest: str = "",
+        columns: tuple[int, ...] | None = None,
+    ) -> ExternalEngine:
+        """Make the engine, asked as many texts at a time and called as the caller says."""
+        return ExternalEngine(labels, answer, kind, name, self.fingerprint or digest, columns, self.batch_size)
+
     def columns(self, own: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
         """Bring the columns of a model that knows its labels into the order that is asked for.
 
@@ -62,6 +76,11 @@ def _without(names: Iterable[str], others: Iterable[str]) -> list[str]:
 
 def _some(names: Iterable[Any]) -> str:
     return listed(map(repr, names))
+
+
+def of_texts(features: Any) -> Any:
+    """Pass features (n, d) on; None for anything else, such as a vector for each token."""
+    return features if len(getattr(features, "shape", ())) == 2 else None  # noqa: PLR2004
 
 
 def pick(answer: Any, output: str | int | None) -> Any:
