@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from elsewise.data.checks import Finding, Findings, check
+from elsewise.data.defaults import CONFIDENCE_LEVEL, MAX_LENGTH, TARGET_ACCURACY
 from elsewise.data.encoding_guess import guess_encoding
 from elsewise.data.formats import Row
 from elsewise.data.labelled_texts import BadRow, Labelled, Reading, read_files
@@ -20,10 +21,10 @@ from elsewise.messages.wording import n_rows
 
 DISTINCT: Final = 20_001  # values of a column that are told apart; more of them are no labels
 USUAL: Final[dict[str, Any]] = {
-    "target_accuracy": 0.95,
-    "confidence_level": 0.95,
+    "target_accuracy": TARGET_ACCURACY,
+    "confidence_level": CONFIDENCE_LEVEL,
     "encoder": DEFAULT_ENCODER,
-    "max_length": 256,
+    "max_length": MAX_LENGTH,
     "seed": 0,
 }
 LONG_LABEL: Final = 100  # characters on average
