@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.fitting.threshold import change_threshold, threshold_of, undo_threshold
+from elsewise.fitting import open_threshold
 
 OLD = Path(__file__).parent / "old_folders"
 EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
@@ -58,7 +58,7 @@ def test_an_old_folder_answers_as_it_did(old):
 def test_the_history_of_an_old_folder_is_told(old):
     path, expected = old
 
-    check_same(list(threshold_of(path).as_dict()["history"]), expected["history"])
+    check_same(list(open_threshold(path).overview().as_dict()["history"]), expected["history"])
 
 
 def test_an_old_folder_is_judged_as_it_was(old):
@@ -75,7 +75,9 @@ def test_the_threshold_of_an_old_folder_is_changed_and_undone_as_it_was(old):
 
     for step in expected["steps"]:
         rule, words = step["step"]
-        change = undo_threshold(path) if rule == "undo" else change_threshold(path, rule, note="a test", **words)
+        change = (
+            open_threshold(path).undo() if rule == "undo" else open_threshold(path).change(rule, note="a test", **words)
+        )
         after = change.as_dict()["after"]
         check_same({name: after[name] for name in step["after"]}, step["after"], f"{rule} {words}")
         check_same(answers_of(path, expected["asked"]), step["answers"], f"{rule} {words}")
@@ -93,4 +95,4 @@ def test_an_old_folder_is_saved_anew_and_stays_the_same(old, tmp_path):
         if there.is_file():
             check_same(*(json.loads((folder / name).read_text("utf-8")) for folder in (tmp_path / "anew", path)), name)
     check_same(answers_of(tmp_path / "anew", expected["asked"]), expected["answers"])
-    assert undo_threshold(tmp_path / "anew").entry["what"] == "undone"
+    assert open_threshold(tmp_path / "anew").undo().entry["what"] == "undone"

@@ -563,7 +563,7 @@ def test_threshold_says_which_engines_keep_their_own(small, exported, tmp_path):
     [
         (("--at", 0.7, "--coverage", 0.8), "--at and --coverage choose the threshold in different ways; give one"),
         (("--target-accuracy", 0.9, "--cost-of-error", 1), "--target-accuracy and --cost-of-error choose"),
-        (("--cost-of-error", 1), "give both --cost-of-error and --cost-of-review"),
+        (("--cost-of-error", 1), "--cost-of-error and --cost-of-review belong together: give both"),
         (("--joint",), "add --per-label"),
         (("--per-label", "--out-of-scope-share", 0.1), "--out-of-scope-share is for one threshold of all labels"),
         (("--undo", "--at", 0.7), "--undo puts back the threshold before the last change; leave the other options out"),
@@ -658,7 +658,7 @@ def test_a_stopped_fit_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, 
     stopped = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
     assert stopped.returncode == code, stopped.stderr
-    last = f"stopped; the same command goes on from the last checkpoint in {unfinished}"
+    last = f"stopped; repeat the command to continue from the last checkpoint in {unfinished}"
     assert stopped.stderr.splitlines()[-1] == last
     assert [path.name for path in (unfinished / "member-0").iterdir()] == ["step-00000020"]
     assert not (tmp_path / "model").exists()
@@ -762,11 +762,19 @@ def test_what_does_not_fit_around_a_model_is_one_line_and_exit_1(around, words, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("option", "value"), [("--batch-size", 64), ("--precision", "auto"), ("--max-length", 256)])
+def test_an_option_about_training_is_refused_around_a_model_even_with_its_default(around, option, value):
+    done = run("fit", "rows.csv", "--engine", "my_model:model", option, value, "-o", "new", folder=around[0])
+
+    assert done.returncode == 1
+    assert f"elsewise: {option} is about training, and the engine is a model that is trained already" in done.stderr
+
+
 def test_training_is_not_asked_for_around_a_model(around):
     done = run("fit", "rows.csv", "--engine", "my_model:model", "--epochs", 2, "-o", "new", folder=around[0])
 
     assert done.returncode == 1
-    assert "elsewise: epochs is about training, and the engine is a model that is trained already" in done.stderr
+    assert "elsewise: --epochs is about training, and the engine is a model that is trained already" in done.stderr
 
 
 def test_calibrate_takes_features_out_of_scope_rows_and_a_test_set(logits, tmp_path):

@@ -16,7 +16,7 @@ from elsewise.data.splits import LabelledTexts, Splits
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
 from elsewise.fitting import open_threshold
-from elsewise.fitting.baseline import MOST_ROWS, learned
+from elsewise.fitting.baseline import MOST_ROWS, train_baseline
 from elsewise.rules import ByLabel, CertifiedThreshold
 
 pytest.importorskip("sklearn")
@@ -164,7 +164,7 @@ def parts_of(n, k=2):
 def test_where_it_would_take_too_long_or_learn_nothing_it_is_left_out(n, k, said):
     notes = []
 
-    assert learned(parts_of(n, k), tuple(map(str, range(k))), notes.append) is None
+    assert train_baseline(parts_of(n, k), tuple(map(str, range(k))), notes.append) is None
     assert notes == [f"the baseline is left out: {said}"]
 
 
@@ -173,7 +173,7 @@ def test_without_scikit_learn_it_is_left_out_with_the_pip_line(monkeypatch):
     monkeypatch.delitem(sys.modules, "sklearn.linear_model", raising=False)
     notes = []
 
-    assert learned(parts_of(20), ("a", "b"), notes.append) is None
+    assert train_baseline(parts_of(20), ("a", "b"), notes.append) is None
     assert len(notes) == 1
     assert notes[0].endswith("is not installed; run: pip install 'elsewise[sklearn]'")
 

@@ -64,7 +64,9 @@ def test_fitting_around_a_model_is_calibrating_its_logits(made):
 def test_labels_in_another_order_than_the_columns_are_warned_of():
     logits, codes = np.tile(np.eye(3) * 4, (400, 1)), np.tile(np.arange(3), 400)
 
-    with pytest.warns(ElsewiseWarning, match=r"^only 0 % of the 400 tune rows are right: the labels may stand in an"):
+    with pytest.warns(
+        ElsewiseWarning, match=r"^only 0 % of the 400 tune rows are right: the labels are probably not in"
+    ):
         ew.calibrate(logits, np.roll(codes, 1))
 
 

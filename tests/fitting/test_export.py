@@ -252,7 +252,7 @@ def test_a_promise_that_cannot_be_asked_for_again_is_refused_with_what_can(small
     replace(kept, rule=ew.CertifiedThreshold(certificate)).save(small)
 
     with pytest.raises(
-        InputError, match=r"small makes a promise of its own kind, .*elsewise threshold .*small --target"
+        InputError, match=r"small was certified from Python in a way .*elsewise threshold .*small --target"
     ):
         export(small, engine="onnxruntime")
 

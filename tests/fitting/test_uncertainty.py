@@ -18,7 +18,7 @@ from elsewise.engines.laplace import Laplace
 from elsewise.errors import ArtifactError, InputError
 from elsewise.fitting import engine_choice, open_threshold
 from elsewise.fitting.export import export
-from elsewise.fitting.uncertainty import Around
+from elsewise.fitting.uncertainty import UncertaintyMethod
 from elsewise.outputs import uncertainty
 from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
@@ -259,8 +259,8 @@ def test_what_answers_worse_than_what_is_inside_is_said(encoder, monkeypatch, pa
 
 
 def test_nothing_stands_around_by_default():
-    assert Around().record == {}
-    assert Around().inside("auto") == "auto"
+    assert UncertaintyMethod().record == {}
+    assert UncertaintyMethod().inside("auto") == "auto"
 
 
 def typed(*words):

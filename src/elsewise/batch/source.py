@@ -11,6 +11,7 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import Row
 from elsewise.data.labelled_texts import Reading, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
+from elsewise.engines import reads_logits
 from elsewise.engines.batching import WINDOW
 from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
@@ -48,14 +49,14 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
     InputError
         If a file cannot be read, or its columns do not fit the model.
     """
-    reads_logits = classifier.engine.name == "logits"
-    if reads_logits and (is_array(data) or data.endswith(PARQUET)):
+    is_logits = reads_logits(classifier.engine)
+    if is_logits and (is_array(data) or data.endswith(PARQUET)):
         logits, _ = read_logits(data, how, classifier.labels)
         items = ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
         yield Source(("row",), (), _beside(classifier, items, features, how))
         return
     with how.open(data) as rows:
-        if reads_logits:
+        if is_logits:
             columns = logit_columns(rows.columns, classifier.labels, data)
             if len(columns) != len(classifier.labels):
                 raise InputError(f"{data} has {len(columns)} columns, the model has {len(classifier.labels)} labels")

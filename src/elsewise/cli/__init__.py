@@ -1,8 +1,8 @@
-"""The command line: the commands as one program, and how it ends. A new one is a file here and a line in COMMANDS.
+"""The command line: the commands as one program. A new command is a file here and a line in COMMANDS.
 
 Each parses, calls one function that Python users can call too, and shows. Heavy imports stay inside the functions.
 
-stdout carries results, stderr words and progress. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+stdout carries results, stderr words and progress.
 """
 
 import os
@@ -24,16 +24,28 @@ from elsewise.cli.explain import explain
 from elsewise.cli.export import export
 from elsewise.cli.fit import fit
 from elsewise.cli.output import say
+from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning
 
+ABOUT: Final = "Text in, a label you can trust out, or else Other."
+BEGIN: Final = """
+Begin with:
+  elsewise demo                           Fit, certify and predict on built-in texts, offline.
+  elsewise check tickets.csv              Report what is in your file and what is wrong with it.
+  elsewise fit tickets.csv -o model       Fine-tune an encoder on it and certify its threshold.
+
+elsewise --help lists all commands."""
+EXIT_CODES: Final = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
+
 app = typer.Typer(
     name="elsewise",
-    help="Text in, a label you can trust out, or else Other.",
-    no_args_is_help=True,
+    help=ABOUT,
+    epilog=EXIT_CODES,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
 )
 
 COMMANDS: Final[dict[str, Callable[..., None]]] = {
@@ -50,21 +62,28 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "doctor": doctor,
 }
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name, cls=PanelCommand)(grouped(_command))
 
 
-@app.callback(invoke_without_command=True)
-def version_option(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    """Text in, a label you can trust out, or else Other."""
+@app.callback(invoke_without_command=True, help=ABOUT)
+def program(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Print the version, or the commands to begin with where no command is named."""
     if version:
         from importlib.metadata import version as installed
 
         typer.echo(installed("elsewise"))
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        say(f"{ABOUT}\n{BEGIN}")
+        raise typer.Exit(2)
 
 
 def main() -> None:
-    """Run the command line; an error of the user's is one or two lines and exit 1, one of ours a traceback."""
+    """Run the command line; an error of the user's is one or two lines and exit 1, an error of ours a traceback."""
     warnings.showwarning = _show_warning
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that half-written files are cleared away
     if not sys.warnoptions:

@@ -1,81 +1,91 @@
 """``elsewise calibrate``."""
 
-from typing import Annotated, Any
-
-import typer
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from elsewise.cli.options import (
-    ConfidenceLevel,
-    Delimiter,
-    Encoding,
     Features,
+    Files,
     Json,
-    LabelColumn,
+    Labels,
+    Logits,
     Other,
     Out,
     OutOfScope,
+    PromiseOptions,
     RefitRows,
     Score,
     Seed,
-    TargetAccuracy,
-    reading,
 )
 from elsewise.cli.output import say, say_if_alike
+from elsewise.cli.panels import DATA, Only
 from elsewise.cli.tables import show_fitted
 from elsewise.errors import InputError
+
+if TYPE_CHECKING:
+    from elsewise.data.labelled_texts import Reading
 
 SHOWN = 5  # names of columns
 
 
-def calibrate(
-    logits: Annotated[
-        str,
-        typer.Option(metavar="FILE", help="Logits: .npy, .npz, or .csv with a column of numbers a label."),
-    ],
-    labels: Annotated[str, typer.Option(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")],
-    out: Out,
-    features: Features = None,
+@dataclass(frozen=True, slots=True)
+class MoreRows:
+    """Files of out-of-scope rows and of test rows."""
+
     out_of_scope_logits: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Logits of more rows, which belong to none of the labels."),
-    ] = None,
-    out_of_scope_features: Annotated[str | None, typer.Option(metavar="FILE", help="Their features.")] = None,
-    test_logits: Annotated[str | None, typer.Option(metavar="FILE", help="Logits of rows to report on.")] = None,
-    test_labels: Annotated[str | None, typer.Option(metavar="FILE", help="Their labels or codes.")] = None,
-    test_features: Annotated[str | None, typer.Option(metavar="FILE", help="Their features.")] = None,
+        DATA(metavar="FILE", help="Logits of more rows, which belong to none of the labels."),
+    ] = None
+    out_of_scope_features: Annotated[str | None, DATA(metavar="FILE", help="Features of the out-of-scope rows.")] = None
+    test_logits: Annotated[str | None, DATA(metavar="FILE", help="Logits of rows to report on.")] = None
+    test_labels: Annotated[str | None, DATA(metavar="FILE", help="Labels or codes of the test rows.")] = None
+    test_features: Annotated[str | None, DATA(metavar="FILE", help="Features of the test rows.")] = None
+
+    def check(self, features: str | None) -> None:
+        """Raise InputError for a file that lacks another one."""
+        if (self.test_logits is None) != (self.test_labels is None):
+            raise InputError("test rows need both --test-logits and --test-labels")
+        for part, with_logits, with_features in (
+            ("out-of-scope", self.out_of_scope_logits, self.out_of_scope_features),
+            ("test", self.test_logits, self.test_features),
+        ):
+            if (with_features is not None) != (features is not None and with_logits is not None):
+                raise InputError(f"--{part}-features belongs to --features and --{part}-logits: give it where both are")
+
+
+def calibrate(
+    logits: Logits,
+    labels: Labels,
+    *,
+    features: Features = None,
     names: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Label names, one a line, in the order of the columns."),
+        DATA(metavar="FILE", help="Label names, one a line, in the order of the columns."),
     ] = None,
+    more: MoreRows,
     out_of_scope_label: OutOfScope = None,
-    label_column: LabelColumn = "label",
-    target_accuracy: TargetAccuracy = 0.95,
-    confidence_level: ConfidenceLevel = 0.95,
+    files: Annotated[Files, Only("label_column", "delimiter", "encoding")],
+    seed: Seed = 0,
+    promise: PromiseOptions,
     other: Other = "Other",
     score: Score = "auto",
-    seed: Seed = 0,
+    out: Out,
     refit_rows: RefitRows = True,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
-    """Calibrate and certify logits that you bring, of any model; no text model needed."""
+    """Calibrate and certify logits of any model.
+
+    No text model and no torch is needed.
+    """
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import read_codes, read_logits, read_names
     from elsewise.fitting.calibrate import calibrate as calibrate_logits
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)
-    if (test_logits is None) != (test_labels is None):
-        raise InputError("test rows need both --test-logits and --test-labels")
-    for part, with_logits, with_features in (
-        ("out-of-scope", out_of_scope_logits, out_of_scope_features),
-        ("test", test_logits, test_features),
-    ):
-        if (with_features is not None) != (features is not None and with_logits is not None):
-            raise InputError(f"--{part}-features belongs to --features and --{part}-logits: give it where both are")
-    how = reading("text", label_column, delimiter, encoding, None)
-    asked = read_names(names, encoding) if names else None
+    more.check(features)
+    how = files.reading()
+    asked = read_names(names, how.encoding) if names else None
     array, columns = read_logits(logits, how, asked)
     if columns and not asked:
         dots = ", ..." * (len(columns) > SHOWN)
@@ -83,17 +93,10 @@ def calibrate(
     known = asked or columns or tuple(map(str, range(array.shape[-1])))
     say_if_alike(other, known)
     code_of = label_codes(known, out_of_scope_label)
-
-    def rows(path: str, beside: str | None) -> tuple[Any, ...]:
-        """Read logits, with features where there are any."""
-        more = () if beside is None else (read_logits(beside, how)[0],)
-        return (read_logits(path, how, known)[0], *more)
-
-    outside = None if out_of_scope_logits is None else rows(out_of_scope_logits, out_of_scope_features)
-    tested = None
-    if test_logits is not None and test_labels is not None:
-        z, *more = rows(test_logits, test_features)
-        tested = (z, read_codes(test_labels, how, code_of), *more)
+    outside = _rows(more.out_of_scope_logits, more.out_of_scope_features, how, known)
+    tested = _rows(more.test_logits, more.test_features, how, known)
+    if tested and more.test_labels is not None:
+        tested = (tested[0], read_codes(more.test_labels, how, code_of), *tested[1:])
     classifier = calibrate_logits(
         array,
         read_codes(labels, how, code_of),
@@ -102,12 +105,21 @@ def calibrate(
         out_of_scope=outside[0] if outside and features is None else outside,
         test=tested,
         out_of_scope_label=out_of_scope_label,
-        target_accuracy=target_accuracy,
-        confidence_level=confidence_level,
         other=other,
         score=score,
         seed=seed,
         keep_refit_rows=refit_rows,
+        **asdict(promise),
     )
     classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)
+
+
+def _rows(logits: str | None, features: str | None, how: "Reading", known: tuple[str, ...]) -> tuple[Any, ...] | None:
+    """Read logits, and features where there are any; None where there are no logits."""
+    from elsewise.data.logits import read_logits
+
+    if logits is None:
+        return None
+    beside = () if features is None else (read_logits(features, how)[0],)
+    return (read_logits(logits, how, known)[0], *beside)

@@ -5,28 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elsewise.cli.options import (
-    ConfidenceLevel,
-    Delimiter,
-    Dropped,
     Encoder,
-    Encoding,
-    Format,
+    Files,
     HeldOut,
     Json,
-    LabelColumn,
-    Maps,
     MaxLength,
     OutOfScope,
+    PromiseOptions,
     Seed,
-    SkipBadRows,
-    TargetAccuracy,
     Test,
-    TextColumn,
     program,
-    reading,
 )
 from elsewise.cli.output import print_json, print_table, tell
 from elsewise.cli.tables import DROPPED
+from elsewise.data.defaults import MAX_LENGTH
 
 if TYPE_CHECKING:
     from elsewise.data.checks import Finding, Findings
@@ -35,43 +27,37 @@ if TYPE_CHECKING:
 
 def check(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled texts: .csv, .tsv or .jsonl.")],
-    text_column: TextColumn = "text",
-    label_column: LabelColumn = "label",
-    encoder: Encoder = None,
-    target_accuracy: TargetAccuracy = 0.95,
-    confidence_level: ConfidenceLevel = 0.95,
-    out_of_scope_label: OutOfScope = None,
+    *,
+    files: Files,
     held_out: HeldOut = None,
     test: Test = None,
-    max_length: MaxLength = 256,
+    out_of_scope_label: OutOfScope = None,
     seed: Seed = 0,
-    maps: Maps = None,
-    dropped: Dropped = None,
-    skip_bad_rows: SkipBadRows = False,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    file_format: Format = None,
+    promise: PromiseOptions,
+    encoder: Encoder = None,
+    max_length: MaxLength = MAX_LENGTH,
     as_json: Json = False,
 ) -> None:
-    """Say what is in a file and what is wrong with it, before any training; exit 1 where fit would refuse it."""
+    """Report what is in a file and what is wrong with it.
+
+    Nothing is trained. The last line is the `fit` command for this file. Exit 1 if `fit` would refuse it.
+    """
     import shlex
     from dataclasses import asdict
 
     from elsewise.data.file_checks import check_file
     from elsewise.engines.encoders import DEFAULT_ENCODER
 
-    columns = (text_column, label_column, delimiter, encoding, file_format)
     checked = check_file(
         data,
-        reading(*columns, maps, dropped, skip_bad_rows=skip_bad_rows),
+        files.reading(),
         held_out=held_out,
         test=test,
         encoder=encoder or DEFAULT_ENCODER,
-        target_accuracy=target_accuracy,
-        confidence_level=confidence_level,
         out_of_scope_label=out_of_scope_label,
         max_length=max_length,
         seed=seed,
+        **asdict(promise),
     )
     command = f"{program()} {shlex.join(['fit', data, '-o', 'model', *checked.options])}"
     if as_json:

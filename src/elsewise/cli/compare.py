@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.cli.options import (
-    Delimiter,
-    Dropped,
-    Encoding,
-    Format,
     Json,
-    LabelColumn,
-    Maps,
+    LabelledFiles,
+    LabelsOfLogits,
+    LogitsOfModels,
+    OutChanged,
     OutOfScope,
-    TextColumn,
     Threads,
     engine_of,
-    reading,
     refuse_inside,
 )
 from elsewise.cli.output import print_json, print_table, progress_bar, say
+from elsewise.cli.panels import OUTPUT
 from elsewise.cli.tables import brief
 from elsewise.errors import InputError
 
@@ -44,45 +41,30 @@ def compare(
         list[str],
         typer.Argument(
             metavar="MODEL MODEL ... DATA",
-            help="Two model folders or more, and labelled texts (.csv, .tsv, .jsonl). One that was fitted around a "
-            "model of yours is written FOLDER=module:object.",
+            help="Two model folders or more, then labelled texts (.csv, .tsv, .jsonl). Write a model that was fitted "
+            "around your own as FOLDER=module:object.",
         ),
     ],
-    logits: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="Logits (.npy, .csv) of the rows: one for each model of logits, in order."),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="True codes (.npy) or labels (.csv), where all models are of logits: no DATA.",
-        ),
-    ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", "-o", metavar="OUT", help="A .csv or .jsonl of the rows decided otherwise."),
-    ] = None,
+    files: LabelledFiles,
+    logits: LogitsOfModels = None,
+    labels: LabelsOfLogits = None,
+    out_of_scope_label: OutOfScope = None,
+    threads: Threads = None,
+    out: OutChanged = None,
     shared_threshold: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Show what this one threshold would do to every model."),
+        OUTPUT(min=0, max=1, help="Show what this threshold would do to every model."),
     ] = 0.6,
-    out_of_scope_label: OutOfScope = None,
-    text_column: TextColumn = "text",
-    label_column: LabelColumn = "label",
-    threads: Threads = None,
-    maps: Maps = None,
-    dropped: Dropped = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    file_format: Format = None,
     as_json: Json = False,
 ) -> None:
-    """Compare models on the same labelled rows: paired, at equal coverage, and at the same promise."""
+    """Compare models on the same labelled rows, paired.
+
+    The models are compared at equal coverage and at the same promise.
+    """
     from elsewise.classifier.load import load
     from elsewise.evaluation.compare import compare as judge
 
-    how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
+    how = files.reading()
     named, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
     folders, engines = zip(*map(_parted, named), strict=True) if named else ((), ())
     _check_named(folders, data)

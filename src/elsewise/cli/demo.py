@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from elsewise.cli.options import Epochs, Json, program
+from elsewise.cli.options import Epochs, Json, OutFolder, program
 from elsewise.cli.output import description, print_json, print_table, progress_bar, tell
 from elsewise.cli.tables import print_evaluation, print_promise
 from elsewise.errors import InputError
@@ -23,13 +21,11 @@ NEW_SHARE = 8  # one text in so many is kept back, to play the new mail
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where files and model go.")] = Path(
-        "elsewise-demo",
-    ),
+    out: OutFolder = Path("elsewise-demo"),
     epochs: Epochs = None,
     as_json: Json = False,
 ) -> None:
-    """Fit, certify and predict on a built-in sample of support texts, offline."""
+    """Fit, certify and predict on built-in support texts, offline."""
     with progress_bar() as progress:
         shown = run_demo(out, progress=progress, epochs=epochs)
     if as_json:

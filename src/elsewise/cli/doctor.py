@@ -21,7 +21,7 @@ FEATURES: Final = (
 
 
 def doctor(*, as_json: Json = False) -> None:
-    """Show what is installed, which engine is used and why, and the commands that add what is missing."""
+    """Show what is installed and how to add what is missing."""
     found = diagnosis()
     if as_json:
         print_json(found)

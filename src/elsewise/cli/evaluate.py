@@ -5,25 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import (
-    Delimiter,
-    Dropped,
-    Encoding,
-    Features,
-    Format,
-    Json,
-    LabelColumn,
-    Maps,
-    ModelPath,
-    OutOfScope,
-    ServedEngine,
-    ServedPrecision,
-    TextColumn,
-    Threads,
-    engine_of,
-    reading,
-)
+from elsewise.cli.options import Features, Json, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
 from elsewise.cli.output import print_json, progress_bar, say
+from elsewise.cli.panels import DATA
 from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise
 from elsewise.errors import InputError
 
@@ -39,35 +23,23 @@ def evaluate(
         str,
         typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .npz, .csv)."),
     ],
-    labels: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv)."),
-    ] = None,
+    files: LabelledFiles,
+    served: ServedOptions,
+    labels: LabelsOfLogits = None,
     features: Features = None,
     out_of_scope_label: OutOfScope = None,
     slices: Annotated[
         list[str] | None,
-        typer.Option("--slice", metavar="COLUMN", help="Judge the rows of each value of this column too; repeatable."),
+        DATA("--slice", metavar="COLUMN", help="Also evaluate the rows of each value of this column. Repeatable."),
     ] = None,
-    text_column: TextColumn = "text",
-    label_column: LabelColumn = "label",
-    engine: ServedEngine = None,
-    precision: ServedPrecision = None,
-    threads: Threads = None,
-    maps: Maps = None,
-    dropped: Dropped = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    file_format: Format = None,
     as_json: Json = False,
 ) -> None:
-    """Judge a model on labelled rows: labels, probabilities, calibration, and what ships with Other."""
-    from elsewise.classifier.load import load
+    """Evaluate a model on labelled rows, without and with Other."""
     from elsewise.engines import reads_logits
     from elsewise.engines.logits import check_features
 
-    how = reading(text_column, label_column, delimiter, encoding, file_format, maps, dropped)
-    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
+    how = files.reading()
+    classifier = served.load(model)
     with progress_bar() as progress:
         if progress:
             progress("evaluating", 0, 0)

@@ -6,22 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elsewise.cli.options import (
-    Delimiter,
-    Encoding,
-    Format,
-    Json,
-    LabelColumn,
-    Language,
-    ModelPath,
-    ServedEngine,
-    ServedPrecision,
-    TextColumn,
-    Threads,
-    engine_of,
-    reading,
-)
+from elsewise.cli.options import Files, Json, Language, ModelPath, ServedOptions, TopShown
 from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
+from elsewise.cli.panels import DATA, OUTPUT, Only
 from elsewise.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,31 +20,27 @@ if TYPE_CHECKING:
 
 def explain(
     model: ModelPath,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from stdin.")],
-    language: Language = "en",
-    top: Annotated[int, typer.Option(min=1, help="So many best labels with their probabilities.")] = 5,
-    words: Annotated[bool, typer.Option(help="Find the words that pulled, by leaving each out.")] = True,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Text to explain. - reads it from stdin.")],
+    files: Annotated[Files, Only("text_column", "label_column", "delimiter", "encoding", "format")],
+    served: ServedOptions,
     neighbours: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Labelled texts, such as those of training: show the nearest."),
+        DATA(metavar="FILE", help="Labelled texts, such as the training texts: show the nearest."),
     ] = None,
-    receipt_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the receipt here.")] = None,
+    language: Language = "en",
+    top: TopShown = 5,
+    words: Annotated[bool, OUTPUT(help="Find the words that matter, by leaving out each.")] = True,
+    receipt_out: Annotated[Path | None, OUTPUT(metavar="FILE", help="Write a receipt to this file.")] = None,
     receipt: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Confirm this receipt: the same model, text and answer?"),
+        OUTPUT(metavar="FILE", help="Confirm this receipt: same model, same text, same answer?"),
     ] = None,
-    text_column: TextColumn = "text",
-    label_column: LabelColumn = "label",
-    engine: ServedEngine = None,
-    precision: ServedPrecision = None,
-    threads: Threads = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    file_format: Format = None,
     as_json: Json = False,
 ) -> None:
-    """Tell why a text gets its label, or Other; or confirm a receipt of that."""
-    from elsewise.classifier.load import load
+    """Explain why a text gets its label, or Other.
+
+    With --receipt, confirm the receipt of an earlier answer.
+    """
     from elsewise.evaluation.explaining import explain as explain_text
     from elsewise.messages import messages
     from elsewise.storage.json_files import write_json
@@ -69,12 +52,12 @@ def explain(
         raise InputError(
             f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name",
         )
-    text = _from_stdin(encoding) if text == "-" else text
+    text = _from_stdin(files.encoding) if text == "-" else text
     if receipt is not None:
-        _confirm(model, text, receipt, (engine, precision, threads), as_json=as_json)
+        _confirm(model, text, receipt, served, as_json=as_json)
         return
-    known = _labelled(neighbours, reading(text_column, label_column, delimiter, encoding, file_format))
-    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
+    known = _labelled(neighbours, files.reading())
+    classifier = served.load(model)
     with progress_bar() as progress:
         made = explain_text(
             classifier,
@@ -112,26 +95,16 @@ def _labelled(path: str | None, how: "Reading") -> tuple[list[str], list[str]] |
     return read.texts, read.labels
 
 
-def _confirm(
-    model: Path,
-    text: str,
-    file: Path,
-    asked: tuple[str | None, str | None, int | None],
-    *,
-    as_json: bool,
-) -> None:
-    """Answer again on the engine of the receipt, unless another one is asked for, and compare."""
-    from dataclasses import asdict
+def _confirm(model: Path, text: str, file: Path, served: ServedOptions, *, as_json: bool) -> None:
+    """Answer again on the engine of the receipt, or on the one that was typed, and compare."""
+    from dataclasses import asdict, replace
 
-    from elsewise.classifier.load import load
     from elsewise.evaluation.receipt import confirm, read_receipt, receipt_of
 
     known = read_receipt(file)
-    engine, precision, threads = asked
-    if engine is None and precision is None:
-        engine, precision = known["model"]["engine"], known["model"]["precision"]
-    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
-    confirmation = confirm(known, receipt_of(classifier, text))
+    if served.engine is None and served.precision is None:
+        served = replace(served, engine=known["model"]["engine"], precision=known["model"]["precision"])
+    confirmation = confirm(known, receipt_of(served.load(model), text))
     if as_json:
         print_json({"confirmed": confirmation.confirmed, **asdict(confirmation)})
     else:

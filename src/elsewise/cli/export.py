@@ -12,7 +12,10 @@ def export(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Certify MODEL on one more engine or precision, on the rows that it keeps: one more look at them."""
+    """Certify MODEL on one more engine or precision.
+
+    This is one more look at the certify rows that MODEL keeps.
+    """
     from elsewise.fitting.export import export as export_model
 
     with progress_bar() as progress:

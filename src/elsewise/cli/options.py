@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,123 +12,153 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.cli.output import say
+from elsewise.cli.panels import DATA, ENGINE, OUTPUT, PROMISE, TRAINING, Only
+from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.errors import InputError
 
 if TYPE_CHECKING:
+    from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import LabelledFile, Reading
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="The model folder to write.")]
-TextColumn = Annotated[
-    str,
-    typer.Option(help="The column that holds the texts; several, with commas between them, are joined by a blank."),
-]
-LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
-Delimiter = Annotated[str | None, typer.Option(help="Of CSV files; read from the header otherwise.")]
-Encoding = Annotated[str | None, typer.Option(help="Of the files, such as cp1254; UTF-8 otherwise.")]
-Format = Annotated[
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")]
+
+Features = Annotated[str | None, DATA(metavar="FILE", help="Features (.npy, .npz, .csv), one row for each logits row.")]
+HeldOut = Annotated[
     str | None,
-    typer.Option("--format", help="csv, tsv or jsonl, where the name of the file does not say."),
+    DATA(metavar="FILE", help="LabelledFile texts to calibrate and certify on. Default: a part of DATA."),
 ]
-Maps = Annotated[
+Labels = Annotated[str, DATA(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")]
+LabelsOfLogits = Annotated[
+    str | None,
+    DATA(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv)."),
+]
+Logits = Annotated[str, DATA(metavar="FILE", help="Logits: .npy, .npz, or .csv with one column of numbers a label.")]
+LogitsOfModels = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="OLD=NEW", help="Rename a label while reading; repeatable."),
+    DATA("--logits", metavar="FILE", help="Logits (.npy, .csv) of the rows, once for each model of logits, in order."),
 ]
-Dropped = Annotated[
-    list[str] | None,
-    typer.Option("--drop-label", metavar="LABEL", help="Leave out the rows of a label; repeatable."),
-]
-SkipBadRows = Annotated[
-    bool,
-    typer.Option("--skip-bad-rows", help="Leave out rows that cannot be used or have a blank text."),
-]
-HeldOut = Annotated[str | None, typer.Option(metavar="FILE", help="Rows to calibrate and certify on.")]
-Test = Annotated[str | None, typer.Option(metavar="FILE", help="Rows to report on.")]
-Encoder = Annotated[str | None, typer.Option(help="A BERT-family encoder, by name or folder.")]
-MaxLength = Annotated[int, typer.Option(min=8, help="Tokens read of a text.")]
-TargetAccuracy = Annotated[float, typer.Option(help="Promise: at least this share of what is answered is right ...")]
-ConfidenceLevel = Annotated[float, typer.Option(help="... at this confidence level.")]
-Other = Annotated[str, typer.Option(help="The word shown for an abstention.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the splits and the training.")]
+OutOfScope = Annotated[str | None, DATA(help="Label of the rows that belong to none of the labels.")]
+Seed = Annotated[int, DATA(min=0, help="Seed of the splits and, for an encoder, of the training.")]
+Test = Annotated[str | None, DATA(metavar="FILE", help="LabelledFile texts to report on. Default: a part of DATA.")]
+
+Other = Annotated[str, PROMISE(help="Word for an abstention.")]
 Score = Annotated[
     str,
-    typer.Option(help="The confidence that meets the threshold, by name: auto is the best on tune rows."),
+    PROMISE(help="Confidence that is compared with the threshold, by name. auto: the best on tune rows."),
 ]
+
+Encoder = Annotated[
+    str | None,
+    TRAINING(help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2."),
+]
+Epochs = Annotated[int | None, TRAINING(min=1, help="Maximum number of epochs. Default: 3 to 12, fewer for more rows.")]
+MaxLength = Annotated[int, TRAINING(min=8, help="Tokens read of each text, at most.")]
+
 Engine = Annotated[
     str,
-    typer.Option(
-        help="auto, openvino, onnxruntime or torch: auto is torch on a GPU, else openvino. Or module:object, a model "
-        "of yours that is trained already: the module is imported, from this folder too, and DATA are new to it.",
+    ENGINE(
+        help="Engine to certify on: auto, openvino, onnxruntime or torch. auto: torch on a GPU, openvino elsewhere."
     ),
 ]
 Precision = Annotated[
     str,
-    typer.Option(help="auto, f32, bf16, f16 or int8: auto is the fastest that is close enough to f32."),
+    ENGINE(help="Precision: auto, f32, bf16, f16 or int8. auto: the fastest that is close enough to f32."),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Of the engine; the cores that it may use otherwise.")]
-ServedEngine = Annotated[
-    str | None,
-    typer.Option(
-        "--engine",
-        help="One that MODEL is certified on, its default otherwise; or module:object, the model that it was fitted "
-        "around: the module is imported, from this folder too.",
-    ),
-]
+Threads = Annotated[int | None, ENGINE(min=1, help="Threads of the engine. Default: the cores that it may use.")]
 KeptEngine = Annotated[
     str | None,
-    typer.Option("--engine", help="One that MODEL is certified on; its default otherwise."),
-]
-Features = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="Features (.npy, .npz, .csv), a row for each row of logits."),
+    ENGINE("--engine", help="Engine to use. Default: the one MODEL was certified on. `elsewise doctor` lists them."),
 ]
 ServedPrecision = Annotated[
     str | None,
-    typer.Option("--precision", help="One that MODEL is certified on; its default otherwise."),
+    ENGINE("--precision", help="Precision to use. Default: the one MODEL was certified on."),
 ]
-Language = Annotated[str, typer.Option(help="Of the sentences: en (English) or tr (Turkish).")]
-RefitRows = Annotated[bool, typer.Option(help="Keep tune and certify rows in the folder: tokens, logits and codes.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Epochs = Annotated[
-    int | None,
-    typer.Option(min=1, help="At most so many passes; 3 to 12 by the number of rows otherwise."),
+
+Json = Annotated[bool, OUTPUT("--json", help="Print one JSON object.")]
+Language = Annotated[str, OUTPUT(help="Language of the sentences: en (English) or tr (Turkish).")]
+Out = Annotated[Path, OUTPUT("--out", "-o", metavar="MODEL", help="Model folder to write.")]
+OutChanged = Annotated[
+    str | None,
+    OUTPUT("--out", "-o", metavar="OUT", help="File for the rows with different decisions: .csv or .jsonl."),
 ]
-Ensemble = Annotated[int | None, typer.Option(min=2, help="Train so many models, and average them.")]
-McDropout = Annotated[
-    int | None,
-    typer.Option("--mc-dropout", min=2, help="Average so many thinned networks of the model, on torch."),
-]
-Laplace = Annotated[
+OutFolder = Annotated[Path, OUTPUT("--out", "-o", metavar="FOLDER", help="Folder for the files and the model.")]
+OutRows = Annotated[str, OUTPUT("--out", "-o", metavar="OUT", help="File to write: .csv or .jsonl. - is stdout.")]
+RefitRows = Annotated[
     bool,
-    typer.Option("--laplace", help="Be less sure where train texts say little about the last layer."),
+    OUTPUT(help="Keep tokens, logits and codes of tune and certify rows in MODEL, to certify again without the texts."),
 ]
-Baseline = Annotated[
-    bool,
-    typer.Option(help="Fit TF-IDF and logistic regression too, to tell what the encoder is worth."),
+TopAdded = Annotated[int, OUTPUT("--top", min=0, help="Add this many best labels with their probabilities.")]
+TopShown = Annotated[int, OUTPUT("--top", min=1, help="Show this many best labels with their probabilities.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """How files of rows are read."""
+
+    text_column: Annotated[
+        str, DATA(help="Column with the texts. Several, separated by commas, are joined by a space.")
+    ] = "text"
+    label_column: Annotated[str, DATA(help="Column with the labels.")] = "label"
+    maps: Annotated[
+        list[str] | None, DATA("--map", metavar="OLD=NEW", help="Rename a label while reading. Repeatable.")
+    ] = None
+    dropped: Annotated[
+        list[str] | None, DATA("--drop-label", metavar="LABEL", help="Leave out the rows of a label. Repeatable.")
+    ] = None
+    skip_bad_rows: Annotated[
+        bool, DATA("--skip-bad-rows", help="Leave out rows that cannot be used and rows with a blank text.")
+    ] = False
+    delimiter: Annotated[str | None, DATA(help="Delimiter of CSV files. Default: read from the header.")] = None
+    encoding: Annotated[str | None, DATA(help="Encoding of the files, such as cp1254. Default: UTF-8.")] = None
+    format: Annotated[str | None, DATA(help="Format: csv, tsv or jsonl. Default: the ending of the file name.")] = None
+
+    def reading(self) -> "Reading":
+        """Give the same as `data` takes it."""
+        from elsewise.data.labelled_texts import Reading
+
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Reading(**given | {"maps": tuple(self.maps or ()), "dropped": tuple(self.dropped or ())})
+
+
+TextFiles = Annotated[Files, Only("text_column", "delimiter", "encoding", "format")]
+LabelledFiles = Annotated[
+    Files, Only("text_column", "label_column", "maps", "dropped", "delimiter", "encoding", "format")
 ]
-OutOfScope = Annotated[str | None, typer.Option(help="The label of rows that belong to none of the labels.")]
 
 
-def reading(
-    text: str,
-    label: str = "label",
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    file_format: str | None = None,
-    maps: list[str] | None = None,
-    dropped: list[str] | None = None,
-    *,
-    skip_bad_rows: bool = False,
-) -> "Reading":
-    """Put together how files are read."""
-    from elsewise.data.labelled_texts import Reading
+@dataclass(frozen=True, slots=True)
+class PromiseOptions:
+    """What is certified."""
 
-    mending = (tuple(maps or ()), tuple(dropped or ()), skip_bad_rows)
-    return Reading(text, label, delimiter, encoding, file_format, *mending)
+    target_accuracy: Annotated[
+        float, PROMISE(help="Share of the answered texts that must be right. The threshold is certified for it.")
+    ] = TARGET_ACCURACY
+    confidence_level: Annotated[float, PROMISE(help="Confidence level of that promise.")] = CONFIDENCE_LEVEL
+
+
+@dataclass(frozen=True, slots=True)
+class ServedOptions:
+    """What a model folder answers by."""
+
+    engine: Annotated[
+        str | None,
+        ENGINE(
+            help="Engine to use. Default: the one MODEL was certified on. `elsewise doctor` lists them. Or "
+            "module:object, the model that MODEL was fitted around. The current folder is searched too."
+        ),
+    ] = None
+    precision: ServedPrecision = None
+    threads: Threads = None
+
+    def load(self, model: Path) -> "Classifier":
+        """Open a model folder by them."""
+        from elsewise.classifier.load import load
+
+        return load(model, engine=engine_of(self.engine), precision=self.precision, threads=self.threads)
 
 
 def labelled(paths: Sequence[str], how: "Reading") -> "list[LabelledFile]":
-    """Read texts and labels of files, every row or none unless bad ones are skipped, and say how they were read."""
+    """Read texts and labels of files and say how they were read. A row that cannot be used is an error or skipped."""
     from elsewise.data.labelled_texts import read_files
     from elsewise.messages.wording import counted
 
@@ -144,7 +175,7 @@ def refuse_inside(out: str, model: Path) -> None:
 
 
 def engine_of(named: str | None) -> Any:
-    """Import the model that ``module:object`` names, also from the current folder; pass another name through.
+    """Import the model that ``module:object`` names, from the current folder too; hand on the name of an engine.
 
     Raises
     ------
@@ -173,7 +204,7 @@ def engine_of(named: str | None) -> Any:
 
 
 def program() -> str:
-    """Say how this program was started, so that a command that it prints works when it is typed."""
+    """Give the words that start this program, so that a printed command can be pasted."""
     started = Path(sys.argv[0])
     if started.name == "__main__.py":
         return "python -m elsewise"

@@ -4,57 +4,40 @@ from typing import Annotated
 
 import typer
 
-from elsewise.cli.options import (
-    Delimiter,
-    Encoding,
-    Features,
-    Format,
-    Json,
-    ModelPath,
-    ServedEngine,
-    ServedPrecision,
-    TextColumn,
-    Threads,
-    engine_of,
-    reading,
-    refuse_inside,
-)
+from elsewise.cli.options import Features, Json, ModelPath, OutRows, ServedOptions, TextFiles, TopAdded, refuse_inside
 from elsewise.cli.output import print_json, progress_bar, say
+from elsewise.cli.panels import OUTPUT
 
 
 def predict(
     model: ModelPath,
     data: Annotated[
         str,
-        typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv); - for stdin."),
+        typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv). - is stdin."),
     ],
-    out: Annotated[str, typer.Option("--out", "-o", metavar="OUT", help="A .csv or .jsonl file; - for stdout.")] = "-",
-    text_column: TextColumn = "text",
-    top: Annotated[int, typer.Option(min=0, help="Add so many best labels with their probabilities.")] = 0,
-    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of every label.")] = False,
+    files: TextFiles,
+    served: ServedOptions,
+    features: Features = None,
+    out: OutRows = "-",
+    top: TopAdded = 0,
+    probabilities: Annotated[bool, OUTPUT("--probabilities", help="Add the probability of every label.")] = False,
     sentences: Annotated[
         str | None,
-        typer.Option(
+        OUTPUT(
             metavar="LANGUAGE",
-            help="Add the sentences that say why, one with numbers and one for the customer, in en (English) or tr.",
+            help="Add two sentences that explain each decision: one with numbers, one for the customer. en (English) "
+            "or tr (Turkish).",
         ),
     ] = None,
-    features: Features = None,
-    engine: ServedEngine = None,
-    precision: ServedPrecision = None,
-    threads: Threads = None,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    file_format: Format = None,
     as_json: Json = False,
 ) -> None:
-    """Answer every row of a file: a label, or Other with its reason."""
-    from elsewise.batch.predict import predict_file
-    from elsewise.classifier.load import load
+    """Answer every row of a file: a label, or Other with the reason."""
 
-    how = reading(text_column, "label", delimiter, encoding, file_format)
+    from elsewise.batch.predict import predict_file
+
+    how = files.reading()
     refuse_inside(out, model)
-    classifier = load(model, engine=engine_of(engine), precision=precision, threads=threads)
+    classifier = served.load(model)
     with progress_bar() as progress:
         summary = predict_file(
             classifier,

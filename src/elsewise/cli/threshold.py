@@ -1,13 +1,14 @@
 """``elsewise threshold``."""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from elsewise.cli.options import Json, KeptEngine, ModelPath, ServedPrecision, Threads
 from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
+from elsewise.cli.panels import CHANGE, PROMISE, THRESHOLD
 from elsewise.cli.tables import WORST_LABELS, brief, print_promise
 from elsewise.errors import InputError
 
@@ -19,61 +20,75 @@ if TYPE_CHECKING:
     from elsewise.metrics import Estimate
 
 
-def threshold(
-    model: ModelPath,
+@dataclass(frozen=True, slots=True)
+class NewPromise:
+    """What is certified, where something is; an option that is not typed is None."""
+
     target_accuracy: Annotated[
         float | None,
-        typer.Option(help="Promise: at least this share of what is answered is right; tested."),
-    ] = None,
+        PROMISE(help="Share of the answered texts that must be right. Default: the present promise's."),
+    ] = None
     confidence_level: Annotated[
         float | None,
-        typer.Option(help="Of the promise; like the target, that of the present one otherwise."),
-    ] = None,
+        PROMISE(help="Confidence level of that promise. Default: the present promise's."),
+    ] = None
     out_of_scope_share: Annotated[
         float | None,
-        typer.Option(help="Promise it for texts of which up to this share is out-of-scope."),
-    ] = None,
-    per_label: Annotated[bool, typer.Option("--per-label", help="Promise it of each label that is answered.")] = False,
-    joint: Annotated[bool, typer.Option("--joint", help="With --per-label: all promises hold together.")] = False,
+        PROMISE(help="Certify for texts of which up to this share is out-of-scope."),
+    ] = None
+    per_label: Annotated[bool | None, PROMISE("--per-label", help="Certify each label separately.")] = None
+    joint: Annotated[
+        bool | None,
+        PROMISE("--joint", help="With --per-label: all promises hold together."),
+    ] = None
     fall_back: Annotated[
-        bool,
-        typer.Option("--fall-back", help="With --per-label: rare labels get the threshold of all, and no promise."),
-    ] = False,
-    at: Annotated[float | None, typer.Option(help="Set the threshold by hand: no promise.")] = None,
-    coverage: Annotated[float | None, typer.Option(help="Answer this share of the texts: no promise.")] = None,
+        bool | None,
+        PROMISE("--fall-back", help="With --per-label: rare labels get the threshold of all labels and no promise."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCosts:
+    """What errors and reviews cost."""
+
     cost_of_error: Annotated[
         float | None,
-        typer.Option(help="Of one wrong answer: the threshold that costs least, no promise."),
-    ] = None,
+        THRESHOLD(help="Cost of one wrong answer. Picks the cheapest threshold; nothing is certified."),
+    ] = None
     cost_of_review: Annotated[
         float | None,
-        typer.Option(help="Of one text left as Other, in the same currency."),
+        THRESHOLD(help="Cost of one text left as Other, in the same currency."),
+    ] = None
+
+
+def threshold(
+    model: ModelPath,
+    promise: NewPromise,
+    costs: NewCosts,
+    at: Annotated[float | None, THRESHOLD(help="Set the threshold by hand; nothing is certified.")] = None,
+    coverage: Annotated[
+        float | None,
+        THRESHOLD(help="Answer this share of the texts; nothing is certified."),
     ] = None,
     ambiguity_margin: Annotated[
         float | None,
-        typer.Option(help="Never answer where the best two probabilities are closer than this."),
+        CHANGE(help="Never answer where the best two probabilities are closer than this."),
     ] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Put back the threshold before the last change.")] = False,
-    note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    undo: Annotated[bool, CHANGE("--undo", help="Restore the threshold before the last change.")] = False,
+    note: Annotated[str, CHANGE(help="Reason for the change, kept in the history.")] = "",
     engine: KeptEngine = None,
     precision: ServedPrecision = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Show the threshold of MODEL, what others would do and its history; or change it, without training."""
+    """Show or change the threshold of MODEL, without training.
+
+    Without options: the present threshold, what other thresholds would do, and the history.
+    """
     from elsewise.fitting.threshold import Change, open_threshold
 
-    promise = {
-        "target_accuracy": target_accuracy,
-        "confidence_level": confidence_level,
-        "out_of_scope_share": out_of_scope_share,
-        "per_label": per_label or None,
-        "joint": joint or None,
-        "fall_back": fall_back or None,
-    }
-    costs = {"cost_of_error": cost_of_error, "cost_of_review": cost_of_review}
-    ways = {"certified": promise, "fixed": {"at": at}, "coverage": {"coverage": coverage}, "cost": costs}
-    wanted = _wanted(ways, ambiguity_margin)
+    ways = {"certified": asdict(promise), "fixed": {"at": at}, "coverage": {"coverage": coverage}}
+    wanted = _wanted(ways | {"cost": asdict(costs)}, ambiguity_margin)
     if undo and wanted:
         raise InputError("--undo puts back the threshold before the last change; leave the other options out")
     if note and not (undo or wanted):
@@ -96,7 +111,7 @@ def threshold(
 
 
 def _wanted(ways: dict[str, dict[str, Any]], margin: float | None) -> tuple[str, dict[str, Any]] | None:
-    """Name the rule that the options ask for, and what its fit takes; None where they ask for none."""
+    """Name the rule of the options, and what its fit takes; None where no option chooses one."""
     said = {
         name: {option: value for option, value in options.items() if value is not None}
         for name, options in ways.items()
@@ -109,7 +124,7 @@ def _wanted(ways: dict[str, dict[str, Any]], margin: float | None) -> tuple[str,
         return None
     name, asked = next(iter(said.items()), ("certified", {}))
     if name == "cost" and len(asked) == 1:
-        raise InputError("a cost of errors needs one of reviews: give both --cost-of-error and --cost-of-review")
+        raise InputError("--cost-of-error and --cost-of-review belong together: give both")
     if name == "fixed":
         asked = {"threshold": asked["at"]}
     if name == "certified":

@@ -14,6 +14,7 @@ import numpy as np
 
 from elsewise.arrays import ABSTAIN
 from elsewise.calibrators.choice import FEWEST_ROWS
+from elsewise.data.defaults import CONFIDENCE_LEVEL, MAX_LENGTH, TARGET_ACCURACY
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.language import language_warnings
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
@@ -139,10 +140,10 @@ def check(
     held_out: Pairs | None = None,
     test: Pairs | None = None,
     out_of_scope_label: str | None = None,
-    target_accuracy: float = 0.95,
-    confidence_level: float = 0.95,
+    target_accuracy: float = TARGET_ACCURACY,
+    confidence_level: float = CONFIDENCE_LEVEL,
     encoder: str = DEFAULT_ENCODER,
-    max_length: int = 256,
+    max_length: int = MAX_LENGTH,
     seed: int = 0,
     lines: Sequence[int] | None = None,
 ) -> Findings:

@@ -1,28 +1,62 @@
-"""Learn the baseline: TF-IDF and logistic regression, on the rows that the encoder learned from."""
+"""Fit the baseline: TF-IDF and logistic regression, on the rows that the encoder learned from."""
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from elsewise.data.splits import Splits
-from elsewise.errors import InputError, MissingExtra
-from elsewise.progress import Note
+from elsewise.calibrators.choice import choose_calibrator
+from elsewise.classifier.load import kept_aside
+from elsewise.classifier.provenance import Provenance
+from elsewise.data.splits import DividedTexts, Splits
+from elsewise.engines.files import ModelFiles
+from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
+from elsewise.fitting.certify import Promise, Words, certified_parts, record_of, seen_by
+from elsewise.outputs import Evidence
+from elsewise.progress import Note, Progress
 
 if TYPE_CHECKING:
     from elsewise.engines.tfidf import TfidfEngine
+    from elsewise.storage.json_files import Json
 
 MOST_ROWS: Final = 200_000
 MOST_LABELS: Final = 1_000
 
 
-def learned(
+def fit_baseline(
+    divided: DividedTexts, promise: Promise, words: Words, progress: Progress | None = None, note: Note | None = None
+) -> ModelFiles | None:
+    """Fit the baseline for the same promise as the encoder; None where it is left out, for a reason that `note` gets.
+
+    Its certificate counts as a second look at the certify rows.
+    """
+    if progress:
+        progress("fitting the baseline", 0, 0)
+    parts = divided.parts
+    made = train_baseline(parts, divided.names, note)
+    if made is None:
+        return None
+    engine, record = made
+    tune = parts.tune if len(parts.tune) else parts.train  # as `fit` does
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)  # of the rows, and said of the encoder already
+        choice = choose_calibrator(engine.run(parts.tune.texts).logits, parts.tune.codes)
+        tuned, certify = ((Evidence.of(engine.run(x.texts), choice.calibrator), x.codes) for x in (tune, parts.certify))
+        certified = certified_parts(tuned, certify, None, replace(promise, score="auto"), looks=2)
+    record = {"baseline": record, "calibrator": choice.record, "score": certified.compared, **record_of(parts)}
+    provenance = Provenance(record=record, arrays=seen_by(parts))
+    return kept_aside(certified.classifier(engine, choice.calibrator, words, provenance))
+
+
+def train_baseline(
     parts: Splits, names: tuple[str, ...], note: Note | None = None
-) -> "tuple[TfidfEngine, dict[str, Any]] | None":
-    """Train the baseline on train rows; None where it is left out, and why is said.
+) -> "tuple[TfidfEngine, Json] | None":
+    """Train the baseline on train rows; None where it is left out, for a reason that `note` gets.
 
     Parameters
     ----------
     parts : Splits
-        Train rows are learned from, and tune rows choose how strongly.
+        It learns from train rows; tune rows choose the strength of the penalty.
     names : k strings
         The labels.
     note : callable, optional
@@ -31,7 +65,7 @@ def learned(
     Returns
     -------
     engine, record
-        The record (JSON) tells the seconds that it took.
+        The record (JSON) has the seconds that training took.
     """
     from elsewise.engines.tfidf import TfidfEngine  # noqa: PLC0415
 

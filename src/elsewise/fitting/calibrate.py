@@ -1,7 +1,6 @@
-"""Calibrate and certify logits that were brought, of any model."""
+"""Calibrate and certify logits of any model."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,13 @@ from numpy.typing import NDArray
 from elsewise.arrays import ABSTAIN, as_codes, as_labels, as_logits
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import refit_outputs
-from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import size_findings, warn
+from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.data.splits import stratified
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
 from elsewise.errors import InputError
-from elsewise.fitting.certify import Promised, certified_classifier, evaluated, versions
+from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions
 
 
 def calibrate(
@@ -27,8 +26,8 @@ def calibrate(
     features: Any = None,
     out_of_scope: Any = None,
     test: tuple[Any, ...] | None = None,
-    target_accuracy: float = 0.95,
-    confidence_level: float = 0.95,
+    target_accuracy: float = TARGET_ACCURACY,
+    confidence_level: float = CONFIDENCE_LEVEL,
     other: str = "Other",
     out_of_scope_label: str | None = None,
     score: str = "auto",
@@ -44,24 +43,24 @@ def calibrate(
     logits : (n, k)
         Of texts that the model was not trained on, each text once.
     codes : (n,)
-        Their true codes 0..k-1, or -1 for out-of-scope.
+        Their true codes 0..k-1; -1 for out-of-scope.
     labels : k strings, optional
         "0", "1", ... by default.
     features : (n, d), optional
         The input of the model's last layer, for scores and explanations that use distances; the classifier then
         reads them behind the logits of a row: ``decide(numpy.hstack([logits, features]))``.
     out_of_scope : (m, k), optional
-        Logits of more rows that belong to none of the labels; with features, the pair (logits, features).
+        Logits of more rows, which belong to none of the labels; with features, the pair (logits, features).
     test : (logits, codes), optional
-        Rows to report on, which nothing else looks at; with features, (logits, codes, features).
+        Rows to report on, used for nothing else; with features, (logits, codes, features).
     target_accuracy, confidence_level, other
         As in `fit`.
     out_of_scope_label : str, optional
-        What marks out-of-scope rows where labels are words.
+        The word for out-of-scope rows, where labels are words.
     score : str
         As in `fit`.
     seed : int
-        Of the division of the rows.
+        Seed of the division of the rows.
     keep_refit_rows : bool
         Keep logits and codes, to choose another threshold without them.
 
@@ -79,7 +78,7 @@ def calibrate(
     >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
     (['yes'], True)
     """
-    promise = Promised(target_accuracy, confidence_level, score)
+    promise, words = Promise(target_accuracy, confidence_level, score), Words(other, out_of_scope_label)
     z = as_logits(logits)
     check_logits(z)
     y = as_codes(codes, like=z, allow_abstain=True)
@@ -94,16 +93,11 @@ def calibrate(
     if test is not None:
         tested = _brought("test", (*test[:1], *test[2:]), features, rows.shape[1]), test[1] if len(test) > 1 else ()
     answered = {name: (engine.run(rows[part]), y[part]) for name, part in (("tune", tune), ("certify", certify))}
-    made, judging = certified_classifier(engine, answered, None, promise, seed)
+    made, judging = certified_engine(engine, answered, None, promise, words, seed)
     sizes = {name: len(y) for name, (_, y) in answered.items()} | ({"test": len(tested[0])} if tested else {})
-    classifier = replace(
-        made,
-        other=other,
-        out_of_scope_label=out_of_scope_label,
-        provenance=Provenance(
-            record={**made.provenance.record, "splits": sizes, "versions": versions()},
-            arrays=refit_outputs(answered, judging) if keep_refit_rows else {},
-        ),
+    classifier = made.with_provenance(
+        record={**made.provenance.record, "splits": sizes, "versions": versions()},
+        arrays=refit_outputs(answered, judging) if keep_refit_rows else {},
     )
     return evaluated(classifier, *tested) if tested else classifier
 

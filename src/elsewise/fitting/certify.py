@@ -1,10 +1,10 @@
-"""The steps that `fit`, `fit_external` and `calibrate` share: from what an engine answered to certified parts.
+"""The steps that `fit`, `fit_external` and `calibrate` share: from an engine's outputs to certified parts.
 
 tune -> calibrator, score, grid    certify -> threshold + certificate    test -> evaluation
 
-Distances of features are measured from the texts that the model was trained on. Where nobody says which, half of the
-tune rows take their place; the other half chooses the score, places the grid and tells what is unfamiliar, since a row
-is always close to itself. Certify rows stay fresh either way.
+Distances of features are measured from the texts that the model was trained on. Where those are not known, half of the
+tune rows take their place. The other half then chooses the score, places the grid and tells which texts are
+unfamiliar, since a row is always close to itself. Certify rows stay fresh either way.
 """
 
 import platform
@@ -12,14 +12,15 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes
+from elsewise.calibrators import Calibrator
 from elsewise.calibrators.choice import choose_calibrator
-from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.classifier import Classifier, check_other
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.splits import Splits, hashes, stratified
 from elsewise.engines import Stored
@@ -32,11 +33,15 @@ from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certified import check_promise
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
-from elsewise.rules.fixed_sequence import Promise
+from elsewise.rules.fixed_sequence import Promise as BinomialTest
 from elsewise.scores.choice import check_score, named_score
 from elsewise.scores.distances import references_of
+from elsewise.storage.json_files import Json
 
-REFERENCES = 20_000  # train texts that distances are measured from
+REFERENCES: Final = 20_000  # train texts that distances are measured from
+LIBRARIES: Final = (
+    *("elsewise", "numpy", "scipy", "tokenizers", "openvino", "onnxruntime", "torch", "transformers", "nncf"),
+)
 
 Labelled = tuple[Evidence, Codes]
 Answered = tuple[Outputs, Codes]
@@ -44,8 +49,8 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Promised:
-    """What a threshold is certified for: a share that is right of what is answered, at a level, and by which score."""
+class Promise:
+    """What a threshold is certified for: the accuracy of answered texts, the confidence level, and the score."""
 
     target_accuracy: float
     confidence_level: float
@@ -56,15 +61,73 @@ class Promised:
         check_score(self.score)
 
     @property
-    def tested(self) -> Promise:
+    def tested(self) -> BinomialTest:
         """The share of errors that is tested, and at which level."""
-        return Promise.of(self.target_accuracy, self.confidence_level)
+        return BinomialTest.of(self.target_accuracy, self.confidence_level)
 
 
-def certified_classifier(
-    engine: Stored, answered: Mapping[str, Answered], known: Answered | None, promise: Promised, seed: int
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words for texts without a label: `other` in answers, `out_of_scope_label` in the data."""
+
+    other: str
+    out_of_scope_label: str | None
+
+    def __post_init__(self) -> None:
+        check_other(self.other)
+
+    @classmethod
+    def of(cls, other: str, out_of_scope_label: Any) -> Self:
+        """Make the out-of-scope label a word, as labels are."""
+        return cls(other, None if out_of_scope_label is None else str(out_of_scope_label))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CertifiedParts:
+    """The parts that decide and explain, beside the engine and its calibrator.
+
+    Attributes
+    ----------
+    rule : CertifiedThreshold
+        With its certificate.
+    familiarity, sets : FamiliarityTest or None, SplitConformal or None
+        They explain decisions; None where no row can be read.
+    compared : mapping
+        How the score was chosen (JSON).
+    """
+
+    rule: CertifiedThreshold
+    familiarity: FamiliarityTest | None
+    sets: SplitConformal | None
+    compared: Json
+
+    def classifier(self, engine: Stored, calibrator: Calibrator, words: Words, provenance: Provenance) -> Classifier:
+        """Put them together with the engine and the calibrator that they were fitted on."""
+        named = (words.other, words.out_of_scope_label)
+        return Classifier(engine, calibrator, self.rule, *named, self.familiarity, self.sets, provenance)
+
+
+def certified_engine(
+    engine: Stored, answered: Mapping[str, Answered], known: Answered | None, promise: Promise, words: Words, seed: int
 ) -> tuple[Classifier, Indices]:
-    """Calibrate and certify; say which tune rows no distance is measured from, so that they can judge."""
+    """Calibrate and certify an engine that was trained elsewhere.
+
+    Parameters
+    ----------
+    engine : Stored
+        With k labels.
+    answered : mapping
+        Outputs and codes of "tune" and "certify" rows.
+    known : (Outputs, codes), optional
+        Of texts that the model was trained on.
+    promise, words, seed
+        As in `fit`.
+
+    Returns
+    -------
+    classifier, rows
+        Tune rows (their indices) from which no distance is measured, so that they can judge.
+    """
     outputs, codes = answered["tune"]
     if not np.isfinite(outputs.logits).all(axis=1).any():
         raise InputError(f"none of {len(codes):,} tune rows has finite logits: all are blank, or the model fails")
@@ -80,23 +143,23 @@ def certified_classifier(
         (Evidence.of(outputs, choice.calibrator), codes)
         for outputs, codes in ((outputs.take(judging), codes[judging]), answered["certify"])
     )
-    parts, compared = judged(tuned, certify, references, promise)
-    record = {"calibrator": choice.record, "score": compared}
-    return Classifier(engine, choice.calibrator, **parts, provenance=Provenance(record=record)), judging
+    parts = certified_parts(tuned, certify, references, promise)
+    provenance = Provenance(record={"calibrator": choice.record, "score": parts.compared})
+    return parts.classifier(engine, choice.calibrator, words, provenance), judging
 
 
 def _warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
-    """Warn where fewer rows are right than one and the same answer to all would be: labels in another order do that."""
+    """Warn where one and the same answer to all rows would be right more often: labels may be in another order."""
     inside = (codes != ABSTAIN) & np.isfinite(logits).all(axis=1)
     n, right = int(inside.sum()), int((logits[inside].argmax(axis=1) == codes[inside]).sum())
     if n and clopper_pearson_upper(right, n, 0.001) < np.bincount(codes[inside]).max() / n:
-        words = "the labels may stand in another order than the columns of the model"
+        words = "the labels are probably not in the order of the model's columns"
         only = f"only {percent(right / n)} of the {n:,} tune rows are right"
         warnings.warn(f"{only}: {words}", ElsewiseWarning, stacklevel=4)
 
 
 def _halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, Indices]:
-    """Divide tune rows into those that distances are measured from, where there are features, and the others."""
+    """Divide tune rows into those that distances of features are measured from, and those that judge."""
     everything = np.arange(len(codes))
     if outputs.features is None:
         return None, everything
@@ -105,10 +168,22 @@ def _halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, 
     return (one, other) if usable[one].any() and usable[other].any() else (None, everything)
 
 
-def judged(
-    tuned: Labelled, certify: Labelled, known: References | None, promise: Promised, looks: int = 1
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Choose the score on tune rows and certify its threshold; add what explains decisions, and how it was chosen."""
+def certified_parts(
+    tuned: Labelled, certify: Labelled, known: References | None, promise: Promise, looks: int = 1
+) -> CertifiedParts:
+    """Choose the score on tune rows and certify its threshold; fit what explains decisions.
+
+    Parameters
+    ----------
+    tuned, certify : (Evidence, codes)
+        Of n tune rows and m certify rows; codes have shapes (n,) and (m,), -1 for out-of-scope.
+    known : References, optional
+        Where distances of features are measured from.
+    promise : Promise
+        What is certified.
+    looks : int
+        How often the certify rows were certified on, this time included.
+    """
     score, compared = named_score(promise.score, *tuned, known)
     rule = CertifiedThreshold.fit(
         *certify,
@@ -121,7 +196,7 @@ def judged(
     )
     familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
     sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
-    return {"rule": rule, "familiarity": familiarity, "sets": sets}, compared
+    return CertifiedParts(rule, familiarity, sets, compared)
 
 
 def _can_be_read(rows: Evidence, codes: Codes) -> bool:
@@ -129,14 +204,14 @@ def _can_be_read(rows: Evidence, codes: Codes) -> bool:
 
 
 def evaluated(classifier: Classifier, texts: Any, codes: Any) -> Classifier:
-    """Add an evaluation on test rows, where there are any."""
+    """Add an evaluation on n test rows, if there are any; codes have shape (n,)."""
     if not len(texts):
         return classifier
     return classifier.with_provenance(evaluation=evaluate(classifier, texts, codes=codes).as_dict())
 
 
-def record_of(parts: Splits) -> dict[str, Any]:
-    """Give the sizes of the parts, for the record."""
+def record_of(parts: Splits) -> Json:
+    """Give the sizes of the parts and the versions of libraries, for the record."""
     sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
     return {
         "splits": sizes,
@@ -146,19 +221,9 @@ def record_of(parts: Splits) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of what answers depend on."""
+    """Give the versions of Python and of the libraries that answers depend on."""
     found = {"python": platform.python_version()}
-    for library in (
-        "elsewise",
-        "numpy",
-        "scipy",
-        "tokenizers",
-        "openvino",
-        "onnxruntime",
-        "torch",
-        "transformers",
-        "nncf",
-    ):
+    for library in LIBRARIES:
         try:
             found[library] = version(library)
         except PackageNotFoundError:
@@ -166,7 +231,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def seen_by(parts: Splits) -> dict[str, Any]:
-    """Give the hashes of the texts that a model was made with, as a folder keeps them."""
+def seen_by(parts: Splits) -> dict[str, NDArray[np.uint64]]:
+    """Hash the texts that a model was made with, as a folder keeps them."""
     named = (("train", parts.train), ("tune", parts.tune), ("certify", parts.certify))
     return {f"split.{name}": np.array(hashes(part.texts), dtype=np.uint64) for name, part in named}

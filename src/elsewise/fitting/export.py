@@ -1,4 +1,4 @@
-"""Make a model's files for other engines, and certify it on one more engine or precision."""
+"""Certify a model folder on one more engine or precision, with the files that it needs."""
 
 import warnings
 from dataclasses import replace
@@ -31,9 +31,9 @@ def export(
 ) -> Classifier:
     """Certify a model folder on one more engine and precision, on the rows it keeps, and save it there.
 
-    That is one more look at the certify rows, and the certificate says so; none where the folder has a certificate
-    for it already and answers as before. It becomes the folder's default, unless it is further from float32 than the
-    gate allows.
+    This is one more look at the certify rows, and the certificate says so. It is no look where the folder already has
+    a certificate for this engine and answers as before. The new engine becomes the folder's default, unless it is
+    further from float32 than the gate allows.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def export(
 
 
 def _default(saved: ModelFolder, made: Classifier) -> Classifier:
-    """Give what the folder shall answer with: the new engine, or the old one where the new did not pass the gate."""
+    """Choose the default engine: the new one, or the old one where the new one did not pass the gate."""
     old, new = saved.default, key_of(made.engine)
     if old == new or all(row["passed"] for row in made.provenance.gate if row["engine"] == new):
         return made
@@ -90,7 +90,7 @@ def _default(saved: ModelFolder, made: Classifier) -> Classifier:
 
 
 def _certified(saved: ModelFolder, key: str, threads: int | None) -> Classifier | None:
-    """Open what the folder has a certificate for already, if it answers here as it did: no look is needed."""
+    """Open an engine that the folder has a certificate for, if it answers here as it did; None for a new engine."""
     if key not in saved.entries:
         return None
     try:
@@ -145,12 +145,12 @@ def _kept_rows(saved: ModelFolder) -> Rows:
 
 
 def _rule(saved: ModelFolder, best: Serving, certify: Evidence) -> Rule:
-    """Promise what the default engine promises, on the new one's outputs, and count the look."""
+    """Certify the default engine's promise on the new engine's outputs, as one more look."""
     old = saved.rule(saved.default)
     if old.asked is None:
         raise InputError(
-            f"{saved.files.path} makes a promise of its own kind, which only the call that made it can make again: "
-            f"choose another (elsewise threshold {saved.files.path} --target-accuracy ...), or certify from Python"
+            f"{saved.files.path} was certified from Python in a way that export cannot repeat; first run "
+            f"`elsewise threshold {saved.files.path} --target-accuracy 0.95`, or certify from Python"
         )
     return fit_as_asked(
         NAMES[type(old)],

@@ -1,14 +1,12 @@
-"""Calibrate and certify a model that is trained already: its engine answers labelled texts, and nothing is trained."""
+"""Calibrate and certify a model that is already trained, on labelled texts that are new to it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from elsewise.classifier.classifier import Classifier, check_other
+from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import refit_outputs, refit_rows
-from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, warn
 from elsewise.data.splits import LabelledTexts, Pairs, divide, stratified
 from elsewise.engines import Stored, as_engine, prepared, reads_logits
@@ -19,8 +17,9 @@ from elsewise.fitting.certify import (
     REFERENCES,
     Answered,
     Indices,
-    Promised,
-    certified_classifier,
+    Promise,
+    Words,
+    certified_engine,
     evaluated,
     record_of,
     seen_by,
@@ -28,59 +27,55 @@ from elsewise.fitting.certify import (
 from elsewise.progress import Note, Progress
 
 
-def fit_around(
+def fit_external(
     model: Any,
-    texts: Iterable[str],
-    labels: Iterable[Any],
+    rows: Pairs,
+    promise: Promise,
+    words: Words,
     *,
-    target_accuracy: float = 0.95,
-    confidence_level: float = 0.95,
-    out_of_scope_label: str | None = None,
-    other: str = "Other",
     held_out: Pairs | None = None,
     test: Pairs | None = None,
     keep_refit_rows: bool = True,
-    score: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> Classifier:
-    """Calibrate and certify a model that is trained already; `elsewise.fit` with an engine does.
+    """Calibrate and certify a model that is already trained, as `elsewise.fit` does with ``engine=model``.
 
     Parameters
     ----------
     model : engine
         Has ``labels`` and ``run(texts) -> Outputs``; `elsewise.wrap` makes one of any model.
-    texts, labels : n strings, n labels
-        Rows that the model was not trained on: 25 % tune, 50 % certify, 25 % test. With `held_out` it is the other
-        way round: these are the rows that it was trained on, from which distances of features are measured.
+    rows : (texts, labels)
+        n rows that the model was not trained on: 25 % tune, 50 % certify, 25 % test. With `held_out`, the rows that it
+        was trained on, from which distances of features are measured.
     held_out, test : (texts, labels), optional
         Rows to calibrate and certify on, one third and two thirds, and to report on.
-    target_accuracy, confidence_level, out_of_scope_label, other, keep_refit_rows, score, seed, progress, note
+    promise, words
+        What is certified, and the words for texts without a label.
+    keep_refit_rows, seed, progress, note
         As in `elsewise.fit`.
 
     Raises
     ------
     InputError
-        If the model is no engine, gives what does not fit its labels, or probabilities for logits, or a label of the
-        rows is none of its own.
+        If the model is no engine, its outputs do not fit its labels or are probabilities, or a row has a label that
+        the model does not have.
 
     Examples
     --------
     >>> from elsewise.engines.memory import MemoryEngine
     >>> known = {f"text {i}": [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(1200)}
     >>> said = ["no" if i % 2 == 0 or i % 99 == 0 else "yes" for i in range(1200)]
-    >>> classifier = fit_around(MemoryEngine(("yes", "no"), known), known, said)
+    >>> promise, words = Promise(0.95, 0.95, "auto"), Words("Other", None)
+    >>> classifier = fit_external(MemoryEngine(("yes", "no"), known), (known, said), promise, words)
     >>> classifier.decide(["text 7"]).labels, classifier.certificate.rows
     (['yes'], 600)
     """
-    promise = Promised(target_accuracy, confidence_level, score)
-    check_other(other)
     engine = as_engine(model)
     if reads_logits(engine):
         raise InputError("a model of logits reads no texts; calibrate it with elsewise.calibrate(logits, codes)")
-    out_of_scope_label = None if out_of_scope_label is None else str(out_of_scope_label)
-    divided = divide((texts, labels), held_out, test, out_of_scope_label, seed, names=engine.labels)
+    divided = divide(rows, held_out, test, words.out_of_scope_label, seed, names=engine.labels)
     parts = divided.parts
     if not len(parts.tune):
         raise InputError("no row is left to calibrate on; hand over labelled texts that the model was not trained on")
@@ -89,25 +84,29 @@ def fit_around(
         note(f"all {len(divided.rows):,} rows are taken as texts that the model was not trained on")
     if progress:
         progress("answering tune and certify rows", 0, 0)
-    ready = {name: prepared(engine, part.texts) for name, part in (("tune", parts.tune), ("certify", parts.certify))}
-    answered = {name: (engine.run(rows), getattr(parts, name).codes) for name, rows in ready.items()}
+    asked = {"tune": parts.tune, "certify": parts.certify}
+    ready = {name: prepared(engine, part.texts) for name, part in asked.items()}
+    answered = {name: (engine.run(ready[name]), part.codes) for name, part in asked.items()}
     check_logits(answered["tune"][0].logits)
     known = _known(engine, parts.train, seed) if answered["tune"][0].features is not None else None
-    made, judging = certified_classifier(engine, answered, known, promise, seed)
+    made, judging = certified_engine(engine, answered, known, promise, words, seed)
     kept = {**_tokens(engine, ready, judging), **refit_outputs(answered, judging)} if keep_refit_rows else {}
-    classifier = replace(
-        made,
-        other=other,
-        out_of_scope_label=out_of_scope_label,
-        provenance=Provenance(record={**made.provenance.record, **record_of(parts)}, arrays={**seen_by(parts), **kept}),
+    classifier = made.with_provenance(
+        record={**made.provenance.record, **record_of(parts)}, arrays={**seen_by(parts), **kept}
     )
     if progress:
         progress("judging", 0, 0)
     return evaluated(classifier, parts.test.texts, parts.test.codes)
 
 
+def refuse_training(names: Iterable[str]) -> None:
+    """Raise InputError for the first option about training: a model that is already trained takes none."""
+    for name in names:
+        raise InputError(f"{name} is about training, and the engine is a model that is trained already; leave it out")
+
+
 def _known(engine: Stored, train: LabelledTexts, seed: int) -> Answered | None:
-    """Ask the engine about texts that it was trained on, of every label."""
+    """Run the engine on texts of every label that it was trained on; None without train rows."""
     if not len(train):
         return None
     share = min(1.0, REFERENCES / len(train))
@@ -116,7 +115,7 @@ def _known(engine: Stored, train: LabelledTexts, seed: int) -> Answered | None:
 
 
 def _tokens(engine: Stored, ready: Mapping[str, Any], judging: Indices) -> dict[str, Any]:
-    """Name the tokens of tune and certify rows where the engine reads tokens: others can be certified on them."""
+    """Name the tokens of tune and certify rows, for more engines to certify on; none where the engine reads texts."""
     if not isinstance(ready["tune"], Tokens):
         return {}
     parts = {"train": prepared(engine, []), **ready, "tune": ready["tune"].take(judging)}  # no train rows for int8

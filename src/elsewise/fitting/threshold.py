@@ -21,6 +21,7 @@ from elsewise.classifier.kept_rows import kept_evidence
 from elsewise.classifier.load import choose_entry, open_classifier
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES, pack
+from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, wilson
@@ -33,7 +34,7 @@ from elsewise.storage.sealed_folder import MANIFEST, check_target, sha256_of
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # at which an overview shows what a threshold would do
 PER = 1000
-USUAL = {"target_accuracy": 0.95, "confidence_level": 0.95}
+USUAL = {"target_accuracy": TARGET_ACCURACY, "confidence_level": CONFIDENCE_LEVEL}
 
 Labelled = tuple[Evidence, Codes]
 

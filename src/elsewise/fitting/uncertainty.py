@@ -1,6 +1,6 @@
-"""Fit an engine around the one that serves: an ensemble, MC dropout or last-layer Laplace. Off unless asked for.
+"""Add an uncertainty method to the engine that serves: an ensemble, MC dropout or last-layer Laplace; default: none.
 
-It is made of train rows, compared and re-calibrated on tune rows, and only then certified, like any other engine.
+The new engine is made on train rows, compared and re-calibrated on tune rows, and only then certified.
 """
 
 import warnings
@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from elsewise.data.splits import LabelledTexts
+import numpy as np
+
+from elsewise.data.splits import DividedTexts, LabelledTexts
 from elsewise.engines import SizedEngine, engine_class
 from elsewise.engines.files import ModelFiles, Opening
 from elsewise.engines.tokenizer import Tokens
@@ -27,22 +29,22 @@ Table = tuple[Json, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """Which engine stands around the one that serves, if any.
+class UncertaintyMethod:
+    """Which uncertainty method to add: ensemble, MC dropout, Laplace or none.
 
     Attributes
     ----------
     ensemble : int or None
-        So many members, trained from different seeds.
+        Number of members, trained from different seeds.
     mc_dropout : int or None
-        So many thinned networks of one model.
+        Number of passes of one model, with dropout on.
     laplace : bool
-        What the train texts leave open about the last layer.
+        Last-layer Laplace: the uncertainty about the weights of the last layer.
 
     Raises
     ------
     InputError
-        If more than one is asked for, or of less than two.
+        If two methods are chosen, or a number is below two.
     """
 
     ensemble: int | None = None
@@ -57,18 +59,18 @@ class Around:
                 raise InputError(f"{name} must be at least {FEWEST}, got {number}")
 
     @property
-    def record(self) -> dict[str, Any]:
-        """What was asked for, by name (JSON)."""
+    def record(self) -> Json:
+        """The chosen method by name, with its number (JSON); empty for none."""
         asked = {"ensemble": self.ensemble, "mc_dropout": self.mc_dropout, "laplace": self.laplace or None}
         return {name: value for name, value in asked.items() if value is not None}
 
     def inside(self, engine: str) -> str:
-        """Name the engine inside, where this one needs a certain one.
+        """Name the engine that the method runs on: torch for MC dropout, `engine` for the others.
 
         Raises
         ------
         InputError
-            If MC dropout is asked for on another engine than torch.
+            If MC dropout is to run on an engine other than torch.
         """
         if self.mc_dropout is None:
             return engine
@@ -76,17 +78,17 @@ class Around:
             raise InputError(f"mc_dropout runs on engine torch, got {engine!r}; laplace takes any engine")
         return "torch"
 
-    def serving(
+    def added_to(
         self, best: Serving, table: Table, rows: Rows, train: Tokens, member: Callable[[int], ModelFiles]
     ) -> tuple[Serving, Table]:
-        """Stand around what serves: re-calibrated on tune rows, and compared there with what is inside.
+        """Add the method to an engine, re-calibrate on tune rows, and compare with the engine alone.
 
         Parameters
         ----------
         best : Serving
-            The engine inside, chosen.
+            The chosen engine.
         table : table of the gate
-            One more row is added.
+            It gets one more row.
         rows : Rows
             To compare and to calibrate on.
         train : Tokens
@@ -97,7 +99,7 @@ class Around:
         Warns
         -----
         ElsewiseWarning
-            If it answers worse than what is inside, by the margins of the gate.
+            If it answers worse than the engine alone, by the margins of the gate.
         """
         if not self.record:
             return best, table
@@ -125,18 +127,18 @@ class Around:
 
 
 def _opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens) -> SizedEngine:
-    """Open another model's files as `engine` was, quantised where it is."""
+    """Open a further member's files as `engine` was opened, quantised if it is."""
     its_files = quantised(files, train) if engine.settings["precision"] == "int8" else files
     return engine_class(engine.name).open(Opening(its_files, engine.labels, engine.settings))  # type: ignore[return-value]
 
 
 def train_member(
-    labels: tuple[str, ...], train_rows: LabelledTexts, in_scope: LabelledTexts, rows: Rows, how: "Training",
+    divided: DividedTexts, rows: Rows, how: "Training",
     progress: Progress | None = None, unfinished: Unfinished | None = None, note: Note | None = None,
 ) -> Callable[[int], ModelFiles]:  # fmt: skip
-    """Give the function that trains one more model: the same rows, the seed `how.seed` plus its number.
+    """Give the function that trains one more member on the same rows, from seed `how.seed` plus its number.
 
-    Each has its own temperature folded in, so that what members disagree by is not how sure training left them.
+    Each member has its own temperature folded in: members then disagree about texts, and not in overconfidence.
     """
     from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
     from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
@@ -144,16 +146,21 @@ def train_member(
 
     def member(number: int) -> ModelFiles:
         its_own = replace(how, seed=how.seed + number)
-        learner = prepare(labels, its_own)
+        learner = prepare(divided.names, its_own)
         model = train(
-            learner, train_rows, in_scope, its_own, _numbered(progress, number + 1),
+            learner, divided.parts.train, in_scope(divided.parts.tune), its_own, _numbered(progress, number + 1),
             checkpoints=member_of(unfinished, number),
             note=note and (lambda words: note(f"member {number + 1}: {words}")),
         )  # fmt: skip
         calibrator = fitted_calibrator(learner.outputs(model, rows.tune), rows.codes)
-        return write_model(model.folded(calibrator), learner, labels)
+        return write_model(model.folded(calibrator), learner, divided.names)
 
     return member
+
+
+def in_scope(part: LabelledTexts) -> LabelledTexts:
+    """Leave out the out-of-scope rows of a part."""
+    return part.take(np.flatnonzero(part.codes >= 0))
 
 
 def _numbered(progress: Progress | None, number: int) -> Progress | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
 
@@ -46,9 +47,9 @@ class Training:
     encoder: str = DEFAULT_ENCODER
     epochs: int | None = None
     learning_rate: float | None = None
-    batch_size: int = 64
+    batch_size: int = BATCH_SIZE
     patience: int = 3
-    max_length: int = 256
+    max_length: int = MAX_LENGTH
     precision: str = "auto"
     seed: int = 0
     class_weights: str | Mapping[str, float] | None = None

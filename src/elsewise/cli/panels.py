@@ -1,0 +1,93 @@
+"""Options in groups: one dataclass is one parameter of a command, and one panel or more of its ``--help``."""
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import partial, wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, get_args, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+DATA = partial(typer.Option, rich_help_panel="Data")
+PROMISE = partial(typer.Option, rich_help_panel="Promise")
+THRESHOLD = partial(typer.Option, rich_help_panel="Threshold without a promise")
+CHANGE = partial(typer.Option, rich_help_panel="Change")
+TRAINING = partial(typer.Option, rich_help_panel="Training")
+ENGINE = partial(typer.Option, rich_help_panel="Engine")
+OUTPUT = partial(typer.Option, rich_help_panel="Output")
+ORDER = ("Arguments", "Data", "Promise", "Threshold without a promise", "Change", "Training", "Engine", "Output")
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which fields of a group are options of a command, as in ``Annotated[Files, Only("encoding")]``; default: all."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Show typer every field of a group as an option, and call the command with the groups made of them."""
+    taken = signature(command).parameters
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: group for name in taken if (group := _group(hints[name])) is not None}
+    shown: list[Parameter] = []
+    for name, parameter in taken.items():
+        shown += groups[name][1] if name in groups else [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
+
+    @wraps(command)
+    def run(**typed: Any) -> None:
+        made = {name: group(**{one.name: typed.pop(one.name) for one in own}) for name, (group, own) in groups.items()}
+        command(**typed, **made)
+
+    run.__signature__ = Signature(shown)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: hints.get(parameter.name, parameter.annotation) for parameter in shown}
+    return run
+
+
+def _group(hint: Any) -> tuple[Callable[..., Any], list[Parameter]] | None:
+    """Give a group's class and the options it has in a command; None for a parameter that is an option itself."""
+    group, *more = get_args(hint) or (hint,)
+    if not is_dataclass(group) or not isinstance(group, type):
+        return None
+    names = next((one.names for one in more if isinstance(one, Only)), None)
+    hints = get_type_hints(group, include_extras=True)
+    return group, [
+        Parameter(
+            one.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if one.default is MISSING else one.default,
+            annotation=hints[one.name],
+        )
+        for one in fields(group)
+        if names is None or one.name in names
+    ]
+
+
+def typed(context: typer.Context, group: type[Any]) -> list[str]:
+    """List the options of a group that were typed, even those typed with their default, as ``--batch-size``."""
+    return [
+        f"--{one.name.replace('_', '-')}"
+        for one in fields(group)
+        if getattr(context.get_parameter_source(one.name), "name", "") == "COMMANDLINE"
+    ]
+
+
+class PanelCommand(TyperCommand):
+    """A command with its options by panel in ``--help``: plain text, in which brackets stay what they are."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then one section a panel."""
+        panels: dict[str, list[tuple[str, str]]] = {name: [] for name in ORDER}
+        for parameter in self.get_params(ctx):
+            usual = "Arguments" if parameter.param_type_name == "argument" else "Output"
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                panels[getattr(parameter, "rich_help_panel", None) or usual].append(record)
+        for name, records in panels.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
