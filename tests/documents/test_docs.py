@@ -10,7 +10,8 @@ import typer.main
 from elsewise.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/how-to").glob("*.md"))]
+OPENING = [ROOT / "README.md"]
+DOCUMENTS = [*OPENING, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/how-to").glob("*.md"))]
 BLOCK = re.compile(r"(?ms)^(?P<fence>`{3,}|~{3,})(?P<language>[^\n]*)\n(?P<body>.*?)^(?P=fence)[ \t]*$")
 LINK = re.compile(r"!?\[[^\]]*\]\(<?(?P<target>[^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 SHELLS = {"console", "sh", "bash", "shell"}
@@ -134,3 +135,22 @@ def test_links_between_documents_lead_somewhere(document, target):
 
     assert file.exists()
     assert not anchor or file.suffix != ".md" or anchor in anchors(file.read_text(encoding="utf-8"))
+
+
+def rows_of_options():
+    """The rows of the table in options.md: what is wanted, the options, and the commands that have them."""
+    text = (ROOT / "docs/options.md").read_text(encoding="utf-8")
+    for wanted, options, having in re.findall(r"^\| ([^|]+) \| ([^|]*--[^|]*) \| ([^|]+) \|$", text, re.MULTILINE):
+        yield pytest.param(re.findall(r"--[a-z][\w-]+", options), having, id=wanted)
+
+
+@pytest.mark.parametrize(("options", "having"), [*rows_of_options()])
+def test_the_commands_have_the_options_that_the_table_gives_them(options, having):
+    has = {
+        name: {word for parameter in command.params for word in (*parameter.opts, *parameter.secondary_opts)}
+        for name, command in typer.main.get_command(app).commands.items()
+    }
+    named = re.findall(r"`(\w+)`", having)
+
+    assert {option for option in options if not any(option in there for there in has.values())} == set()
+    assert [(option, name) for option in options for name in named if option not in has[name]] == []
