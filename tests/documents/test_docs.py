@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,22 @@ def test_the_commands_have_the_options_that_the_table_gives_them(options, having
 
     assert {option for option in options if not any(option in there for there in has.values())} == set()
     assert [(option, name) for option in options for name in named if option not in has[name]] == []
+
+
+def wrapped(text):
+    """Lines that go on with the paragraph or list item of the line above them."""
+    prose = re.sub(r"(?ms)^ *(`{3,}).*?^ *\1 *$|<!--.*?-->", "", text).splitlines()
+    return [
+        line
+        for above, line in pairwise(prose)
+        if above.strip() and not re.match(r"[|#]", above) and not re.match(r" *([|#>*+-]|\d+\.|$)", line)
+    ]
+
+
+def test_wrapped_lines_are_found():
+    assert wrapped("# One\n\n- an item\n  goes on\n- another\n\n```sh\na\nb\n```\n| a |\n| b |\n") == ["  goes on"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_a_paragraph_is_one_line(document):
+    assert wrapped(document.read_text(encoding="utf-8")) == []
