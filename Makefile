@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTHONS ?= python3.12 python3.13
+WITHOUT_TORCH := sklearn,onnxruntime,parquet
+TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data engines evaluation metrics rules scores storage) \
+	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 
-.PHONY: demo test check docs guarantees bench clean
+.PHONY: demo test check docs guarantees bench pythons lock clean
 
 demo: $(READY)
 	$(BIN)/elsewise demo --out elsewise-demo
@@ -43,10 +47,23 @@ bench: $(READY)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/odd_texts.py --model bench-models/clinc150
 
+# The tests that need no torch, on each of PYTHONS that is on this machine.
+pythons:
+	for python in $(PYTHONS); do \
+		$$python --version || continue; \
+		test -x .venv-$$python/bin/python || $$python -m venv .venv-$$python || exit 1; \
+		.venv-$$python/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(WITHOUT_TORCH)]' pytest hypothesis sybil mapie || exit 1; \
+		OMP_NUM_THREADS=2 HF_HUB_OFFLINE=1 .venv-$$python/bin/pytest -q $(TORCH_FREE) || exit 1; \
+	done
+
+# constraints.txt, from an empty environment of the oldest Python.
+lock:
+	$(PYTHON) tools/lock.py
+
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) elsewise-demo bench-models docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-* elsewise-demo bench-models docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache

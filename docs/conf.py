@@ -1,7 +1,7 @@
 """How Sphinx builds these pages: ``make docs``.
 
 The pages are Markdown (MyST). Made from the code: the commands by Typer, the Python names by autodoc, the messages by
-messages.py.
+messages.py, the picture of the rooms by rooms.py.
 """
 
 import sys
@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import messages  # noqa: E402  beside this file
+import rooms  # noqa: E402  beside this file
 
 project = "Elsewise"
 author = "the Elsewise authors"
@@ -20,7 +21,7 @@ project_copyright = author
 release = metadata.version("elsewise")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "generated/messages-*"]
+exclude_patterns = ["_build", "generated/messages-*", "generated/rooms.md"]
 html_theme = "furo"
 html_title = f"Elsewise {release}"
 html_copy_source = False
@@ -39,7 +40,7 @@ napoleon_google_docstring = False
 
 
 def write_generated() -> None:
-    """Write what is made from the code: the page of the commands, and the messages for the page of errors."""
+    """Write what is made from the code: the page of the commands, the messages and the picture of the rooms."""
     folder = HERE / "generated"
     folder.mkdir(exist_ok=True)
     words = [
@@ -58,6 +59,8 @@ def write_generated() -> None:
     (folder / "commands.md").write_text(made, encoding="utf-8")
     for area in messages.AREAS:
         (folder / f"messages-{area}.md").write_text(messages.listing(area), encoding="utf-8")
+    (folder / "rooms.svg").write_text(rooms.picture(), encoding="utf-8")
+    (folder / "rooms.md").write_text(rooms.table(), encoding="utf-8")
 
 
 write_generated()

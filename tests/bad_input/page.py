@@ -12,10 +12,10 @@ from bad_input import GROUPS
 PAGE = Path(__file__).parents[2] / "docs" / "bad-input.md"
 TOP = """# Bad input
 
-What is wrong with what you give, and what happens then. Each line is a test, and this page is written from those tests,
-which compare the messages word for word; only `{number}`, `{name}` and `{here}` differ from place to place. A refusal
-is exit code 1 and a last line on stderr that begins with `elsewise: `; stdout stays empty and no file is made.
-Everything else on this page is no reason to stop.
+What is wrong with what you give, and what happens then. Each line is a test, and this page is written from those \
+tests, which compare the messages word for word; only `{number}`, `{name}` and `{here}` differ from place to place. \
+A refusal is exit code 1 and a last line on stderr that begins with `elsewise: `; stdout stays empty and no file is \
+made. Everything else on this page is no reason to stop.
 """
 
 

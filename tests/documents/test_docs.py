@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import typer.main
 from elsewise.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/how-to").glob("*.md"))]
+OPENING = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+DOCUMENTS = [*OPENING, *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/how-to").glob("*.md"))]
 BLOCK = re.compile(r"(?ms)^(?P<fence>`{3,}|~{3,})(?P<language>[^\n]*)\n(?P<body>.*?)^(?P=fence)[ \t]*$")
 LINK = re.compile(r"!?\[[^\]]*\]\(<?(?P<target>[^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 SHELLS = {"console", "sh", "bash", "shell"}
@@ -134,3 +136,41 @@ def test_links_between_documents_lead_somewhere(document, target):
 
     assert file.exists()
     assert not anchor or file.suffix != ".md" or anchor in anchors(file.read_text(encoding="utf-8"))
+
+
+def rows_of_options():
+    """The rows of the table in options.md: what is wanted, the options, and the commands that have them."""
+    text = (ROOT / "docs/options.md").read_text(encoding="utf-8")
+    for wanted, options, having in re.findall(r"^\| ([^|]+) \| ([^|]*--[^|]*) \| ([^|]+) \|$", text, re.MULTILINE):
+        yield pytest.param(re.findall(r"--[a-z][\w-]+", options), having, id=wanted)
+
+
+@pytest.mark.parametrize(("options", "having"), [*rows_of_options()])
+def test_the_commands_have_the_options_that_the_table_gives_them(options, having):
+    has = {
+        name: {word for parameter in command.params for word in (*parameter.opts, *parameter.secondary_opts)}
+        for name, command in typer.main.get_command(app).commands.items()
+    }
+    named = re.findall(r"`(\w+)`", having)
+
+    assert {option for option in options if not any(option in there for there in has.values())} == set()
+    assert [(option, name) for option in options for name in named if option not in has[name]] == []
+
+
+def wrapped(text):
+    """Lines that go on with the paragraph or list item of the line above them."""
+    prose = re.sub(r"(?ms)^ *(`{3,}).*?^ *\1 *$|<!--.*?-->", "", text).splitlines()
+    return [
+        line
+        for above, line in pairwise(prose)
+        if above.strip() and not re.match(r"[|#]", above) and not re.match(r" *([|#>*+-]|\d+\.|$)", line)
+    ]
+
+
+def test_wrapped_lines_are_found():
+    assert wrapped("# One\n\n- an item\n  goes on\n- another\n\n```sh\na\nb\n```\n| a |\n| b |\n") == ["  goes on"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_a_paragraph_is_one_line(document):
+    assert wrapped(document.read_text(encoding="utf-8")) == []

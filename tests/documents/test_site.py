@@ -4,9 +4,12 @@ import html
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from test_layers import RANKS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -40,6 +43,24 @@ def test_the_reference_of_python_has_every_public_name(site):
     page = (site / "python.html").read_text(encoding="utf-8")
 
     assert [name for name in elsewise.__all__ if f'id="elsewise.{name}"' not in page] == []
+
+
+@pytest.mark.parametrize("room", ["calibrators", "metrics", "rules", "scores"])
+def test_the_reference_of_python_has_every_public_name_of_a_room(site, room):
+    import elsewise
+
+    page = (site / "python.html").read_text(encoding="utf-8")
+    names = [name for name in import_module(f"elsewise.{room}").__all__ if not name.isupper()]  # those are tables
+    places = {name: f"elsewise.{name}" if name in elsewise.__all__ else f"elsewise.{room}.{name}" for name in names}
+
+    assert [place for place in places.values() if f'id="{place}"' not in page] == []
+
+
+def test_the_picture_of_the_rooms_is_on_its_page(site):
+    page = (site / "architecture.html").read_text(encoding="utf-8")
+
+    assert "<svg" in page
+    assert [room for rooms in RANKS for room in rooms if f">{room}</text>" not in page] == []
 
 
 @pytest.mark.parametrize("words", ["is not a model folder: it has no", "must be one character, not a quote"])

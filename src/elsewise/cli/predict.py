@@ -32,7 +32,6 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Answer every row of a file: a label, or Other with the reason."""
-
     from elsewise.batch.predict import predict_file
 
     how = files.reading()
