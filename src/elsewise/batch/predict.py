@@ -8,7 +8,7 @@ from elsewise.batch.answers import COLUMNS, MoreColumns, answered
 from elsewise.batch.ledger import Ledger, Summary
 from elsewise.batch.source import chunks, open_source
 from elsewise.classifier.classifier import Classifier
-from elsewise.data.formats import Row, Writer, open_writer, output_names, same_file
+from elsewise.data.formats import Writer, open_writer, output_names, same_file
 from elsewise.data.labelled_texts import Reading
 from elsewise.engines import prepared
 from elsewise.engines.batching import prefetch
@@ -80,7 +80,10 @@ def predict_file(
                 given = ({names.get(column, column): cell for column, cell in row.cells.items()} for row in chunk.rows)
                 writer.write(cells | answer for cells, answer in zip(given, answers.rows, strict=True))
                 if rejects is not None:
-                    rejects.write(map(_rejected, chunk.rejected))
+                    rejects.write(
+                        {"row": row.number, "line": row.line, "problem": row.problem, "raw": row.raw}
+                        for row in chunk.rejected
+                    )
                 ledger += answers.counts
                 if progress:
                     progress("predicting", ledger.read, 0)
@@ -102,7 +105,3 @@ def _rejects_of(out: str) -> Path | None:
 
 def _open_rejects(path: Path | None) -> AbstractContextManager[Writer | None]:
     return nullcontext() if path is None else open_writer(path, ("row", "line", "problem", "raw"))
-
-
-def _rejected(row: Row) -> dict[str, object]:
-    return {"row": row.number, "line": row.line, "problem": row.problem, "raw": row.raw}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -90,16 +90,12 @@ def _cut(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _text_item(row: Row, columns: tuple[str, ...]) -> Item:
     text, problem = text_of(row, columns)
-    return (row, text) if problem is None else (_unusable(row, problem), "")
+    return (row, text) if problem is None else (replace(row, cells={}, problem=problem), "")
 
 
 def _logits_item(row: Row, columns: tuple[str, ...]) -> Item:
     values = row.problem or logits_of(row, columns)
-    return (_unusable(row, values), []) if isinstance(values, str) else (row, values)
-
-
-def _unusable(row: Row, problem: str) -> Row:
-    return Row(row.number, row.line, {}, problem, row.raw)
+    return (replace(row, cells={}, problem=values), []) if isinstance(values, str) else (row, values)
 
 
 def _beside(classifier: Classifier, items: Iterator[Item], features: str | None, how: Reading) -> Iterator[Item]:

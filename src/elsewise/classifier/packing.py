@@ -69,7 +69,7 @@ def check_description(described: Json) -> None:
 
 
 def pack(part: Any, arrays: dict[str, NDArray[Any]], prefix: str) -> Json:
-    """Turn a fitted part into JSON; its arrays go into `arrays` under names that begin with `prefix`."""
+    """Turn a fitted part into JSON; its arrays, (n,) or (n, k), go into `arrays` under names with this `prefix`."""
     packed: dict[str, Any] = {"kind": NAMES[type(part)]}
     for field in dataclasses.fields(part):
         value, name = getattr(part, field.name), f"{prefix}.{field.name}"

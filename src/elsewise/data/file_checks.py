@@ -212,21 +212,15 @@ def _columns(names: Sequence[str], rows: Iterable[Row]) -> tuple[int, tuple[Colu
 
 def _find_columns(survey: _Survey) -> None:
     """Guess the text and the label column where the default ones are not there."""
-    names = {column.name for column in survey.columns}
-    is_guessed = {what: column == what and what not in names for what, column in _asked(survey.how).items()}
-    guessed: dict[str, Column | None] = {"text": None, "label": None}
-    if is_guessed["label"]:
-        guessed["label"] = _likely_label(survey.columns, survey.how.text_column)
-    if is_guessed["text"]:
-        taken = guessed["label"].name if guessed["label"] else survey.how.label_column
-        guessed["text"] = _likely_text(survey.columns, taken)
-    for what, column in guessed.items():
+    how, names = survey.how, {column.name for column in survey.columns}
+    label = text = None
+    if how.label_column == "label" and "label" not in names:
+        label = _likely_label(survey.columns, how.text_column)
+    if how.text_column == "text" and "text" not in names:
+        text = _likely_text(survey.columns, label.name if label else how.label_column)
+    for what, column in (("text", text), ("label", label)):
         if column is not None:
             _assume(what, column, survey)
-
-
-def _asked(how: Reading) -> dict[str, str]:
-    return {"text": how.text_column, "label": how.label_column}
 
 
 def _assume(what: str, column: Column, survey: _Survey) -> None:
@@ -235,8 +229,10 @@ def _assume(what: str, column: Column, survey: _Survey) -> None:
     words = f"no column is called {what!r}; assumed: {column.name!r} ({holds}) holds the {what}s"
     remedy = f"name the right one with {option}"
     survey.found.append(Finding("error", f"{what}_column", words, remedy, (option, column.name)))
-    columns = _asked(survey.how) | {what: column.name}
-    survey.how = replace(survey.how, text_column=columns["text"], label_column=columns["label"])
+    if what == "text":
+        survey.how = replace(survey.how, text_column=column.name)
+    else:
+        survey.how = replace(survey.how, label_column=column.name)
 
 
 def _likely_label(columns: Sequence[Column], text_column: str) -> Column | None:

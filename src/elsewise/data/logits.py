@@ -94,7 +94,7 @@ def is_array(path: str) -> bool:
 
 
 def read_array(path: str, name: str) -> NDArray[Any]:
-    """Read an array of numbers, of any shape: a .npy file (not loaded whole), or the array of this name of a .npz file.
+    """Read numbers, (n,) or (n, k): a .npy file (not loaded whole), or the array of this name in a .npz file.
 
     The only array of a .npz file may have any name.
 

@@ -64,7 +64,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """Read arrays by name; none where the file is missing. ArtifactError names a file that holds no arrays."""
+    """Read arrays, (n,) or (n, k), by name; none of a missing file. ArtifactError names a file without arrays."""
     from safetensors import SafetensorError  # noqa: PLC0415
     from safetensors.numpy import load_file  # noqa: PLC0415
 
