@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from elsewise.classifier.packing import unpack
 from elsewise.engines import GIVEN
 from elsewise.rules import Rule, threshold_words
+from elsewise.storage.json_files import Json
 
 FIGURES = (
     ("accuracy", "Accuracy"),
@@ -25,10 +26,10 @@ BASELINE_ENGINE = "sklearn"
 
 
 def model_card(
-    description: Mapping[str, Any],
-    evaluation: Mapping[str, Any] | None = None,
+    description: Json,
+    evaluation: Json | None = None,
     arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
-    learned: Mapping[str, Any] = MappingProxyType({}),
+    learned: Json = MappingProxyType({}),
 ) -> str:
     """Write the card of a folder, in Markdown with the usual front matter.
 
@@ -42,7 +43,6 @@ def model_card(
         Of its parts, and of the rows that it keeps.
     learned : mapping, optional
         How its baseline was learned.
-
     """
     engine, labels = description["engines"][description["engine"]], description["labels"]
     is_text = engine["name"] != "logits"
@@ -117,7 +117,7 @@ INEXACT = """ They are those of float32; this model was
 certified in {precision}, where probabilities differ a little, and the promise is about those."""
 
 
-def _use(engine: Mapping[str, Any], *, is_text: bool) -> str:
+def _use(engine: Json, *, is_text: bool) -> str:
     if not is_text:
         return LOGITS_USE
     if engine["name"] == BASELINE_ENGINE:
@@ -137,7 +137,7 @@ def _use(engine: Mapping[str, Any], *, is_text: bool) -> str:
     )
 
 
-def _baseline(evaluation: Mapping[str, Any] | None, record: Mapping[str, Any]) -> str:
+def _baseline(evaluation: Json | None, record: Json) -> str:
     judged = (evaluation or {}).get("baseline")
     if judged is None:
         return ""
@@ -151,7 +151,7 @@ def _baseline(evaluation: Mapping[str, Any] | None, record: Mapping[str, Any]) -
     )
 
 
-def _engines(key: str, gate: Sequence[Mapping[str, Any]]) -> str:
+def _engines(key: str, gate: Sequence[Json]) -> str:
     if not gate:
         return ""
     title = f"## Engine\n\nCertified on {key}. On tune rows, each after its own re-fit:\n"
@@ -166,7 +166,7 @@ def _engines(key: str, gate: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _figures(evaluation: Mapping[str, Any] | None, served: Mapping[str, Any]) -> str:
+def _figures(evaluation: Json | None, served: Json) -> str:
     if evaluation is None:
         return ""
     rows, bare, engine = (evaluation[part] for part in ("rows", "classifier", "engine"))
@@ -192,7 +192,7 @@ def _number(value: float | str | None) -> str:
     return "-" if value is None else f"{float(value):.4f}"
 
 
-def _chosen(choice: Mapping[str, Any]) -> str:
+def _chosen(choice: Json) -> str:
     """Say which calibrator was taken, and why; with figures where several were compared."""
     words = f"Calibrator {choice['chosen']}, on {choice['rows']:,} rows: {choice['why']}."
     if not choice["compared"]:
@@ -202,7 +202,7 @@ def _chosen(choice: Mapping[str, Any]) -> str:
     return f"{words} Log loss on rows held out: {losses}. It gives {changed:.2%} of these rows another best label."
 
 
-def _made(description: Mapping[str, Any], engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     record = description["record"]
     lines = []
     if "training" in record:

@@ -1,8 +1,8 @@
 """``elsewise explain``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from elsewise.evaluation.receipt import Confirmation
     from elsewise.outputs import Extent
     from elsewise.rules.explanation import Explanation
+    from elsewise.storage.json_files import Json as JsonObject
 
 
 def explain(
@@ -197,7 +198,7 @@ def _some(names: Sequence[str], between: str) -> str:
     return between.join(map(_beginning, names[:NAMES_SHOWN])) + more
 
 
-def _print_receipt(receipt: Mapping[str, Any]) -> None:
+def _print_receipt(receipt: "JsonObject") -> None:
     model, certificate = receipt["model"], receipt["certificate"]
     name = " ".join(filter(None, (model["engine"], model["precision"], model["fingerprint"])))
     tell(f"Model: {name}; decision version {receipt['decision_version']}")
