@@ -562,8 +562,9 @@ def test_threshold_says_which_engines_keep_their_own(small, exported, tmp_path):
     ("words", "said"),
     [
         (("--at", 0.7, "--coverage", 0.8), "--at and --coverage choose the threshold in different ways; give one"),
+        (("--cost-of-review", 1), "--cost-of-review needs --cost-of-error"),
         (("--target-accuracy", 0.9, "--cost-of-error", 1), "--target-accuracy and --cost-of-error choose"),
-        (("--cost-of-error", 1), "--cost-of-error and --cost-of-review belong together: give both"),
+        (("--cost-of-error", 1), "--cost-of-error needs --cost-of-review"),
         (("--joint",), "add --per-label"),
         (("--per-label", "--out-of-scope-share", 0.1), "--out-of-scope-share is for one threshold of all labels"),
         (("--undo", "--at", 0.7), "--undo puts back the threshold before the last change; leave the other options out"),

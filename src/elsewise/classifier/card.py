@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from elsewise.classifier.packing import unpack
 from elsewise.engines import kind_of
 from elsewise.rules import Rule, threshold_words
+from elsewise.storage.json_files import Json
 
 FIGURES = (
     ("accuracy", "Accuracy"),
@@ -23,10 +24,10 @@ OF_TRANSFORMERS = ("export", "fit")  # engines whose folders `transformers` open
 
 
 def model_card(
-    description: Mapping[str, Any],
-    evaluation: Mapping[str, Any] | None = None,
+    description: Json,
+    evaluation: Json | None = None,
     arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
-    learned: Mapping[str, Any] = MappingProxyType({}),
+    learned: Json = MappingProxyType({}),
 ) -> str:
     """Write the card of a folder, in Markdown with the usual front matter.
 
@@ -40,7 +41,6 @@ def model_card(
         Of its parts, and of the rows that it keeps.
     learned : mapping, optional
         How its baseline was learned.
-
     """
     engine, labels = description["engines"][description["engine"]], description["labels"]
     kind = kind_of(engine["name"])
@@ -116,7 +116,7 @@ INEXACT = """ They are those of float32; this model was
 certified in {precision}, where probabilities differ a little, and the promise is about those."""
 
 
-def _use(engine: Mapping[str, Any]) -> str:
+def _use(engine: Json) -> str:
     kind, settings = kind_of(engine["name"]), engine["settings"]
     if kind.reads == "logits":
         return LOGITS_USE
@@ -136,7 +136,7 @@ def _use(engine: Mapping[str, Any]) -> str:
     )
 
 
-def _baseline(evaluation: Mapping[str, Any] | None, record: Mapping[str, Any]) -> str:
+def _baseline(evaluation: Json | None, record: Json) -> str:
     judged = (evaluation or {}).get("baseline")
     if judged is None:
         return ""
@@ -150,7 +150,7 @@ def _baseline(evaluation: Mapping[str, Any] | None, record: Mapping[str, Any]) -
     )
 
 
-def _engines(key: str, gate: Sequence[Mapping[str, Any]]) -> str:
+def _engines(key: str, gate: Sequence[Json]) -> str:
     if not gate:
         return ""
     title = f"## Engine\n\nCertified on {key}. On tune rows, each after its own re-fit:\n"
@@ -165,7 +165,7 @@ def _engines(key: str, gate: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _figures(evaluation: Mapping[str, Any] | None, served: Mapping[str, Any]) -> str:
+def _figures(evaluation: Json | None, served: Json) -> str:
     if evaluation is None:
         return ""
     rows, bare, engine = (evaluation[part] for part in ("rows", "classifier", "engine"))
@@ -191,7 +191,7 @@ def _number(value: float | str | None) -> str:
     return "-" if value is None else f"{float(value):.4f}"
 
 
-def _chosen(choice: Mapping[str, Any]) -> str:
+def _chosen(choice: Json) -> str:
     """Say which calibrator was taken, and why; with figures where several were compared."""
     words = f"Calibrator {choice['chosen']}, on {choice['rows']:,} rows: {choice['why']}."
     if not choice["compared"]:
@@ -201,7 +201,7 @@ def _chosen(choice: Mapping[str, Any]) -> str:
     return f"{words} Log loss on rows held out: {losses}. It gives {changed:.2%} of these rows another best label."
 
 
-def _made(description: Mapping[str, Any], engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     record = description["record"]
     lines = []
     if "training" in record:

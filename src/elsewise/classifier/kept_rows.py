@@ -15,7 +15,7 @@ COLUMNS: Final = ("logits", "features", "epistemic")  # of outputs, that a folde
 
 
 def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Name the tokens of one split, and more about it, as a folder keeps them."""
+    """Name the tokens of the n rows of one split, and columns (n, ...) of them, as a folder keeps them."""
     return {
         f"refit.{name}.token_ids": tokens.ids,
         f"refit.{name}.lengths": tokens.lengths,
@@ -24,15 +24,15 @@ def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, 
 
 
 def refit_tokens(arrays: Mapping[str, NDArray[Any]], name: str) -> Tokens:
-    """Give the tokens of one split that a folder keeps."""
+    """Give the tokens of one split that a folder keeps, token ids (tokens,) and lengths (n,)."""
     lengths = arrays[f"refit.{name}.lengths"]
     return Tokens(arrays[f"refit.{name}.token_ids"], lengths, np.zeros(len(lengths), dtype=bool))
 
 
-def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArray[np.int64]) -> dict[str, Any]:
-    """Name what an engine said of the rows of each split, and their codes, as a folder keeps them.
+def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Name what an engine said of the rows of each split, and their codes (n,), as a folder keeps them.
 
-    Of tune rows only `judging` are kept: those that no distance is measured from.
+    Of tune rows only `judging` (m,) are kept: those that no distance is measured from.
     """
     outputs, codes = answered["tune"]
     rows = {**answered, "tune": (outputs.take(judging), codes[judging])}
@@ -45,7 +45,7 @@ def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArra
 
 
 def kept_evidence(classifier: Classifier, arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Evidence, Codes]:
-    """Give what the engine says of the kept rows of one split, of tokens now and otherwise then, and their codes."""
+    """Give what the engine says of the kept rows of one split, and their codes (n,): kept tokens are run again."""
     codes = arrays[f"refit.{name}.codes"]
     if f"refit.{name}.lengths" in arrays:
         return classifier.evidence(refit_tokens(arrays, name)), codes

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from elsewise.calibrators import Calibrator
 from elsewise.engines.files import ModelFiles
+from elsewise.storage.json_files import Json
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,14 +35,13 @@ class Provenance:
     baseline : ModelFiles or None
         The folder of TF-IDF and logistic regression, fitted on the same rows for the same promise, to compare with.
         `elsewise.classifier.load.open_baseline` opens it: answering takes none.
-
     """
 
     folded: Calibrator | None = None
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: Json = field(default_factory=dict)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    evaluation: Mapping[str, Any] | None = None
-    gate: Sequence[Mapping[str, Any]] = ()
-    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    history: Sequence[Mapping[str, Any]] = ()
+    evaluation: Json | None = None
+    gate: Sequence[Json] = ()
+    others: Mapping[str, Json] = field(default_factory=dict)
+    history: Sequence[Json] = ()
     baseline: ModelFiles | None = None

@@ -1,8 +1,8 @@
 """``elsewise explain``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from elsewise.evaluation.receipt import Confirmation
     from elsewise.outputs import ReadSpan
     from elsewise.rules.explanation import Explanation
+    from elsewise.storage.json_files import Json as JsonObject
 
 
 def explain(
@@ -167,7 +168,7 @@ def _some(names: Iterable[str], between: str = ", ") -> str:
     return listed((shortened(name, CHARACTERS_SHOWN) for name in names), NAMES_SHOWN, between)
 
 
-def _print_receipt(receipt: Mapping[str, Any]) -> None:
+def _print_receipt(receipt: "JsonObject") -> None:
     model, certificate = receipt["model"], receipt["certificate"]
     name = " ".join(filter(None, (model["engine"], model["precision"], model["fingerprint"])))
     tell(f"Model: {name}; decision version {receipt['decision_version']}")

@@ -124,7 +124,8 @@ def _wanted(ways: dict[str, dict[str, Any]], margin: float | None) -> tuple[str,
         return None
     name, asked = next(iter(said.items()), ("certified", {}))
     if name == "cost" and len(asked) == 1:
-        raise InputError("--cost-of-error and --cost-of-review belong together: give both")
+        given, lacking = ("error", "review") if "cost_of_error" in asked else ("review", "error")
+        raise InputError(f"--cost-of-{given} needs --cost-of-{lacking}")
     if name == "fixed":
         asked = {"threshold": asked["at"]}
     if name == "certified":

@@ -55,20 +55,20 @@ class Answers:
 
     @property
     def in_scope(self) -> Flags:
-        """Rows that have one of the labels."""
+        """Rows that have one of the labels, (n,)."""
         return self.truth != ABSTAIN
 
     @property
     def readable(self) -> Flags:
-        """Rows of which something reached the model."""
+        """Rows of which something reached the model, (n,)."""
         return self.best != ABSTAIN
 
     @property
     def answered(self) -> Flags:
-        """Rows that got a label."""
+        """Rows that got a label, (n,)."""
         return self.decided != ABSTAIN
 
     @property
     def correct(self) -> Flags:
-        """Rows whose best label is the true one; an out-of-scope row never is."""
+        """Rows whose best label is the true one, (n,); an out-of-scope row never is."""
         return self.in_scope & (self.best == self.truth)

@@ -45,19 +45,7 @@ class ShippedRetrieval(Retrieval):
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """How one label is judged.
-
-    Attributes
-    ----------
-    label : str
-        Its name.
-    rows : int
-        The in-scope rows that have it.
-    classifier : Retrieval
-        Of the best label, on readable in-scope rows.
-    system : ShippedRetrieval
-        Of what was answered.
-    """
+    """How one label is judged: its in-scope rows, the best label on readable ones of them, and what was answered."""
 
     label: str
     rows: int
@@ -67,20 +55,9 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class SliceRow:
-    """How the rows of one value of a column are judged.
+    """How the rows of one value of a column are judged; of `pooled` rarer values together the value is None.
 
-    Attributes
-    ----------
-    value : str or None
-        The value; None for the rarer values, taken together.
-    pooled : int
-        How many rarer values are taken together; 0 for one value.
-    rows : int
-        The rows that have it.
-    accuracy : Estimate
-        Of the best label on readable in-scope rows.
-    coverage, accuracy_when_answered : Estimate
-        On all rows.
+    Accuracy is that of the best label on readable in-scope rows; the others are on all rows.
     """
 
     value: str | None

@@ -14,16 +14,9 @@ EXAMPLES = 20  # changed rows that `as_dict` holds
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """What decides which model is better.
+    """What decides: "right", the share of rows answered right at the same promise, or "accuracy" of the best label.
 
-    Attributes
-    ----------
-    figure : {"right", "accuracy"}
-        The share of rows answered right at the same promise, or the accuracy of the bare classifiers.
-    why : str
-        Why this figure.
-    target_accuracy : float
-        At which coverages are compared: the one that all promise, or 0.95.
+    Coverages are compared at the target accuracy: the one that all promise, or 0.95.
     """
 
     figure: str
@@ -33,20 +26,10 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRows:
-    """The rows.
+    """How many rows are compared, and how many of a file are not.
 
-    Attributes
-    ----------
-    compared, in_scope, out_of_scope : int
-        Rows that are compared, by kind.
-    readable : int
-        In-scope rows that every classifier can read.
-    left_out : mapping from label to int
-        Rows by a label that some classifiers do not have.
-    repeated : int
-        Rows with a text that came before.
-    rejected : int
-        Rows of a file that could not be read.
+    `readable` are the in-scope rows that every classifier can read, `left_out` those by a label that some classifiers
+    do not have, `repeated` those with a text that came before.
     """
 
     compared: int
@@ -109,19 +92,7 @@ class ModelFigures:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two models, a minus b.
-
-    Attributes
-    ----------
-    a, b : str
-        Their names.
-    figures : mapping from name to Difference
-        Shares of rows as `ShareDifference`, with the exact test of McNemar.
-    outcomes : Outcomes
-        What becomes of the rows with either.
-    labels : list of LabelPair
-        How the labels differ.
-    """
+    """Two models, a minus b; shares of rows have the exact test of McNemar, as `ShareDifference`."""
 
     a: str
     b: str
@@ -132,19 +103,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of a model among all by the primary figure.
-
-    Attributes
-    ----------
-    name : str
-        Of the model.
-    figure : Estimate
-        Its primary figure.
-    behind_the_best : Estimate or None
-        The figure of the best model minus this one; None for the best.
-    shown : bool
-        Whether that difference is shown.
-    """
+    """The place of a model by its primary figure, and how far behind the best model it is (None: it is the best)."""
 
     name: str
     figure: Estimate

@@ -208,17 +208,7 @@ def _settled(confidence: Sequence[Column], columns: Sequence[Mapping[str, Column
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a figure differs between two models.
-
-    Attributes
-    ----------
-    difference : Estimate
-        The first minus the second.
-    shown : bool
-        Whether its interval leaves out 0.
-    less_is_better : bool
-        Whether the better model has less of it.
-    """
+    """How a figure differs between two models, the first minus the second; it is shown if its interval leaves out 0."""
 
     difference: Estimate
     shown: bool
@@ -286,17 +276,7 @@ class BestOutcomes:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Rows by what becomes of them with either of two models.
-
-    Attributes
-    ----------
-    best : BestOutcomes
-        By the best label.
-    decided : mapping
-        All rows, by what becomes of them with a and then with b: right, wrong or other.
-    changed : int
-        Rows that are decided differently.
-    """
+    """Rows by the best label, by what becomes of them with a and then with b (right, wrong, other), and changed."""
 
     best: BestOutcomes
     decided: Mapping[str, Mapping[str, int]]
@@ -336,20 +316,9 @@ class Both:
 
 @dataclass(frozen=True, slots=True)
 class LabelPair:
-    """How the best label of two models does on the rows of one label.
+    """How the best label of two models does on the rows of one label that both can read.
 
-    Attributes
-    ----------
-    label : str
-        Its name.
-    rows : int
-        In-scope rows that have it, and that both models can read.
-    recall, f1 : Both
-        Of either model.
-    difference : Estimate
-        In recall, a minus b, with its exact interval.
-    shown : bool
-        Whether that leaves out 0.
+    The difference is that of recall, a minus b, with its exact interval; it is shown if that leaves out 0.
     """
 
     label: str

@@ -23,10 +23,10 @@ from elsewise.classifier.load import CANARY_TOLERANCE
 from elsewise.classifier.packing import pack
 from elsewise.errors import ArtifactError
 from elsewise.rules.decisions import Decisions
-from elsewise.storage.json_files import finite, read_json
+from elsewise.storage.json_files import Json, finite, read_json
 
 FORMAT: Final = 1
-SHAPE: Final[dict[str, Any]] = {
+SHAPE: Final[Mapping[str, type | tuple[type, ...]]] = {
     "model": dict,
     "decision_version": str,
     "text_sha256": str,
@@ -37,7 +37,7 @@ MODEL: Final = ("engine", "precision", "fingerprint")
 ANSWER: Final = ("label", "abstained", "reason", "best_label", "probability", "confidence", "threshold")
 
 
-def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = None) -> dict[str, Any]:
+def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = None) -> Json:
     """Make the receipt for a text, of the first of `decisions` where they are made already."""
     made = classifier.decide([text]) if decisions is None else decisions
     explained = made.explain(0)
@@ -68,7 +68,8 @@ def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = 
             "threshold": explained.threshold,
         },
     }  # fmt: skip
-    return finite(receipt)
+    written: Json = finite(receipt)
+    return written
 
 
 def decision_version(classifier: Classifier) -> str:
@@ -101,7 +102,7 @@ def decision_version(classifier: Classifier) -> str:
     return hashed.hexdigest()[:16]
 
 
-def read_receipt(path: Path) -> dict[str, Any]:
+def read_receipt(path: Path) -> Json:
     """Read a receipt, or what `elsewise explain --json` printed, which holds one.
 
     Raises
@@ -127,7 +128,7 @@ def read_receipt(path: Path) -> dict[str, Any]:
     return receipt
 
 
-def _is_word(part: Mapping[str, Any], name: str) -> bool:
+def _is_word(part: Json, name: str) -> bool:
     return isinstance(part.get(name, 0), str | None)
 
 
@@ -158,7 +159,7 @@ class Confirmation:
         return not self.difference
 
 
-def confirm(receipt: Mapping[str, Any], now: Mapping[str, Any]) -> Confirmation:
+def confirm(receipt: Json, now: Json) -> Confirmation:
     """Compare a receipt with the one that is made now for the same text.
 
     Examples
@@ -202,7 +203,7 @@ _WORDS: Final = {
 }
 
 
-def _brief(receipt: Mapping[str, Any], name: str) -> str:
+def _brief(receipt: Json, name: str) -> str:
     value = receipt[name]
     if name == "model":
         return " ".join(str(value[part]) for part in MODEL if value[part] is not None)
@@ -211,7 +212,7 @@ def _brief(receipt: Mapping[str, Any], name: str) -> str:
     return json.dumps(value, ensure_ascii=False) if name == "certificate" else str(value)
 
 
-def _compared(was: Mapping[str, Any], now: Mapping[str, Any], precision: str | None) -> str:
+def _compared(was: Json, now: Json, precision: str | None) -> str:
     if was == now:
         return "identical"
     numbers = (was["probability"], now["probability"])
