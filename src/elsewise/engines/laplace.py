@@ -181,7 +181,7 @@ class Laplace:
 
 
 def mean_field(logits: Floats, variance: Doubles) -> Floats:
-    """Divide each row of logits by sqrt(1 + pi v / 8), v the variance of a margin.
+    """Divide each row of logits (n, k) by sqrt(1 + pi v / 8), v (n,) the variance of a margin.
 
     Examples
     --------

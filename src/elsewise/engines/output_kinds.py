@@ -73,7 +73,7 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
 
 
 def check_logits(logits: Floats) -> None:
-    """Raise InputError where what was handed over as logits are probabilities, row after row.
+    """Raise InputError if every row of `logits` (n, k) holds probabilities.
 
     Examples
     --------

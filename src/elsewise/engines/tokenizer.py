@@ -62,7 +62,7 @@ class Tokens:
         return cls(ids, lengths, np.array(truncated or [False] * len(texts), dtype=bool))
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> "Tokens":
-        """Select texts by their indices."""
+        """Select texts by their indices, shape (m,)."""
         texts, at = list(self), np.asarray(rows, dtype=np.int64)  # a tuple would index dimensions
         ids = [texts[row] for row in at.tolist()]
         return Tokens(np.concatenate([*ids, np.empty(0, dtype=np.int32)]), self.lengths[at], self.truncated[at])

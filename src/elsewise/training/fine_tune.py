@@ -29,7 +29,7 @@ from elsewise.engines.torch import (
 )
 from elsewise.errors import InputError, need
 from elsewise.progress import Note, Progress
-from elsewise.storage.json_files import read_json
+from elsewise.storage.json_files import Json, read_json
 from elsewise.training.checkpoint_folder import STATE, Checkpoints
 from elsewise.training.checkpoints import (
     CheckpointCallback,
@@ -154,7 +154,7 @@ def _trained(
     return replace(learner.model, model=trained.eval())
 
 
-def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> dict[str, Any]:
+def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> Json:
     """Give all that the trained weights depend on (JSON), causes first: the first that differs is told."""
     rows = [[part["input_ids"], part["labels"]] for part in (*examples, *tuning)]
     started = hashlib.sha256()
@@ -171,7 +171,7 @@ def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training)
     }
 
 
-def _goes_on(checkpoint: Path, description: Mapping[str, Any]) -> str:
+def _goes_on(checkpoint: Path, description: Json) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(checkpoint.stat().st_mtime))
     if description["trained"]:
         return f"the weights are trained already ({checkpoint}, of {when}): goes on after training"
@@ -220,7 +220,7 @@ def _few(labels: Mapping[int, str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004
 
 
-def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, Any]]:
+def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, list[int] | int]]:
     """Give the texts that can be read, as an engine would say: no other is ever answered."""
     tokens = tokenize(rows.texts)
     columns = zip(tokens, rows.codes.tolist(), tokens.hold_any_but(tokenize.special).tolist(), strict=True)

@@ -5,7 +5,7 @@ They give logits, by their library's contract, and know their labels (`config.id
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
 
 def _parts(
     given: Any, preprocess: Any
-) -> tuple[Any, Callable[[list[str]], Mapping[str, Any]], Callable[[list[str]], list[bool]] | None]:
+) -> tuple[Any, Callable[[list[str]], Any], Callable[[list[str]], list[bool]] | None]:
     """Give the model, what makes its inputs, and what tells which texts are cut, where a tokenizer cuts them."""
     if isinstance(given, tuple):
         model, preprocess = given
@@ -78,11 +78,8 @@ def _parts(
         return model, preprocess, None
     longest = min(preprocess.model_max_length, _longest(model.config))
 
-    def tokenize(texts: list[str]) -> Mapping[str, Any]:
-        made: Mapping[str, Any] = preprocess(
-            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
-        )
-        return made
+    def tokenize(texts: list[str]) -> Any:
+        return preprocess(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
 
     def cuts(texts: list[str]) -> list[bool]:
         # A character is at most 4 tokens, its bytes: few texts are tokenised again.
