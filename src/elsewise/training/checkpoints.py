@@ -32,7 +32,7 @@ def weights_of(model: Any) -> Tensors:
 
 
 def set_weights(model: Any, weights: Tensors) -> None:
-    """Put weights of `weights_of` back."""
+    """Write weights, as `weights_of` gave them, into the model."""
     with torch.no_grad():
         for name, tensor in weights_of(model).items():
             tensor.copy_(weights[name])
@@ -114,7 +114,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
             self._set_random()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
-        """Put them back within an epoch: the loader has drawn its one by now."""
+        """Put the random numbers back within an epoch: its loader has drawn one by now."""
         self._set_random()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
@@ -123,7 +123,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
             self._write(state, **parts)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **parts: Any) -> None:  # noqa: ARG002
-        """Keep the weights if they are the best so far, and end training if none have been for long."""
+        """Keep the weights if they are the best so far; end training after `patience` epochs without better ones."""
         loss = metrics["eval_log_loss"]
         if state.best_metric is None or loss < state.best_metric:
             state.best_metric, state.best_global_step = loss, state.global_step

@@ -114,7 +114,7 @@ def _check_opened(encoder: str, tokenizer: Any, model: Any, mismatched: Iterable
 
 
 def _longest(model: Any, max_length: int) -> int:
-    """Lower the limit to what the encoder has positions for."""
+    """Return the maximum number of tokens: `max_length`, or fewer where the encoder has fewer positions."""
     positions = getattr(model.config, "max_position_embeddings", None) or max_length
     reserved = (
         (model.config.pad_token_id or 0) + 1

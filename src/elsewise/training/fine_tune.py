@@ -155,7 +155,7 @@ def _trained(
 
 
 def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> Json:
-    """Give all that the trained weights depend on (JSON), causes first: the first that differs is told."""
+    """Return everything that the trained weights depend on, causes first: messages name the first difference."""
     rows = [[part["input_ids"], part["labels"]] for part in (*examples, *tuning)]
     started = hashlib.sha256()
     for name, tensor in weights_of(model).items():
@@ -197,7 +197,7 @@ def _time_needed(trainer: Any, tuning: list[Any], callback: CheckpointCallback) 
 def _class_weights(
     wanted: str | Mapping[str, float] | None, codes: NDArray[np.int64], labels: Mapping[int, str]
 ) -> NDArray[np.float64] | None:
-    """Give a weight for each label, with a mean of 1 over the rows, so that the learning rate means what it did."""
+    """Return a weight for each label, with a mean of 1 over the rows, so that the learning rate keeps its meaning."""
     if wanted is None:
         return None
     counts = np.bincount(codes, minlength=len(labels)).astype(np.float64)

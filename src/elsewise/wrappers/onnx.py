@@ -17,7 +17,7 @@ Run = Callable[[Arrays], Arrays]
 
 
 def takes(model: Any) -> bool:
-    """Whether it is the path of an ONNX file."""
+    """Tell whether it is the path of an ONNX file."""
     return isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx"
 
 

@@ -22,7 +22,7 @@ OFFSET = ("roberta", "xlm-roberta", "camembert")  # their first positions are ta
 
 
 def takes(model: Any) -> bool:
-    """Whether it is a model, a pipeline, a trainer, or a pair of a model and its tokenizer."""
+    """Tell whether it is a model, a pipeline, a trainer, or a pair of a model and its tokenizer."""
     if isinstance(model, tuple):
         return len(model) == 2 and takes(model[0])  # noqa: PLR2004
     return library_of(model, "transformers") and hasattr(getattr(model, "model", model), "config")
@@ -63,7 +63,7 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
 def _parts(
     given: Any, preprocess: Any
 ) -> tuple[Any, Callable[[list[str]], Any], Callable[[list[str]], list[bool]] | None]:
-    """Give the model, what makes its inputs, and what tells which texts are cut, where a tokenizer cuts them."""
+    """Return the model, the function that makes its inputs, and the function that tells which texts are truncated."""
     if isinstance(given, tuple):
         model, preprocess = given
     elif hasattr(given, "processing_class"):  # a trainer
