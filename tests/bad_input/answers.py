@@ -81,7 +81,7 @@ CASES = [
     Case("`--engine` with a model that no `ew.wrap` was made of",
          each(ROWS, write("def model(texts):\n    return texts\n", "bare.py"), partial(py_compile.compile, "bare.py")),
          FIT.format("bare:model"),
-         said="a function is no engine, which has labels and run(texts); make an engine of any model with "
+         said="a function cannot be used as an engine: it has no labels and no run(texts); wrap it: "
          "elsewise.wrap(model, labels=[...])"),
     Case("`--engine` with the name of a file", module("of_a_file"), FIT.format("of_a_file.py:model"),
          said="--engine of_a_file.py:model: name a module without its ending, as in of_a_file:object"),
@@ -94,7 +94,7 @@ CASES = [
          "'no/such.model'"),
     Case("one that gives an array alone", module("bare_array", "np.zeros((len(texts), 2))"),
          FIT.format("bare_array:model"),
-         said="run of bare_array.Model must return elsewise.Outputs, got ndarray; make an engine of any model with "
+         said="run of bare_array.Model must return elsewise.Outputs, got ndarray; wrap it: "
          "elsewise.wrap(model, labels=[...])"),
     Case("one that gives another number of columns", module("wide", "Outputs(np.zeros((len(texts), 3)))"),
          FIT.format("wide:model"),

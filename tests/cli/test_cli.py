@@ -746,7 +746,10 @@ def test_a_model_that_is_passed_again_answers(around):
     ("words", "said"),
     [
         (["--engine", "my_model:other"], "fitted with, in another order: 'no' for 'yes'; pass the one that it was"),
-        (["--engine", "my_model:function"], "a function is no engine, which has labels and run(texts); make"),
+        (
+            ["--engine", "my_model:function"],
+            "a function cannot be used as an engine: it has no labels and no run(texts)",
+        ),
         (["--engine", "my_model:none"], "--engine my_model:none: there is no 'none' in my_model; name the object"),
         (["--engine", "my_modle:model"], "the module cannot be imported: No module named 'my_modle'"),
         (["--engine", "my_model.py:model"], "name a module without its ending, as in my_model:object"),

@@ -63,7 +63,7 @@ def test_logits_of_any_numbers_are_taken(dtype, taken):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (numbers, r"must return elsewise\.Outputs, got ndarray; make an engine of any model with"),
+        (numbers, r"must return elsewise\.Outputs, got ndarray; wrap it: elsewise\.wrap\(model, "),
         (lambda texts: {"logits": numbers(texts)}, r"must return elsewise\.Outputs, got dict"),
         (lambda _: None, r"must return elsewise\.Outputs, got NoneType"),
         (lambda texts: Outputs(numbers(texts, 3)), r"must give logits of shape \(2, 2\) .* got \(2, 3\) of float32"),
@@ -107,9 +107,12 @@ class Twice(Model):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (len, r"^a builtin_function_or_method is no engine, which has labels and run\(texts\); make an engine of any"),
-        (Model, r"^the class Model is no engine"),
-        (Bare(), r"^a Bare is no engine"),
+        (len, r"^a builtin_function_or_method cannot be used as an engine: it has no labels and no run\(texts\); wrap"),
+        (Model, r"^the class Model cannot be used as an engine: pass an object of it$"),
+        (
+            Bare(),
+            r"^a Bare cannot be used as an engine: it has no run\(texts\); wrap it: elsewise\.wrap\(model, labels",
+        ),
         (OneLabel(numbers), r"^labels of an engine must be at least 2 different words, in order, got \('yes',\)$"),
         (OneSet(numbers), r"must be at least 2 different words, in order, got frozenset"),
         (OneWord(numbers), r"must be at least 2 different words, in order, got 'yes'$"),

@@ -75,7 +75,7 @@ class Stored(Engine, Protocol):
 
     @property
     def name(self) -> str:
-        """In the table ENGINES."""
+        """Its name in the table ENGINES."""
         ...
 
     @property
@@ -90,7 +90,7 @@ class Stored(Engine, Protocol):
 
     @property
     def canaries(self) -> Sequence[Any]:
-        """Texts to be answered again whenever the engine is opened (JSON)."""
+        """Texts that are answered again whenever the engine is opened (JSON)."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -109,19 +109,19 @@ class SizedEngine(Stored, Protocol):
 
 @runtime_checkable
 class TokenEngine(Protocol):
-    """An engine that reads tokens, or stands around one that may."""
+    """An engine that reads tokens, or stands around an engine that may."""
 
     def prepare(self, texts: Sequence[Any]) -> Any:
         """Make texts ready for `run`, which takes texts too."""
         ...
 
     def quick_run(self, ready: Any) -> Outputs:
-        """Return what `run` does, but for the last digits, quickly on a fresh start."""
+        """Return outputs as `run` does, faster on a fresh start; the last digits may differ."""
         ...
 
 
 class Opener(Protocol):
-    """What the table leads to."""
+    """A class in the table ENGINES."""
 
     def open(self, opening: Opening) -> Stored:
         """Open what `save` wrote."""
@@ -183,27 +183,27 @@ def prepared(engine: Engine, texts: Sequence[Any]) -> Any:
 
 
 def quick_run(engine: Engine, ready: Any) -> Outputs:
-    """Return what `run` does of what `prepared` gave, but for the last digits, quickly on a fresh start."""
+    """Return outputs as `run` does, faster on a fresh start; the last digits may differ."""
     return engine.quick_run(ready) if isinstance(engine, TokenEngine) else engine.run(ready)
 
 
 def entry_of(engine: Stored) -> Json:
-    """Describe an engine as settings of one around it keep it: what `open_entry` takes."""
+    """Describe an engine for the settings of the engine around it; `open_entry` opens it again."""
     return {"name": engine.name, "settings": dict(engine.settings)}
 
 
 def open_entry(entry: Json, opening: Opening) -> Stored:
-    """Open the engine that `entry_of` told of, from the files, labels and threads of the one around it."""
+    """Open an engine that `entry_of` described, with the files, labels and threads of the engine around it."""
     return engine_class(entry["name"]).open(replace(opening, settings=entry["settings"]))
 
 
 def precision_of(engine: Stored) -> Json:
-    """Give the setting that an engine around this one shares with it: its precision, where it has one."""
+    """Give the precision of an engine, which the engine around it shares; nothing where it has none."""
     return {name: value for name, value in engine.settings.items() if name == "precision"}
 
 
 def tokenizer_of(engine: Any) -> "TextTokenizer | None":
-    """Give what makes tokens for an engine, or for the first one inside it; None where nothing does."""
+    """Give the tokenizer of an engine, or of the first engine inside it; None where there is none."""
     while engine is not None and not hasattr(engine, "tokenizer"):
         engine = getattr(engine, "engine", None) or next(iter(getattr(engine, "members", ())), None)
     return None if engine is None else engine.tokenizer

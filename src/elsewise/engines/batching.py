@@ -128,7 +128,7 @@ def _windows(texts: Sequence[str] | Tokens, tokenizer: TextTokenizer) -> Iterato
 
 
 def _one_of_each(ids: Sequence[NDArray[np.int32]], readable: NDArray[np.bool_]) -> tuple[Rows, tuple[Rows, Rows]]:
-    """Give the rows of each different readable text, and the rows that say one again, with the row before."""
+    """Give the first row of each different readable text, then the repeated rows with the row that each repeats."""
     first: dict[bytes, int] = {}
     rows = np.flatnonzero(readable)
     seen = np.array([first.setdefault(ids[row].tobytes(), row) for row in rows.tolist()], dtype=np.int64)
@@ -138,7 +138,7 @@ def _one_of_each(ids: Sequence[NDArray[np.int32]], readable: NDArray[np.bool_]) 
 def _groups(
     ids: Sequence[NDArray[np.int32]], wanted: Rows, shape_of: Callable[[int], tuple[int, int]]
 ) -> list[tuple[Rows, tuple[int, int]]]:
-    """Group the wanted rows by their shape, as many at a time as it has rows; short texts first."""
+    """Divide the wanted rows into batches of one shape each, short texts first."""
     shapes = np.array([shape_of(len(ids[row])) for row in wanted.tolist()], dtype=np.int64).reshape(-1, 2)
     groups = []
     for tokens in np.unique(shapes[:, 1]):

@@ -56,7 +56,7 @@ class Ensemble:
 
     @classmethod
     def open(cls, opening: Opening) -> Self:
-        """Open every member, one after the other; they run one after the other too, each on all threads."""
+        """Open the members one by one; they also run one by one, each on all threads."""
         files, entries = opening.files, opening.settings["members"]
         homes = [_home(number) for number in range(2, len(entries) + 1)]
         places = [files.beside(*homes), *(files.below(home) for home in homes)]
@@ -81,7 +81,7 @@ class Ensemble:
 
     @property
     def canaries(self) -> Sequence[Any]:
-        """The first member's."""
+        """The texts of the first member."""
         return self.members[0].canaries
 
     @property
@@ -108,7 +108,7 @@ class Ensemble:
         return self._mixed(lambda member: member.run(ready))
 
     def quick_run(self, ready: Any) -> Outputs:
-        """Return what `run` does, but for the last digits, quickly on a fresh start."""
+        """Return outputs as `run` does, faster on a fresh start; the last digits may differ."""
         shared = self._shares_tokens
         return self._mixed(lambda member: quick_run(member, ready if shared else prepared(member, ready)))
 
@@ -129,7 +129,7 @@ def _home(number: int) -> str:
 
 
 def _tokenizer(member: Engine) -> str | None:
-    """Tell by what a member makes tokens; None where it makes none that others could read."""
+    """Identify the tokenizer of a member; None where it has none whose tokens other members could read."""
     if not isinstance(member, TextEngine):
         return None
     return repr((member.files.digests[TOKENIZER], sorted(member.tokenizer.settings.items())))

@@ -23,7 +23,7 @@ from elsewise.errors import ArtifactError, ElsewiseError, ElsewiseWarning, Input
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
 
-MAKE: Final = "make an engine of any model with elsewise.wrap(model, labels=[...])"
+WRAP: Final = "wrap it: elsewise.wrap(model, labels=[...])"
 AGAIN: Final = (
     "pass it again: elsewise.load(path, engine=...), or --engine module:object (compare: FOLDER=module:object)"
 )
@@ -88,10 +88,12 @@ class ExternalEngine:
         >>> ExternalEngine.around(Rules()).run(["Where is it?", " "]).logits.tolist()
         [[3.0, 0.0], [nan, nan]]
         """
-        kind = type(model)
-        if isinstance(model, type) or not callable(getattr(model, "run", None)) or not hasattr(model, "labels"):
-            what = f"the class {model.__name__}" if isinstance(model, type) else f"a {kind.__name__}"
-            raise InputError(f"{what} is no engine, which has labels and run(texts); {MAKE}")
+        if isinstance(model, type):
+            raise InputError(f"the class {model.__name__} cannot be used as an engine: pass an object of it")
+        kind, has_run = type(model), callable(getattr(model, "run", None))
+        if not has_run or not hasattr(model, "labels"):
+            lacks = " and no ".join(["labels"] * (not hasattr(model, "labels")) + ["run(texts)"] * (not has_run))
+            raise InputError(f"a {kind.__name__} cannot be used as an engine: it has no {lacks}; {WRAP}")
         given = model.labels
         is_ordered = np.iterable(given) and not isinstance(given, str | Mapping | set | frozenset)
         labels = tuple(map(str, given)) if is_ordered else ()
@@ -161,14 +163,14 @@ class ExternalEngine:
         return Outputs(**{name: _real(array) if array.ndim > 1 else array for name, array in columns.items()})
 
     def _part(self, texts: list[str]) -> Columns:
-        """Answer as many texts as the model takes at a time: columns of one row for each."""
+        """Answer one batch of texts, and check that each column has a row for each text."""
         outputs, n = self._asked(texts), len(texts)
         columns = {name: to_numpy(column) for name in COLUMNS if (column := getattr(outputs, name, None)) is not None}
         if self.kind != OUTPUTS:
             columns["logits"] = self._in_order(outputs.logits, n)
         elif "logits" not in columns:
             kind = type(outputs).__name__
-            raise InputError(f"run of {self.described} must return elsewise.Outputs, got {kind}; {MAKE}")
+            raise InputError(f"run of {self.described} must return elsewise.Outputs, got {kind}; {WRAP}")
         for name, array in columns.items():
             self._check_column(name, array, n)
         return columns
@@ -188,7 +190,7 @@ class ExternalEngine:
             raise InputError(f"{words}: {in_a_line(error)}") from error
 
     def _in_order(self, given: Any, n: int) -> NDArray[Any]:
-        """Take a row for each of n texts, with the columns in the order of the labels."""
+        """Check that there is a row for each of n texts, and bring the columns into the order of the labels."""
         rows = to_numpy(given)
         if rows.shape[:1] != (n,):
             got = rows.shape if rows.ndim else type(given).__name__
@@ -209,7 +211,7 @@ class ExternalEngine:
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:
-    """Put the columns of one part under those of another; what only some parts have is left out."""
+    """Concatenate the columns of all parts; a column that only some parts have is left out."""
     widths = {part["logits"].shape[1:] for part in parts}
     if len(widths) > 1:
         raise InputError(f"a model must give as many columns for every text, got {sorted(widths)}")

@@ -20,7 +20,7 @@ TOKENIZER: Final = "tokenizer.json"
 
 
 class TemporaryPlace:
-    """A temporary folder that lives for as long as somebody holds this."""
+    """A temporary folder, removed when nothing refers to this object any more."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="elsewise-model-"))
@@ -29,7 +29,7 @@ class TemporaryPlace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelFiles:
-    """Files in one folder, with what they should be.
+    """Files in one folder, with the hashes that they should have.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class ModelFiles:
         return name in self.digests
 
     def fingerprint(self, *names: str, of: Any) -> str:
-        """Hash files, by what they should hold, together with all else that answers depend on."""
+        """Hash the digests of files, together with everything else that answers depend on."""
         return hashlib.sha256(repr(([self.digests[name] for name in names], of)).encode()).hexdigest()[:16]
 
     def need(self, name: str) -> Path:

@@ -126,12 +126,12 @@ class Laplace:
 
     @property
     def canaries(self) -> Sequence[Any]:
-        """Those of the engine inside."""
+        """The texts of the engine inside."""
         return self.engine.canaries
 
     @property
     def size(self) -> int:
-        """Bytes of what it runs from."""
+        """Bytes of the files and numbers that it runs from."""
         engine: Any = self.engine
         return engine.size + self.vectors.nbytes + self.values.nbytes
 
@@ -148,11 +148,11 @@ class Laplace:
         return prepared(self.engine, texts)
 
     def run(self, texts: Any) -> Outputs:
-        """Return widened logits (n, k), and what the weights that may be disagree by (n,)."""
+        """Return widened logits (n, k), and the mutual information of label and weights (n,)."""
         return self._widened(self.engine.run(texts))
 
     def quick_run(self, ready: Any) -> Outputs:
-        """Return what `run` does, but for the last digits, quickly on a fresh start."""
+        """Return outputs as `run` does, faster on a fresh start; the last digits may differ."""
         return self._widened(quick_run(self.engine, ready))
 
     def variance(self, features: Floats) -> Doubles:
@@ -181,7 +181,7 @@ class Laplace:
 
 
 def mean_field(logits: Floats, variance: Doubles) -> Floats:
-    """Divide each row of logits by sqrt(1 + pi v / 8), v the variance of a margin.
+    """Divide each row of logits (n, k) by sqrt(1 + pi v / 8), v (n,) the variance of a margin.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The engine of a classifier without a text model: its "texts" are rows of logits that somebody else made.
+"""The engine of a classifier without a text model: its "texts" are rows of logits.
 
 Where it was fitted with features too, they stand in the same row, behind the logits: see `rows_of`.
 """
@@ -20,7 +20,7 @@ from elsewise.storage.json_files import Json
 
 @dataclass(frozen=True, slots=True)
 class LogitsEngine:
-    """Passes logits through, whatever framework's array they come in.
+    """Passes logits through, from an array of any framework.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class LogitsEngine:
 
     @property
     def canaries(self) -> list[list[float]]:
-        """One row for each of the first labels, that label one ahead."""
+        """One row for each of the first labels, in which this label is ahead by one."""
         return np.eye(len(self.labels), len(self.labels) + self.features)[:32].tolist()
 
     def run(self, texts: Any) -> Outputs:
@@ -97,7 +97,7 @@ class LogitsEngine:
 
 
 def rows_of(logits: Any, features: Any) -> NDArray[Any]:
-    """Put features (n, d) behind logits (n, k), as an engine that was fitted with features reads them.
+    """Put features (n, d) behind logits (n, k), for an engine that was fitted with features.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def rows_of(logits: Any, features: Any) -> NDArray[Any]:
 
 
 def check_features(engine: Any, file: str | None) -> int:
-    """Give how many features an engine reads behind the logits.
+    """Return the number of features that an engine reads behind the logits.
 
     Raises
     ------

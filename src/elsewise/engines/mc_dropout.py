@@ -103,7 +103,7 @@ class McDropout:
         return self._mixed(lambda engine: engine.run(tokens))
 
     def quick_run(self, tokens: Tokens) -> Outputs:
-        """Return what `run` does, but for the last digits, quickly on a fresh start."""
+        """Return outputs as `run` does, faster on a fresh start; the last digits may differ."""
         return self._mixed(lambda engine: engine.quick_run(tokens))
 
     def _mixed(self, ask: Callable[[TextEngine], Outputs]) -> Outputs:

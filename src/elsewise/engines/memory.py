@@ -63,7 +63,7 @@ class MemoryEngine:
         return sha256(repr((self.labels, sorted(table.items()), default)).encode()).hexdigest()[:16]
 
     def _numbers(self) -> tuple[dict[str, list[float]], list[float] | None]:
-        """Give table and default as JSON will give them back: numpy's numbers and whole ones are written otherwise."""
+        """Give table and default as floats, so that the fingerprint is the same before saving and after."""
         table = {text: [float(x) for x in logits] for text, logits in self.table.items()}
         return table, None if self.default is None else [float(x) for x in self.default]
 

@@ -76,7 +76,7 @@ class OpenVinoModel:
 
     @property
     def settings(self) -> Json:
-        """What to open it with again."""
+        """Settings to open it with again."""
         return {"precision": self.precision}
 
     @property
@@ -118,7 +118,7 @@ def _results(request: Any) -> Result:
 
 @cache
 def core() -> Any:
-    """Give OpenVINO's entrance, one for the process."""
+    """Return the OpenVINO Core of this process."""
     return openvino.Core()
 
 

@@ -48,7 +48,7 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
     Warns
     -----
     ElsewiseWarning
-        If no row is surer than a softmax of probabilities can be.
+        If every row looks like a softmax of probabilities.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
 
 
 def check_logits(logits: Floats) -> None:
-    """Raise InputError where what was handed over as logits are probabilities, row after row.
+    """Raise InputError if every row of `logits` (n, k) holds probabilities.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def check_logits(logits: Floats) -> None:
 
 
 def check_kind(kind: str) -> None:
-    """Raise InputError for a kind that there is not."""
+    """Raise InputError if `kind` is none of KINDS."""
     if kind not in KINDS:
         raise InputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
 
@@ -178,8 +178,8 @@ def _say_twice(logs: Floats) -> None:
     twice = logs.min(axis=1) >= logs.mean(axis=1) - 1 / k - LOG_ROUNDING
     if len(logs) >= ROWS_FOR_SIGNS and twice.all():
         warnings.warn(
-            f"none of {len(logs)} rows is surer than two softmaxes in a row allow, {np.e / (np.e + k - 1):.3f} for "
-            f"{k} labels: softmax may be applied twice; hand over what goes into the last one",
+            f"no probability of {len(logs)} rows is above {np.e / (np.e + k - 1):.3f}, as after two softmaxes over {k} "
+            "labels: pass the logits, before softmax",
             ElsewiseWarning,
             stacklevel=2,
         )

@@ -16,11 +16,11 @@ from elsewise.storage.json_files import Json
 
 
 class Model(Protocol):
-    """What a library's file in `engines` gives: token batches in, logits and features out."""
+    """A model that a library runs: token batches in, logits and features out."""
 
     @property
     def settings(self) -> Json:
-        """What to open it with again, precision among it (JSON)."""
+        """Settings to open it with again, its precision among them."""
         ...
 
     @property
@@ -106,11 +106,11 @@ class TextEngine:
         return run_batched(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
 
     def quick_run(self, tokens: Tokens) -> Outputs:
-        """Return what `run` does, but for the last digits: in few shapes, since each costs time when it is new."""
+        """Return outputs as `run` does, in few shapes, since a new shape costs time; the last digits may differ."""
         return run_batched(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
 
 
 def check_precision(precision: str, engine: str, able: Sequence[str]) -> None:
-    """Raise InputError if an engine does not compute in this precision here."""
+    """Raise InputError if an engine cannot compute in this precision on this machine."""
     if precision not in able:
         raise InputError(f"engine {engine} does not compute in {precision} on this machine, but in {', '.join(able)}")

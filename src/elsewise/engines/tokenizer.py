@@ -62,7 +62,7 @@ class Tokens:
         return cls(ids, lengths, np.array(truncated or [False] * len(texts), dtype=bool))
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> "Tokens":
-        """Select texts by their indices."""
+        """Select texts by their indices, shape (m,)."""
         texts, at = list(self), np.asarray(rows, dtype=np.int64)  # a tuple would index dimensions
         ids = [texts[row] for row in at.tolist()]
         return Tokens(np.concatenate([*ids, np.empty(0, dtype=np.int32)]), self.lengths[at], self.truncated[at])
@@ -75,7 +75,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextTokenizer:
-    """A tokenizer as an engine needs it.
+    """A tokenizer for engines: it truncates, and never pads.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class TextTokenizer:
 
     @classmethod
     def of(cls, description: str, *, max_length: int, pad: int, special: Sequence[int]) -> Self:
-        """Make one from the text of a tokenizer.json; padding and truncation in it are dropped."""
+        """Make a tokenizer from the text of a tokenizer.json, without its padding and truncation."""
         backend = tokenizers.Tokenizer.from_str(description)
         backend.no_padding()
         backend.enable_truncation(max_length)

@@ -103,7 +103,7 @@ class TorchModel:
 
     @property
     def settings(self) -> Json:
-        """What to open it with again."""
+        """Settings to open it with again."""
         return {"precision": self.precision, "device": self.model.device.type}
 
     @property
@@ -128,7 +128,7 @@ class TorchModel:
         tokenizer.save_pretrained(folder)
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
-        """Run batches, one ahead of the one that is given back: a GPU works while results are copied."""
+        """Run batches; the next batch is launched before results are copied, so that a GPU keeps working."""
         waiting: deque[tuple[Any, Any]] = deque()
         with head_input(self.model) as caught:
             for batch in batches:
@@ -139,7 +139,7 @@ class TorchModel:
             yield _results(results)
 
     def folded(self, calibrator: Any) -> Self:
-        """Give a new model whose plain softmax is what `calibrator` made of this one's logits."""
+        """Return a copy of the model whose plain softmax gives the probabilities of `calibrator`."""
         model = copy.deepcopy(self.model)
         head = last_linear(model)
         weight = head.weight.detach().double().cpu().numpy()
@@ -186,7 +186,7 @@ def _results(tensors: tuple[Any, Any]) -> Result:
 
 
 def device() -> str:
-    """Name where torch computes here."""
+    """Name the device that torch computes on: cuda or cpu."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -228,7 +228,7 @@ def plain_config(place: str | Path, **more: Any) -> Any:
 
 
 def text_tokenizer(tokenizer: Any, max_length: int) -> TextTokenizer:
-    """Make of a `transformers` tokenizer what engines use."""
+    """Turn a `transformers` tokenizer into the tokenizer of engines."""
     description = plain_tokenizer(tokenizer).to_str()
     pad, special = tokenizer.pad_token_id or 0, tokenizer.all_special_ids  # the unknown token among them
     return TextTokenizer.of(description, max_length=max_length, pad=pad, special=special)
@@ -270,7 +270,7 @@ def last_linear(model: Any) -> Any:
 
 @contextmanager
 def head_input(model: Any) -> Iterator[list[Any]]:
-    """Give a list to which each forward of this thread adds what the last linear layer is given."""
+    """Catch the input of the last linear layer, in a list: one tensor for each forward of this thread."""
     caught, here = [], threading.get_ident()
 
     def catch(_: Any, inputs: tuple[Any, ...]) -> None:

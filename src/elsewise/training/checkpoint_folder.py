@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.atomic import MB, FolderLock
-from elsewise.storage.json_files import read_json
+from elsewise.storage.json_files import Json, read_json
 from elsewise.storage.sealed_folder import MANIFEST, verify, writing
 
 WEIGHTS: Final = "model.safetensors"  # this and STATE are the names that the Trainer reads
@@ -124,12 +124,12 @@ class Checkpoints:
             raise ArtifactError(f"{foreign[0]} was not written by elsewise; remove it, or start afresh with --restart")
         return there[-1] if there else None
 
-    def settings(self) -> Mapping[str, Any] | None:
+    def settings(self) -> Json | None:
         """Give what the last checkpoint was trained with, None where there is none."""
         newest = self.newest()
         return None if newest is None else _description(newest).get("settings")
 
-    def checked(self, settings: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+    def checked(self, settings: Json) -> tuple[Path, Json] | None:
         """Give the last checkpoint and its description, every byte as it was written; None where there is none.
 
         Raises
@@ -220,7 +220,7 @@ def check_space(needed: Mapping[Path, int]) -> None:
             )
 
 
-def _description(checkpoint: Path) -> dict[str, Any]:
+def _description(checkpoint: Path) -> Json:
     description = read_json(checkpoint / DESCRIPTION)
     if not isinstance(description.get("settings"), dict) or not isinstance(description.get("trained"), bool):
         raise ArtifactError(f"{checkpoint / DESCRIPTION} is damaged; start afresh with --restart")

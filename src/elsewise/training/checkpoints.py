@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from elsewise.errors import ElsewiseWarning, InputError, need
-from elsewise.storage.json_files import read_json, write_json
+from elsewise.storage.json_files import Json, read_json, write_json
 from elsewise.training.checkpoint_folder import BEST, DESCRIPTION, OPTIMIZER, STATE, WEIGHTS, Checkpoints
 
 torch = need("torch", extra="train")
@@ -21,7 +21,7 @@ transformers = need("transformers", extra="train")
 EVERY: Final = 120.0  # seconds within an epoch, and at the end of each
 COST: Final = 0.02  # of the time: a checkpoint that takes a second is written every 50 seconds at most
 
-Tensors = dict[str, Any]
+Tensors = Mapping[str, Any]  # by name
 
 
 def weights_of(model: Any) -> Tensors:
@@ -31,19 +31,19 @@ def weights_of(model: Any) -> Tensors:
     return {name: tensor.detach() for name, tensor in (*model.named_parameters(), *buffers.items())}
 
 
-def set_weights(model: Any, weights: Mapping[str, Any]) -> None:
-    """Put weights of `weights_of` back."""
+def set_weights(model: Any, weights: Tensors) -> None:
+    """Write weights, as `weights_of` gave them, into the model."""
     with torch.no_grad():
         for name, tensor in weights_of(model).items():
             tensor.copy_(weights[name])
 
 
-def size_of(tensors: Mapping[str, Any]) -> int:
+def size_of(tensors: Tensors) -> int:
     """Count the bytes of tensors."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
-def write_trained(model: Any, checkpoints: Checkpoints, step: int, settings: Mapping[str, Any]) -> None:
+def write_trained(model: Any, checkpoints: Checkpoints, step: int, settings: Json) -> None:
     """Write the weights of a finished training, in place of its checkpoints; a disk that refuses is a warning."""
     weights = weights_of(model)
     try:
@@ -81,7 +81,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
         model: Any,
         patience: int,
         checkpoints: Checkpoints | None,
-        settings: Mapping[str, Any],
+        settings: Json,
         start: Path | None,
     ) -> None:
         self.model, self.patience = model, patience
@@ -103,8 +103,9 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
             self.best = _load(self.start / BEST)
         elif state.best_global_step == state.global_step:
             self.best = weights
-        self.random = {name: moments.pop(name) for name in list(moments) if name.startswith("random.")}
-        _set_moments(parts["optimizer"], moments, description["rates"])
+        self.random = {name: tensor for name, tensor in moments.items() if name.startswith("random.")}
+        of_optimizer = {name: tensor for name, tensor in moments.items() if name not in self.random}
+        _set_moments(parts["optimizer"], of_optimizer, description["rates"])
         parts["lr_scheduler"].load_state_dict(description["scheduler"])
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
@@ -113,7 +114,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
             self._set_random()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
-        """Put them back within an epoch: the loader has drawn its one by now."""
+        """Put the random numbers back within an epoch: its loader has drawn one by now."""
         self._set_random()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
@@ -122,21 +123,21 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
             self._write(state, **parts)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **parts: Any) -> None:  # noqa: ARG002
-        """Keep the weights if they are the best so far, and end training if none have been for long."""
+        """Keep the weights if they are the best so far; end training after `patience` epochs without better ones."""
         loss = metrics["eval_log_loss"]
         if state.best_metric is None or loss < state.best_metric:
             state.best_metric, state.best_global_step = loss, state.global_step
             self.best = {name: tensor.to("cpu", copy=True) for name, tensor in weights_of(self.model).items()}
         elif state.global_step - state.best_global_step >= self.patience * _steps_in_epoch(state):
             control.should_training_stop = True
-        self._end_epoch(state, control, parts)
+        self._end_epoch(state, control, **parts)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Write a checkpoint after an epoch that nothing is evaluated after."""
         if args.eval_strategy == "no":
-            self._end_epoch(state, control, parts)
+            self._end_epoch(state, control, **parts)
 
-    def _end_epoch(self, state: Any, control: Any, parts: Mapping[str, Any]) -> None:
+    def _end_epoch(self, state: Any, control: Any, **parts: Any) -> None:
         if not control.should_training_stop and self._is_due(0):
             self._write(state, **parts)
 
@@ -196,7 +197,7 @@ def _moments(optimizer: Any) -> Tensors:
     return {f"{i}.{name}": tensor for i, kept in state.items() for name, tensor in kept.items()}
 
 
-def _set_moments(optimizer: Any, moments: Mapping[str, Any], rates: list[float]) -> None:
+def _set_moments(optimizer: Any, moments: Tensors, rates: list[float]) -> None:
     state = optimizer.state_dict()
     for group, rate in zip(state["param_groups"], rates, strict=True):
         group["lr"] = rate
@@ -215,4 +216,5 @@ def _save(tensors: Tensors, file: Path) -> None:
 def _load(file: Path) -> Tensors:
     from safetensors.torch import load_file  # noqa: PLC0415
 
-    return dict(load_file(str(file)))
+    tensors: Tensors = load_file(str(file))
+    return tensors

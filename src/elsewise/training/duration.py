@@ -74,7 +74,7 @@ def _seconds(run: Any) -> float:
 
 
 def time_words(seconds: float) -> str:
-    """Say a duration as people do.
+    """Write a duration in seconds, minutes or hours.
 
     Examples
     --------

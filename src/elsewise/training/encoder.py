@@ -1,6 +1,6 @@
 """An encoder with a fresh head for the labels, and its tokenizer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,7 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
         )
     except Exception as error:  # transformers lets through whatever the libraries below it raise
         raise InputError(f"encoder {encoder} cannot be opened: {_reason(error)}") from error
-    _check_opened(encoder, tokenizer, model, found)
+    _check_opened(encoder, tokenizer, model, found["mismatched_keys"])
     if "ForSequenceClassification" in str(model.config.architectures):  # its head knows other labels
         head = last_linear(model)
         torch.nn.init.normal_(head.weight, std=getattr(model.config, "initializer_range", 0.02))
@@ -102,19 +102,19 @@ def _reason(error: Exception) -> str:
     return first if first and isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
 
 
-def _check_opened(encoder: str, tokenizer: Any, model: Any, found: Mapping[str, Any]) -> None:
+def _check_opened(encoder: str, tokenizer: Any, model: Any, mismatched: Iterable[tuple[Any, ...]]) -> None:
     """Refuse what `transformers` would make up: tokens to fill batches with, and weights of other shapes."""
     if tokenizer.pad_token is None:
         raise InputError(f"encoder {encoder} has a tokenizer without a padding token; take another encoder")
     head = {id(parameter) for parameter in last_linear(model).parameters()}
     parameters = dict(model.named_parameters())
-    wrong = [name for name, *_ in found["mismatched_keys"] if id(parameters.get(name)) not in head]
+    wrong = [name for name, *_ in mismatched if id(parameters.get(name)) not in head]
     if wrong:
         raise InputError(f"encoder {encoder} has weights of other shapes than its config.json says: {wrong[0]}")
 
 
 def _longest(model: Any, max_length: int) -> int:
-    """Lower the limit to what the encoder has positions for."""
+    """Return the maximum number of tokens: `max_length`, or fewer where the encoder has fewer positions."""
     positions = getattr(model.config, "max_position_embeddings", None) or max_length
     reserved = (
         (model.config.pad_token_id or 0) + 1

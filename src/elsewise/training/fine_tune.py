@@ -30,7 +30,7 @@ from elsewise.engines.torch import (
 from elsewise.errors import InputError, need
 from elsewise.messages.wording import counted, listed
 from elsewise.progress import Note, Progress
-from elsewise.storage.json_files import read_json
+from elsewise.storage.json_files import Json, read_json
 from elsewise.training.checkpoint_folder import STATE, Checkpoints
 from elsewise.training.checkpoints import (
     CheckpointCallback,
@@ -155,8 +155,8 @@ def _trained(
     return replace(learner.model, model=trained.eval())
 
 
-def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> dict[str, Any]:
-    """Give all that the trained weights depend on (JSON), causes first: the first that differs is told."""
+def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> Json:
+    """Return everything that the trained weights depend on, causes first: messages name the first difference."""
     rows = [[part["input_ids"], part["labels"]] for part in (*examples, *tuning)]
     started = hashlib.sha256()
     for name, tensor in weights_of(model).items():
@@ -172,7 +172,7 @@ def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training)
     }
 
 
-def _goes_on(checkpoint: Path, description: Mapping[str, Any]) -> str:
+def _goes_on(checkpoint: Path, description: Json) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(checkpoint.stat().st_mtime))
     if description["trained"]:
         return f"the weights are trained already ({checkpoint}, of {when}): goes on after training"
@@ -197,7 +197,7 @@ def _time_needed(trainer: Any, tuning: list[Any], callback: CheckpointCallback) 
 def _class_weights(
     wanted: str | Mapping[str, float] | None, codes: NDArray[np.int64], labels: Mapping[int, str]
 ) -> NDArray[np.float64] | None:
-    """Give a weight for each label, with a mean of 1 over the rows, so that the learning rate means what it did."""
+    """Return a weight for each label, with a mean of 1 over the rows, so that the learning rate keeps its meaning."""
     if wanted is None:
         return None
     counts = np.bincount(codes, minlength=len(labels)).astype(np.float64)
@@ -216,7 +216,7 @@ def _class_weights(
     return weights * counts.sum() / (weights @ counts)
 
 
-def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, Any]]:
+def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, list[int] | int]]:
     """Give the texts that can be read, as an engine would say: no other is ever answered."""
     tokens = tokenize(rows.texts)
     columns = zip(tokens, rows.codes.tolist(), tokens.hold_any_but(tokenize.special).tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""The last layer of an encoder, for the one token that is read.
+"""Run the last layer of an encoder for the first token alone, the only one that the head reads.
 
 The head of a BERT reads the vector of the first token. To make it, the last layer needs the keys and values of
 every token; all else that it computes for the others is thrown away: of six layers, a seventh of the multiplications.

@@ -64,8 +64,8 @@ def trainer_arguments(folder: str, has_tune: bool, how: Training) -> Any:
 def loss_in_float32(weights: NDArray[np.float64] | None) -> Callable[..., Any]:
     """Give the mean cross-entropy of the logits in float32: inside autocast it would be rounded to three digits.
 
-    With class weights it is the mean of weight times loss, and not divided by the weights that a batch happens to hold:
-    only so is what is learned a known change of the label frequencies, which can be corrected.
+    With class weights (k,) it is the mean of weight times loss, and not divided by the weights that a batch happens to
+    hold: only so is what is learned a known change of the label frequencies, which can be corrected.
     """
     scale = None if weights is None else torch.from_numpy(weights).float()
 
@@ -80,7 +80,7 @@ def loss_in_float32(weights: NDArray[np.float64] | None) -> Callable[..., Any]:
 
 
 def best_log_loss(prediction: Any, weights: NDArray[np.float64] | None = None) -> dict[str, float]:
-    """Judge logits by their log loss at the temperature that suits them best."""
+    """Give the log loss of logits (n, k) at their best temperature; `weights` (k,) are those of the labels."""
     logits, codes = np.asarray(prediction.predictions, dtype=np.float32), prediction.label_ids
     if not np.isfinite(logits).all():
         raise InputError("training diverged: the logits are no longer finite; lower the learning rate")

@@ -39,11 +39,11 @@ SAME_ANSWER: Final = 1e-2  # of a logit, asked twice; dropout moves them by far 
 
 
 class Wrapper(Protocol):
-    """What the table leads to: a module with these two functions."""
+    """A module in the table WRAPPERS, with these two functions."""
 
     @staticmethod
     def takes(model: Any) -> bool:
-        """Whether the object is one of the library's, without importing it."""
+        """Tell whether the object is of this library, without importing the library."""
         ...
 
     @staticmethod
@@ -63,7 +63,7 @@ def wrap(
     fingerprint: str | None = None,
     batch_size: int = AT_ONCE,
 ) -> Stored:
-    """Make an engine of any model, so that all that is known of engines works for it.
+    """Make an engine of any model, to calibrate, certify and serve it.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def wrap(
     Warns
     -----
     ElsewiseWarning
-        If the model answers otherwise when asked twice, or gives NaN. Whether it seems to apply softmax twice is said
+        If the model gives different logits for the same text, or NaN. Whether it seems to apply softmax twice is said
         when it has answered 32 texts or more at once.
 
     Examples
@@ -148,12 +148,12 @@ def _refuse_files_of_code(model: Any) -> None:
 
 
 def _probe(engine: ExternalEngine) -> None:
-    """Ask for the canary texts twice: what is wrong with a model is said now, and not after an hour of predicting."""
+    """Answer the canary texts twice, so that a broken model is found now and not after an hour of predicting."""
     first, second = engine.run(CANARIES).logits, engine.run(CANARIES).logits
     if not np.allclose(first, second, rtol=0, atol=SAME_ANSWER, equal_nan=True):
         warnings.warn(
-            f"the model answers otherwise when asked twice, by up to {np.nanmax(np.abs(first - second)):.2g} of a "
-            "logit: is dropout left on? No certificate holds for such answers",
+            f"the model gives different logits for the same text (up to {np.nanmax(np.abs(first - second)):.2g}), and "
+            "no certificate holds for that: switch dropout off (model.eval())",
             ElsewiseWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""Answers that were made before, for texts that are known: arrays of any framework, and files of them."""
+"""Answers that were computed before, for known texts: arrays of any framework, and files of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from elsewise.wrappers.request import WrapRequest
 
 
 def takes(model: Any) -> bool:
-    """Whether it is an array, rows of numbers, what `Trainer.predict` gives, or the path of a file."""
+    """Tell whether it is an array, rows of numbers, what `Trainer.predict` gives, or the path of a file."""
     if isinstance(model, str | Path | list | tuple) or _is_of_transformers(model):
         return True
     return hasattr(model, "shape") and (hasattr(model, "__array__") or hasattr(model, "detach"))
@@ -27,7 +27,7 @@ def _is_of_transformers(model: Any) -> bool:
 
 
 def engine(model: Any, request: WrapRequest) -> MemoryEngine:
-    """Make an engine that knows these texts by heart; any other text is unreadable to it, and never answered.
+    """Make an engine that looks answers up by text; any other text is unreadable, and never answered.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from elsewise.wrappers.request import WrapRequest, pick
 
 
 def takes(model: Any) -> bool:
-    """Whether it can be called."""
+    """Tell whether it can be called."""
     return callable(model)
 
 

@@ -38,7 +38,7 @@ class Ending(NamedTuple):
 
 
 def takes(model: Any) -> bool:
-    """Whether it is a Keras 3 model."""
+    """Tell whether it is a Keras 3 model."""
     return library_of(model, "keras") and hasattr(model, "predict_on_batch")
 
 
@@ -135,13 +135,13 @@ def _linear(layer: Any, features: Any) -> Any:
 
 
 def _made(tensor: Any) -> tuple[Any, Any]:
-    """Give the layer that made a tensor, and what it made it of: a layer may have been called more than once."""
+    """Give the layer that made a tensor, and the input of that call."""
     layer, call, _ = tensor._keras_history  # noqa: SLF001  Keras has no other way to ask
     return layer, next(iter(layer._inbound_nodes[call].input_tensors), None)  # noqa: SLF001
 
 
 def _is(layer: Any, *names: str) -> bool:
-    """Whether a layer is one of these of Keras; one made from it, or called the same, may compute something else."""
+    """Tell whether a layer is of one of these Keras classes, and not of a subclass or a namesake."""
     return type(layer).__name__ in names and type(layer).__module__.startswith("keras.")
 
 

@@ -12,11 +12,12 @@ from elsewise.outputs import Outputs
 from elsewise.storage.sealed_folder import sha256_of
 from elsewise.wrappers.request import WrapRequest, pick
 
-Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Arrays = Mapping[str, Any]  # by the names of inputs or outputs
+Run = Callable[[Arrays], Arrays]
 
 
 def takes(model: Any) -> bool:
-    """Whether it is the path of an ONNX file."""
+    """Tell whether it is the path of an ONNX file."""
     return isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx"
 
 
@@ -74,7 +75,7 @@ def _compiled(file: Path) -> tuple[list[str], Run]:
         raise ArtifactError(f"{file} cannot be opened: {str(error).strip().splitlines()[-1]}") from error
     outputs = [output.get_any_name() for output in model.outputs]
 
-    def run(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    def run(inputs: Arrays) -> Arrays:
         made = model(dict(inputs))
         return {name: made[at].copy() for at, name in enumerate(outputs)}
 

@@ -26,17 +26,17 @@ class WrapRequest:
     batch_size: int = AT_ONCE
 
     def inputs(self, texts: list[str]) -> Any:
-        """Make of texts what the model takes."""
+        """Turn texts into inputs of the model."""
         return texts if self.preprocess is None else self.preprocess(texts)
 
     def named(self) -> tuple[str, ...]:
-        """Give the labels, of a model that does not know any; InputError where nothing says them."""
+        """Return the labels that the caller gave; InputError where there are none."""
         if self.labels is None:
             raise InputError("the model does not say its labels; pass them in the order of its columns: labels=[...]")
         return self.labels
 
     def stated(self, known: str | None = None) -> str:
-        """Give the kind of the numbers; InputError where neither the caller nor the library says it."""
+        """Return the kind of the numbers; InputError where neither the caller nor the library says it."""
         kind = self.kind or known
         if kind is None:
             kinds = ", ".join(map(repr, KINDS))
@@ -52,11 +52,11 @@ class WrapRequest:
         digest: str = "",
         columns: tuple[int, ...] | None = None,
     ) -> ExternalEngine:
-        """Make the engine, asked as many texts at a time and called as the caller says."""
+        """Make the engine, with the caller's batch size and fingerprint."""
         return ExternalEngine(labels, answer, kind, name, self.fingerprint or digest, columns, self.batch_size)
 
     def columns(self, own: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
-        """Bring the columns of a model that knows its labels into the order that is asked for.
+        """Bring the columns of a model that knows its labels into the order of the caller's labels.
 
         Returns the labels, and which column each has; None where the columns stand in that order.
         """

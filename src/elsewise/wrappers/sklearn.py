@@ -23,12 +23,12 @@ METHODS: Final = {
 
 
 def takes(model: Any) -> bool:
-    """Whether it is of scikit-learn, or looks like it."""
+    """Tell whether it is of scikit-learn, or has the same methods."""
     return library_of(model, "sklearn") or (hasattr(model, "predict_proba") and hasattr(model, "classes_"))
 
 
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
-    """Make the engine: of probabilities, or of the decision function where there are none or logits are asked for.
+    """Make the engine, of probabilities or, where there are none, of the decision function.
 
     Raises
     ------
@@ -60,6 +60,6 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
 
 
 def _is_one_against_one(model: Any) -> bool:
-    """Whether a support vector machine, wherever it stands, was told to; three labels then have three pairs."""
+    """Tell whether a support vector machine inside the model gives a column for each pair of labels."""
     settings = getattr(model, "best_estimator_", model).get_params() if hasattr(model, "get_params") else {}
     return any(name.endswith("decision_function_shape") and value == "ovo" for name, value in settings.items())

@@ -11,7 +11,7 @@ from elsewise.wrappers.weights import answering, digest_of, library_of, weights_
 
 
 def takes(model: Any) -> bool:
-    """Whether it is a torch module."""
+    """Tell whether it is a torch module."""
     return library_of(model, "torch") and hasattr(model, "modules")  # a tensor is an array
 
 
@@ -32,7 +32,7 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
 
 
 def _on_device(inputs: Any, model: Any) -> Any:
-    """Bring tensors to where the model is."""
+    """Move tensors to the device of the model."""
     place = next((weight.device for weight in model.parameters()), None)
     if place is None:
         return inputs

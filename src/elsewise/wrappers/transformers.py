@@ -5,7 +5,7 @@ They give logits, by their library's contract, and know their labels (`config.id
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ OFFSET = ("roberta", "xlm-roberta", "camembert")  # their first positions are ta
 
 
 def takes(model: Any) -> bool:
-    """Whether it is a model, a pipeline, a trainer, or a pair of a model and its tokenizer."""
+    """Tell whether it is a model, a pipeline, a trainer, or a pair of a model and its tokenizer."""
     if isinstance(model, tuple):
         return len(model) == 2 and takes(model[0])  # noqa: PLR2004
     return library_of(model, "transformers") and hasattr(getattr(model, "model", model), "config")
@@ -62,8 +62,8 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
 
 def _parts(
     given: Any, preprocess: Any
-) -> tuple[Any, Callable[[list[str]], Mapping[str, Any]], Callable[[list[str]], list[bool]] | None]:
-    """Give the model, what makes its inputs, and what tells which texts are cut, where a tokenizer cuts them."""
+) -> tuple[Any, Callable[[list[str]], Any], Callable[[list[str]], list[bool]] | None]:
+    """Return the model, the function that makes its inputs, and the function that tells which texts are truncated."""
     if isinstance(given, tuple):
         model, preprocess = given
     elif hasattr(given, "processing_class"):  # a trainer
@@ -78,11 +78,8 @@ def _parts(
         return model, preprocess, None
     longest = min(preprocess.model_max_length, _longest(model.config))
 
-    def tokenize(texts: list[str]) -> Mapping[str, Any]:
-        made: Mapping[str, Any] = preprocess(
-            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
-        )
-        return made
+    def tokenize(texts: list[str]) -> Any:
+        return preprocess(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
 
     def cuts(texts: list[str]) -> list[bool]:
         # A character is at most 4 tokens, its bytes: few texts are tokenised again.

@@ -1,4 +1,4 @@
-"""What is asked of the objects of other libraries: whose they are, their weights and a hash of them."""
+"""Models of other libraries: which library, their weights, and a hash of them."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from elsewise.arrays import to_numpy
 
 
 def library_of(model: Any, *libraries: str) -> bool:
-    """Whether an object's class, or one it is made from, is of a library; nothing is imported."""
+    """Tell whether an object's class or a base of it is of one of these libraries; nothing is imported."""
     return any(cls.__module__.partition(".")[0] in libraries for cls in type(model).__mro__)
 
 
