@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elsewise.cli.options import (
+    AsJson,
     Encoder,
     Files,
     HeldOut,
-    Json,
     MaxLength,
     OutOfScope,
     PromiseOptions,
@@ -36,7 +36,7 @@ def check(
     promise: PromiseOptions,
     encoder: Encoder = None,
     max_length: MaxLength = MAX_LENGTH,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Report what is in a file and what is wrong with it.
 

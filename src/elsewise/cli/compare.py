@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.cli.options import (
-    Json,
+    AsJson,
     LabelledFiles,
     LabelsOfLogits,
     LogitsOfModels,
@@ -47,10 +47,9 @@ def compare(
     threads: Threads = None,
     out: OutChanged = None,
     shared_threshold: Annotated[
-        float,
-        OUTPUT(min=0, max=1, help="Show what this threshold would do to every model."),
+        float, OUTPUT(min=0, max=1, help="Show what this threshold would do to every model.")
     ] = 0.6,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare models on the same labelled rows, paired.
 

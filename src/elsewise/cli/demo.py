@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elsewise.cli.options import Epochs, Json, OutFolder, program
+from elsewise.cli.options import AsJson, Epochs, OutFolder, program
 from elsewise.cli.output import description, print_json, print_table, progress_bar, tell
 from elsewise.cli.tables import print_evaluation, print_promise
 from elsewise.errors import InputError
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from elsewise.rules.decisions import Decisions
 
 EXAMPLES_EACH = 3
-NEW_SHARE = 8  # one text in so many is kept back, to play the new mail
+NEW_SHARE = 8  # one text in eight is kept back, to play the new mail
 
 
 def demo(
     out: OutFolder = Path("elsewise-demo"),
     epochs: Epochs = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fit, certify and predict on built-in support texts, offline."""
     with progress_bar() as progress:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import Features, Json, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
+from elsewise.cli.options import AsJson, Features, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
 from elsewise.cli.output import print_json, progress_bar, say
 from elsewise.cli.panels import DATA
 from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 def evaluate(
     model: ModelPath,
     data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .npz, .csv)."),
+        str, typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .npz, .csv).")
     ],
     files: LabelledFiles,
     served: ServedOptions,
@@ -32,7 +31,7 @@ def evaluate(
         list[str] | None,
         DATA("--slice", metavar="COLUMN", help="Also evaluate the rows of each value of this column. Repeatable."),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a model on labelled rows, without and with Other."""
     from elsewise.engines.logits import check_features

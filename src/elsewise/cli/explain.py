@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elsewise.cli.options import Files, Json, Language, ModelPath, ServedOptions, TopShown
+from elsewise.cli.options import AsJson, Files, Language, ModelPath, ServedOptions, TopShown
 from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
 from elsewise.cli.panels import DATA, OUTPUT, Only
 from elsewise.errors import InputError
@@ -24,18 +24,16 @@ def explain(
     files: Annotated[Files, Only("text_column", "label_column", "delimiter", "encoding", "format")],
     served: ServedOptions,
     neighbours: Annotated[
-        str | None,
-        DATA(metavar="FILE", help="Labelled texts, such as the training texts: show the nearest."),
+        str | None, DATA(metavar="FILE", help="Labelled texts, such as the training texts: show the nearest.")
     ] = None,
     language: Language = "en",
     top: TopShown = 5,
     words: Annotated[bool, OUTPUT(help="Find the words that matter, by leaving out each.")] = True,
     receipt_out: Annotated[Path | None, OUTPUT(metavar="FILE", help="Write a receipt to this file.")] = None,
     receipt: Annotated[
-        Path | None,
-        OUTPUT(metavar="FILE", help="Confirm this receipt: same model, same text, same answer?"),
+        Path | None, OUTPUT(metavar="FILE", help="Confirm this receipt: same model, same text, same answer?")
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Explain why a text gets its label, or Other.
 

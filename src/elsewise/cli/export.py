@@ -1,6 +1,6 @@
 """``elsewise export``."""
 
-from elsewise.cli.options import Engine, Json, ModelPath, Precision, Threads
+from elsewise.cli.options import AsJson, Engine, ModelPath, Precision, Threads
 from elsewise.cli.output import description, print_json, progress_bar, say
 from elsewise.cli.tables import print_gate, print_promise
 
@@ -10,7 +10,7 @@ def export(
     engine: Engine = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Certify MODEL on one more engine or precision.
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from elsewise.cli.options import (
+    AsJson,
     Encoder,
     Epochs,
     Files,
     HeldOut,
-    Json,
     MaxLength,
     Other,
     Out,
@@ -40,26 +40,21 @@ class TrainingOptions:
     encoder: Encoder = None
     epochs: Epochs = None
     learning_rate: Annotated[
-        float | None,
-        TRAINING(help="Peak learning rate of the encoder. Default: 2e-4 for MiniLM, 5e-5 for BERT-base."),
+        float | None, TRAINING(help="Peak learning rate of the encoder. Default: 2e-4 for MiniLM, 5e-5 for BERT-base.")
     ] = None
     batch_size: Annotated[int, TRAINING(min=1, help="Texts in one training step.")] = BATCH_SIZE
     max_length: MaxLength = MAX_LENGTH
     class_weights: Annotated[
-        str | None,
-        TRAINING(help="balanced: rare labels count as much as frequent ones in training. Default: none."),
+        str | None, TRAINING(help="balanced: rare labels count as much as frequent ones in training. Default: none.")
     ] = None
-    ensemble: Annotated[
-        int | None,
-        TRAINING(min=2, help="Train this many models and average their probabilities."),
-    ] = None
+    ensemble: Annotated[int | None, TRAINING(min=2, help="Train this many models and average their probabilities.")] = (
+        None
+    )
     mc_dropout: Annotated[
-        int | None,
-        TRAINING("--mc-dropout", min=2, help="Average this many MC-dropout passes (needs torch)."),
+        int | None, TRAINING("--mc-dropout", min=2, help="Average this many MC-dropout passes (needs torch).")
     ] = None
     laplace: Annotated[
-        bool,
-        TRAINING("--laplace", help="Last-layer Laplace: lower confidence on texts unlike the training texts."),
+        bool, TRAINING("--laplace", help="Last-layer Laplace: lower confidence on texts unlike the training texts.")
     ] = False
     restart: Annotated[bool, TRAINING("--restart", help="Start training anew instead of continuing.")] = False
     precision: Precision = "auto"
@@ -87,12 +82,11 @@ def fit(
     ] = "auto",
     training: TrainingOptions,
     baseline: Annotated[
-        bool,
-        TRAINING(help="Also fit TF-IDF and logistic regression, to show what the encoder is worth."),
+        bool, TRAINING(help="Also fit TF-IDF and logistic regression, to show what the encoder is worth.")
     ] = True,
     out: Out,
     refit_rows: RefitRows = True,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and certify its threshold.
 

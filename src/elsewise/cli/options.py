@@ -24,13 +24,11 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder."
 
 Features = Annotated[str | None, DATA(metavar="FILE", help="Features (.npy, .npz, .csv), one row for each logits row.")]
 HeldOut = Annotated[
-    str | None,
-    DATA(metavar="FILE", help="Labelled texts to calibrate and certify on. Default: a part of DATA."),
+    str | None, DATA(metavar="FILE", help="Labelled texts to calibrate and certify on. Default: a part of DATA.")
 ]
 Labels = Annotated[str, DATA(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")]
 LabelsOfLogits = Annotated[
-    str | None,
-    DATA(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv)."),
+    str | None, DATA(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv).")
 ]
 Logits = Annotated[str, DATA(metavar="FILE", help="Logits: .npy, .npz, or .csv with one column of numbers a label.")]
 LogitsOfModels = Annotated[
@@ -43,8 +41,7 @@ Test = Annotated[str | None, DATA(metavar="FILE", help="Labelled texts to report
 
 Other = Annotated[str, PROMISE(help="Word for an abstention.")]
 Score = Annotated[
-    str,
-    PROMISE(help="Confidence that is compared with the threshold, by name. auto: the best on tune rows."),
+    str, PROMISE(help="Confidence that is compared with the threshold, by name. auto: the best on tune rows.")
 ]
 
 Encoder = Annotated[
@@ -61,8 +58,7 @@ Engine = Annotated[
     ),
 ]
 Precision = Annotated[
-    str,
-    ENGINE(help="Precision: auto, f32, bf16, f16 or int8. auto: the fastest that is close enough to f32."),
+    str, ENGINE(help="Precision: auto, f32, bf16, f16 or int8. auto: the fastest that is close enough to f32.")
 ]
 Threads = Annotated[int | None, ENGINE(min=1, help="Threads of the engine. Default: the cores that it may use.")]
 KeptEngine = Annotated[
@@ -70,16 +66,14 @@ KeptEngine = Annotated[
     ENGINE("--engine", help="Engine to use. Default: the one MODEL was certified on. `elsewise doctor` lists them."),
 ]
 ServedPrecision = Annotated[
-    str | None,
-    ENGINE("--precision", help="Precision to use. Default: the one MODEL was certified on."),
+    str | None, ENGINE("--precision", help="Precision to use. Default: the one MODEL was certified on.")
 ]
 
-Json = Annotated[bool, OUTPUT("--json", help="Print one JSON object.")]
+AsJson = Annotated[bool, OUTPUT("--json", help="Print one JSON object.")]
 Language = Annotated[str, OUTPUT(help="Language of the sentences: en (English) or tr (Turkish).")]
 Out = Annotated[Path, OUTPUT("--out", "-o", metavar="MODEL", help="Model folder to write.")]
 OutChanged = Annotated[
-    str | None,
-    OUTPUT("--out", "-o", metavar="OUT", help="File for the rows with different decisions: .csv or .jsonl."),
+    str | None, OUTPUT("--out", "-o", metavar="OUT", help="File for the rows with different decisions: .csv or .jsonl.")
 ]
 OutFolder = Annotated[Path, OUTPUT("--out", "-o", metavar="FOLDER", help="Folder for the files and the model.")]
 OutRows = Annotated[str, OUTPUT("--out", "-o", metavar="OUT", help="File to write: .csv or .jsonl. - is stdout.")]

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
+    from elsewise.storage.json_files import Json
 
 # What steers a terminal, or the order in which it shows letters: control characters (ESC begins a command to it),
 # marks of direction, separators of lines and paragraphs; and halves of surrogate pairs, which it cannot show.
@@ -28,8 +29,8 @@ def visible(text: str) -> str:
     return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def description(classifier: "Classifier") -> dict[str, Any]:
-    """Give what is told of a classifier in JSON."""
+def description(classifier: "Classifier") -> "Json":
+    """Describe a classifier in JSON: its certificate, engine, gate, evaluation and record."""
     return {
         "certificate": None if classifier.certificate is None else classifier.certificate.as_dict(),
         "served": {"engine": classifier.engine.name, **classifier.engine.settings},

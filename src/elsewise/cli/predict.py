@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from elsewise.cli.options import Features, Json, ModelPath, OutRows, ServedOptions, TextFiles, TopAdded, refuse_inside
+from elsewise.cli.options import AsJson, Features, ModelPath, OutRows, ServedOptions, TextFiles, TopAdded, refuse_inside
 from elsewise.cli.output import print_json, progress_bar, say
 from elsewise.cli.panels import OUTPUT
 
@@ -12,8 +12,7 @@ from elsewise.cli.panels import OUTPUT
 def predict(
     model: ModelPath,
     data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv). - is stdin."),
+        str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv). - is stdin.")
     ],
     files: TextFiles,
     served: ServedOptions,
@@ -29,7 +28,7 @@ def predict(
             "or tr (Turkish).",
         ),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Answer every row of a file: a label, or Other with the reason."""
     from dataclasses import asdict

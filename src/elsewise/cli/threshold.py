@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from elsewise.cli.options import Json, KeptEngine, ModelPath, ServedPrecision, Threads
+from elsewise.cli.options import AsJson, KeptEngine, ModelPath, ServedPrecision, Threads
 from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
 from elsewise.cli.panels import CHANGE, PROMISE, THRESHOLD
 from elsewise.cli.tables import WORST_LABELS, brief, print_promise
@@ -22,22 +22,16 @@ class NewPromise:
     """What is certified, where something is; an option that is not typed is None."""
 
     target_accuracy: Annotated[
-        float | None,
-        PROMISE(help="Share of the answered texts that must be right. Default: the present promise's."),
+        float | None, PROMISE(help="Share of the answered texts that must be right. Default: the present promise's.")
     ] = None
     confidence_level: Annotated[
-        float | None,
-        PROMISE(help="Confidence level of that promise. Default: the present promise's."),
+        float | None, PROMISE(help="Confidence level of that promise. Default: the present promise's.")
     ] = None
     out_of_scope_share: Annotated[
-        float | None,
-        PROMISE(help="Certify for texts of which up to this share is out-of-scope."),
+        float | None, PROMISE(help="Certify for texts of which up to this share is out-of-scope.")
     ] = None
     per_label: Annotated[bool | None, PROMISE("--per-label", help="Certify each label separately.")] = None
-    joint: Annotated[
-        bool | None,
-        PROMISE("--joint", help="With --per-label: all promises hold together."),
-    ] = None
+    joint: Annotated[bool | None, PROMISE("--joint", help="With --per-label: all promises hold together.")] = None
     fall_back: Annotated[
         bool | None,
         PROMISE("--fall-back", help="With --per-label: rare labels get the threshold of all labels and no promise."),
@@ -49,13 +43,11 @@ class NewCosts:
     """What errors and reviews cost."""
 
     cost_of_error: Annotated[
-        float | None,
-        THRESHOLD(help="Cost of one wrong answer. Picks the cheapest threshold; nothing is certified."),
+        float | None, THRESHOLD(help="Cost of one wrong answer. Picks the cheapest threshold; nothing is certified.")
     ] = None
-    cost_of_review: Annotated[
-        float | None,
-        THRESHOLD(help="Cost of one text left as Other, in the same currency."),
-    ] = None
+    cost_of_review: Annotated[float | None, THRESHOLD(help="Cost of one text left as Other, in the same currency.")] = (
+        None
+    )
 
 
 def threshold(
@@ -63,20 +55,16 @@ def threshold(
     promise: NewPromise,
     costs: NewCosts,
     at: Annotated[float | None, THRESHOLD(help="Set the threshold by hand; nothing is certified.")] = None,
-    coverage: Annotated[
-        float | None,
-        THRESHOLD(help="Answer this share of the texts; nothing is certified."),
-    ] = None,
+    coverage: Annotated[float | None, THRESHOLD(help="Answer this share of the texts; nothing is certified.")] = None,
     ambiguity_margin: Annotated[
-        float | None,
-        CHANGE(help="Never answer where the best two probabilities are closer than this."),
+        float | None, CHANGE(help="Never answer where the best two probabilities are closer than this.")
     ] = None,
     undo: Annotated[bool, CHANGE("--undo", help="Restore the threshold before the last change.")] = False,
     note: Annotated[str, CHANGE(help="Reason for the change, kept in the history.")] = "",
     engine: KeptEngine = None,
     precision: ServedPrecision = None,
     threads: Threads = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show or change the threshold of MODEL, without training.
 
