@@ -17,7 +17,7 @@ from elsewise.cli.options import (
     Score,
     Seed,
 )
-from elsewise.cli.output import say, say_if_alike
+from elsewise.cli.output import say_if_alike, to_stderr
 from elsewise.cli.panels import DATA, Only
 from elsewise.cli.tables import show_fitted
 from elsewise.errors import InputError
@@ -87,7 +87,7 @@ def calibrate(
     array, columns = read_logits(logits, how, asked)
     if columns and not asked:
         dots = ", ..." * (len(columns) > SHOWN)
-        say(f"{logits}: its {len(columns):,} columns are the labels {', '.join(columns[:SHOWN])}{dots}")
+        to_stderr(f"{logits}: its {len(columns):,} columns are the labels {', '.join(columns[:SHOWN])}{dots}")
     known = asked or columns or tuple(map(str, range(array.shape[-1])))
     say_if_alike(other, known)
     code_of = label_codes(known, out_of_scope_label)

@@ -17,7 +17,7 @@ from elsewise.cli.options import (
     engine_of,
     refuse_inside,
 )
-from elsewise.cli.output import print_json, print_table, progress_bar, say
+from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr
 from elsewise.cli.panels import OUTPUT
 from elsewise.cli.tables import brief
 from elsewise.errors import InputError
@@ -79,10 +79,10 @@ def compare(
         print_json(compared.as_dict())
         return
     for note in compared.notes:
-        say(note)
+        to_stderr(note)
     _show(compared.as_dict(), read)
     if out is not None:
-        say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
+        to_stderr(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
 
 
 def _check_named(folders: Sequence[str], data: str | None) -> None:
@@ -163,7 +163,7 @@ def _rows(
         raise InputError(
             f"{data} line {line}: row {rows.bad[0].number} {problem}; mend it, as every row has its logits",
         )
-    say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
+    to_stderr(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
     texts = {name: read.get(name, rows.texts) for name in models}
     return rows, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
 
@@ -236,7 +236,7 @@ def _show(compared: Mapping[str, Any], read: "Labelled | None") -> None:
         if model["texts_per_second"] is not None:
             then = model["texts_per_second_at_fit"]
             before = f", {then:,.0f} when it was fitted" if then else ""
-            say(f"{name}: {model['texts_per_second']:,.0f} texts/s in this one run, no benchmark{before}")
+            to_stderr(f"{name}: {model['texts_per_second']:,.0f} texts/s in this one run, no benchmark{before}")
 
 
 def _figures(models: Mapping[str, Any], target: float) -> Iterator[tuple[str, Any, str | None]]:

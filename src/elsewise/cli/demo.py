@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elsewise.cli.options import AsJson, Epochs, OutFolder, program
-from elsewise.cli.output import description, print_json, print_table, progress_bar, tell
+from elsewise.cli.output import description, print_json, print_table, progress_bar, to_stdout
 from elsewise.cli.tables import print_evaluation, print_promise
 from elsewise.errors import InputError
 
@@ -35,10 +35,12 @@ def demo(
     print_evaluation(shown.classifier.evaluation or {})
     print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
     answered = shown.reasons().get("answered", 0)
-    tell(f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:")
+    to_stdout(
+        f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:"
+    )
     print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
     name = program()
-    tell(
+    to_stdout(
         f"\nNext:\n"
         f"  {name} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
         f"  {name} evaluate {out}/model {out}/new.csv\n"

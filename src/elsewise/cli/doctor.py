@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from elsewise.cli.options import AsJson
-from elsewise.cli.output import print_json, print_table, tell
+from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.errors import ElsewiseError, MissingExtra
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def doctor(*, as_json: AsJson = False) -> None:
         (name, folder or "not on this machine") for name, folder in found["encoders"].items()
     ])  # fmt: skip
     for line in found["advice"] or ["Nothing is missing."]:
-        tell(line)
+        to_stdout(line)
 
 
 def diagnosis() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elsewise.cli.options import AsJson, Features, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
-from elsewise.cli.output import print_json, progress_bar, say
+from elsewise.cli.output import print_json, progress_bar, to_stderr
 from elsewise.cli.panels import DATA
 from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise
 from elsewise.errors import InputError
@@ -69,7 +69,7 @@ def _judged_texts(
     if labels is not None:
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
     rows = read_labelled(data, how, strict=False, slices=slices)
-    say(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
+    to_stderr(f"{data}: {n_rows(len(rows.texts))}, {', '.join(rows.notes)}")
     return judge(
         classifier,
         rows.texts,

@@ -27,7 +27,7 @@ from elsewise.cli.options import (
     engine_of,
     labelled,
 )
-from elsewise.cli.output import progress_bar, say, say_if_alike
+from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
 from elsewise.cli.panels import ENGINE, TRAINING, typed
 from elsewise.cli.tables import show_fitted
 from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH
@@ -114,7 +114,7 @@ def fit(
     with _checkpoints_beside(out) as folder, progress_bar() as progress:
         if isinstance(model, str):
             options["checkpoints"] = folder
-        classifier = fit_texts(texts, labels, progress=progress, note=say, **options, **given)
+        classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **options, **given)
         mended = {name: one.record for name, one in read.items() if one.record}
         if mended:
             classifier = classifier.with_provenance(record={**classifier.provenance.record, "mended": mended})
@@ -134,7 +134,9 @@ def _checkpoints_beside(out: Path) -> Iterator[Path]:
         remove(folder)
     except (KeyboardInterrupt, SystemExit):
         has_some = folder.is_dir() and any(folder.iterdir())
-        say(f"stopped; repeat the command to continue from the last checkpoint in {folder}" if has_some else "stopped")
+        to_stderr(
+            f"stopped; repeat the command to continue from the last checkpoint in {folder}" if has_some else "stopped"
+        )
         raise
     finally:
         with suppress(OSError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elsewise.cli.output import say
+from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import DATA, ENGINE, OUTPUT, PROMISE, TRAINING, Only
 from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.errors import InputError
@@ -158,7 +158,7 @@ def labelled(paths: Sequence[str], how: "Reading") -> "list[Labelled]":
 
     read = read_files(paths, how, strict=True)
     for path, one in zip(paths, read, strict=True):
-        say(f"{path}: {n_rows(len(one.texts))}, {', '.join(one.notes)}")
+        to_stderr(f"{path}: {n_rows(len(one.texts))}, {', '.join(one.notes)}")
     return read
 
 

@@ -74,12 +74,12 @@ def print_json(value: Any, *, to_stderr: bool = False) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
 
 
-def tell(words: str) -> None:
+def to_stdout(words: str) -> None:
     """Write words to stdout, as a result that people read."""
     typer.echo(visible(words))
 
 
-def say(words: str) -> None:
+def to_stderr(words: str) -> None:
     """Write words to stderr, where no program reads them."""
     typer.echo(visible(words), err=True)
 
@@ -87,7 +87,9 @@ def say(words: str) -> None:
 def say_if_alike(other: str, labels: Collection[str]) -> None:
     """Say that a label is called like an abstention, if one is."""
     if other in labels:
-        say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
+        to_stderr(
+            f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other"
+        )
 
 
 @contextmanager

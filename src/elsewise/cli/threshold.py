@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from elsewise.cli.options import AsJson, KeptEngine, ModelPath, ServedPrecision, Threads
-from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
+from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr, to_stdout
 from elsewise.cli.panels import CHANGE, PROMISE, THRESHOLD
 from elsewise.cli.tables import WORST_LABELS, brief, print_promise
 from elsewise.errors import InputError
@@ -132,16 +132,16 @@ def _promise(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _show_change(model: Path, change: "Change") -> None:
     print_promise(change.after)
     if sentence := getattr(change.after.rule, "sentence", ""):
-        tell(sentence)  # of a threshold by cost
+        to_stdout(sentence)  # of a threshold by cost
     _print_standings({"before": change.before, "after": change.after})
     _print_labels(change.after)
     certificate = change.after.certificate
     if certificate is not None and not certificate.certified:
-        say(f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo")
+        to_stderr(f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo")
     elif change.after.measured and change.after.measured["coverage"].value == 0:
-        say(f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo")
+        to_stderr(f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo")
     _say_others(model, change.others, f"{change.engine} was changed alone")
-    say(f"written: {model}")
+    to_stderr(f"written: {model}")
 
 
 def _show_overview(model: Path, overview: "Overview") -> None:
@@ -155,7 +155,7 @@ def _show_overview(model: Path, overview: "Overview") -> None:
     looks = overview.looks
     if overview.present.measured:
         times = f"{looks} certification{'' if looks == 1 else 's'}"
-        tell(f"The certify rows were read for {times}; the next one is look {looks + 1}.")
+        to_stdout(f"The certify rows were read for {times}; the next one is look {looks + 1}.")
     _say_others(model, overview.others, f"this is the threshold of {overview.engine}")
 
 
@@ -164,7 +164,7 @@ def _say_others(model: Path, others: tuple[str, ...], what: str) -> None:
         name, _, precision = others[0].partition("-")
         options = f"--engine {name}" + (f" --precision {precision}" if precision else "")
         keep = f"{' and '.join(others)} {'keeps its' if len(others) == 1 else 'keep their'} own"
-        say(f"{what}; {keep}: elsewise threshold {model} {options}")
+        to_stderr(f"{what}; {keep}: elsewise threshold {model} {options}")
 
 
 def _print_standings(standings: "Mapping[str, Standing]") -> None:
