@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from elsewise.cli.output import print_json, print_table, say, tell, visible
+from elsewise.cli.output import print_json, print_table, to_stderr, to_stdout, visible
 
 STEERING = "\x1b[2Jcleared \u202exe.txt \u2066a\u2069 \u200f\r\x07\x9b31m\u2028 \ud83d"
 SHOWN = r"\x1b[2Jcleared \u202exe.txt \u2066a\u2069 \u200f\r\x07\x9b31m\u2028 \ud83d"
@@ -35,8 +35,8 @@ def test_a_cell_of_a_table_is_one_line_and_steers_nothing(capsys):
 
 
 def test_words_steer_nothing_on_either_stream(capsys):
-    say(f"{STEERING}: a file")
-    tell(f"{STEERING}: a label")
+    to_stderr(f"{STEERING}: a file")
+    to_stdout(f"{STEERING}: a label")
 
     captured = capsys.readouterr()
     assert captured.err == f"{SHOWN}: a file\n"

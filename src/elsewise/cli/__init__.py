@@ -23,7 +23,7 @@ from elsewise.cli.evaluate import evaluate
 from elsewise.cli.explain import explain
 from elsewise.cli.export import export
 from elsewise.cli.fit import fit
-from elsewise.cli.output import say
+from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
 from elsewise.cli.threshold import threshold
@@ -78,7 +78,7 @@ def program(
         typer.echo(installed("elsewise"))
         raise typer.Exit
     if context.invoked_subcommand is None:
-        say(f"{ABOUT}\n{BEGIN}")
+        to_stderr(f"{ABOUT}\n{BEGIN}")
         raise typer.Exit(2)
 
 
@@ -92,17 +92,17 @@ def main() -> None:
     try:
         app()
     except ElsewiseError as error:
-        say(f"elsewise: {error}")
+        to_stderr(f"elsewise: {error}")
         raise SystemExit(1) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         raise SystemExit(1) from None
     except OSError as error:
-        say(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")
+        to_stderr(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    say(f"warning: {message}")
+    to_stderr(f"warning: {message}")

@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from elsewise.cli.options import (
+    AsJson,
     Features,
     Files,
-    Json,
     Labels,
     Logits,
     Other,
@@ -17,7 +17,7 @@ from elsewise.cli.options import (
     Score,
     Seed,
 )
-from elsewise.cli.output import say, say_if_alike
+from elsewise.cli.output import say_if_alike, to_stderr
 from elsewise.cli.panels import DATA, Only
 from elsewise.cli.tables import show_fitted
 from elsewise.errors import InputError
@@ -33,8 +33,7 @@ class MoreRows:
     """Files of out-of-scope rows and of test rows."""
 
     out_of_scope_logits: Annotated[
-        str | None,
-        DATA(metavar="FILE", help="Logits of more rows, which belong to none of the labels."),
+        str | None, DATA(metavar="FILE", help="Logits of more rows, which belong to none of the labels.")
     ] = None
     out_of_scope_features: Annotated[str | None, DATA(metavar="FILE", help="Features of the out-of-scope rows.")] = None
     test_logits: Annotated[str | None, DATA(metavar="FILE", help="Logits of rows to report on.")] = None
@@ -42,7 +41,7 @@ class MoreRows:
     test_features: Annotated[str | None, DATA(metavar="FILE", help="Features of the test rows.")] = None
 
     def check(self, features: str | None) -> None:
-        """Raise InputError for a file that lacks another one."""
+        """Raise InputError for labels or features without the logits that they belong to."""
         if (self.test_logits is None) != (self.test_labels is None):
             raise InputError("test rows need both --test-logits and --test-labels")
         for part, with_logits, with_features in (
@@ -59,8 +58,7 @@ def calibrate(
     *,
     features: Features = None,
     names: Annotated[
-        str | None,
-        DATA(metavar="FILE", help="Label names, one a line, in the order of the columns."),
+        str | None, DATA(metavar="FILE", help="Label names, one a line, in the order of the columns.")
     ] = None,
     more: MoreRows,
     out_of_scope_label: OutOfScope = None,
@@ -71,7 +69,7 @@ def calibrate(
     score: Score = "auto",
     out: Out,
     refit_rows: RefitRows = True,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Calibrate and certify logits of any model.
 
@@ -89,7 +87,7 @@ def calibrate(
     array, columns = read_logits(logits, how, asked)
     if columns and not asked:
         dots = ", ..." * (len(columns) > SHOWN)
-        say(f"{logits}: its {len(columns):,} columns are the labels {', '.join(columns[:SHOWN])}{dots}")
+        to_stderr(f"{logits}: its {len(columns):,} columns are the labels {', '.join(columns[:SHOWN])}{dots}")
     known = asked or columns or tuple(map(str, range(array.shape[-1])))
     say_if_alike(other, known)
     code_of = label_codes(known, out_of_scope_label)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elsewise.cli.options import (
+    AsJson,
     Encoder,
     Files,
     HeldOut,
-    Json,
     MaxLength,
     OutOfScope,
     PromiseOptions,
@@ -16,7 +16,7 @@ from elsewise.cli.options import (
     Test,
     program,
 )
-from elsewise.cli.output import print_json, print_table, tell
+from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.cli.tables import DROPPED
 from elsewise.data.defaults import MAX_LENGTH
 
@@ -36,7 +36,7 @@ def check(
     promise: PromiseOptions,
     encoder: Encoder = None,
     max_length: MaxLength = MAX_LENGTH,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Report what is in a file and what is wrong with it.
 
@@ -71,21 +71,23 @@ def check(
 def _show(checked: "CheckedFile", command: str) -> None:
     """Tell how a file was read, what is in it, what was found, and the command that fits on it."""
     columns = ", ".join(column.name for column in checked.columns)
-    tell(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
+    to_stdout(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
     if checked.columns:
-        tell(f"Columns: {columns}. Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}.")
+        to_stdout(
+            f"Columns: {columns}. Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}."
+        )
         left = checked.rows - checked.usable
-        tell(f"Rows: {checked.rows:,}, of which {checked.usable:,} can be used and {left:,} cannot.")
+        to_stdout(f"Rows: {checked.rows:,}, of which {checked.usable:,} can be used and {left:,} cannot.")
     _print_labels_found(checked.findings)
     for level, title in _LEVELS:
         found = checked.findings.of_level(level)
         if found:
-            tell(f"\n{title}")
+            to_stdout(f"\n{title}")
         for finding in found:
-            tell(_told(finding))
+            to_stdout(_told(finding))
     mended = "" if all(error.options for error in checked.findings.of_level("error")) else "when it is mended, "
     needed = "with what the file needs and what is suggested" if checked.options else ""
-    tell(f"\nNext{', ' * bool(mended or needed)}{mended}{needed}".rstrip(", ") + f":\n  {command}")
+    to_stdout(f"\nNext{', ' * bool(mended or needed)}{mended}{needed}".rstrip(", ") + f":\n  {command}")
 
 
 _LEVELS = (
@@ -116,10 +118,10 @@ def _print_labels_found(found: "Findings") -> None:
     print_table(title, ("label", "rows", "train", "tune", "certify", "test"), rows)
     parts = ", ".join(f"{name} {found.parts[name]:,}" for name in ("train", "tune", "certify", "test"))
     out = ", ".join(f"{found.parts[name]:,} {words}" for name, words in DROPPED.items() if found.parts[name])
-    tell(f"Parts: {parts}" + (f"; left out: {out}" if out else "") + ".")
+    to_stdout(f"Parts: {parts}" + (f"; left out: {out}" if out else "") + ".")
     if found.lengths:
         many = found.lengths
-        tell(
+        to_stdout(
             f"Tokens of {many.texts:,} texts: half have at most {many.median:,}, 95 % at most {many.high:,}, "
             f"the longest {many.longest:,}{' or more' * (many.longest == many.counted)}.",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.cli.options import (
-    Json,
+    AsJson,
     LabelledFiles,
     LabelsOfLogits,
     LogitsOfModels,
@@ -17,7 +17,7 @@ from elsewise.cli.options import (
     engine_of,
     refuse_inside,
 )
-from elsewise.cli.output import print_json, print_table, progress_bar, say
+from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr
 from elsewise.cli.panels import OUTPUT
 from elsewise.cli.tables import brief
 from elsewise.errors import InputError
@@ -52,10 +52,9 @@ def compare(
     threads: Threads = None,
     out: OutChanged = None,
     shared_threshold: Annotated[
-        float,
-        OUTPUT(min=0, max=1, help="Show what this threshold would do to every model."),
+        float, OUTPUT(min=0, max=1, help="Show what this threshold would do to every model.")
     ] = 0.6,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare models on the same labelled rows, paired.
 
@@ -91,10 +90,10 @@ def compare(
         print_json(compared.as_dict())
         return
     for note in compared.notes:
-        say(note)
+        to_stderr(note)
     _show(compared, read)
     if out is not None:
-        say(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
+        to_stderr(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
 
 
 def _check_named(folders: Sequence[str], data: str | None) -> None:
@@ -176,7 +175,7 @@ def _rows(
         raise InputError(
             f"{data} line {line}: row {rows.bad[0].number} {problem}; mend it, as every row has its logits",
         )
-    say(f"{data}: {counted(len(rows.texts), 'row')}, {', '.join(rows.notes)}")
+    to_stderr(f"{data}: {counted(len(rows.texts), 'row')}, {', '.join(rows.notes)}")
     texts = {name: read.get(name, rows.texts) for name in models}
     return rows, {"texts": texts, "labels": rows.labels, "rejected": rows.rejected}
 
@@ -246,7 +245,7 @@ def _show(compared: "Comparison", read: "LabelledFile | None") -> None:
         if model.texts_per_second is not None:
             then = model.texts_per_second_at_fit
             before = f", {then:,.0f} when it was fitted" if then else ""
-            say(f"{name}: {model.texts_per_second:,.0f} texts/s in this one run, no benchmark{before}")
+            to_stderr(f"{name}: {model.texts_per_second:,.0f} texts/s in this one run, no benchmark{before}")
 
 
 def _figures(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elsewise.cli.options import Epochs, Json, OutFolder, program
-from elsewise.cli.output import description, print_json, print_table, progress_bar, tell
+from elsewise.cli.options import AsJson, Epochs, OutFolder, program
+from elsewise.cli.output import description, print_json, print_table, progress_bar, to_stdout
 from elsewise.cli.tables import print_evaluation, print_promise
 from elsewise.errors import InputError
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from elsewise.rules.decisions import Decisions
 
 EXAMPLES_EACH = 3
-NEW_SHARE = 8  # one text in so many is kept back, to play the new mail
+NEW_SHARE = 8  # one text in eight is kept back, to play the new mail
 
 
 def demo(
     out: OutFolder = Path("elsewise-demo"),
     epochs: Epochs = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fit, certify and predict on built-in support texts, offline."""
     with progress_bar() as progress:
@@ -35,10 +35,12 @@ def demo(
     print_evaluation(shown.classifier.evaluation or {})
     print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
     answered = shown.reasons().get("answered", 0)
-    tell(f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:")
+    to_stdout(
+        f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:"
+    )
     print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
     name = program()
-    tell(
+    to_stdout(
         f"\nNext:\n"
         f"  {name} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
         f"  {name} evaluate {out}/model {out}/new.csv\n"

@@ -5,11 +5,14 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from elsewise.cli.options import Json
-from elsewise.cli.output import print_json, print_table, tell
+from elsewise.cli.options import AsJson
+from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.errors import ElsewiseError, MissingExtra
+
+if TYPE_CHECKING:
+    from elsewise.storage.json_files import Json
 
 NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers", "openvino")
 OPTIONAL: Final = ("onnxruntime", "torch", "transformers", "accelerate", "nncf")
@@ -20,7 +23,7 @@ FEATURES: Final = (
 )
 
 
-def doctor(*, as_json: Json = False) -> None:
+def doctor(*, as_json: AsJson = False) -> None:
     """Show what is installed and how to add what is missing."""
     found = diagnosis()
     if as_json:
@@ -35,7 +38,7 @@ def doctor(*, as_json: Json = False) -> None:
         (name, folder or "not on this machine") for name, folder in found["encoders"].items()
     ])  # fmt: skip
     for line in found["advice"] or ["Nothing is missing."]:
-        tell(line)
+        to_stdout(line)
 
 
 def diagnosis() -> dict[str, Any]:
@@ -72,7 +75,7 @@ def diagnosis() -> dict[str, Any]:
     }
 
 
-def _machine() -> dict[str, Any]:
+def _machine() -> "Json":
     from elsewise.engines.machine import cores, memory
 
     room = memory()
@@ -156,7 +159,7 @@ def _cached_encoders() -> dict[str, str]:
     }
 
 
-def _advice(engines: dict[str, Any], encoders: dict[str, str | None]) -> list[str]:
+def _advice(engines: "Json", encoders: dict[str, str | None]) -> list[str]:
     from elsewise.engines.encoders import DEFAULT_ENCODER, WHEEL
 
     lines = []

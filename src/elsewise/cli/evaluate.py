@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import Features, Json, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
-from elsewise.cli.output import print_json, progress_bar, say
+from elsewise.cli.options import AsJson, Features, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
+from elsewise.cli.output import print_json, progress_bar, to_stderr
 from elsewise.cli.panels import DATA
 from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise
 from elsewise.errors import InputError
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 def evaluate(
     model: ModelPath,
     data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .npz, .csv)."),
+        str, typer.Argument(metavar="DATA", help="Labelled texts (.csv, .tsv, .jsonl), or logits (.npy, .npz, .csv).")
     ],
     files: LabelledFiles,
     served: ServedOptions,
@@ -32,7 +31,7 @@ def evaluate(
         list[str] | None,
         DATA("--slice", metavar="COLUMN", help="Also evaluate the rows of each value of this column. Repeatable."),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a model on labelled rows, without and with Other."""
     from elsewise.engines import reads_logits
@@ -71,7 +70,7 @@ def _judged_texts(
     if labels is not None:
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
     rows = read_labelled(data, how, strict=False, slices=slices)
-    say(f"{data}: {counted(len(rows.texts), 'row')}, {', '.join(rows.notes)}")
+    to_stderr(f"{data}: {counted(len(rows.texts), 'row')}, {', '.join(rows.notes)}")
     return judge(
         classifier,
         rows.texts,

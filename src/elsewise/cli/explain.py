@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import Files, Json, Language, ModelPath, ServedOptions, TopShown
-from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
+from elsewise.cli.options import AsJson, Files, Language, ModelPath, ServedOptions, TopShown
+from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr, to_stdout
 from elsewise.cli.panels import DATA, OUTPUT, Only
 from elsewise.errors import InputError
 
@@ -25,18 +25,16 @@ def explain(
     files: Annotated[Files, Only("text_column", "label_column", "delimiter", "encoding", "format")],
     served: ServedOptions,
     neighbours: Annotated[
-        str | None,
-        DATA(metavar="FILE", help="Labelled texts, such as the training texts: show the nearest."),
+        str | None, DATA(metavar="FILE", help="Labelled texts, such as the training texts: show the nearest.")
     ] = None,
     language: Language = "en",
     top: TopShown = 5,
     words: Annotated[bool, OUTPUT(help="Find the words that matter, by leaving out each.")] = True,
     receipt_out: Annotated[Path | None, OUTPUT(metavar="FILE", help="Write a receipt to this file.")] = None,
     receipt: Annotated[
-        Path | None,
-        OUTPUT(metavar="FILE", help="Confirm this receipt: same model, same text, same answer?"),
+        Path | None, OUTPUT(metavar="FILE", help="Confirm this receipt: same model, same text, same answer?")
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Explain why a text gets its label, or Other.
 
@@ -71,7 +69,7 @@ def explain(
         )
     if receipt_out is not None:
         write_json(receipt_out, made.receipt)
-        say(f"written: {receipt_out}")
+        to_stderr(f"written: {receipt_out}")
     if as_json:
         print_json(made.as_dict())
     else:
@@ -92,7 +90,7 @@ def _labelled(path: str | None, how: "Reading") -> tuple[list[str], list[str]] |
     if path is None:
         return None
     read = read_labelled(path, how, strict=False)
-    say(f"{path}: {len(read.texts):,} rows, {', '.join(read.notes)}")
+    to_stderr(f"{path}: {len(read.texts):,} rows, {', '.join(read.notes)}")
     return read.texts, read.labels
 
 
@@ -111,7 +109,7 @@ def _confirm(model: Path, text: str, file: Path, served: ServedOptions, *, as_js
     else:
         _print_confirmation(confirmation)
     if not confirmation.confirmed:
-        say(f"elsewise: {file} is not confirmed: {confirmation.difference}")
+        to_stderr(f"elsewise: {file} is not confirmed: {confirmation.difference}")
         raise typer.Exit(1)
 
 
@@ -122,22 +120,22 @@ CHARACTERS_SHOWN = 200
 
 def _print_explanation(explained: "Explanation") -> None:
     """Print why a text was decided as it was."""
-    tell(explained.sentence)
-    tell(f"For a customer: {explained.customer_sentence}")
+    to_stdout(explained.sentence)
+    to_stdout(f"For a customer: {explained.customer_sentence}")
     if explained.probabilities:
         against = f"the confidence ({explained.score}) is {explained.confidence:.4g}"
-        tell(f"\nThe best labels; {against}, the threshold {explained.threshold:.4g}")
+        to_stdout(f"\nThe best labels; {against}, the threshold {explained.threshold:.4g}")
         print_table("", ("label", "probability"), [(name, f"{p:.4f}") for name, p in explained.probabilities.items()])
     for name, labels in (("Nearest labels", explained.nearest), ("Labels that stay possible", explained.possible)):
         if labels:
-            tell(f"{name}: {_some(labels)}")
+            to_stdout(f"{name}: {_some(labels)}")
     _print_words(explained)
     if explained.neighbours:
         rows = [(f"{near.similarity:.3f}", near.label, _some([near.text])) for near in explained.neighbours]
-        tell("\nThe nearest known texts")
+        to_stdout("\nThe nearest known texts")
         print_table("", ("similarity", "label", "text"), rows)
     if explained.extent is not None:
-        tell(_how_much(explained.extent))
+        to_stdout(_how_much(explained.extent))
     if explained.receipt is not None:
         _print_receipt(explained.receipt)
 
@@ -148,7 +146,7 @@ def _print_words(explained: "Explanation") -> None:
     if towards or against:
         best = next(iter(explained.probabilities))
         rows = [(f"{pull.pull:+.2f}", f"{pull.without:.4f}", _some([pull.words])) for pull in (*towards, *against)]
-        tell(f'\nWhat pulled towards "{best}" (+) and away from it (-), in log-odds')
+        to_stdout(f'\nWhat pulled towards "{best}" (+) and away from it (-), in log-odds')
         print_table("", ("pull", "probability without", "words"), rows)
 
 
@@ -171,18 +169,18 @@ def _some(names: Iterable[str], between: str = ", ") -> str:
 def _print_receipt(receipt: "JsonObject") -> None:
     model, certificate = receipt["model"], receipt["certificate"]
     name = " ".join(filter(None, (model["engine"], model["precision"], model["fingerprint"])))
-    tell(f"Model: {name}; decision version {receipt['decision_version']}")
-    tell(f"Text: SHA-256 {receipt['text_sha256']}")
-    tell(f"Certificate: {'none' if certificate is None else certificate['sentence']}")
+    to_stdout(f"Model: {name}; decision version {receipt['decision_version']}")
+    to_stdout(f"Text: SHA-256 {receipt['text_sha256']}")
+    to_stdout(f"Certificate: {'none' if certificate is None else certificate['sentence']}")
 
 
 def _print_confirmation(confirmation: "Confirmation") -> None:
     """Print what a receipt and the answer that is given now have in common."""
     for name in ("text", "model", "decision_version", "certificate"):
-        tell(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'another one'}")
+        to_stdout(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'another one'}")
     answer = {
         "identical": "the same, bit for bit",
         "close": "the same; its probability differs by no more than between processors",
         "different": "another one",
     }
-    tell(f"answer: {answer[confirmation.answer]}")
+    to_stdout(f"answer: {answer[confirmation.answer]}")

@@ -1,7 +1,7 @@
 """``elsewise export``."""
 
-from elsewise.cli.options import Engine, Json, ModelPath, Precision, Threads
-from elsewise.cli.output import description, print_json, progress_bar, say
+from elsewise.cli.options import AsJson, Engine, ModelPath, Precision, Threads
+from elsewise.cli.output import description, print_json, progress_bar, to_stderr
 from elsewise.cli.tables import print_gate, print_promise
 
 
@@ -10,7 +10,7 @@ def export(
     engine: Engine = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Certify MODEL on one more engine or precision.
 
@@ -25,4 +25,4 @@ def export(
         return
     print_gate(made.provenance.gate)
     print_promise(made)
-    say(f"written: {model}")
+    to_stderr(f"written: {model}")

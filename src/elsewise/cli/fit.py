@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from elsewise.cli.options import (
+    AsJson,
     Encoder,
     Epochs,
     Files,
     HeldOut,
-    Json,
     MaxLength,
     Other,
     Out,
@@ -27,7 +27,7 @@ from elsewise.cli.options import (
     engine_of,
     labelled,
 )
-from elsewise.cli.output import progress_bar, say, say_if_alike
+from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
 from elsewise.cli.panels import ENGINE, TRAINING, typed
 from elsewise.cli.tables import show_fitted
 from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH
@@ -40,26 +40,21 @@ class TrainingOptions:
     encoder: Encoder = None
     epochs: Epochs = None
     learning_rate: Annotated[
-        float | None,
-        TRAINING(help="Peak learning rate of the encoder. Default: 2e-4 for MiniLM, 5e-5 for BERT-base."),
+        float | None, TRAINING(help="Peak learning rate of the encoder. Default: 2e-4 for MiniLM, 5e-5 for BERT-base.")
     ] = None
     batch_size: Annotated[int, TRAINING(min=1, help="Texts in one training step.")] = BATCH_SIZE
     max_length: MaxLength = MAX_LENGTH
     class_weights: Annotated[
-        str | None,
-        TRAINING(help="balanced: rare labels count as much as frequent ones in training. Default: none."),
+        str | None, TRAINING(help="balanced: rare labels count as much as frequent ones in training. Default: none.")
     ] = None
-    ensemble: Annotated[
-        int | None,
-        TRAINING(min=2, help="Train this many models and average their probabilities."),
-    ] = None
+    ensemble: Annotated[int | None, TRAINING(min=2, help="Train this many models and average their probabilities.")] = (
+        None
+    )
     mc_dropout: Annotated[
-        int | None,
-        TRAINING("--mc-dropout", min=2, help="Average this many MC-dropout passes (needs torch)."),
+        int | None, TRAINING("--mc-dropout", min=2, help="Average this many MC-dropout passes (needs torch).")
     ] = None
     laplace: Annotated[
-        bool,
-        TRAINING("--laplace", help="Last-layer Laplace: lower confidence on texts unlike the training texts."),
+        bool, TRAINING("--laplace", help="Last-layer Laplace: lower confidence on texts unlike the training texts.")
     ] = False
     restart: Annotated[bool, TRAINING("--restart", help="Start training anew instead of continuing.")] = False
     precision: Precision = "auto"
@@ -87,12 +82,11 @@ def fit(
     ] = "auto",
     training: TrainingOptions,
     baseline: Annotated[
-        bool,
-        TRAINING(help="Also fit TF-IDF and logistic regression, to show what the encoder is worth."),
+        bool, TRAINING(help="Also fit TF-IDF and logistic regression, to show what the encoder is worth.")
     ] = True,
     out: Out,
     refit_rows: RefitRows = True,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fine-tune an encoder and certify its threshold.
 
@@ -120,7 +114,7 @@ def fit(
     with _checkpoints_beside(out) as folder, progress_bar() as progress:
         if isinstance(model, str):
             options["checkpoints"] = folder
-        classifier = fit_texts(texts, labels, progress=progress, note=say, **options, **given)
+        classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **options, **given)
         mended = {name: one.record for name, one in read.items() if one.record}
         if mended:
             classifier = classifier.with_provenance(record={**classifier.provenance.record, "mended": mended})
@@ -140,7 +134,9 @@ def _checkpoints_beside(out: Path) -> Iterator[Path]:
         remove(folder)
     except (KeyboardInterrupt, SystemExit):
         has_some = folder.is_dir() and any(folder.iterdir())
-        say(f"stopped; repeat the command to continue from the last checkpoint in {folder}" if has_some else "stopped")
+        to_stderr(
+            f"stopped; repeat the command to continue from the last checkpoint in {folder}" if has_some else "stopped"
+        )
         raise
     finally:
         with suppress(OSError):

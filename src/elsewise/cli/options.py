@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elsewise.cli.output import say
+from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import DATA, ENGINE, OUTPUT, PROMISE, TRAINING, Only
 from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.errors import InputError
@@ -25,12 +25,11 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder."
 Features = Annotated[str | None, DATA(metavar="FILE", help="Features (.npy, .npz, .csv), one row for each logits row.")]
 HeldOut = Annotated[
     str | None,
-    DATA(metavar="FILE", help="LabelledFile texts to calibrate and certify on. Default: a part of DATA."),
+    DATA(metavar="FILE", help="Labelled texts to calibrate and certify on. Default: a part of DATA."),
 ]
 Labels = Annotated[str, DATA(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")]
 LabelsOfLogits = Annotated[
-    str | None,
-    DATA(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv)."),
+    str | None, DATA(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv).")
 ]
 Logits = Annotated[str, DATA(metavar="FILE", help="Logits: .npy, .npz, or .csv with one column of numbers a label.")]
 LogitsOfModels = Annotated[
@@ -39,12 +38,11 @@ LogitsOfModels = Annotated[
 ]
 OutOfScope = Annotated[str | None, DATA(help="Label of the rows that belong to none of the labels.")]
 Seed = Annotated[int, DATA(min=0, help="Seed of the splits and, for an encoder, of the training.")]
-Test = Annotated[str | None, DATA(metavar="FILE", help="LabelledFile texts to report on. Default: a part of DATA.")]
+Test = Annotated[str | None, DATA(metavar="FILE", help="Labelled texts to report on. Default: a part of DATA.")]
 
 Other = Annotated[str, PROMISE(help="Word for an abstention.")]
 Score = Annotated[
-    str,
-    PROMISE(help="Confidence that is compared with the threshold, by name. auto: the best on tune rows."),
+    str, PROMISE(help="Confidence that is compared with the threshold, by name. auto: the best on tune rows.")
 ]
 
 Encoder = Annotated[
@@ -61,8 +59,7 @@ Engine = Annotated[
     ),
 ]
 Precision = Annotated[
-    str,
-    ENGINE(help="Precision: auto, f32, bf16, f16 or int8. auto: the fastest that is close enough to f32."),
+    str, ENGINE(help="Precision: auto, f32, bf16, f16 or int8. auto: the fastest that is close enough to f32.")
 ]
 Threads = Annotated[int | None, ENGINE(min=1, help="Threads of the engine. Default: the cores that it may use.")]
 KeptEngine = Annotated[
@@ -70,16 +67,14 @@ KeptEngine = Annotated[
     ENGINE("--engine", help="Engine to use. Default: the one MODEL was certified on. `elsewise doctor` lists them."),
 ]
 ServedPrecision = Annotated[
-    str | None,
-    ENGINE("--precision", help="Precision to use. Default: the one MODEL was certified on."),
+    str | None, ENGINE("--precision", help="Precision to use. Default: the one MODEL was certified on.")
 ]
 
-Json = Annotated[bool, OUTPUT("--json", help="Print one JSON object.")]
+AsJson = Annotated[bool, OUTPUT("--json", help="Print one JSON object.")]
 Language = Annotated[str, OUTPUT(help="Language of the sentences: en (English) or tr (Turkish).")]
 Out = Annotated[Path, OUTPUT("--out", "-o", metavar="MODEL", help="Model folder to write.")]
 OutChanged = Annotated[
-    str | None,
-    OUTPUT("--out", "-o", metavar="OUT", help="File for the rows with different decisions: .csv or .jsonl."),
+    str | None, OUTPUT("--out", "-o", metavar="OUT", help="File for the rows with different decisions: .csv or .jsonl.")
 ]
 OutFolder = Annotated[Path, OUTPUT("--out", "-o", metavar="FOLDER", help="Folder for the files and the model.")]
 OutRows = Annotated[str, OUTPUT("--out", "-o", metavar="OUT", help="File to write: .csv or .jsonl. - is stdout.")]
@@ -164,7 +159,7 @@ def labelled(paths: Sequence[str], how: "Reading") -> "list[LabelledFile]":
 
     read = read_files(paths, how, strict=True)
     for path, one in zip(paths, read, strict=True):
-        say(f"{path}: {counted(len(one.texts), 'row')}, {', '.join(one.notes)}")
+        to_stderr(f"{path}: {counted(len(one.texts), 'row')}, {', '.join(one.notes)}")
     return read
 
 

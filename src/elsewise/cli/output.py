@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
+    from elsewise.storage.json_files import Json
 
 # What steers a terminal, or the order in which it shows letters: control characters (ESC begins a command to it),
 # marks of direction, separators of lines and paragraphs; and halves of surrogate pairs, which it cannot show.
@@ -28,8 +29,8 @@ def visible(text: str) -> str:
     return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def description(classifier: "Classifier") -> dict[str, Any]:
-    """Give what is told of a classifier in JSON."""
+def description(classifier: "Classifier") -> "Json":
+    """Describe a classifier in JSON: its certificate, engine, gate, evaluation and record."""
     return {
         "certificate": None if classifier.certificate is None else classifier.certificate.as_dict(),
         "served": {"engine": classifier.engine.name, **classifier.engine.settings},
@@ -73,12 +74,12 @@ def print_json(value: Any, *, to_stderr: bool = False) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
 
 
-def tell(words: str) -> None:
+def to_stdout(words: str) -> None:
     """Write words to stdout, as a result that people read."""
     typer.echo(visible(words))
 
 
-def say(words: str) -> None:
+def to_stderr(words: str) -> None:
     """Write words to stderr, where no program reads them."""
     typer.echo(visible(words), err=True)
 
@@ -86,7 +87,9 @@ def say(words: str) -> None:
 def say_if_alike(other: str, labels: Collection[str]) -> None:
     """Say that a label is called like an abstention, if one is."""
     if other in labels:
-        say(f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other")
+        to_stderr(
+            f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other"
+        )
 
 
 @contextmanager

@@ -4,16 +4,15 @@ from typing import Annotated
 
 import typer
 
-from elsewise.cli.options import Features, Json, ModelPath, OutRows, ServedOptions, TextFiles, TopAdded, refuse_inside
-from elsewise.cli.output import print_json, progress_bar, say
+from elsewise.cli.options import AsJson, Features, ModelPath, OutRows, ServedOptions, TextFiles, TopAdded, refuse_inside
+from elsewise.cli.output import print_json, progress_bar, to_stderr
 from elsewise.cli.panels import OUTPUT
 
 
 def predict(
     model: ModelPath,
     data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv). - is stdin."),
+        str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv). - is stdin.")
     ],
     files: TextFiles,
     served: ServedOptions,
@@ -29,7 +28,7 @@ def predict(
             "or tr (Turkish).",
         ),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Answer every row of a file: a label, or Other with the reason."""
     from elsewise.batch.predict import predict_file
@@ -50,12 +49,14 @@ def predict(
             progress=progress,
         )
     for note in summary.notes:
-        say(f"{data}: {note}")
+        to_stderr(f"{data}: {note}")
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.reasons.items()))
     rejected = f"{summary.rejected:,} rejected" + (f" (see {summary.rejects})" if summary.rejects else "")
     other = f"{summary.other:,} {classifier.other}" + (f" ({reasons})" if reasons else "")
-    say(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
+    to_stderr(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
     if classifier.certificate is not None and not classifier.certificate.certified:
-        say("this model promises nothing, so that every row is Other; best_label and probability say what it thinks")
+        to_stderr(
+            "this model promises nothing, so that every row is Other; best_label and probability say what it thinks"
+        )
     if as_json:
         print_json(summary.as_dict(), to_stderr=out == "-")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from elsewise.cli.output import description, print_json, print_table, say, tell
+from elsewise.cli.output import description, print_json, print_table, to_stderr, to_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,16 +70,16 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
     dropped = ", ".join(
         f"{count:,} {DROPPED[name]}" for name, count in classifier.provenance.record.get("dropped", {}).items() if count
     )
-    say(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
+    to_stderr(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
     if "calibrator" in classifier.provenance.record:
         choice = classifier.provenance.record["calibrator"]
-        say(f"calibrator: {(classifier.provenance.folded or classifier.calibrator).sentence} ({choice['why']})")
-        say(f"confidence: {_why_score(classifier.provenance.record['score'])}")
+        to_stderr(f"calibrator: {(classifier.provenance.folded or classifier.calibrator).sentence} ({choice['why']})")
+        to_stderr(f"confidence: {_why_score(classifier.provenance.record['score'])}")
     if classifier.provenance.gate:
         print_gate(classifier.provenance.gate)
     print_promise(classifier)
     print_evaluation(classifier.evaluation or {})
-    say(f"written: {out}")
+    to_stderr(f"written: {out}")
 
 
 def _why_score(choice: "Json") -> str:
@@ -101,7 +101,7 @@ def print_promise(classifier: "Classifier | RuleOnTuneRows") -> None:
     if certificate is None:
         typer.echo(f"No promise: the threshold {threshold_words(classifier.rule)} was not tested for one.")
         return
-    tell(certificate.sentence)
+    to_stdout(certificate.sentence)
     if certificate.certified:
         low, high = certificate.coverage_low, certificate.coverage_high
         words = threshold_words(classifier.rule, digits=4)
@@ -148,7 +148,7 @@ def _print_baseline(judged: "Json") -> None:
     ]
     header = ("", "encoder", "baseline", "difference, paired by row")
     print_table("Is the encoder worth it? Beside TF-IDF and logistic regression", header, lines)
-    tell(baseline["sentence"])
+    to_stdout(baseline["sentence"])
 
 
 def _print_figures(title: str, figures: "Sequence[tuple[str, Json]]") -> None:

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from elsewise.cli.options import Json, KeptEngine, ModelPath, ServedPrecision, Threads
-from elsewise.cli.output import print_json, print_table, progress_bar, say, tell
+from elsewise.cli.options import AsJson, KeptEngine, ModelPath, ServedPrecision, Threads
+from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr, to_stdout
 from elsewise.cli.panels import CHANGE, PROMISE, THRESHOLD
 from elsewise.cli.tables import WORST_LABELS, brief, print_promise
 from elsewise.errors import InputError
@@ -25,22 +25,16 @@ class NewPromise:
     """What is certified, where something is; an option that is not typed is None."""
 
     target_accuracy: Annotated[
-        float | None,
-        PROMISE(help="Share of the answered texts that must be right. Default: the present promise's."),
+        float | None, PROMISE(help="Share of the answered texts that must be right. Default: the present promise's.")
     ] = None
     confidence_level: Annotated[
-        float | None,
-        PROMISE(help="Confidence level of that promise. Default: the present promise's."),
+        float | None, PROMISE(help="Confidence level of that promise. Default: the present promise's.")
     ] = None
     out_of_scope_share: Annotated[
-        float | None,
-        PROMISE(help="Certify for texts of which up to this share is out-of-scope."),
+        float | None, PROMISE(help="Certify for texts of which up to this share is out-of-scope.")
     ] = None
     per_label: Annotated[bool | None, PROMISE("--per-label", help="Certify each label separately.")] = None
-    joint: Annotated[
-        bool | None,
-        PROMISE("--joint", help="With --per-label: all promises hold together."),
-    ] = None
+    joint: Annotated[bool | None, PROMISE("--joint", help="With --per-label: all promises hold together.")] = None
     fall_back: Annotated[
         bool | None,
         PROMISE("--fall-back", help="With --per-label: rare labels get the threshold of all labels and no promise."),
@@ -52,13 +46,11 @@ class NewCosts:
     """What errors and reviews cost."""
 
     cost_of_error: Annotated[
-        float | None,
-        THRESHOLD(help="Cost of one wrong answer. Picks the cheapest threshold; nothing is certified."),
+        float | None, THRESHOLD(help="Cost of one wrong answer. Picks the cheapest threshold; nothing is certified.")
     ] = None
-    cost_of_review: Annotated[
-        float | None,
-        THRESHOLD(help="Cost of one text left as Other, in the same currency."),
-    ] = None
+    cost_of_review: Annotated[float | None, THRESHOLD(help="Cost of one text left as Other, in the same currency.")] = (
+        None
+    )
 
 
 def threshold(
@@ -66,20 +58,16 @@ def threshold(
     promise: NewPromise,
     costs: NewCosts,
     at: Annotated[float | None, THRESHOLD(help="Set the threshold by hand; nothing is certified.")] = None,
-    coverage: Annotated[
-        float | None,
-        THRESHOLD(help="Answer this share of the texts; nothing is certified."),
-    ] = None,
+    coverage: Annotated[float | None, THRESHOLD(help="Answer this share of the texts; nothing is certified.")] = None,
     ambiguity_margin: Annotated[
-        float | None,
-        CHANGE(help="Never answer where the best two probabilities are closer than this."),
+        float | None, CHANGE(help="Never answer where the best two probabilities are closer than this.")
     ] = None,
     undo: Annotated[bool, CHANGE("--undo", help="Restore the threshold before the last change.")] = False,
     note: Annotated[str, CHANGE(help="Reason for the change, kept in the history.")] = "",
     engine: KeptEngine = None,
     precision: ServedPrecision = None,
     threads: Threads = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show or change the threshold of MODEL, without training.
 
@@ -148,16 +136,16 @@ def _promise(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _show_change(model: Path, change: "Change") -> None:
     print_promise(change.after)
     if sentence := getattr(change.after.rule, "sentence", ""):
-        tell(sentence)  # of a threshold by cost
+        to_stdout(sentence)  # of a threshold by cost
     _print_rules({"before": change.before, "after": change.after})
     _print_labels(change.after)
     certificate = change.after.certificate
     if certificate is not None and not certificate.certified:
-        say(f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo")
+        to_stderr(f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo")
     elif change.after.measured and change.after.measured.coverage.value == 0:
-        say(f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo")
+        to_stderr(f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo")
     _say_others(model, change.others, f"{change.engine} was changed alone")
-    say(f"written: {model}")
+    to_stderr(f"written: {model}")
 
 
 def _show_overview(model: Path, overview: "Overview") -> None:
@@ -171,7 +159,7 @@ def _show_overview(model: Path, overview: "Overview") -> None:
     looks = overview.looks
     if overview.present.measured:
         times = f"{looks} certification{'' if looks == 1 else 's'}"
-        tell(f"The certify rows were read for {times}; the next one is look {looks + 1}.")
+        to_stdout(f"The certify rows were read for {times}; the next one is look {looks + 1}.")
     _say_others(model, overview.others, f"this is the threshold of {overview.engine}")
 
 
@@ -180,7 +168,7 @@ def _say_others(model: Path, others: tuple[str, ...], what: str) -> None:
         name, _, precision = others[0].partition("-")
         options = f"--engine {name}" + (f" --precision {precision}" if precision else "")
         keep = f"{' and '.join(others)} {'keeps its' if len(others) == 1 else 'keep their'} own"
-        say(f"{what}; {keep}: elsewise threshold {model} {options}")
+        to_stderr(f"{what}; {keep}: elsewise threshold {model} {options}")
 
 
 def _print_rules(rules: "Mapping[str, RuleOnTuneRows]") -> None:

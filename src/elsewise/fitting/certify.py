@@ -232,6 +232,6 @@ def versions() -> dict[str, str]:
 
 
 def seen_by(parts: Splits) -> dict[str, NDArray[np.uint64]]:
-    """Hash the texts that a model was made with, as a folder keeps them."""
+    """Hash the texts that a model was made with, shape (n,) for the n texts of each part, as a folder keeps them."""
     named = (("train", parts.train), ("tune", parts.tune), ("certify", parts.certify))
     return {f"split.{name}": np.array(hashes(part.texts), dtype=np.uint64) for name, part in named}

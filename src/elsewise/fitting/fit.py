@@ -148,7 +148,7 @@ def fit(
     """
     promise, words = Promise(target_accuracy, confidence_level, score), Words.of(other, out_of_scope_label)
     if not isinstance(engine, str):
-        about: dict[str, Any] = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto"}
+        about: dict[str, object] = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto"}
         about |= {"ensemble": ensemble, "mc_dropout": mc_dropout, "laplace": laplace}
         about |= {"checkpoints": checkpoints, "restart": restart}
         about |= {name: value is not None for name, value in training.items() if name != "seed"}
@@ -236,7 +236,7 @@ def _prepared(
 
     first = member_of(unfinished, 0)
     before = first.settings() if first else None
-    if before and how.precision == "auto":  # a measurement, which could fall out otherwise this time
+    if before and how.precision == "auto":  # measured then, and could come out differently now
         how = replace(how, precision=before["precision"])
     learner = prepare(divided.names, how)
     tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import refit_outputs, refit_rows
@@ -114,7 +115,7 @@ def _known(engine: Stored, train: LabelledTexts, seed: int) -> Answered | None:
     return engine.run(prepared(engine, rows.texts)), rows.codes
 
 
-def _tokens(engine: Stored, ready: Mapping[str, Any], judging: Indices) -> dict[str, Any]:
+def _tokens(engine: Stored, ready: Mapping[str, Any], judging: Indices) -> dict[str, NDArray[Any]]:
     """Name the tokens of tune and certify rows, for more engines to certify on; none where the engine reads texts."""
     if not isinstance(ready["tune"], Tokens):
         return {}
