@@ -167,7 +167,7 @@ def _say_others(model: Path, others: tuple[str, ...], what: str) -> None:
 
 def _print_standings(standings: "Mapping[str, Standing]") -> None:
     """Print what rules promise, and what they do on tune rows, side by side."""
-    from elsewise.rules import threshold_words
+    from elsewise.rules import GATES, threshold_words
 
     all_of_them = list(standings.values())
     lines = [
@@ -176,8 +176,12 @@ def _print_standings(standings: "Mapping[str, Standing]") -> None:
         ("coverage of the certify rows", *(_certified_coverage(standing) for standing in all_of_them)),
     ]
     measured = all_of_them[0].measured
-    if any(standing.rule.ambiguity_margin for standing in all_of_them):
-        lines.insert(1, ("ambiguity margin", *(f"{standing.rule.ambiguity_margin:g}" for standing in all_of_them)))
+    asked = [{type(gate): gate.asked for gate in standing.rule.gates} for standing in all_of_them]
+    lines[1:1] = [
+        (name.replace("_", " "), *(f"{gates.get(kind, 0):g}" for gates in asked))
+        for name, kind in GATES.items()
+        if any(kind in gates for gates in asked)
+    ]
     title = "What is promised (the folder keeps no rows to measure on)"
     if measured:
         outside = f", {measured['out_of_scope']:,} of them out-of-scope" if measured["out_of_scope"] else ""

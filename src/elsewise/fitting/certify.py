@@ -29,10 +29,9 @@ from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
-from elsewise.rules.certified import check_promise
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
-from elsewise.rules.fixed_sequence import Promise
+from elsewise.rules.fixed_sequence import BinomialTest, check_promise
 from elsewise.scores.choice import check_score, named_score
 from elsewise.scores.distances import references_of
 
@@ -56,9 +55,9 @@ class Promised:
         check_score(self.score)
 
     @property
-    def tested(self) -> Promise:
+    def tested(self) -> BinomialTest:
         """The share of errors that is tested, and at which level."""
-        return Promise.of(self.target_accuracy, self.confidence_level)
+        return BinomialTest.of(self.target_accuracy, self.confidence_level)
 
 
 def certified_classifier(

@@ -26,7 +26,7 @@ from elsewise.evaluation.answers import Answers
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
+from elsewise.rules import RULES, ByLabel, Rule, asked_record, fit_as_asked
 from elsewise.rules.certificate import Certificate
 from elsewise.storage.sealed_folder import MANIFEST, check_target, digest
 
@@ -85,7 +85,7 @@ class Standing:
         """Give the same as plain dictionaries, lists and numbers."""
         return {
             "rule": NAMES[type(self.rule)],
-            "asked": None if self.rule.asked is None else dict(self.rule.asked),
+            "asked": asked_record(self.rule),
             "score": NAMES[type(self.rule.score)],
             "threshold": np.asarray(self.rule.threshold).tolist(),
             "certificate": None if self.certificate is None else self.certificate.as_dict(),
@@ -196,8 +196,8 @@ def threshold_of(
     rule = bench.classifier.rule
     possible: tuple[Standing, ...] = ()
     if bench.tune is not None and len(bench.tune[1]):
-        asked = {"ambiguity_margin": rule.ambiguity_margin}
-        possible = tuple(bench.standing(bench.fit("coverage", {"coverage": c, **asked})) for c in COVERAGES)
+        shares = ({"coverage": coverage, "gates": rule.gates} for coverage in COVERAGES)
+        possible = tuple(bench.standing(bench.fit("coverage", asked)) for asked in shares)
     saved = bench.saved
     return Overview(bench.key, bench.standing(rule), possible, saved.history, saved.looks, bench.others)
 
@@ -258,7 +258,7 @@ def change_threshold(
     bench = _Bench.open(path, engine, precision, threads, progress)
     present = bench.classifier.rule
     usual = _last_promise(bench.saved, bench.key) if RULES[rule].tested else {}
-    made = bench.fit(rule, {"ambiguity_margin": present.ambiguity_margin, **usual, **asked}, progress)
+    made = bench.fit(rule, {"gates": present.gates, **usual, **asked}, progress)
     return bench.change(made, recorded("changed", bench.key, made, looks=bench.saved.looks, note=note, before=present))
 
 
@@ -295,7 +295,7 @@ def undo_threshold(
 def _check_asked(rule: str, asked: Mapping[str, Any]) -> None:
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r}; choose one of {', '.join(RULES)}")
-    rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks"}
+    rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks", "gates"}
     known = set(inspect.signature(RULES[rule].fit).parameters) - rows
     if unknown := sorted(set(asked) - known):
         raise InputError(f"the rule {rule!r} takes no {unknown[0]}; it takes {', '.join(sorted(known))}")
