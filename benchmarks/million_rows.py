@@ -15,8 +15,7 @@ import elsewise as ew
 from elsewise import metrics
 from elsewise.calibrators import CALIBRATORS
 from elsewise.outputs import References
-from elsewise.rules import ByLabel, CertifiedThreshold, CostThreshold
-from elsewise.rules.accuracy_band import AccuracyBand
+from elsewise.rules import AccuracyBand, ByLabel, CertifiedThreshold, CostThreshold
 from elsewise.rules.conformal import SplitConformal
 from elsewise.scores import SCORES
 from sections import table, write_section

@@ -2,17 +2,22 @@
 
 import re
 from dataclasses import replace
+from itertools import product
 from string import Formatter
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from elsewise.arrays import ABSTAIN
 from elsewise.errors import InputError
 from elsewise.messages import MESSAGES, en, messages
+from elsewise.messages.certificates import Scope
 from elsewise.outputs import as_evidence
-from elsewise.rules import FixedThreshold
+from elsewise.rules import AccuracyBand, AmbiguityMargin, ByLabel, CertifiedThreshold, FixedThreshold
 from elsewise.rules.decisions import Reason, decide
 from elsewise.scores import MaximumProbability
+from support.small_rules import saved_and_read
 
 NAN = float("nan")
 P = [[0.9, 0.06, 0.04], [0.45, 0.1, 0.45], [0.5, 0.24, 0.26], [NAN] * 3, [0.55, 0.24, 0.21]]
@@ -26,7 +31,7 @@ def placeholders(template):
 
 def decisions(threshold=0.6, margin=0.0):
     """All reasons but one by themselves, and the last text unlike the training texts."""
-    made = decide(as_evidence(P), MaximumProbability(), threshold, margin)
+    made = decide(as_evidence(P), MaximumProbability(), threshold, (AmbiguityMargin(margin),))
     last = np.arange(len(P)) == len(P) - 1
     return replace(
         made,
@@ -77,6 +82,103 @@ def test_numbers_are_written_as_the_language_writes_them(language):
 
     assert f"0{mark}900" in said[0]
     assert all(set(re.findall(r"\d([.,])\d", one)) <= {mark} for one in said)
+
+
+def every_certificate():
+    """Every kind of promise and of refusal: labels 4 and 5 are rare, and 2 and 3 always wrong in the second round."""
+    rng = np.random.default_rng(5)
+    for hard in ([], [2, 3]):
+        p = rng.dirichlet([3, 2, 1, 1, 0.15, 0.15], size=2000)
+        best = p.argmax(axis=1)
+        codes = np.where(np.isin(best, hard) | (rng.random(2000) > p.max(axis=1) ** 0.1), (best + 1) % 6, best)
+        codes[::100] = ABSTAIN
+        reference = {"reference": p[1200:], "reference_codes": codes[1200:]}
+        for target, n in product((0.6, 0.9, 0.9999), (30, 200, 1200)):
+            promise = {**reference, "target_accuracy": target, "looks": 2 if n == 1200 else 1}
+            for share, rows in product((None, 0.0, 0.05), (np.arange(n), np.flatnonzero(codes[:n] >= 0))):
+                rule = CertifiedThreshold.fit(p[rows], codes[rows], **promise, out_of_scope_share=share)
+                yield rule.certificate
+            for joint, rare, groups in product((False, True), ("pool", "fall_back"), (None, "aabccd", "abcdee")):
+                how = {**promise, "joint": joint, "rare": rare, "groups": groups and list(groups)}
+                rule = ByLabel.fit(p[:n], codes[:n], **how)
+                yield from (rule.certificate, *rule.certificates)
+    band = AccuracyBand.fit(p[:300], codes[:300], reference=p[1200:])
+    yield from (band.rule(target_accuracy=target).certificate for target in (0.1, 0.99))
+    yield AccuracyBand.fit(p[:20], np.full(20, ABSTAIN), reference=p[1200:]).rule(-np.inf).certificate
+    yield CertifiedThreshold.fit(p[:600], np.full(600, ABSTAIN), reference=p[1200:]).certificate
+    strict = np.repeat([[0.9, 0.1], [0.6, 0.4]], [90, 900], axis=0)  # the surest rows are the worst
+    reference = {"reference": strict.copy(), "target_accuracy": 0.8}
+    yield CertifiedThreshold.fit(strict, np.repeat([1, 0], [90, 900]), **reference).certificate
+
+
+@pytest.fixture(scope="module")
+def certificates():
+    return list(every_certificate())
+
+
+class Noted(dict):
+    """Templates that remember which of them were used."""
+
+    def __init__(self, templates):
+        super().__init__(templates)
+        self.used = set()
+
+    def __getitem__(self, name):
+        self.used.add(name)
+        return super().__getitem__(name)
+
+
+@every_language
+def test_every_certificate_is_a_whole_sentence_in_the_numbers_of_the_language(language, certificates):
+    comma, point = MESSAGES[language]["thousands"], MESSAGES[language]["decimal"]
+
+    for certificate in certificates:
+        said, english = certificate.say(language), certificate.sentence
+        assert said.endswith((".", "!"))
+        assert not re.search(r"[{}]|\bnan\b|  ", said)
+        assert sorted(re.findall(r"\d[\d.,]*\d|\d", said)) == sorted(
+            number.translate({ord(","): comma, ord("."): point}) for number in re.findall(r"\d[\d.,]*\d|\d", english)
+        )
+
+
+def test_every_template_of_a_certificate_is_used_by_one(monkeypatch, certificates):
+    words = Noted(en.MESSAGES)
+    monkeypatch.setitem(MESSAGES, "en", words)
+    for certificate in certificates:
+        certificate.say()
+
+    of_decisions = {name for name in words if name.split("_")[0] in {*Reason, "customer", "how", "barred"}}
+    of_decisions |= {"and", "possible", "reaches", "below", "nothing", "everything"}
+    assert words.keys() - words.used - of_decisions == set()
+
+
+def test_a_certificate_by_hand_in_turkish():
+    p = np.tile([0.9, 0.1], (1059, 1))
+    certificate = CertifiedThreshold.fit(p, np.zeros(1059), reference=p.copy()).certificate
+
+    assert certificate.say("tr") == (
+        "Etiket verilen metinlerde doğruluk oranı en az %95, güven düzeyi %95: bu sınama için ayrılan 1.059 etiketli "
+        "metinden 1.059 tanesine etiket verildi, bunlardan 0 tanesi yanlıştı (kesin binom sınaması, sabit sıra). "
+        "Güven düzeyi bu metinlerin rastgele seçilmesiyle ilgilidir: gereğinden fazlasını vaat eden seçimlerin oranı "
+        "en fazla %5. Bu vaat, aynı kaynaktan gelen ve kapsam dışı metin oranı %0 olan metinler için geçerlidir; "
+        "kapsam dışı metinlerin başka bir oranda olması bu vaadin dışındadır."
+    )
+    assert certificate.say() == certificate.sentence == str(certificate)
+
+
+def test_a_certificate_of_an_older_folder_keeps_its_sentence(certificates):
+    certificate = replace(certificates[0], words="At least 90 % of it is right.")
+
+    assert certificate.say("tr") == certificate.sentence == "At least 90 % of it is right."
+    with pytest.raises(InputError, match=r"^unknown language 'de'; there are en, tr$"):
+        certificate.say("de")
+
+
+def test_what_a_certificate_says_survives_saving(certificates):
+    again = [saved_and_read(certificate) for certificate in certificates]
+
+    assert again == certificates
+    assert {type(certificate.scope) for certificate in again} == {*get_args(Scope), type(None)}
 
 
 def test_turkish_by_hand():

@@ -1,67 +1,21 @@
-"""What holds for every rule in the table. A new rule needs a line in FITTED, which says how it is fitted."""
+"""What holds for every rule in the table. A new rule needs a line in FITTED of support/small_rules.py."""
 
-import dataclasses
 import inspect
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from elsewise.arrays import ABSTAIN, softmax
-from elsewise.classifier.packing import pack, unpack
+from elsewise.arrays import ABSTAIN
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import RULES, CertifiedThreshold
 from elsewise.rules.decisions import Reason
 from elsewise.scores import SCORES, Energy, MaximumProbability
-from elsewise.storage.json_files import finite
+from support.small_rules import copy_of, evidence_of, fit, same, saved_and_read
 
-FITTED = {
-    "fixed": lambda kind, rows, codes, **o: kind.fit(rows, codes, threshold=0.7, **o),
-    "coverage": lambda kind, rows, codes, **o: kind.fit(rows, codes, coverage=0.6, **o),
-    "certified": lambda kind, rows, codes, **o: kind.fit(
-        rows, codes, reference=evidence_of(n=200, seed=9, models=True)[0], target_accuracy=0.8, **o
-    ),
-    "by_label": lambda kind, rows, codes, **o: kind.fit(rows, codes, reference=copy_of(rows), target_accuracy=0.8, **o),
-    "cost": lambda kind, rows, codes, **o: kind.fit(rows, codes, cost_of_error=5, cost_of_review=1, **o),
-}
 TESTED = {name for name, rule in RULES.items() if rule.tested}
 
 every_rule = pytest.mark.parametrize("name", RULES)
-
-
-def evidence_of(n=500, k=4, seed=0, dtype=np.float64, *, models=False):
-    rng = np.random.default_rng(seed)
-    z = (rng.normal(size=(n, k)) * 4).astype(dtype)
-    codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
-    codes[5::50] = ABSTAIN
-    features = z[:, :2] + rng.normal(size=(n, 2)).astype(dtype)
-    return Evidence(softmax(z), Outputs(z, features, epistemic=rng.random(n) if models else None)), codes
-
-
-def copy_of(rows):
-    """The same texts once more, as a reference that follows when labels are renamed."""
-    return Evidence(rows.probabilities.copy(), rows.outputs) if isinstance(rows, Evidence) else rows.copy()
-
-
-def fit(name, rows, codes, **options):
-    return FITTED[name](RULES[name], rows, codes, **options)
-
-
-def same(one, other):
-    return all(
-        np.array_equal(
-            getattr(one, f.name), getattr(other, f.name), equal_nan=f.name.endswith(("confidence", "probability"))
-        )
-        for f in dataclasses.fields(one)
-    )
-
-
-def saved_and_read(rule):
-    arrays = {}
-    packed = json.loads(json.dumps(finite(pack(rule, arrays, "rule")), allow_nan=False))
-    return unpack(packed, arrays, Path("elsewise.json"))
 
 
 @every_rule

@@ -8,7 +8,7 @@ import pytest
 from elsewise.data.checks import FEWEST_A_LABEL, check, size_findings
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.errors import InputError
-from elsewise.rules.fixed_sequence import Promise
+from elsewise.rules.fixed_sequence import BinomialTest
 
 NFD = unicodedata.normalize("NFD", "Ödeme")
 
@@ -144,7 +144,7 @@ def test_a_promise_out_of_reach_says_how_many_rows_it_takes():
 
 
 def test_enough_rows_are_no_finding():
-    assert size_findings(50, 300, 500, Promise.of(0.95, 0.95)) == []
+    assert size_findings(50, 300, 500, BinomialTest.of(0.95, 0.95)) == []
 
 
 def test_held_out_rows_are_the_ones_that_certify():

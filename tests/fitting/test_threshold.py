@@ -13,7 +13,7 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.fitting import open_threshold
 from elsewise.fitting.calibrate import calibrate
-from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage
+from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage, asked_record
 from elsewise.scores import Margin
 from test_import_is_light import alone
 
@@ -220,7 +220,7 @@ def test_what_is_not_said_of_a_promise_is_that_of_the_last_certificate(model):
 
     certificate = open_threshold(model).change("certified").after
 
-    assert certificate.rule.asked == {
+    assert asked_record(certificate.rule) == {
         "target_accuracy": 0.85, "confidence_level": 0.9, "ambiguity_margin": 0.1, "out_of_scope_share": None
     }  # fmt: skip
 

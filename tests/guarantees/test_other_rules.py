@@ -9,9 +9,8 @@ import pytest
 from scipy.stats import binom
 
 from elsewise.outputs import Evidence
-from elsewise.rules import ByLabel, CertifiedThreshold
-from elsewise.rules.accuracy_band import AccuracyBand
-from elsewise.rules.fixed_sequence import Counts, Promise, grid_of, last_passed
+from elsewise.rules import AccuracyBand, ByLabel, CertifiedThreshold
+from elsewise.rules.fixed_sequence import BinomialTest, Counts, grid_of, last_passed
 from elsewise.rules.out_of_scope_share import Strata, mixed_risk
 from elsewise.scores import MaximumProbability
 
@@ -115,7 +114,7 @@ def pooled_by_luck(rng, k=40):
     wrong = best != codes
     rates = np.bincount(best, weights=wrong, minlength=k) / np.bincount(best, minlength=k)
     kept = np.isin(best, np.argsort(rates)[: k // 2])
-    return bool(Promise(ALPHA, DELTA).passed(np.array([kept.sum()]), np.array([wrong[kept].sum()]))[0])
+    return bool(BinomialTest(ALPHA, DELTA).passed(np.array([kept.sum()]), np.array([wrong[kept].sum()]))[0])
 
 
 @trials_each
@@ -149,7 +148,7 @@ def rate_that_just_fails(share):
 
 def certified_for(rng, share, rule):
     s, wrong, truth = strata(rng, 1500, 400, rate_that_just_fails(share))
-    sample, promise = Strata.of(s, wrong, truth, share), Promise(ALPHA, DELTA)
+    sample, promise = Strata.of(s, wrong, truth, share), BinomialTest(ALPHA, DELTA)
     grid = grid_of(np.sort(rng.uniform(0.5, 1, 500))[::-1], sample.first_coverage(promise))
     return last_passed(grid, rule(sample, grid, promise)) < np.inf
 
@@ -230,7 +229,7 @@ def test_a_margin_that_is_chosen_by_its_errors_is_caught(trials):
         gap, wrong = rng.random(1000), rng.random(1000) > JUST_FAILING
         margins = np.linspace(0, 0.8, 20)
         n, errors = (gap[:, None] >= margins).sum(axis=0), ((gap[:, None] >= margins) & wrong[:, None]).sum(axis=0)
-        false += Promise(ALPHA, DELTA).passed(n, errors).any()
+        false += BinomialTest(ALPHA, DELTA).passed(n, errors).any()
 
     report(false=false)
     assert false > allowed(trials)
@@ -328,7 +327,7 @@ def test_the_luckiest_of_several_scores_is_caught(trials):
         wrong = rng.random(1000) > JUST_FAILING
         looks = (Counts.of(rng.random(1000), wrong) for _ in range(10))
         grid = grid_of(np.linspace(1, 0, 500), 0.2)
-        false += any(last_passed(grid, counts.passed(grid, Promise(ALPHA, DELTA))) < np.inf for counts in looks)
+        false += any(last_passed(grid, counts.passed(grid, BinomialTest(ALPHA, DELTA))) < np.inf for counts in looks)
 
     report(false=false)
     assert false > allowed(trials)

@@ -6,7 +6,7 @@ import pytest
 from elsewise.arrays import softmax
 from elsewise.errors import InputError
 from elsewise.metrics import clopper_pearson_upper
-from elsewise.rules.accuracy_band import AccuracyBand
+from elsewise.rules import AccuracyBand
 
 NAN = float("nan")
 

@@ -11,7 +11,7 @@ from elsewise.arrays import softmax
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import CertifiedThreshold
-from elsewise.rules.fixed_sequence import Counts, Promise, last_passed
+from elsewise.rules.fixed_sequence import BinomialTest, Counts, last_passed
 from elsewise.rules.fixed_sequence import certify as certify_counts
 from elsewise.scores import Energy, Margin
 
@@ -253,7 +253,7 @@ def test_a_harder_promise_never_has_a_looser_threshold():
         errors, grid = np.concatenate([[0], np.cumsum(wrong)]), np.append(np.linspace(0.999, 0.3, 40), -np.inf)
 
         def threshold(alpha, delta, s=s, errors=errors, grid=grid):
-            return last_passed(grid, Counts(s, errors, 600).passed(grid, Promise(alpha, delta)))
+            return last_passed(grid, Counts(s, errors, 600).passed(grid, BinomialTest(alpha, delta)))
 
         by_alpha = [threshold(alpha, 0.05) for alpha in np.linspace(0.005, 0.5, 60)]
         by_delta = [threshold(0.07, delta) for delta in np.geomspace(1e-6, 0.5, 60)]
@@ -335,8 +335,8 @@ def pseudo_code(p, codes, reference, alpha, delta):
     fewest = math.ceil(math.log(delta) / math.log(1 - alpha))
     first = min(3 * fewest / len(s), max(0.5, 1.25 * fewest / len(s)), 1)
     grid = []
-    for step in range(50):
-        coverage = first + (1 - first) * step / 49
+    for step in range(200):
+        coverage = first + (1 - first) * step / 199
         threshold = u[min(math.ceil(round(coverage * len(u), 9)), len(u)) - 1]
         if threshold not in grid:
             grid.append(threshold)
@@ -407,7 +407,7 @@ def test_not_certified_is_said_without_an_exception():
     """`best_accuracy` at the one grid of two thresholds, 10 errors in 100."""
     counts = Counts(np.full(100, 0.9), np.minimum(np.arange(101), 10), 100)
 
-    certificate = certify_counts(counts, Promise(0.05, 0.05), np.array([0.9]), out_of_scope_share=0.0, looks=1)
+    certificate = certify_counts(counts, BinomialTest(0.05, 0.05), np.array([0.9]), out_of_scope_share=0.0, looks=1)
 
     assert certificate.sentence.endswith(
         "on 100 labelled rows kept aside for this test; more certify rows would not help this model; a better model "

@@ -7,7 +7,7 @@ import pytest
 
 from elsewise.arrays import ABSTAIN
 from elsewise.outputs import Evidence, Outputs, as_evidence
-from elsewise.rules import FixedThreshold, TargetCoverage
+from elsewise.rules import AmbiguityMargin, FixedThreshold, TargetCoverage
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Reason, confidence_of, decide
 from elsewise.scores import MaximumProbability
@@ -216,7 +216,7 @@ def test_two_labels_closer_than_the_margin_are_not_answered():
     """0.5 - 0.375 is 0.125 in binary too: exactly the margin is not closer."""
     rows = as_evidence([[0.5, 0.375, 0.125], [0.5, 0.4, 0.1], [0.75, 0.25, 0.0], [NAN] * 3])
 
-    decisions = decide(rows, MaximumProbability(), 0.5, 0.125)
+    decisions = decide(rows, MaximumProbability(), 0.5, (AmbiguityMargin(0.125),))
 
     assert decisions.codes.tolist() == [0, ABSTAIN, 0, ABSTAIN]
     assert decisions.reasons.tolist() == ["answered", "ambiguous", "answered", "unreadable"]
@@ -230,7 +230,7 @@ def test_two_labels_closer_than_the_margin_are_not_answered():
 def test_the_margin_bars_also_what_a_rule_without_a_threshold_would_answer():
     rows = as_evidence([[0.5, 0.4, 0.1], [0.9, 0.1, 0.0]])
 
-    assert decide(rows, MaximumProbability(), -np.inf, 0.2).codes.tolist() == [ABSTAIN, 0]
+    assert decide(rows, MaximumProbability(), -np.inf, (AmbiguityMargin(0.2),)).codes.tolist() == [ABSTAIN, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -239,7 +239,7 @@ def test_the_margin_gates_the_same_texts_whatever_the_block(dtype):
     p = np.random.default_rng(0).dirichlet(np.full(40, 0.1), size=9000).astype(dtype)
     top = np.sort(p.astype(np.float64), axis=1)
 
-    decisions = decide(Evidence(p), MaximumProbability(), 0.4, 0.1)
+    decisions = decide(Evidence(p), MaximumProbability(), 0.4, (AmbiguityMargin(0.1),))
 
     barred = top[:, -1] - top[:, -2] < 0.1
     assert np.array_equal(decisions.best_probability, top[:, -1])

@@ -6,10 +6,8 @@ from scipy.stats import binom
 
 from elsewise.errors import InputError
 from elsewise.metrics import clopper_pearson_upper
-from elsewise.rules import ByLabel, CertifiedThreshold
-from elsewise.rules.accuracy_band import AccuracyBand
-from elsewise.rules.fixed_sequence import Counts, Promise, last_passed
-from elsewise.rules.sample_size import plan
+from elsewise.rules import AccuracyBand, ByLabel, CertifiedThreshold, plan
+from elsewise.rules.fixed_sequence import BinomialTest, Counts, last_passed
 
 NAN = float("nan")
 
@@ -19,15 +17,15 @@ def test_a_test_passes_exactly_where_its_bound_does():
     n = np.repeat(np.arange(1, 121), np.arange(2, 122))
     k = np.concatenate([np.arange(m + 1) for m in range(1, 121)])
     for alpha, delta in ((0.05, 0.05), (0.1, 0.01), (0.3, 0.2)):
-        passed = Promise(alpha, delta).passed(n, k)
+        passed = BinomialTest(alpha, delta).passed(n, k)
 
         assert np.array_equal(passed, clopper_pearson_upper(k, n, delta) <= alpha)
         assert np.array_equal(passed, binom.cdf(k, n, alpha) <= delta)
 
 
 def test_sharing_a_promise_divides_delta():
-    assert Promise(0.05, 0.05).shared(5).delta == pytest.approx(0.01)
-    assert [Promise(0.05, 0.05).shared(m).fewest for m in (1, 50, 77, 150)] == [59, 135, 144, 157]
+    assert BinomialTest(0.05, 0.05).shared(5).delta == pytest.approx(0.01)
+    assert [BinomialTest(0.05, 0.05).shared(m).fewest for m in (1, 50, 77, 150)] == [59, 135, 144, 157]
 
 
 def test_nothing_passed_is_an_infinite_threshold():
@@ -39,7 +37,7 @@ def test_nothing_passed_is_an_infinite_threshold():
 
 def test_rows_needed_are_the_fewest_that_pass_at_the_rate():
     """Against trying every number of rows, for one threshold that everything reaches."""
-    promise = Promise(0.05, 0.05)
+    promise = BinomialTest(0.05, 0.05)
     for n, errors in ((60, 1), (100, 2), (150, 4), (300, 10)):
         counts = Counts(np.full(n, 0.9), np.minimum(np.arange(n + 1), errors), n)
         needed = counts.rows_needed(np.array([-np.inf]), promise)
@@ -55,31 +53,25 @@ def rows(n, seed=0):
     return np.column_stack([s, 1 - s]), (rng.random(n) > 1 - 0.4 * (1 - s)).astype(int)
 
 
-def test_several_targets_are_each_the_plain_rule_and_count_as_looks():
+def test_every_look_is_counted_and_moves_no_threshold():
     p, codes = rows(1000)
     reference = rows(300, seed=1)[0]
-    targets = (0.9, 0.93, 0.999)
 
-    rules = CertifiedThreshold.fit_targets(p, codes, reference=reference, target_accuracies=targets, earlier_looks=1)
+    first, fourth = (
+        CertifiedThreshold.fit(p, codes, reference=reference, looks=n, target_accuracy=0.9) for n in (1, 4)
+    )
 
-    for rule, target in zip(rules, targets, strict=True):
-        assert rule == CertifiedThreshold.fit(p, codes, reference=reference, target_accuracy=target, looks=4) or (
-            rule.certificate.looks == 4
-        )
-        plain = CertifiedThreshold.fit(p, codes, reference=reference, target_accuracy=target)
-        assert rule.threshold == plain.threshold
-    assert [rule.certificate.certified for rule in rules] == [True, True, False]
-    assert "and all 4 looks at them hold together at 80 %" in rules[0].certificate.sentence
+    assert first.threshold == fourth.threshold
+    assert (first.certificate.looks, fourth.certificate.looks) == (1, 4)
+    assert "and all 4 looks at them hold together at 80 %" in fourth.certificate.sentence
 
 
 def test_targets_and_looks_that_are_none_are_refused():
     p, codes = rows(100)
     reference = p.copy()
-    with pytest.raises(InputError, match=r"^target_accuracies must hold at least one accuracy, got none$"):
-        CertifiedThreshold.fit_targets(p, codes, reference=reference, target_accuracies=())
     for target in (0, 1, -0.5, 2, NAN):
         with pytest.raises(InputError, match=r"^target_accuracy must lie between 0 and 1, got"):
-            CertifiedThreshold.fit_targets(p, codes, reference=reference, target_accuracies=(0.9, target))
+            CertifiedThreshold.fit(p, codes, reference=reference, target_accuracy=target)
     with pytest.raises(InputError, match=r"^looks count this certification too: at least 1, got 0$"):
         CertifiedThreshold.fit(p, codes, reference=reference, looks=0)
 

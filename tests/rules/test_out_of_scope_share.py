@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from elsewise.errors import InputError
 from elsewise.rules import CertifiedThreshold
-from elsewise.rules.fixed_sequence import Promise
+from elsewise.rules.fixed_sequence import BinomialTest
 from elsewise.rules.out_of_scope_share import Strata, mixed_risk
 
 NAN = float("nan")
@@ -182,7 +182,7 @@ def test_bounds_are_the_whole_range_where_nothing_is_known():
 
     assert (bounds.f_high[0], bounds.c_low[0], bounds.r_high[0]) == (1, 0, 1)
     assert strata.upper(np.array([-np.inf]), 0.05)[0] == 1
-    assert not strata.passed(np.array([-np.inf]), Promise(0.05, 0.05))[0]
+    assert not strata.passed(np.array([-np.inf]), BinomialTest(0.05, 0.05))[0]
 
 
 @pytest.mark.parametrize("share", [None, 0.0, 0.1])

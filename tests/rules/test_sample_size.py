@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from elsewise.errors import InputError
-from elsewise.rules import CertifiedThreshold
-from elsewise.rules.sample_size import plan
+from elsewise.rules import CertifiedThreshold, plan
 
 
 def column(confidence):

@@ -11,7 +11,7 @@ import numpy as np
 
 from elsewise.classifier.packing import NAMES, pack, unpack
 from elsewise.errors import InputError
-from elsewise.rules import Rule
+from elsewise.rules import Rule, asked_record
 from elsewise.scores import Score
 from elsewise.storage.json_files import Json, finite
 
@@ -53,7 +53,7 @@ def recorded(
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "what": what,
         "engine": engine,
-        "asked": {"rule": NAMES[type(rule)], **(rule.asked or {})},
+        "asked": {"rule": NAMES[type(rule)], **(asked_record(rule) or {})},
         "note": note,
         "threshold": np.asarray(rule.threshold).tolist(),
         "certificate": None if certificate is None else certificate.as_dict(),

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from elsewise.calibrators import CALIBRATORS, Calibrator
 from elsewise.errors import ArtifactError, InputError
-from elsewise.rules import RULES, Rule
+from elsewise.messages.certificates import Band, FallenBack, Group, Groups, Mixture
+from elsewise.rules import GATES, RULES, Gate, Rule
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.conformal import ConformalPValue, SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
@@ -29,14 +30,19 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]  # by the names that JSON has for
 
 PARTS: Final = {
     "certificate": Certificate,
+    "mixture": Mixture,
+    "band": Band,
+    "group": Group,
+    "fallen_back": FallenBack,
+    "groups": Groups,
     "label_gaussians": LabelGaussians,
     "familiarity_test": FamiliarityTest,
     "conformal_p_value": ConformalPValue,
     "split_conformal": SplitConformal,
 }
-KINDS: Final[dict[str, type]] = {**CALIBRATORS, **SCORES, **RULES, **PARTS}
+KINDS: Final[dict[str, Any]] = {**CALIBRATORS, **SCORES, **RULES, **GATES, **PARTS}
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
-SEAMS: Final[dict[Any, Any]] = {Calibrator: CALIBRATORS, Score: SCORES, Rule: RULES}
+SEAMS: Final[dict[Any, Any]] = {Calibrator: CALIBRATORS, Score: SCORES, Rule: RULES, Gate: GATES}
 
 
 def check_description(described: Json) -> None:
@@ -95,7 +101,7 @@ def unpack(packed: Any, arrays: Arrays, file: Path, type_: Any = Any) -> Any:
     file : Path
         Where it stood, for messages.
     type_ : type
-        What the part must be: Calibrator, Score, Rule, or a class of PARTS.
+        What the part must be: Calibrator, Score, Rule, Gate, or a class of PARTS.
 
     Raises
     ------
@@ -104,6 +110,7 @@ def unpack(packed: Any, arrays: Arrays, file: Path, type_: Any = Any) -> Any:
 
     """
     try:
+        packed = _with_gates(packed)
         kind = KINDS[packed["kind"]]
         hints = typing.get_type_hints(kind)
         values = {name: _unpacked(value, arrays, file, hints[name]) for name, value in packed.items() if name != "kind"}
@@ -115,6 +122,15 @@ def unpack(packed: Any, arrays: Arrays, file: Path, type_: Any = Any) -> Any:
         what = f"{wrong[0]!r} of another type" if wrong else "what belongs elsewhere"
         raise ArtifactError(f"{file} holds a part that this version cannot read: {packed['kind']} has {what}")
     return part
+
+
+def _with_gates(packed: dict[str, Any]) -> dict[str, Any]:
+    """Read the margin that a rule of an older folder holds as a number, as the gate that it is."""
+    if packed["kind"] not in RULES or "ambiguity_margin" not in packed:
+        return packed
+    packed = dict(packed)
+    margin = packed.pop("ambiguity_margin")
+    return {**packed, "gates": [{"kind": "ambiguity_margin", "margin": margin}] if margin else []}
 
 
 def _unpacked(value: Any, arrays: Arrays, file: Path, type_: Any) -> Any:

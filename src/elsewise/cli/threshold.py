@@ -173,7 +173,7 @@ def _say_others(model: Path, others: tuple[str, ...], what: str) -> None:
 
 def _print_rules(rules: "Mapping[str, RuleOnTuneRows]") -> None:
     """Print what rules promise, and what they do on tune rows, side by side."""
-    from elsewise.rules import threshold_words
+    from elsewise.rules import GATES, threshold_words
 
     shown = list(rules.values())
     lines = [
@@ -181,8 +181,12 @@ def _print_rules(rules: "Mapping[str, RuleOnTuneRows]") -> None:
         ("promise", *map(_promise_words, shown)),
         ("coverage of the certify rows", *map(_certified_coverage, shown)),
     ]
-    if any(one.rule.ambiguity_margin for one in shown):
-        lines.insert(1, ("ambiguity margin", *(f"{one.rule.ambiguity_margin:g}" for one in shown)))
+    asked = [{type(gate): gate.asked for gate in one.rule.gates} for one in shown]
+    lines[1:1] = [
+        (name.replace("_", " "), *(f"{gates.get(kind, 0):g}" for gates in asked))
+        for name, kind in GATES.items()
+        if any(kind in gates for gates in asked)
+    ]
     title = "What is promised (the folder keeps no rows to measure on)"
     if measured := [one.measured for one in shown if one.measured is not None]:
         outside = f", {measured[0].out_of_scope:,} of them out-of-scope" if measured[0].out_of_scope else ""

@@ -22,7 +22,7 @@ from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.messages.wording import counted, listed, percent, shortened
-from elsewise.rules.fixed_sequence import Promise
+from elsewise.rules.fixed_sequence import BinomialTest
 
 FEW_TO_CERTIFY: Final = 300
 FEWEST_LABELS: Final = 2
@@ -172,7 +172,7 @@ def check(
     >>> next(finding.sentence for finding in found.findings if finding.kind == "near_duplicate_labels")
     "one label in 2 spellings: 'Refund' (1 row), 'refund' (1 row)"
     """
-    promise = Promise.of(target_accuracy, confidence_level)
+    promise = BinomialTest.of(target_accuracy, confidence_level)
     try:
         divided = divide((texts, labels), held_out, test, out_of_scope_label, seed)
         file = find_tokenizer(encoder)
@@ -191,7 +191,7 @@ def check(
 
 def examine(
     divided: DividedTexts,
-    promise: Promise,
+    promise: BinomialTest,
     *,
     tokenizer: tuple[Any, str, int] | None = None,
     lines: Sequence[int] | None = None,
@@ -395,7 +395,7 @@ def _token_findings(
     return Lengths(len(tokens), median, high, int(tokens.max()), truncated, longest), found
 
 
-def size_findings(tune: int, certify: int, total: int, promise: Promise) -> list[Finding]:
+def size_findings(tune: int, certify: int, total: int, promise: BinomialTest) -> list[Finding]:
     """Say where rows are too few: to calibrate on, to certify well, or to certify the promise at all."""
     found = []
     if tune < FEWEST_ROWS:
@@ -417,7 +417,7 @@ def size_findings(tune: int, certify: int, total: int, promise: Promise) -> list
     return found
 
 
-def _allowed(certify: int, promise: Promise) -> Finding:
+def _allowed(certify: int, promise: BinomialTest) -> Finding:
     errors = np.arange(certify + 1)
     most = int(promise.passed(np.full(certify + 1, certify), errors).sum()) - 1
     best = promise.delta ** (1 / certify)

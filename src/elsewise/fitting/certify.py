@@ -30,10 +30,9 @@ from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold
-from elsewise.rules.certified import check_promise
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
-from elsewise.rules.fixed_sequence import Promise as BinomialTest
+from elsewise.rules.fixed_sequence import BinomialTest, check_promise
 from elsewise.scores.choice import check_score, named_score
 from elsewise.scores.distances import references_of
 from elsewise.storage.json_files import Json

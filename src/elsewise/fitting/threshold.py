@@ -27,7 +27,7 @@ from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.rules import RULES, ByLabel, Rule, fit_as_asked
+from elsewise.rules import RULES, ByLabel, Rule, asked_record, fit_as_asked
 from elsewise.rules.certificate import Certificate
 from elsewise.storage.json_files import Json, plain, plain_fields
 from elsewise.storage.sealed_folder import MANIFEST, check_target, sha256_of
@@ -175,7 +175,7 @@ class RuleOnTuneRows:
         """Give the same as plain dictionaries, lists and numbers."""
         return {
             "rule": NAMES[type(self.rule)],
-            "asked": plain(self.rule.asked),
+            "asked": plain(asked_record(self.rule)),
             "score": NAMES[type(self.rule.score)],
             "threshold": np.asarray(self.rule.threshold).tolist(),
             "certificate": plain(self.certificate),
@@ -318,7 +318,7 @@ class FolderThreshold:
         """Tell how the threshold stands, and what others would do: reads no certify row, and writes nothing."""
         possible: tuple[RuleOnTuneRows, ...] = ()
         if self._tune is not None and len(self._tune[1]):
-            asked = {"ambiguity_margin": self.classifier.rule.ambiguity_margin}
+            asked = {"gates": self.classifier.rule.gates}
             possible = tuple(self._judge(self._fit("coverage", {"coverage": c, **asked})) for c in COVERAGES)
         folder, present = self.folder, self._judge(self.classifier.rule)
         history = [_shown(entry) for entry in folder.history]
@@ -336,7 +336,7 @@ class FolderThreshold:
             Why; kept in the history.
         **asked
             What the rule's `fit` takes, as in ``target_accuracy=0.9`` or ``threshold=0.6``. The score is the present
-            one. Defaults: the present ambiguity margin; for a promise, the target accuracy and the confidence level of
+            one. Defaults: the present gates; for a promise, the target accuracy and the confidence level of
             the present certificate, or else of the last one.
 
         Raises
@@ -349,7 +349,7 @@ class FolderThreshold:
         _check_asked(rule, asked)
         present, looks = self.classifier.rule, self.folder.looks
         usual = self._last_promise() if RULES[rule].tested else {}
-        made = self._fit(rule, {"ambiguity_margin": present.ambiguity_margin, **usual, **asked})
+        made = self._fit(rule, {"gates": present.gates, **usual, **asked})
         return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
 
     def undo(self, *, note: str = "") -> Change:
@@ -436,7 +436,7 @@ class FolderThreshold:
 def _check_asked(rule: str, asked: Json) -> None:
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r}; choose one of {', '.join(RULES)}")
-    rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks"}
+    rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks", "gates"}
     known = set(inspect.signature(RULES[rule].fit).parameters) - rows
     if unknown := sorted(set(asked) - known):
         raise InputError(f"the rule {rule!r} takes no {unknown[0]}; it takes {', '.join(sorted(known))}")

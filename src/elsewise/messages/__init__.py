@@ -1,7 +1,8 @@
-"""What a decision is said in: one file for each language, with every sentence. A new one is a file and a line here.
+"""What decisions and certificates are said in: every sentence, a language a file. A new one is a file and a line here.
 
     decisions.sentence(0, language="tr")            # what was decided and why, with the numbers
     decisions.customer_sentence(0, language="tr")   # the same for a customer, without them
+    rule.certificate.say("tr")                      # what is promised: see elsewise.messages.certificates
 
 A sentence is a template, so that a language orders its words as it does. Numbers are put in as it writes them.
 """
@@ -117,8 +118,8 @@ def _possible(facts: Facts, words: Mapping[str, str]) -> str:
 
 def _compared(facts: Facts, words: Mapping[str, str]) -> str:
     confidence, threshold = facts.confidence, facts.threshold
-    if np.isnan(confidence):
-        return words["margin"]
+    if np.isnan(confidence):  # a gate of the rule keeps the text from being answered
+        return "" if facts.reason == "unreadable" else words[f"barred_{facts.reason}"]
     if np.isinf(threshold):
         number = _number(words, f"{confidence:.3f}")
         return words["nothing" if threshold > 0 else "everything"].format(confidence=number)

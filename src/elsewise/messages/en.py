@@ -4,6 +4,7 @@ from typing import Final
 
 MESSAGES: Final = {
     "decimal": ".",
+    "thousands": ",",
     "percent": "{number} %",
     "and": "{first} and {second}",
     # What was decided, and why, with the numbers: for those who run the model.
@@ -21,7 +22,7 @@ MESSAGES: Final = {
     "possible": " (possible are {labels})",
     "reaches": "the confidence {confidence} reaches the threshold {threshold}",
     "below": "the confidence {confidence} is below the threshold {threshold}",
-    "margin": "that is closer than this rule's margin",
+    "barred_ambiguous": "that is closer than this rule's margin",
     "nothing": "the confidence {confidence} is not enough, because this rule answers nothing",
     "everything": "the confidence {confidence} is enough, because every readable text is answered",
     # What a customer is shown: no numbers, and no word of the trade.
@@ -40,4 +41,108 @@ MESSAGES: Final = {
         "This text was not sorted automatically: it is not clear enough what it is about. A person will look at it."
     ),
     "customer_nothing": "This text was not sorted automatically. A person will look at it.",
+    # What a certificate promises.
+    "promise": (
+        "At least {target} of what is answered is right, at confidence level {level}: {tested} {over_draws} {source}"
+    ),
+    "tested": (
+        "of {rows} labelled texts kept aside for this test, {n} were answered and {errors} of those wrongly ({method})."
+    ),
+    "over_draws": (
+        "The confidence is over the draw of those texts: at most {delta} of such draws would promise too "
+        "much{together}."
+    ),
+    "over_draws_each": (
+        "The confidence is over the draw of those texts: for each promise, at most {delta} of such draws would promise "
+        "too much{together}."
+    ),
+    "looks": ", and all {looks} looks at them hold together at {held}",
+    "source": (
+        "It holds for texts that come from the same source, {share} of them out-of-scope; another share of "
+        "out-of-scope texts is not covered."
+    ),
+    "method_plain": "exact binomial test, fixed sequence",
+    "method_mixed": "exact bounds of both kinds of text, fixed sequence",
+    "method_groups": "exact binomial test, fixed sequence, in each group by itself",
+    "method_band": "exact bounds at {points} thresholds at once, Bonferroni",
+    # Nothing is promised.
+    "refusal": (
+        "Nothing is promised, and every text becomes Other: {target} right among what is answered could not be "
+        "certified at confidence level {level} on {rows} labelled rows kept aside for this test; {more}. "
+        "These rows support {best}."
+    ),
+    "more_useless": "more certify rows would not help this model; a better model or a lower target would",
+    "more_about": "about {needed} such rows would be needed, as far as these tell",
+    "more_at_least": "at least {needed} such rows would be needed, more if some are answered wrongly",
+    "best_none": "no accuracy",
+    "best": "an accuracy of {accuracy}, all thresholds taken together",
+    "best_behind": "an accuracy of {target}, but at a threshold behind a stricter one that failed",
+    "band_refusal": ("Nothing is promised, and every text becomes Other: at {threshold} no accuracy is supported."),
+    # A stated share of out-of-scope texts.
+    "mixed": (
+        "At least {target} of what is answered is right, at confidence level {level}, where up to {share} of the texts "
+        "are out-of-scope: of {rows} labelled in-scope texts kept aside for this test, {n} were answered and {errors} "
+        "of those wrongly; {outside} ({method}). {over_draws} It holds for texts of each kind that come from the same "
+        "source; a larger share is not covered."
+    ),
+    "mixed_outside": "{n} of {rows} out-of-scope texts were answered, taken as {high} at most",
+    "mixed_no_outside": ("there was no out-of-scope text among them, and all that come are taken to be answered"),
+    # One group of labels.
+    "group": (
+        "At least {target} of what is answered with {who} is right, at confidence level {level}: {tested} "
+        "{over_draws}{together}"
+    ),
+    "group_together": " All {tests} promises hold together at {held}.",
+    "group_refusal": (
+        "Nothing is promised of {who}, and it is never answered: {target} right could not be certified at confidence "
+        "level {level} on {rows} labelled rows; {more}."
+    ),
+    "group_more_useless": "more would not help",
+    "group_more": "about {needed} would be needed",
+    "who_label": 'label "{name}"',
+    "who_group": 'the group "{name}"',
+    "who_rare_one": "{labels} rare label taken as one group",
+    "who_rare_many": "{labels} rare labels taken as one group",
+    "too_rare_one": "{labels} label too rare to be certified per label",
+    "too_rare_many": "{labels} labels too rare to be certified per label",
+    "fallen_back": (
+        "Nothing is promised of {who}: the threshold {threshold} is {whence}. Of {rows} labelled texts that would get "
+        "one of these labels, {n} were answered and {errors} of those wrongly."
+    ),
+    "whence_certified": "the one that is certified for all labels together",
+    "whence_refused": "used as none is certified",
+    # All groups of labels.
+    "none_of_labels": "No label is certified by itself.",
+    "none_of_groups": "No group of labels is certified by itself.",
+    "groups": (
+        "At least {target} of what is answered with {who} is right, at confidence level {level}{each}: {tested} {over}"
+    ),
+    "groups_refusal": (
+        "Nothing is promised{other}: {target} right among what is answered could not be certified at confidence level "
+        "{level} on {rows} labelled rows; {more}."
+    ),
+    "groups_other": ", and every text becomes Other",
+    "groups_more_useless": "more rows would not help this model",
+    "one_of_labels": "one label",
+    "one_of_groups": "one group of labels",
+    "each_of_labels": "each of {certified} labels",
+    "each_of_groups": "each of {certified} groups of labels",
+    "and_with": "{first} and with {second}",
+    "each_together": " for all of these promises together",
+    "each_alone": " for each of these promises by itself",
+    "all_alone": "Nothing is promised of all answers at once: all {tests} promises hold together at {held} only.",
+    "all_together": "So at least {target} of everything that is answered is right, too.",
+    "never_of_labels_one": "{labels} label could not be certified and is never answered.",
+    "never_of_labels_many": "{labels} labels could not be certified and are never answered.",
+    "never_of_groups_one": "{labels} group of labels could not be certified and is never answered.",
+    "never_of_groups_many": "{labels} groups of labels could not be certified and are never answered.",
+    "rare_refused": "There are {who}; no threshold could be certified for all labels, and they are never answered.",
+    "rare_fall_back": (
+        "There are {who}; they use the threshold {threshold} that is certified for all labels together, and nothing is "
+        "promised of them, nor of everything that is answered."
+    ),
+    "rare_promised": "There are {who}: the promise is for them taken together, not certified per label.",
+    "rare_pool_refused": (
+        "There are {who}; taken as one group they could not be certified either, and are never answered."
+    ),
 }

@@ -4,6 +4,7 @@ from typing import Final
 
 MESSAGES: Final = {
     "decimal": ",",
+    "thousands": ".",
     "percent": "%{number}",
     "and": "{first} ve {second}",
     "answered": 'Etiket: "{best}", olasılığı {p}; {compared}.',
@@ -19,7 +20,7 @@ MESSAGES: Final = {
     "possible": "; olası etiketler: {labels}",
     "reaches": "güven değeri ({confidence}) eşik değerine ({threshold}) ulaşıyor",
     "below": "güven değeri ({confidence}) eşik değerinin ({threshold}) altında kalıyor",
-    "margin": "aradaki fark, bu kuralın gerektirdiğinden küçük",
+    "barred_ambiguous": "aradaki fark, bu kuralın gerektirdiğinden küçük",
     "nothing": "güven değeri ({confidence}) yeterli değil, çünkü bu kural hiçbir metne etiket vermiyor",
     "everything": "güven değeri ({confidence}) yeterli, çünkü okunabilen her metne etiket veriliyor",
     "customer_answered": 'Bu metin otomatik olarak "{best}" başlığı altında sınıflandırıldı.',
@@ -40,4 +41,107 @@ MESSAGES: Final = {
         "Metni bir görevlimiz inceleyecektir."
     ),
     "customer_nothing": ("Bu metin otomatik olarak sınıflandırılmadı. Metni bir görevlimiz inceleyecektir."),
+    "promise": (
+        "Etiket verilen metinlerde doğruluk oranı en az {target}, güven düzeyi {level}: {tested} {over_draws} {source}"
+    ),
+    "tested": (
+        "bu sınama için ayrılan {rows} etiketli metinden {n} tanesine etiket verildi, bunlardan {errors} tanesi "
+        "yanlıştı ({method})."
+    ),
+    "over_draws": (
+        "Güven düzeyi bu metinlerin rastgele seçilmesiyle ilgilidir: gereğinden fazlasını vaat eden seçimlerin oranı "
+        "en fazla {delta}{together}."
+    ),
+    "over_draws_each": (
+        "Güven düzeyi bu metinlerin rastgele seçilmesiyle ilgilidir: her bir vaat için, gereğinden fazlasını vaat eden "
+        "seçimlerin oranı en fazla {delta}{together}."
+    ),
+    "looks": "; bu metinlerle yapılan {looks} sınamanın tümü birlikte {held} düzeyinde geçerlidir",
+    "source": (
+        "Bu vaat, aynı kaynaktan gelen ve kapsam dışı metin oranı {share} olan metinler için geçerlidir; kapsam dışı "
+        "metinlerin başka bir oranda olması bu vaadin dışındadır."
+    ),
+    "method_plain": "kesin binom sınaması, sabit sıra",
+    "method_mixed": "iki metin türü için ayrı ayrı kesin sınırlar, sabit sıra",
+    "method_groups": "her grupta ayrı ayrı kesin binom sınaması, sabit sıra",
+    "method_band": "{points} eşik değerinde birden kesin sınırlar, Bonferroni",
+    "refusal": (
+        "Vaat yok ve hiçbir metne etiket verilmiyor: bu sınama için ayrılan {rows} etiketli satırla, etiket verilen "
+        "metinlerde {target} doğruluk oranı {level} güven düzeyinde kanıtlanamadı; {more}. "
+        "Bu satırların desteklediği doğruluk oranı: {best}."
+    ),
+    "more_useless": "daha fazla satır bu modele yardımcı olmaz; daha iyi bir model ya da daha düşük bir hedef olur",
+    "more_about": "bu satırların gösterdiği kadarıyla yaklaşık {needed} satır gerekir",
+    "more_at_least": "en az {needed} satır gerekir, bazıları yanlış etiketlenirse daha fazlası",
+    "best_none": "yok",
+    "best": "{accuracy}, tüm eşik değerleri birlikte ele alındığında",
+    "best_behind": "{target}, ancak sınamayı geçemeyen daha katı bir eşik değerinden sonra",
+    "band_refusal": (
+        "Vaat yok ve hiçbir metne etiket verilmiyor: {threshold} eşik değerinde hiçbir doğruluk oranı desteklenmiyor."
+    ),
+    "mixed": (
+        "Kapsam dışı metinlerin oranı en fazla {share} iken, etiket verilen metinlerde doğruluk oranı en az {target}, "
+        "güven düzeyi {level}: bu sınama için ayrılan {rows} etiketli kapsam içi metinden {n} tanesine etiket verildi, "
+        "bunlardan {errors} tanesi yanlıştı; {outside} ({method}). {over_draws} Bu vaat, iki türün de aynı kaynaktan "
+        "gelen metinleri için geçerlidir; daha büyük bir oran bu vaadin dışındadır."
+    ),
+    "mixed_outside": "{rows} kapsam dışı metinden {n} tanesine etiket verildi, bu oran en fazla {high} kabul edildi",
+    "mixed_no_outside": "aralarında kapsam dışı metin yoktu, gelecek olanların tümüne etiket verileceği kabul edildi",
+    "group": (
+        "Şu etiket verildiğinde doğruluk oranı en az {target}: {who}; güven düzeyi {level}. Sınama: {tested} "
+        "{over_draws}{together}"
+    ),
+    "group_together": " {tests} vaadin tümü birlikte {held} düzeyinde geçerlidir.",
+    "group_refusal": (
+        "Vaat yok ve hiç verilmiyor: {who}. {target} doğruluk oranı, {rows} etiketli satırla {level} güven düzeyinde "
+        "kanıtlanamadı; {more}."
+    ),
+    "group_more_useless": "daha fazlası yardımcı olmaz",
+    "group_more": "yaklaşık {needed} satır gerekir",
+    "who_label": 'etiket "{name}"',
+    "who_group": 'grup "{name}"',
+    "who_rare_one": "tek grup sayılan {labels} seyrek etiket",
+    "who_rare_many": "tek grup sayılan {labels} seyrek etiket",
+    "too_rare_one": "tek başına sınanamayacak kadar seyrek {labels} etiket",
+    "too_rare_many": "tek başına sınanamayacak kadar seyrek {labels} etiket",
+    "fallen_back": (
+        "Vaat yok: {who}. Eşik değeri {threshold}: {whence}. Bu etiketlerden birini alacak {rows} etiketli metinden "
+        "{n} tanesine etiket verildi, bunlardan {errors} tanesi yanlıştı."
+    ),
+    "whence_certified": "tüm etiketler için birlikte kanıtlanan değer",
+    "whence_refused": "kanıtlanan bir değer olmadığı için kullanılan değer",
+    "none_of_labels": "Hiçbir etiket tek başına kanıtlanmadı.",
+    "none_of_groups": "Hiçbir etiket grubu tek başına kanıtlanmadı.",
+    "groups": (
+        "Şu etiketler verildiğinde doğruluk oranı en az {target}: {who}; güven düzeyi {level}{each}. Sınama: {tested} "
+        "{over}"
+    ),
+    "groups_refusal": (
+        "Vaat yok{other}: etiket verilen metinlerde {target} doğruluk oranı, {rows} etiketli satırla {level} güven "
+        "düzeyinde kanıtlanamadı; {more}."
+    ),
+    "groups_other": " ve hiçbir metne etiket verilmiyor",
+    "groups_more_useless": "daha fazla satır bu modele yardımcı olmaz",
+    "one_of_labels": "bir etiket",
+    "one_of_groups": "bir etiket grubu",
+    "each_of_labels": "{certified} etiketin her biri",
+    "each_of_groups": "{certified} etiket grubunun her biri",
+    "and_with": "{first} ve {second}",
+    "each_together": ", bu vaatlerin tümü için birlikte",
+    "each_alone": ", bu vaatlerin her biri için ayrı ayrı",
+    "all_alone": (
+        "Tüm etiketler için birlikte vaat yok: {tests} vaadin tümü birlikte yalnızca {held} düzeyinde geçerlidir."
+    ),
+    "all_together": "Böylece etiket verilen tüm metinlerde de doğruluk oranı en az {target}.",
+    "never_of_labels_one": "{labels} etiket kanıtlanamadı ve hiç verilmiyor.",
+    "never_of_labels_many": "{labels} etiket kanıtlanamadı ve hiç verilmiyor.",
+    "never_of_groups_one": "{labels} etiket grubu kanıtlanamadı ve hiç verilmiyor.",
+    "never_of_groups_many": "{labels} etiket grubu kanıtlanamadı ve hiç verilmiyor.",
+    "rare_refused": "Ayrıca {who} var: tüm etiketler için bir eşik değeri kanıtlanamadı ve bunlar hiç verilmiyor.",
+    "rare_fall_back": (
+        "Ayrıca {who} var: bunlar tüm etiketler için birlikte kanıtlanan {threshold} eşik değerini kullanıyor; ne "
+        "bunlar için ne de etiket verilen metinlerin tümü için vaat var."
+    ),
+    "rare_promised": "Ayrıca {who} var: vaat bunların tümü için birliktedir, her etiket için ayrı değildir.",
+    "rare_pool_refused": "Ayrıca {who} var: tek grup olarak da kanıtlanamadılar ve hiç verilmiyorlar.",
 }

@@ -71,10 +71,10 @@ def normal_quantile(level: float) -> float:
     return float(ndtri((1 + level) / 2))
 
 
-def check_level(level: float) -> None:
-    """Raise InputError unless a confidence level lies between 0 and 1."""
+def check_level(level: float, name: str = "level") -> None:
+    """Raise InputError unless a confidence level lies between 0 and 1; `name` is what the caller's message calls it."""
     if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level}")
+        raise InputError(f"{name} must lie between 0 and 1, got {level}")
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:

@@ -12,26 +12,35 @@ from typing import Any, ClassVar, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.rules.accuracy_band import AccuracyBand
 from elsewise.rules.by_label import ByLabel
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.certified import CertifiedThreshold
 from elsewise.rules.cost import CostThreshold
 from elsewise.rules.coverage import TargetCoverage
-from elsewise.rules.decisions import Decisions
+from elsewise.rules.decisions import Decisions, Gate
 from elsewise.rules.fixed import FixedThreshold
+from elsewise.rules.gates import GATES, AmbiguityMargin
+from elsewise.rules.sample_size import plan
 from elsewise.scores import Score
 
 __all__ = [
+    "GATES",
     "RULES",
+    "AccuracyBand",
+    "AmbiguityMargin",
     "ByLabel",
     "Certificate",
     "CertifiedThreshold",
     "CostThreshold",
     "Decisions",
     "FixedThreshold",
+    "Gate",
     "Rule",
     "TargetCoverage",
+    "asked_record",
     "fit_as_asked",
+    "plan",
     "threshold_words",
 ]
 
@@ -48,8 +57,8 @@ class Rule(Protocol):
         ...
 
     @property
-    def ambiguity_margin(self) -> float:
-        """A text whose best two probabilities are closer than this is never answered."""
+    def gates(self) -> tuple[Gate, ...]:
+        """Which texts are never answered, whatever their confidence."""
         ...
 
     @property
@@ -102,11 +111,11 @@ def fit_as_asked(
     name : str
         In the table RULES.
     asked : mapping
-        As `Rule.asked` gives it.
-    tune : (evidence, codes)
+        As `Rule.asked` gives it; its gates are fitted again, on the tune rows.
+    tune : pair of evidence of m rows and codes (m,)
         They place the grid of a promise, or the threshold where none is made.
     certify : callable
-        Gives (evidence, codes); called, and so read, only where a promise is tested.
+        Gives evidence of n rows and codes (n,); called, and so read, only where a promise is tested.
     score : Score or None
         The confidence; None is the maximum probability.
     looks : int
@@ -119,11 +128,28 @@ def fit_as_asked(
     0.9
     """
     fit: Any = RULES[name].fit  # a class method, which a Protocol cannot say
+    if "gates" in asked:
+        asked = {**asked, "gates": tuple(gate.fit(*tune) for gate in asked["gates"])}
     if not RULES[name].tested:
         made: Rule = fit(*tune, **asked, score=score)
     else:
         made = fit(*certify(), reference=tune[0], reference_codes=tune[1], looks=looks, **asked, score=score)
     return made
+
+
+def asked_record(rule: Rule) -> dict[str, Any] | None:
+    """Write down what a rule was asked for (JSON), its gates by their names in GATES; None where it is not known.
+
+    Examples
+    --------
+    >>> asked_record(FixedThreshold(0.6, ambiguity_margin=0.1))
+    {'threshold': 0.6, 'ambiguity_margin': 0.1}
+    """
+    if rule.asked is None:
+        return None
+    asked = {type(gate): gate.asked for gate in rule.gates}
+    own = {name: value for name, value in rule.asked.items() if name != "gates"}
+    return {**own, **{name: asked.get(kind, 0.0) for name, kind in GATES.items()}}
 
 
 def threshold_words(rule: Rule, digits: int | None = None) -> str:

@@ -9,30 +9,30 @@ thresholds only: measured on 1,000 rows, both answer less at an accuracy of 95 %
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
 from elsewise.errors import InputError
-from elsewise.rules import CertifiedThreshold
+from elsewise.messages.certificates import Band
+from elsewise.metrics.intervals import check_level
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import confidence_of
+from elsewise.rules.certified import CertifiedThreshold
+from elsewise.rules.decisions import Gate
 from elsewise.rules.fixed_sequence import (
+    BinomialTest,
+    CertifyRows,
     Counts,
     Numbers,
-    Promise,
     Thresholds,
-    as_separate,
     at_coverages,
     check_looks,
     check_promise,
-    check_share,
-    errors_of,
-    out_of_scope_share_of,
-    strict_to_loose,
 )
-from elsewise.scores import MaximumProbability, Score
+from elsewise.rules.gates import as_gates
+from elsewise.scores import Score
 
 POINTS = 20
 STRICTEST = 0.1  # stricter thresholds answer too few texts to be chosen, and each of them costs the others
@@ -58,8 +58,8 @@ class AccuracyBand:
         Share of the rows that belong to none of the labels.
     score : Score
         The confidence.
-    ambiguity_margin : float
-        A text whose best two probabilities are closer than this is never answered.
+    gates : tuple of Gate
+        Texts that they flag are never answered.
     looks : int
         How many certifications are made on these rows; all rules of one band are one look.
     """
@@ -72,7 +72,7 @@ class AccuracyBand:
     confidence_level: float
     out_of_scope_share: float
     score: Score
-    ambiguity_margin: float
+    gates: tuple[Gate, ...]
     looks: int
 
     @classmethod
@@ -85,7 +85,8 @@ class AccuracyBand:
         confidence_level: float = 0.95,
         score: Score | None = None,
         looks: int = 1,
-        ambiguity_margin: float = 0.0,
+        gates: Sequence[Gate] = (),
+        ambiguity_margin: float | None = None,
     ) -> Self:
         """Bound the accuracy at 20 thresholds that the reference rows place.
 
@@ -103,19 +104,15 @@ class AccuracyBand:
         >>> band.rule(target_accuracy=0.96).certificate.certified
         True
         """
-        check_promise(0.5, confidence_level)
+        check_level(confidence_level, "confidence_level")
         check_looks(looks)
-        check_share("ambiguity_margin", ambiguity_margin)
-        rows, others = as_separate(evidence, reference)
-        score = score or MaximumProbability()
-        wrong, truth = errors_of(rows, codes)
-        sample = Counts.of(confidence_of(rows, score, ambiguity_margin), wrong)
-        surest_first = strict_to_loose(others, score, ambiguity_margin)
-        thresholds = at_coverages(surest_first, np.linspace(STRICTEST, 1, POINTS))
+        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
+        sample = rows.counts
+        thresholds = at_coverages(rows.surest_first, np.linspace(STRICTEST, 1, POINTS))
         n, errors = sample.at(thresholds)
         low = 1 - sample.upper(thresholds, round(1 - confidence_level, 12) / len(thresholds))
-        share = out_of_scope_share_of(truth)
-        return cls(thresholds, low, n, errors, sample, confidence_level, share, score, ambiguity_margin, looks)
+        share = rows.out_of_scope_share
+        return cls(thresholds, low, n, errors, sample, confidence_level, share, rows.score, rows.gates, looks)
 
     def rule(self, threshold: float | None = None, *, target_accuracy: float | None = None) -> CertifiedThreshold:
         """Make a rule of one threshold, with the certificate that the band gives it, as often as you like.
@@ -143,9 +140,8 @@ class AccuracyBand:
         target = target_accuracy or float(self.accuracy_low[at or 0])
         certificate = self._certificate(at, target)
         if at is None and threshold is not None:
-            words = f"Nothing is promised, and every text becomes Other: at {threshold:g} no accuracy is supported."
-            certificate = replace(certificate, words=words)
-        return CertifiedThreshold(certificate, self.score, self.ambiguity_margin)
+            certificate = replace(certificate, scope=Band(len(self.thresholds), supported=False, at=threshold))
+        return CertifiedThreshold(certificate, self.score, self.gates)
 
     def _from_above(self, threshold: float) -> int | None:
         """Find the lowest of the thresholds at or above one; None where nothing is supported there."""
@@ -181,9 +177,10 @@ class AccuracyBand:
             rows_needed=self._rows_needed(target, delta) if at is None and 0 < target < 1 else None,
             method=f"exact bounds at {len(self.thresholds)} thresholds at once, Bonferroni",
             looks=self.looks,
+            scope=Band(len(self.thresholds)),
         )
 
     def _rows_needed(self, target: float, delta: float) -> int | None:
         return self.sample.rows_needed(
-            self.thresholds, Promise(round(1 - target, 12), delta).shared(len(self.thresholds))
+            self.thresholds, BinomialTest(round(1 - target, 12), delta).shared(len(self.thresholds))
         )

@@ -19,29 +19,26 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes
 from elsewise.errors import InputError
-from elsewise.messages.wording import counted, percent
+from elsewise.messages.certificates import IN_GROUPS, FallenBack, Group, Groups
 from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import Decisions, confidence_of, decide
+from elsewise.rules.decisions import Decisions, Gate, decide
 from elsewise.rules.fixed_sequence import (
     FIRST_MARGIN,
+    BinomialTest,
+    CertifyRows,
     Counts,
-    Promise,
     Thresholds,
-    as_separate,
     certify,
     check_looks,
-    check_share,
     errors_of,
-    known,
-    out_of_scope_share_of,
 )
+from elsewise.rules.gates import as_gates
 from elsewise.scores import MaximumProbability, Score
 
 Rare: TypeAlias = Literal["pool", "fall_back"]
 POOLED = "rare labels"
-METHOD = "exact binomial test, fixed sequence, in each group by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +60,8 @@ class ByLabel:
         Codes of the labels that were too rare to be tested by themselves: not certified per label.
     score : Score
         The confidence.
-    ambiguity_margin : float
-        A text whose best two probabilities are closer than this is never answered.
+    gates : tuple of Gate
+        Texts that they flag are never answered.
     joint, rare_are, asked_groups : bool, str, tuple of str
         How it was asked for: `joint` and `rare` as `fit` was given them, None where that is not known, and the group of
         each label, empty where each is by itself.
@@ -77,7 +74,7 @@ class ByLabel:
     groups: tuple[int, ...]
     rare: tuple[int, ...] = ()
     score: Score = field(default_factory=MaximumProbability)
-    ambiguity_margin: float = 0.0
+    gates: tuple[Gate, ...] = ()
     joint: bool | None = None
     rare_are: Rare | None = None
     asked_groups: tuple[str, ...] = ()
@@ -93,7 +90,7 @@ class ByLabel:
             "joint": self.joint,
             "rare": self.rare_are,
             "groups": list(self.asked_groups) or None,
-            "ambiguity_margin": self.ambiguity_margin,
+            "gates": self.gates,
         }
 
     @property
@@ -123,13 +120,14 @@ class ByLabel:
         joint: bool = False,
         rare: Rare = "pool",
         groups: Sequence[Any] | None = None,
-        ambiguity_margin: float = 0.0,
+        gates: Sequence[Gate] = (),
+        ambiguity_margin: float | None = None,
     ) -> Self:
         """Find the loosest threshold that passes, label by label.
 
         Parameters
         ----------
-        evidence, codes, reference_codes, target_accuracy, confidence_level, score, looks, ambiguity_margin
+        evidence, codes, reference_codes, target_accuracy, confidence_level, score, looks, gates, ambiguity_margin
             As for `CertifiedThreshold.fit`.
         reference : Evidence, or probabilities (m, k)
             Other rows. They place the grids, and tell which labels are rare: those of which they let expect hardly
@@ -163,39 +161,22 @@ class ByLabel:
         >>> rule.threshold.tolist(), rule.certified_labels.tolist()
         ([-inf, inf], [True, False])
         """
-        promise = Promise.of(target_accuracy, confidence_level)
+        test = BinomialTest.of(target_accuracy, confidence_level)
         check_looks(looks)
-        check_share("ambiguity_margin", ambiguity_margin)
         if rare not in ("pool", "fall_back"):
             raise InputError(f"rare must be 'pool' or 'fall_back', got {rare!r}")
-        rows, others = as_separate(evidence, reference)
-        score = score or MaximumProbability()
-        confidence, expected = (confidence_of(e, score, ambiguity_margin) for e in (rows, others))
-        surest_first, likely = known(expected), _best(others, expected)
-        names, of_label = _named_groups(groups, rows.probabilities.shape[1])
-        grouping = _Grouping.of(names, of_label, likely, times=len(rows) / len(others), promise=promise, joint=joint)
-        wrong, truth = errors_of(rows, codes)
-        tests = _Tests(
-            grouping=grouping,
-            promise=promise,
-            confidence=confidence,
-            wrong=wrong,
-            best=_best(rows, confidence),
-            surest_first=surest_first,
-            reference=grouping.divided(expected, likely),
-            tried=_tried(grouping, others, reference_codes, expected),
-            joint=joint,
-            rare=rare,
-            out_of_scope_share=out_of_scope_share_of(truth),
-            looks=looks,
-        )
+        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
+        grouping = _Grouping.of(groups, rows, test, joint=joint)
+        tests = _Tests(rows, grouping, test, looks=looks, joint=joint, tried=rows.tried(reference_codes))
+        found = tests.by_group(reference_codes, falls_back=rare == "fall_back" and bool(grouping.rare))
         return cls(
-            *tests.certificates(),
+            tests.overall(found),
+            tuple(found.certificates),
             names=grouping.names,
             groups=tuple(grouping.of_label.tolist()),
             rare=grouping.rare,
-            score=score,
-            ambiguity_margin=ambiguity_margin,
+            score=rows.score,
+            gates=rows.gates,
             joint=joint,
             rare_are=rare,
             asked_groups=() if groups is None else tuple(map(str, groups)),
@@ -206,7 +187,7 @@ class ByLabel:
         rows = as_evidence(evidence)
         if rows.probabilities.shape[1] != len(self.groups):
             raise InputError(f"this rule was fitted for {len(self.groups)} labels, got {rows.probabilities.shape[1]}")
-        return decide(rows, self.score, self.threshold, self.ambiguity_margin)
+        return decide(rows, self.score, self.threshold, self.gates)
 
 
 def _named_groups(groups: Sequence[Any] | None, k: int) -> tuple[tuple[str, ...], Codes]:
@@ -225,19 +206,9 @@ def _best(rows: Evidence, confidence: Thresholds) -> Codes:
     return np.where(np.isnan(confidence), ABSTAIN, rows.probabilities.argmax(axis=1))
 
 
-def _tried(
-    grouping: "_Grouping", reference: Evidence, codes: Any, confidence: Thresholds
-) -> tuple[list[Counts | None], Counts | None]:
-    """Count the reference rows and their errors, group by group and all together, where their codes are known."""
-    if codes is None:
-        return [None] * len(grouping.names), None
-    wrong, best = errors_of(reference, codes)[0], _best(reference, confidence)
-    return [*grouping.counts(confidence, wrong, best)], Counts.of(confidence, wrong)
-
-
-def _count_tests(sizes: NDArray[Any], promise: Promise) -> int:
+def _count_tests(sizes: NDArray[Any], test: BinomialTest) -> int:
     """Fewest tests m so that no more than m groups have the rows to pass at delta / m."""
-    return next(m for m in range(1, len(sizes) + 2) if (sizes >= promise.shared(m).fewest).sum() <= m)
+    return next(m for m in range(1, len(sizes) + 2) if (sizes >= test.shared(m).fewest).sum() <= m)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,13 +221,13 @@ class _Grouping:
     asked: bool  # whether the groups have more than one label because the caller said so
 
     @classmethod
-    def of(
-        cls, names: tuple[str, ...], of_label: Codes, best: Codes, *, times: float, promise: Promise, joint: bool
-    ) -> Self:
-        """Pool the groups that `times` as many rows as the reference has would hardly give enough of."""
+    def of(cls, groups: Sequence[Any] | None, rows: CertifyRows, test: BinomialTest, *, joint: bool) -> Self:
+        """Pool the groups of which the reference rows let expect hardly enough certify rows."""
+        names, of_label = _named_groups(groups, rows.evidence.probabilities.shape[1])
+        best, times = _best(rows.reference, rows.expected), len(rows.evidence) / len(rows.reference)
         expected = np.bincount(of_label[best[best >= 0]], minlength=len(names)) * times / FIRST_MARGIN
-        tests = _count_tests(expected, promise) if joint else 1
-        is_rare = expected < promise.shared(tests).fewest
+        tests = _count_tests(expected, test) if joint else 1
+        is_rare = expected < test.shared(tests).fewest
         if not is_rare.any():
             return cls(names, of_label, (), len(names) < len(of_label))
         kept = np.cumsum(~is_rare) - 1
@@ -276,185 +247,111 @@ class _Grouping:
         order = np.argsort(group, kind="stable")
         return np.split(column[order], np.searchsorted(group[order], np.arange(1, len(self.names) + 1)))[:-1]
 
-    def counts(self, confidence: Thresholds, wrong: NDArray[np.bool_], best: Codes) -> list[Counts]:
+    def counts(self, evidence: Evidence, confidence: Thresholds, wrong: NDArray[np.bool_]) -> list[Counts]:
         """Count rows and errors, group by group."""
+        best = _best(evidence, confidence)
         return [
             Counts.of(*columns)
             for columns in zip(self.divided(confidence, best), self.divided(wrong, best), strict=True)
         ]
 
-    def who(self, g: int) -> str:
-        """Say which labels a group has."""
-        if g == self.alone:
-            return f"{counted(len(self.rare), 'rare label')} taken as one group"
-        return f'{"the group" if self.asked else "label"} "{self.names[g]}"'
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found for each group."""
+
+    certificates: list[Certificate]
+    tests: int  # how many groups have the rows to pass
+    falls_back: bool  # the last one is that of labels that use the threshold of all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tests:
-    """The certify rows, group by group, and the tests that they are put to."""
+    """The tests that the certify rows are put to, group by group and all together."""
 
+    rows: CertifyRows
     grouping: _Grouping
-    promise: Promise
-    confidence: Thresholds
-    wrong: NDArray[np.bool_]
-    best: Codes
-    surest_first: Thresholds
-    reference: list[Thresholds]
-    tried: tuple[list[Counts | None], Counts | None]
-    joint: bool
-    rare: Rare
-    out_of_scope_share: float
+    test: BinomialTest
     looks: int
+    joint: bool
+    tried: Counts | None
 
-    def certificates(self) -> tuple[Certificate, tuple[Certificate, ...]]:
-        """Test every group, and put what was found together."""
-        samples = self.grouping.counts(self.confidence, self.wrong, self.best)
-        falls_back = self.rare == "fall_back" and bool(self.grouping.rare)
-        tested = samples[: self.grouping.alone] if falls_back else samples
+    def by_group(self, reference_codes: Any, *, falls_back: bool) -> _Found:
+        """Test every group; the rare labels may use the threshold of all labels together instead."""
+        rows, grouping = self.rows, self.grouping
+        samples = grouping.counts(rows.evidence, rows.confidence, rows.wrong)
+        tested = samples[: grouping.alone] if falls_back else samples
         able = np.array([sample.rows for sample in tested])
-        tests = _count_tests(able, self.promise) if self.joint else int((able >= self.promise.fewest).sum())
-        share = self.promise.shared(tests) if self.joint else self.promise
-        found = [self._group(g, sample, share, tests) for g, sample in enumerate(tested)]
-        if falls_back:
-            found.append(self._fallen_back(samples[-1]))
-        return self._overall(found, tests, falls_back=falls_back), tuple(found)
+        tests = _count_tests(able, self.test) if self.joint else int((able >= self.test.fewest).sum())
+        places = grouping.divided(rows.expected, _best(rows.reference, rows.expected))
+        tried: list[Counts | None] = [None] * len(samples)
+        if reference_codes is not None:
+            wrong = errors_of(rows.reference, reference_codes)[0]
+            tried = [*grouping.counts(rows.reference, rows.expected, wrong)]
+        found = [
+            self._group(g, sample, places[g], tried[g], together=tests if self.joint else 0)
+            for g, sample in enumerate(tested)
+        ]
+        return _Found([*found, self._fallen_back(samples[-1])] if falls_back else found, tests, falls_back)
 
-    def _certify(self, sample: Counts, promise: Promise, reference: Thresholds, tried: Counts | None) -> Certificate:
-        place = np.sort(reference)[::-1] if len(reference) else self.surest_first
-        share = self.out_of_scope_share
-        return certify(sample, promise, place, out_of_scope_share=share, looks=self.looks, tried=tried)
+    def overall(self, found: _Found) -> Certificate:
+        """Put what was found for the groups together."""
+        certificates, whole, scope = found.certificates, self._whole(), self._scope(found)
+        if found.falls_back and len(certificates) == 1:  # every label falls back: this is the plain rule
+            return replace(whole, scope=scope)
+        n, errors, rows = sum(c.n for c in certificates), sum(c.errors for c in certificates), len(self.rows.confidence)
+        certified = any(c.certified for c in certificates)
+        needed = [c.rows_needed * rows / max(c.rows, 1) for c in certificates if c.rows_needed is not None]
+        return replace(
+            whole,
+            certified=certified,
+            threshold=min(c.threshold for c in certificates),
+            n=n,
+            errors=errors,
+            coverage=n / rows if rows else 0.0,
+            coverage_low=float(clopper_pearson_lower(n, rows, self.test.delta / 2)),
+            coverage_high=float(clopper_pearson_upper(n, rows, self.test.delta / 2)),
+            rows_needed=None if certified or not needed else math.ceil(min(needed)),
+            method=IN_GROUPS,
+            scope=scope,
+        )
+
+    def _scope(self, found: _Found) -> Groups:
+        alone, last = self.grouping.alone, found.certificates[-1]
+        pooled = bool(self.grouping.rare) and not found.falls_back
+        return Groups(
+            of_labels=self.grouping.asked,
+            alone=alone,
+            certified=sum(c.certified for c in found.certificates[:alone]),
+            tests=found.tests,
+            joint=self.joint,
+            rare=len(self.grouping.rare),
+            rare_certified=pooled and last.certified,
+            falls_back=found.falls_back,
+            rare_threshold=last.threshold,
+        )
+
+    def _certify(self, sample: Counts, test: BinomialTest, place: Thresholds, tried: Counts | None) -> Certificate:
+        share = self.rows.out_of_scope_share
+        return certify(sample, test, place, out_of_scope_share=share, looks=self.looks, tried=tried)
 
     def _whole(self) -> Certificate:
         """One threshold for all labels, certified as without groups."""
-        sample = Counts.of(self.confidence, self.wrong)
-        return self._certify(sample, self.promise, self.surest_first, self.tried[1])
+        return self._certify(self.rows.counts, self.test, self.rows.surest_first, self.tried)
 
-    def _group(self, g: int, sample: Counts, promise: Promise, tests: int) -> Certificate:
-        tested = self._certify(sample, promise, self.reference[g], self.tried[0][g])
-        certificate = replace(tested, method=METHOD)
-        return replace(certificate, words=self._group_words(certificate, self.grouping.who(g), tests))
-
-    def _group_words(self, c: Certificate, who: str, tests: int) -> str:
-        level = percent(c.confidence_level)
-        if not c.certified:
-            more = "more would not help" if c.rows_needed is None else f"about {c.rows_needed:,} would be needed"
-            return (
-                f"Nothing is promised of {who}, and it is never answered: {percent(c.target_accuracy)} right could not "
-                f"be certified at confidence level {level} on {c.rows:,} labelled rows; {more}."
-            )
-        held = percent(max(0.0, 1 - self.looks * self.promise.delta))
-        all_of_them = f" All {tests:,} promises hold together at {held}." if self.joint and tests > 1 else ""
-        return (
-            f"At least {percent(c.target_accuracy)} of what is answered with {who} is right, at confidence level "
-            f"{level}: {c.tested} {c.over_draws}{all_of_them}"
-        )
+    def _group(self, g: int, sample: Counts, place: Thresholds, tried: Counts | None, *, together: int) -> Certificate:
+        surest_first = np.sort(place)[::-1] if len(place) else self.rows.surest_first
+        certificate = self._certify(sample, self.test.shared(together), surest_first, tried)
+        rare = len(self.grouping.rare) if g == self.grouping.alone else 0
+        scope = Group(self.grouping.names[g], self.grouping.asked, rare, together, round(1 - self.test.delta, 12))
+        return replace(certificate, method=IN_GROUPS, scope=scope)
 
     def _fallen_back(self, sample: Counts) -> Certificate:
         """Give labels of which nothing is promised the threshold of all labels together."""
         whole = self._whole()
         n, errors = (int(count[0]) for count in sample.at(np.array([whole.threshold])))
-        coverage, low, high = sample.coverage(whole.threshold, self.promise.delta)
-        who = counted(len(self.grouping.rare), "label")
-        source = "the one that is certified for all labels together" if whole.certified else "used as none is certified"
-        words = (
-            f"Nothing is promised of {who} too rare to be certified per label: the threshold {whole.threshold:g} is "
-            f"{source}. Of {sample.rows:,} labelled texts that would get one "
-            f"of these labels, {n:,} were answered and {errors:,} of those wrongly."
-        )
+        coverage, low, high = sample.coverage(whole.threshold, self.test.delta)
         return replace(
             whole, certified=False, rows=sample.rows, n=n, errors=errors, coverage=coverage, coverage_low=low,
-            coverage_high=high, rows_needed=None, words=words,
+            coverage_high=high, rows_needed=None, scope=FallenBack(len(self.grouping.rare), whole.certified),
         )  # fmt: skip
-
-    def _overall(self, found: list[Certificate], tests: int, *, falls_back: bool) -> Certificate:
-        whole = self._whole()
-        if falls_back and len(found) == 1:  # every label falls back: this is the plain rule
-            return replace(whole, words=f"No label is certified by itself. {whole.sentence}")
-        n, errors, rows = sum(c.n for c in found), sum(c.errors for c in found), len(self.confidence)
-        delta, certified = self.promise.delta, any(c.certified for c in found)
-        needed = [c.rows_needed * rows / max(c.rows, 1) for c in found if c.rows_needed is not None]
-        overall = replace(
-            whole,
-            certified=certified,
-            threshold=min(c.threshold for c in found),
-            n=n,
-            errors=errors,
-            coverage=n / rows if rows else 0.0,
-            coverage_low=float(clopper_pearson_lower(n, rows, delta / 2)),
-            coverage_high=float(clopper_pearson_upper(n, rows, delta / 2)),
-            rows_needed=None if certified or not needed else math.ceil(min(needed)),
-            method=METHOD,
-        )
-        return replace(overall, words=self._words(overall, found, tests, falls_back=falls_back))
-
-    def _words(self, overall: Certificate, found: list[Certificate], tests: int, *, falls_back: bool) -> str:
-        """Say exactly what is promised, of which labels, and of which nothing is."""
-        alone = self.grouping.alone
-        certified = sum(c.certified for c in found[:alone])
-        pooled = bool(self.grouping.rare) and not falls_back
-        unit = ("group of labels", "groups of labels") if self.grouping.asked else ("label", "labels")
-        source = (
-            f"It holds for texts that come from the same source, {percent(self.out_of_scope_share)} of them "
-            f"out-of-scope; another share of out-of-scope texts is not covered."
-        )
-        sentences = [
-            "" if certified else f"No {unit[0]} is certified by itself.",
-            self._claim(overall, certified, unit, tests, pool_kept=pooled and found[-1].certified),
-            self._together(overall, tests, falls_back=falls_back),
-            _never(alone - certified, unit),
-            self._rare_words(found[-1], falls_back=falls_back) if self.grouping.rare else "",
-            source if overall.certified else "",
-        ]
-        return " ".join(sentence for sentence in sentences if sentence)
-
-    def _claim(
-        self, overall: Certificate, certified: int, unit: tuple[str, str], tests: int, *, pool_kept: bool
-    ) -> str:
-        target, level = percent(overall.target_accuracy), percent(overall.confidence_level)
-        if not overall.certified:
-            needed = overall.rows_needed
-            more = "more rows would not help this model" if needed is None else f"about {needed:,} would be needed"
-            other = "" if overall.n else ", and every text becomes Other"
-            return (
-                f"Nothing is promised{other}: {target} right among what is answered could not be certified at "
-                f"confidence level {level} on {overall.rows:,} labelled rows; {more}."
-            )
-        who = [f"each of {certified:,} {unit[1]}" if certified > 1 else f"one {unit[0]}"] if certified else []
-        who += [f"{counted(len(self.grouping.rare), 'rare label')} taken as one group"] if pool_kept else []
-        each = "for all of these promises together" if self.joint else "for each of these promises by itself"
-        over = overall.over_draws
-        if tests > 1 and not self.joint:
-            over = over.replace("at most", "for each promise, at most", 1)
-        return (
-            f"At least {target} of what is answered with {' and with '.join(who)} is right, at confidence level {level}"
-            f"{' ' + each if tests > 1 else ''}: {overall.tested} {over}"
-        )
-
-    def _together(self, overall: Certificate, tests: int, *, falls_back: bool) -> str:
-        if not overall.certified or tests <= 1:
-            return ""
-        if not self.joint:
-            held = percent(max(0.0, 1 - self.looks * tests * self.promise.delta))
-            return f"Nothing is promised of all answers at once: all {tests:,} promises hold together at {held} only."
-        target = percent(overall.target_accuracy)
-        return "" if falls_back else f"So at least {target} of everything that is answered is right, too."
-
-    def _rare_words(self, last: Certificate, *, falls_back: bool) -> str:
-        who = f"{counted(len(self.grouping.rare), 'label')} too rare to be certified per label"
-        if falls_back and last.threshold == math.inf:
-            return f"There are {who}; no threshold could be certified for all labels, and they are never answered."
-        if falls_back:
-            return (
-                f"There are {who}; they use the threshold {last.threshold:g} that is certified for all labels "
-                f"together, and nothing is promised of them, nor of everything that is answered."
-            )
-        if last.certified:
-            return f"There are {who}: the promise is for them taken together, not certified per label."
-        return f"There are {who}; taken as one group they could not be certified either, and are never answered."
-
-
-def _never(labels: int, unit: tuple[str, str]) -> str:
-    if not labels:
-        return ""
-    return f"{labels:,} {unit[labels > 1]} could not be certified and {('is', 'are')[labels > 1]} never answered."

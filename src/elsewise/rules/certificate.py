@@ -1,16 +1,22 @@
 """The certificate: what a threshold promises, over what randomness, and what it was tested on."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from elsewise.errors import InputError
-from elsewise.messages.wording import percent
-
-PLAIN = "exact binomial test, fixed sequence"  # how a promise about everything that is answered is tested
-MIXED = "exact bounds of both kinds of text, fixed sequence"  # ... at a stated share of out-of-scope texts
+from elsewise.messages import messages
+from elsewise.messages.certificates import (
+    MIXED,
+    PLAIN,
+    Band,
+    CertificateFacts,
+    FallenBack,
+    Group,
+    Groups,
+    Mixture,
+    certificate_sentence,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,10 @@ class Certificate:
     rows_needed : int or None
         When not certified: about how many labelled rows would do, None if more rows would not help.
     words : str
-        The sentence, of a promise that is not the plain one about everything that is answered.
+        The sentence of a promise that is not the plain one, in folders written before certificates had a scope.
+    scope : Mixture, Band, Group, FallenBack, Groups or None
+        What a promise is about that is not the plain one about everything that is answered; see
+        `elsewise.messages.certificates`.
     """
 
     certified: bool
@@ -61,6 +70,7 @@ class Certificate:
     method: str = PLAIN
     looks: int = 1
     words: str = ""
+    scope: Mixture | Band | Group | FallenBack | Groups | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):
@@ -76,59 +86,29 @@ class Certificate:
         return self.sentence
 
     def as_dict(self) -> dict[str, Any]:
-        """Give all fields, and the sentence."""
-        return {**asdict(self), "sentence": self.sentence}
+        """Give all fields but the scope, and the sentence; `words` is that sentence where the promise has a scope."""
+        own = asdict(self)
+        words = self.sentence if own.pop("scope") else self.words
+        return {**own, "words": words, "sentence": self.sentence}
 
     @property
     def sentence(self) -> str:
-        """What is promised, over what randomness, for which texts, and what is not covered."""
-        return self.words or (self._promise() if self.certified else self._refusal())
+        """What is promised, over what randomness, for which texts, and what is not covered; in English."""
+        return self.say()
 
-    def _promise(self) -> str:
-        return (
-            f"At least {percent(self.target_accuracy)} of what is answered is right, at confidence level "
-            f"{percent(self.confidence_level)}: {self.tested} {self.over_draws} "
-            f"It holds for texts that come from the same source, {percent(self.out_of_scope_share)} of them "
-            f"out-of-scope; another share of out-of-scope texts is not covered."
-        )
+    def say(self, language: str = "en") -> str:
+        """Say what is promised in a language of `elsewise.messages`.
 
-    @property
-    def tested(self) -> str:
-        """What the promise was tested on, in words."""
-        return (
-            f"of {self.rows:,} labelled texts kept aside for this test, {self.n:,} were answered and {self.errors:,} "
-            f"of those wrongly ({self.method})."
-        )
+        A certificate of an older folder whose promise is not the plain one has its English sentence only.
 
-    @property
-    def over_draws(self) -> str:
-        """What the confidence is over, in words, and what is left of it after several looks at the same rows."""
-        delta = 1 - self.confidence_level
-        held = max(0.0, 1 - self.looks * delta)
-        together = f", and all {self.looks} looks at them hold together at {percent(held)}" if self.looks > 1 else ""
-        return (
-            f"The confidence is over the draw of those texts: at most {percent(delta, np.ceil)} of such draws would "
-            f"promise too much{together}."
-        )
-
-    def _refusal(self) -> str:
-        if self.rows_needed is None:
-            more = "more certify rows would not help this model; a better model or a lower target would"
-        else:
-            more = f"about {self.rows_needed:,} such rows would be needed, as far as these tell"
-            if (1 - self.confidence_level) < self.target_accuracy**self.rows:  # even without one error
-                more = f"at least {self.rows_needed:,} such rows would be needed, more if some are answered wrongly"
-        best = (
-            "no accuracy"
-            if self.best_accuracy <= 0
-            else f"an accuracy of {percent(self.best_accuracy)}, all thresholds taken together"
-        )
-        if self.best_accuracy >= self.target_accuracy:
-            best = (
-                f"an accuracy of {percent(self.target_accuracy)}, but at a threshold behind a stricter one that failed"
-            )
-        return (
-            f"Nothing is promised, and every text becomes Other: {percent(self.target_accuracy)} right among what is "
-            f"answered could not be certified at confidence level {percent(self.confidence_level)} on "
-            f"{self.rows:,} labelled rows kept aside for this test; {more}. These rows support {best}."
+        Raises
+        ------
+        InputError
+            If there is no such language.
+        """
+        templates = messages(language)
+        if self.words:
+            return self.words
+        return certificate_sentence(
+            CertificateFacts(*(getattr(self, field.name) for field in fields(CertificateFacts))), self.scope, templates
         )

@@ -9,29 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from elsewise.errors import InputError
+from elsewise.messages.certificates import MIXED, PLAIN
 from elsewise.outputs import as_evidence
-from elsewise.rules.certificate import MIXED, PLAIN, Certificate
-from elsewise.rules.decisions import Decisions, confidence_of, decide
+from elsewise.rules.certificate import Certificate
+from elsewise.rules.decisions import Decisions, Gate, decide
 from elsewise.rules.fixed_sequence import (
-    Counts,
-    Promise,
+    BinomialTest,
+    CertifyRows,
     Sample,
     Thresholds,
-    as_separate,
     certify,
     check_looks,
-    check_promise,
     check_share,
-    errors_of,
-    out_of_scope_share_of,
-    strict_to_loose,
-    tried_on,
 )
+from elsewise.rules.gates import as_gates
 from elsewise.rules.out_of_scope_share import Strata
 from elsewise.scores import MaximumProbability, Score
-
-__all__ = ["CertifiedThreshold", "check_promise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +37,14 @@ class CertifiedThreshold:
         The promise; when nothing could be certified its threshold is inf, and everything is Other.
     score : Score
         The confidence.
-    ambiguity_margin : float
-        A text whose best two probabilities are closer than this is never answered.
+    gates : tuple of Gate
+        Texts that they flag are never answered.
     """
 
     tested: ClassVar[bool] = True
     certificate: Certificate
     score: Score = field(default_factory=MaximumProbability)
-    ambiguity_margin: float = 0.0
+    gates: tuple[Gate, ...] = ()
 
     @property
     def threshold(self) -> float:
@@ -67,7 +60,7 @@ class CertifiedThreshold:
         return {
             "target_accuracy": c.target_accuracy,
             "confidence_level": c.confidence_level,
-            "ambiguity_margin": self.ambiguity_margin,
+            "gates": self.gates,
             "out_of_scope_share": c.out_of_scope_share if c.method == MIXED else None,
         }
 
@@ -83,7 +76,8 @@ class CertifiedThreshold:
         confidence_level: float = 0.95,
         score: Score | None = None,
         looks: int = 1,
-        ambiguity_margin: float = 0.0,
+        gates: Sequence[Gate] = (),
+        ambiguity_margin: float | None = None,
         out_of_scope_share: float | None = None,
     ) -> Self:
         """Find the loosest threshold that passes the tests.
@@ -104,9 +98,12 @@ class CertifiedThreshold:
             Fixed before; the maximum probability by default.
         looks : int
             How many certifications are made on these rows, this one included.
-        ambiguity_margin : float
-            0..1, fixed before: a text whose best two probabilities are closer than this is never answered. The gate
-            acts before the test, so what is certified is what is served.
+        gates : sequence of Gate
+            Fixed before: texts that they flag are never answered. They act before the test, so what is certified is
+            what is served.
+        ambiguity_margin : float, optional
+            0..1, the gate that is used most: a text whose best two probabilities are closer than this is never
+            answered.
         out_of_scope_share : float, optional
             0..1: certify for texts of which up to this share is out-of-scope, whatever the share among the certify
             rows is. By default these rows are taken as the texts come, their out-of-scope share included.
@@ -132,78 +129,28 @@ class CertifiedThreshold:
         >>> CertifiedThreshold.fit(p[:58], np.zeros(58), reference=p.copy()).certificate.rows_needed
         59
         """
-        return cls.fit_targets(
-            evidence,
-            codes,
-            reference=reference,
-            reference_codes=reference_codes,
-            target_accuracies=(target_accuracy,),
-            confidence_level=confidence_level,
-            score=score,
-            earlier_looks=looks - 1,
-            ambiguity_margin=ambiguity_margin,
-            out_of_scope_share=out_of_scope_share,
-        )[0]
-
-    @classmethod
-    def fit_targets(
-        cls,
-        evidence: Any,
-        codes: Any,
-        *,
-        reference: Any,
-        reference_codes: Any = None,
-        target_accuracies: Sequence[float],
-        confidence_level: float = 0.95,
-        score: Score | None = None,
-        earlier_looks: int = 0,
-        ambiguity_margin: float = 0.0,
-        out_of_scope_share: float | None = None,
-    ) -> tuple[Self, ...]:
-        """Certify several targets on the same rows, each of them counted as a look.
-
-        Parameters are those of `fit`; `earlier_looks` counts the certifications made on these rows before. Each
-        promise holds at the confidence level by itself, and its sentence says at which level all hold together.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> p = np.tile([0.9, 0.1], (59, 1))
-        >>> rules = CertifiedThreshold.fit_targets(p, np.zeros(59), reference=p.copy(), target_accuracies=(0.9, 0.95))
-        >>> [(rule.certificate.certified, rule.certificate.looks) for rule in rules]
-        [(True, 2), (True, 2)]
-        """
-        if not target_accuracies:
-            raise InputError("target_accuracies must hold at least one accuracy, got none")
-        promises = [Promise.of(target, confidence_level) for target in target_accuracies]
-        looks = earlier_looks + len(promises)
-        check_looks(looks - len(promises) + 1)
-        check_share("ambiguity_margin", ambiguity_margin)
-        rows, others = as_separate(evidence, reference)
-        score = score or MaximumProbability()
-        wrong, truth = errors_of(rows, codes)
-        confidence = confidence_of(rows, score, ambiguity_margin)
-        surest_first = strict_to_loose(others, score, ambiguity_margin)
+        test = BinomialTest.of(target_accuracy, confidence_level)
+        check_looks(looks)
+        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
         if out_of_scope_share is None:
-            counts, share = Counts.of(confidence, wrong), out_of_scope_share_of(truth)
-            tried = tried_on(others, reference_codes, score, ambiguity_margin)
-            found = [
-                certify(counts, p, surest_first, out_of_scope_share=share, looks=looks, tried=tried) for p in promises
-            ]
+            certificate = certify(
+                rows.counts, test, rows.surest_first,
+                out_of_scope_share=rows.out_of_scope_share, looks=looks, tried=rows.tried(reference_codes),
+            )  # fmt: skip
         else:
             check_share("out_of_scope_share", out_of_scope_share)
-            strata = Strata.of(confidence, wrong, truth, out_of_scope_share)
-            found = [_mixed(strata, p, surest_first, looks) for p in promises]
-        return tuple(cls(certificate, score, ambiguity_margin) for certificate in found)
+            strata = Strata.of(rows.confidence, rows.wrong, rows.codes, out_of_scope_share)
+            certificate = _mixed(strata, test, rows.surest_first, looks)
+        return cls(certificate, rows.score, rows.gates)
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
-        return decide(as_evidence(evidence), self.score, self.threshold, self.ambiguity_margin)
+        return decide(as_evidence(evidence), self.score, self.threshold, self.gates)
 
 
-def _mixed(strata: Strata, promise: Promise, surest_first: Thresholds, looks: int) -> Certificate:
+def _mixed(strata: Strata, test: BinomialTest, surest_first: Thresholds, looks: int) -> Certificate:
     """Certify for a stated share of out-of-scope texts, and say so."""
     sample: Sample = strata
-    certificate = certify(sample, promise, surest_first, out_of_scope_share=strata.share, looks=looks)
-    certificate = replace(certificate, method=MIXED)
-    return replace(certificate, words=strata.worded(certificate)) if certificate.certified else certificate
+    certificate = certify(sample, test, surest_first, out_of_scope_share=strata.share, looks=looks)
+    scope = strata.scope(certificate.threshold, test.delta) if certificate.certified else None
+    return replace(certificate, method=MIXED, scope=scope)

@@ -7,7 +7,7 @@ https://arxiv.org/abs/2007.12671 (the interval).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -19,8 +19,9 @@ from elsewise.metrics.intervals import Estimate, mean_interval
 from elsewise.metrics.ranked import Ranking
 from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import Decisions, confidence_of, decide
-from elsewise.rules.fixed_sequence import Thresholds, check_share, errors_of
+from elsewise.rules.decisions import Decisions, Gate, confidence_of, decide
+from elsewise.rules.fixed_sequence import Thresholds, errors_of
+from elsewise.rules.gates import as_gates
 from elsewise.scores import MaximumProbability, Score
 
 FOLDS = 5
@@ -44,8 +45,8 @@ class CostThreshold:
         What 1,000 texts would cost if every readable one were answered, as measured.
     score : Score
         The confidence.
-    ambiguity_margin : float
-        A text whose best two probabilities are closer than this is never answered.
+    gates : tuple of Gate
+        Texts that they flag are never answered.
     """
 
     tested: ClassVar[bool] = False
@@ -57,7 +58,7 @@ class CostThreshold:
     cost_high: float
     cost_of_answering: float
     score: Score = field(default_factory=MaximumProbability)
-    ambiguity_margin: float = 0.0
+    gates: tuple[Gate, ...] = ()
 
     @property
     def certificate(self) -> Certificate | None:
@@ -70,7 +71,7 @@ class CostThreshold:
         return {
             "cost_of_error": self.cost_of_error,
             "cost_of_review": self.cost_of_review,
-            "ambiguity_margin": self.ambiguity_margin,
+            "gates": self.gates,
         }
 
     @property
@@ -102,7 +103,8 @@ class CostThreshold:
         cost_of_error: float,
         cost_of_review: float,
         score: Score | None = None,
-        ambiguity_margin: float = 0.0,
+        gates: Sequence[Gate] = (),
+        ambiguity_margin: float | None = None,
     ) -> Self:
         """Find the threshold of least cost on labelled rows; of equal ones the strictest.
 
@@ -114,6 +116,10 @@ class CostThreshold:
             True codes; -1 marks an out-of-scope row, on which every answer is an error.
         cost_of_error, cost_of_review : float
             Above 0, in one currency.
+        score : Score, optional
+            The confidence. Default: the maximum probability.
+        gates, ambiguity_margin
+            As for `CertifiedThreshold.fit`.
 
         Raises
         ------
@@ -133,12 +139,11 @@ class CostThreshold:
         for name, cost in (("cost_of_error", cost_of_error), ("cost_of_review", cost_of_review)):
             if not (math.isfinite(cost) and cost > 0):
                 raise InputError(f"{name} must be a number above 0, got {cost}")
-        check_share("ambiguity_margin", ambiguity_margin)
+        score, gates = score or MaximumProbability(), as_gates(gates, ambiguity_margin)
         rows = as_evidence(evidence)
         if len(rows) < 2:  # noqa: PLR2004  one to choose on, one to measure on
             raise InputError(f"a cost needs at least 2 labelled rows, got {len(rows)}")
-        score = score or MaximumProbability()
-        confidence, (wrong, _) = confidence_of(rows, score, ambiguity_margin), errors_of(rows, codes)
+        confidence, (wrong, _) = confidence_of(rows, score, gates), errors_of(rows, codes)
         money = _Money(float(cost_of_error), float(cost_of_review))
         expected = money.cross_fitted(confidence, wrong)
         return cls(
@@ -150,12 +155,12 @@ class CostThreshold:
             cost_high=expected.high,
             cost_of_answering=PER * float(money.spent(confidence, wrong, -math.inf).mean()),
             score=score,
-            ambiguity_margin=ambiguity_margin,
+            gates=gates,
         )
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
-        return decide(as_evidence(evidence), self.score, self.threshold, self.ambiguity_margin)
+        return decide(as_evidence(evidence), self.score, self.threshold, self.gates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A threshold that answers a stated share of the texts; how many of the answers are right is only measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -9,8 +9,9 @@ import numpy as np
 from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import Decisions, confidence_of, decide
+from elsewise.rules.decisions import Decisions, Gate, confidence_of, decide
 from elsewise.rules.fixed_sequence import check_share
+from elsewise.rules.gates import as_gates
 from elsewise.scores import MaximumProbability, Score
 
 
@@ -18,7 +19,7 @@ from elsewise.scores import MaximumProbability, Score
 class TargetCoverage:
     """Answer the surest texts, as many as were asked for on the fitting rows (more when confidences tie).
 
-    With an `ambiguity_margin`, a text whose best two probabilities are closer than that is not answered.
+    Texts that one of the `gates` flags are never answered.
 
     Examples
     --------
@@ -31,7 +32,7 @@ class TargetCoverage:
     threshold: float
     coverage: float
     score: Score = field(default_factory=MaximumProbability)
-    ambiguity_margin: float = 0.0
+    gates: tuple[Gate, ...] = ()
 
     @property
     def certificate(self) -> Certificate | None:
@@ -41,7 +42,7 @@ class TargetCoverage:
     @property
     def asked(self) -> Mapping[str, Any]:
         """What `fit` was called with, beside rows and score."""
-        return {"coverage": self.coverage, "ambiguity_margin": self.ambiguity_margin}
+        return {"coverage": self.coverage, "gates": self.gates}
 
     @classmethod
     def fit(
@@ -51,9 +52,10 @@ class TargetCoverage:
         *,
         coverage: float = 0.9,
         score: Score | None = None,
-        ambiguity_margin: float = 0.0,
+        gates: Sequence[Gate] = (),
+        ambiguity_margin: float | None = None,
     ) -> Self:
-        """Place the threshold on `evidence` of n texts; codes are not needed.
+        """Place the threshold on `evidence` of n texts; their codes (n,) are not needed.
 
         Raises
         ------
@@ -61,16 +63,15 @@ class TargetCoverage:
             If `coverage` or the margin is not within 0..1, or no text can be answered.
         """
         check_share("coverage", coverage)
-        check_share("ambiguity_margin", ambiguity_margin)
-        score = score or MaximumProbability()
-        confidence = confidence_of(as_evidence(evidence), score, ambiguity_margin)
+        score, gates = score or MaximumProbability(), as_gates(gates, ambiguity_margin)
+        confidence = confidence_of(as_evidence(evidence), score, gates)
         surest_first = np.sort(confidence[~np.isnan(confidence)])[::-1]
         if not len(surest_first):
             raise InputError("coverage needs at least one text that can be read, got none")
         answered = min(int(np.ceil(round(coverage * len(confidence), 9))), len(surest_first))
         threshold = float(surest_first[answered - 1]) if answered else float("inf")
-        return cls(threshold, coverage, score, ambiguity_margin)
+        return cls(threshold, coverage, score, gates)
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
-        return decide(as_evidence(evidence), self.score, self.threshold, self.ambiguity_margin)
+        return decide(as_evidence(evidence), self.score, self.threshold, self.gates)

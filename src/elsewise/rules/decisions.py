@@ -1,9 +1,9 @@
 """Decisions, the reasons for abstaining, and the one place where confidence meets threshold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,26 @@ class Reason(StrEnum):
     UNFAMILIAR = "unfamiliar"
     AMBIGUOUS = "ambiguous"
     UNSURE = "unsure"
+
+
+class Gate(Protocol):
+    """Which texts a rule never answers, whatever their confidence; `elsewise.rules.gates.GATES` is the table."""
+
+    reason: ClassVar[Reason]
+    """The reason of a text that the gate keeps from being answered."""
+
+    @property
+    def asked(self) -> float:
+        """The number that the gate was asked for; 0 stands for no gate."""
+        ...
+
+    def fit(self, evidence: Any, codes: Any) -> Self:
+        """Fit the same gate to n labelled rows, those of another engine for example; codes (n,)."""
+        ...
+
+    def __call__(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Flag the texts that are never answered, shape (n,)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +101,7 @@ class Decisions:
         Label code 0..k-1, or ABSTAIN (-1).
     confidence : (n,) float64
         The score that was compared with the threshold; larger is surer, NaN for a text that is never answered:
-        an unreadable one, or one whose two best labels are closer than the rule's margin.
+        an unreadable one, or one that a gate of the rule keeps from being answered.
     threshold : (n,) float64
         A text is answered exactly when ``confidence >= threshold``; a rule may have one for each label.
     reasons : (n,) of Reason
@@ -233,25 +253,34 @@ def decide(
     evidence: Evidence,
     score: Callable[[Evidence], Floats],
     threshold: float | NDArray[np.float64],
-    ambiguity_margin: float = 0.0,
+    gates: Sequence[Gate] = (),
 ) -> Decisions:
-    """Answer the most probable label exactly where ``score(evidence) >= threshold``.
+    """Answer the most probable label exactly where ``score(evidence) >= threshold`` and no gate forbids it.
 
-    The one place where confidence meets threshold: what certifies and what serves cannot differ. A threshold of
-    shape (k,) is one for each label: that of the best label counts. See `confidence_of` for the margin.
+    The one place where confidence meets threshold: what certifies and what serves cannot differ.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of n texts and k labels.
+    score : callable
+        Gives the confidence (n,).
+    threshold : float or (k,)
+        One for all texts, or one for each label: that of the best label counts.
+    gates : sequence of Gate
+        Texts that a gate flags are never answered, and have its reason; of several gates the first one's.
     """
     p = evidence.probabilities
-    confidence = confidence_of(evidence, score, ambiguity_margin)
-    best, second, first_p, second_p = _top_two(p)
-    unreadable = _unreadable(p)
+    unreadable, barred = _unreadable(p), [gate(evidence) for gate in gates]
+    confidence = _scored(evidence, score, unreadable, barred)
+    best, second, first_p, second_p = top_two(p)
     thresholds = np.broadcast_to(np.asarray(threshold, dtype=np.float64), p.shape[1:])
     limit = np.where(unreadable, thresholds.max(), thresholds[best])
     answered = confidence >= limit  # False for NaN
-    barred = _too_close(first_p, second_p, ambiguity_margin)
     close = (second_p >= AMBIGUOUS_RATIO * first_p) & (first_p + second_p >= AMBIGUOUS_SHARE)
     reasons = np.select(
-        [answered, barred, np.isnan(confidence), close],
-        [Reason.ANSWERED, Reason.AMBIGUOUS, Reason.UNREADABLE, Reason.AMBIGUOUS],
+        [answered, unreadable, *barred, np.isnan(confidence), close],
+        [Reason.ANSWERED, Reason.UNREADABLE, *(gate.reason for gate in gates), Reason.UNREADABLE, Reason.AMBIGUOUS],
         Reason.UNSURE,
     )
     return Decisions(
@@ -268,16 +297,23 @@ def decide(
 
 
 def confidence_of(
-    evidence: Evidence, score: Callable[[Evidence], Floats], ambiguity_margin: float = 0.0
+    evidence: Evidence, score: Callable[[Evidence], Floats], gates: Sequence[Gate] = ()
 ) -> NDArray[np.float64]:
-    """Score n texts; NaN for every text that is never answered, whatever the score says of it.
+    """Score n texts, shape (n,); NaN for every text that is never answered, whatever the score says of it.
 
-    Those are the texts that could not be read, and those whose best two probabilities differ by less than
-    `ambiguity_margin`. Certifying and serving both go through here, so the gate is part of what is certified.
+    Those are the texts that could not be read, and those that a gate flags. Certifying and serving both go through
+    here, so the gates are part of what is certified.
     """
-    never = _unreadable(evidence.probabilities)
-    if ambiguity_margin > 0:
-        never |= _too_close(*_top_two(evidence.probabilities)[2:], ambiguity_margin)
+    return _scored(evidence, score, _unreadable(evidence.probabilities), [gate(evidence) for gate in gates])
+
+
+def _scored(
+    evidence: Evidence,
+    score: Callable[[Evidence], Floats],
+    unreadable: NDArray[np.bool_],
+    barred: Sequence[NDArray[np.bool_]],
+) -> NDArray[np.float64]:
+    never = np.any([unreadable, *barred], axis=0)
     return np.where(never, np.nan, np.asarray(score(evidence), dtype=np.float64))
 
 
@@ -285,12 +321,11 @@ def _unreadable(p: Floats) -> NDArray[np.bool_]:
     return np.isnan(p.max(axis=1))
 
 
-def _too_close(first: NDArray[np.float64], second: NDArray[np.float64], margin: float) -> NDArray[np.bool_]:
-    return first - second < margin  # False for NaN, and for a margin of 0
+def top_two(p: Floats) -> tuple[Codes, Codes, NDArray[np.float64], NDArray[np.float64]]:
+    """Find the two most probable labels of probabilities (n, k), and their probabilities; shape (n,) each.
 
-
-def _top_two(p: Floats) -> tuple[Codes, Codes, NDArray[np.float64], NDArray[np.float64]]:
-    """Find the two most probable labels and their probabilities, block by block: a copy of all rows is large."""
+    Block by block: a copy of all rows is large.
+    """
     best, second = (np.empty(len(p), dtype=np.int64) for _ in range(2))
     first_p, second_p = (np.empty(len(p), dtype=np.float64) for _ in range(2))
     for rows in row_blocks(p):

@@ -1,15 +1,15 @@
 """A threshold set by hand: easy to say, and it promises nothing."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import Decisions, decide
-from elsewise.rules.fixed_sequence import check_share
+from elsewise.rules.decisions import Decisions, Gate, decide
+from elsewise.rules.gates import as_gates
 from elsewise.scores import MaximumProbability, Score
 
 
@@ -17,7 +17,21 @@ from elsewise.scores import MaximumProbability, Score
 class FixedThreshold:
     """Answer where the confidence reaches a number that somebody chose.
 
-    With an `ambiguity_margin`, a text whose best two probabilities are closer than that is not answered.
+    Parameters
+    ----------
+    threshold : float
+        -inf answers everything readable, inf nothing.
+    score : Score, optional
+        The confidence. Default: the maximum probability.
+    gates : sequence of Gate
+        Texts that they flag are never answered.
+    ambiguity_margin : float, optional
+        0..1: a text whose best two probabilities are closer than this is never answered.
+
+    Raises
+    ------
+    InputError
+        If the threshold is nan, or the margin not within 0..1.
 
     Examples
     --------
@@ -27,13 +41,22 @@ class FixedThreshold:
 
     tested: ClassVar[bool] = False
     threshold: float
-    score: Score = field(default_factory=MaximumProbability)
-    ambiguity_margin: float = 0.0
+    score: Score
+    gates: tuple[Gate, ...]
 
-    def __post_init__(self) -> None:
-        if math.isnan(self.threshold):
+    def __init__(
+        self,
+        threshold: float,
+        score: Score | None = None,
+        gates: Sequence[Gate] = (),
+        *,
+        ambiguity_margin: float | None = None,
+    ) -> None:
+        if math.isnan(threshold):
             raise InputError("threshold must be a number, got nan")
-        check_share("ambiguity_margin", self.ambiguity_margin)
+        object.__setattr__(self, "threshold", threshold)
+        object.__setattr__(self, "score", score or MaximumProbability())
+        object.__setattr__(self, "gates", as_gates(gates, ambiguity_margin))
 
     @property
     def certificate(self) -> Certificate | None:
@@ -43,7 +66,7 @@ class FixedThreshold:
     @property
     def asked(self) -> Mapping[str, Any]:
         """What `fit` was called with, beside rows and score."""
-        return {"threshold": self.threshold, "ambiguity_margin": self.ambiguity_margin}
+        return {"threshold": self.threshold, "gates": self.gates}
 
     @classmethod
     def fit(
@@ -53,11 +76,12 @@ class FixedThreshold:
         *,
         threshold: float = 0.6,
         score: Score | None = None,
-        ambiguity_margin: float = 0.0,
+        gates: Sequence[Gate] = (),
+        ambiguity_margin: float | None = None,
     ) -> Self:
-        """Take evidence and codes as every rule does; the threshold stays what it is."""
-        return cls(threshold, score or MaximumProbability(), ambiguity_margin)
+        """Take evidence of n rows and codes (n,) as every rule does; the threshold stays what it is."""
+        return cls(threshold, score, gates, ambiguity_margin=ambiguity_margin)
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
-        return decide(as_evidence(evidence), self.score, self.threshold, self.ambiguity_margin)
+        return decide(as_evidence(evidence), self.score, self.threshold, self.gates)

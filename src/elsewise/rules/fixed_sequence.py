@@ -12,21 +12,23 @@ rows, where there are any, tell where it is likely to pass.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes
+from elsewise.arrays import ABSTAIN, Codes, as_codes
 from elsewise.errors import InputError
 from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import confidence_of
+from elsewise.rules.decisions import Gate, confidence_of
+from elsewise.scores import MaximumProbability, Score
 
-GRID_SIZE = 50
+GRID_SIZE = 200  # a finer grid loses nothing to the tests, which end at the first failure, and overshoots less
+BEST_OF = 50  # thresholds at which the best accuracy is bounded: each of them costs all others
 MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more
 MORE_ROWS = (2, 4, 8)  # times as many rows may begin at a stricter threshold ...
 FEW_ROWS = 20  # ... of which fewer present rows than this tell nothing
@@ -38,7 +40,6 @@ FIRST_MARGIN = 1.25  # ... or half of all rows, but never so few that it can har
 
 Thresholds = NDArray[np.float64]
 Numbers = NDArray[np.int64]
-Scoring = Callable[[Evidence], Floats]
 
 
 def check_promise(target_accuracy: float, confidence_level: float) -> None:
@@ -61,14 +62,14 @@ def check_looks(looks: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """At most a share `alpha` of errors, which may be untrue with probability `delta`.
+class BinomialTest:
+    """The test of "at most a share `alpha` of errors", which passes a false claim with probability `delta` at most.
 
     Examples
     --------
-    59 rows without an error are the fewest that promise 95 % at confidence level 95 %.
+    59 rows without an error are the fewest that pass for 95 % at confidence level 95 %.
 
-    >>> Promise.of(0.95, 0.95).fewest
+    >>> BinomialTest.of(0.95, 0.95).fewest
     59
     """
 
@@ -81,9 +82,9 @@ class Promise:
         check_promise(target_accuracy, confidence_level)
         return cls(round(1 - target_accuracy, 12), round(1 - confidence_level, 12))  # 0.05, not 0.05000000000000004
 
-    def shared(self, tests: int) -> "Promise":
-        """Give the promise that each of so many tests has to keep, for all of them to hold together."""
-        return Promise(self.alpha, self.delta / max(tests, 1))
+    def shared(self, tests: int) -> "BinomialTest":
+        """Make the test to be done `tests` times, for all of them to hold together at `delta` (Bonferroni)."""
+        return BinomialTest(self.alpha, self.delta / max(tests, 1))
 
     @property
     def fewest(self) -> int:
@@ -91,15 +92,15 @@ class Promise:
         return math.ceil(round(math.log(self.delta) / math.log1p(-self.alpha), 9))
 
     def passed(self, n: NDArray[Any], errors: NDArray[Any]) -> NDArray[np.bool_]:
-        """Test each pair of counts, exactly; no row passes nothing."""
+        """Test g pairs of counts exactly, rows answered (g,) and errors (g,); no row passes nothing. Returns (g,)."""
         return np.asarray((n > 0) & (binomial_cdf(errors, n, self.alpha) <= self.delta))
 
     def allowed(self, n: NDArray[Any]) -> Numbers:
-        """Most errors with which each number of rows passes; -1 for too few rows.
+        """Count the most errors with which numbers of rows (g,) pass, shape (g,); -1 for too few rows.
 
         Examples
         --------
-        >>> Promise.of(0.95, 0.95).allowed(np.array([0, 58, 59, 1998])).tolist()
+        >>> BinomialTest.of(0.95, 0.95).allowed(np.array([0, 58, 59, 1998])).tolist()
         [-1, -1, 0, 83]
         """
         low, high = np.full(n.shape, -1, dtype=np.int64), np.asarray(n, dtype=np.int64)  # passes, does not
@@ -119,18 +120,18 @@ class Sample(Protocol):
         ...
 
     def at(self, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
-        """Count the rows answered at each threshold, and the errors among them."""
+        """Count the rows answered at thresholds (g,), and the errors among them; shape (g,) each."""
         ...
 
-    def passed(self, thresholds: Thresholds, promise: Promise) -> NDArray[np.bool_]:
-        """Test each threshold by itself at level `promise.delta`."""
+    def passed(self, thresholds: Thresholds, test: BinomialTest) -> NDArray[np.bool_]:
+        """Test each of g thresholds by itself at level `test.delta`, shape (g,)."""
         ...
 
     def upper(self, thresholds: Thresholds, delta: float) -> Thresholds:
-        """Bound the risk at each threshold by itself, at confidence 1 - delta."""
+        """Bound the risk at each of g thresholds by itself, at confidence 1 - delta; shape (g,)."""
         ...
 
-    def first_coverage(self, promise: Promise, times: int = 1) -> float:
+    def first_coverage(self, test: BinomialTest, times: int = 1) -> float:
         """Share of texts that the strictest threshold answers, with `times` as many rows; labels have no say in it."""
         ...
 
@@ -138,7 +139,7 @@ class Sample(Protocol):
         """Share answered at a threshold, with its two-sided interval at confidence 1 - delta."""
         ...
 
-    def rows_needed(self, grid: Thresholds, promise: Promise) -> int | None:
+    def rows_needed(self, grid: Thresholds, test: BinomialTest) -> int | None:
         """About how many labelled rows would certify, if errors and coverage stay as these rows show them."""
         ...
 
@@ -176,22 +177,22 @@ class Counts:
         return cls(confidence[order], np.concatenate([[0], np.cumsum(wrong[order])]), len(confidence))
 
     def at(self, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
-        """Count the rows answered at each threshold, and the errors among them."""
+        """Count the rows answered at thresholds (g,), and the errors among them; shape (g,) each."""
         n = np.searchsorted(-self.surest_first, -thresholds, side="right")
         return n, self.errors_among_first[n]
 
-    def passed(self, thresholds: Thresholds, promise: Promise) -> NDArray[np.bool_]:
-        """Test each threshold by itself: exactly, one-sided."""
-        return promise.passed(*self.at(thresholds))
+    def passed(self, thresholds: Thresholds, test: BinomialTest) -> NDArray[np.bool_]:
+        """Test each of g thresholds by itself, shape (g,): exactly, one-sided."""
+        return test.passed(*self.at(thresholds))
 
     def upper(self, thresholds: Thresholds, delta: float) -> Thresholds:
-        """Bound the risk at each threshold by itself: Clopper-Pearson, one-sided."""
+        """Bound the risk at each of g thresholds by itself, shape (g,): Clopper-Pearson, one-sided."""
         n, errors = self.at(thresholds)
         return clopper_pearson_upper(errors, n, delta)
 
-    def first_coverage(self, promise: Promise, times: int = 1) -> float:
+    def first_coverage(self, test: BinomialTest, times: int = 1) -> float:
         """Share of texts that the strictest threshold answers, chosen from numbers of rows alone."""
-        fewest = promise.fewest / max(self.rows * times, 1)
+        fewest = test.fewest / max(self.rows * times, 1)
         return min(FIRST_STEP * fewest, max(0.5, FIRST_MARGIN * fewest), 1.0)
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
@@ -200,23 +201,23 @@ class Counts:
         low, high = clopper_pearson_lower(n, self.rows, delta / 2), clopper_pearson_upper(n, self.rows, delta / 2)
         return n / self.rows if self.rows else 0.0, float(low), float(high)
 
-    def rows_needed(self, grid: Thresholds, promise: Promise) -> int | None:
+    def rows_needed(self, grid: Thresholds, test: BinomialTest) -> int | None:
         """About how many labelled rows would certify, if errors and coverage stay as these rows show them."""
-        if self.rows < promise.fewest:
-            return promise.fewest
+        if self.rows < test.fewest:
+            return test.fewest
         n, errors = self.at(grid)
-        kept = np.flatnonzero((errors < promise.alpha * n) & ~promise.passed(n, errors))
-        margins = (promise.alpha - errors[kept] / n[kept]) ** 2 * n[kept]  # rows needed go by one over this, nearly
+        kept = np.flatnonzero((errors < test.alpha * n) & ~test.passed(n, errors))
+        margins = (test.alpha - errors[kept] / n[kept]) ** 2 * n[kept]  # rows needed go by one over this, nearly
         kept = kept[np.argsort(-margins, kind="stable")[:CANDIDATES]]
-        return _rows_at(errors[kept] / n[kept], n[kept] / self.rows, promise, self.rows) if len(kept) else None
+        return _rows_at(errors[kept] / n[kept], n[kept] / self.rows, test, self.rows) if len(kept) else None
 
 
-def _rows_at(rates: Thresholds, shares: Thresholds, promise: Promise, rows: int) -> int:
+def _rows_at(rates: Thresholds, shares: Thresholds, test: BinomialTest, rows: int) -> int:
     """Fewest rows above `rows` at which one of several thresholds passes: shares answered, and errors among those."""
 
     def enough(total: int) -> bool:
         n = np.floor(total * shares + ROUNDING)
-        return bool(promise.passed(n, np.ceil(rates * n - ROUNDING)).any())
+        return bool(test.passed(n, np.ceil(rates * n - ROUNDING)).any())
 
     low, high = rows, 2 * rows
     while high < MANY_ROWS and not enough(high):
@@ -227,52 +228,102 @@ def _rows_at(rates: Thresholds, shares: Thresholds, promise: Promise, rows: int)
     return high
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CertifyRows:
+    """Labelled rows to certify on, and the reference rows that place the grid, scored as they will be served.
+
+    Attributes
+    ----------
+    evidence, reference : Evidence
+        Of n certify rows, and of m reference rows.
+    confidence, expected : (n,) float64 and (m,) float64
+        Their confidences; NaN for a row that is never answered.
+    wrong : (n,) bool
+        Whether the most probable label of a certify row is wrong.
+    codes : (n,) int64
+        The true codes; -1 is out-of-scope.
+    score : Score
+        The confidence.
+    gates : tuple of Gate
+        Which rows are never answered.
+    """
+
+    evidence: Evidence
+    reference: Evidence
+    confidence: Thresholds
+    expected: Thresholds
+    wrong: NDArray[np.bool_]
+    codes: Codes
+    score: Score
+    gates: tuple[Gate, ...]
+
+    @classmethod
+    def of(cls, evidence: Any, codes: Any, reference: Any, score: Score | None, gates: Sequence[Gate]) -> Self:
+        """Check and score both kinds of rows: n certify rows with their codes (n,), and m others.
+
+        Raises
+        ------
+        InputError
+            If the certify rows are their own reference, a code is out of range, or no reference row can be answered.
+        """
+        rows, others = as_evidence(evidence), as_evidence(reference)
+        if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
+            raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
+        score, gates = score or MaximumProbability(), tuple(gates)
+        wrong, truth = errors_of(rows, codes)
+        confidence, expected = (confidence_of(e, score, gates) for e in (rows, others))
+        if np.isnan(expected).all():
+            raise InputError(
+                "the reference rows place the grid of thresholds: at least one readable row is needed, got 0"
+            )
+        return cls(rows, others, confidence, expected, wrong, truth, score, gates)
+
+    @property
+    def counts(self) -> Counts:
+        """The certify rows and their errors."""
+        return Counts.of(self.confidence, self.wrong)
+
+    @property
+    def surest_first(self) -> Thresholds:
+        """Confidences of the reference rows that can be answered, descending, shape (up to m,)."""
+        return np.sort(self.expected[~np.isnan(self.expected)])[::-1]
+
+    @property
+    def out_of_scope_share(self) -> float:
+        """Share of the certify rows that belong to none of the labels; 0 for no rows."""
+        return float(np.mean(self.codes == ABSTAIN)) if len(self.codes) else 0.0
+
+    def tried(self, reference_codes: Any) -> Counts | None:
+        """Count the reference rows and their errors; None where their codes (m,) are not known."""
+        if reference_codes is None:
+            return None
+        return Counts.of(self.expected, errors_of(self.reference, reference_codes)[0])
+
+
 def errors_of(evidence: Evidence, codes: Any) -> tuple[NDArray[np.bool_], Codes]:
-    """Tell of n rows whether the most probable label is wrong, and give the checked codes; -1 is always wrong."""
+    """Flag the rows whose most probable label is wrong, (n,), and give the checked codes, (n,); -1 is always wrong."""
     truth = as_codes(codes, like=evidence.probabilities, allow_abstain=True)
     return evidence.probabilities.argmax(axis=1) != truth, truth
 
 
-def out_of_scope_share_of(truth: Codes) -> float:
-    """Share of rows that belong to none of the labels; 0 for no rows."""
-    return float(np.mean(truth == ABSTAIN)) if len(truth) else 0.0
-
-
-def as_separate(evidence: Any, reference: Any) -> tuple[Evidence, Evidence]:
-    """Check certify rows and the reference rows that place the grid: they must not be the same ones."""
-    rows, others = as_evidence(evidence), as_evidence(reference)
-    if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
-        raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
-    return rows, others
-
-
-def strict_to_loose(reference: Evidence, score: Scoring, ambiguity_margin: float = 0.0) -> Thresholds:
-    """Sort the confidences of the reference rows, surest first; a row that is never answered has none."""
-    return known(confidence_of(reference, score, ambiguity_margin))
-
-
-def tried_on(reference: Evidence, codes: Any, score: Scoring, ambiguity_margin: float = 0.0) -> Counts | None:
-    """Count the reference rows and their errors; None where their codes are not known."""
-    if codes is None:
-        return None
-    return Counts.of(confidence_of(reference, score, ambiguity_margin), errors_of(reference, codes)[0])
-
-
-def known(confidence: Thresholds) -> Thresholds:
-    """Sort confidences of reference rows, surest first, without NaN; InputError where none is left."""
-    kept = np.sort(confidence[~np.isnan(confidence)])[::-1]
-    if not len(kept):
-        raise InputError("the reference rows place the grid of thresholds: at least one readable row is needed, got 0")
-    return kept
-
-
 def grid_of(surest_first: Thresholds, first_coverage: float) -> Thresholds:
-    """Thresholds at even coverages of the reference rows, strict to loose, then "answer everything"."""
+    """Place thresholds at even coverages of m reference rows, given surest first, (m,), and "answer everything".
+
+    Returns
+    -------
+    (g,)
+        Strict to loose, without repeats: at most GRID_SIZE + 1.
+    """
     return at_coverages(surest_first, np.linspace(first_coverage, 1, GRID_SIZE))
 
 
 def at_coverages(surest_first: Thresholds, coverages: Thresholds) -> Thresholds:
-    """Thresholds that answer these shares of the reference rows, strict to loose, then "answer everything".
+    """Place thresholds that answer c shares (c,) of m reference rows, given surest first, (m,).
+
+    Returns
+    -------
+    (g,)
+        Strict to loose, without repeats, and "answer everything" (-inf) at the end.
 
     Examples
     --------
@@ -284,7 +335,7 @@ def at_coverages(surest_first: Thresholds, coverages: Thresholds) -> Thresholds:
 
 
 def last_passed(grid: Thresholds, passed: NDArray[np.bool_]) -> float:
-    """Walk the grid from strict to loose, and return the last threshold before the first failure; inf for none.
+    """Walk a grid (g,) from strict to loose, and return the last threshold before the first failure; inf for none.
 
     Examples
     --------
@@ -295,8 +346,8 @@ def last_passed(grid: Thresholds, passed: NDArray[np.bool_]) -> float:
     return float(grid[steps - 1]) if steps else math.inf
 
 
-def likely_grid(grid: Thresholds, tried: Counts, rows: int, promise: Promise) -> Thresholds:
-    """Leave out the strictest thresholds, as far as others are clearly likelier to pass on `rows` new rows.
+def likely_grid(grid: Thresholds, tried: Counts, rows: int, test: BinomialTest) -> Thresholds:
+    """Leave out the strictest thresholds of a grid (g,), as far as others are clearly likelier to pass on `rows` rows.
 
     How likely tell the m reference rows: at each threshold their errors make a Beta posterior of its risk (Jeffreys'
     prior), and the chance to pass is the mean over it. Labels of few rows tell little: what is likelier by no more
@@ -309,7 +360,7 @@ def likely_grid(grid: Thresholds, tried: Counts, rows: int, promise: Promise) ->
     Of the 100 reference rows the 6 surest hold 4 errors, and the others 4: 90 % is likelier to pass on all rows.
 
     >>> tried = Counts.of(np.linspace(1, 0, 100), np.isin(np.arange(100), [0, 1, 2, 3, 30, 50, 70, 90]))
-    >>> likely_grid(np.array([0.9, 0.5, -np.inf]), tried, 2000, Promise.of(0.9, 0.95)).tolist()
+    >>> likely_grid(np.array([0.9, 0.5, -np.inf]), tried, 2000, BinomialTest.of(0.9, 0.95)).tolist()
     [-inf]
     """
     from scipy.special import betaincinv  # noqa: PLC0415
@@ -318,25 +369,28 @@ def likely_grid(grid: Thresholds, tried: Counts, rows: int, promise: Promise) ->
     parts = (np.arange(QUANTILES) + 0.5) / QUANTILES
     rates = betaincinv(errors[:, None] + 0.5, (n - errors)[:, None] + 0.5, parts)
     answered = n * rows // max(tried.rows, 1)
-    chance = binomial_cdf(promise.allowed(answered)[:, None], answered[:, None], rates).mean(axis=1)
+    chance = binomial_cdf(test.allowed(answered)[:, None], answered[:, None], rates).mean(axis=1)
     return grid[int(np.argmax(chance >= chance.max() - max(tried.rows, 1) ** -0.5)) :]
 
 
 def best_accuracy(sample: Sample, surest_first: Thresholds, delta: float) -> float:
-    """Best accuracy supported at any threshold of a grid that no target shaped, corrected for all (Bonferroni)."""
-    wide = at_coverages(surest_first, np.linspace(1 / GRID_SIZE, 1, GRID_SIZE))
+    """Find the best accuracy supported at any threshold, corrected for all of them (Bonferroni).
+
+    No target shapes the grid: it lies at even coverages of m reference rows, given surest first, (m,).
+    """
+    wide = at_coverages(surest_first, np.linspace(1 / BEST_OF, 1, BEST_OF))
     return float(np.max(1 - sample.upper(wide, delta / len(wide))))
 
 
-def _rows_needed(sample: Sample, promise: Promise, surest_first: Thresholds) -> int | None:
+def _rows_needed(sample: Sample, test: BinomialTest, surest_first: Thresholds) -> int | None:
     """About how many rows would certify: at thresholds of today's grid, or of those that more rows could begin at."""
-    best = sample.rows_needed(grid_of(surest_first, sample.first_coverage(promise)), promise)
+    best = sample.rows_needed(grid_of(surest_first, sample.first_coverage(test)), test)
     for times in MORE_ROWS:
         if best is not None and best <= times * sample.rows:
             break
-        grid = grid_of(surest_first, sample.first_coverage(promise, times))
+        grid = grid_of(surest_first, sample.first_coverage(test, times))
         told = grid[sample.at(grid)[0] >= FEW_ROWS]
-        needed = sample.rows_needed(told, promise) if len(told) else None
+        needed = sample.rows_needed(told, test) if len(told) else None
         if needed is not None:
             needed = max(needed, times * sample.rows)
             best = needed if best is None else min(best, needed)
@@ -345,7 +399,7 @@ def _rows_needed(sample: Sample, promise: Promise, surest_first: Thresholds) -> 
 
 def certify(
     sample: Sample,
-    promise: Promise,
+    test: BinomialTest,
     surest_first: Thresholds,
     *,
     out_of_scope_share: float,
@@ -354,18 +408,31 @@ def certify(
 ) -> Certificate:
     """Find the loosest threshold that passes, and say what was tested; not certifiable is an ordinary answer.
 
-    With `tried`, the counts of labelled reference rows, the sequence begins where it is likely to pass.
+    Parameters
+    ----------
+    sample : Sample
+        The certify rows.
+    test : BinomialTest
+        What each threshold has to pass.
+    surest_first : (m,)
+        Confidences of the reference rows, which place the grid.
+    out_of_scope_share : float
+        Kept in the certificate.
+    looks : int
+        How many certifications are made on these rows, this one included.
+    tried : Counts, optional
+        Labelled reference rows: the sequence then begins where it is likely to pass.
     """
-    grid = grid_of(surest_first, sample.first_coverage(promise))
+    grid = grid_of(surest_first, sample.first_coverage(test))
     if tried is not None:
-        grid = likely_grid(grid, tried, sample.rows, promise)
-    threshold = last_passed(grid, sample.passed(grid, promise))
+        grid = likely_grid(grid, tried, sample.rows, test)
+    threshold = last_passed(grid, sample.passed(grid, test))
     n, errors = (int(count[0]) for count in sample.at(np.array([threshold])))
-    coverage, low, high = sample.coverage(threshold, promise.delta)
+    coverage, low, high = sample.coverage(threshold, test.delta)
     return Certificate(
         certified=threshold < math.inf,
-        target_accuracy=round(1 - promise.alpha, 12),
-        confidence_level=round(1 - promise.delta, 12),
+        target_accuracy=round(1 - test.alpha, 12),
+        confidence_level=round(1 - test.delta, 12),
         threshold=threshold,
         rows=sample.rows,
         n=n,
@@ -374,7 +441,7 @@ def certify(
         coverage_low=low,
         coverage_high=high,
         out_of_scope_share=out_of_scope_share,
-        best_accuracy=best_accuracy(sample, surest_first, promise.delta),
-        rows_needed=None if threshold < math.inf else _rows_needed(sample, promise, surest_first),
+        best_accuracy=best_accuracy(sample, surest_first, test.delta),
+        rows_needed=None if threshold < math.inf else _rows_needed(sample, test, surest_first),
         looks=looks,
     )

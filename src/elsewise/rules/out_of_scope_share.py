@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from elsewise.arrays import ABSTAIN, Codes
-from elsewise.messages.wording import percent
+from elsewise.messages.certificates import Mixture
 from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
-from elsewise.rules.certificate import Certificate
-from elsewise.rules.fixed_sequence import MANY_ROWS, Counts, Numbers, Promise, Thresholds
+from elsewise.rules.fixed_sequence import MANY_ROWS, BinomialTest, Counts, Numbers, Thresholds
 
 
 def mixed_risk(share: ArrayLike, f: ArrayLike, c: ArrayLike, r: ArrayLike) -> Thresholds:
@@ -148,15 +147,15 @@ class Strata:
         """Bound the risk of the mixture at each threshold by itself."""
         return self.bounds(thresholds, delta).upper(self.share)
 
-    def passed(self, thresholds: Thresholds, promise: Promise) -> NDArray[np.bool_]:
+    def passed(self, thresholds: Thresholds, test: BinomialTest) -> NDArray[np.bool_]:
         """Test each threshold by itself; a share of 0 is the test of in-scope rows alone."""
         if self.share == 0:
-            return self.inside.passed(thresholds, promise)
-        return self.upper(thresholds, promise.delta) <= promise.alpha
+            return self.inside.passed(thresholds, test)
+        return self.upper(thresholds, test.delta) <= test.alpha
 
-    def first_coverage(self, promise: Promise, times: int = 1) -> float:
+    def first_coverage(self, test: BinomialTest, times: int = 1) -> float:
         """Never below one half where out-of-scope texts are to be carried: in-scope answers have to outweigh them."""
-        alone = self.inside.first_coverage(promise.shared(self.parts), times)
+        alone = self.inside.first_coverage(test.shared(self.parts), times)
         return max(alone, 0.5) if self.share else alone
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
@@ -170,15 +169,15 @@ class Strata:
         value, low, high = ((1 - self.share) * c + self.share * f for c, f in pairs)
         return value, low, high
 
-    def rows_needed(self, grid: Thresholds, promise: Promise) -> int | None:
+    def rows_needed(self, grid: Thresholds, test: BinomialTest) -> int | None:
         """About how many rows, of both kinds as now, would certify if f, c and r stay as they are."""
         if self.share == 0:
-            return self.inside.rows_needed(grid, promise)
-        if self.inside.rows < promise.fewest:
-            return promise.fewest + self.outside.rows
+            return self.inside.rows_needed(grid, test)
+        if self.inside.rows < test.fewest:
+            return test.fewest + self.outside.rows
 
         def enough(times: float) -> bool:
-            return bool((self.bounds(grid, promise.delta, times=times).upper(self.share) <= promise.alpha).any())
+            return bool((self.bounds(grid, test.delta, times=times).upper(self.share) <= test.alpha).any())
 
         low, high = 1.0, 2.0
         while not enough(high):
@@ -190,21 +189,7 @@ class Strata:
             low, high = (low, middle) if enough(middle) else (middle, high)
         return math.ceil(high * self.rows)
 
-    def worded(self, certificate: Certificate) -> str:
-        """Say what is promised of texts with the stated share out-of-scope, and from which counts."""
-        at = np.array([certificate.threshold])
-        (n, errors), (m, _) = self.inside.at(at), self.outside.at(at)
-        f_high = percent(float(self.bounds(at, 1 - certificate.confidence_level).f_high[0]), np.ceil)
-        outside = (
-            f"{int(m[0]):,} of {self.outside.rows:,} out-of-scope texts were answered, taken as {f_high} at most"
-            if self.outside.rows
-            else "there was no out-of-scope text among them, and all that come are taken to be answered"
-        )
-        return (
-            f"At least {percent(certificate.target_accuracy)} of what is answered is right, at confidence level "
-            f"{percent(certificate.confidence_level)}, where up to {percent(self.share)} of the texts are "
-            f"out-of-scope: of {self.inside.rows:,} labelled in-scope texts kept aside for this test, "
-            f"{int(n[0]):,} were answered and {int(errors[0]):,} of those wrongly; {outside} "
-            f"({certificate.method}). {certificate.over_draws} "
-            f"It holds for texts of each kind that come from the same source; a larger share is not covered."
-        )
+    def scope(self, threshold: float, delta: float) -> Mixture:
+        """Tell what was seen of the out-of-scope rows at a threshold; the bound is at confidence 1 - delta."""
+        at = np.array([threshold])
+        return Mixture(self.outside.rows, int(self.outside.at(at)[0][0]), float(self.bounds(at, delta).f_high[0]))

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from elsewise.errors import InputError
 from elsewise.messages.wording import percent
-from elsewise.rules import CertifiedThreshold
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import confidence_of
-from elsewise.rules.fixed_sequence import Counts, Promise, Thresholds, as_separate, errors_of, grid_of, strict_to_loose
-from elsewise.scores import MaximumProbability, Score
+from elsewise.rules.certified import CertifiedThreshold
+from elsewise.rules.decisions import Gate
+from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, Counts, Thresholds, grid_of
+from elsewise.rules.gates import as_gates
+from elsewise.scores import Score
 
 MORE = (0, 1000, 2000, 3000, 5000)
 DRAWS = 1000
@@ -105,7 +106,8 @@ def plan(
     target_accuracy: float = 0.95,
     confidence_level: float = 0.95,
     score: Score | None = None,
-    ambiguity_margin: float = 0.0,
+    gates: Sequence[Gate] = (),
+    ambiguity_margin: float | None = None,
     more: Sequence[int] = MORE,
     seed: int = 0,
 ) -> Plan:
@@ -113,7 +115,7 @@ def plan(
 
     Parameters
     ----------
-    evidence, codes, reference, target_accuracy, confidence_level, score, ambiguity_margin
+    evidence, codes, reference, target_accuracy, confidence_level, score, gates, ambiguity_margin
         As for `CertifiedThreshold.fit`. Reading the certify rows here is a look: certify on fresh rows, or count it.
     more : numbers of rows
         Beyond the present ones, 0 or more each.
@@ -136,32 +138,30 @@ def plan(
     """
     if not more or min(more) < 0:
         raise InputError(f"more must hold numbers of rows, 0 or larger, got {list(more)}")
-    promise = Promise.of(target_accuracy, confidence_level)
-    rows, others = as_separate(evidence, reference)
-    score = score or MaximumProbability()
-    sample = Counts.of(confidence_of(rows, score, ambiguity_margin), errors_of(rows, codes)[0])
-    surest_first = strict_to_loose(others, score, ambiguity_margin)
+    test = BinomialTest.of(target_accuracy, confidence_level)
+    rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
+    sample, surest_first = rows.counts, rows.surest_first
     certificate = CertifiedThreshold.fit(
-        rows,
+        rows.evidence,
         codes,
-        reference=others,
+        reference=rows.reference,
         target_accuracy=target_accuracy,
         confidence_level=confidence_level,
-        score=score,
-        ambiguity_margin=ambiguity_margin,
+        score=rows.score,
+        gates=rows.gates,
     ).certificate
     needed = sample.rows if certificate.certified else certificate.rows_needed
     more_rows = None if needed is None else needed - sample.rows
-    steps = tuple(_step(sample, surest_first, promise, sample.rows + extra, seed) for extra in more)
+    steps = tuple(_step(sample, surest_first, test, sample.rows + extra, seed) for extra in more)
     return Plan(certificate, more_rows, steps)
 
 
-def _step(sample: Counts, surest_first: Thresholds, promise: Promise, rows: int, seed: int) -> Step:
+def _step(sample: Counts, surest_first: Thresholds, test: BinomialTest, rows: int, seed: int) -> Step:
     """Certify so many rows again and again, drawn at the rates that the present rows allow."""
-    first = Counts(sample.surest_first, sample.errors_among_first, rows).first_coverage(promise)
+    first = Counts(sample.surest_first, sample.errors_among_first, rows).first_coverage(test)
     grid = grid_of(surest_first, first)
     answered, wrong = _draw(sample, surest_first, grid, rows, np.random.default_rng(seed))
-    passed = promise.passed(answered, wrong)
+    passed = test.passed(answered, wrong)
     steps = np.where(passed.all(axis=1), len(grid), passed.argmin(axis=1))
     served = np.where(steps > 0, answered[np.arange(DRAWS), steps - 1], 0)
     return Step(rows, float(np.mean(steps > 0)), float(served.mean() / rows) if rows else 0.0)

@@ -1,0 +1,339 @@
+"""What a certificate says: the facts of a promise, and the sentences that a language makes of them.
+
+    rule.certificate.say("tr")
+
+A promise about everything that is answered needs its numbers alone; any other has a scope, which tells of what it is.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from elsewise.messages.wording import in_percent
+
+Words: TypeAlias = Mapping[str, str]
+
+# How a promise was tested: certificates keep these words.
+PLAIN: Final = "exact binomial test, fixed sequence"
+MIXED: Final = "exact bounds of both kinds of text, fixed sequence"
+IN_GROUPS: Final = "exact binomial test, fixed sequence, in each group by itself"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """The numbers of a certificate; see `elsewise.rules.Certificate`, whose fields have the same names."""
+
+    certified: bool
+    target_accuracy: float
+    confidence_level: float
+    threshold: float
+    rows: int
+    n: int
+    errors: int
+    out_of_scope_share: float
+    best_accuracy: float
+    rows_needed: int | None
+    method: str
+    looks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Scope of a promise for texts of which a stated share is out-of-scope.
+
+    Attributes
+    ----------
+    rows, n : int
+        The out-of-scope rows of the test, and how many of them were answered.
+    high : float
+        Upper bound of the share of out-of-scope texts that are answered.
+    """
+
+    rows: int
+    n: int
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Scope of a promise at one of several thresholds that were bounded at once.
+
+    Attributes
+    ----------
+    points : int
+        How many thresholds.
+    supported : bool
+        False: at the threshold that was asked for no accuracy is supported.
+    at : float
+        The threshold that was asked for, where it supports none.
+    """
+
+    points: int
+    supported: bool = True
+    at: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Scope of a promise about one group of labels.
+
+    Attributes
+    ----------
+    name : str
+        Of the label, or of the group.
+    of_labels : bool
+        Whether the groups have more than one label because the caller said so.
+    rare : int
+        How many labels the pool of rare labels has; 0 for any other group.
+    together : int
+        How many promises hold together; 0 where each is by itself.
+    joint_level : float
+        The confidence level that all of them together were asked for.
+    """
+
+    name: str
+    of_labels: bool
+    rare: int
+    together: int
+    joint_level: float
+
+
+@dataclass(frozen=True, slots=True)
+class FallenBack:
+    """Scope of labels of which nothing is promised: they use the threshold of all labels together.
+
+    Attributes
+    ----------
+    labels : int
+        How many labels.
+    certified : bool
+        Whether the threshold of all labels together is certified.
+    """
+
+    labels: int
+    certified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Scope of the promises about several groups of labels.
+
+    Attributes
+    ----------
+    of_labels : bool
+        Whether the groups have more than one label because the caller said so.
+    alone, certified : int
+        How many groups were tested for themselves, and how many of them are certified.
+    tests : int
+        How many promises were tested.
+    joint : bool
+        Whether all promises hold together at the confidence level.
+    rare : int
+        How many labels are too rare to be tested for themselves.
+    rare_certified : bool
+        Whether the rare labels are certified as one group.
+    falls_back : bool
+        Whether the rare labels use the threshold of all labels together.
+    rare_threshold : float
+        The threshold of the rare labels; inf where they are never answered.
+    """
+
+    of_labels: bool
+    alone: int
+    certified: int
+    tests: int
+    joint: bool
+    rare: int
+    rare_certified: bool
+    falls_back: bool
+    rare_threshold: float
+
+
+Scope: TypeAlias = Mixture | Band | Group | FallenBack | Groups
+METHODS: Final = {PLAIN: "method_plain", MIXED: "method_mixed", IN_GROUPS: "method_groups"}
+
+
+def certificate_sentence(tested: CertificateFacts, scope: Scope | None, words: Words) -> str:
+    """Say what is promised, over what randomness, for which texts, and what is not covered."""
+    said = _Said(tested, words)
+    match scope:
+        case Mixture():
+            return said.mixture(scope)
+        case Band():
+            return said.band(scope)
+        case Group():
+            return said.group(scope)
+        case FallenBack():
+            return said.fallen_back(scope)
+        case Groups():
+            return said.groups(scope)
+        case None:
+            return said.everything()
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The sentences about the numbers of one certificate, in the words of one language."""
+
+    c: CertificateFacts
+    words: Words
+
+    def everything(self, method: str = "") -> str:
+        """Say a promise about everything that is answered, or why there is none."""
+        if not self.c.certified:
+            return self._refusal()
+        return self._fill(
+            "promise", tested=self._tested(method), over_draws=self._over_draws(), source=self._fill("source")
+        )
+
+    def mixture(self, scope: Mixture) -> str:
+        """Say a promise at a stated share of out-of-scope texts; each of those that is answered is an error."""
+        rows, n, high = self._number(scope.rows), self._number(scope.n), self._percent(scope.high, up=True)
+        return self._fill(
+            "mixed",
+            rows=self._number(self.c.rows - scope.rows),
+            n=self._number(self.c.n - scope.n),
+            errors=self._number(self.c.errors - scope.n),
+            outside=self._fill("mixed_outside", rows=rows, n=n, high=high)
+            if scope.rows
+            else self._fill("mixed_no_outside"),
+            method=self._method(),
+            over_draws=self._over_draws(),
+        )
+
+    def band(self, scope: Band) -> str:
+        """Say what holds at one of several thresholds."""
+        if not scope.supported:
+            return self._fill("band_refusal", threshold=self._threshold(scope.at))
+        return self.everything(self._fill("method_band", points=str(scope.points)))
+
+    def group(self, scope: Group) -> str:
+        """Say what is promised of one group of labels."""
+        who = self._fill(f"who_{'group' if scope.of_labels else 'label'}", name=scope.name)
+        who = self._counted("who_rare", scope.rare) if scope.rare else who
+        if not self.c.certified:
+            return self._fill("group_refusal", who=who, more=self._more("group_more_useless"))
+        together = ""
+        if scope.together > 1:
+            held = self._held(self.c.looks, scope.joint_level)
+            together = self._fill("group_together", tests=self._number(scope.together), held=held)
+        return self._fill("group", who=who, tested=self._tested(), over_draws=self._over_draws(), together=together)
+
+    def fallen_back(self, scope: FallenBack) -> str:
+        """Say of labels that nothing is promised of them, and what threshold they have."""
+        return self._fill(
+            "fallen_back",
+            who=self._counted("too_rare", scope.labels),
+            threshold=self._threshold(self.c.threshold),
+            whence=self._fill(f"whence_{'certified' if scope.certified else 'refused'}"),
+        )
+
+    def groups(self, scope: Groups) -> str:
+        """Say exactly what is promised, of which labels, and of which nothing is."""
+        unit = "groups" if scope.of_labels else "labels"
+        if scope.falls_back and not scope.alone:  # every label falls back: this is the plain rule
+            return f"{self._fill('none_of_labels')} {self.everything()}"
+        never = scope.alone - scope.certified
+        sentences = [
+            "" if scope.certified else self._fill(f"none_of_{unit}"),
+            self._claim(scope, unit) if self.c.certified else self._groups_refusal(),
+            self._together(scope) if self.c.certified and scope.tests > 1 else "",
+            self._counted(f"never_of_{unit}", never) if never else "",
+            self._rare(scope) if scope.rare else "",
+            self._fill("source") if self.c.certified else "",
+        ]
+        return " ".join(sentence for sentence in sentences if sentence)
+
+    def _claim(self, scope: Groups, unit: str) -> str:
+        many = "each" if scope.certified > 1 else "one"
+        who = [self._fill(f"{many}_of_{unit}", certified=self._number(scope.certified))] if scope.certified else []
+        who += [self._counted("who_rare", scope.rare)] if scope.rare_certified else []
+        alone = scope.tests > 1 and not scope.joint
+        each = self._fill("each_together" if scope.joint else "each_alone") if scope.tests > 1 else ""
+        return self._fill(
+            "groups",
+            who=who[0] if len(who) == 1 else self._fill("and_with", first=who[0], second=who[1]),
+            each=each,
+            tested=self._tested(),
+            over=self._over_draws("over_draws_each" if alone else "over_draws"),
+        )
+
+    def _groups_refusal(self) -> str:
+        other = "" if self.c.n else self._fill("groups_other")
+        return self._fill("groups_refusal", other=other, more=self._more("groups_more_useless"))
+
+    def _together(self, scope: Groups) -> str:
+        if scope.joint:
+            return "" if scope.falls_back else self._fill("all_together")
+        held = self._held(self.c.looks * scope.tests, self.c.confidence_level)
+        return self._fill("all_alone", tests=self._number(scope.tests), held=held)
+
+    def _rare(self, scope: Groups) -> str:
+        kind = "rare_promised" if scope.rare_certified else "rare_pool_refused"
+        if scope.falls_back:
+            kind = "rare_refused" if scope.rare_threshold == math.inf else "rare_fall_back"
+        who = self._counted("too_rare", scope.rare)
+        return self._fill(kind, who=who, threshold=self._threshold(scope.rare_threshold))
+
+    def _refusal(self) -> str:
+        c, more, best = self.c, "more_about", "best_none" if self.c.best_accuracy <= 0 else "best"
+        if (1 - c.confidence_level) < c.target_accuracy**c.rows:  # even without one error
+            more = "more_at_least"
+        if c.best_accuracy >= c.target_accuracy:
+            best = "best_behind"
+        return self._fill(
+            "refusal",
+            more=self._more("more_useless", more),
+            best=self._fill(best, accuracy=self._percent(c.best_accuracy)),
+        )
+
+    def _more(self, useless: str, more: str = "group_more") -> str:
+        needed = self.c.rows_needed
+        return self._fill(useless) if needed is None else self._fill(more, needed=self._number(needed))
+
+    def _tested(self, method: str = "") -> str:
+        return self._fill("tested", method=method or self._method())
+
+    def _over_draws(self, kind: str = "over_draws") -> str:
+        looks, together = self.c.looks, ""
+        if looks > 1:
+            held = self._held(looks, self.c.confidence_level)
+            together = self._fill("looks", looks=str(looks), held=held)
+        return self._fill(kind, delta=self._percent(1 - self.c.confidence_level, up=True), together=together)
+
+    def _method(self) -> str:
+        known = METHODS.get(self.c.method)
+        return self._fill(known) if known else self.c.method
+
+    def _fill(self, template: str, /, **values: str) -> str:
+        """Fill a template: with these values, and with the numbers that every sentence may have."""
+        c = self.c
+        numbers = {
+            "target": self._percent(c.target_accuracy),
+            "level": self._percent(c.confidence_level),
+            "share": self._percent(c.out_of_scope_share),
+            "rows": self._number(c.rows),
+            "n": self._number(c.n),
+            "errors": self._number(c.errors),
+        }
+        return self.words[template].format(**numbers | values)
+
+    def _counted(self, name: str, labels: int) -> str:
+        return self._fill(f"{name}_{'many' if labels > 1 else 'one'}", labels=self._number(labels))
+
+    def _held(self, promises: int, level: float) -> str:
+        """Write the confidence level at which several promises hold together (Bonferroni)."""
+        return self._percent(max(0.0, 1 - promises * (1 - level)))
+
+    def _percent(self, share: float, *, up: bool = False) -> str:
+        written = in_percent(share, np.ceil if up else np.floor)
+        return self.words["percent"].format(number=written.replace(".", self.words["decimal"]))
+
+    def _number(self, count: int) -> str:
+        return f"{count:,}".replace(",", self.words["thousands"])
+
+    def _threshold(self, threshold: float) -> str:
+        return f"{threshold:g}".replace(".", self.words["decimal"])
