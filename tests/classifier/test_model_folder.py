@@ -149,6 +149,13 @@ def test_a_missing_file_is_named(small, tmp_path, name):
         ew.load(broken)
 
 
+def test_the_card_of_what_transformers_cannot_open_does_not_name_it(small):
+    card = (small / "README.md").read_text(encoding="utf-8")
+
+    assert "pipeline_tag: text-classification" in card
+    assert "transformers" not in card
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "head.pkl"])
 def test_a_file_that_we_did_not_write_is_refused(small, tmp_path, name):
     broken = copied(small, tmp_path)

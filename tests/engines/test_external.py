@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from elsewise.engines import as_engine, given_engine
+import elsewise as ew
+from elsewise.engines import as_engine, given_engine, prepared, quick_run
 from elsewise.engines.external import ExternalEngine
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
@@ -131,6 +132,20 @@ def test_an_engine_that_a_folder_can_hold_stays_itself():
     assert as_engine(engine) is engine
     assert isinstance(given, ExternalEngine)
     assert given_engine(given) is given
+
+
+def test_a_classifier_takes_any_object_with_labels_and_run():
+    made = ew.Classifier(Model(lambda texts: Outputs(numbers(texts) * 9)), ew.Identity(), ew.FixedThreshold(0.5))
+
+    assert made.decide(["a", " "]).labels == ["no", "Other"]
+    assert "given" in repr(made)
+
+
+def test_what_an_engine_of_two_members_is_given_ready_are_the_texts_themselves():
+    model = Model(lambda texts: Outputs(numbers(texts)))
+
+    assert prepared(model, ["a", "b"]) == ["a", "b"]
+    assert quick_run(model, ["a", "b"]).logits.tolist() == [[0, 1], [2, 3]]
 
 
 def test_a_model_that_fails_is_named_and_what_it_raised_stays_the_cause():
