@@ -121,7 +121,7 @@ def _confirm(
     *,
     as_json: bool,
 ) -> None:
-    """Answer again on the engine of the receipt, unless another one is asked for, and compare."""
+    """Answer again, on the engine of the receipt if no engine is named, and compare."""
     from dataclasses import asdict
 
     from elsewise.classifier.load import load
@@ -209,10 +209,10 @@ def _print_receipt(receipt: "JsonObject") -> None:
 def _print_confirmation(confirmation: "Confirmation") -> None:
     """Print what a receipt and the answer that is given now have in common."""
     for name in ("text", "model", "decision_version", "certificate"):
-        tell(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'another one'}")
+        tell(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'different'}")
     answer = {
         "identical": "the same, bit for bit",
         "close": "the same; its probability differs by no more than between processors",
-        "different": "another one",
+        "different": "different",
     }
     tell(f"answer: {answer[confirmation.answer]}")
