@@ -186,7 +186,7 @@ def test_explain_tells_why_and_writes_a_receipt_that_it_confirms(by_heart, tmp_p
     assert confirmed.stdout.endswith("answer: the same, bit for bit\n")
     assert (other.returncode, len(other.stderr.splitlines())) == (1, 1)
     assert f"{receipt} is not confirmed: the text is not that of the receipt" in other.stderr
-    assert other.stdout.startswith("text: another one\nmodel: the same\n")
+    assert other.stdout.startswith("text: different\nmodel: the same\n")
 
 
 def test_predict_adds_the_sentences(by_heart):

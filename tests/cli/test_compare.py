@@ -55,7 +55,7 @@ def test_two_models_are_compared_and_the_rows_that_changed_are_written(place):
         "good has more of 40 texts right than worse, Other left aside: good 100.00 %, worse 75"
     )
     assert "good minus worse" in done.stdout
-    assert "The first 10 of 10 rows that are decided otherwise" in done.stdout
+    assert "The first 10 of 10 rows that are decided differently" in done.stdout
     assert "no benchmark" in done.stderr
     with (place / "changed.csv").open(encoding="utf-8", newline="") as file:
         written = list(csv.DictReader(file))

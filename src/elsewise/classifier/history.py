@@ -72,7 +72,7 @@ def to_undo(history: Sequence[Entry], engine: str) -> Entry | None:
             changes.append(entry)
         elif entry["what"] == "undone":
             changes.pop()
-        else:  # what it answered by before was certified on an engine that answers otherwise
+        else:  # the earlier threshold was certified on an engine that gives different answers
             changes.clear()
     return changes[-1] if changes else None
 

@@ -93,7 +93,7 @@ def compare(
         to_stderr(note)
     _show(compared, read)
     if out is not None:
-        to_stderr(f"written: {out}, {len(compared.changed):,} rows that are decided otherwise")
+        to_stderr(f"written: {out}, {len(compared.changed):,} rows that are decided differently")
 
 
 def _check_named(folders: Sequence[str], data: str | None) -> None:
@@ -299,7 +299,7 @@ def _show_pair(
     best, decided = pair.outcomes.best, pair.outcomes.decided
     typer.echo(
         f"Best label: {best.both_right:,} rows both right, {best.only_a:,} only {a}, {best.only_b:,} only "
-        f"{b}, {best.both_wrong:,} neither. {pair.outcomes.changed:,} rows are decided otherwise.",
+        f"{b}, {best.both_wrong:,} neither. {pair.outcomes.changed:,} rows are decided differently.",
     )
     typer.echo(f"\nWhat becomes of the rows, with {a} (down) and with {b} (across):")
     lines = [(row, *(f"{count:,}" for count in counts.values())) for row, counts in decided.items()]
@@ -352,5 +352,5 @@ def _show_changed(changed: "Sequence[ChangedRow]", names: Sequence[str], read: "
         for row in changed[:CHANGED_SHOWN]
     ]  # fmt: skip
     header = ("row", *([] if read is None else ["text"]), "true", *names)
-    typer.echo(f"The first {len(lines)} of {len(changed):,} rows that are decided otherwise; -o FILE writes all:")
+    typer.echo(f"The first {len(lines)} of {len(changed):,} rows that are decided differently; -o FILE writes all:")
     print_table("", header, lines)

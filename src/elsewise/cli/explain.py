@@ -177,10 +177,10 @@ def _print_receipt(receipt: "JsonObject") -> None:
 def _print_confirmation(confirmation: "Confirmation") -> None:
     """Print what a receipt and the answer that is given now have in common."""
     for name in ("text", "model", "decision_version", "certificate"):
-        to_stdout(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'another one'}")
+        to_stdout(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'different'}")
     answer = {
         "identical": "the same, bit for bit",
         "close": "the same; its probability differs by no more than between processors",
-        "different": "another one",
+        "different": "different",
     }
     to_stdout(f"answer: {answer[confirmation.answer]}")

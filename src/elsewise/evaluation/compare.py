@@ -2,7 +2,7 @@
 
 Two classifiers need two thresholds for one promise, so that a threshold that both share compares nothing. What is
 compared first is therefore fixed before: the share of all rows that each answers right at its own threshold, where all
-are certified for the same promise; the accuracy of the bare classifiers otherwise.
+are certified for the same promise; in all other cases the accuracy of the bare classifiers.
 """
 
 import warnings

@@ -28,7 +28,7 @@ from elsewise.progress import Progress
 from elsewise.rules.explanation import Explanation, Neighbour, Pull
 from elsewise.scores.distances import unit
 
-MOST_PARTS: Final = 64  # so many times a text is answered once more; the words of a longer one go several at a time
+MOST_PARTS: Final = 64  # times that a text is answered once more; the words of a longer text go several at a time
 NEIGHBOURS: Final = 5
 CHUNK: Final = 1024  # known texts, between two reports of progress
 NO_BLANKS: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")  # the scripts that WORD parts
@@ -59,7 +59,7 @@ def explain(
     language : str
         Of the sentences, in `elsewise.messages`.
     top : int
-        So many labels with their probabilities.
+        How many of the best labels are given with their probabilities.
     neighbours : (n texts, their n labels), optional
         Known texts, such as those of training: the 5 that are nearest to the text are shown.
     occlusion : bool

@@ -29,7 +29,7 @@ from elsewise.storage.json_files import Json, plain_fields
 LOG_LOSS_MARGIN: Final = 0.03  # of the log loss of float32
 ACCURACY_MARGIN: Final = 0.003
 ROUNDING: Final = 1e-12  # 0.953 - 0.003 is a little more than 0.95
-FASTER: Final = 1.1  # a less exact engine must be so many times as fast to be preferred: timings wobble
+FASTER: Final = 1.1  # times as fast a less exact engine must be to be preferred: timings wobble
 TIMED_TOKENS: Final = 16_384
 
 
@@ -270,7 +270,7 @@ def serving(
     Warns
     -----
     ElsewiseWarning
-        If the precision that was asked for is not close enough to float32.
+        If the precision that is wanted is not close enough to float32.
     """
     name, precision = wanted
     opener = engine_class(name)
