@@ -38,7 +38,7 @@ def model_card(
     evaluation : mapping, optional
         As evaluation.json holds it.
     arrays : mapping of arrays, optional
-        Of its parts, and of the rows that it keeps.
+        Of its parts, and of the (n,) rows that it keeps; only their names are looked at.
     learned : mapping, optional
         How its baseline was learned.
     """

@@ -183,7 +183,7 @@ class Classifier:
             self.provenance.baseline.copy_to(place / BASELINE)
 
     def entry(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Give what a folder holds for this engine (JSON), and the arrays of its parts."""
+        """Give what a folder holds for this engine (JSON), and the arrays of its parts: (k,), (k, d) and the like."""
         arrays: dict[str, NDArray[Any]] = {}
         prefix = f"engine.{key_of(self.engine)}"
         return {
@@ -212,7 +212,7 @@ class Classifier:
 
 
 def canary_probabilities(classifier: Classifier, ready: Any) -> Floats:
-    """Answer the canary texts, as quickly as the engine can."""
+    """Give probabilities (n, k) of the canary texts, as quickly as the engine can."""
     return Evidence.of(quick_run(classifier.engine, ready), classifier.calibrator).probabilities
 
 

@@ -15,7 +15,7 @@ COLUMNS: Final = ("logits", "features", "epistemic")  # of outputs, that a folde
 
 
 def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Name the tokens of the n rows of one split, and columns (n, ...) of them, as a folder keeps them."""
+    """Name the tokens of the n rows of one split, and columns, (n,) or (n, d), of them, as a folder keeps them."""
     return {
         f"refit.{name}.token_ids": tokens.ids,
         f"refit.{name}.lengths": tokens.lengths,

@@ -138,7 +138,7 @@ def write_folder(
     arrays: Mapping[str, NDArray[Any]],
     evaluation: Mapping[str, Any] | None,
 ) -> None:
-    """Write a model folder whole or not at all; the arrays of rows lie in a file of their own."""
+    """Write a model folder whole or not at all; arrays of kept rows, (n,) or (n, d), lie in a file of their own."""
     from safetensors.numpy import save_file  # noqa: PLC0415
 
     entries = {name: {k: v for k, v in e.items() if k != CANARY} for name, e in description["engines"].items()}

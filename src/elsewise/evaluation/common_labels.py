@@ -153,10 +153,10 @@ class ComparedModel:
         return cls(name, classifier, evidence.probabilities, decisions, answers, seconds)
 
     def own_codes(self, codes: Codes, truth: Truth) -> Codes:
-        """Translate codes of common labels into its own."""
+        """Translate codes (n,) of common labels into its own."""
         own = {label: code for code, label in enumerate(self.classifier.labels)}
         return np.array([own[label] for label in truth.names[: truth.common]], dtype=np.int64)[codes]
 
     def columns(self, truth: Truth) -> Floats:
-        """Its probabilities of the common labels, in their order, (n, common)."""
+        """Give its probabilities (n, m) of the m common labels, in their order."""
         return self.probabilities[:, self.own_codes(np.arange(truth.common), truth)]

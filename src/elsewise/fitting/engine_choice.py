@@ -89,8 +89,10 @@ def measure(engine: SizedEngine, tokens: Tokens, codes: Codes, exact: Serving | 
     ----------
     engine : SizedEngine
         The candidate.
-    tokens, codes : n
-        Of tune rows, -1 for out-of-scope.
+    tokens : n rows
+        Of tune texts.
+    codes : (n,)
+        Their codes, -1 for out-of-scope.
     exact : Serving, optional
         Of float32, or of the engine that this one stands around; without it this is float32, whose logits are
         calibrated already.
@@ -127,7 +129,7 @@ def gate_rows(candidates: Sequence[Serving]) -> tuple[Json, ...]:
 
 
 def fitted_calibrator(outputs: Outputs, codes: Codes) -> Calibrator:
-    """Fit a temperature on the usable rows; keep probabilities as they are where there are too few."""
+    """Fit a temperature on the usable of n rows, codes (n,); keep probabilities where these are too few."""
     usable = np.isfinite(outputs.logits).all(axis=1) & (codes >= 0)
     if usable.sum() < FEWEST_ROWS:
         return Identity()
