@@ -335,8 +335,8 @@ def pseudo_code(p, codes, reference, alpha, delta):
     fewest = math.ceil(math.log(delta) / math.log(1 - alpha))
     first = min(3 * fewest / len(s), max(0.5, 1.25 * fewest / len(s)), 1)
     grid = []
-    for step in range(50):
-        coverage = first + (1 - first) * step / 49
+    for step in range(200):
+        coverage = first + (1 - first) * step / 199
         threshold = u[min(math.ceil(round(coverage * len(u), 9)), len(u)) - 1]
         if threshold not in grid:
             grid.append(threshold)
