@@ -22,7 +22,9 @@ SUM_TOLERANCE = 1e-2  # 50 probabilities rounded to three decimals, or made in b
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
-    """Turn any framework's array, or a `transformers` output, into a numpy array of its own kind.
+    """Turn any framework's array, or a `transformers` output, into a numpy array of the same shape and kind.
+
+    Of a `transformers` output these are the logits (n, k).
 
     Half precision (float16, bfloat16) becomes float32: in float16 ``exp(12)`` is already infinite.
     """
@@ -201,7 +203,7 @@ def softmax(logits: Any) -> Floats:
 
 
 def log_softmax(logits: Any) -> Floats:
-    """Logarithms of `softmax`, finite where probabilities would round to zero.
+    """Logarithms of `softmax`, finite where probabilities would round to zero; for logits (n, k) or (k,), same shape.
 
     Examples
     --------
@@ -215,7 +217,7 @@ def log_softmax(logits: Any) -> Floats:
 
 
 def map_rows(function: Callable[[Floats], Any], array: Floats) -> Any:
-    """Apply a function of rows block by block, so that what it makes on the way stays small.
+    """Apply a function of rows (b, k) to an array (n, k) block by block, so that what it makes on the way stays small.
 
     Examples
     --------

@@ -42,7 +42,7 @@ class Outputs:
     epistemic: NDArray[np.float64] | None = None
 
     def take(self, rows: NDArray[Any]) -> "Outputs":
-        """Select rows by their indices, or by a flag for each."""
+        """Select m of n texts: by their indices (m,), or by a flag for each (n,)."""
         columns = (getattr(self, name) for name in Outputs.__dataclass_fields__)
         return Outputs(*(None if column is None else column[rows] for column in columns))  # type: ignore[arg-type]
 
@@ -121,7 +121,7 @@ class Evidence:
 
     @classmethod
     def of(cls, outputs: Outputs, calibrator: Callable[[Floats], Floats]) -> Self:
-        """Calibrate the outputs; rows that could not be read keep NaN and never reach the calibrator."""
+        """Calibrate outputs with logits (n, k); rows that could not be read keep NaN and never reach the calibrator."""
         readable = np.isfinite(outputs.logits).all(axis=1)
         if readable.all():
             return cls(calibrator(outputs.logits), outputs)
@@ -135,7 +135,7 @@ class Evidence:
         return len(self.probabilities)
 
     def take(self, rows: NDArray[Any]) -> "Evidence":
-        """Select rows by their indices, or by a flag for each."""
+        """Select m of n texts: by their indices (m,), or by a flag for each (n,)."""
         return Evidence(self.probabilities[rows], self.outputs and self.outputs.take(rows))
 
     @property

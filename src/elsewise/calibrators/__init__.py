@@ -25,7 +25,7 @@ class Calibrator(Protocol):
         ...
 
     def __call__(self, logits: Any) -> Floats:
-        """Return probabilities."""
+        """Return the probabilities (n, k) of logits (n, k)."""
         ...
 
     @property

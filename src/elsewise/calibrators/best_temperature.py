@@ -53,7 +53,7 @@ def _root(slope: Callable[[float], float], low: float, high: float) -> float | N
 
 
 def spread_of(z: Floats) -> float:
-    """Root mean square of the logits around their row means: their scale, whatever the model's."""
+    """Measure the scale of logits (n, k): their root mean square around the means of their rows."""
     total = 0.0
     for rows in row_blocks(z):
         block = z[rows].astype(np.float64)

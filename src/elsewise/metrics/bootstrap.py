@@ -60,7 +60,7 @@ def poisson_bootstrap(
 def poisson_replicates(
     statistic: Statistic, n: int | ArrayLike, *, replicates: int, seed: int = 0
 ) -> tuple[dict[str, float], Column]:
-    """Give the numbers of `poisson_bootstrap` and their replicates, (replicates, numbers), with no interval yet.
+    """Give the m numbers of `poisson_bootstrap` and r replicates of them, (r, m), with no interval yet.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def _poisson_weights(counts: Column, replicates: int, seed: int) -> Iterator[Col
 
 
 def percentiles(values: Column, level: float) -> tuple[float, float]:
-    """Find the ends of the middle `level` of the values that are not nan; (nan, nan) without any.
+    """Find the ends of the middle `level` of values (n,), those that are nan apart; nan twice where all are.
 
     Examples
     --------

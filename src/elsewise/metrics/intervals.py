@@ -117,7 +117,7 @@ def clopper_pearson_upper(errors: ArrayLike, n: ArrayLike, delta: float) -> Colu
 
     Parameters
     ----------
-    errors, n : whole numbers or arrays of them that broadcast
+    errors, n : whole numbers, scalar or arrays (g,) that broadcast
         0 <= errors <= n. The bound is 1 when n = 0 or every row is an error.
     delta : float
         Probability, 0..1, with which the bound may fall below the truth. One-sided.
@@ -146,7 +146,7 @@ def clopper_pearson_upper(errors: ArrayLike, n: ArrayLike, delta: float) -> Colu
 def clopper_pearson_lower(errors: ArrayLike, n: ArrayLike, delta: float) -> Column:
     """Smallest rate that k events in n rows do not rule out at confidence 1 - delta, exactly; 0 when k = 0.
 
-    Parameters and errors as in `clopper_pearson_upper`.
+    Scalar for scalars, or the shape (g,) of the arrays. Parameters and errors as in `clopper_pearson_upper`.
 
     Examples
     --------
@@ -173,9 +173,10 @@ def _check_counts(errors: ArrayLike, n: ArrayLike, delta: float) -> tuple[Column
 
 
 def binomial_cdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Column:
-    """Probability of at most k successes in n trials of probability p, exactly; the three broadcast.
+    """Probability of at most k successes in n trials of probability p, exactly.
 
-    The p-value of "the error rate is at least p" after k errors in n rows. Below k = 0 it is 0, from k = n on 1.
+    The three are scalar or arrays, (g,) for example, that broadcast. It is the p-value of "the error rate is at least
+    p" after k errors in n rows. Below k = 0 it is 0, from k = n on 1.
 
     Examples
     --------

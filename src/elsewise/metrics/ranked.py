@@ -53,7 +53,9 @@ class Ranking:
 
     @classmethod
     def of_rows(cls, values: Column, flags: Flags) -> "tuple[Ranking, NDArray[np.int64]]":
-        """Rank as `of` does with every row a cell of its own; the second value is the row that each cell is.
+        """Rank values and flags (n,) as `of` does, with every row a cell of its own.
+
+        The second result (n,) is the row that each cell is.
 
         Examples
         --------
@@ -86,7 +88,7 @@ def as_ranking(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bo
 
 
 def as_pairs(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bool = False) -> tuple[Column, Flags]:
-    """Check as `as_ranking` does and return the two columns, float64 and bool, in the order of the rows."""
+    """Check as `as_ranking` does and return the two columns, (n,) float64 and (n,) bool, in the order of the rows."""
     number, flag = to_numpy(values), to_numpy(flags)
     if number.ndim != 1 or (number.size and number.dtype.kind not in "fiu"):
         raise InputError(f"{names[0]} must be numbers of shape (n,), got {number.dtype} of shape {number.shape}")

@@ -139,7 +139,7 @@ def macro_auc(probabilities: Any, codes: Any) -> Estimate:
 
 
 def area_estimate(area: float, influence: Column, y: Codes) -> Estimate:
-    """Put DeLong's interval around what `macro_area` gives for the codes `y`."""
+    """Put DeLong's interval around what `macro_area` gives for the codes `y`, (n,): an area and its influence (n,)."""
     if np.isnan(area):
         return NOTHING
     return Estimate(area, 0.0, 1.0) if np.bincount(y).max() == 1 else _around(area, influence)
@@ -193,7 +193,7 @@ def macro_area(p: Floats, y: Codes) -> tuple[float, Column]:
 
 
 def paired_area(first: tuple[float, Column], second: tuple[float, Column], level: float) -> Estimate:
-    """Difference of two areas of the same rows, each with its rows' shares in the error; nan where an area is."""
+    """Difference of two areas of the same n rows, each with its influence (n,); nan where an area is nan."""
     difference, influence = first[0] - second[0], first[1] - second[1]
     half = normal_quantile(level) * float(influence @ influence) ** 0.5
     if np.isnan(difference):

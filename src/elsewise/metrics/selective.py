@@ -197,7 +197,10 @@ def _areas(ranking: Ranking, weights: Column, harmonic: Column) -> dict[str, flo
 
 
 def augrc_of(right: Column, wrong: Column) -> Column:
-    """AUGRC of what `Ranking.cumulate` gives for whole-number weights, (...,) of (..., g); nan where all are 0."""
+    """AUGRC of what `Ranking.cumulate` gives for r rows of whole-number weights, (r, g); nan where all are 0.
+
+    Returns (r,), or a scalar for one row (g,).
+    """
     rows = right + wrong
     m, e = _steps(rows), _steps(wrong)
     return _shares((m * (wrong - e) + e * (m + 1) / 2).sum(axis=-1), rows[..., -1] ** 2)
@@ -271,7 +274,10 @@ def accuracies_at_coverages(confidence: Any, correct: Any, coverages: Sequence[f
 
 
 def accuracies_of(right: Column, wrong: Column, coverages: Column) -> Column:
-    """Accuracies at c coverages, (..., c), of what `Ranking.cumulate` gives, (..., g); nan where all weights are 0."""
+    """Accuracies at coverages (c,) of what `Ranking.cumulate` gives for r rows of weights, (r, g).
+
+    Returns (r, c), or (c,) for one row (g,); nan where all weights are 0.
+    """
     rows = right + wrong
     needed = np.ceil(coverages * rows[..., -1:] - ROUNDING)
     start = np.zeros((*rows.shape[:-1], 1))
@@ -327,7 +333,10 @@ def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Esti
 
 
 def coverage_of(right: Column, wrong: Column, known: Flags, accuracy: float) -> Column:
-    """Coverage at an accuracy, (...,), of what `Ranking.cumulate` gives, (..., g), and which confidences are no nan."""
+    """Coverage at an accuracy, of what `Ranking.cumulate` gives for r rows of weights, (r, g).
+
+    `known` (g,) flags the confidences that are no nan. Returns (r,), or a scalar for one row (g,).
+    """
     rows = right + wrong
     enough = known & (right >= accuracy * rows - ROUNDING)
     return _shares(np.where(enough, rows, 0.0).max(axis=-1, initial=0.0), rows[..., -1])

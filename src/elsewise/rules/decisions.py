@@ -76,7 +76,7 @@ class PredictionSets:
         return tuple(self.names[code] if self.names else str(code) for code in self.codes(i).tolist())
 
     def codes(self, i: int) -> Codes:
-        """Give the codes of the labels kept for text `i`."""
+        """Give the codes of the labels kept for text `i`, ascending, shape (s,)."""
         return np.flatnonzero(np.unpackbits(self.bits[i], count=self.k))
 
     @property

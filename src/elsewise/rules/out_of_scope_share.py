@@ -36,7 +36,7 @@ def mixed_risk(share: ArrayLike, f: ArrayLike, c: ArrayLike, r: ArrayLike) -> Th
     ----------
     share : float
         Of the texts that are out-of-scope, 0..1.
-    f, c : float or arrays that broadcast
+    f, c : float, or arrays (g,) that broadcast
         Shares of out-of-scope and of in-scope texts that are answered.
     r : float or array
         Share of errors among the in-scope texts that are answered.
@@ -95,7 +95,7 @@ class Strata:
 
     @classmethod
     def of(cls, confidence: Thresholds, wrong: NDArray[np.bool_], truth: Codes, share: float) -> "Strata":
-        """Divide n rows by their true codes; -1 is out-of-scope."""
+        """Divide confidences (n,), errors (n,) and true codes (n,) by the codes; -1 is out-of-scope."""
         outside = truth == ABSTAIN
         return cls(
             Counts.of(confidence[~outside], wrong[~outside]), Counts.of(confidence[outside], wrong[outside]), share
@@ -136,7 +136,7 @@ class Strata:
         return self.bounds(thresholds, delta).upper(self.share)
 
     def passed(self, thresholds: Thresholds, test: BinomialTest) -> NDArray[np.bool_]:
-        """Test each threshold by itself; a share of 0 is the test of in-scope rows alone."""
+        """Test each of g thresholds by itself, shape (g,); a share of 0 is the test of in-scope rows alone."""
         if self.share == 0:
             return self.inside.passed(thresholds, test)
         return self.upper(thresholds, test.delta) <= test.alpha

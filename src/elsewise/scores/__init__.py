@@ -50,7 +50,7 @@ class Score(Protocol):
         ...
 
     def __call__(self, evidence: Any) -> NDArray[float64]:
-        """Return confidence, larger = surer; NaN for a text that could not be read."""
+        """Return confidence (n,), larger = surer; NaN for a text that could not be read."""
         ...
 
 

@@ -54,12 +54,9 @@ def choose_score(evidence: Any, codes: Any, *, references: References | None = N
     known = _known(rows)
     rows, truth = rows.take(known), truth[known]
     right = rows.probabilities.argmax(axis=1) == truth
-    gains = {
-        name: _gain(name, rows, truth, right, references, level)
-        for names in [_candidates(rows, right, references)]
-        for level in [1 - 0.05 / max(len(names), 1)]
-        for name in names
-    }
+    names = _candidates(rows, right, references)
+    level = 1 - 0.05 / max(len(names), 1)
+    gains = {name: _gain(name, rows, truth, right, references, level) for name in names}
     better = {name: gain.value for name, gain in gains.items() if gain.low > 0}
     chosen = max(better, key=better.__getitem__) if better else "maximum_probability"
     record = {
@@ -80,7 +77,13 @@ def check_score(name: str) -> None:
 def named_score(
     name: str, evidence: Evidence, codes: Codes, references: References | None
 ) -> tuple[Score, dict[str, Any]]:
-    """Fit the score of that name, or the one that `choose_score` takes for "auto", with a record of the choice."""
+    """Fit the score of a name on evidence of n rows and codes (n,); "auto" lets `choose_score` choose.
+
+    Returns
+    -------
+    pair of Score and record
+        The record (JSON) names the score in `chosen`; for "auto" it is that of `choose_score`.
+    """
     if name == "auto":
         return choose_score(evidence, codes, references=references)
     return SCORES[name].fit(evidence, codes, references=references), {"chosen": name}

@@ -19,7 +19,7 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 
 def references_of(evidence: Evidence, codes: Codes) -> References:
-    """Take the in-scope rows whose features are known.
+    """Take the in-scope rows of evidence, codes (n,), whose features (n, d) are known.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def checked(references: References) -> References:
 
 
 def unit(features: Doubles) -> Doubles:
-    """Scale every row to length 1; a row of zeros stays one."""
+    """Scale every row of (n, d) to length 1; a row of zeros stays zeros."""
     length = np.sqrt(np.einsum("ij,ij->i", features, features))[:, None]
     return features / np.where(length > 0, length, 1)
 
@@ -70,7 +70,9 @@ def products(rows: Doubles, matrix: Doubles) -> Doubles:
 
 
 def each_row(function: Callable[[Doubles], Doubles], features: Any, width: int) -> Doubles:
-    """Apply a function of unit features block by block: (n, ...), NaN where a feature is not finite.
+    """Apply a function of unit features (n, d) block by block; NaN where a feature is not finite.
+
+    Its result has n rows, (n,) or (n, g).
 
     Raises
     ------
@@ -151,9 +153,10 @@ class LabelGaussians:
         return self.nearest(features, among=1)[1][:, 0]
 
     def nearest(self, features: Any, among: int = 2) -> tuple[Codes, Doubles]:
-        """Find the nearest labels, nearest first, in bounded memory: their codes and squared distances, (n, among).
+        """Find the nearest labels, nearest first, in bounded memory: their codes and squared distances.
 
-        Where a row is not finite, -1 and NaN; where there are no more labels, -1 and infinity.
+        For features (n, d), both are (n, a) with a = `among`. Where a row is not finite, -1 and NaN; where there are
+        no more labels, -1 and infinity.
         """
         array = np.asarray(features)
         width = array.shape[1]
