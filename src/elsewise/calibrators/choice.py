@@ -5,7 +5,6 @@ judged on the rest, five times over, and one with more numbers is taken only whe
 """
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes, Floats, as_codes, as_logits, to_numpy
 from elsewise.calibrators import CALIBRATORS, Calibrator, Identity
 from elsewise.errors import ElsewiseWarning
+from elsewise.storage.json_files import Json
 
 FEWEST_ROWS: Final = 50  # to calibrate on, and to compare on
 FEWEST_TO_COMPARE, FEWEST_A_LABEL = 1000, 10  # rows below which only a temperature is fitted
@@ -39,7 +39,7 @@ class CalibratorChoice:
     """
 
     calibrator: Calibrator
-    record: Mapping[str, Any]
+    record: Json
 
 
 def choose_calibrator(logits: Any, codes: Any, *, preserve_argmax: bool = False) -> CalibratorChoice:
@@ -76,7 +76,7 @@ def choose_calibrator(logits: Any, codes: Any, *, preserve_argmax: bool = False)
     Temperature 1.8205 - fewer than 1,000 rows
     """
     z, y = _usable(logits, codes)
-    compared: list[dict[str, Any]] = []
+    compared: list[Json] = []
     fewest = max(FEWEST_TO_COMPARE, FEWEST_A_LABEL * z.shape[1])
     if len(z) < FEWEST_ROWS:
         name, why = PLAIN, f"fewer than {FEWEST_ROWS} rows"
@@ -101,7 +101,7 @@ def _usable(logits: Any, codes: Any) -> tuple[Floats, Codes]:
     return z, as_codes(codes, like=z)
 
 
-def _compared(z: Floats, y: Codes, names: tuple[str, ...]) -> tuple[str, str, list[dict[str, Any]]]:
+def _compared(z: Floats, y: Codes, names: tuple[str, ...]) -> tuple[str, str, list[Json]]:
     """Cross-validate calibrators from the simplest to the richest: which one to take, why, and the figures of all."""
     folds = _folds(*z.shape)
     held_out = {name: _held_out(name, z, y, folds) for name in names}
@@ -113,7 +113,7 @@ def _compared(z: Floats, y: Codes, names: tuple[str, ...]) -> tuple[str, str, li
     why = f"clearly the better of {len(names)} in cross-validation" if best != SIMPLE else "none was clearly better"
     if best == SIMPLE and _gain(losses[PLAIN], losses[SIMPLE])[0] <= 0:
         best, why = PLAIN, "no calibrator was clearly better than none"
-    table = []
+    table: list[Json] = []
     for name in names:
         gain, error = _gain(losses[SIMPLE], losses[name])
         table.append(

@@ -6,7 +6,7 @@
 Every rule answers the most probable label or abstains, and takes evidence or an (n, k) array of probabilities.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
@@ -20,9 +20,10 @@ from elsewise.rules.cost import CostThreshold
 from elsewise.rules.coverage import TargetCoverage
 from elsewise.rules.decisions import Decisions, Gate
 from elsewise.rules.fixed import FixedThreshold
-from elsewise.rules.gates import GATES, AmbiguityMargin
+from elsewise.rules.gates import GATES, AmbiguityMargin, Asked
 from elsewise.rules.sample_size import plan
 from elsewise.scores import Score
+from elsewise.storage.json_files import Json
 
 __all__ = [
     "GATES",
@@ -52,7 +53,7 @@ class Rule(Protocol):
     """Whether `fit` tests a promise: it then takes certify rows, ``reference=`` other rows, and ``looks=``."""
 
     @property
-    def asked(self) -> Mapping[str, Any] | None:
+    def asked(self) -> Asked | None:
         """What makes `fit` the same rule again, beside rows, score and looks; None where that is not known."""
         ...
 
@@ -97,7 +98,7 @@ RULES: Final[dict[str, type[Rule]]] = {
 
 def fit_as_asked(
     name: str,
-    asked: Mapping[str, Any],
+    asked: Asked,
     *,
     tune: tuple[Any, Any],
     certify: Callable[[], tuple[Any, Any]],
@@ -137,7 +138,7 @@ def fit_as_asked(
     return made
 
 
-def asked_record(rule: Rule) -> dict[str, Any] | None:
+def asked_record(rule: Rule) -> Json | None:
     """Write down what a rule was asked for (JSON), its gates by their names in GATES; None where it is not known.
 
     Examples

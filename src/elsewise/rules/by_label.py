@@ -10,7 +10,7 @@ certify rows than could ever pass is not tested; that goes by counts of predicti
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -34,7 +34,7 @@ from elsewise.rules.fixed_sequence import (
     check_looks,
     errors_of,
 )
-from elsewise.rules.gates import as_gates
+from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 
 Rare: TypeAlias = Literal["pool", "fall_back"]
@@ -80,7 +80,7 @@ class ByLabel:
     asked_groups: tuple[str, ...] = ()
 
     @property
-    def asked(self) -> Mapping[str, Any] | None:
+    def asked(self) -> Asked | None:
         """What `fit` was called with, beside rows, score and looks; None where that is not known."""
         if self.joint is None:
             return None

@@ -17,6 +17,7 @@ from elsewise.messages.certificates import (
     Mixture,
     certificate_sentence,
 )
+from elsewise.storage.json_files import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Certificate:
     def __str__(self) -> str:
         return self.sentence
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """Give all fields but the scope, and the sentence; `words` is that sentence where the promise has a scope."""
         own = asdict(self)
         words = self.sentence if own.pop("scope") else self.words

@@ -5,7 +5,7 @@ Source: Bauer (1991), "Multiple testing in clinical trials"; Angelopoulos, Bates
 See elsewise.rules.fixed_sequence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -22,7 +22,7 @@ from elsewise.rules.fixed_sequence import (
     check_looks,
     check_share,
 )
-from elsewise.rules.gates import as_gates
+from elsewise.rules.gates import Asked, as_gates
 from elsewise.rules.out_of_scope_share import Strata
 from elsewise.scores import MaximumProbability, Score
 
@@ -52,7 +52,7 @@ class CertifiedThreshold:
         return self.certificate.threshold
 
     @property
-    def asked(self) -> Mapping[str, Any] | None:
+    def asked(self) -> Asked | None:
         """What `fit` was called with, beside rows, score and looks; None of a threshold that another test chose."""
         c = self.certificate
         if c.method not in (PLAIN, MIXED):

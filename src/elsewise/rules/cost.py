@@ -7,7 +7,7 @@ https://arxiv.org/abs/2007.12671 (the interval).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -21,7 +21,7 @@ from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions, Gate, confidence_of, decide
 from elsewise.rules.fixed_sequence import Thresholds, errors_of
-from elsewise.rules.gates import as_gates
+from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 
 FOLDS = 5
@@ -66,7 +66,7 @@ class CostThreshold:
         return None
 
     @property
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self) -> Asked:
         """What `fit` was called with, beside rows and score."""
         return {
             "cost_of_error": self.cost_of_error,

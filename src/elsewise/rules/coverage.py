@@ -1,6 +1,6 @@
 """A threshold that answers a stated share of the texts; how many of the answers are right is only measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions, Gate, confidence_of, decide
 from elsewise.rules.fixed_sequence import check_share
-from elsewise.rules.gates import as_gates
+from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 
 
@@ -40,7 +40,7 @@ class TargetCoverage:
         return None
 
     @property
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self) -> Asked:
         """What `fit` was called with, beside rows and score."""
         return {"coverage": self.coverage, "gates": self.gates}
 

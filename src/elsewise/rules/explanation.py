@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from elsewise.outputs import Extent
+from elsewise.storage.json_files import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class Explanation:
     words: tuple[Pull, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     extent: Extent | None = None
-    receipt: Mapping[str, Any] | None = None
+    receipt: Json | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Json:
         """Give everything as plain values, for JSON."""
         return asdict(self)

@@ -1,7 +1,7 @@
 """A threshold set by hand: easy to say, and it promises nothing."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -9,7 +9,7 @@ from elsewise.errors import InputError
 from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions, Gate, decide
-from elsewise.rules.gates import as_gates
+from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 
 
@@ -64,7 +64,7 @@ class FixedThreshold:
         return None
 
     @property
-    def asked(self) -> Mapping[str, Any]:
+    def asked(self) -> Asked:
         """What `fit` was called with, beside rows and score."""
         return {"threshold": self.threshold, "gates": self.gates}
 

@@ -5,9 +5,9 @@
 A gate acts on the rows that certify a rule as it does on those that the rule serves: see `decisions.confidence_of`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from elsewise.outputs import Evidence
 from elsewise.rules.decisions import Gate, Reason, top_two
 from elsewise.rules.fixed_sequence import check_share
 
-__all__ = ["GATES", "AmbiguityMargin", "Gate", "as_gates"]
+__all__ = ["GATES", "AmbiguityMargin", "Asked", "Gate", "as_gates"]
+
+Asked: TypeAlias = Mapping[str, Any]  # what a rule's `fit` takes beside rows, score and looks, by name
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from elsewise.errors import ArtifactError
+
+Json: TypeAlias = Mapping[str, Any]  # an object as JSON holds it
 
 
 def write_json(path: Path, value: Any) -> None:
