@@ -171,7 +171,7 @@ def as_labels(values: Iterable[Any]) -> tuple[str, ...]:
 
 
 def row_blocks(array: NDArray[Any], numbers: int = BLOCK) -> Iterator[slice]:
-    """Divide the rows of an (n, d) array into slices of about so many numbers: memory then does not grow with n.
+    """Divide the rows of an (n, d) array into slices of about `numbers` numbers: memory then does not grow with n.
 
     Examples
     --------

@@ -73,7 +73,7 @@ class PriorCorrection:
         old, new : (k,)
             Shares of the labels where `inner` was fitted, and where it will be used; positive, with sum 1.
         inner : Calibrator, optional
-            Plain softmax otherwise.
+            Default: plain softmax.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class PriorCorrection:
         old : (k,)
             Shares of the labels where `inner` was fitted.
         inner : Calibrator, optional
-            Plain softmax otherwise.
+            Default: plain softmax.
 
         Raises
         ------

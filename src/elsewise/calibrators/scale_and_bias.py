@@ -57,7 +57,7 @@ def best_affine(logits: Any, codes: Any, *, penalty: float, by_label: bool) -> A
     penalty : float
         How many times 1 / variance the prior has; infinite pull is the best temperature.
     by_label : bool
-        Whether every label has its own scale; otherwise all scales are equal.
+        Whether every label has its own scale. If not, all scales are equal.
 
     Raises
     ------

@@ -38,7 +38,7 @@ class Facts:
     confidence, threshold : float
         What was compared.
     familiarity : float or None
-        At most such a share of in-scope texts is so unlike the training texts.
+        At most this share of in-scope texts is as unlike the training texts.
     nearest : tuple of str
         The labels whose training texts are nearest, at most two.
     possible : tuple of str

@@ -291,7 +291,7 @@ def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Esti
     """Share of rows that the loosest threshold answers at which the measured accuracy is still this high.
 
     The threshold is picked where luck was best on these very rows, so that it promises nothing: see
-    `elsewise.CertifiedThreshold` for one that does.
+    `elsewise.CertifiedThreshold` for a threshold that does.
 
     Parameters
     ----------

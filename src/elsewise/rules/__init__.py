@@ -105,7 +105,7 @@ def fit_as_asked(
     score: Score | None,
     looks: int,
 ) -> Rule:
-    """Make a rule by its name: one that is tested on certify rows, others on tune rows alone.
+    """Fit the rule of a name: on certify rows where a promise is tested, on tune rows alone where none is.
 
     Parameters
     ----------

@@ -130,8 +130,8 @@ class ByLabel:
         evidence, codes, reference_codes, target_accuracy, confidence_level, score, looks, gates, ambiguity_margin
             As for `CertifiedThreshold.fit`.
         reference : Evidence, or probabilities (m, k)
-            Other rows. They place the grids, and tell which labels are rare: those of which they let expect hardly
-            more certify rows than the fewest that could pass.
+            Other rows. They place the grids, and tell which labels are rare: those with
+            hardly more certify rows to expect than the fewest that could pass.
         joint : bool
             Each promise holds at the confidence level by itself; with `joint`, all of them hold together at it,
             which costs each a test at (1 - level) / number of groups tested.

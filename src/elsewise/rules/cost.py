@@ -25,7 +25,7 @@ from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 
 FOLDS = 5
-PER = 1000  # costs are told for so many texts
+PER = 1000  # costs are told for 1,000 texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Decisions:
         Label code 0..k-1, or ABSTAIN (-1).
     confidence : (n,) float64
         The score that was compared with the threshold; larger is surer, NaN for a text that is never answered:
-        an unreadable one, or one that a gate of the rule keeps from being answered.
+        an unreadable text, or a text that a gate of the rule flags.
     threshold : (n,) float64
         A text is answered exactly when ``confidence >= threshold``; a rule may have one for each label.
     reasons : (n,) of Reason

@@ -64,7 +64,7 @@ class Explanation:
     nearest : tuple of str
         The labels whose training texts are nearest, where it is known.
     familiarity : float or None
-        At most such a share of in-scope texts is so unlike the training texts.
+        At most this share of in-scope texts is as unlike the training texts.
     possible : tuple of str, or None
         The labels that stay possible, where they are known.
     epistemic : float or None

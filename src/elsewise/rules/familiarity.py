@@ -13,7 +13,7 @@ from elsewise.rules.conformal import ConformalPValue
 from elsewise.rules.decisions import Decisions, Reason, confidence_of
 from elsewise.scores import Familiarity
 
-UNFAMILIAR: Final = 0.05  # so many in-scope texts, at most, are called unfamiliar
+UNFAMILIAR: Final = 0.05  # at most this share of in-scope texts is called unfamiliar
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -164,7 +164,7 @@ class Counts:
 
     @classmethod
     def of(cls, confidence: Thresholds, wrong: NDArray[np.bool_]) -> Self:
-        """Count (n,) rows; a confidence of NaN is one that is never answered.
+        """Count rows by confidences (n,) and errors (n,); a row with a confidence of NaN is never answered.
 
         Examples
         --------

@@ -31,7 +31,7 @@ PRIOR = 0.5  # rows of each kind, right and wrong, in all: Jeffreys' prior for t
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a certification on so many labelled rows is expected to give.
+    """What a certification on a number of labelled rows is expected to give.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ def plan(
 
 
 def _step(sample: Counts, surest_first: Thresholds, test: BinomialTest, rows: int, seed: int) -> Step:
-    """Certify so many rows again and again, drawn at the rates that the present rows allow."""
+    """Certify `rows` rows again and again, drawn at the rates that the present rows allow."""
     first = Counts(sample.surest_first, sample.errors_among_first, rows).first_coverage(test)
     grid = grid_of(surest_first, first)
     answered, wrong = _draw(sample, surest_first, grid, rows, np.random.default_rng(seed))
