@@ -339,9 +339,7 @@ def test_a_machine_without_the_precision_gets_the_command_that_works_there(made,
     monkeypatch.setattr(
         OpenVinoModel,
         "open",
-        lambda files, labels, settings, threads=None: (
-            opened.append(settings["precision"]) or really(files, labels, settings, threads)
-        ),
+        lambda opening: opened.append(opening.settings["precision"]) or really(opening),
     )
     command = str(refusal.value).split("elsewise export ")[1].split()
     export(command[0], engine=command[2], precision=command[4])
