@@ -306,6 +306,7 @@ def bert_base(folder: Path, like: Path) -> None:
     import elsewise as ew
     from elsewise.classifier.kept_rows import refit_tokens
     from elsewise.classifier.model_folder import ModelFolder
+    from elsewise.classifier.provenance import Provenance
     from elsewise.engines import PRECISIONS, engine_class, key_of
     from elsewise.engines.files import Opening
     from elsewise.engines.torch import TorchModel, text_tokenizer
@@ -324,7 +325,8 @@ def bert_base(folder: Path, like: Path) -> None:
     opener, others, made = engine_class("openvino"), {}, None
     for precision in (p for p in PRECISIONS if p in opener.precisions()):
         engine = opener.open(Opening(files, labels, {**learner.tokenize.settings, "precision": precision}))
-        made = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.0), others=dict(others))
+        provenance = Provenance(others=dict(others))
+        made = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.0), provenance=provenance)
         others[key_of(engine)] = made.entry()[0]
     made.save(folder)
 

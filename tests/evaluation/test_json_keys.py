@@ -16,7 +16,7 @@ from elsewise.errors import ElsewiseWarning
 from elsewise.evaluation import explain
 from elsewise.fitting import open_threshold
 from elsewise.fitting.engine_choice import GateRow, Serving, gate_rows
-from elsewise.outputs import Extent
+from elsewise.outputs import ReadSpan
 from elsewise.rules import CertifiedThreshold
 from elsewise.rules.explanation import Neighbour
 
@@ -304,7 +304,7 @@ def folder_of_logits(path):
 def explained():
     table = {"not good": [0.0, 2.0], " good": [3.0, 0.0], "not ": [0.0, 1.0]}
     made = explain(ew.Classifier(MemoryEngine(("yes", "no"), table), ew.Identity(), ew.FixedThreshold(0.6)), "not good")
-    extent = Extent(3, ("?",), truncated=True, characters=6, characters_read=4, last_words="text")
+    extent = ReadSpan(3, ("?",), truncated=True, characters=6, characters_read=4, last_words="text")
     return replace(
         made, nearest=("yes",), possible=("yes",), extent=extent, neighbours=(Neighbour("text", "yes", 0.5),)
     )

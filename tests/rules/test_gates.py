@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elsewise.classifier.history import mark, restored
+from elsewise.classifier.history import fingerprint_of, restored
 from elsewise.classifier.packing import unpack
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Evidence
@@ -54,7 +54,7 @@ def test_a_margin_that_a_folder_kept_as_a_number_is_the_gate_that_it_was(name):
 
 def test_an_earlier_rule_of_an_old_history_is_put_back_with_its_margin():
     score = MaximumProbability()
-    kept = {**json.loads(KEPT_BEFORE["coverage"]), "score": mark(score)}
+    kept = {**json.loads(KEPT_BEFORE["coverage"]), "score": fingerprint_of(score)}
 
     assert restored(kept, score) == TargetCoverage(0.5, 0.8, score, (AmbiguityMargin(0.125),))
 

@@ -25,8 +25,6 @@ from elsewise.errors import InputError
 if TYPE_CHECKING:
     from elsewise.data.labelled_texts import Reading
 
-SHOWN = 5  # names of columns
-
 
 @dataclass(frozen=True, slots=True)
 class MoreRows:
@@ -78,6 +76,7 @@ def calibrate(
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import read_codes, read_logits, read_names
     from elsewise.fitting.calibrate import calibrate as calibrate_logits
+    from elsewise.messages.wording import listed
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)
@@ -86,8 +85,7 @@ def calibrate(
     asked = read_names(names, how.encoding) if names else None
     array, columns = read_logits(logits, how, asked)
     if columns and not asked:
-        dots = ", ..." * (len(columns) > SHOWN)
-        to_stderr(f"{logits}: its {len(columns):,} columns are the labels {', '.join(columns[:SHOWN])}{dots}")
+        to_stderr(f"{logits}: its {len(columns):,} columns are the labels {listed(columns)}")
     known = asked or columns or tuple(map(str, range(array.shape[-1])))
     say_if_alike(other, known)
     code_of = label_codes(known, out_of_scope_label)
