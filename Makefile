@@ -13,8 +13,9 @@ TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data eng
 demo: $(READY)
 	$(BIN)/elsewise demo --out elsewise-demo
 
+# Two workers of one thread each; a document, and a file of tests, stays with one of them.
 test: $(READY)
-	OMP_NUM_THREADS=2 HF_HUB_OFFLINE=1 $(BIN)/pytest -q
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -q -n 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .
