@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from elsewise.evaluation.receipt import Confirmation
     from elsewise.outputs import ReadSpan
     from elsewise.rules.explanation import Explanation
-    from elsewise.storage.json_files import Json as JsonObject
+    from elsewise.storage.json_files import Json
 
 
 def explain(
@@ -166,7 +166,7 @@ def _some(names: Iterable[str], between: str = ", ") -> str:
     return listed((shortened(name, CHARACTERS_SHOWN) for name in names), NAMES_SHOWN, between)
 
 
-def _print_receipt(receipt: "JsonObject") -> None:
+def _print_receipt(receipt: "Json") -> None:
     model, certificate = receipt["model"], receipt["certificate"]
     name = " ".join(filter(None, (model["engine"], model["precision"], model["fingerprint"])))
     to_stdout(f"Model: {name}; decision version {receipt['decision_version']}")
