@@ -149,8 +149,10 @@ def asked_record(rule: Rule) -> Json | None:
     if rule.asked is None:
         return None
     asked = {type(gate): gate.asked for gate in rule.gates}
-    own = {name: value for name, value in rule.asked.items() if name != "gates"}
-    return {**own, **{name: asked.get(kind, 0.0) for name, kind in GATES.items()}}
+    record: dict[str, object] = {}
+    for name, value in rule.asked.items():
+        record |= {gate: asked.get(kind, 0.0) for gate, kind in GATES.items()} if name == "gates" else {name: value}
+    return record
 
 
 def threshold_words(rule: Rule, digits: int | None = None) -> str:
