@@ -67,9 +67,9 @@ def judge(evidence: ew.Evidence, codes: np.ndarray, rule: object) -> dict[str, f
         "null": metrics.calibration_error(p[inside], codes[inside]).null,
         "threshold": decisions.threshold[0],
         "coverage": n / inside.sum(),
-        "right": k / n,
+        "right": k / n if n else np.nan,
         "upper": 1 - float(clopper_pearson_lower(n - k, n, 0.05)),
-        "right_all": k_all / n_all,
+        "right_all": k_all / n_all if n_all else np.nan,
         "recall": 1 - answered[~inside].mean(),
         "auroc": metrics.auc(decisions.confidence, inside).value,
     }

@@ -38,5 +38,5 @@ def test_the_demo_fits_decides_and_leaves_files_to_go_on_with(tmp_path):
     assert {row.text for row in shown.new}.isdisjoint(row["text"] for row in known)
     assert (shown.folder / "model" / "manifest.json").is_file()
     assert "baseline" in shown.classifier.evaluation["baseline"]["sentence"]
-    assert ew.evaluate(shown.classifier, *labelled(shown.folder / "new.csv")).rows["seen"] == 0
+    assert ew.evaluate(shown.classifier, *labelled(shown.folder / "new.csv")).rows.seen == 0
     assert all(sentence.endswith(".") for _, _, sentence in shown.examples())
