@@ -1,4 +1,4 @@
-"""Open a model folder: choose one of its engines, put the parts together, and see that they answer as before."""
+"""Load a model folder: choose an engine, open the parts, and check that they answer as before."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -25,27 +25,27 @@ CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
 def load(
     path: str | Path, *, engine: Any = None, precision: str | None = None, threads: int | None = None
 ) -> Classifier:
-    """Open a model folder: every file checked, no code run from it, and 32 fixed texts answered as before.
+    """Load a model folder: every file checked, no code run from it, and 32 fixed texts answered as before.
 
     Parameters
     ----------
     path : str or Path
         The folder.
     engine, precision : str, optional
-        One that the folder has a certificate for; its default otherwise. For a folder that was fitted around a model of
-        yours, `engine` is that model: the folder does not hold it.
+        An engine and precision that the folder has a certificate for. Default: the folder's default. For a folder that
+        was fitted around your own model, `engine` is that model: the folder does not contain it.
     threads : int, optional
-        The cores that this process may use, otherwise.
+        Default: the cores that this process may use.
 
     Raises
     ------
     InputError
-        If a model is passed that is no engine or has other labels, or the folder has its own.
+        If a passed model cannot be used as an engine or has other labels, or the folder contains its own.
     ArtifactError
-        If the folder is damaged, foreign or too new, answers its canary texts otherwise, or was not certified on
-        this engine and precision, or this machine does not have them; with what to do.
+        If the folder is damaged, foreign or too new, its canary texts get different answers, it has no certificate for
+        this engine and precision, or this machine does not have them. The message says what to do.
     MissingExtra
-        If its engine's library is not installed.
+        If the engine's library is not installed.
 
     Examples
     --------
@@ -57,7 +57,6 @@ def load(
     ...     made.save(f"{place}/model")
     ...     load(f"{place}/model").decide(["sure"]).labels
     ['yes']
-
     """
     folder = ModelFolder.read(Path(path))
     if engine is None or isinstance(engine, str):
@@ -73,15 +72,14 @@ def open_classifier(
     Parameters
     ----------
     model : engine, optional
-        What a folder was fitted around that does not hold it.
+        The user's model that the folder was fitted around.
     answers : bool
-        False where no text will be answered, so that such a model may be missing.
+        False where no text will be answered, so that this model may be missing.
 
     Raises
     ------
     ArtifactError
-        If this machine does not have it, or it answers otherwise than when it was certified.
-
+        If this machine does not have the engine, or its answers differ from those it was certified with.
     """
     file, entry, described = folder.file, folder.entries[key], folder.description
     try:
@@ -110,7 +108,7 @@ def open_classifier(
 
 
 def provenance_of(folder: ModelFolder, key: str) -> Provenance:
-    """Give what a classifier of this engine takes along of a folder."""
+    """Give the provenance of a classifier with this engine, from its folder."""
     described, files = folder.description, folder.files.below(BASELINE)
     folded = described["folded"]
     return Provenance(
@@ -126,21 +124,14 @@ def provenance_of(folder: ModelFolder, key: str) -> Provenance:
 
 
 def kept_aside(classifier: Classifier) -> ModelFiles:
-    """Write a classifier into a temporary folder, which lives for as long as somebody holds its files."""
+    """Write a classifier into a temporary folder, which lives as long as the returned files."""
     place = TemporaryPlace()
     classifier.save(place.path)
     return ModelFiles.of(place.path, place)
 
 
 def open_baseline(classifier: Classifier) -> Classifier | None:
-    """Open the baseline that a classifier was fitted with; None where there is none.
-
-    Raises
-    ------
-    ArtifactError
-        If its folder is no longer what it was.
-
-    """
+    """Open the baseline that a classifier was fitted with, or None; ArtifactError if its folder was changed."""
     files = classifier.provenance.baseline
     if files is None:
         return None
@@ -154,7 +145,7 @@ def open_baseline(classifier: Classifier) -> Classifier | None:
 
 
 def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None) -> str:
-    """Find the entry that is asked for, the default first.
+    """Name the folder's entry for an engine and precision; default: the folder's default.
 
     Raises
     ------
@@ -164,7 +155,6 @@ def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None)
         If the folder has no certificate for it.
     MissingExtra
         If that engine's library is not installed.
-
     """
     for name, known, what in ((engine, ENGINES, "engine"), (precision, PRECISIONS, "precision")):
         if name is not None and name not in known:
@@ -176,7 +166,7 @@ def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None)
         if engine in (None, entries[key]["name"]) and precision in (None, entries[key]["settings"].get("precision"))
     ]
     if not fitting:
-        engine_class(engine or entries[default]["name"])  # its library is here, or this says how to get it
+        engine_class(engine or entries[default]["name"])  # raises MissingExtra with the remedy
         usual = entries[default]["name"]
         asked = usual if kind_of(usual).certify_again == "pass it" else engine or usual
         remedy = _remedy(folder, asked, precision, "there first")
@@ -187,13 +177,12 @@ def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None)
 
 
 def entry_around(folder: ModelFolder, model: Any) -> str:
-    """Find the entry that was fitted around a model of the user's.
+    """Name the entry that was fitted around a user's model.
 
     Raises
     ------
     InputError
-        If there is none, or the model is no engine or has other labels, or these in another order.
-
+        If there is none, or the model cannot be used as an engine or has other labels, or in a different order.
     """
     path, entries, labels = folder.files.path, folder.entries, folder.description["labels"]
     key = next((key for key, entry in entries.items() if kind_of(entry["name"]).certify_again == "pass it"), None)
@@ -230,7 +219,7 @@ def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: 
         ready = prepared(classifier.engine, folder.canary["texts"])
         before = np.array(probabilities, dtype=np.float64)
         evidence = Evidence.of(quick_run(classifier.engine, ready), classifier.calibrator)
-        classifier.decisions(evidence)  # its parts fit together
+        classifier.decisions(evidence)  # raises if the parts do not fit together
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{file}: the model cannot answer its canary texts: {error}") from error
     if isinstance(ready, Tokens) and [ids.tolist() for ids in ready] != folder.canary["token_ids"]:
