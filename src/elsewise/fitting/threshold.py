@@ -270,7 +270,7 @@ def open_threshold(
     manifest = sha256_of(path / MANIFEST) if (path / MANIFEST).is_file() else ""
     folder = ModelFolder.read(path)
     key = choose_entry(folder, engine, precision)
-    classifier = open_classifier(folder, key, threads, answers=False)  # kept rows hold the answers of a user's own model
+    classifier = open_classifier(folder, key, threads, answers=False)  # kept rows hold a user's model's answers
     return FolderThreshold(folder, manifest, key, classifier, progress)
 
 
