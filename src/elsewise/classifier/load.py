@@ -169,10 +169,10 @@ def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None)
         engine_class(engine or entries[default]["name"])  # raises MissingExtra with the remedy
         usual = entries[default]["name"]
         asked = usual if kind_of(usual).certify_again == "pass it" else engine or usual
-        remedy = _remedy(folder, asked, precision, "there first")
-        raise ArtifactError(
-            f"{folder.files.path} was certified on {' and '.join(entries)}, and not on what is asked for; {remedy}"
-        )
+        remedy = _remedy(folder, asked, precision, "add one")
+        wanted = " ".join(word for word in (engine, precision) if word)
+        has = ", ".join(entries)
+        raise ArtifactError(f"{folder.files.path} has no certificate for {wanted} (it has {has}); {remedy}")
     return fitting[0]
 
 
@@ -187,7 +187,7 @@ def entry_around(folder: ModelFolder, model: Any) -> str:
     path, entries, labels = folder.files.path, folder.entries, folder.description["labels"]
     key = next((key for key, entry in entries.items() if kind_of(entry["name"]).certify_again == "pass it"), None)
     if key is None:
-        raise InputError(f"{path} holds its own engine ({', '.join(entries)}); open it without another")
+        raise InputError(f"{path} contains its own model; call load({str(path)!r}) without engine=")
     theirs = list(given_engine(model).labels)
     if theirs != labels:
         at = next((i for i, pair in enumerate(zip(theirs, labels, strict=False)) if pair[0] != pair[1]), None)
@@ -234,11 +234,11 @@ def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: 
         raise ArtifactError(f"{file}: probabilities differ by {worst:.3g} from when it was certified; {remedy}")
 
 
-def _remedy(folder: ModelFolder, engine: str, precision: str | None, where: str = "here") -> str:
+def _remedy(folder: ModelFolder, engine: str, precision: str | None, words: str = "certify it here") -> str:
     """Say how to get a certificate."""
     path, asked = folder.files.path, f"--engine {engine}" + (f" --precision {precision}" if precision else "")
     return {
-        "export": f"certify it {where}: elsewise export {path} {asked}",
+        "export": f"{words}: elsewise export {path} {asked}",
         "fit": f"fit it again for that: elsewise fit DATA -o {path} --{engine.replace('_', '-')}",
         "pass it": "pass the model that it was fitted around, or fit it again",
         "": "choose one of them",
