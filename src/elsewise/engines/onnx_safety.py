@@ -21,16 +21,9 @@ _DEEPEST: Final = 64
 
 
 def check_onnx(file: Path) -> None:
-    """Refuse an ONNX file that would make its reader open a different file.
+    """Raise ArtifactError for a file that is no ONNX file, or that would make its reader open a different file.
 
-    Raises
-    ------
-    ArtifactError
-        If a tensor points to external data, or the file is no ONNX file.
-
-    Notes
-    -----
-    https://onnx.ai/onnx/repo-docs/ExternalData.html; the wire format is protobuf's.
+    External data of tensors: https://onnx.ai/onnx/repo-docs/ExternalData.html; the wire format is protobuf's.
     """
     import mmap  # noqa: PLC0415
 

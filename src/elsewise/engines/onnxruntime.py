@@ -34,15 +34,7 @@ class OnnxRuntimeModel:
 
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:
-        """Open model.onnx.
-
-        Raises
-        ------
-        InputError
-            If the precision is not f32.
-        ArtifactError
-            If a file is missing or damaged.
-        """
+        """Open model.onnx; InputError for a precision other than f32, ArtifactError if a file is missing or damaged."""
         files, settings = opening.files, opening.settings
         check_precision(settings["precision"], "onnxruntime", cls.precisions())
         graph = files.need(ONNX)

@@ -52,12 +52,7 @@ class OpenVinoModel:
     def open(cls, opening: Opening) -> TextEngine:
         """Compile the graph of the precision in `settings`.
 
-        Raises
-        ------
-        InputError
-            If this machine does not compute in that precision.
-        ArtifactError
-            If a file is missing or damaged.
+        InputError if this machine does not compute in that precision, ArtifactError if a file is missing or damaged.
         """
         files, precision = opening.files, opening.settings["precision"]
         check_precision(precision, "openvino", cls.precisions())

@@ -56,12 +56,9 @@ class TorchModel:
 
     @classmethod
     def of(cls, model: Any, precision: str) -> Self:
-        """Take a `transformers` model; it moves to CUDA where there is one.
+        """Take a `transformers` model, and move it to CUDA where there is a GPU.
 
-        Raises
-        ------
-        InputError
-            If its logits are not what its last linear layer makes of one vector for each text.
+        InputError if its logits are not what its last linear layer makes of one vector for each text.
         """
         made = cls(model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), precision)
         made._check_head()
@@ -71,12 +68,7 @@ class TorchModel:
     def open(cls, opening: Opening) -> TextEngine:
         """Open model.safetensors: no code from the folder, no network.
 
-        Raises
-        ------
-        InputError
-            If this machine does not have the device or the precision in `settings`.
-        ArtifactError
-            If a file is missing or damaged.
+        InputError without the device or precision in `settings`, ArtifactError if a file is missing or damaged.
         """
         files, settings = opening.files, opening.settings
         check_precision(settings["precision"], "torch", cls.precisions())
@@ -209,13 +201,7 @@ def is_faster_in_bf16() -> bool:
 
 
 def plain_config(place: str | Path, **more: Any) -> Any:
-    """Open a config.json that names no code to run: neither its own, nor a kernel of the hub, nor a quantizer.
-
-    Raises
-    ------
-    InputError
-        If it names code. Other errors are those of `transformers`.
-    """
+    """Open a config.json; InputError if it names code to run: its own, a kernel of the hub, or a quantizer."""
     config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False, **more)
     attention = getattr(config, "_attn_implementation", None)
     if attention is not None and "/" in str(attention):
