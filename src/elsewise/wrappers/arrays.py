@@ -29,10 +29,7 @@ def _is_of_transformers(model: Any) -> bool:
 def engine(model: Any, request: WrapRequest) -> MemoryEngine:
     """Make an engine that looks answers up by text; any other text is unreadable, and never answered.
 
-    Raises
-    ------
-    InputError
-        If texts are missing, their number is not that of the rows, or a text comes twice with different answers.
+    InputError if the texts are missing or not as many as the rows, or a text comes twice with different answers.
     """
     if isinstance(model, str | Path) and str(model) != "-" and not Path(model).is_file():
         raise InputError(f"{model} is no file; a model is not looked up by name: load it yourself and pass it")

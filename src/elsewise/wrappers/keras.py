@@ -45,11 +45,7 @@ def takes(model: Any) -> bool:
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine.
 
-    Raises
-    ------
-    InputError
-        If `kind` contradicts the last activation, or that is a sigmoid for each of several labels and `kind` is
-        missing.
+    InputError if `kind` contradicts the last activation, or that is a sigmoid for several labels and `kind` is missing.
     """
     from keras import ops  # noqa: PLC0415  the caller has it
 

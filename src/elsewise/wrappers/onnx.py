@@ -24,12 +24,8 @@ def takes(model: Any) -> bool:
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine; `preprocess` returns an array, or a mapping where the graph has several inputs.
 
-    Raises
-    ------
-    InputError
-        If the file does not exist or cannot be run.
-    ArtifactError
-        If it points to other files, or is no ONNX file.
+    InputError if the file does not exist or cannot be run; ArtifactError if it points to other files, or is no ONNX
+    file.
     """
     file = Path(model)
     if not file.is_file():

@@ -30,10 +30,7 @@ def takes(model: Any) -> bool:
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine, of probabilities or, where there are none, of the decision function.
 
-    Raises
-    ------
-    InputError
-        If the model is not fitted, gives neither of them, or has different labels.
+    InputError if the model is not fitted, gives neither of them, or has different labels.
     """
     name = type(model).__name__
     own = getattr(model, "classes_", None)

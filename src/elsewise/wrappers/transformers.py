@@ -31,11 +31,8 @@ def takes(model: Any) -> bool:
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine.
 
-    Raises
-    ------
-    InputError
-        If there is no tokenizer, labels are not the model's, a kind other than logits is stated, or the model was made
-        for several labels a text and `kind` is missing.
+    InputError without a tokenizer, for labels that are not the model's, for a kind other than logits, or if the model
+    was made for several labels a text and `kind` is missing.
     """
     model, prepare, cuts = _parts(model, request.preprocess)
     config, name = model.config, type(model).__name__
