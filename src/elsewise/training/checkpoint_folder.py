@@ -43,10 +43,7 @@ class Unfinished:
     def open(cls, path: str | Path, *, restart: bool = False) -> Self:
         """Create the folder, or open an existing one; `restart` clears it.
 
-        Raises
-        ------
-        InputError
-            If it holds anything but unfinished training, is in use, or cannot be written.
+        InputError if it holds anything but unfinished training, is in use, or cannot be written.
         """
         path = Path(path)
         foreign = sorted(file.name for file in _listed(path) if not _is_member(file))
@@ -112,12 +109,8 @@ class Checkpoints:
     def checked(self, settings: Json) -> tuple[Path, Json] | None:
         """Give the last checkpoint and its description, every byte verified; None where there is none.
 
-        Raises
-        ------
-        ArtifactError
-            If it is foreign or damaged; the message names the file and the remedy.
-        InputError
-            If it has different settings; the message names the first that differs.
+        ArtifactError if it is foreign or damaged, InputError if its settings differ; the message names the file or
+        setting.
         """
         newest = self.newest()
         if newest is None:

@@ -77,12 +77,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
     """
 
     def __init__(
-        self,
-        model: Any,
-        patience: int,
-        checkpoints: Checkpoints | None,
-        settings: Json,
-        start: Path | None,
+        self, model: Any, patience: int, checkpoints: Checkpoints | None, settings: Json, start: Path | None
     ) -> None:
         self.model, self.patience = model, patience
         self.checkpoints, self.settings = checkpoints, settings

@@ -15,20 +15,10 @@ LONG: Final = 90  # from here seconds are written as minutes, and minutes as hou
 
 
 def estimate_seconds(trainer: Any, batches: Iterable[Sequence[int]], tuning: int, epochs: float) -> float:
-    """Estimate the seconds that training takes.
+    """Estimate the seconds that `epochs` take, each with `tuning` rows evaluated after it.
 
-    Batches of three lengths are run forward and backward, after a warm-up; the optimizer is timed on copies.
-
-    Parameters
-    ----------
-    trainer : transformers.Trainer
-        Not started; its weights and random states do not change.
-    batches : iterable
-        The rows of each batch of an epoch.
-    tuning : int
-        Rows that are evaluated after each epoch.
-    epochs : float
-        Number of epochs.
+    Three of an epoch's `batches` (of row numbers) are run forward and backward, after a warm-up; the optimizer is timed
+    on copies. The trainer must not have started; its weights and random states do not change.
     """
     data = trainer.train_dataset
     ordered = sorted(batches, key=lambda rows: len(rows) * max(len(data[i]["input_ids"]) for i in rows))

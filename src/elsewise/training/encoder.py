@@ -38,13 +38,7 @@ class Learner:
 
 
 def prepare(labels: Sequence[str], how: Training) -> Learner:
-    """Set the seed, and open the encoder with a new head for `labels`.
-
-    Raises
-    ------
-    InputError
-        If the encoder is not found or cannot be used.
-    """
+    """Set the seed, and open the encoder with a new head for `labels`; raises as `load_encoder`."""
     quiet()
     transformers.set_seed(how.seed)
     model, tokenizer = load_encoder(how.encoder, labels)
@@ -55,10 +49,7 @@ def prepare(labels: Sequence[str], how: Training) -> Learner:
 def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
     """Open an encoder with a new head for `labels`, and its tokenizer: safetensors only, no code from the hub.
 
-    Raises
-    ------
-    InputError
-        If it is not found, or is not an encoder that `transformers` can classify with.
+    InputError if it is not found, or is not an encoder that `transformers` can classify with.
     """
     place = find_encoder(encoder)
     try:

@@ -22,11 +22,7 @@ from numpy.typing import NDArray
 from elsewise.calibrators import PriorCorrection
 from elsewise.data.splits import LabelledTexts
 from elsewise.engines.tokenizer import TextTokenizer
-from elsewise.engines.torch import (
-    TorchModel,
-    last_linear,
-    plain_tokenizer,
-)
+from elsewise.engines.torch import TorchModel, last_linear, plain_tokenizer
 from elsewise.errors import InputError, need
 from elsewise.messages.wording import counted, listed
 from elsewise.progress import Note, Progress
