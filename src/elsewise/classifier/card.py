@@ -31,14 +31,8 @@ def model_card(
 ) -> str:
     """Write the card of a folder, in Markdown with the usual front matter.
 
-    Parameters
-    ----------
-    description, evaluation : mapping
-        The contents of elsewise.json, and of evaluation.json if there is one.
-    arrays : mapping of arrays, optional
-        Arrays of the parts, and of the (n,) kept rows; only their names are used.
-    learned : mapping, optional
-        How the baseline was trained.
+    `description` and `evaluation` are the contents of elsewise.json and evaluation.json; `arrays` are those of the
+    parts and of the (n,) kept rows, of which only the names are used; `learned` says how the baseline was trained.
     """
     engine, labels = description["engines"][description["engine"]], description["labels"]
     kind = kind_of(engine["name"])

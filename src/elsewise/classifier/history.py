@@ -110,18 +110,8 @@ def _kept(rule: Rule) -> dict[str, Any]:
 def set_apart(evaluation: Json, fingerprint: str, before: Rule, rule: Rule, when: str) -> Json:
     """Move what an evaluation says of a replaced rule to `outdated`.
 
-    Figures of the most probable labels stay. When the evaluated rule comes back, everything is put back.
-
-    Parameters
-    ----------
-    evaluation : mapping
-        The folder's evaluation; unchanged if it is of another engine than the changed one.
-    fingerprint : str
-        Fingerprint of the engine whose rule is changed.
-    before, rule : Rule
-        The rule until now, and from now on.
-    when : str
-        The date and time of the change.
+    Figures of the most probable labels stay. When the evaluated rule comes back, everything is put back. An evaluation
+    of an engine other than `fingerprint`, whose rule is changed at `when`, stays as it is.
     """
     if evaluation["engine"]["fingerprint"] != fingerprint:
         return evaluation

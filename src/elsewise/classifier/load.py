@@ -69,17 +69,8 @@ def open_classifier(
 ) -> Classifier:
     """Open one engine with its calibrator, rule and certificate.
 
-    Parameters
-    ----------
-    model : engine, optional
-        The user's model that the folder was fitted around.
-    answers : bool
-        False where no text will be answered, so that this model may be missing.
-
-    Raises
-    ------
-    ArtifactError
-        If this machine does not have the engine, or its answers differ from those it was certified with.
+    A folder around a user's model needs `model`, unless `answers` is False, when no text will be answered.
+    ArtifactError if this machine does not have the engine, or its answers differ from those it was certified with.
     """
     file, entry, described = folder.file, folder.entries[key], folder.description
     try:
@@ -147,14 +138,8 @@ def open_baseline(classifier: Classifier) -> Classifier | None:
 def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None) -> str:
     """Name the folder's entry for an engine and precision; default: the folder's default.
 
-    Raises
-    ------
-    InputError
-        If a name is unknown.
-    ArtifactError
-        If the folder has no certificate for it.
-    MissingExtra
-        If that engine's library is not installed.
+    InputError for an unknown name, ArtifactError if the folder has no certificate for it, MissingExtra if the engine's
+    library is not installed.
     """
     for name, known, what in ((engine, ENGINES, "engine"), (precision, PRECISIONS, "precision")):
         if name is not None and name not in known:
@@ -179,10 +164,7 @@ def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None)
 def entry_around(folder: ModelFolder, model: Any) -> str:
     """Name the entry that was fitted around a user's model.
 
-    Raises
-    ------
-    InputError
-        If there is none, or the model cannot be used as an engine or has other labels, or in a different order.
+    InputError if there is none, or the model cannot be used as an engine or has other labels, or in a different order.
     """
     path, entries, labels = folder.files.path, folder.entries, folder.description["labels"]
     key = next((key for key, entry in entries.items() if kind_of(entry["name"]).certify_again == "pass it"), None)

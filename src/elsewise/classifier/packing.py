@@ -48,12 +48,8 @@ SEAMS: Final[dict[Any, Any]] = {Calibrator: CALIBRATORS, Score: SCORES, Rule: RU
 def check_description(described: Json) -> None:
     """Check the fields of elsewise.json outside fitted parts, which check their own fields.
 
-    Raises
-    ------
-    InputError
-        If labels are not different words, or a value has the wrong type.
-    KeyError, TypeError, AttributeError
-        If something is missing.
+    InputError if labels are not different words or a value has the wrong type; KeyError, TypeError or AttributeError if
+    something is missing.
     """
     labels, entries = described["labels"], described["engines"]
     if not isinstance(labels, list) or not all(isinstance(label, str) and label.strip() for label in labels):
