@@ -74,16 +74,9 @@ class BaselineFigures:
 def compare_with_baseline(
     baseline: "Classifier", classifier: "Classifier", texts: Any, answers: Answers, p: Floats
 ) -> BaselineFigures:
-    """Judge a baseline on the rows that a classifier was judged on, and the classifier beside it.
+    """Judge a baseline on the rows of a classifier with the same labels, and the classifier beside it.
 
-    Parameters
-    ----------
-    baseline, classifier : Classifier
-        Two classifiers with the same labels.
-    texts : n texts
-        The rows.
-    answers, p : Answers, (n, k)
-        The classifier's answers, with the true codes, and its probabilities.
+    `answers` and probabilities `p` (n, k) are the classifier's, for the n texts.
     """
     evidence = baseline.evidence(texts)
     decisions = baseline.decisions(evidence)

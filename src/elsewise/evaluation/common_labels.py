@@ -48,10 +48,7 @@ class Truth:
     ) -> Self:
         """Read names of labels; leave out rows whose label some classifier lacks, and mark out-of-scope rows by -1.
 
-        Raises
-        ------
-        InputError
-            If a name is no label of any classifier, no label is common to all, or no row is left.
+        InputError if a name is no label of any classifier, no label is common to all, or no row is left.
         """
         names, common = _union(models)
         marks = {mark for m in models.values() if (mark := m.out_of_scope_label) is not None and mark not in names}

@@ -163,10 +163,7 @@ def _log_odds(p: Floats, best: int) -> NDArray[np.float64]:
 
 
 def _nearest(
-    classifier: Classifier,
-    evidence: Evidence,
-    known: tuple[Sequence[str], Sequence[str]],
-    progress: Progress | None,
+    classifier: Classifier, evidence: Evidence, known: tuple[Sequence[str], Sequence[str]], progress: Progress | None
 ) -> tuple[Neighbour, ...]:
     texts, labels = as_texts(known[0]), [str(label) for label in known[1]]
     if len(texts) != len(labels):

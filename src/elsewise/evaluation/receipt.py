@@ -105,10 +105,7 @@ def decision_version(classifier: Classifier) -> str:
 def read_receipt(path: Path) -> Json:
     """Read a receipt, or the output of `elsewise explain --json`, which contains a receipt.
 
-    Raises
-    ------
-    ArtifactError
-        If the file cannot be read or has no receipt, or the receipt is damaged or too new.
+    ArtifactError if the file cannot be read or has no receipt, or the receipt is damaged or too new.
     """
     value = read_json(path)
     inside = value.get("receipt")
