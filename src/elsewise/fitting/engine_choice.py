@@ -187,12 +187,7 @@ class Rows:
 def check_engine(engine: str, precision: str) -> tuple[str, str]:
     """Resolve "auto" as an engine's name, and refuse what this machine does not have.
 
-    Raises
-    ------
-    InputError
-        If a name is unknown, or the machine does not have the precision.
-    MissingExtra
-        If a library is not installed.
+    InputError for an unknown name or a precision that is not available, MissingExtra if a library is not installed.
     """
     name = usual_engine() if engine == "auto" else engine
     for what, given, known in (("engine", name, TEXT_ENGINES), ("precision", precision, ("auto", *PRECISIONS))):

@@ -404,11 +404,7 @@ class FolderThreshold:
         evaluation = folder.evaluation and set_apart(
             folder.evaluation, self.classifier.engine.fingerprint, self.classifier.rule, rule, entry["when"]
         )
-        description = {
-            **folder.description,
-            "engines": {**engines, key: changed},
-            "history": [*folder.history, entry],
-        }
+        description = {**folder.description, "engines": {**engines, key: changed}, "history": [*folder.history, entry]}
         if sha256_of(path / MANIFEST) != self.manifest:
             raise InputError(f"{path} was changed by another program while this ran; run the command again")
         replace(folder, description=description, arrays=arrays, evaluation=evaluation).write(path)
