@@ -44,10 +44,7 @@ class Chunk:
 def open_source(classifier: Classifier, data: str, how: Reading, features: str | None) -> Iterator[Source]:
     """Open a file of texts, or of logits with features, as the classifier reads them.
 
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or its columns do not fit the model.
+    InputError if a file cannot be read, or its columns do not fit the model.
     """
     is_logits = reads_logits(classifier.engine)
     if is_logits and (is_array(data) or data.endswith(PARQUET)):
