@@ -63,19 +63,8 @@ def _is_sound(manifest: Json) -> bool:
 def writing(path: Path, needed: int | None = None) -> Iterator[Path]:
     """Yield an empty folder to fill; when the block ends it gets its manifest and replaces `path`.
 
-    If the process is killed, `path` is what it was before, or whole and new.
-
-    Parameters
-    ----------
-    path : Path
-        Where the folder will be.
-    needed : int, optional
-        Bytes that it takes, for the message of a full disk.
-
-    Raises
-    ------
-    InputError
-        If `path` exists and is not a model folder, or the disk refuses.
+    If the process is killed, `path` is what it was before, or whole and new. InputError if `path` exists and is not a
+    model folder, or the disk refuses; the message of a full disk names the bytes `needed`.
     """
     path = Path(os.path.realpath(path))  # a link stays, and leads to the new folder
     check_target(path)
@@ -117,10 +106,7 @@ def _seal(files: Json) -> str:
 def verify(path: Path) -> dict[str, str]:
     """Check every file of a model folder against its manifest, and give their SHA-256 by name.
 
-    Raises
-    ------
-    ArtifactError
-        If it is not a model folder, is too new, or a file is missing, changed, or was added; the message names it.
+    ArtifactError if it is not a model folder, is too new, or a file is missing, changed, or was added.
     """
     manifest = path / MANIFEST
     if not manifest.is_file():
