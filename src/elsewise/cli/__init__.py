@@ -66,9 +66,7 @@ for _name, _command in COMMANDS.items():
 
 @app.callback(invoke_without_command=True, help=ABOUT)
 def program(
-    context: typer.Context,
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    context: typer.Context, *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
     """Print the version, or the commands to begin with where no command is named."""
     if version:

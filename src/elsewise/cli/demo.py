@@ -20,11 +20,7 @@ EXAMPLES_EACH = 3
 NEW_SHARE = 8  # one text in eight is kept as new mail
 
 
-def demo(
-    out: OutFolder = Path("elsewise-demo"),
-    epochs: Epochs = None,
-    as_json: AsJson = False,
-) -> None:
+def demo(out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, as_json: AsJson = False) -> None:
     """Fit, certify and predict on built-in support texts, offline."""
     with progress_bar() as progress:
         shown = run_demo(out, progress=progress, epochs=epochs)
@@ -44,7 +40,7 @@ def demo(
         f"\nNext:\n"
         f"  {name} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
         f"  {name} evaluate {out}/model {out}/new.csv\n"
-        f"  {name} fit YOUR.csv -o model --text-column TEXT --label-column LABEL",
+        f"  {name} fit YOUR.csv -o model --text-column TEXT --label-column LABEL"
     )
 
 

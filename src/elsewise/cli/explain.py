@@ -49,7 +49,7 @@ def explain(
         raise InputError("--receipt confirms a receipt and --receipt-out writes one; choose one of them")
     if receipt_out is not None and receipt_out.resolve().is_relative_to(model.resolve()):
         raise InputError(
-            f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name",
+            f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name"
         )
     text = _from_stdin(files.encoding) if text == "-" else text
     if receipt is not None:
@@ -59,13 +59,7 @@ def explain(
     classifier = served.load(model)
     with progress_bar() as progress:
         made = explain_text(
-            classifier,
-            text,
-            language=language,
-            top=top,
-            neighbours=known,
-            occlusion=words,
-            progress=progress,
+            classifier, text, language=language, top=top, neighbours=known, occlusion=words, progress=progress
         )
     if receipt_out is not None:
         write_json(receipt_out, made.receipt)

@@ -24,8 +24,7 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder."
 
 Features = Annotated[str | None, DATA(metavar="FILE", help="Features (.npy, .npz, .csv), one row for each logits row.")]
 HeldOut = Annotated[
-    str | None,
-    DATA(metavar="FILE", help="Labelled texts to calibrate and certify on. Default: a part of DATA."),
+    str | None, DATA(metavar="FILE", help="Labelled texts to calibrate and certify on. Default: a part of DATA.")
 ]
 Labels = Annotated[str, DATA(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")]
 LabelsOfLogits = Annotated[
@@ -172,10 +171,7 @@ def refuse_inside(out: str, model: Path) -> None:
 def engine_of(named: str | None) -> Any:
     """Import the model that ``module:object`` names, from the current folder too; return an engine's name unchanged.
 
-    Raises
-    ------
-    InputError
-        If there is no such module or object, or the module fails.
+    InputError if there is no module or object of this name, or the module fails.
     """
     module, colon, attribute = (named or "").partition(":")
     if not colon:
