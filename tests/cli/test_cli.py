@@ -461,8 +461,8 @@ def test_threads_change_no_answer(small):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (("--precision", "int8"), "certify it there first: elsewise export {model} --engine "),
-        (("--engine", "torch"), "certify it there first: elsewise export {model} --engine torch"),
+        (("--precision", "int8"), "add one: elsewise export {model} --engine "),
+        (("--engine", "torch"), "add one: elsewise export {model} --engine torch"),
         (("--engine", "abacus"), "unknown engine 'abacus'; there are"),
         (("--precision", "int3"), "unknown precision 'int3'; there are f32, bf16, f16, int8"),
     ],

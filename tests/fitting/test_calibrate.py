@@ -254,7 +254,7 @@ def test_a_folder_that_holds_its_engine_takes_no_other(tmp_path):
     engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]})
     ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6)).save(tmp_path / "model")
 
-    with pytest.raises(InputError, match=r"model holds its own engine \(memory\); open it without another$"):
+    with pytest.raises(InputError, match=r"model contains its own model; call load\('.*model'\) without engine=$"):
         ew.load(tmp_path / "model", engine=engine)
 
 

@@ -301,7 +301,7 @@ def test_what_makes_no_rule_is_refused_and_the_folder_stays(model, rule, asked, 
 def test_a_folder_that_is_none_and_an_engine_that_it_does_not_have_are_refused(model, tmp_path):
     with pytest.raises(ArtifactError, match="is not a model folder"):
         open_threshold(tmp_path / "nothing").overview()
-    with pytest.raises(ArtifactError, match="was certified on logits"):
+    with pytest.raises(ArtifactError, match=r"has no certificate for openvino \(it has logits\)"):
         open_threshold(model, engine="openvino").change("fixed")
 
 

@@ -1,1 +1,1 @@
-"""Files in, files out."""
+"""Predict files in batches: files in, files out."""

@@ -1,4 +1,4 @@
-"""A chunk of rows and its answers, as columns of the output."""
+"""Answers of a chunk of rows, as columns of the output."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,14 +18,12 @@ SENTENCES = ("sentence", "customer_sentence")
 
 @dataclass(frozen=True, slots=True)
 class MoreColumns:
-    """What is written of a row beside COLUMNS.
+    """Optional columns of the output, besides COLUMNS.
 
     Attributes
     ----------
-    top : int
-        How many of the best labels, with their probabilities.
-    probabilities : bool
-        Whether the probability of every label.
+    top, probabilities : int, bool
+        How many of the best labels to add with their probabilities, and whether to add every label's probability.
     sentences : str or None
         The language of the sentences that say why; None for no sentences.
     """
@@ -65,11 +63,11 @@ class Answered:
     Attributes
     ----------
     counts : Ledger
-        Of its rows, rejected ones among them.
+        Counts of its rows, with the rejected ones.
     decisions, evidence : Decisions and Evidence, or None
-        Of the rows that can be used; None where there are none.
+        Of the usable rows; None where there are none.
     more : MoreColumns
-        What is written beside COLUMNS.
+        The optional columns.
     """
 
     counts: Ledger
@@ -79,7 +77,7 @@ class Answered:
 
     @property
     def rows(self) -> Iterator[dict[str, object]]:
-        """The cells of each row that can be used, by column, made while they are asked for."""
+        """Yield the cells of each usable row, by column."""
         if self.decisions is None or self.evidence is None:
             return
         decisions, outputs = self.decisions, self.evidence.outputs
@@ -98,7 +96,7 @@ class Answered:
 
 
 def answered(classifier: Classifier, chunk: Chunk, more: MoreColumns) -> Answered:
-    """Answer the rows of a chunk; nothing is written, and the same chunk has the same answers."""
+    """Answer the rows of a chunk, without writing; the same chunk always has the same answers."""
     rejected = len(chunk.rejected)
     if not chunk.rows:
         return Answered(Ledger(rejected=rejected), None, None, more)

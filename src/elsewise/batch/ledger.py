@@ -1,4 +1,4 @@
-"""What became of rows, in counts that add up: of a chunk, of a part, of a whole file."""
+"""Counts of answered, Other and rejected rows that add up: of a chunk, of a part, of a whole file."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Counts of rows, by what became of them.
+    """Counts of answered, Other and rejected rows.
 
     Attributes
     ----------
     answered, other, rejected : int
         Rows that got a label, rows that became Other, and rows that cannot be used.
     reasons : mapping
-        Why the others are Other, with counts.
+        Counts of the reasons for Other.
 
     Examples
     --------
@@ -30,7 +30,7 @@ class Ledger:
 
     @property
     def read(self) -> int:
-        """All rows."""
+        """Number of all rows."""
         return self.answered + self.other + self.rejected
 
     def __add__(self, more: "Ledger") -> "Ledger":
@@ -41,11 +41,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Summary(Ledger):
-    """What became of a file: its ledger, the file that holds the rejected rows, and how it was read."""
+    """Counts of a whole file, the file of its rejected rows, and how it was read."""
 
     rejects: str | None = None
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Give all of it as JSON has it."""
+        """Give all fields as JSON has them."""
         return {"read": self.read, **asdict(self)}

@@ -1,4 +1,4 @@
-"""Files in, files out: every row that goes in comes out once, answered, as Other, or rejected with its reason."""
+"""Predict files: every input row comes out once, answered, as Other, or rejected with its reason."""
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -36,15 +36,13 @@ def predict_file(
     Parameters
     ----------
     classifier : Classifier
-        Of texts; or of logits, then `data` holds logits (.npy, .npz, or one numeric column a label).
+        A classifier of texts, or of logits: then `data` holds logits (.npy, .npz, or one numeric column a label).
     data, out : str
         CSV or JSON Lines by suffix; ``-`` is stdin and stdout.
     how : Reading, optional
         Columns and format of `data`.
-    top : int
-        How many of the best labels to add, with their probabilities.
-    probabilities : bool
-        Add the probability of every label.
+    top, probabilities : int, bool
+        How many of the best labels to add with their probabilities, and whether to add every label's probability.
     sentences : str, optional
         Add the sentence that says why, and the customer's one without numbers, in this language of `elsewise.messages`.
     features : str, optional
@@ -64,7 +62,7 @@ def predict_file(
     """
     how = how or Reading()
     if sentences is not None:
-        messages(sentences)  # it is there
+        messages(sentences)  # raises for an unknown language
     if same_file(data, out) or same_file(data, f"{out}{REJECTED}"):
         raise InputError(f"{data} is the input file, and would be overwritten; choose another name for the output")
     more = MoreColumns(min(top, len(classifier.labels)), probabilities, sentences)
@@ -99,7 +97,7 @@ def _format(data: str) -> str | None:
 
 
 def _rejects_of(out: str) -> Path | None:
-    """Name the file of rejected rows; beside stdout, pipes and devices they are only counted."""
+    """Name the file of rejected rows; None for stdout, pipes and devices, where they are only counted."""
     return Path(f"{out}{REJECTED}") if out != "-" and (Path(out).is_file() or not Path(out).exists()) else None
 
 

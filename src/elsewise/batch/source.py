@@ -1,4 +1,4 @@
-"""Rows of a file on their way to a model: read as they are asked for, and cut into chunks of bounded size."""
+"""Read the rows of a file in chunks of bounded size."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open file: the columns to pass through, how it is read in words, and each row with what the engine reads."""
+    """An open file: the columns to pass through, notes on how it is read, and each row with the engine's input."""
 
     columns: tuple[str, ...]
     notes: tuple[str, ...]
@@ -33,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows in their order: those to answer, what the engine makes ready of them, and those to reject."""
+    """Consecutive rows: the rows to answer, their prepared input, and the rows to reject."""
 
     rows: tuple[Row, ...]
     prepared: Any
@@ -42,12 +42,9 @@ class Chunk:
 
 @contextmanager
 def open_source(classifier: Classifier, data: str, how: Reading, features: str | None) -> Iterator[Source]:
-    """Open a file of what the classifier reads: texts, or logits with features beside them.
+    """Open a file of texts, or of logits with features, as the classifier reads them.
 
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or its columns do not fit the model.
+    InputError if a file cannot be read, or its columns do not fit the model.
     """
     is_logits = reads_logits(classifier.engine)
     if is_logits and (is_array(data) or data.endswith(PARQUET)):
@@ -68,7 +65,7 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
 
 
 def chunks(items: Iterable[Item], prepare: Callable[[Sequence[Any]], Any]) -> Iterator[Chunk]:
-    """Cut rows into chunks, and make each ready for the engine."""
+    """Cut rows into chunks, and prepare each for the engine."""
     for some in _cut(items):
         usable = [(row, item) for row, item in some if row.problem is None]
         rejected = tuple(row for row, _ in some if row.problem is not None)
@@ -99,7 +96,7 @@ def _logits_item(row: Row, columns: tuple[str, ...]) -> Item:
 
 
 def _beside(classifier: Classifier, items: Iterator[Item], features: str | None, how: Reading) -> Iterator[Item]:
-    """Put features behind the logits, where the classifier reads them."""
+    """Append features to the logits, where the classifier reads them."""
     wanted = check_features(classifier.engine, features)
     if features is None:
         return items

@@ -1,1 +1,1 @@
-"""The parts that answer together, and the folder that keeps them."""
+"""The classifier, and the model folder that keeps it."""

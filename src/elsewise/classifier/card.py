@@ -1,4 +1,4 @@
-"""The model card: README.md of a model folder, for the person who finds it."""
+"""Write the model card: README.md of a model folder, for the person who finds it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ FIGURES = (
     ("auc", "AUC, one versus rest"),
     ("ece", "Expected calibration error"),
 )
-OF_TRANSFORMERS = ("export", "fit")  # engines whose folders `transformers` opens too, by how they are certified again
+OF_TRANSFORMERS = ("export", "fit")  # values of `certify_again` for folders that `transformers` opens too
 
 
 def model_card(
@@ -31,16 +31,8 @@ def model_card(
 ) -> str:
     """Write the card of a folder, in Markdown with the usual front matter.
 
-    Parameters
-    ----------
-    description : mapping
-        As elsewise.json holds it.
-    evaluation : mapping, optional
-        As evaluation.json holds it.
-    arrays : mapping of arrays, optional
-        Of its parts, and of the (n,) rows that it keeps; only their names are looked at.
-    learned : mapping, optional
-        How its baseline was learned.
+    `description` and `evaluation` are the contents of elsewise.json and evaluation.json; `arrays` are those of the
+    parts and of the (n,) kept rows, of which only the names are used; `learned` says how the baseline was trained.
     """
     engine, labels = description["engines"][description["engine"]], description["labels"]
     kind = kind_of(engine["name"])
@@ -173,7 +165,7 @@ def _figures(evaluation: Json | None, served: Json) -> str:
              "| | value | 95 % interval |", "|---|---|---|"]  # fmt: skip
     shown = [(words, bare[name]) for name, words in FIGURES]
     ships = "system" in evaluation and engine["fingerprint"] == served["fingerprint"]
-    if ships:  # and what answers was judged
+    if ships:  # the evaluation is of the engine that answers
         system = evaluation["system"]
         shown += [("Coverage", system["coverage"]), ("Accuracy when answered", system["accuracy_when_answered"])]
     lines += [
@@ -192,7 +184,7 @@ def _number(value: float | str | None) -> str:
 
 
 def _chosen(choice: Json) -> str:
-    """Say which calibrator was taken, and why; with figures where several were compared."""
+    """Say which calibrator was chosen, and why; with figures where several were compared."""
     words = f"Calibrator {choice['chosen']}, on {choice['rows']:,} rows: {choice['why']}."
     if not choice["compared"]:
         return words

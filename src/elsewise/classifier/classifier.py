@@ -1,4 +1,4 @@
-"""The whole program in one value: an engine, a calibrator and a rule that answer together."""
+"""The classifier: an engine, a calibrator and a rule that answer together."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -28,23 +28,21 @@ from elsewise.rules.familiarity import FamiliarityTest
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Classifier:
-    """Fitted parts that together answer.
+    """Answers texts by an engine, a calibrator and a rule, fitted together.
 
     Attributes
     ----------
     engine, calibrator, rule
-        What turns texts into outputs, outputs into probabilities, and probabilities into decisions. Any object with
-        labels and run is taken as an engine.
+        They turn texts into outputs, outputs into probabilities, and probabilities into decisions. Any object with
+        labels and run can be the engine.
     other : str
-        The word shown for an abstention. A real label may be called the same; ``abstained`` tells them apart.
+        The word shown for an abstention. A real label may have the same name; ``abstained`` tells them apart.
     out_of_scope_label : str or None
-        How data marks texts that belong to none of the labels.
-    familiarity : FamiliarityTest or None
-        What tells a text that is unlike the training texts.
-    sets : SplitConformal or None
-        What tells the labels that stay possible for a text.
+        The label of out-of-scope texts in the data.
+    familiarity, sets : FamiliarityTest or None, SplitConformal or None
+        They tell whether a text is unlike the training texts, and which labels stay possible for it.
     provenance : Provenance
-        How it was made, and what travels with it to its folder and back.
+        How the classifier was made; saved in its folder and loaded again.
 
     Examples
     --------
@@ -55,7 +53,6 @@ class Classifier:
     ['yes', 'Other']
     >>> Classifier(engine, Identity(), FixedThreshold(0.6))
     Classifier(2 labels or 'Other', memory, Identity, FixedThreshold)
-
     """
 
     engine: Stored
@@ -76,12 +73,12 @@ class Classifier:
         return f"Classifier({len(self.labels):,} labels or {self.other!r}, {key_of(self.engine)}, {calibrator}, {rule})"
 
     def __str__(self) -> str:
-        """Say what it is made of, and what it promises."""
+        """Print the parts, and the promise."""
         return "\n".join([repr(self), *([] if self.certificate is None else [self.certificate.sentence])])
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The k labels; Other is none of them."""
+        """The k labels, without Other."""
         return self.engine.labels
 
     @property
@@ -91,11 +88,11 @@ class Classifier:
 
     @property
     def evaluation(self) -> Mapping[str, Any] | None:
-        """What its own test rows showed, as in evaluation.json; None where there were none."""
+        """The evaluation on the classifier's own test rows, as in evaluation.json; None without test rows."""
         return self.provenance.evaluation
 
     def evidence(self, texts: Any) -> Evidence:
-        """Return all that is known about n texts, or what `engines.prepared` made of them, before the rule decides."""
+        """Return what the rule decides by: the evidence of n texts, or of their `engines.prepared` form."""
         return Evidence.of(self.engine.run(texts), self.calibrator)
 
     def probabilities(self, texts: Sequence[Any]) -> Floats:
@@ -107,7 +104,7 @@ class Classifier:
         return self.decisions(self.evidence(texts))
 
     def decisions(self, evidence: Evidence) -> Decisions:
-        """Apply the rule to evidence, add what explains it, and put in the labels' names and Other's."""
+        """Apply the rule to evidence, and add explanations and the names of labels and Other."""
         decisions = self.rule(evidence)
         if self.familiarity is not None:
             decisions = self.familiarity.explain(decisions, evidence)
@@ -121,8 +118,7 @@ class Classifier:
         Raises
         ------
         InputError
-            If a name is neither; the message shows it and says where.
-
+            If a name is unknown; the message shows it and its place.
         """
         known = {label: code for code, label in enumerate(self.labels)}
         if self.out_of_scope_label in known:
@@ -144,17 +140,16 @@ class Classifier:
         return f"{said}; leave such rows out (--drop-label on the command line), or fit again with them"
 
     def with_provenance(self, **changed: Any) -> "Classifier":
-        """Give the same classifier, which answers the same, with other fields of its `provenance`."""
+        """Copy the classifier with other fields in its `provenance`; its answers stay the same."""
         return replace(self, provenance=replace(self.provenance, **changed))
 
     def save(self, path: str | Path) -> None:
-        """Write the model folder, whole or not at all; a model folder already there is replaced.
+        """Write the model folder, whole or not at all; an existing model folder is replaced.
 
         Raises
         ------
         InputError
             If `path` holds something else, or cannot be written.
-
         """
         key, (entry, packed), kept = key_of(self.engine), self.entry(), self.provenance
         entries = {**kept.others, key: entry}
@@ -177,13 +172,13 @@ class Classifier:
 
     def _save_files(self, place: Path) -> None:
         self.engine.save(place)
-        shutil.rmtree(place / BASELINE, ignore_errors=True)  # one that came along with the engine's files
+        shutil.rmtree(place / BASELINE, ignore_errors=True)  # an older baseline among the engine's files
         if self.provenance.baseline is not None:
             (place / BASELINE).mkdir()
             self.provenance.baseline.copy_to(place / BASELINE)
 
     def entry(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Give what a folder holds for this engine (JSON), and the arrays of its parts: (k,), (k, d) and the like."""
+        """Give the folder's entry for this engine (JSON), and the arrays of its parts, (k,) or (k, d)."""
         arrays: dict[str, NDArray[Any]] = {}
         prefix = f"engine.{key_of(self.engine)}"
         return {
@@ -212,11 +207,11 @@ class Classifier:
 
 
 def canary_probabilities(classifier: Classifier, ready: Any) -> Floats:
-    """Give probabilities (n, k) of the canary texts, as quickly as the engine can."""
+    """Compute probabilities (n, k) of the canary texts, as quickly as the engine can."""
     return Evidence.of(quick_run(classifier.engine, ready), classifier.calibrator).probabilities
 
 
 def check_other(other: str) -> None:
-    """Raise InputError for a blank word: an abstention must be seen."""
+    """Raise InputError for a blank word: an abstention must be visible."""
     if not other.strip():
         raise InputError(f"the word for an abstention must not be blank, got {other!r}")

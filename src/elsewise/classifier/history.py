@@ -1,4 +1,4 @@
-"""What was done to the thresholds of a folder: a list that only grows, kept in elsewise.json."""
+"""The history of a folder's thresholds: a list that only grows, in elsewise.json."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_share
 def recorded(
     what: What, engine: str, rule: Rule, *, looks: int, note: str = "", before: Rule | None = None
 ) -> dict[str, Any]:
-    """Describe one change (JSON): whose rule was changed, what it is now, and which rule it replaced.
+    """Describe one change (JSON): whose rule was changed, the new rule, and the rule that it replaced.
 
     Parameters
     ----------
@@ -32,14 +32,12 @@ def recorded(
         What was done.
     engine : str
         Name and precision, as in "openvino-int8".
-    rule : Rule
-        The rule from then on.
+    rule, before : Rule
+        The new rule, and the rule that can be put back, if there is one.
     looks : int
         How many certifications had been made on the certify rows before.
     note : str
-        Why, in the words of whoever did it.
-    before : Rule, optional
-        The rule that can be put back.
+        The user's reason.
 
     Examples
     --------
@@ -78,14 +76,7 @@ def to_undo(history: Sequence[Entry], engine: str) -> Entry | None:
 
 
 def restored(kept: Json, score: Score) -> Rule:
-    """Make an earlier rule again, with the present score, which must be the one that it had.
-
-    Raises
-    ------
-    InputError
-        If the score was changed after this rule was set.
-
-    """
+    """Make an earlier rule again, with the present score; InputError if the score was changed since."""
     if kept["score"] != fingerprint_of(score):
         raise InputError("the score was changed after this threshold was set, so it cannot be restored")
     arrays: dict[str, Any] = {}
@@ -95,14 +86,13 @@ def restored(kept: Json, score: Score) -> Rule:
 
 
 def fingerprint_of(part: Any) -> str:
-    """Hash a fitted part with its arrays: two parts with the same hash are the same.
+    """Hash a fitted part with its arrays: equal parts have equal hashes.
 
     Examples
     --------
     >>> from elsewise import FixedThreshold
     >>> [fingerprint_of(FixedThreshold(0.5)) == fingerprint_of(FixedThreshold(at)) for at in (0.5, 0.6)]
     [True, False]
-
     """
     arrays: dict[str, Any] = {}
     packed = json.dumps(finite(pack(part, arrays, "part")), sort_keys=True)
@@ -113,28 +103,15 @@ def fingerprint_of(part: Any) -> str:
 
 
 def _kept(rule: Rule) -> dict[str, Any]:
-    """Pack a rule; its score, which may be large and does not change with the threshold, as its fingerprint alone."""
+    """Pack a rule, and only the fingerprint of its score, which may be large and does not change with the threshold."""
     return {**pack(rule, {}, "rule"), "score": fingerprint_of(rule.score)}
 
 
 def set_apart(evaluation: Json, fingerprint: str, before: Rule, rule: Rule, when: str) -> Json:
-    """Set apart, as `outdated`, what an evaluation says of a rule that is replaced.
+    """Move what an evaluation says of a replaced rule to `outdated`.
 
-    What it says of the bare classifier stays; with the rule that was judged everything is put back.
-
-    Parameters
-    ----------
-    evaluation : mapping
-        As a folder keeps it; of another engine it stays as it is.
-    fingerprint : str
-        Of the engine whose rule is changed.
-    before : Rule
-        That answered until now.
-    rule : Rule
-        That answers from now on.
-    when : str
-        The date and time of the change.
-
+    Figures of the most probable labels stay. When the evaluated rule comes back, everything is put back. An evaluation
+    of an engine other than `fingerprint`, whose rule is changed at `when`, stays as it is.
     """
     if evaluation["engine"]["fingerprint"] != fingerprint:
         return evaluation

@@ -11,11 +11,11 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.engines.tokenizer import Tokens
 from elsewise.outputs import Evidence, Outputs
 
-COLUMNS: Final = ("logits", "features", "epistemic")  # of outputs, that a folder keeps of tune and certify rows
+COLUMNS: Final = ("logits", "features", "epistemic")  # outputs of tune and certify rows that a folder keeps
 
 
 def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Name the tokens of the n rows of one split, and columns, (n,) or (n, d), of them, as a folder keeps them."""
+    """Name the tokens of the n rows of one split, and their columns, (n,) or (n, d), as a folder keeps them."""
     return {
         f"refit.{name}.token_ids": tokens.ids,
         f"refit.{name}.lengths": tokens.lengths,
@@ -24,15 +24,15 @@ def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, 
 
 
 def refit_tokens(arrays: Mapping[str, NDArray[Any]], name: str) -> Tokens:
-    """Give the tokens of one split that a folder keeps, token ids (tokens,) and lengths (n,)."""
+    """Read the tokens of one split from a folder's arrays, token ids (tokens,) and lengths (n,)."""
     lengths = arrays[f"refit.{name}.lengths"]
     return Tokens(arrays[f"refit.{name}.token_ids"], lengths, np.zeros(len(lengths), dtype=bool))
 
 
 def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Name what an engine said of the rows of each split, and their codes (n,), as a folder keeps them.
+    """Name an engine's outputs for the rows of each split, and their codes (n,), as a folder keeps them.
 
-    Of tune rows only `judging` (m,) are kept: those that no distance is measured from.
+    Of tune rows only `judging` (m,) are kept: no distance is measured from these.
     """
     outputs, codes = answered["tune"]
     rows = {**answered, "tune": (outputs.take(judging), codes[judging])}
@@ -45,7 +45,7 @@ def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArra
 
 
 def kept_evidence(classifier: Classifier, arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Evidence, Codes]:
-    """Give what the engine says of the kept rows of one split, and their codes (n,): kept tokens are run again."""
+    """Give an engine's evidence of the kept rows of one split, and their codes (n,): kept tokens are run again."""
     codes = arrays[f"refit.{name}.codes"]
     if f"refit.{name}.lengths" in arrays:
         return classifier.evidence(refit_tokens(arrays, name)), codes

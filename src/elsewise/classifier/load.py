@@ -1,4 +1,4 @@
-"""Open a model folder: choose one of its engines, put the parts together, and see that they answer as before."""
+"""Load a model folder: choose an engine, open the parts, and check that they answer as before."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -25,27 +25,27 @@ CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
 def load(
     path: str | Path, *, engine: Any = None, precision: str | None = None, threads: int | None = None
 ) -> Classifier:
-    """Open a model folder: every file checked, no code run from it, and 32 fixed texts answered as before.
+    """Load a model folder: every file checked, no code run from it, and 32 fixed texts answered as before.
 
     Parameters
     ----------
     path : str or Path
         The folder.
     engine, precision : str, optional
-        One that the folder has a certificate for; its default otherwise. For a folder that was fitted around a model of
-        yours, `engine` is that model: the folder does not hold it.
+        An engine and precision that the folder has a certificate for. Default: the folder's default. For a folder that
+        was fitted around your own model, `engine` is that model: the folder does not contain it.
     threads : int, optional
-        The cores that this process may use, otherwise.
+        Default: the cores that this process may use.
 
     Raises
     ------
     InputError
-        If a model is passed that is no engine or has other labels, or the folder has its own.
+        If a passed model cannot be used as an engine or has other labels, or the folder contains its own.
     ArtifactError
-        If the folder is damaged, foreign or too new, answers its canary texts otherwise, or was not certified on
-        this engine and precision, or this machine does not have them; with what to do.
+        If the folder is damaged, foreign or too new, its canary texts get different answers, it has no certificate for
+        this engine and precision, or this machine does not have them. The message says what to do.
     MissingExtra
-        If its engine's library is not installed.
+        If the engine's library is not installed.
 
     Examples
     --------
@@ -57,7 +57,6 @@ def load(
     ...     made.save(f"{place}/model")
     ...     load(f"{place}/model").decide(["sure"]).labels
     ['yes']
-
     """
     folder = ModelFolder.read(Path(path))
     if engine is None or isinstance(engine, str):
@@ -70,18 +69,8 @@ def open_classifier(
 ) -> Classifier:
     """Open one engine with its calibrator, rule and certificate.
 
-    Parameters
-    ----------
-    model : engine, optional
-        What a folder was fitted around that does not hold it.
-    answers : bool
-        False where no text will be answered, so that such a model may be missing.
-
-    Raises
-    ------
-    ArtifactError
-        If this machine does not have it, or it answers otherwise than when it was certified.
-
+    A folder around a user's model needs `model`, unless `answers` is False, when no text will be answered.
+    ArtifactError if this machine does not have the engine, or its answers differ from those it was certified with.
     """
     file, entry, described = folder.file, folder.entries[key], folder.description
     try:
@@ -110,7 +99,7 @@ def open_classifier(
 
 
 def provenance_of(folder: ModelFolder, key: str) -> Provenance:
-    """Give what a classifier of this engine takes along of a folder."""
+    """Give the provenance of a classifier with this engine, from its folder."""
     described, files = folder.description, folder.files.below(BASELINE)
     folded = described["folded"]
     return Provenance(
@@ -126,21 +115,14 @@ def provenance_of(folder: ModelFolder, key: str) -> Provenance:
 
 
 def kept_aside(classifier: Classifier) -> ModelFiles:
-    """Write a classifier into a temporary folder, which lives for as long as somebody holds its files."""
+    """Write a classifier into a temporary folder, which lives as long as the returned files."""
     place = TemporaryPlace()
     classifier.save(place.path)
     return ModelFiles.of(place.path, place)
 
 
 def open_baseline(classifier: Classifier) -> Classifier | None:
-    """Open the baseline that a classifier was fitted with; None where there is none.
-
-    Raises
-    ------
-    ArtifactError
-        If its folder is no longer what it was.
-
-    """
+    """Open the baseline that a classifier was fitted with, or None; ArtifactError if its folder was changed."""
     files = classifier.provenance.baseline
     if files is None:
         return None
@@ -154,17 +136,10 @@ def open_baseline(classifier: Classifier) -> Classifier | None:
 
 
 def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None) -> str:
-    """Find the entry that is asked for, the default first.
+    """Name the folder's entry for an engine and precision; default: the folder's default.
 
-    Raises
-    ------
-    InputError
-        If a name is unknown.
-    ArtifactError
-        If the folder has no certificate for it.
-    MissingExtra
-        If that engine's library is not installed.
-
+    InputError for an unknown name, ArtifactError if the folder has no certificate for it, MissingExtra if the engine's
+    library is not installed.
     """
     for name, known, what in ((engine, ENGINES, "engine"), (precision, PRECISIONS, "precision")):
         if name is not None and name not in known:
@@ -176,29 +151,25 @@ def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None)
         if engine in (None, entries[key]["name"]) and precision in (None, entries[key]["settings"].get("precision"))
     ]
     if not fitting:
-        engine_class(engine or entries[default]["name"])  # its library is here, or this says how to get it
+        engine_class(engine or entries[default]["name"])  # raises MissingExtra with the remedy
         usual = entries[default]["name"]
         asked = usual if kind_of(usual).certify_again == "pass it" else engine or usual
-        remedy = _remedy(folder, asked, precision, "there first")
-        raise ArtifactError(
-            f"{folder.files.path} was certified on {' and '.join(entries)}, and not on what is asked for; {remedy}"
-        )
+        remedy = _remedy(folder, asked, precision, "add one")
+        wanted = " ".join(word for word in (engine, precision) if word)
+        has = ", ".join(entries)
+        raise ArtifactError(f"{folder.files.path} has no certificate for {wanted} (it has {has}); {remedy}")
     return fitting[0]
 
 
 def entry_around(folder: ModelFolder, model: Any) -> str:
-    """Find the entry that was fitted around a model of the user's.
+    """Name the entry that was fitted around a user's model.
 
-    Raises
-    ------
-    InputError
-        If there is none, or the model is no engine or has other labels, or these in another order.
-
+    InputError if there is none, or the model cannot be used as an engine or has other labels, or in a different order.
     """
     path, entries, labels = folder.files.path, folder.entries, folder.description["labels"]
     key = next((key for key, entry in entries.items() if kind_of(entry["name"]).certify_again == "pass it"), None)
     if key is None:
-        raise InputError(f"{path} holds its own engine ({', '.join(entries)}); open it without another")
+        raise InputError(f"{path} contains its own model; call load({str(path)!r}) without engine=")
     theirs = list(given_engine(model).labels)
     if theirs != labels:
         at = next((i for i, pair in enumerate(zip(theirs, labels, strict=False)) if pair[0] != pair[1]), None)
@@ -230,7 +201,7 @@ def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: 
         ready = prepared(classifier.engine, folder.canary["texts"])
         before = np.array(probabilities, dtype=np.float64)
         evidence = Evidence.of(quick_run(classifier.engine, ready), classifier.calibrator)
-        classifier.decisions(evidence)  # its parts fit together
+        classifier.decisions(evidence)  # raises if the parts do not fit together
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{file}: the model cannot answer its canary texts: {error}") from error
     if isinstance(ready, Tokens) and [ids.tolist() for ids in ready] != folder.canary["token_ids"]:
@@ -245,11 +216,11 @@ def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: 
         raise ArtifactError(f"{file}: probabilities differ by {worst:.3g} from when it was certified; {remedy}")
 
 
-def _remedy(folder: ModelFolder, engine: str, precision: str | None, where: str = "here") -> str:
+def _remedy(folder: ModelFolder, engine: str, precision: str | None, words: str = "certify it here") -> str:
     """Say how to get a certificate."""
     path, asked = folder.files.path, f"--engine {engine}" + (f" --precision {precision}" if precision else "")
     return {
-        "export": f"certify it {where}: elsewise export {path} {asked}",
+        "export": f"{words}: elsewise export {path} {asked}",
         "fit": f"fit it again for that: elsewise fit DATA -o {path} --{engine.replace('_', '-')}",
         "pass it": "pass the model that it was fitted around, or fit it again",
         "": "choose one of them",

@@ -1,4 +1,4 @@
-"""What a model folder holds, read and written as a whole; no engine is opened here."""
+"""Read and write model folders as a whole; no engine is opened here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,21 +27,16 @@ EXPLAINING: Final = {"familiarity": FamiliarityTest, "sets": SplitConformal}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelFolder:
-    """What a model folder holds: every file checked, no engine opened yet.
+    """Contents of a model folder: every file checked, no engine opened yet.
 
     Attributes
     ----------
     files : ModelFiles
-        Those of the model.
-    description : mapping
-        elsewise.json; each entry of `engines` with its canary probabilities.
-    canary : mapping
-        canary.json.
+        The model's files.
+    description, canary, evaluation : mapping
+        elsewise.json (each entry of `engines` with its canary probabilities), canary.json, and evaluation.json or None.
     arrays : mapping of arrays
-        Of all parts, and of rows.
-    evaluation : mapping or None
-        evaluation.json.
-
+        Arrays of all parts, and of kept rows.
     """
 
     files: ModelFiles
@@ -52,14 +47,7 @@ class ModelFolder:
 
     @classmethod
     def read(cls, path: Path) -> "ModelFolder":
-        """Read a folder.
-
-        Raises
-        ------
-        ArtifactError
-            If it is damaged, foreign or too new; the message names the file.
-
-        """
+        """Read a folder; ArtifactError if it is damaged, foreign or too new, with the name of the file."""
         digests = verify(path)
         description, canary = read_json(path / "elsewise.json"), read_json(path / "canary.json")
         try:
@@ -78,45 +66,38 @@ class ModelFolder:
         )
 
     def write(self, path: Path) -> None:
-        """Write it as a folder, with the model's files as they are, whole or not at all.
-
-        Raises
-        ------
-        InputError
-            As `Classifier.save`.
-
-        """
+        """Write the folder whole or not at all, with the model's files unchanged; raises as `Classifier.save`."""
         write_folder(path, self.files.copy_to, self.description, self.canary, self.arrays, self.evaluation)
 
     @property
     def default(self) -> str:
-        """The engine and precision that answer unless another is asked for, as in "openvino-int8"."""
+        """The default engine and precision, as in "openvino-int8"."""
         key: str = self.description["engine"]
         return key
 
     @property
     def entries(self) -> Mapping[str, Any]:
-        """What is kept for each engine and precision that it was certified on."""
+        """The entry of each engine and precision that the folder has a certificate for."""
         entries: Mapping[str, Any] = self.description["engines"]
         return entries
 
     def others(self, key: str) -> dict[str, Any]:
-        """Give the entries of the other engines."""
+        """Give the entries of the engines other than `key`."""
         return {name: entry for name, entry in self.entries.items() if name != key}
 
     @property
     def file(self) -> Path:
-        """Where the description lies, for messages."""
+        """Path of the description, for messages."""
         return self.files.path / "elsewise.json"
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """How thresholds were changed, the last change at the end."""
+        """Changes of the thresholds, the last change at the end."""
         return list(self.description.get("history", ()))
 
     @property
     def looks(self) -> int:
-        """How many certifications were made on its certify rows, those included that were undone since."""
+        """Number of certifications made on the certify rows, with those undone since."""
         made = [c.looks for key in self.entries if (c := self.rule(key).certificate) is not None]
         return max([*made, *(entry["looks"] for entry in self.history)], default=0)
 
@@ -125,7 +106,7 @@ class ModelFolder:
         return unpack(self.entries[key]["rule"], self.arrays, self.file, Rule)
 
     def part(self, key: str, name: str) -> Any:
-        """Give another part of an engine's entry, such as what tells unfamiliar texts; None where there is none."""
+        """Give an optional part of an engine's entry, such as its familiarity test; None where there is none."""
         packed = self.entries[key].get(name)
         return None if packed is None else unpack(packed, self.arrays, self.file, EXPLAINING[name])
 
@@ -138,7 +119,7 @@ def write_folder(
     arrays: Mapping[str, NDArray[Any]],
     evaluation: Mapping[str, Any] | None,
 ) -> None:
-    """Write a model folder whole or not at all; arrays of kept rows, (n,) or (n, d), lie in a file of their own."""
+    """Write a model folder whole or not at all; arrays of kept rows, (n,) or (n, d), go to a file of their own."""
     from safetensors.numpy import save_file  # noqa: PLC0415
 
     entries = {name: {k: v for k, v in e.items() if k != CANARY} for name, e in description["engines"].items()}
@@ -150,7 +131,7 @@ def write_folder(
             write_json(work / "evaluation.json", evaluation)
         for file in ARRAYS:
             group = {
-                name: np.ascontiguousarray(array)  # because safetensors writes memory as it lies
+                name: np.ascontiguousarray(array)  # safetensors writes memory in its present order
                 for name, array in arrays.items()
                 if name.startswith("refit.") == (file == REFIT)
             }

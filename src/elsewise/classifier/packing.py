@@ -1,7 +1,7 @@
-"""Fitted parts as a model folder keeps them.
+"""Pack fitted parts as JSON and arrays for a model folder, and unpack them.
 
-Nothing here is a pickle. Fitted parts (calibrators, scores, rules, certificates) are frozen dataclasses of
-numbers and arrays: they are saved through their fields as JSON, their arrays as safetensors.
+Nothing here is a pickle. Fitted parts (calibrators, scores, rules, certificates) are frozen dataclasses of numbers and
+arrays: their fields are saved as JSON, their arrays as safetensors.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from elsewise.scores import SCORES, Score
 from elsewise.scores.distances import LabelGaussians
 from elsewise.storage.json_files import Json
 
-Arrays: TypeAlias = Mapping[str, NDArray[Any]]  # by the names that JSON has for them
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]  # by their names in the JSON
 
 PARTS: Final = {
     "certificate": Certificate,
@@ -46,15 +46,10 @@ SEAMS: Final[dict[Any, Any]] = {Calibrator: CALIBRATORS, Score: SCORES, Rule: RU
 
 
 def check_description(described: Json) -> None:
-    """Check what elsewise.json says beside fitted parts, which know their own limits.
+    """Check the fields of elsewise.json outside fitted parts, which check their own fields.
 
-    Raises
-    ------
-    InputError
-        If labels are not different words, or a value is of another type.
-    KeyError, TypeError, AttributeError
-        If something is missing.
-
+    InputError if labels are not different words or a value has the wrong type; KeyError, TypeError or AttributeError if
+    something is missing.
     """
     labels, entries = described["labels"], described["engines"]
     if not isinstance(labels, list) or not all(isinstance(label, str) and label.strip() for label in labels):
@@ -63,7 +58,7 @@ def check_description(described: Json) -> None:
         raise InputError(
             f"labels must differ, got {next(label for label in labels if labels.count(label) > 1)!r} twice"
         )
-    entries[described["engine"]]  # it is there
+    entries[described["engine"]]  # raises if it is missing
     shapes: list[tuple[Json, Json]] = [
         (described, {"other": str, "out_of_scope_label": str | None, "record": dict}),
         *((entry, {"name": str, "settings": dict, "fingerprint": str, "gate": list}) for entry in entries.values()),
@@ -90,24 +85,21 @@ def pack(part: Any, arrays: dict[str, NDArray[Any]], prefix: str) -> Json:
 
 
 def unpack(packed: Any, arrays: Arrays, file: Path, type_: Any = Any) -> Any:
-    """Make the fitted part again that `pack` was given.
+    """Make the fitted part that `pack` was given.
 
     Parameters
     ----------
-    packed : JSON
-        What `pack` gave.
-    arrays : mapping of arrays
-        Those that it took out.
+    packed, arrays : JSON, mapping of arrays
+        The result of `pack`, and the arrays that it took out.
     file : Path
-        Where it stood, for messages.
+        Where it was read, for messages.
     type_ : type
         What the part must be: Calibrator, Score, Rule, Gate, or a class of PARTS.
 
     Raises
     ------
     ArtifactError
-        If a kind or a field is unknown, or a value is out of its range or of another type.
-
+        If a kind or a field is unknown, or a value is out of its range or has the wrong type.
     """
     try:
         packed = _with_gates(packed)
@@ -125,7 +117,7 @@ def unpack(packed: Any, arrays: Arrays, file: Path, type_: Any = Any) -> Any:
 
 
 def _with_gates(packed: dict[str, Any]) -> dict[str, Any]:
-    """Read the margin that a rule of an older folder holds as a number, as the gate that it is."""
+    """Turn the margin that older folders hold as a number into a gate."""
     if packed["kind"] not in RULES or "ambiguity_margin" not in packed:
         return packed
     packed = dict(packed)
@@ -145,7 +137,7 @@ def _unpacked(value: Any, arrays: Arrays, file: Path, type_: Any) -> Any:
 
 
 def _is_a(value: Any, type_: Any) -> bool:
-    """Whether a value has the type that a field of a part is annotated with."""
+    """Tell whether a value has the annotated type of a part's field."""
     type_ = _meant(type_)
     if type_ is Any:
         return True
@@ -162,7 +154,7 @@ def _is_a(value: Any, type_: Any) -> bool:
 
 
 def _meant(type_: Any) -> Any:
-    """Give what an alias made by a ``type`` statement stands for: numpy's NDArray is one from numpy 2.5 on."""
+    """Give the type behind an alias made by a ``type`` statement: numpy's NDArray is an alias from numpy 2.5 on."""
     alias = typing.get_origin(type_) or type_
     if isinstance(alias, type) or not hasattr(alias, "__value__"):
         return type_

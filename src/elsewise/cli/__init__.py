@@ -1,8 +1,7 @@
 """The command line: the commands as one program. A new command is a file here and a line in COMMANDS.
 
-Each parses, calls one function that Python users can call too, and shows. Heavy imports stay inside the functions.
-
-stdout carries results, stderr words and progress.
+Each command parses, calls one function of the Python API, and prints. Heavy imports stay inside the functions. stdout
+carries results, stderr words and progress.
 """
 
 import os
@@ -67,9 +66,7 @@ for _name, _command in COMMANDS.items():
 
 @app.callback(invoke_without_command=True, help=ABOUT)
 def program(
-    context: typer.Context,
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    context: typer.Context, *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
     """Print the version, or the commands to begin with where no command is named."""
     if version:
@@ -83,7 +80,7 @@ def program(
 
 
 def main() -> None:
-    """Run the command line; an error of the user's is one or two lines and exit 1, an error of ours a traceback."""
+    """Run the command line; a user's error is one or two lines and exit 1, a bug is a traceback."""
     warnings.showwarning = _show_warning
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that half-written files are cleared away
     if not sys.warnoptions:
@@ -95,7 +92,7 @@ def main() -> None:
         to_stderr(f"elsewise: {error}")
         raise SystemExit(1) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe
         raise SystemExit(1) from None
     except OSError as error:
         to_stderr(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")

@@ -39,7 +39,7 @@ class MoreRows:
     test_features: Annotated[str | None, DATA(metavar="FILE", help="Features of the test rows.")] = None
 
     def check(self, features: str | None) -> None:
-        """Raise InputError for labels or features without the logits that they belong to."""
+        """Raise InputError for labels or features without their logits."""
         if (self.test_logits is None) != (self.test_labels is None):
             raise InputError("test rows need both --test-logits and --test-labels")
         for part, with_logits, with_features in (

@@ -69,7 +69,7 @@ def check(
 
 
 def _show(checked: "CheckedFile", command: str) -> None:
-    """Tell how a file was read, what is in it, what was found, and the command that fits on it."""
+    """Print how a file was read, what is in it, what was found, and the `fit` command for it."""
     columns = ", ".join(column.name for column in checked.columns)
     to_stdout(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
     if checked.columns:

@@ -97,7 +97,7 @@ def compare(
 
 
 def _check_named(folders: Sequence[str], data: str | None) -> None:
-    """Refuse too few models, and what does not stand in its place."""
+    """Raise InputError for too few models, or arguments in the wrong place."""
     if len(folders) < 2:  # noqa: PLR2004
         remedy = "--labels takes the place of DATA" if data is None else "name them before DATA"
         raise InputError(f"a comparison needs two models or more, got {len(folders)}; {remedy}")
@@ -111,7 +111,7 @@ def _check_named(folders: Sequence[str], data: str | None) -> None:
 
 
 def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
-    """Refuse to write where something else is (model folders, what is read, stdout) or nothing can be."""
+    """Raise InputError where `out` would overwrite a model folder or an input, is stdout, or cannot be written."""
     from elsewise.data.formats import FORMATS, same_file
 
     if out == "-":
@@ -128,13 +128,13 @@ def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
 
 
 def _parted(model: str) -> tuple[str, str | None]:
-    """Part a folder from the model that is passed with it, if one is."""
+    """Split FOLDER=module:object into the folder and the model, if one is given."""
     folder, _, named = model.partition("=")
     return (folder, named) if ":" in named and not Path(model).exists() else (model, None)
 
 
 def _names(folders: Sequence[str]) -> list[str]:
-    """Name models by their folders, whole paths where folders of one name are compared."""
+    """Name models by their folders; by whole paths where two folders have the same name."""
     short = [Path(folder).resolve().name for folder in folders]
     names = short if len(set(short)) == len(short) else list(folders)
     if len(set(names)) < len(names):
@@ -150,7 +150,7 @@ def _rows(
     how: "Reading",
     out_of_scope_label: str | None,
 ) -> "tuple[LabelledFile | None, dict[str, Any]]":
-    """Read what the models take and what is true: rows of texts, if there are any, and arguments of `compare`."""
+    """Read the models' inputs and true labels: rows of texts, if there are any, and arguments of `compare`."""
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.data.logits import read_logits
     from elsewise.engines import reads_logits
@@ -181,7 +181,7 @@ def _rows(
 
 
 def _true(path: str, how: "Reading", models: "Sequence[Classifier]", out_of_scope_label: str | None) -> dict[str, Any]:
-    """Read true codes where all models have the same labels, and names where they have not."""
+    """Read true codes where all models have the same labels, or else names."""
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import is_array, read_codes
 
@@ -221,7 +221,7 @@ def _flat(row: "ChangedRow", read: "LabelledFile | None") -> dict[str, Any]:
 
 
 def _number(row: "ChangedRow", read: "LabelledFile | None") -> int:
-    """Count a row from 1, as in its file: rows of it that were left out count."""
+    """Give the number of a row, from 1, as in its file, with the rows that were left out."""
     return row.row + 1 if read is None else read.numbers[row.row]
 
 
@@ -251,7 +251,7 @@ def _show(compared: "Comparison", read: "LabelledFile | None") -> None:
 def _figures(
     models: "Mapping[str, ModelFigures]", target: float
 ) -> "Iterator[tuple[str, Callable[[ModelFigures], Figure], str]]":
-    """Give each line of the table: its words, how to find it in a model, and the name of its difference."""
+    """Yield each line of the table: its words, how to find it in a model, and the name of its difference."""
 
     def of_model(name: str) -> "Callable[[ModelFigures], Figure]":
         return lambda model: model.figures[name]
@@ -308,7 +308,7 @@ def _show_pair(
 
 
 def _apart(found: "Difference | None", values: "Sequence[Figure]") -> tuple[str, str, str]:
-    """Write the difference of two figures, its p-value, and whether it is shown; or what perfect models would have."""
+    """Write the difference of two figures, its p-value, and whether it is shown; or the values of perfect models."""
     if found is not None:
         p_value = getattr(found, "p_value", None)
         return brief(found.difference), "" if p_value is None else f"{p_value:.4f}", "yes" if found.shown else "no"

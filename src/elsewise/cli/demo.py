@@ -17,14 +17,10 @@ if TYPE_CHECKING:
     from elsewise.rules.decisions import Decisions
 
 EXAMPLES_EACH = 3
-NEW_SHARE = 8  # one text in eight is kept back, to play the new mail
+NEW_SHARE = 8  # one text in eight is kept as new mail
 
 
-def demo(
-    out: OutFolder = Path("elsewise-demo"),
-    epochs: Epochs = None,
-    as_json: AsJson = False,
-) -> None:
+def demo(out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, as_json: AsJson = False) -> None:
     """Fit, certify and predict on built-in support texts, offline."""
     with progress_bar() as progress:
         shown = run_demo(out, progress=progress, epochs=epochs)
@@ -44,24 +40,20 @@ def demo(
         f"\nNext:\n"
         f"  {name} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
         f"  {name} evaluate {out}/model {out}/new.csv\n"
-        f"  {name} fit YOUR.csv -o model --text-column TEXT --label-column LABEL",
+        f"  {name} fit YOUR.csv -o model --text-column TEXT --label-column LABEL"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo made.
+    """Results of the demo.
 
     Attributes
     ----------
-    classifier : Classifier
-        Fitted on the sample; saved in `folder` / model.
-    folder : Path
-        Holds support.csv, new.csv (both with labels) and model/.
-    new : list of SampleRow
-        The texts that were decided, with what they really are.
-    decisions : Decisions
-        On `new`.
+    classifier, folder : Classifier, Path
+        The fitted classifier, and the folder with support.csv, new.csv (both with labels) and model/.
+    new, decisions : list of SampleRow, Decisions
+        The new texts with their true labels, and the decisions on them.
     """
 
     classifier: "Classifier"
@@ -86,12 +78,12 @@ class Demo:
 
 
 def run_demo(folder: Path, *, progress: Callable[[str, int, int], None] | None = None, **options: Any) -> Demo:
-    """Write the sample, fit on it, save the model, and decide on texts that it has not seen.
+    """Write the sample, fit on it, save the model, and decide on new texts.
 
     Parameters
     ----------
     folder : Path
-        Made if it is not there; InputError if it holds anything but an earlier demo.
+        Created if missing; InputError if it holds anything but an earlier demo.
     progress : callable, optional
         Called with (words, steps done, steps in all).
     **options

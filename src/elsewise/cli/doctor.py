@@ -42,13 +42,13 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 
 def diagnosis() -> dict[str, Any]:
-    """Look around.
+    """List what is installed, and how to add what is missing.
 
     Returns
     -------
     dict
         machine, versions, engines (precisions and a note for each), default_engine, encoders (name and folder of those
-        on this machine; the default one is named in any case), advice (lines).
+        on this machine; the default encoder is always named), advice (lines).
 
     Examples
     --------
@@ -90,7 +90,7 @@ def _machine() -> "Json":
 
 
 def _features() -> list[str]:
-    """Read from Linux which of the instructions that matter there are."""
+    """Read the processor's relevant instruction sets, on Linux."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:  # noqa: PTH123  a device, of a kind
             flags = next((line.split() for line in file if line.startswith(("flags", "Features"))), [])
@@ -139,7 +139,7 @@ def _default_encoder() -> str | None:
 
 
 def _cached_encoders() -> dict[str, str]:
-    """Find what `--encoder NAME` opens without a network: the models in the hub's cache with all three files."""
+    """Find encoders that `--encoder NAME` opens without a network: models in the hub's cache with all three files."""
     if not find_spec("huggingface_hub"):
         return {}
     from huggingface_hub import scan_cache_dir  # comes with transformers

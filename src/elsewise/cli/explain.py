@@ -44,12 +44,12 @@ def explain(
     from elsewise.messages import messages
     from elsewise.storage.json_files import write_json
 
-    messages(language)  # it is there: said before anything slow
+    messages(language)  # raises for an unknown language, before anything slow
     if receipt is not None and receipt_out is not None:
         raise InputError("--receipt confirms a receipt and --receipt-out writes one; choose one of them")
     if receipt_out is not None and receipt_out.resolve().is_relative_to(model.resolve()):
         raise InputError(
-            f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name",
+            f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name"
         )
     text = _from_stdin(files.encoding) if text == "-" else text
     if receipt is not None:
@@ -59,13 +59,7 @@ def explain(
     classifier = served.load(model)
     with progress_bar() as progress:
         made = explain_text(
-            classifier,
-            text,
-            language=language,
-            top=top,
-            neighbours=known,
-            occlusion=words,
-            progress=progress,
+            classifier, text, language=language, top=top, neighbours=known, occlusion=words, progress=progress
         )
     if receipt_out is not None:
         write_json(receipt_out, made.receipt)
@@ -77,7 +71,7 @@ def explain(
 
 
 def _from_stdin(encoding: str | None) -> str:
-    """Read the text whole, but for the line end that `echo` adds."""
+    """Read the whole text, without the line end that `echo` adds."""
     from elsewise.data.lines import open_lines
 
     text = "".join(open_lines("-", encoding))
@@ -95,7 +89,7 @@ def _labelled(path: str | None, how: "Reading") -> tuple[list[str], list[str]] |
 
 
 def _confirm(model: Path, text: str, file: Path, served: ServedOptions, *, as_json: bool) -> None:
-    """Answer again on the engine of the receipt, or on the one that was typed, and compare."""
+    """Answer again on the engine of the receipt, or on the engine of the options, and compare."""
     from dataclasses import asdict, replace
 
     from elsewise.evaluation.receipt import confirm, read_receipt, receipt_of
@@ -113,7 +107,7 @@ def _confirm(model: Path, text: str, file: Path, served: ServedOptions, *, as_js
         raise typer.Exit(1)
 
 
-WORDS_SHOWN = 5  # that pulled one way
+WORDS_SHOWN = 5  # words shown for each direction of pull
 NAMES_SHOWN = 8
 CHARACTERS_SHOWN = 200
 
@@ -175,7 +169,7 @@ def _print_receipt(receipt: "Json") -> None:
 
 
 def _print_confirmation(confirmation: "Confirmation") -> None:
-    """Print what a receipt and the answer that is given now have in common."""
+    """Print what a receipt and the new answer have in common."""
     for name in ("text", "model", "decision_version", "certificate"):
         to_stdout(f"{name.replace('_', ' ')}: {'the same' if getattr(confirmation, name) else 'different'}")
     answer = {

@@ -35,7 +35,7 @@ from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How an encoder is trained; a model that is already trained takes none of them."""
+    """Options of training; a model that is already trained takes none of them."""
 
     encoder: Encoder = None
     epochs: Epochs = None
@@ -98,7 +98,7 @@ def fit(
     from elsewise.fitting.fit_external import refuse_training
     from elsewise.storage.sealed_folder import check_target
 
-    check_target(out)  # now, and not when the training is over
+    check_target(out)  # now, not after the training
     model = engine_of(engine)
     options = {**asdict(training), "encoder": training.encoder or DEFAULT_ENCODER, "baseline": baseline}
     if not isinstance(model, str):

@@ -1,4 +1,4 @@
-"""What commands share: their options, and how to read files by them."""
+"""Options that commands share, and how they read files."""
 
 import os
 import shutil
@@ -24,8 +24,7 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder."
 
 Features = Annotated[str | None, DATA(metavar="FILE", help="Features (.npy, .npz, .csv), one row for each logits row.")]
 HeldOut = Annotated[
-    str | None,
-    DATA(metavar="FILE", help="Labelled texts to calibrate and certify on. Default: a part of DATA."),
+    str | None, DATA(metavar="FILE", help="Labelled texts to calibrate and certify on. Default: a part of DATA.")
 ]
 Labels = Annotated[str, DATA(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")]
 LabelsOfLogits = Annotated[
@@ -88,7 +87,7 @@ TopShown = Annotated[int, OUTPUT("--top", min=1, help="Show this many best label
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """How files of rows are read."""
+    """Options for reading files of rows."""
 
     text_column: Annotated[
         str, DATA(help="Column with the texts. Several, separated by commas, are joined by a space.")
@@ -108,7 +107,7 @@ class Files:
     format: Annotated[str | None, DATA(help="Format: csv, tsv or jsonl. Default: the ending of the file name.")] = None
 
     def reading(self) -> "Reading":
-        """Give the same as `data` takes it."""
+        """Turn the options into a `Reading`."""
         from elsewise.data.labelled_texts import Reading
 
         given = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -123,7 +122,7 @@ LabelledFiles = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class PromiseOptions:
-    """What is certified."""
+    """Options of the promise."""
 
     target_accuracy: Annotated[
         float, PROMISE(help="Share of the answered texts that must be right. The threshold is certified for it.")
@@ -133,7 +132,7 @@ class PromiseOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServedOptions:
-    """What a model folder answers by."""
+    """Options of the engine that answers."""
 
     engine: Annotated[
         str | None,
@@ -146,14 +145,14 @@ class ServedOptions:
     threads: Threads = None
 
     def load(self, model: Path) -> "Classifier":
-        """Open a model folder by them."""
+        """Load a model folder with these options."""
         from elsewise.classifier.load import load
 
         return load(model, engine=engine_of(self.engine), precision=self.precision, threads=self.threads)
 
 
 def labelled(paths: Sequence[str], how: "Reading") -> "list[LabelledFile]":
-    """Read texts and labels of files and say how they were read. A row that cannot be used is an error or skipped."""
+    """Read the labelled texts of files and print how they were read. An unusable row is an error, or skipped."""
     from elsewise.data.labelled_texts import read_files
     from elsewise.messages.wording import counted
 
@@ -170,12 +169,9 @@ def refuse_inside(out: str, model: Path) -> None:
 
 
 def engine_of(named: str | None) -> Any:
-    """Import the model that ``module:object`` names, from the current folder too; hand on the name of an engine.
+    """Import the model that ``module:object`` names, from the current folder too; return an engine's name unchanged.
 
-    Raises
-    ------
-    InputError
-        If there is no such module or object, or the module fails.
+    InputError if there is no module or object of this name, or the module fails.
     """
     module, colon, attribute = (named or "").partition(":")
     if not colon:

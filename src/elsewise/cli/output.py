@@ -1,4 +1,4 @@
-"""What the command line shows: results on stdout, words and progress on stderr."""
+"""Print results on stdout, words and progress on stderr."""
 
 import json
 import re
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
     from elsewise.storage.json_files import Json
 
-# What steers a terminal, or the order in which it shows letters: control characters (ESC begins a command to it),
-# marks of direction, separators of lines and paragraphs; and halves of surrogate pairs, which it cannot show.
+# Characters that control a terminal or its text direction: control characters (ESC begins a command),
+# direction marks, line and paragraph separators; and halves of surrogate pairs, which cannot be shown.
 STEERING = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    r"""Write as escapes what would steer a terminal instead of being shown; files and JSON are not shown with this.
+    r"""Escape characters that would control a terminal; files and JSON are written without this.
 
     Examples
     --------
@@ -75,17 +75,17 @@ def print_json(value: Any, *, to_stderr: bool = False) -> None:
 
 
 def to_stdout(words: str) -> None:
-    """Write words to stdout, as a result that people read."""
+    """Write words to stdout, as a result for people."""
     typer.echo(visible(words))
 
 
 def to_stderr(words: str) -> None:
-    """Write words to stderr, where no program reads them."""
+    """Write words to stderr, which no program reads."""
     typer.echo(visible(words), err=True)
 
 
 def say_if_alike(other: str, labels: Collection[str]) -> None:
-    """Say that a label is called like an abstention, if one is."""
+    """Say so if a label has the same name as an abstention."""
     if other in labels:
         to_stderr(
             f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other"
@@ -94,7 +94,7 @@ def say_if_alike(other: str, labels: Collection[str]) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a bar with the time left on a terminal; say nothing elsewhere."""
+    """Show a progress bar with the time left on a terminal; print nothing elsewhere."""
     if not sys.stderr.isatty():
         yield None
         return

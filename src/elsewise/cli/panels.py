@@ -1,4 +1,4 @@
-"""Options in groups: one dataclass is one parameter of a command, and one panel or more of its ``--help``."""
+"""Options in groups: one dataclass is one parameter of a command, and at least one panel of its ``--help``."""
 
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -21,7 +21,7 @@ ORDER = ("Arguments", "Data", "Promise", "Threshold without a promise", "Change"
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """Which fields of a group are options of a command, as in ``Annotated[Files, Only("encoding")]``; default: all."""
+    """The fields of a group that a command has as options, as in ``Annotated[Files, Only("encoding")]``."""
 
     names: tuple[str, ...]
 
@@ -30,7 +30,7 @@ class Only:
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Show typer every field of a group as an option, and call the command with the groups made of them."""
+    """Show typer every field of a group as an option, and call the command with the groups."""
     taken = signature(command).parameters
     hints = get_type_hints(command, include_extras=True)
     groups = {name: group for name in taken if (group := _group(hints[name])) is not None}
@@ -49,7 +49,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _group(hint: Any) -> tuple[Callable[..., Any], list[Parameter]] | None:
-    """Give a group's class and the options it has in a command; None for a parameter that is an option itself."""
+    """Give a group's class and its options in a command; None for a parameter that is an option itself."""
     group, *more = get_args(hint) or (hint,)
     if not is_dataclass(group) or not isinstance(group, type):
         return None
@@ -68,7 +68,7 @@ def _group(hint: Any) -> tuple[Callable[..., Any], list[Parameter]] | None:
 
 
 def typed(context: typer.Context, group: type[Any]) -> list[str]:
-    """List the options of a group that were typed, even those typed with their default, as ``--batch-size``."""
+    """List the options of a group that were typed, even with their default value, as ``--batch-size``."""
     return [
         f"--{one.name.replace('_', '-')}"
         for one in fields(group)
@@ -77,7 +77,7 @@ def typed(context: typer.Context, group: type[Any]) -> list[str]:
 
 
 class PanelCommand(TyperCommand):
-    """A command with its options by panel in ``--help``: plain text, in which brackets stay what they are."""
+    """A command that prints its options by panel in ``--help``, as plain text where brackets stay brackets."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then one section a panel."""

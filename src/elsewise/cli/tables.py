@@ -1,4 +1,4 @@
-"""Tables and lines about what was fitted, promised, judged and chosen."""
+"""Print tables and lines about fitted classifiers, promises, evaluations and engines."""
 
 import math
 from pathlib import Path
@@ -62,7 +62,7 @@ def print_gate(gate: "Sequence[Json]") -> None:
 
 
 def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
-    """Tell what was fitted, on which rows, what it promises and how good it is."""
+    """Print the rows, the promise and the figures of a fitted classifier."""
     if as_json:
         print_json({"model": str(out), **description(classifier)})
         return
@@ -94,7 +94,7 @@ def _why_score(choice: "Json") -> str:
 
 
 def print_promise(classifier: "Classifier | RuleOnTuneRows") -> None:
-    """Print what is promised."""
+    """Print the promise."""
     from elsewise.rules import threshold_words
 
     certificate = classifier.certificate
@@ -156,7 +156,7 @@ def _print_figures(title: str, figures: "Sequence[tuple[str, Json]]") -> None:
 
 
 def _read(figure: "Json") -> "Figure":
-    """Read a figure as JSON holds it: null is NaN, and infinities are words."""
+    """Read a figure from JSON: null is NaN, and infinities are words."""
     from elsewise.metrics import CalibrationError, Estimate
 
     kind = CalibrationError if "null" in figure else Estimate
@@ -181,7 +181,7 @@ def print_breakdown(judged: "Evaluation") -> None:
     header = ("rows", "bare: accuracy", "ships: coverage", "ships: accuracy when answered")
     for name, rows in judged.slices.items():
         if len(rows) == 1:
-            continue  # all the rows, and they are above
+            continue  # the slice is all the rows, which are above
         lines = [
             (row.value if row.value is not None else f"{row.pooled:,} rarer values, together",
              f"{row.rows:,}", *map(brief, (row.accuracy, row.coverage, row.accuracy_when_answered)))

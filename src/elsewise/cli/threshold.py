@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewPromise:
-    """What is certified, where something is; an option that is not typed is None."""
+    """Options of a new promise; an option that is not typed is None."""
 
     target_accuracy: Annotated[
         float | None, PROMISE(help="Share of the answered texts that must be right. Default: the present promise's.")
@@ -43,7 +43,7 @@ class NewPromise:
 
 @dataclass(frozen=True, slots=True)
 class NewCosts:
-    """What errors and reviews cost."""
+    """Options for the costs of errors and reviews."""
 
     cost_of_error: Annotated[
         float | None, THRESHOLD(help="Cost of one wrong answer. Picks the cheapest threshold; nothing is certified.")
@@ -99,7 +99,7 @@ def threshold(
 
 
 def _wanted(ways: dict[str, dict[str, Any]], margin: float | None) -> tuple[str, dict[str, Any]] | None:
-    """Name the rule of the options, and what its fit takes; None where no option chooses one."""
+    """Name the rule that the options choose, and its arguments; None where no option chooses a rule."""
     said = {
         name: {option: value for option, value in options.items() if value is not None}
         for name, options in ways.items()
@@ -122,7 +122,7 @@ def _wanted(ways: dict[str, dict[str, Any]], margin: float | None) -> tuple[str,
 
 
 def _promise(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Tell one threshold for all labels from one for each."""
+    """Choose between one threshold for all labels and one for each label."""
     per_label, joint, fall_back = (asked.pop(name, False) for name in ("per_label", "joint", "fall_back"))
     if not per_label:
         if joint or fall_back:
@@ -172,7 +172,7 @@ def _say_others(model: Path, others: tuple[str, ...], what: str) -> None:
 
 
 def _print_rules(rules: "Mapping[str, RuleOnTuneRows]") -> None:
-    """Print what rules promise, and what they do on tune rows, side by side."""
+    """Print promises of rules, and their rates on tune rows, side by side."""
     from elsewise.rules import GATES, threshold_words
 
     shown = list(rules.values())
@@ -232,7 +232,7 @@ _FIGURES = (
 
 
 def _print_labels(rule: "RuleOnTuneRows") -> None:
-    """Print the thresholds of the labels, those that are not certified first; nothing where one is for all."""
+    """Print the thresholds of the labels, uncertified labels first; nothing where all labels share one threshold."""
     rows = rule.by_label
     if not rows:
         return
@@ -263,7 +263,7 @@ def _print_possible(possible: "Sequence[RuleOnTuneRows]") -> None:
 
 
 def _print_changes(history: "Sequence[Entry]") -> None:
-    """Print how thresholds were changed, the last change at the end."""
+    """Print the changes of thresholds, the last change at the end."""
     lines = [
         (entry["when"].replace("T", " ").removesuffix("+00:00"), entry["engine"], entry["what"],
          _asked_words(entry["asked"]), _threshold_range(entry["threshold"]), str(entry["looks"]), entry["note"])

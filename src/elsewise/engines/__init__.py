@@ -1,9 +1,9 @@
-"""Engines: something with labels that turns texts into outputs. A new one is a file here and a line in ENGINES.
+"""Engines: objects with labels that turn texts into outputs. A new engine is a file here and a line in ENGINES.
 
     engine = engine_class("openvino").open(Opening(files, labels, settings))
-    outputs = engine.run(["a text", "another"])                # logits (n, k), features (n, d), ...
+    outputs = engine.run(["a text", "a longer text"])          # logits (n, k), features (n, d), ...
 
-The table is lazy: an engine's library is imported when the engine is asked for, and not before.
+The table is lazy: an engine's library is imported when the engine is used.
 """
 
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class EngineKind(NamedTuple):
-    """What is known of an engine while its library is not imported.
+    """What is known of an engine before its library is imported.
 
     Attributes
     ----------
     where : str
         Module and class, as in "elsewise.engines.logits:LogitsEngine".
     certify_again : {"export", "fit", "pass it", ""}
-        How a folder gets a certificate for it: `elsewise export`, `elsewise fit`, by the model that its user passes, or
-        by the call that made the folder.
+        How a folder gets a certificate for the engine: by `elsewise export`, by `elsewise fit`, by passing the user's
+        model, or by the call that made the folder.
     reads : {"texts", "logits"}
         What `run` takes.
     """
@@ -53,12 +53,12 @@ ENGINES: Final[dict[str, EngineKind]] = {
     "sklearn": EngineKind("elsewise.engines.tfidf:TfidfEngine"),
     "torch": EngineKind("elsewise.engines.torch:TorchModel", "export"),
 }
-TEXT_ENGINES: Final = ("openvino", "onnxruntime", "torch")  # those to choose from, the usual one first
+TEXT_ENGINES: Final = ("openvino", "onnxruntime", "torch")  # engines to choose from, the default first
 PRECISIONS: Final = ("f32", "bf16", "f16", "int8")
 
 
 class Engine(Protocol):
-    """Turns texts into outputs; the answer for one text never depends on its neighbours."""
+    """Turns texts into outputs; the answer for a text never depends on its neighbours."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -71,21 +71,21 @@ class Engine(Protocol):
 
 
 class Stored(Engine, Protocol):
-    """An engine that a model folder can name, and open again."""
+    """An engine that a model folder can name, save and open again."""
 
     @property
     def name(self) -> str:
-        """Its name in the table ENGINES."""
+        """The engine's name in the table ENGINES."""
         ...
 
     @property
     def settings(self) -> Json:
-        """What `open` needs, beside the files, to give the same answers again."""
+        """What `open` needs, besides the files, to give the same answers again."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that the answers depend on: a certificate belongs to one."""
+        """Hash of everything that the answers depend on; a certificate belongs to one fingerprint."""
         ...
 
     @property
@@ -99,20 +99,20 @@ class Stored(Engine, Protocol):
 
 
 class SizedEngine(Stored, Protocol):
-    """An engine of a text model, which the gate can compare with others."""
+    """An engine of a text model, which can be compared with other precisions."""
 
     @property
     def size(self) -> int:
-        """Bytes of the files that it runs from."""
+        """Bytes of the files that the engine runs from."""
         ...
 
 
 @runtime_checkable
 class TokenEngine(Protocol):
-    """An engine that reads tokens, or stands around an engine that may."""
+    """An engine that reads tokens, or wraps an engine that may read them."""
 
     def prepare(self, texts: Sequence[Any]) -> Any:
-        """Make texts ready for `run`, which takes texts too."""
+        """Tokenise texts for `run`, which also takes plain texts."""
         ...
 
     def quick_run(self, ready: Any) -> Outputs:
@@ -128,7 +128,7 @@ class Opener(Protocol):
         ...
 
     def precisions(self) -> tuple[str, ...]:
-        """Name what this machine computes in; engines of text models only."""
+        """Name the precisions that this machine computes in; engines of text models only."""
         ...
 
 
@@ -140,7 +140,7 @@ def kind_of(name: str) -> EngineKind:
 
 
 def engine_class(name: str) -> Opener:
-    """Find an engine by its name in ENGINES, importing its library.
+    """Import an engine's library and give its class, by its name in ENGINES.
 
     Raises
     ------
@@ -159,26 +159,26 @@ def reads_logits(engine: Stored) -> bool:
 
 
 def as_engine(model: Any) -> Stored:
-    """Pass an engine through that a folder can name; stand around anything else with labels and run.
+    """Return the model itself if a folder can name it, or else an `ExternalEngine` around it.
 
     Raises
     ------
     InputError
-        If it lacks one of them, or its labels are not at least two different words.
+        If the model lacks labels or run, or its labels are not at least two different words.
     """
     is_ours = type(model).__module__.partition(".")[0] == __package__.partition(".")[0]
     return model if is_ours and getattr(model, "name", None) in ENGINES else given_engine(model)
 
 
 def given_engine(model: Any) -> "ExternalEngine":
-    """Stand around whatever has labels and run; raises as `as_engine`."""
+    """Wrap any object with labels and run in an `ExternalEngine`; raises as `as_engine`."""
     from elsewise.engines.external import ExternalEngine  # noqa: PLC0415  as the table: when it is asked for
 
     return model if isinstance(model, ExternalEngine) else ExternalEngine.around(model)
 
 
 def prepared(engine: Engine, texts: Sequence[Any]) -> Any:
-    """Make texts ready for `run`: `Tokens`, where the engine reads tokens; the texts themselves elsewhere."""
+    """Tokenise n texts for `run` where the engine reads tokens; return the texts themselves for other engines."""
     return engine.prepare(texts) if isinstance(engine, TokenEngine) else texts
 
 
@@ -188,7 +188,7 @@ def quick_run(engine: Engine, ready: Any) -> Outputs:
 
 
 def entry_of(engine: Stored) -> Json:
-    """Describe an engine for the settings of the engine around it; `open_entry` opens it again."""
+    """Describe an engine (JSON) for the settings of the engine around it; `open_entry` opens it again."""
     return {"name": engine.name, "settings": dict(engine.settings)}
 
 
@@ -198,7 +198,7 @@ def open_entry(entry: Json, opening: Opening) -> Stored:
 
 
 def precision_of(engine: Stored) -> Json:
-    """Give the precision of an engine, which the engine around it shares; nothing where it has none."""
+    """Give the precision setting of an engine, for the engine around it; empty where it has none."""
     return {name: value for name, value in engine.settings.items() if name == "precision"}
 
 

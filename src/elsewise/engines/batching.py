@@ -1,12 +1,12 @@
 """Token batches of fixed shape, so that a text gets the same answer whatever its neighbours.
 
-Matrix kernels depend on the shape of a batch: a text alone and the same text among 63 others differ
-in the last digits, in half precision in the third. Here every text of one length runs at one shape,
-which its own length gives; short batches are filled up with copies that are thrown away. The number
-of shapes, and so the memory behind them, is bounded by the number of lengths.
+Matrix kernels depend on the shape of a batch: a text alone and the same text among 63 others differ in the last digits,
+in half precision in the third. Here every text of one length runs at one shape, which depends on its length alone.
+Short batches are filled with copies whose results are dropped. The number of lengths bounds the number of shapes, and
+so the memory behind them.
 
-The way of a text: window -> tokens (the next window's while the model runs) -> one of each -> batches
-by length -> the engine -> its place in the order.
+Steps: window -> tokens (of the next window while the model runs) -> different texts -> batches by length -> engine ->
+original order.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,27 +52,25 @@ def run_batched(
     budget: int = TOKEN_BUDGET,
     exact: int = EXACT_LENGTHS,
 ) -> Outputs:
-    """Run n texts through an engine, in bounded memory beside the outputs, and put the rows back in order.
+    """Run n texts through an engine in batches and bounded memory, and return the outputs in the order of the texts.
 
     Parameters
     ----------
     texts : n strings, or their tokens
         Texts with the same tokens are computed once in each window of 16,384.
     tokenizer : TextTokenizer
-        Says what is padding and what says nothing.
+        Gives the padding id, and the ids that carry no text.
     forward : callable
         The engine: an iterable of (ids, mask) -> an iterator of (logits, features).
     widths : (k, d)
-        Of logits and features.
-    budget : int
-        Tokens in a batch.
-    exact : int
-        Lengths above are rounded up.
+        Columns of logits and of features.
+    budget, exact : int
+        Tokens in a batch, and the length above which lengths are rounded up.
 
     Returns
     -------
     Outputs
-        Rows of NaN for texts that hold no token but special ones.
+        Rows of NaN for texts that hold only special tokens.
     """
     logits, features = (np.full((len(texts), width), np.nan, dtype=np.float32) for width in widths)
     lengths, truncated = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=bool)
@@ -85,7 +83,7 @@ def run_batched(
         groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact))
         for rows, results in _run(ids, groups, forward, tokenizer.pad):
             for column, result in zip((logits, features), results, strict=True):
-                column[start + rows] = result[: len(rows)]  # what is left over are filler rows
+                column[start + rows] = result[: len(rows)]  # the rest are filler rows
         for column in (logits, features):
             column[start + again] = column[start + before]
         start += len(tokens)
@@ -96,7 +94,7 @@ def prefetch(items: Iterable[T]) -> Iterator[T]:
     """Prefetch: yield items in order while a thread makes the next one."""
     asked: SimpleQueue[bool] = SimpleQueue()
     made: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
-    # A daemon: who waits for a slow pipe can be interrupted.
+    # A daemon, so that Ctrl-C works while a slow pipe is read.
     Thread(target=_make, args=(iter(items), asked, made), name="elsewise-prefetch", daemon=True).start()
     asked.put(True)  # noqa: FBT003
     try:
@@ -157,7 +155,7 @@ def _run(
 
 
 def _filled(texts: Sequence[NDArray[np.int32]], shape_: tuple[int, int], pad: int) -> Batch:
-    """Pad texts to a batch; rows that no text fills repeat the last one."""
+    """Pad texts to a batch; free rows repeat the last text."""
     batch, mask = np.full(shape_, pad, dtype=np.int64), np.zeros(shape_, dtype=np.int64)
     for row, ids in enumerate(texts):
         batch[row, : len(ids)], mask[row, : len(ids)] = ids, 1

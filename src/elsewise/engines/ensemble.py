@@ -1,8 +1,8 @@
-"""An ensemble: several models of the same labels, whose probabilities are averaged.
+"""Ensemble: several models of the same labels, whose probabilities are averaged.
 
 Source: Lakshminarayanan, Pritzel & Blundell (2017), https://arxiv.org/abs/1612.01474. The logits are the logarithms of
-the mean probabilities, and `epistemic` is what the members disagree by. A mean is fitted to no temperature: calibrate
-the ensemble as a whole (Rahaman & Thiery 2021, https://arxiv.org/abs/2007.08792).
+the mean probabilities, and `epistemic` is the disagreement of the members. A mean is fitted to no temperature:
+calibrate the ensemble as a whole (Rahaman & Thiery 2021, https://arxiv.org/abs/2007.08792).
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ from elsewise.storage.json_files import Json
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ensemble:
-    """Asks every member, and averages what they answer.
+    """Runs every member, and averages the probabilities.
 
-    Features, tokens and `truncated` are the first member's: distances between texts mean something within one model's
-    features, and not across those of several. The first member's files lie in the model folder itself, so that other
-    tools open it, and those of the others in member-2/, member-3/, ...
+    Features, tokens and `truncated` are the first member's, since distances between texts only mean something within
+    one model's features. The first member's files are in the model folder itself, so that other tools can open it;
+    those of the others are in member-2/, member-3/, ...
 
     Attributes
     ----------
@@ -37,8 +37,8 @@ class Ensemble:
     Examples
     --------
     >>> from elsewise.engines.memory import MemoryEngine
-    >>> one, other = MemoryEngine(("yes", "no"), {"hm": [9.0, 0.0]}), MemoryEngine(("yes", "no"), {"hm": [0.0, 9.0]})
-    >>> outputs = Ensemble((one, other)).run(["hm"])
+    >>> first, second = (MemoryEngine(("yes", "no"), {"hm": logits}) for logits in ([9.0, 0.0], [0.0, 9.0]))
+    >>> outputs = Ensemble((first, second)).run(["hm"])
     >>> outputs.logits.round(4).tolist(), outputs.epistemic.round(4).tolist()
     ([[-0.6931, -0.6931]], [0.6919])
     """
@@ -56,7 +56,7 @@ class Ensemble:
 
     @classmethod
     def open(cls, opening: Opening) -> Self:
-        """Open the members one by one; they also run one by one, each on all threads."""
+        """Open the members one after the other; they also run one after the other, each on all threads."""
         files, entries = opening.files, opening.settings["members"]
         homes = [_home(number) for number in range(2, len(entries) + 1)]
         places = [files.beside(*homes), *(files.below(home) for home in homes)]
@@ -71,7 +71,7 @@ class Ensemble:
 
     @property
     def settings(self) -> Json:
-        """What `open` needs beside the files (JSON)."""
+        """What `open` needs besides the files (JSON)."""
         return {**precision_of(self.members[0]), "members": [entry_of(member) for member in self.members]}
 
     @property
@@ -81,7 +81,7 @@ class Ensemble:
 
     @property
     def canaries(self) -> Sequence[Any]:
-        """The texts of the first member."""
+        """The first member's canary texts."""
         return self.members[0].canaries
 
     @property
@@ -99,11 +99,11 @@ class Ensemble:
             member.save(home)
 
     def prepare(self, texts: Sequence[Any]) -> Any:
-        """Tokenise n texts once for all members; leave them as they are where members have tokenizers of their own."""
+        """Tokenise n texts once for all members; return the texts where members have different tokenizers."""
         return prepared(self.members[0], texts) if self._shares_tokens else texts
 
     def run(self, texts: Any) -> Outputs:
-        """Return the logarithms of mean probabilities (n, k), and what members disagree by (n,)."""
+        """Return the logarithms of the mean probabilities (n, k), and the members' disagreement (n,)."""
         ready = texts if isinstance(texts, Tokens) else self.prepare(texts)
         return self._mixed(lambda member: member.run(ready))
 
@@ -129,7 +129,7 @@ def _home(number: int) -> str:
 
 
 def _tokenizer(member: Engine) -> str | None:
-    """Identify the tokenizer of a member; None where it has none whose tokens other members could read."""
+    """Identify a member's tokenizer; None where other members could not read its tokens."""
     if not isinstance(member, TextEngine):
         return None
     return repr((member.files.digests[TOKENIZER], sorted(member.tokenizer.settings.items())))

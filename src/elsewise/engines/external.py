@@ -1,7 +1,7 @@
-"""The engine around a model that its user holds: nothing of the model is in the folder.
+"""The engine around a user's own model, of which nothing is saved in the folder.
 
-`elsewise.wrap` makes one of a library's model, and `ExternalEngine.around` of any object with labels and run.
-Whoever opens its folder passes the model again: ``elsewise.load("model", engine=...)``. No code is run for it.
+`elsewise.wrap` makes this engine from a library's model, `ExternalEngine.around` from any object with labels and run.
+To open the folder, pass the model again: ``elsewise.load("model", engine=...)``. Loading runs no code for it.
 """
 
 import warnings
@@ -29,7 +29,7 @@ AGAIN: Final = (
 )
 OUTPUTS: Final = "outputs"  # the kind of a model that gives `Outputs` itself, with logits in them
 COLUMNS: Final = tuple(Outputs.__dataclass_fields__)
-MANY: Final = 31  # canary texts that reach the model; where it fails for as many, it does not work
+MANY: Final = 31  # canary texts that reach the model; if it fails for all, it does not work
 
 Columns = dict[str, NDArray[Any]]
 Answer = Callable[[list[str]], Outputs]  # a row for each text, in arrays of any framework
@@ -37,7 +37,7 @@ Answer = Callable[[list[str]], Outputs]  # a row for each text, in arrays of any
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExternalEngine:
-    """Asks a model that its user holds; texts with nothing to see never reach it and are rows of NaN.
+    """Runs a user's own model; blank and invisible texts never reach it and are rows of NaN.
 
     Attributes
     ----------
@@ -47,15 +47,15 @@ class ExternalEngine:
         Takes a list of texts and returns `Outputs` with a row for each, in arrays of any framework. None in a folder
         that was opened without its model.
     kind : str
-        What the logits of `answer` are: one of `elsewise.engines.output_kinds.KINDS`, or "outputs" where an object of
-        the user's gives logits itself.
+        What the logits of `answer` are: a name in `elsewise.engines.output_kinds.KINDS`, or "outputs" where the user's
+        object gives logits itself.
     described : str
         The name of the model, for people.
     digest : str
-        Hash of the model's weights, or what the caller named instead; empty where nothing of it can be hashed: then
-        the canary texts alone tell whether it is another model. For "outputs", the fingerprint of the engine.
+        Hash of the model's weights, or the caller's name for them. Empty where nothing can be hashed: then only the
+        canary texts tell whether it is a different model. For "outputs", the fingerprint of the engine.
     columns : tuple of int or None
-        Which column of the logits each label has; None where they stand in order.
+        Which column of the logits each label has; None where they are in order.
     batch_size : int or None
         How many texts are answered at a time; None for all at once.
     """
@@ -71,7 +71,7 @@ class ExternalEngine:
 
     @classmethod
     def around(cls, model: Any) -> Self:
-        """Take an object with ``labels`` and ``run(texts) -> Outputs``.
+        """Make an engine of an object with ``labels`` and ``run(texts) -> Outputs``.
 
         Raises
         ------
@@ -105,18 +105,18 @@ class ExternalEngine:
 
     @classmethod
     def open(cls, opening: Opening) -> Self:
-        """Take the place of the model until it is passed: everything but `run`."""
+        """Open the folder without its model: everything but `run` works."""
         settings = opening.settings
         return cls(opening.labels, None, OUTPUTS, settings["model"], settings["fingerprint"])
 
     @property
     def settings(self) -> Json:
-        """The name and the fingerprint of the model, which has to be passed again."""
+        """The name and fingerprint of the model, which must be passed again."""
         return {"model": self.described, "fingerprint": self.fingerprint}
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that the answers depend on, as far as it can be hashed."""
+        """Hash of everything that the answers depend on, as far as it can be hashed."""
         if self.kind == OUTPUTS:
             return self.digest
         known = (self.labels, self.kind, self.described, self.digest, self.columns)
@@ -131,27 +131,26 @@ class ExternalEngine:
         """Write nothing: only code could make the model again."""
 
     def run(self, texts: Sequence[str]) -> Outputs:
-        """Ask the model for outputs of n texts: logits (n, k), and what else it gives.
+        """Run the model on n texts: logits (n, k), and its other outputs.
 
         Raises
         ------
         InputError
-            If the model fails, gives other rows or columns than there are texts and labels, or numbers that contradict
-            `kind`.
+            If the model fails, its rows or columns do not fit texts and labels, or its numbers contradict `kind`.
         ArtifactError
             If the folder was opened without the model.
         """
         given = as_texts(texts)
         seen = np.array([is_visible(text) for text in given], dtype=bool)
         asked = [readable(text) for text, is_seen in zip(given, seen, strict=True) if is_seen]
-        # One text where there is none to read: how wide the columns are, only an answer tells.
+        # One text where none can be read: only an answer tells the width of the columns.
         answered = self._answered(asked or [CANARIES[0]])
         rows = np.full(len(given), -1)
         rows[seen] = np.arange(len(asked))
         return _spread(answered, rows)
 
     def missing(self, folder: str) -> str:
-        """Say that a folder needs its model, and how it is passed."""
+        """Say that a folder needs its model, and how to pass it."""
         return f"{folder} was fitted around a model of yours ({self.described}); {AGAIN}"
 
     def _answered(self, texts: list[str]) -> Outputs:
@@ -190,7 +189,7 @@ class ExternalEngine:
             raise InputError(f"{words}: {in_a_line(error)}") from error
 
     def _in_order(self, given: Any, n: int) -> NDArray[Any]:
-        """Check that there is a row for each of n texts, and bring the columns into the order of the labels."""
+        """Check that there is a row for each of n texts, and sort the columns in the order of the labels."""
         rows = to_numpy(given)
         if rows.shape[:1] != (n,):
             got = rows.shape if rows.ndim else type(given).__name__
@@ -211,7 +210,7 @@ class ExternalEngine:
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:
-    """Concatenate the columns of all parts; a column that only some parts have is left out."""
+    """Concatenate the columns of all parts; drop a column that only some parts have."""
     widths = {part["logits"].shape[1:] for part in parts}
     if len(widths) > 1:
         raise InputError(f"a model must give as many columns for every text, got {sorted(widths)}")
@@ -224,7 +223,7 @@ def _real(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _spread(outputs: Outputs, rows: NDArray[Any]) -> Outputs:
-    """Put the rows of the texts that were read in their places; NaN, 0 or False for the others (row -1)."""
+    """Put the rows of readable texts in their places; NaN, 0 or False for the others (row -1)."""
     unread = rows < 0
     unread[~unread] = ~np.isfinite(outputs.logits[rows[~unread]]).all(axis=1)
 

@@ -1,4 +1,4 @@
-"""What an engine is opened from: the files of a model, of which every engine reads its part, and its settings."""
+"""The model's files and settings that an engine is opened from."""
 
 import hashlib
 import shutil
@@ -29,16 +29,14 @@ class TemporaryPlace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelFiles:
-    """Files in one folder, with the hashes that they should have.
+    """Files in one folder, with their expected hashes.
 
     Attributes
     ----------
-    path : Path
-        The folder.
+    path, place : Path, TemporaryPlace or None
+        The folder; `place` keeps a temporary folder alive.
     digests : mapping from name to SHA-256
-        Of each file; names are relative, with slashes.
-    place : TemporaryPlace or None
-        Held where the folder is temporary.
+        Hash of each file; names are relative, with slashes.
     """
 
     path: Path
@@ -47,7 +45,7 @@ class ModelFiles:
 
     @classmethod
     def of(cls, path: Path, place: TemporaryPlace | None = None) -> Self:
-        """Take every file below `path`."""
+        """Hash every file below `path`."""
         names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
         return cls(path, {name: sha256_of(path / name) for name in names}, place)
 
@@ -60,37 +58,25 @@ class ModelFiles:
         return hashlib.sha256(repr(([self.digests[name] for name in names], of)).encode()).hexdigest()[:16]
 
     def need(self, name: str) -> Path:
-        """Give the path of a file.
-
-        Raises
-        ------
-        ArtifactError
-            If there is no such file.
-        """
+        """Give the path of a file; ArtifactError if there is no such file."""
         if name not in self:
             raise ArtifactError(f"{self.path} has no {name}; make the model again: elsewise fit")
         return self.path / name
 
     def below(self, folder: str) -> "ModelFiles":
-        """Give the files of one folder in this one, under their names there."""
+        """Give the files of one subfolder, under their names there."""
         inside = {
             name.removeprefix(f"{folder}/"): hash_ for name, hash_ in self.digests.items() if _is_in(name, folder)
         }
         return ModelFiles(self.path / folder, inside, self.place)
 
     def beside(self, *folders: str) -> "ModelFiles":
-        """Give the files that lie in none of these folders."""
+        """Give the files that are in none of these subfolders."""
         outside = {name: hash_ for name, hash_ in self.digests.items() if not any(_is_in(name, f) for f in folders)}
         return ModelFiles(self.path, outside, self.place)
 
     def copy_to(self, folder: Path) -> None:
-        """Copy every file into an existing folder.
-
-        Raises
-        ------
-        InputError
-            If the folder that they were opened from is gone.
-        """
+        """Copy every file into an existing folder; InputError if the source folder is gone."""
         for name in self.digests:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,13 +93,13 @@ class Opening:
     Attributes
     ----------
     files : ModelFiles
-        Of the model, or of several.
+        The files of the model, or of several models.
     labels : tuple of str
         In the order of the columns of logits.
     settings : mapping
-        What the engine said of itself when it was saved.
+        The engine's `settings` when it was saved.
     threads : int or None
-        To run on; None takes the cores that this process may use.
+        Number of threads; None takes the cores that this process may use.
     """
 
     files: ModelFiles

@@ -1,9 +1,9 @@
-"""Last-layer Laplace: how little the train texts say about the last layer, in the direction of a new text.
+"""Last-layer Laplace: lower confidence where the train texts say little about the last layer for a new text.
 
-The weights of the last layer are taken as known up to a normal distribution around what training found. Its precision
+The weights of the last layer are taken as known up to a normal distribution around their trained values. Its precision
 is ``prior * I + sum over train texts of p (1 - p) x x'``, in the features x with a constant 1 for the bias and p the
-probability of the best label; it is shared by the labels, as in Liu et al. (2020), https://arxiv.org/abs/2006.10108
-(SNGP, there on random features). It needs no training and no random draws of weights. See also Daxberger et al. (2021),
+probability of the best label; all labels share it, as in Liu et al. (2020), https://arxiv.org/abs/2006.10108 (SNGP,
+there on random features). It needs no training and no random draws of weights. See also Daxberger et al. (2021),
 "Laplace Redux", https://arxiv.org/abs/2106.14806.
 
 The variance v of the margin between two labels divides the logits by sqrt(1 + pi v / 8): MacKay (1992), "The evidence
@@ -42,18 +42,17 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Laplace:
-    """Widens an engine's answers by what the train texts leave open about its last layer.
+    """Lowers an engine's confidence where the train texts leave its last layer uncertain.
 
     Attributes
     ----------
     engine : Stored
-        Any that gives features.
-    vectors : (d + 1, d + 1) float32
-        Eigenvectors of the precision without its prior, as columns; the last row belongs to the bias.
-    values : (d + 1,) float64
-        Its eigenvalues: how much the train texts say in each direction.
+        Any engine with features.
+    vectors, values : (d + 1, d + 1) float32, (d + 1,) float64
+        Eigenvectors of the precision without its prior, as columns (the last row is the bias), and eigenvalues: how
+        much the train texts say in each direction.
     prior_precision : float
-        Of every weight beforehand; infinity leaves the answers as they are.
+        Prior precision of every weight; infinity leaves the answers as they are.
     """
 
     name: ClassVar[str] = "laplace"
@@ -64,17 +63,18 @@ class Laplace:
 
     @classmethod
     def fit(cls, engine: Stored, train: Any, tune: Any, codes: Codes) -> Self:
-        """Take the precision from train texts, and the prior that is best on tune texts.
+        """Compute the precision from train texts, and choose the prior on tune texts.
 
-        Best is the least log loss at its best temperature, since one is fitted afterwards anyway: what counts is
-        whether the right texts are widened. With fewer than 50 usable tune rows it is the largest prior, 1e6.
+        The best prior has the least log loss at its best temperature, since a temperature is fitted afterwards anyway:
+        what counts is whether the right texts lose confidence. With fewer than 50 usable tune rows it is the largest
+        prior, 1e6.
 
         Parameters
         ----------
         engine : Stored
-            Any that gives features.
+            Any engine with features.
         train, tune : n and m texts, or what `prepared` made of them
-            Unreadable ones are left out.
+            Unreadable texts are left out.
         codes : (m,)
             True codes of the tune texts, -1 for out-of-scope.
 
@@ -110,16 +110,12 @@ class Laplace:
 
     @property
     def settings(self) -> Json:
-        """What `open` needs beside the files (JSON)."""
-        return {
-            **precision_of(self.engine),
-            "around": entry_of(self.engine),
-            "prior_precision": self.prior_precision,
-        }
+        """What `open` needs besides the files (JSON)."""
+        return {**precision_of(self.engine), "around": entry_of(self.engine), "prior_precision": self.prior_precision}
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the engine inside and of all that widens its answers."""
+        """Hash of the engine inside and of the numbers that change its answers."""
         inside = (self.name, self.engine.fingerprint, self.prior_precision, FEWEST_DRAWS, FEWEST_NUMBERS)
         state = self.vectors.tobytes() + self.values.tobytes()
         return sha256(repr(inside).encode() + state).hexdigest()[:16]
@@ -131,7 +127,7 @@ class Laplace:
 
     @property
     def size(self) -> int:
-        """Bytes of the files and numbers that it runs from."""
+        """Bytes of the files and numbers that the engine runs from."""
         engine: Any = self.engine
         return engine.size + self.vectors.nbytes + self.values.nbytes
 
@@ -144,11 +140,11 @@ class Laplace:
         save_file({name: np.ascontiguousarray(array) for name, array in state.items()}, folder / FILE)
 
     def prepare(self, texts: Sequence[Any]) -> Any:
-        """Make texts ready, as the engine inside does."""
+        """Prepare texts for `run`, as the engine inside does."""
         return prepared(self.engine, texts)
 
     def run(self, texts: Any) -> Outputs:
-        """Return widened logits (n, k), and the mutual information of label and weights (n,)."""
+        """Return logits of lower confidence (n, k), and the mutual information of label and weights (n,)."""
         return self._widened(self.engine.run(texts))
 
     def quick_run(self, ready: Any) -> Outputs:
@@ -156,10 +152,10 @@ class Laplace:
         return self._widened(quick_run(self.engine, ready))
 
     def variance(self, features: Floats) -> Doubles:
-        """Give the variance of the margin between two labels, shape (n,), for features (n, d).
+        """Compute the variance of the margin between two labels, shape (n,), for features (n, d).
 
-        One product of a vector and a matrix for each text: in a product of two matrices the last digits of a row
-        depend on where it stands among the others.
+        One product of a vector and a matrix for each text: in a product of two matrices the last digits of a row depend
+        on its place among the others.
         """
         root = (self.vectors / np.sqrt(self.values + self.prior_precision)).astype(np.float32)
         variance = np.empty(len(features))
@@ -196,17 +192,17 @@ def mean_field(logits: Floats, variance: Doubles) -> Floats:
 def mutual_information(logits: Floats, variance: Doubles) -> Doubles:
     """Approximate the mutual information of label and weights, in nats, shape (n,).
 
-    Each logit is drawn with half of the variance, so that every margin has all of it. The standard normal draws are the
-    same for every text: for each label evenly spaced in probability, in an order of its own, and made uncorrelated
-    where there are more draws than labels (32 draws from 32 labels on, 512 for two). Never more than the entropy of
-    the `mean_field` probabilities, so that it is a part of it.
+    Each logit is drawn with half of the variance, so that every margin has all of it. All texts share the standard
+    normal draws. For each label they are evenly spaced in probability, in an order of its own, and made uncorrelated
+    where there are more draws than labels (32 draws from 32 labels on, 512 for two). The result is at most the entropy
+    of the `mean_field` probabilities, so that it is a part of it.
 
     Parameters
     ----------
     logits : (n, k)
-        Before they are divided.
+        Before `mean_field`.
     variance : (n,)
-        Of a margin.
+        Variance of a margin.
 
     Examples
     --------
@@ -225,7 +221,7 @@ def mutual_information(logits: Floats, variance: Doubles) -> Doubles:
 
 
 def _softmax_and_entropy(z: Doubles) -> tuple[Doubles, Doubles]:
-    """Take logits (n, k, draws); give the probabilities, and the entropies (n, draws)."""
+    """Compute probabilities of logits (n, k, draws), and their entropies (n, draws)."""
     z -= z.max(axis=1, keepdims=True)
     p = np.exp(z)
     total = p.sum(axis=1, keepdims=True)

@@ -1,6 +1,6 @@
 """The engine of a classifier without a text model: its "texts" are rows of logits.
 
-Where it was fitted with features too, they stand in the same row, behind the logits: see `rows_of`.
+Where it was fitted with features too, they follow the logits in the same row: see `rows_of`.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,8 @@ class LogitsEngine:
 
     Attributes
     ----------
-    labels : tuple of str
-        The k labels.
-    features : int
-        How many numbers of a row, behind the k logits, are features.
+    labels, features : tuple of str, int
+        The k labels, and how many numbers of a row, after the k logits, are features.
 
     Examples
     --------
@@ -46,22 +44,22 @@ class LogitsEngine:
 
     @property
     def settings(self) -> Json:
-        """How many features there are, if any."""
+        """The number of features, if any."""
         return {"features": self.features} if self.features else {}
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that the answers depend on."""
+        """Hash of everything that the answers depend on."""
         depends_on = (self.labels, self.features) if self.features else self.labels
         return sha256(repr(depends_on).encode()).hexdigest()[:16]
 
     @classmethod
     def open(cls, opening: Opening) -> Self:
-        """There are no files to open."""
+        """Open the engine, which has no files."""
         return cls(opening.labels, opening.settings.get("features", 0))
 
     def save(self, folder: Path) -> None:
-        """There are no files to save."""
+        """Write nothing: the engine has no files."""
 
     @property
     def canaries(self) -> list[list[float]]:
@@ -69,12 +67,9 @@ class LogitsEngine:
         return np.eye(len(self.labels), len(self.labels) + self.features)[:32].tolist()
 
     def run(self, texts: Any) -> Outputs:
-        """Take n rows of k logits, and features where there are any; one with NaN or an infinite logit is unreadable.
+        """Return n rows of k logits, and features where there are any; a row with a non-finite logit is unreadable.
 
-        Raises
-        ------
-        InputError
-            If a row does not hold one number for each label and feature.
+        InputError if a row does not hold one number for each label and feature.
         """
         rows, k = to_numpy(texts), len(self.labels)
         if rows.size == 0:
@@ -97,12 +92,9 @@ class LogitsEngine:
 
 
 def rows_of(logits: Any, features: Any) -> NDArray[Any]:
-    """Put features (n, d) behind logits (n, k), for an engine that was fitted with features.
+    """Append features (n, d) to logits (n, k), for an engine that was fitted with features.
 
-    Raises
-    ------
-    InputError
-        If features are no finite numbers, one row for each row of logits.
+    InputError if features are not finite numbers, one row for each row of logits.
 
     Examples
     --------
@@ -120,13 +112,7 @@ def rows_of(logits: Any, features: Any) -> NDArray[Any]:
 
 
 def check_features(engine: Any, file: str | None) -> int:
-    """Return the number of features that an engine reads behind the logits.
-
-    Raises
-    ------
-    InputError
-        If a file of features is there and none are read, or the other way round.
-    """
+    """Return the number of features that an engine reads; InputError where a file of them is missing or not read."""
     wanted = engine.features if isinstance(engine, LogitsEngine) else 0
     if file is not None and not wanted:
         raise InputError(f"{file}: this model reads no features; leave --features out")

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores and memory, also by the container's limits."""
+"""Cores and memory that this process may use, within the container's limits."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,7 @@ CGROUP = Path("/sys/fs/cgroup")
 def cores(root: Path = CGROUP) -> int:
     """Count the cores that this process may keep busy, at least 1.
 
-    A container's quota does not show in the affinity: libraries that ask for "all cores" start
-    too many threads there, and are throttled.
+    A container's quota is not part of the affinity: libraries that ask for "all cores" start too many threads there.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(root)

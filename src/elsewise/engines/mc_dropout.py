@@ -1,4 +1,4 @@
-"""MC dropout: one torch model, thinned in several fixed ways, as if it were an ensemble.
+"""MC dropout: one torch model with dropout on, run in several fixed ways and averaged like an ensemble.
 
 Source: Gal & Ghahramani (2016), https://arxiv.org/abs/1506.02142. One pass is one thinned network: which units are
 dropped depends on the pass and the layer alone, and is the same for every token of every text, as in a sample of
@@ -33,17 +33,16 @@ SEED: Final = 0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class McDropout:
-    """Runs thinned copies of a model, which share its weights, and averages what they answer.
+    """Runs thinned copies of a model, which share its weights, and averages their probabilities.
 
-    Features are those of the whole model, in one pass more: thinned ones have holes. The model itself stays in
-    evaluation mode; so do the copies.
+    Features come from the whole model, in one more pass. The model and its copies stay in evaluation mode.
 
     Attributes
     ----------
     engine : TextEngine
-        Of torch; its model must have dropout.
+        A torch engine; its model must have dropout.
     passes : int
-        Thinned networks, at least 2.
+        Number of thinned networks, at least 2.
     """
 
     name: ClassVar[str] = "mc_dropout"
@@ -71,7 +70,7 @@ class McDropout:
 
     @property
     def settings(self) -> Json:
-        """What `open` needs beside the files (JSON)."""
+        """What `open` needs besides the files (JSON)."""
         return {**self.engine.settings, "passes": self.passes}
 
     @property
@@ -86,7 +85,7 @@ class McDropout:
 
     @property
     def size(self) -> int:
-        """Bytes of the files that it runs from."""
+        """Bytes of the files that the engine runs from."""
         return self.engine.size
 
     def save(self, folder: Path) -> None:
@@ -98,7 +97,7 @@ class McDropout:
         return self.engine.prepare(texts)
 
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
-        """Return the logarithms of mean probabilities (n, k), and what the thinned networks disagree by (n,)."""
+        """Return the logarithms of the mean probabilities (n, k), and the disagreement of the thinned networks (n,)."""
         tokens = texts if isinstance(texts, Tokens) else self.prepare(texts)
         return self._mixed(lambda engine: engine.run(tokens))
 
@@ -113,7 +112,7 @@ class McDropout:
 
 
 class _Thinned(torch.nn.Module):  # type: ignore[misc, name-defined]
-    """Stands where dropout stood, and always drops the same units."""
+    """Replaces a dropout layer, and always drops the same units."""
 
     def __init__(self, number: int, layer: int, share: float) -> None:
         super().__init__()
@@ -121,7 +120,7 @@ class _Thinned(torch.nn.Module):  # type: ignore[misc, name-defined]
         self.p = 0.0  # some models read it, for attention weights
 
     def forward(self, x: Any) -> Any:
-        """Drop units, and scale up those that are left; attention weights, (rows, heads, tokens, tokens), pass."""
+        """Drop units, and scale up the remaining ones; attention weights, (rows, heads, tokens, tokens), pass."""
         if x.ndim > 3:  # noqa: PLR2004
             return x
         return x * _mask(self.number, self.layer, x.shape[-1], self.share).to(device=x.device, dtype=x.dtype)
@@ -129,19 +128,13 @@ class _Thinned(torch.nn.Module):  # type: ignore[misc, name-defined]
 
 @cache
 def _mask(number: int, layer: int, units: int, share: float) -> Any:
-    """Draw which units are left in a layer of one thinned network: 0, or 1 / (1 - share)."""
+    """Draw the factor of each unit in a layer of one thinned network: 0, or 1 / (1 - share)."""
     left = np.random.default_rng((SEED, number, layer)).random(units) >= share
     return torch.from_numpy(left / (1 - share))
 
 
 def _thinned(engine: TextEngine, number: int) -> TextEngine:
-    """Give an engine over a thinned copy of the model, which shares its weights.
-
-    Raises
-    ------
-    InputError
-        If the model has no dropout.
-    """
+    """Make an engine over a thinned copy of the model, which shares its weights; InputError without dropout."""
     model = engine.model.model
     shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
     thinned = copy.deepcopy(model, memo=shared)

@@ -1,4 +1,4 @@
-"""An engine that knows its answers by heart: for your own tests, with no model and no library.
+"""An engine that looks its answers up in a table: for your own tests, with no model and no library.
 
 engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "hm": [0.1, 0.0]})
 classifier = Classifier(engine, Identity(), FixedThreshold(0.6))
@@ -22,16 +22,16 @@ from elsewise.storage.json_files import Json
 
 @dataclass(frozen=True, slots=True)
 class MemoryEngine:
-    """Logits looked up by text.
+    """Looks logits up by text.
 
     Attributes
     ----------
     labels : tuple of str
         The k labels.
     table : mapping from text to k logits
-        What it knows.
+        The known texts.
     default : k logits or None
-        For any other text; None makes such a text unreadable.
+        For any other text; None makes it unreadable.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class MemoryEngine:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that the answers depend on."""
+        """Hash of everything that the answers depend on."""
         table, default = self._numbers()
         return sha256(repr((self.labels, sorted(table.items()), default)).encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""The check that an ONNX file stays in itself: no tensor of it has its reader open another file."""
+"""Check that an ONNX file is self-contained: no tensor makes its reader open a different file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,16 +21,9 @@ _DEEPEST: Final = 64
 
 
 def check_onnx(file: Path) -> None:
-    """Refuse an ONNX file that would have its reader open another file: its data must lie in itself.
+    """Raise ArtifactError for a file that is no ONNX file, or that would make its reader open a different file.
 
-    Raises
-    ------
-    ArtifactError
-        If a tensor points to external data, or the file is no ONNX file.
-
-    Notes
-    -----
-    https://onnx.ai/onnx/repo-docs/ExternalData.html; the wire format is protobuf's.
+    External data of tensors: https://onnx.ai/onnx/repo-docs/ExternalData.html; the wire format is protobuf's.
     """
     import mmap  # noqa: PLC0415
 
@@ -60,10 +53,10 @@ def _points_outside(data: Any, start: int, end: int, message: str, depth: int) -
 
 
 def _fields(data: Any, at: int, end: int) -> Iterator[tuple[int, int | tuple[int, int]]]:
-    """Give the fields of a protobuf message: the number, and the value or where the bytes lie."""
+    """Yield the fields of a protobuf message: the number, and the value or the range of its bytes."""
     while at < end:
         key, at = _varint(data, at)
-        if key >> 32 or not key >> 3:  # readers drop what is above 32 bits: the number would be another one to them
+        if key >> 32 or not key >> 3:  # readers drop what is above 32 bits: they would see a different number
             raise ValueError("a field of a number that protobuf does not have")
         kind, value, size = key & 7, 0, 0
         if kind == 0:

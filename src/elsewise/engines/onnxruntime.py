@@ -29,20 +29,12 @@ class OnnxRuntimeModel:
 
     @staticmethod
     def precisions() -> tuple[str, ...]:
-        """Name what it computes in, on every machine."""
+        """Name the precisions that it computes in, on every machine."""
         return ("f32",)
 
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:
-        """Open model.onnx.
-
-        Raises
-        ------
-        InputError
-            If another precision than f32 is asked for.
-        ArtifactError
-            If a file is missing or is not what it should be.
-        """
+        """Open model.onnx; InputError for a precision other than f32, ArtifactError if a file is missing or damaged."""
         files, settings = opening.files, opening.settings
         check_precision(settings["precision"], "onnxruntime", cls.precisions())
         graph = files.need(ONNX)
@@ -53,12 +45,12 @@ class OnnxRuntimeModel:
 
     @property
     def widths(self) -> tuple[int, int]:
-        """Columns of logits, and of features."""
+        """Columns of logits and of features."""
         logits, features = (output.shape[1] for output in self.session.get_outputs())
         return logits, features
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
-        """Run batches one by one."""
+        """Run batches one by one: (rows, tokens) in, logits and features out."""
         for ids, mask in batches:
             logits, features = self.session.run(["logits", "features"], {"input_ids": ids, "attention_mask": mask})
             yield logits, features

@@ -32,10 +32,8 @@ class OpenVinoModel:
 
     Attributes
     ----------
-    precision : {"f32", "bf16", "int8"}
-        Of the matrix products.
-    compiled : openvino.CompiledModel
-        The graph.
+    precision, compiled : {"f32", "bf16", "int8"}, openvino.CompiledModel
+        The graph, and the precision of its matrix products.
     streams : int
         Batches that run side by side, each on its own thread.
     """
@@ -46,20 +44,15 @@ class OpenVinoModel:
 
     @staticmethod
     def precisions() -> tuple[str, ...]:
-        """Name what this machine computes in: bf16 only where the processor has it."""
+        """Name the precisions that this machine computes in: bf16 only where the processor has it."""
         able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return ("f32", "bf16", "int8") if "BF16" in able else ("f32", "int8")
 
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:
-        """Compile the graph that the precision in `settings` asks for.
+        """Compile the graph of the precision in `settings`.
 
-        Raises
-        ------
-        InputError
-            If this machine does not compute in that precision.
-        ArtifactError
-            If a file is missing or is not what it should be.
+        InputError if this machine does not compute in that precision, ArtifactError if a file is missing or damaged.
         """
         files, precision = opening.files, opening.settings["precision"]
         check_precision(precision, "openvino", cls.precisions())
@@ -76,22 +69,22 @@ class OpenVinoModel:
 
     @property
     def settings(self) -> Json:
-        """Settings to open it with again."""
+        """The settings to open the model with again."""
         return {"precision": self.precision}
 
     @property
     def budget(self) -> int:
-        """Tokens in a batch: matrix units for bfloat16 want larger ones."""
+        """Tokens in a batch: more for the matrix units of bfloat16."""
         return 2 * TOKEN_BUDGET if self.precision == "bf16" else TOKEN_BUDGET
 
     @property
     def widths(self) -> tuple[int, int]:
-        """Columns of logits, and of features."""
+        """Columns of logits and of features."""
         logits, features = (self.compiled.output(name).partial_shape[1] for name in ("logits", "features"))
         return logits.get_length(), features.get_length()
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
-        """Run batches, as many side by side as there are streams, and one that waits for its turn."""
+        """Run batches, one in each stream, and queue one more."""
         idle = [self.compiled.create_infer_request() for _ in range(self.streams + 1)]
         busy: deque[Any] = deque()
         for ids, mask in batches:
@@ -106,7 +99,7 @@ class OpenVinoModel:
 
 
 def save_graph(graph: Any, file: Path) -> None:
-    """Write a graph as file.xml and file.bin, its numbers as they are."""
+    """Write a graph as file.xml and file.bin, its numbers unchanged."""
     openvino.save_model(graph, file, compress_to_fp16=False)
 
 
@@ -123,7 +116,7 @@ def core() -> Any:
 
 
 def _cache(files: ModelFiles, graph: tuple[str, ...]) -> Mapping[str, str]:
-    """Say where compiled graphs are kept: for each content a folder, since OpenVINO goes by a file's name and time."""
+    """Name the folder for compiled graphs, by content, since OpenVINO goes by a file's name and time."""
     if not (kept := os.environ.get(COMPILE_CACHE)) or files.place:
         return {}
     place = Path(kept) / files.fingerprint(*graph, of="graph")
@@ -138,7 +131,7 @@ def _cache(files: ModelFiles, graph: tuple[str, ...]) -> Mapping[str, str]:
 
 def _compiled(graph: Path, precision: str, streams: int, cached: Mapping[str, str]) -> Any:
     how = {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # never its own choice
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # never OpenVINO's own choice
         "INFERENCE_NUM_THREADS": streams,
         "NUM_STREAMS": streams,
         **cached,

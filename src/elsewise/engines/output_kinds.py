@@ -1,6 +1,6 @@
-"""What a model's numbers are, as the caller or a library states it, and the logits that they mean.
+"""The kinds of a model's numbers, as the caller or a library states them, and the logits that they mean.
 
-Nothing here guesses: numbers that contradict what was stated are refused, with what they look like.
+Nothing here guesses: numbers that contradict the stated kind are refused, with what they look like.
 """
 
 import warnings
@@ -13,7 +13,7 @@ from elsewise.arrays import SUM_TOLERANCE, Floats, to_numpy
 from elsewise.errors import ElsewiseWarning, InputError
 
 KINDS: Final = ("logits", "probabilities", "log_probabilities", "sigmoid")
-SMALLEST: Final = 1e-12  # a probability of zero is taken for this one
+SMALLEST: Final = 1e-12  # replaces a probability of zero
 SUMS_TO_ONE: Final = 1e-3  # by chance no logits do, row after row; float16 probabilities of many labels do
 ROWS_FOR_SIGNS: Final = 32  # below, rows that are all unsure may be an accident
 LOG_ROUNDING: Final = 1e-3  # of float16
@@ -23,14 +23,14 @@ Numbers = NDArray[np.int64]  # of the rows, where some that hold NaN are left ou
 
 
 def to_logits(values: Any, kind: str, k: int) -> Floats:
-    """Turn what a model gives into logits, and refuse what contradicts its kind.
+    """Turn a model's outputs into logits, and refuse what contradicts their kind.
 
     Parameters
     ----------
     values : (n, k), or (n,) or (n, 1) for two labels
         One column for two labels is the second label's.
     kind : str
-        One of KINDS. The numbers of a sigmoid for each label become their log-odds, which a calibrator then takes as
+        A name in KINDS. The numbers of a sigmoid for each label become their log-odds, which a calibrator then takes as
         logits of labels that exclude each other.
     k : int
         How many labels there are.
@@ -43,7 +43,7 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
     Raises
     ------
     InputError
-        For an unknown kind, another shape, no numbers, or numbers that cannot be of this kind.
+        For an unknown kind, a wrong shape, no numbers, or numbers that cannot be of this kind.
 
     Warns
     -----
@@ -91,7 +91,7 @@ def check_logits(logits: Floats) -> None:
 
 
 def check_kind(kind: str) -> None:
-    """Raise InputError if `kind` is none of KINDS."""
+    """Raise InputError if `kind` is not in KINDS."""
     if kind not in KINDS:
         raise InputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
 

@@ -1,4 +1,4 @@
-"""The engine of a text model: a tokenizer, a model that some library runs, and the files of both."""
+"""The engine of a text model: a tokenizer, a model that a library runs, and the files of both."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ class Model(Protocol):
 
     @property
     def settings(self) -> Json:
-        """Settings to open it with again, its precision among them."""
+        """The settings to open the model with again, with its precision."""
         ...
 
     @property
     def widths(self) -> tuple[int, int]:
-        """Columns of logits, and of features."""
+        """Columns of logits and of features."""
         ...
 
     @property
@@ -34,7 +34,7 @@ class Model(Protocol):
         ...
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
-        """Run batches, in order; the rows of one never depend on how many came before."""
+        """Run batches, in order; the rows of a batch never depend on the batches before it."""
         ...
 
 
@@ -45,17 +45,15 @@ class TextEngine:
     Attributes
     ----------
     name : str
-        In the table ENGINES.
-    model : Model
-        What runs.
-    tokenizer : TextTokenizer
-        What makes tokens for it.
+        The engine's name in the table ENGINES.
+    model, tokenizer : Model, TextTokenizer
+        The model that runs, and the tokenizer for it.
     labels : tuple of str
         In the order of logits.
     files : ModelFiles
         All files of the model, those of other engines too.
     graph : tuple of str
-        Names of those that `model` was opened from.
+        Names of the files that `model` was opened from.
     """
 
     name: str
@@ -72,12 +70,12 @@ class TextEngine:
 
     @property
     def settings(self) -> Json:
-        """What `open` needs beside the files (JSON)."""
+        """What `open` needs besides the files (JSON)."""
         return {**self.model.settings, **self.tokenizer.settings}
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the files and settings that the answers depend on: a certificate belongs to one."""
+        """Hash of the files and settings that the answers depend on; a certificate belongs to one fingerprint."""
         return self.files.fingerprint(
             TOKENIZER, *self.graph, of=(self.name, sorted(self.settings.items()), self.labels)
         )
@@ -89,7 +87,7 @@ class TextEngine:
 
     @property
     def size(self) -> int:
-        """Bytes of the files that it runs from."""
+        """Bytes of the files that the engine runs from."""
         return sum((self.files.path / name).stat().st_size for name in self.graph)
 
     def save(self, folder: Path) -> None:

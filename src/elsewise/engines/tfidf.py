@@ -1,12 +1,12 @@
 """The baseline engine: TF-IDF of words and of pieces of words, and logistic regression.
 
-scikit-learn trains it, in seconds; answering takes numpy and scipy alone, and gives what scikit-learn would give. What
-is counted are words and pairs of neighbouring words, as `TfidfVectorizer(ngram_range=(1, 2))` does, and pieces of 2 to
-5 characters that stay within a word, as `analyzer="char_wb", ngram_range=(2, 5)` does; both with `sublinear_tf=True`.
+scikit-learn trains it, in seconds; answering needs only numpy and scipy, and gives scikit-learn's answers. The features
+are words and pairs of neighbouring words, as in `TfidfVectorizer(ngram_range=(1, 2))`, and pieces of 2 to 5 characters
+within a word, as in `analyzer="char_wb", ngram_range=(2, 5)`; both with `sublinear_tf=True`.
 
-Letters are made small by `str.lower`, which is not Turkish: a capital dotless I becomes an i, and a capital I with a
-dot an i and a dot of its own, which ends a word. So Turkish words in capitals count as other words than in small
-letters, in training as in answering; their pieces overlap. Accents are kept.
+Letters are lowered by `str.lower`, which is not Turkish: a capital dotless I becomes an i, and a capital I with a dot
+becomes an i and a combining dot, which ends a word. So Turkish words in capitals count as different words from those in
+small letters, in training as in answering; their pieces overlap. Accents are kept.
 """
 
 import json
@@ -39,10 +39,10 @@ PIECES: Final = (2, 5)
 LONGEST: Final = 10_000  # characters read of a text
 FEATURES: Final = 20_000  # at most, half of them words
 NUMBERS: Final = 3_000_000  # weights at most: while they are learned, there are about 25 copies in float64
-FEWEST_TEXTS: Final = 2  # in which a feature must be found
+FEWEST_TEXTS: Final = 2  # texts that must hold a feature
 COUNTED: Final = 50_000  # texts at most that features are chosen from
 
-STRENGTHS: Final = (1.0, 10.0, 100.0)  # of what the texts say, against what all weights are beforehand: small
+STRENGTHS: Final = (1.0, 10.0, 100.0)  # inverse regularisation strengths to try
 TRIED_ON: Final = 5_000  # texts, while a strength is chosen
 USUAL_STRENGTH: Final = 10.0
 STEPS: Final = (10, 100)  # of the solver, at least and at most
@@ -58,20 +58,16 @@ Singles = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TfidfEngine:
-    """Linear logits of TF-IDF; a text without any known word or piece of one is unreadable.
+    """Linear logits of TF-IDF; a text without any known word or piece of a word is unreadable.
 
     Attributes
     ----------
-    labels : tuple of str
-        The k labels.
-    words, pieces : tuple of str
-        What is counted: together f features.
+    labels, words, pieces : tuple of str
+        The k labels; the words and pieces that are counted are together f features.
     idf : (f,) float32
-        How rare each is among the train texts.
-    weights : (k, f) float32
-        For each label.
-    biases : (k,) float32
-        For each label.
+        How rare each feature is among the train texts.
+    weights, biases : (k, f) and (k,) float32
+        Of each label.
 
     Examples
     --------
@@ -105,23 +101,19 @@ class TfidfEngine:
     def fit(
         cls, texts: Sequence[str], codes: Codes, labels: Sequence[str], tune: Sequence[str], tune_codes: Codes
     ) -> Self:
-        """Learn from texts, with the strength that is best on tune texts.
+        """Train on texts, with the strength of regularisation that is best on tune texts.
 
-        Best is the least log loss at its best temperature, since one is fitted afterwards anyway; without tune texts
-        it is 10.
+        The best strength has the least log loss at its best temperature, since a temperature is fitted afterwards
+        anyway. Without tune texts it is 10.
 
         Parameters
         ----------
-        texts : n strings
-            To learn from.
-        codes : (n,)
-            Their codes 0..k-1, every one of them at least once.
+        texts, codes : n strings, (n,)
+            Train texts and their codes 0..k-1, every code at least once.
         labels : k strings
             At least 2.
-        tune : m strings
-            To choose the strength on.
-        tune_codes : (m,)
-            Their codes, -1 for out-of-scope.
+        tune, tune_codes : m strings, (m,)
+            Tune texts and their codes, -1 for out-of-scope, to choose the strength on.
 
         Raises
         ------
@@ -149,13 +141,7 @@ class TfidfEngine:
 
     @classmethod
     def open(cls, opening: Opening) -> Self:
-        """Open what `save` wrote, without scikit-learn.
-
-        Raises
-        ------
-        ArtifactError
-            If a file is missing or is not what it should be.
-        """
+        """Open what `save` wrote, without scikit-learn; ArtifactError if a file is missing or damaged."""
         from safetensors import SafetensorError  # noqa: PLC0415
         from safetensors.numpy import load_file  # noqa: PLC0415
 
@@ -171,12 +157,12 @@ class TfidfEngine:
 
     @property
     def settings(self) -> Json:
-        """Nothing: all is in its files."""
+        """Nothing: everything is in the files."""
         return {}
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that the answers depend on."""
+        """Hash of everything that the answers depend on."""
         made = sha256(json.dumps([self.labels, self.words, self.pieces]).encode())
         for array in (self.idf, self.weights, self.biases):
             made.update(array.tobytes())
@@ -189,7 +175,7 @@ class TfidfEngine:
 
     @property
     def size(self) -> int:
-        """Bytes of the numbers that it answers with."""
+        """Bytes of the numbers that the engine answers with."""
         return self.idf.nbytes + self.weights.nbytes + self.biases.nbytes
 
     def save(self, folder: Path) -> None:
@@ -202,7 +188,7 @@ class TfidfEngine:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / WEIGHTS)
 
     def run(self, texts: Iterable[str]) -> Outputs:
-        """Return logits (n, k), float32; a row of NaN for a text in which nothing is known."""
+        """Return logits (n, k), float32; a row of NaN for a text without a known feature."""
         given = as_texts(texts)
         logits = np.empty((len(given), len(self.labels)), dtype=np.float32)
         for start in range(0, len(given), CHUNK):
@@ -214,7 +200,7 @@ class TfidfEngine:
 
 
 class _Features:
-    """Finds words and pieces in texts; what a word's pieces are is remembered, and changes no answer."""
+    """Counts words and pieces in texts; the pieces of a word are remembered, which changes no answer."""
 
     def __init__(self, words: Sequence[str], pieces: Sequence[str]) -> None:
         self.words = {word: i for i, word in enumerate(words)}
@@ -243,7 +229,7 @@ class _Features:
         return counted
 
     def weighed(self, counts: Any, idf: Singles) -> Any:
-        """Make TF-IDF of counts, in place: words of length 1 in each row, and pieces of length 1."""
+        """Turn counts into TF-IDF, in place: in each row the words have length 1, and the pieces too."""
         values = TERM_WEIGHTS[counts.data.astype(np.int64)] * idf[counts.indices]  # a table: no digit depends on place
         rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
         part = 2 * rows + (counts.indices >= len(self.words))
@@ -280,7 +266,7 @@ def _all_pieces(text: str) -> set[str]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """Give the pieces of a word with a blank at both ends; a word that is no longer than a piece is one, once."""
+    """Yield the pieces of a word with a blank at both ends; a short word is itself a piece, once."""
     padded = f" {word} "
     least, most = PIECES
     for size in range(least, min(most, len(padded)) + 1):
@@ -289,7 +275,7 @@ def _pieces(word: str) -> Iterator[str]:
 
 
 def _frequent(found: Iterable[set[str]], most: int) -> tuple[str, ...]:
-    """Take what is in the most texts, in alphabetical order; what is in one text is left out."""
+    """Give the features that are in the most texts, in alphabetical order; those in a single text are left out."""
     texts: Counter[str] = Counter()
     for features in found:
         texts.update(features)
@@ -305,7 +291,7 @@ def _learned(x: Any, codes: Codes, strength: float, rows: slice = slice(None)) -
     k = int(codes.max()) + 1
     steps = int(np.clip(WORK / (x.shape[0] * k), least, most))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it could go on: the steps are what it may take
+        warnings.simplefilter("ignore")  # not converged: the number of steps is limited on purpose
         fitted = linear.LogisticRegression(C=strength, max_iter=steps, tol=1e-3).fit(x[rows], codes[rows])
     weights, biases = fitted.coef_, fitted.intercept_
     if len(weights) < k:  # two labels have one column between them

@@ -1,7 +1,7 @@
 """Texts to token ids, the same for every engine: cut at `max_length`, without padding, and without torch.
 
 tokenizer = TextTokenizer.open(folder / "tokenizer.json", max_length=256, pad=0, special=(0, 100, 101, 102))
-tokens = tokenizer(["a text", "another"])          # ids one after the other, lengths, truncated
+tokens = tokenizer(["a text", "a longer text"])    # ids one after the other, lengths, truncated
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from elsewise.errors import ArtifactError
 from elsewise.outputs import ReadSpan
 from elsewise.storage.json_files import Json
 
-CHARACTERS_A_TOKEN: Final = 64  # no more of a text is read for each token: a cell of 10 MB costs what a page costs
+CHARACTERS_A_TOKEN: Final = 64  # characters read for each token, so that a cell of 10 MB costs no more than a page
 LAST_CHARACTERS, LAST_WORDS = 80, 6  # shown of where a text was cut
 CHUNK: Final = 1024  # texts; their encodings take a hundred times the memory of their ids, and are thrown away
 
@@ -29,11 +29,9 @@ class Tokens:
     Attributes
     ----------
     ids : (sum of lengths,) int32
-        Of one text after the other, special tokens included.
-    lengths : (n,) int32
-        Tokens of each text; 0 for a text with nothing to see.
-    truncated : (n,) bool
-        Whether a text was longer than its tokens show.
+        Ids of all texts, one text after the other, special tokens included.
+    lengths, truncated : (n,) int32, (n,) bool
+        Tokens of each text (0 for a text with nothing to see), and whether the text was cut.
     """
 
     ids: NDArray[np.int32]
@@ -45,12 +43,12 @@ class Tokens:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[NDArray[np.int32]]:
-        """Give the ids of each text."""
+        """Yield the ids of each text."""
         return iter(np.split(self.ids, np.cumsum(self.lengths)[:-1])) if len(self) else iter(())
 
     @classmethod
     def of(cls, texts: Sequence[Sequence[int]], truncated: Sequence[bool] | None = None) -> Self:
-        """Put lists of ids one after the other.
+        """Concatenate lists of ids.
 
         Examples
         --------
@@ -68,7 +66,7 @@ class Tokens:
         return Tokens(np.concatenate([*ids, np.empty(0, dtype=np.int32)]), self.lengths[at], self.truncated[at])
 
     def hold_any_but(self, special: Sequence[int]) -> NDArray[np.bool_]:
-        """Tell which texts hold a token that is none of `special`, shape (n,): the others have nothing to read."""
+        """Tell which texts hold a token outside `special`, shape (n,): the others have nothing to read."""
         row_of = np.repeat(np.arange(len(self)), self.lengths)
         return np.bincount(row_of[~np.isin(self.ids, special)], minlength=len(self)) > 0
 
@@ -82,11 +80,11 @@ class TextTokenizer:
     backend : tokenizers.Tokenizer
         Cuts at `max_length`, pads nothing.
     max_length : int
-        Tokens read of a text, special ones included.
+        Tokens read of a text, special tokens included.
     pad : int
-        The id that fills up a batch; masked, so that it is never read.
+        The masked id that fills up a batch.
     special : tuple of int
-        Ids that say nothing of a text, the unknown token's among them.
+        Ids that carry no text, with the unknown token's.
     """
 
     backend: Any
@@ -104,13 +102,7 @@ class TextTokenizer:
 
     @classmethod
     def open(cls, file: Path, settings: Json) -> Self:
-        """Open a tokenizer.json with what `settings` says of it.
-
-        Raises
-        ------
-        ArtifactError
-            If the file cannot be read.
-        """
+        """Open a tokenizer.json with its `settings`; ArtifactError if it cannot be read."""
         wanted = {name: settings[name] for name in ("max_length", "pad", "special")}
         try:
             return cls.of(file.read_text(encoding="utf-8"), **wanted)
@@ -119,7 +111,7 @@ class TextTokenizer:
 
     @property
     def settings(self) -> Json:
-        """What `open` needs beside the file (JSON)."""
+        """What `open` needs besides the file (JSON)."""
         return {"max_length": self.max_length, "pad": self.pad, "special": list(self.special)}
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
@@ -135,7 +127,7 @@ class TextTokenizer:
         return Tokens(*columns)
 
     def read_span(self, text: str) -> ReadSpan:
-        """Tell how much of a text is read, and which pieces of it the vocabulary does not have."""
+        """Tell how much of a text is read, and which pieces of it are not in the vocabulary."""
         tokens, shown = self([text]), readable(text)
         if not tokens.lengths[0]:
             return ReadSpan(0, (), bool(tokens.truncated[0]), len(shown), 0)
@@ -160,12 +152,12 @@ class TextTokenizer:
 
 
 def unknown_ids(backend: Any) -> set[int]:
-    """Give the ids that stand for what the vocabulary of a tokenizer does not have."""
+    """Give the ids that a tokenizer uses for pieces outside its vocabulary."""
     return {backend.token_to_id(token) for token in ("[UNK]", "<unk>")} - {None}
 
 
 def is_visible(text: str) -> bool:
-    r"""Tell whether there is anything in a text to see.
+    r"""Tell whether a text contains anything visible.
 
     Examples
     --------

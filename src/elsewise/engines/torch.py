@@ -1,7 +1,7 @@
 """torch: any `AutoModelForSequenceClassification` whose head ends in a linear layer, on CPU or CUDA.
 
-The body runs in float32, or by autocast in bfloat16 or float16; the head always in float32: a bfloat16
-logit of 9 is only known to 0.03. Features are the input of the head.
+The body runs in float32, or by autocast in bfloat16 or float16; the head always in float32, since a bfloat16 logit of 9
+is only known to 0.03. Features are the input of the head.
 """
 
 import copy
@@ -40,10 +40,8 @@ class TorchModel:
 
     Attributes
     ----------
-    model : transformers.PreTrainedModel
-        The model.
-    precision : {"f32", "bf16", "f16"}
-        Of the body.
+    model, precision : transformers.PreTrainedModel, {"f32", "bf16", "f16"}
+        The model, and the precision of its body.
     """
 
     model: Any
@@ -51,19 +49,16 @@ class TorchModel:
 
     @staticmethod
     def precisions() -> tuple[str, ...]:
-        """Name what this machine computes in."""
+        """Name the precisions that this machine computes in."""
         if torch.cuda.is_available():
             return ("f32", "bf16", "f16") if torch.cuda.is_bf16_supported() else ("f32", "f16")
         return ("f32", "bf16") if _has_bf16() else ("f32",)
 
     @classmethod
     def of(cls, model: Any, precision: str) -> Self:
-        """Take a `transformers` model; it moves to CUDA where there is one.
+        """Take a `transformers` model, and move it to CUDA where there is a GPU.
 
-        Raises
-        ------
-        InputError
-            If its logits are not what its last linear layer makes of one vector for each text.
+        InputError if its logits are not what its last linear layer makes of one vector for each text.
         """
         made = cls(model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), precision)
         made._check_head()
@@ -73,12 +68,7 @@ class TorchModel:
     def open(cls, opening: Opening) -> TextEngine:
         """Open model.safetensors: no code from the folder, no network.
 
-        Raises
-        ------
-        InputError
-            If the device or the precision that `settings` ask for is not there.
-        ArtifactError
-            If a file is missing or is not what it should be.
+        InputError without the device or precision in `settings`, ArtifactError if a file is missing or damaged.
         """
         files, settings = opening.files, opening.settings
         check_precision(settings["precision"], "torch", cls.precisions())
@@ -103,12 +93,12 @@ class TorchModel:
 
     @property
     def settings(self) -> Json:
-        """Settings to open it with again."""
+        """The settings to open the model with again."""
         return {"precision": self.precision, "device": self.model.device.type}
 
     @property
     def widths(self) -> tuple[int, int]:
-        """Columns of logits, and of features."""
+        """Columns of logits and of features."""
         head = last_linear(self.model)
         return head.out_features, head.in_features
 
@@ -128,7 +118,7 @@ class TorchModel:
         tokenizer.save_pretrained(folder)
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
-        """Run batches; the next batch is launched before results are copied, so that a GPU keeps working."""
+        """Run batches; the next batch starts before results are copied, so that a GPU keeps working."""
         waiting: deque[tuple[Any, Any]] = deque()
         with head_input(self.model) as caught:
             for batch in batches:
@@ -198,7 +188,7 @@ def _has_bf16() -> bool:
 
 @cache
 def is_faster_in_bf16() -> bool:
-    """Measure whether matrix products in bfloat16 pay here: some processors have the instructions, and are slower."""
+    """Measure whether matrix products in bfloat16 are faster here: on some processors they are slower."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     if not _has_bf16():
@@ -211,13 +201,7 @@ def is_faster_in_bf16() -> bool:
 
 
 def plain_config(place: str | Path, **more: Any) -> Any:
-    """Open a config.json that names no code to run: neither its own, nor a kernel of the hub, nor a quantizer.
-
-    Raises
-    ------
-    InputError
-        If it does. Other errors are those of `transformers`.
-    """
+    """Open a config.json; InputError if it names code to run: its own, a kernel of the hub, or a quantizer."""
     config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False, **more)
     attention = getattr(config, "_attn_implementation", None)
     if attention is not None and "/" in str(attention):
@@ -235,13 +219,7 @@ def text_tokenizer(tokenizer: Any, max_length: int) -> TextTokenizer:
 
 
 def plain_tokenizer(tokenizer: Any) -> Any:
-    """Take padding and truncation, which some files come with, out of a tokenizer; return its fast backend.
-
-    Raises
-    ------
-    InputError
-        If it has none.
-    """
+    """Remove padding and truncation from a tokenizer, and return its fast backend; InputError if it has none."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise InputError(
@@ -253,13 +231,7 @@ def plain_tokenizer(tokenizer: Any) -> Any:
 
 
 def last_linear(model: Any) -> Any:
-    """Find the linear layer that gives the logits.
-
-    Raises
-    ------
-    InputError
-        If the model has no linear layer with one output for each label.
-    """
+    """Find the linear layer that gives the logits; InputError if no layer has one output for each label."""
     linear = [
         m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels
     ]
@@ -270,7 +242,7 @@ def last_linear(model: Any) -> Any:
 
 @contextmanager
 def head_input(model: Any) -> Iterator[list[Any]]:
-    """Catch the input of the last linear layer, in a list: one tensor for each forward of this thread."""
+    """Record the input of the last linear layer, in a list: one tensor for each forward of this thread."""
     caught, here = [], threading.get_ident()
 
     def catch(_: Any, inputs: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Judged, compared and explained: `elsewise.evaluate`, `elsewise.compare`, and `elsewise.evaluation.explain`."""
+"""Evaluate, compare and explain classifiers: `elsewise.evaluate`, `elsewise.compare`, `elsewise.evaluation.explain`."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""What is true of evaluated rows, what was thought of them, and what was answered."""
+"""True labels, most probable labels and decisions of evaluated rows, and the shares counted from them."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What becomes of rows, with Wilson's intervals.
-
-    Attributes
-    ----------
-    coverage, other_share : Estimate
-        Share of the rows that get a label, and share left as Other.
-    accuracy_when_answered : Estimate
-        Share of right labels among the rows that get one.
-    """
+    """Coverage, share of Other, and share of right labels among the answered rows, with Wilson's intervals."""
 
     coverage: Estimate
     accuracy_when_answered: Estimate
@@ -37,16 +29,16 @@ def shares(answered: Flags, correct: Flags) -> tuple[Estimate, Estimate, Estimat
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What is true of n evaluated rows, what was thought of them, and what was answered.
+    """True label, most probable label and decision of n evaluated rows, as codes.
 
     Attributes
     ----------
     truth : (n,)
-        True codes; -1 for an out-of-scope row.
+        -1 for an out-of-scope row.
     best : (n,)
         The most probable label, answered or not; -1 for an unreadable row.
     decided : (n,)
-        The code that was answered; -1 for Other.
+        The answer; -1 for Other.
     """
 
     truth: Codes
@@ -55,12 +47,12 @@ class Answers:
 
     @property
     def in_scope(self) -> Flags:
-        """Rows that have one of the labels, (n,)."""
+        """Rows whose true label is one of the classifier's labels, (n,)."""
         return self.truth != ABSTAIN
 
     @property
     def readable(self) -> Flags:
-        """Rows of which something reached the model, (n,)."""
+        """Rows that the model can read, (n,)."""
         return self.best != ABSTAIN
 
     @property
@@ -70,5 +62,5 @@ class Answers:
 
     @property
     def correct(self) -> Flags:
-        """Rows whose best label is the true one, (n,); an out-of-scope row never is."""
+        """Rows whose most probable label is the true label, (n,); never an out-of-scope row."""
         return self.in_scope & (self.best == self.truth)

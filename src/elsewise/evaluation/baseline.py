@@ -1,9 +1,8 @@
-"""The baseline beside an encoder: TF-IDF and logistic regression, which show what the encoder is worth.
+"""Compare an encoder with its baseline, TF-IDF and logistic regression, to show what the encoder is worth.
 
-Both are judged on the same rows, paired by row. Where both were certified for the same promise, what counts is the
-share of texts that are *answered right*: an answer that is withheld helps nobody, and a wrong one is no answer. A
-difference is claimed when its 95 % interval (see `elsewise.metrics.mcnemar`) excludes 0 and the exact test of McNemar
-(1947) agrees at 5 %.
+Both are judged on the same rows, paired by row. Where both were certified for the same promise, the share of texts that
+are *answered right* counts: neither Other nor a wrong answer does. A difference is claimed when its 95 % interval (see
+`elsewise.metrics.mcnemar`) excludes 0 and the exact test of McNemar (1947) agrees at 5 %.
 """
 
 import math
@@ -24,7 +23,7 @@ LEVEL: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class BaselineEngine:
-    """The engine of a baseline."""
+    """Name and fingerprint of the baseline's engine."""
 
     name: str
     fingerprint: str
@@ -32,7 +31,7 @@ class BaselineEngine:
 
 @dataclass(frozen=True, slots=True)
 class BaselineDifference:
-    """The classifier minus its baseline, paired by row."""
+    """Figures of the classifier minus those of its baseline, paired by row."""
 
     accuracy: Estimate
     log_loss: Estimate
@@ -41,26 +40,22 @@ class BaselineDifference:
 
 @dataclass(frozen=True, slots=True)
 class BaselineFigures:
-    """A baseline on the rows that its classifier was judged on, and whether the encoder is worth it.
+    """Figures of a baseline on the rows that its classifier was judged on, and whether the encoder is worth it.
 
     Attributes
     ----------
-    engine : BaselineEngine
-        Of the baseline.
+    engine, certificate : BaselineEngine, Certificate or None
+        The baseline's engine and promise.
     accuracy, log_loss : Estimate
-        Of the bare baseline on in-scope rows; a text that it cannot read is wrong, and has no log loss.
+        The most probable label on in-scope rows; a text that the baseline cannot read is wrong, and has no log loss.
     coverage, accuracy_when_answered, answered_right : Estimate
-        Of its own decisions on all rows.
+        The baseline's decisions on all rows.
     difference : BaselineDifference
         The classifier minus the baseline.
     same_promise : bool
         Whether both were tested for the same promise.
-    certificate : Certificate or None
-        Of the baseline.
-    p_value : float
-        Of the exact test of McNemar on what `sentence` is about.
-    sentence : str
-        Whether the encoder is worth it.
+    sentence, p_value : str, float
+        Whether the encoder is worth it, and the p-value of McNemar's exact test of that.
     """
 
     engine: BaselineEngine
@@ -79,18 +74,9 @@ class BaselineFigures:
 def compare_with_baseline(
     baseline: "Classifier", classifier: "Classifier", texts: Any, answers: Answers, p: Floats
 ) -> BaselineFigures:
-    """Judge a baseline on rows that a classifier was judged on, and the classifier beside it.
+    """Judge a baseline on the rows of a classifier with the same labels, and the classifier beside it.
 
-    Parameters
-    ----------
-    baseline, classifier : Classifier
-        With the same labels.
-    texts : n texts
-        The rows.
-    answers : Answers
-        Those of the classifier, with the true codes.
-    p : (n, k)
-        Its probabilities.
+    `answers` and probabilities `p` (n, k) are the classifier's, for the n texts.
     """
     evidence = baseline.evidence(texts)
     decisions = baseline.decisions(evidence)
@@ -131,7 +117,7 @@ def _certified(certificate: Certificate | None) -> bool:
 
 
 def _sentence(found: PairedShares, by_promise: bool, certified: bool, baseline_certified: bool, same: bool) -> str:
-    """Say whether the encoder is worth it."""
+    """Write the sentence that says whether the encoder is worth it."""
     difference, is_shown = found.difference, found.p_value < LEVEL
     if math.isnan(difference.value):
         return "Whether the encoder is worth it cannot be told: there is no in-scope row to compare on."

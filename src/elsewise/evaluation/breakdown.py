@@ -1,4 +1,4 @@
-"""The same figures by label, by slice of the rows, and by the share of out-of-scope texts among those to come."""
+"""Figures by label, by slice of the rows, and by the share of out-of-scope texts among future texts."""
 
 import math
 from collections import Counter
@@ -16,17 +16,17 @@ from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, wilson
 from elsewise.rules.out_of_scope_share import Strata, mixed_risk
 
-MOST_VALUES = 20  # of a slice; the rarer ones are pooled
-LONGEST = (16, 32, 64, 128, 256, 512)  # tokens of a band of lengths
-SHARES = (0.0, 0.05, 0.10, 0.20)  # of out-of-scope texts among those to come
+MOST_VALUES = 20  # shown values of a slice; rarer ones are pooled
+LONGEST = (16, 32, 64, 128, 256, 512)  # most tokens in each band of lengths
+SHARES = (0.0, 0.05, 0.10, 0.20)  # of out-of-scope texts among future texts
 DELTA = 0.05 / 2 / 3  # two ends at 95 %, each made of the bounds of three measured shares
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """How well the rows of a label are found, with Wilson's intervals.
+    """Recall, precision and F1 of one label, with Wilson's intervals.
 
-    That of F1 is of J = hits / (rows that have or got the label), because F1 = 2 J / (1 + J).
+    The interval of F1 is that of J = hits / (rows that have or got the label), because F1 = 2 J / (1 + J).
     """
 
     recall: Estimate
@@ -36,7 +36,7 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class ShippedRetrieval(Retrieval):
-    """The same of what was answered, on all rows; and what became of the label's own rows."""
+    """Recall, precision and F1 of one label's answers on all rows, and what became of the label's own rows."""
 
     coverage: Estimate
     accuracy_when_answered: Estimate
@@ -45,7 +45,7 @@ class ShippedRetrieval(Retrieval):
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """How one label is judged: its in-scope rows, the best label on readable ones of them, and what was answered."""
+    """Figures of one label: most probable labels on its readable in-scope rows, and answers on all rows."""
 
     label: str
     rows: int
@@ -55,9 +55,9 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class SliceRow:
-    """How the rows of one value of a column are judged; of `pooled` rarer values together the value is None.
+    """Figures of the rows with one value in a column; None for `pooled` rarer values together.
 
-    Accuracy is that of the best label on readable in-scope rows; the others are on all rows.
+    Accuracy is that of the most probable label on readable in-scope rows; the other figures are on all rows.
     """
 
     value: str | None
@@ -70,7 +70,7 @@ class SliceRow:
 
 @dataclass(frozen=True, slots=True)
 class AtShare:
-    """What the threshold does where this share of the texts is out-of-scope."""
+    """Coverage and accuracy of the threshold where this share of the texts is out-of-scope."""
 
     share: float
     coverage: Estimate
@@ -79,16 +79,16 @@ class AtShare:
 
 @dataclass(frozen=True, slots=True)
 class OutOfScopeShares:
-    """What the same threshold does where another share of the texts is out-of-scope.
+    """Coverage and accuracy of the same threshold at several shares of out-of-scope texts.
 
     Attributes
     ----------
     worst_case : bool
-        True without out-of-scope rows, when all such texts are taken to be answered.
+        True without out-of-scope rows: then every out-of-scope text is assumed to be answered.
     in_scope_coverage, in_scope_risk, out_of_scope_answered : Estimate
         The three measured shares, with exact intervals.
     shares : list of AtShare
-        For each share of out-of-scope texts. Their ends hold at 95 % (Bonferroni, over the three).
+        Each share of out-of-scope texts. The intervals hold at 95 % (Bonferroni, over the three).
     """
 
     worst_case: bool
@@ -134,12 +134,7 @@ def _retrieval(hits: int, true: int, said: int) -> tuple[Estimate, Estimate, Est
 
 
 def as_columns(columns: Mapping[str, Iterable[Any]], n: int) -> dict[str, list[str]]:
-    """Check columns of n values at the door; values are compared as strings.
-
-    Raises
-    ------
-    InputError
-        If a column does not have n values.
+    """Check columns of n values and turn the values into strings; InputError for another number of values.
 
     Examples
     --------
@@ -160,22 +155,21 @@ def by_slice(
     tokens: NDArray[np.int64] | None = None,
     truncated: Flags | None = None,
 ) -> dict[str, list[SliceRow]]:
-    """Judge the rows of each value of some columns, and of some lengths.
+    """Judge the rows of each value of some columns, and of bands of text lengths.
 
     Parameters
     ----------
     answers : Answers
-        Of n rows.
+        Answers of n rows.
     columns : mapping from name to n values
-        As `as_columns` gives them. One called tokens or truncated takes the place of ours.
+        From `as_columns`. A column called tokens or truncated replaces the built-in column.
     tokens, truncated : (n,), optional
         How long the texts are, and whether they were cut.
 
     Returns
     -------
     dict of lists of SliceRow
-        For each column its values, the most frequent first (lengths in their order), and the rarer ones as one last
-        row.
+        For each column its values, the most frequent first (lengths in their order); the rarer values are the last row.
     """
     judged: dict[str, list[SliceRow]] = {}
     if tokens is not None:
@@ -200,7 +194,7 @@ def _by_value(answers: Answers, words: list[str]) -> list[SliceRow]:
 
 
 def _slices(answers: Answers, which: Codes, values: list[str | None], *, pooled: int = 0) -> list[SliceRow]:
-    """Judge the rows of each value that some rows have; `which` is its place among the values."""
+    """Judge the rows of each value; `which` is a row's place among the values."""
     bare = answers.readable & answers.in_scope
     flags = (bare, bare & answers.correct, answers.answered, answers.answered & answers.correct)
     rows, *counts = (np.bincount(which[chosen], minlength=len(values)).tolist() for chosen in (slice(None), *flags))
@@ -219,7 +213,7 @@ def _slices(answers: Answers, which: Codes, values: list[str | None], *, pooled:
 
 
 def by_out_of_scope_share(answers: Answers) -> OutOfScopeShares:
-    """Say what the same threshold does where another share of the texts is out-of-scope."""
+    """Compute coverage and accuracy of the threshold at other shares of out-of-scope texts."""
     answered = np.where(answers.answered, 1.0, np.nan)
     strata = Strata.of(answered, ~answers.correct, answers.truth, share=1.0)
     at, delta = np.array([1.0]), DELTA * strata.parts
@@ -247,7 +241,7 @@ def _coverage(pi: float, f: Estimate, c: Estimate) -> Estimate:
 
 
 def _accuracy(pi: float, f: Estimate, c: Estimate, r: Estimate) -> Estimate:
-    """Combine three shares: more in-scope answers, fewer others and fewer errors can only raise it."""
+    """Combine three shares into an accuracy, which rises with in-scope answers and falls with errors."""
     ends = ((f.value, c.value, r.value), (f.high, c.low, r.high), (f.low, c.high, r.low))
     value, low, high = (1 - float(mixed_risk(pi, *shares)) for shares in ends)
     return Estimate(value if pi * f.value + (1 - pi) * c.value > 0 else math.nan, low if c.low else 0.0, high)

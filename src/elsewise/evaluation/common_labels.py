@@ -1,4 +1,4 @@
-"""What each of several classifiers says of the same labelled rows, in names of labels that all of them know.
+"""Answers of several classifiers on the same labelled rows, in codes of the labels that all of them have.
 
 Columns of logits are never compared by place: every code is translated by the label's name first.
 """
@@ -22,18 +22,16 @@ from elsewise.rules.decisions import Decisions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """The true labels of the rows that are compared.
+    """True labels of the compared rows.
 
     Attributes
     ----------
     names : tuple of str
-        Every label of any classifier; codes below are places in it. First come the `common` ones.
+        Every label of any classifier, the `common` ones first. Codes are places in it.
     common : int
-        How many labels all classifiers have, in the order of the first one.
-    kept : (n,)
-        Which of the rows given are compared.
-    codes : (n,)
-        True codes, below `common`; -1 for an out-of-scope row.
+        How many labels all classifiers have, in the order of the first classifier.
+    kept, codes : (n,)
+        Indices of the compared rows, and their true codes, below `common`; -1 for an out-of-scope row.
     left_out : mapping from label to int
         Rows that are not compared, by a label that some classifiers do not have.
     """
@@ -48,12 +46,9 @@ class Truth:
     def of_labels(
         cls, models: Mapping[str, Classifier], labels: Sequence[Any], out_of_scope_label: str | None = None
     ) -> Self:
-        """Read names: those that some classifier lacks are left out, what marks out-of-scope rows is -1.
+        """Read names of labels; leave out rows whose label some classifier lacks, and mark out-of-scope rows by -1.
 
-        Raises
-        ------
-        InputError
-            If a name is no label of any classifier, no label is common to all, or no row is left.
+        InputError if a name is no label of any classifier, no label is common to all, or no row is left.
         """
         names, common = _union(models)
         marks = {mark for m in models.values() if (mark := m.out_of_scope_label) is not None and mark not in names}
@@ -74,13 +69,7 @@ class Truth:
 
     @classmethod
     def of_codes(cls, models: Mapping[str, Classifier], codes: Any) -> Self:
-        """Read codes, which mean the same only where all classifiers have the same labels in the same order.
-
-        Raises
-        ------
-        InputError
-            If they have not, or a code is out of range.
-        """
+        """Read codes; InputError for a code out of range, or classifiers whose labels or their order differ."""
         (first, reference), *others = models.items()
         for name, model in others:
             if model.labels != reference.labels:
@@ -93,7 +82,7 @@ class Truth:
 
 
 def _union(models: Mapping[str, Classifier]) -> tuple[tuple[str, ...], int]:
-    """Every label once, those that all classifiers have first, and how many these are."""
+    """Give every label once, the labels that all classifiers have first, and the number of these."""
     first, *others = (model.labels for model in models.values())
     shared = set(first).intersection(*others)
     common = [name for name in first if name in shared]
@@ -112,22 +101,20 @@ def _difference(first: str, second: str, models: Mapping[str, Classifier]) -> st
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComparedModel:
-    """One classifier, and what it says of n rows.
+    """One classifier and its answers for n rows.
 
     Attributes
     ----------
-    name : str
-        What it is called in the comparison.
-    classifier : Classifier
-        Itself.
+    name, classifier : str, Classifier
+        The classifier, and its name in the comparison.
     probabilities : (n, k)
-        In its own columns; a row of NaN for a text that it cannot read.
+        In the classifier's own columns; a row of NaN for a text that it cannot read.
     decisions : Decisions
-        In its own codes.
+        In the classifier's own codes.
     answers : Answers
         In codes of the names that all classifiers share; see `Truth`.
     seconds : float
-        How long it took to predict.
+        How long the prediction took.
     """
 
     name: str
@@ -139,7 +126,7 @@ class ComparedModel:
 
     @classmethod
     def of(cls, name: str, classifier: Classifier, texts: Any, truth: Truth) -> Self:
-        """Let a classifier answer the rows of `truth`, given as it was called with: all texts, or all logits."""
+        """Let a classifier answer the rows of `truth`; `texts` holds all rows given, texts or logits."""
         given = to_numpy(texts) if len(getattr(texts, "shape", ())) > 1 else list(texts)
         if len(truth.kept) < len(given):
             given = given[truth.kept] if isinstance(given, np.ndarray) else [given[i] for i in truth.kept.tolist()]
@@ -153,10 +140,10 @@ class ComparedModel:
         return cls(name, classifier, evidence.probabilities, decisions, answers, seconds)
 
     def own_codes(self, codes: Codes, truth: Truth) -> Codes:
-        """Translate codes (n,) of common labels into its own."""
+        """Translate codes (n,) of common labels into codes of this classifier."""
         own = {label: code for code, label in enumerate(self.classifier.labels)}
         return np.array([own[label] for label in truth.names[: truth.common]], dtype=np.int64)[codes]
 
     def columns(self, truth: Truth) -> Floats:
-        """Give its probabilities (n, m) of the m common labels, in their order."""
+        """Give this classifier's probabilities (n, m) of the m common labels, in their order."""
         return self.probabilities[:, self.own_codes(np.arange(truth.common), truth)]

@@ -1,8 +1,8 @@
 """Compare classifiers on the same labelled rows: row by row, at equal coverage, and at the same promise.
 
-Two classifiers need two thresholds for one promise, so that a threshold that both share compares nothing. What is
-compared first is therefore fixed before: the share of all rows that each answers right at its own threshold, where all
-are certified for the same promise; in all other cases the accuracy of the bare classifiers.
+Two classifiers need two thresholds for one promise, so a threshold that both share compares nothing. The primary figure
+is therefore fixed before the rows are seen. Where all are certified for the same promise it is the share of rows
+answered right, each classifier at its own threshold. In all other cases it is the accuracy of the most probable label.
 """
 
 import warnings
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from elsewise.rules.certificate import Certificate
 
 LEVEL = 0.95
-SHARED_THRESHOLD = 0.6  # what many take for every model
+SHARED_THRESHOLD = 0.6  # a usual choice for every model
 
 
 def compare(
@@ -67,21 +67,21 @@ def compare(
     a, b : Classifier
         Fitted, loaded, or made of logits by `elsewise.calibrate`.
     *more
-        More classifiers, and then `texts` and `labels`, where these are not given by name. Of more than two classifiers
-        the intervals of all pairs hold together.
+        More classifiers, and then `texts` and `labels`, where these are not given by name. With more than two
+        classifiers the intervals of all pairs hold together.
     texts : n texts, or mapping from name to them
-        Rows that no classifier was made with. Where the classifiers take different things, such as texts and an (n, k)
-        array of logits: what each takes, under its name.
+        Rows that no classifier was made with. Where the classifiers take different inputs, such as texts and an (n, k)
+        array of logits: the input of each classifier, under its name.
     labels : n names
-        True labels. Rows whose label not all classifiers have are left out, which is said.
+        True labels. Rows whose label some classifier lacks are left out, and counted in the notes.
     codes : (n,), instead of labels
-        True codes, -1 for out-of-scope: only where all have the same labels in the same order.
+        True codes, -1 for out-of-scope. Only where all classifiers have the same labels in the same order.
     names : strings
-        What the classifiers are called in the comparison. Default: "a", "b", "c", ...
+        Names of the classifiers in the comparison. Default: "a", "b", "c", ...
     out_of_scope_label : str, optional
-        The label of rows that have none, where the classifiers do not know one or know a different one.
+        The label of out-of-scope rows. Default: the one that the classifiers know.
     shared_threshold : float
-        On the maximum probability; what one threshold for all would do is shown.
+        Threshold on the maximum probability. The result shows what it would do to every classifier.
     rejected : int
         Rows of a file that could not be read, to be counted.
 
@@ -133,7 +133,7 @@ def compare(
 
 
 def _given(rows: tuple[Any, ...], texts: Any, labels: Any) -> tuple[Any, Any]:
-    """Take texts and labels from where they stand, by place or by name."""
+    """Take texts and labels from the positional or the keyword arguments."""
     by_name = [value for value in (texts, labels) if value is not None]
     if len(rows) + len(by_name) > 2:  # noqa: PLR2004
         raise InputError(
@@ -162,14 +162,14 @@ def _named(models: Sequence[Any], names: Sequence[str] | None) -> dict[str, Clas
 
 
 def _repeated(texts: Any, truth: Truth) -> int:
-    """Count the rows that are compared whose text came before."""
+    """Count the compared rows whose text came before."""
     given = [] if len(getattr(texts, "shape", ())) > 1 else list(texts)  # rows of logits are not texts
     kept = [given[i] for i in truth.kept.tolist()] if given else []
     return len(kept) - len(set(kept)) if all(isinstance(text, str) for text in kept) else 0
 
 
 def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, Any]:
-    """Give each classifier what it takes, n rows of it."""
+    """Give each classifier its n rows of input."""
     if not isinstance(texts, Mapping):
         given = dict.fromkeys(models, as_rows("texts", texts))
     else:
@@ -199,7 +199,7 @@ def _compared(
     )
     drawn = PairedBootstrap.of(models, truth, target, LEVEL)
     values = [drawn.value(primary.figure, i) for i in range(len(models))]
-    order = sorted(range(len(models)), key=lambda i: -values[i])  # equal ones stay as they were given
+    order = sorted(range(len(models)), key=lambda i: -values[i])  # ties stay in the given order
     best = 0 if len(models) == 2 else order[0]  # noqa: PLR2004  of two: a minus b
     inside = int((truth.codes >= 0).sum())
     rows = ComparedRows(
@@ -243,7 +243,7 @@ def _pair(drawn: PairedBootstrap, i: int, j: int) -> Pair:
 
 
 def _same_promise(models: Sequence[ComparedModel]) -> tuple[float, str]:
-    """Give the accuracy that all promise, and an empty string; or the usual one, and why there is no such promise."""
+    """Give the accuracy that all classifiers promise and "", or the usual accuracy and why no promise is common."""
     certificates: list[Certificate] = []
     for model in models:
         if model.classifier.certificate is None:
@@ -329,10 +329,10 @@ def _notes(rows: ComparedRows, labels: ComparedLabels) -> Iterator[str]:
 
 
 def _alone(drawn: PairedBootstrap, i: int, shared_threshold: SharedThreshold, seen: Seen) -> ModelFigures:
-    """Give the figures of a model, what it is, and how fast it was."""
+    """Give one model's figures, description and speed."""
     compared = drawn.models[i]
     model, engine = compared.classifier, compared.classifier.engine
-    of_logits = reads_logits(engine)  # whose texts were answered elsewhere
+    of_logits = reads_logits(engine)  # its texts were answered before, so that no speed is known
     recorded = [row["texts_per_second"] for row in model.provenance.gate if row["engine"] == key_of(engine)]
     return ModelFigures(
         figures=figures_of(drawn, i),

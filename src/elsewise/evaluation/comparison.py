@@ -1,4 +1,4 @@
-"""What a comparison of classifiers gives: one value, with the names that its JSON has."""
+"""The result of a comparison: dataclasses whose fields have the names of the JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ EXAMPLES = 20  # changed rows that `as_dict` holds
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """What decides: "right", the share of rows answered right at the same promise, or "accuracy" of the best label.
+    """The deciding figure: "right", rows answered right at the same promise, or "accuracy" of the most probable label.
 
-    Coverages are compared at the target accuracy: the one that all promise, or 0.95.
+    Coverages are compared at the target accuracy: the promise that all share, or 0.95.
     """
 
     figure: str
@@ -26,10 +26,10 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRows:
-    """How many rows are compared, and how many of a file are not.
+    """Numbers of rows that are compared, and of rows that are not.
 
-    `readable` are the in-scope rows that every classifier can read, `left_out` those by a label that some classifiers
-    do not have, `repeated` those with a text that came before.
+    `readable` counts the in-scope rows that every classifier can read, `left_out` rows by a label that some classifiers
+    do not have, `repeated` rows with a text that came before, `rejected` unreadable rows of a file.
     """
 
     compared: int
@@ -43,7 +43,7 @@ class ComparedRows:
 
 @dataclass(frozen=True, slots=True)
 class ComparedLabels:
-    """The labels: `common` ones are compared; `other` gives by model those that not all have."""
+    """The `common` labels, which are compared, and for each model the `other` labels, which some model lacks."""
 
     common: list[str]
     other: Mapping[str, list[str]]
@@ -60,24 +60,22 @@ class ModelRows:
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
-    """One model alone.
+    """Figures of one model alone.
 
     Attributes
     ----------
-    figures : mapping from name to Estimate
+    figures : mapping from name to Estimate or CalibrationError
         With 95 % intervals.
     shared_threshold : SharedThreshold
-        What one threshold for all models does to it.
-    threshold : float or list of float
-        Its own; one for each label where its rule has several.
-    certificate : Certificate or None
-        Its promise.
+        The model's shares at one threshold for all models.
+    threshold, certificate : float or list of float, Certificate or None
+        The model's own threshold (a list: one for each label), and its promise.
     engine : mapping
         Name, settings and fingerprint (JSON).
     rows : ModelRows
-        Rows that it could not read, or has seen.
+        Rows that the model could not read, or has seen.
     texts_per_second, texts_per_second_at_fit : float or None
-        How fast it was in this run, and when its engine was chosen.
+        Speed in this run, and when the engine was chosen.
     """
 
     figures: Mapping[str, Estimate | CalibrationError]
@@ -92,7 +90,7 @@ class ModelFigures:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two models, a minus b; shares of rows have the exact test of McNemar, as `ShareDifference`."""
+    """Two models, a minus b; shares of rows have McNemar's exact test, as `ShareDifference`."""
 
     a: str
     b: str
@@ -103,7 +101,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of a model by its primary figure, and how far behind the best model it is (None: it is the best)."""
+    """A model's place by its primary figure, and how far it is behind the best model (None: it is the best)."""
 
     name: str
     figure: Estimate
@@ -113,7 +111,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a model says of a row; Other is right for a text of no label."""
+    """A model's answer for one row; Other is right for an out-of-scope text."""
 
     label: str
     abstained: bool
@@ -124,7 +122,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class ChangedRow:
-    """A row that not all models decide alike: its place from 0, its true label (None: out of scope), what each says."""
+    """A row that the models decide differently: its index from 0, true label (None: out-of-scope), and all answers."""
 
     row: int
     label: str | None
@@ -133,26 +131,24 @@ class ChangedRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between classifiers, and what of it other rows would show too.
+    """Differences between classifiers, and which of them are shown to hold beyond these rows.
 
     Attributes
     ----------
-    verdict : str
-        One sentence, which rests on `primary`.
-    primary : Primary
-        What decides.
+    verdict, primary : str, Primary
+        One sentence, and the figure that it rests on.
     notes : tuple of str
-        What should be known of the rows and labels that are compared.
+        What should be known of the compared rows and labels.
     rows, labels : ComparedRows, ComparedLabels
         What is compared, and what is left out.
     models : mapping from name to ModelFigures
-        Each alone.
+        Each classifier alone.
     pairs : list of Pair
-        Two classifiers: a minus b, as they were given. More: the best by the primary figure minus each other one.
+        Two classifiers: a minus b, as given. More: the best by the primary figure minus each of the others.
     leaderboard : list of Place
         All classifiers, the best by the primary figure first.
     changed : list of ChangedRow
-        Rows that not all classifiers decide alike.
+        Rows that the classifiers decide differently.
     """
 
     verdict: str
@@ -169,6 +165,6 @@ class Comparison:
         return "\n".join([self.verdict, *self.notes])
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the same as plain dictionaries, lists and numbers; of the changed rows their number and the first 20."""
+        """Give plain dictionaries, lists and numbers; of the changed rows their number and the first 20."""
         changed = {"rows": len(self.changed), "first": plain(self.changed[:EXAMPLES])}
         return {**plain_fields(self), "changed": changed}

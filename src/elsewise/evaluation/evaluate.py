@@ -1,4 +1,4 @@
-"""Judge a classifier on labelled texts: the bare classifier, and the system that ships, Other included."""
+"""Evaluate a classifier on labelled texts: the most probable labels, and the shipped decisions, Other included."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,20 +37,20 @@ USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no cert
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Texts that a classifier was made with: all, and those of each split."""
+    """How many texts a classifier was made with: in all, and by split."""
 
     seen: int
     seen_in: Mapping[str, int]
 
     def words(self, n: int) -> str:
-        """Say how many of n judged texts the model was made with."""
+        """Say how many of n evaluated texts the model was made with."""
         parts = ", ".join(f"{name} {count:,}" for name, count in self.seen_in.items())
         return f"{self.seen:,} of {n:,} texts were used to make the model ({parts}): the figures flatter it"
 
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """Rows that were judged; `seen` and `seen_in` as in `Seen`; `rejected` rows of a file could not be read."""
+    """Numbers of evaluated rows; `seen` and `seen_in` as in `Seen`; `rejected` rows of a file could not be read."""
 
     in_scope: int
     out_of_scope: int
@@ -62,16 +62,16 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class BareFigures:
-    """The bare argmax on readable in-scope rows.
+    """Figures of the most probable labels on readable in-scope rows.
 
     Attributes
     ----------
     accuracy, macro_f1, log_loss, brier, auc : Estimate
-        Of labels and probabilities; AUC is the mean over labels, one versus rest.
+        AUC is the mean over labels, one versus rest.
     ece, ece_equal_width, classwise_ece : CalibrationError
-        Expected calibration errors, each with its null value; `ece` is that of equal-mass bins.
+        Expected calibration errors, each with its null value; `ece` has equal-mass bins.
     debiased_calibration_error : Estimate
-        Root mean square; below 0 where less than noise shows.
+        Root mean square; below 0 where the error is less than noise.
     """
 
     accuracy: Estimate
@@ -87,7 +87,7 @@ class BareFigures:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyAtCoverage:
-    """Accuracy where the surest rows are answered, a share `coverage` of all."""
+    """Accuracy of the share `coverage` of the rows with the highest confidence."""
 
     coverage: float
     accuracy: Estimate
@@ -95,7 +95,7 @@ class AccuracyAtCoverage:
 
 @dataclass(frozen=True, slots=True)
 class CoverageAtAccuracy:
-    """Largest coverage where the accuracy of what is answered is at least `accuracy`."""
+    """Largest coverage where the accuracy of the answers is at least `accuracy`."""
 
     accuracy: float
     coverage: Estimate
@@ -103,7 +103,7 @@ class CoverageAtAccuracy:
 
 @dataclass(frozen=True, slots=True)
 class OpenSetFigures:
-    """Figures with Other as one of the outcomes."""
+    """Accuracy and macro F1 with Other as one of the outcomes."""
 
     accuracy: Estimate
     macro_f1: Estimate
@@ -111,7 +111,7 @@ class OpenSetFigures:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """What a threshold does."""
+    """Coverage and accuracy of one threshold."""
 
     threshold: float
     coverage: float
@@ -120,7 +120,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class ShippedFigures(Shares):
-    """What ships, on all rows.
+    """Figures of the shipped decisions, on all rows.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class ShippedFigures(Shares):
     risk_coverage : list of CurvePoint
         The curve of risk and coverage, at most 101 points.
     in_scope : Shares
-        Of in-scope rows alone.
+        Shares of in-scope rows alone.
     """
 
     reasons: Mapping[str, int]
@@ -153,14 +153,9 @@ class ShippedFigures(Shares):
 
 @dataclass(frozen=True, slots=True)
 class OutOfScopeFigures:
-    """How well out-of-scope rows are told from in-scope rows.
+    """Share of out-of-scope rows left as Other, and how well the confidence tells them from in-scope rows.
 
-    Attributes
-    ----------
-    recall : Estimate
-        Share of out-of-scope rows left as Other.
-    auroc, aupr, aupr_in, fpr95 : Estimate
-        Of the confidence. Out-of-scope rows are the positives of `aupr`, in-scope rows those of `aupr_in`.
+    Out-of-scope rows are the positives of `aupr`, in-scope rows those of `aupr_in`.
     """
 
     recall: Estimate
@@ -181,31 +176,26 @@ class JudgedEngine:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Every number; figures are `Estimate` values with 95 % intervals.
+    """All figures of an evaluation, as `Estimate` values with 95 % intervals.
 
     Attributes
     ----------
     rows : RowCounts
-        How many rows of each kind were judged.
+        How many rows of each kind were evaluated.
     classifier : BareFigures
-        The bare argmax on readable in-scope rows.
+        The most probable labels on readable in-scope rows.
     system : ShippedFigures
-        What ships, Other included, on all rows.
-    labels : list of LabelRow
-        Each label, bare and shipped.
-    slices : mapping from name to list of SliceRow
-        By length and by the caller's columns.
+        The shipped decisions, Other included, on all rows.
+    labels, slices : list of LabelRow, mapping from name to list of SliceRow
+        Each label, and the rows by length and by the caller's columns.
     out_of_scope : OutOfScopeFigures or None
         None without in-scope or without out-of-scope rows.
     out_of_scope_shares : OutOfScopeShares
         What the threshold does when 0, 5, 10 or 20 % of the texts are out-of-scope.
-    certificate : Certificate or None
-        The promise, with its sentence.
-    engine : JudgedEngine
-        The engine that answered.
+    certificate, engine : Certificate or None, JudgedEngine
+        The promise, with its sentence, and the engine that answered.
     baseline : BaselineFigures or None
-        The classifier's baseline on the same rows, and whether the encoder is worth it. None for a classifier without
-        a baseline.
+        The classifier's baseline on the same rows, if it has one, and whether the encoder is worth it.
     """
 
     rows: RowCounts
@@ -220,7 +210,7 @@ class Evaluation:
     baseline: BaselineFigures | None = None
 
     def __str__(self) -> str:
-        """Say the first figures that people want, a line each, with their 95 % intervals."""
+        """Print the main figures, a line each, with their 95 % intervals."""
         bare, shipped = self.classifier, self.system
         lines = [
             f"{self.rows.in_scope:,} in-scope and {self.rows.out_of_scope:,} out-of-scope rows",
@@ -235,7 +225,7 @@ class Evaluation:
         return "\n".join([*lines, "Everything else: as_dict(), and the attributes."])
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the same as plain dictionaries, lists and numbers."""
+        """Give plain dictionaries, lists and numbers."""
         return plain_fields(self)
 
 
@@ -249,25 +239,25 @@ def evaluate(
     rejected: int = 0,
     slices: Mapping[str, Iterable[Any]] | None = None,
 ) -> Evaluation:
-    """Judge a classifier on labelled texts.
+    """Evaluate a classifier on labelled texts.
 
     Parameters
     ----------
     classifier : Classifier
-        To be judged.
+        The classifier to evaluate.
     texts : n texts
         For a classifier of logits: (n, k) logits.
     labels : n names
-        True labels; the classifier's out-of-scope label marks texts that have none.
+        True labels; the classifier's out-of-scope label marks out-of-scope texts.
     codes : (n,), instead of labels
         True codes; -1 for out-of-scope.
     out_of_scope_label : str, optional
-        The label of rows that have none, where the classifier does not know one or knows another.
+        The label of out-of-scope rows. Default: the one that the classifier knows.
     rejected : int
         Rows of a file that could not be read, to be counted.
     slices : mapping from name to n values, optional
-        Columns by whose values the rows are judged too, such as {"channel": ["mail", "chat", ...]}; of each the 20 most
-        frequent values, the others pooled. Slices by length are always made, where the engine tells it.
+        Columns by whose values the rows are judged too, such as {"channel": ["mail", "chat", ...]}. Each column shows
+        its 20 most frequent values, the others pooled. Slices by length are added where the engine tells the length.
 
     Raises
     ------
@@ -338,7 +328,7 @@ def evaluate(
 
 
 def as_rows(what: str, rows: Any) -> Any:
-    """Give rows that can be counted."""
+    """Turn rows into a sequence that has a length."""
     if isinstance(rows, str):
         raise InputError(f"{what} must be a list of strings, got one str; put it in a list")
     if not np.iterable(rows):

@@ -1,9 +1,9 @@
-"""Why this label, or why Other: the words that pulled, the nearest known texts, what was read, and a receipt.
+"""Explain why a text gets its label, or Other: the words that pulled, the nearest texts, the part read, and a receipt.
 
-The pull of a word is found by occlusion: the text is answered once more without it (Zeiler & Fergus 2014,
-https://arxiv.org/abs/1311.2901; Li, Monroe & Jurafsky 2016, https://arxiv.org/abs/1612.08220). That says what the model
-does with this text when the word is missing. It does not say why a person would choose the label, and two words that
-say the same hide each other: without either one, the other still speaks.
+The pull of a word is found by occlusion: the text is answered again without it (Zeiler & Fergus 2014,
+https://arxiv.org/abs/1311.2901; Li, Monroe & Jurafsky 2016, https://arxiv.org/abs/1612.08220). That shows what the
+model does with this text when the word is missing, not why a person would choose the label. Two words with the same
+meaning hide each other: without either of them, the other still pulls.
 """
 
 import re
@@ -28,7 +28,7 @@ from elsewise.progress import Progress
 from elsewise.rules.explanation import Explanation, Neighbour, Pull
 from elsewise.scores.distances import unit
 
-MOST_PARTS: Final = 64  # times that a text is answered once more; the words of a longer text go several at a time
+MOST_PARTS: Final = 64  # passes at most; the words of a longer text are left out several at a time
 NEIGHBOURS: Final = 5
 CHUNK: Final = 1024  # known texts, between two reports of progress
 NO_BLANKS: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")  # the scripts that WORD parts
@@ -48,29 +48,29 @@ def explain(
     occlusion: bool = True,
     progress: Progress | None = None,
 ) -> Explanation:
-    """Tell why a text gets its label, or Other.
+    """Explain why a text gets its label, or Other.
 
     Parameters
     ----------
     classifier : Classifier
-        Of texts.
+        A classifier of texts.
     text : str
         The text.
     language : str
-        Of the sentences, in `elsewise.messages`.
+        Language of the sentences, from `elsewise.messages`.
     top : int
-        How many of the best labels are given with their probabilities.
+        How many of the most probable labels are given with their probabilities.
     neighbours : (n texts, their n labels), optional
         Known texts, such as those of training: the 5 that are nearest to the text are shown.
     occlusion : bool
-        Whether to find the words that pulled; the text is answered at most 64 times more for it.
+        Whether to find the words that pulled; the text is answered at most 64 more times for it.
     progress : callable, optional
-        Called with (words, known texts done, all of them).
+        Called with (words, known texts done, all known texts).
 
     Raises
     ------
     InputError
-        If the classifier is one of logits, the language is unknown, or neighbours are asked of an engine without
+        If the classifier is one of logits, the language is unknown, or neighbours are given for an engine without
         features.
 
     Examples
@@ -107,9 +107,9 @@ def explain(
 
 
 def words_of(text: str) -> list[Span]:
-    """Find the words of a text: what stands between blanks, without punctuation around it.
+    """Find the words of a text, as spans: what is between blanks, without the punctuation around it.
 
-    In scripts that write no blanks they are as `elsewise.data.language.WORD` parts them.
+    In scripts without blanks, `elsewise.data.language.WORD` finds them.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def words_of(text: str) -> list[Span]:
 
 
 def _parts(text: str) -> list[Span]:
-    """Divide the words of a text into parts of equally many, each a stretch of the text."""
+    """Divide the words of a text into parts of equally many words, each a stretch of the text."""
     words = words_of(text)
     groups = np.array_split(np.arange(len(words)), min(len(words), MOST_PARTS) or 1)
     return [(words[group[0]][0], words[group[-1]][1]) for group in groups if len(group)]
@@ -144,7 +144,7 @@ def _best(classifier: Classifier, p: Floats, top: int) -> dict[str, float]:
 
 
 def _pulls(text: str, parts: Sequence[Span], p: Floats, best: int) -> tuple[Pull, ...]:
-    """Order the parts by what they did; one without which nothing can be read has no number, and is left out."""
+    """Sort the parts by their pull; leave out a part without which nothing can be read."""
     odds = _log_odds(p, best)
     without = p[1:, best].tolist()
     pulls = [
@@ -156,17 +156,14 @@ def _pulls(text: str, parts: Sequence[Span], p: Floats, best: int) -> tuple[Pull
 
 
 def _log_odds(p: Floats, best: int) -> NDArray[np.float64]:
-    """Compare the best label with all others together: probabilities near 1 tell nothing apart, their odds do."""
+    """Compute the log-odds of the best label against all others together: unlike probabilities, they differ near 1."""
     exact = p.astype(np.float64)
     others = np.delete(exact, best, axis=1).sum(axis=1)
     return np.log(np.maximum(exact[:, best], TINY)) - np.log(np.maximum(others, TINY))
 
 
 def _nearest(
-    classifier: Classifier,
-    evidence: Evidence,
-    known: tuple[Sequence[str], Sequence[str]],
-    progress: Progress | None,
+    classifier: Classifier, evidence: Evidence, known: tuple[Sequence[str], Sequence[str]], progress: Progress | None
 ) -> tuple[Neighbour, ...]:
     texts, labels = as_texts(known[0]), [str(label) for label in known[1]]
     if len(texts) != len(labels):
@@ -180,5 +177,5 @@ def _nearest(
         similar[start : start + CHUNK] = unit(features.astype(np.float64)) @ here
         if progress:
             progress("comparing", min(start + CHUNK, len(texts)), len(texts))
-    order = np.argsort(-similar, kind="stable")[:NEIGHBOURS].tolist()  # an unreadable text has NaN, and comes last
+    order = np.argsort(-similar, kind="stable")[:NEIGHBOURS].tolist()  # NaN of an unreadable text sorts last
     return tuple(Neighbour(readable(texts[i]), labels[i], float(similar[i])) for i in order if not np.isnan(similar[i]))

@@ -1,7 +1,7 @@
-"""The numbers of a comparison: figures of each classifier, their replicates on the same rows, and their differences.
+"""Figures of each compared classifier, their bootstrap replicates on the same rows, and their differences.
 
-Rows are drawn again by Poisson weights that all classifiers share, so that what is hard for all cancels out. Shares of
-rows (accuracy, coverage, ...) have McNemar's exact test too, and the interval of such a difference is the wider one.
+Rows are resampled by Poisson weights that all classifiers share, so that what is hard for all cancels out. Shares of
+rows (accuracy, coverage, ...) have McNemar's exact test too, and their difference has the wider of the two intervals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,41 +27,37 @@ from elsewise.metrics.selective import accuracies_of, augrc_of, coverage_of
 
 COVERAGES: Final = (0.8, 0.9, 1.0)  # at which accuracies are compared
 REPLICATES: Final = 1000
-SHARES: Final = ("accuracy", "coverage", "right", "wrong")  # of rows, each of which counts or does not
+SHARES: Final = ("accuracy", "coverage", "right", "wrong")  # shares of rows
 MEANS: Final = (*SHARES, "log_loss", "brier")
 AT_COVERAGE: Final = tuple(f"accuracy_at_coverage_{c:g}" for c in COVERAGES)
 FIGURES: Final = (*MEANS, "accuracy_when_answered", "augrc", *AT_COVERAGE, "coverage_at_accuracy")
-OF_BARE: Final = ("accuracy", "log_loss", "brier")  # of the bare classifier, on in-scope rows that all can read
-FARTHEST: Final = {"log_loss": np.inf, "brier": 2.0}  # that two models can be apart; in all others 1
+OF_BARE: Final = ("accuracy", "log_loss", "brier")  # of the most probable labels, on in-scope rows that all can read
+FARTHEST: Final = {"log_loss": np.inf, "brier": 2.0}  # largest difference of two models; 1 for all other figures
 LESS_IS_BETTER: Final = ("wrong", "log_loss", "brier", "augrc", "ece")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairedBootstrap:
-    """Figures of m classifiers, and the same on rows drawn again.
+    """Figures of m classifiers, and their bootstrap replicates.
 
     Attributes
     ----------
-    models : m models
-        Those that are compared.
+    models, truth : m models, Truth
+        The compared models, and the true labels of the rows.
     target : float
         The accuracy at which coverages are compared.
     level : float
-        Of the intervals of differences, of all pairs together.
+        Confidence level of the intervals of differences, of all pairs together.
     bare : (n,)
-        In-scope rows that all can read.
+        In-scope rows that all models can read.
     columns : m mappings from a name of MEANS to (n,)
         What each row counts.
-    measured : mapping from figure to (m,)
-        Values.
+    measured, drawn : mappings from figure to (m,), and to (r, m)
+        Values, and replicates.
     apart : mapping from figure and pair to Estimate
-        Differences, of bootstrap replicates.
-    drawn : mapping from figure to (r, m)
-        Replicates.
+        Differences, from the replicates.
     areas : m pairs
-        Macro AUC of each, and each row's share in its error.
-    truth : Truth
-        What is true of the rows.
+        Macro AUC of each model, and each row's share in its error.
     """
 
     models: Sequence[ComparedModel]
@@ -77,7 +73,7 @@ class PairedBootstrap:
 
     @classmethod
     def of(cls, models: Sequence[ComparedModel], truth: Truth, target: float, level: float) -> Self:
-        """Draw the rows again; the order in which rows or models were given leaves no trace."""
+        """Resample the rows; the result does not depend on the order of rows or models."""
         bare = np.logical_and.reduce([model.answers.in_scope & model.answers.readable for model in models])
         columns = [_columns(model, truth, bare) for model in models]
         point, replicates = _replicates(models, columns, bare, target)
@@ -95,11 +91,11 @@ class PairedBootstrap:
 
     @property
     def pair_level(self) -> float:
-        """The level of one of all pairs, so that all hold together (Bonferroni)."""
+        """The confidence level of each pair, so that all pairs hold together (Bonferroni)."""
         return 1 - (1 - self.level) / (len(self.models) * (len(self.models) - 1) / 2)
 
     def value(self, figure: str, i: int) -> float:
-        """Measure of one classifier."""
+        """Give a figure of one classifier."""
         return float(self.measured[figure][i])
 
     def alone(self, figure: str, i: int) -> Estimate:
@@ -113,7 +109,7 @@ class PairedBootstrap:
         return Estimate(self.value(figure, i), *percentiles(self.drawn[figure][:, i], 0.95))
 
     def difference(self, figure: str, i: int, j: int) -> Estimate:
-        """Figure of classifier i minus that of j."""
+        """Give the figure of classifier i minus that of j."""
         if figure == "auc":
             drawn = paired_area(self.areas[i], self.areas[j], self.pair_level)
         else:
@@ -133,13 +129,13 @@ class PairedBootstrap:
         return Estimate(least.value, min(least.low, drawn.low), max(least.high, drawn.high))
 
     def _too_few(self, figure: str) -> bool:
-        """Say whether the rows could not show a difference if all of them spoke for one model (the exact sign test)."""
+        """Say whether the rows are too few to show a difference even if all favour one model (the exact sign test)."""
         bare = self.truth.codes[self.bare]
         n = len(bare) if figure in (*OF_BARE, "auc") else len(self.bare)
         return 2 * 0.5**n > 1 - self.pair_level or (figure == "auc" and np.bincount(bare).max() == 1)
 
     def _of_answered(self, i: int, j: int) -> Estimate:
-        """Join two Wilson intervals as Newcombe does where one model has no spread: all its answers right, or wrong."""
+        """Join two Wilson intervals as Newcombe does, where all answers of one model are right, or all wrong."""
         kept = [(model.answers.answered, model.answers.correct) for model in (self.models[i], self.models[j])]
         a, b = (metrics.wilson(int((y & c).sum()), int(y.sum()), self.pair_level) for y, c in kept)
         value = a.value - b.value
@@ -157,7 +153,7 @@ class PairedBootstrap:
 
 
 def _columns(model: ComparedModel, truth: Truth, bare: Flags) -> dict[str, Column]:
-    """Say what each row counts in the means; 0 where it is not among the rows of the figure."""
+    """Give what each row counts in the means; 0 where the figure leaves the row out."""
     p, y = model.probabilities[bare], model.own_codes(truth.codes[bare], truth)
     answers = model.answers
     log_loss, brier = np.zeros(len(bare)), np.zeros(len(bare))
@@ -170,7 +166,7 @@ def _columns(model: ComparedModel, truth: Truth, bare: Flags) -> dict[str, Colum
 def _replicates(
     models: Sequence[ComparedModel], columns: Sequence[Mapping[str, Column]], bare: Flags, target: float
 ) -> tuple[Column, Column]:
-    """Values and replicates of all FIGURES of all models, figure by figure."""
+    """Compute values and replicates of all FIGURES of all models, figure by figure."""
     confidence = [model.decisions.confidence for model in models]
     order = _settled(confidence, columns, bare)
     stacked = np.array([[column[name][order] for name in MEANS] for column in columns])
@@ -180,7 +176,7 @@ def _replicates(
     places = [MEANS.index(name) for name in OF_BARE]
 
     def table(weights: Column) -> Column:
-        """Give all figures for (b, n) weights, (b, figures * models)."""
+        """Compute all figures for (b, n) weights, (b, figures * models)."""
         sizes = np.tile(weights.sum(axis=1)[:, None, None], (1, 1, len(MEANS)))
         sizes[:, 0, places] = (weights @ of_bare)[:, None]
         sums = np.array([stacked @ once for once in weights])  # one by one: then no digit depends on the block
@@ -200,7 +196,7 @@ def _replicates(
 
 
 def _settled(confidence: Sequence[Column], columns: Sequence[Mapping[str, Column]], bare: Flags) -> NDArray[np.int64]:
-    """Give rows an order that depends on what they hold, and on the order of the models only between equal ones."""
+    """Order rows by what they hold; only between equal rows does the order of the models count."""
     by_model = [np.array(confidence), *(np.array([column[name] for column in columns]) for name in MEANS)]
     keys = [bare, *(key for table in by_model for key in np.sort(table, axis=0)), *(key for t in by_model for key in t)]
     return np.lexsort(keys[::-1])
@@ -208,7 +204,7 @@ def _settled(confidence: Sequence[Column], columns: Sequence[Mapping[str, Column
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a figure differs between two models, the first minus the second; it is shown if its interval leaves out 0."""
+    """A figure of one model minus that of a second; shown if its interval excludes 0."""
 
     difference: Estimate
     shown: bool
@@ -217,7 +213,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ShareDifference(Difference):
-    """How a share of rows differs: rows that count for one alone, and the p-value of McNemar's exact test."""
+    """Difference of a share of rows: rows that count for one model alone, and the p-value of McNemar's exact test."""
 
     only_a: int
     only_b: int
@@ -240,7 +236,7 @@ def compare_pair(drawn: PairedBootstrap, i: int, j: int) -> dict[str, Difference
 
 @dataclass(frozen=True, slots=True)
 class SharedThreshold:
-    """What one threshold on the maximum probability, the same for all models, does to one of them."""
+    """Shares of one model at a threshold on the maximum probability that is the same for all models."""
 
     threshold: float
     coverage: Estimate
@@ -249,7 +245,7 @@ class SharedThreshold:
 
     @classmethod
     def of(cls, model: ComparedModel, threshold: float) -> Self:
-        """Answer the rows by it."""
+        """Compute the shares of a model at this threshold."""
         answered = model.decisions.best_probability >= threshold
         return cls(threshold, *shares(answered, model.answers.correct))
 
@@ -266,7 +262,7 @@ def figures_of(drawn: PairedBootstrap, i: int) -> dict[str, Estimate | Calibrati
 
 @dataclass(frozen=True, slots=True)
 class BestOutcomes:
-    """In-scope rows that both models can read, by who has the right best label."""
+    """In-scope rows that both models can read, by which model's most probable label is right."""
 
     both_right: int
     only_a: int
@@ -276,7 +272,7 @@ class BestOutcomes:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Rows by the best label, by what becomes of them with a and then with b (right, wrong, other), and changed."""
+    """Rows by most probable label, by outcome with a and then with b (right, wrong, other), and the number changed."""
 
     best: BestOutcomes
     decided: Mapping[str, Mapping[str, int]]
@@ -284,7 +280,7 @@ class Outcomes:
 
 
 def outcomes(a: Answers, b: Answers, bare: Flags) -> Outcomes:
-    """Count rows by what becomes of them with either model; `bare` (n,) are in-scope rows that both can read."""
+    """Count rows by their outcome with either model; `bare` (n,) are in-scope rows that both can read."""
     hits, others = a.correct[bare], b.correct[bare]
     names = ("right", "wrong", "other")
     table = np.zeros((3, 3), dtype=np.int64)
@@ -302,13 +298,13 @@ def outcomes(a: Answers, b: Answers, bare: Flags) -> Outcomes:
 
 
 def _becomes(answers: Answers) -> Codes:
-    """Say of each row whether it is right (0), wrong (1) or Other (2)."""
+    """Give each row's outcome: right (0), wrong (1) or Other (2)."""
     return np.where(answers.answered, np.where(answers.correct, 0, 1), 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """A figure of either of two models."""
+    """A figure of two models, a and b."""
 
     a: float
     b: float
@@ -316,9 +312,9 @@ class Both:
 
 @dataclass(frozen=True, slots=True)
 class LabelPair:
-    """How the best label of two models does on the rows of one label that both can read.
+    """Recall and F1 of two models on the rows of one label that both can read.
 
-    The difference is that of recall, a minus b, with its exact interval; it is shown if that leaves out 0.
+    The difference is that of recall, a minus b, with its exact interval; it is shown if that excludes 0.
     """
 
     label: str
@@ -330,7 +326,7 @@ class LabelPair:
 
 
 def compare_labels(drawn: PairedBootstrap, i: int, j: int) -> list[LabelPair]:
-    """Compare the recall of the best label, for each common label that has rows, in the order of the labels.
+    """Compare the recall of each common label that has rows, in the order of the labels.
 
     The intervals of all labels and pairs hold together.
     """

@@ -1,11 +1,11 @@
-"""Receipts: what shows later that the same model gave the same text the same answer. No text is in them.
+"""Receipts: JSON that shows later that the same model gave the same text the same answer, without the text itself.
 
     receipt = explain(classifier, text).receipt                       # JSON
     confirmation = confirm(receipt, receipt_of(classifier, text))     # .confirmed, .difference
 
-A receipt names the model by the fingerprint of its engine (files, settings, labels), and what decides with it, the
-calibrator, the rule with its threshold and certificate, by a version of its own: another threshold is another version
-of the same model. The text is there as its SHA-256, which of a short text can be found by trying.
+A receipt names the model by the fingerprint of its engine (files, settings, labels). Its decision version is a hash of
+the calibrator and the rule with its threshold and certificate: a new threshold is a new version of the same model. The
+text is stored as its SHA-256; a short text can be found from that by trying.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ ANSWER: Final = ("label", "abstained", "reason", "best_label", "probability", "c
 
 
 def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = None) -> Json:
-    """Make the receipt for a text, of the first of `decisions` where they are made already."""
+    """Make the receipt for a text, from the first of `decisions` if given."""
     made = classifier.decide([text]) if decisions is None else decisions
     explained = made.explain(0)
     certificate, engine = classifier.certificate, classifier.engine
@@ -80,8 +80,8 @@ def decision_version(classifier: Classifier) -> str:
     >>> from elsewise import FixedThreshold, Identity
     >>> from elsewise.engines.memory import MemoryEngine
     >>> engine = MemoryEngine(("yes", "no"), {})
-    >>> one, other = (decision_version(Classifier(engine, Identity(), FixedThreshold(at))) for at in (0.5, 0.6))
-    >>> one == other
+    >>> low, high = (decision_version(Classifier(engine, Identity(), FixedThreshold(at))) for at in (0.5, 0.6))
+    >>> low == high
     False
     """
     arrays: dict[str, Any] = {}
@@ -103,12 +103,9 @@ def decision_version(classifier: Classifier) -> str:
 
 
 def read_receipt(path: Path) -> Json:
-    """Read a receipt, or what `elsewise explain --json` printed, which holds one.
+    """Read a receipt, or the output of `elsewise explain --json`, which contains a receipt.
 
-    Raises
-    ------
-    ArtifactError
-        If the file cannot be read, holds no receipt, or one that is damaged or too new.
+    ArtifactError if the file cannot be read or has no receipt, or the receipt is damaged or too new.
     """
     value = read_json(path)
     inside = value.get("receipt")
@@ -160,7 +157,7 @@ class Confirmation:
 
 
 def confirm(receipt: Json, now: Json) -> Confirmation:
-    """Compare a receipt with the one that is made now for the same text.
+    """Compare a receipt with a new receipt for the same text.
 
     Examples
     --------

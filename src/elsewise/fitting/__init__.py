@@ -1,4 +1,4 @@
-"""From labelled rows to a certified classifier, and certified again: `elsewise.fitting.open_threshold`."""
+"""Fit and certify classifiers from labelled rows, and certify them again: `elsewise.fitting.open_threshold`."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Fit the baseline: TF-IDF and logistic regression, on the rows that the encoder learned from."""
+"""Fit the baseline: TF-IDF and logistic regression, on the train rows of the encoder."""
 
 import time
 import warnings
@@ -26,7 +26,7 @@ MOST_LABELS: Final = 1_000
 def fit_baseline(
     divided: DividedTexts, promise: Promise, words: Words, progress: Progress | None = None, note: Note | None = None
 ) -> ModelFiles | None:
-    """Fit the baseline for the same promise as the encoder; None where it is left out, for a reason that `note` gets.
+    """Fit the baseline for the same promise as the encoder; None where it is left out (`note` gets the reason).
 
     Its certificate counts as a second look at the certify rows.
     """
@@ -39,7 +39,7 @@ def fit_baseline(
     engine, record = made
     tune = parts.tune if len(parts.tune) else parts.train  # as `fit` does
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ElsewiseWarning)  # of the rows, and said of the encoder already
+        warnings.simplefilter("ignore", ElsewiseWarning)  # warnings about the rows were given for the encoder already
         choice = choose_calibrator(engine.run(parts.tune.texts).logits, parts.tune.codes)
         tuned, certify = ((Evidence.of(engine.run(x.texts), choice.calibrator), x.codes) for x in (tune, parts.certify))
         certified = certified_parts(tuned, certify, None, replace(promise, score="auto"), looks=2)
@@ -51,21 +51,12 @@ def fit_baseline(
 def train_baseline(
     parts: Splits, names: tuple[str, ...], note: Note | None = None
 ) -> "tuple[TfidfEngine, Json] | None":
-    """Train the baseline on train rows; None where it is left out, for a reason that `note` gets.
-
-    Parameters
-    ----------
-    parts : Splits
-        It learns from train rows; tune rows choose the strength of the penalty.
-    names : k strings
-        The labels.
-    note : callable, optional
-        Called with words: why it is left out.
+    """Train the baseline on train rows, with the strength of regularisation that is best on tune rows.
 
     Returns
     -------
     engine, record
-        The record (JSON) has the seconds that training took.
+        The record (JSON) has the seconds that training took. None where it is left out (`note` gets the reason).
     """
     from elsewise.engines.tfidf import TfidfEngine  # noqa: PLC0415
 

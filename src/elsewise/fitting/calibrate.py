@@ -34,35 +34,32 @@ def calibrate(
     seed: int = 0,
     keep_refit_rows: bool = True,
 ) -> Classifier:
-    """Calibrate and certify logits that you bring, of any model: no text model, no torch.
+    """Calibrate and certify logits of your own model: no text model, no torch.
 
     One third of the rows fits the calibrator and places the grid, two thirds certify.
 
     Parameters
     ----------
-    logits : (n, k)
-        Of texts that the model was not trained on, each text once.
-    codes : (n,)
-        Their true codes 0..k-1; -1 for out-of-scope.
+    logits, codes : (n, k), (n,)
+        Logits of texts that the model was not trained on, each text once, and their true codes 0..k-1; -1 for
+        out-of-scope.
     labels : k strings, optional
-        "0", "1", ... by default.
+        Default: "0", "1", ...
     features : (n, d), optional
-        The input of the model's last layer, for scores and explanations that use distances; the classifier then
-        reads them behind the logits of a row: ``decide(numpy.hstack([logits, features]))``.
+        The input of the model's last layer, for scores and explanations that use distances. The classifier then reads
+        them after the logits of a row: ``decide(numpy.hstack([logits, features]))``.
     out_of_scope : (m, k), optional
-        Logits of more rows, which belong to none of the labels; with features, the pair (logits, features).
+        Logits of more rows, all out-of-scope; with features, the pair (logits, features).
     test : (logits, codes), optional
         Rows to report on, used for nothing else; with features, (logits, codes, features).
-    target_accuracy, confidence_level, other
+    target_accuracy, confidence_level, other, score
         As in `fit`.
     out_of_scope_label : str, optional
         The word for out-of-scope rows, where labels are words.
-    score : str
-        As in `fit`.
     seed : int
         Seed of the division of the rows.
     keep_refit_rows : bool
-        Keep logits and codes, to choose another threshold without them.
+        Keep logits and codes, to choose a new threshold without them.
 
     Raises
     ------
@@ -103,7 +100,7 @@ def calibrate(
 
 
 def _brought(name: str, given: tuple[Any, ...], features: Any, width: int) -> NDArray[Any]:
-    """Check more rows that came with logits and features: (logits,) or (logits, features), as the first rows did."""
+    """Check more rows of the user's, (logits,) or (logits, features), against the first rows."""
     needed = 1 if features is None else 2
     if not isinstance(given, tuple) or len(given) != needed:
         has = "logits alone" if features is None else "logits and features"

@@ -1,10 +1,10 @@
-"""The steps that `fit`, `fit_external` and `calibrate` share: from an engine's outputs to certified parts.
+"""Shared steps of `fit`, `fit_external` and `calibrate`: from an engine's outputs to certified parts.
 
 tune -> calibrator, score, grid    certify -> threshold + certificate    test -> evaluation
 
-Distances of features are measured from the texts that the model was trained on. Where those are not known, half of the
-tune rows take their place. The other half then chooses the score, places the grid and tells which texts are
-unfamiliar, since a row is always close to itself. Certify rows stay fresh either way.
+Distances of features are measured from the texts that the model was trained on. Where those are unknown, half of the
+tune rows replace them. The other half then chooses the score, places the grid and tells which texts are unfamiliar,
+since a row is always close to itself. Certify rows stay fresh in both cases.
 """
 
 import platform
@@ -61,7 +61,7 @@ class Promise:
 
     @property
     def tested(self) -> BinomialTest:
-        """The share of errors that is tested, and at which level."""
+        """The tested share of errors, and its significance level."""
         return BinomialTest.of(self.target_accuracy, self.confidence_level)
 
 
@@ -77,22 +77,20 @@ class Words:
 
     @classmethod
     def of(cls, other: str, out_of_scope_label: Any) -> Self:
-        """Make the out-of-scope label a word, as labels are."""
+        """Turn the out-of-scope label into a word, as labels are."""
         return cls(other, None if out_of_scope_label is None else str(out_of_scope_label))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CertifiedParts:
-    """The parts that decide and explain, beside the engine and its calibrator.
+    """The rule with its certificate, and the parts that explain its decisions.
 
     Attributes
     ----------
-    rule : CertifiedThreshold
-        With its certificate.
+    rule, compared : CertifiedThreshold, mapping
+        The rule with its certificate, and how its score was chosen (JSON).
     familiarity, sets : FamiliarityTest or None, SplitConformal or None
         They explain decisions; None where no row can be read.
-    compared : mapping
-        How the score was chosen (JSON).
     """
 
     rule: CertifiedThreshold
@@ -101,7 +99,7 @@ class CertifiedParts:
     compared: Json
 
     def classifier(self, engine: Stored, calibrator: Calibrator, words: Words, provenance: Provenance) -> Classifier:
-        """Put them together with the engine and the calibrator that they were fitted on."""
+        """Make a classifier of these parts, and of the engine and calibrator that they were fitted on."""
         named = (words.other, words.out_of_scope_label)
         return Classifier(engine, calibrator, self.rule, *named, self.familiarity, self.sets, provenance)
 
@@ -114,18 +112,18 @@ def certified_engine(
     Parameters
     ----------
     engine : Stored
-        With k labels.
+        An engine with k labels.
     answered : mapping
         Outputs and codes of "tune" and "certify" rows.
     known : (Outputs, codes), optional
-        Of texts that the model was trained on.
+        Outputs and codes of texts that the model was trained on.
     promise, words, seed
         As in `fit`.
 
     Returns
     -------
     classifier, rows
-        Tune rows (their indices) from which no distance is measured, so that they can judge.
+        `rows` are indices of tune rows from which no distance is measured.
     """
     outputs, codes = answered["tune"]
     if not np.isfinite(outputs.logits).all(axis=1).any():
@@ -148,7 +146,7 @@ def certified_engine(
 
 
 def _warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
-    """Warn where one and the same answer to all rows would be right more often: labels may be in another order."""
+    """Warn where one constant answer would be right more often: labels may be in the wrong order."""
     inside = (codes != ABSTAIN) & np.isfinite(logits).all(axis=1)
     n, right = int(inside.sum()), int((logits[inside].argmax(axis=1) == codes[inside]).sum())
     if n and clopper_pearson_upper(right, n, 0.001) < np.bincount(codes[inside]).max() / n:
@@ -158,7 +156,7 @@ def _warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
 
 
 def _halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, Indices]:
-    """Divide tune rows into those that distances of features are measured from, and those that judge."""
+    """Divide tune rows into those that distances of features are measured from, and those that choose and test."""
     everything = np.arange(len(codes))
     if outputs.features is None:
         return None, everything
@@ -170,18 +168,16 @@ def _halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, 
 def certified_parts(
     tuned: Labelled, certify: Labelled, known: References | None, promise: Promise, looks: int = 1
 ) -> CertifiedParts:
-    """Choose the score on tune rows and certify its threshold; fit what explains decisions.
+    """Choose the score on tune rows and certify its threshold; fit the parts that explain decisions.
 
     Parameters
     ----------
     tuned, certify : (Evidence, codes)
         Of n tune rows and m certify rows; codes have shapes (n,) and (m,), -1 for out-of-scope.
     known : References, optional
-        Where distances of features are measured from.
-    promise : Promise
-        What is certified.
-    looks : int
-        How often the certify rows were certified on, this time included.
+        Rows that distances of features are measured from.
+    promise, looks : Promise, int
+        What is certified, and the number of certifications on these certify rows, this time included.
     """
     score, compared = named_score(promise.score, *tuned, known)
     rule = CertifiedThreshold.fit(
@@ -210,7 +206,7 @@ def evaluated(classifier: Classifier, texts: Any, codes: Any) -> Classifier:
 
 
 def record_of(parts: Splits) -> Json:
-    """Give the sizes of the parts and the versions of libraries, for the record."""
+    """Give the sizes of the splits and the versions of libraries, for the record."""
     sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
     return {
         "splits": sizes,
@@ -231,6 +227,6 @@ def versions() -> dict[str, str]:
 
 
 def seen_by(parts: Splits) -> dict[str, NDArray[np.uint64]]:
-    """Hash the texts that a model was made with, shape (n,) for the n texts of each part, as a folder keeps them."""
+    """Hash the texts of each split, shape (n,), as a folder keeps them."""
     named = (("train", parts.train), ("tune", parts.tune), ("certify", parts.certify))
     return {f"split.{name}": np.array(hashes(part.texts), dtype=np.uint64) for name, part in named}

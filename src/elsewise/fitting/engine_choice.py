@@ -1,7 +1,7 @@
-"""The gate: which engine and precision serves, chosen on tune rows, before a certify row is read.
+"""Choose the engine and precision on tune rows, before a certify row is read.
 
-Half precision and int8 are faster, and give slightly other logits. Each candidate is compared with float32; the
-fastest whose log loss, after its own re-fit, and whose accuracy are close enough is the one that is certified.
+Half precision and int8 are faster, and give slightly different logits. Each candidate is compared with float32, after
+its calibrator was fitted again. The fastest candidate whose log loss and accuracy are close enough is certified.
 """
 
 import time
@@ -26,10 +26,10 @@ from elsewise.outputs import Evidence, Outputs
 from elsewise.progress import Progress
 from elsewise.storage.json_files import Json, plain_fields
 
-LOG_LOSS_MARGIN: Final = 0.03  # of the log loss of float32
+LOG_LOSS_MARGIN: Final = 0.03  # as a share of the log loss of float32
 ACCURACY_MARGIN: Final = 0.003
 ROUNDING: Final = 1e-12  # 0.953 - 0.003 is a little more than 0.95
-FASTER: Final = 1.1  # times as fast a less exact engine must be to be preferred: timings wobble
+FASTER: Final = 1.1  # speed-up that a less exact engine needs to be preferred: timings vary
 TIMED_TOKENS: Final = 16_384
 
 
@@ -42,15 +42,13 @@ class GateRow:
     engine : str
         Name and precision, as in "openvino-int8".
     accuracy, log_loss, ece : float or None
-        After its own re-fit; None where there are too few rows.
+        With its own calibrator; None where there are too few rows.
     changed : float
-        Share of texts whose best label is not that of float32.
+        Share of texts whose best label differs from that of float32.
     worst_change, change_99 : float
         Largest change of a probability, and the 99th percentile over texts of their largest.
-    megabytes : float
-        Of the files that it runs from.
-    texts_per_second : float
-        Of tune texts, on this machine.
+    megabytes, texts_per_second : float
+        Size of its files, and speed on tune texts on this machine.
     passed : bool
         Whether log loss and accuracy are within the margins.
     """
@@ -78,24 +76,21 @@ class Serving:
 
     @property
     def evidence(self) -> Evidence:
-        """What it knows of the tune rows."""
+        """The engine's evidence of the tune rows."""
         return Evidence.of(self.outputs, self.calibrator)
 
 
 def measure(engine: SizedEngine, tokens: Tokens, codes: Codes, exact: Serving | None = None) -> Serving:
-    """Run tune rows through an engine, re-fit its calibrator, and compare it with `exact`.
+    """Run tune rows through an engine, fit its calibrator again, and compare it with `exact`.
 
     Parameters
     ----------
     engine : SizedEngine
         The candidate.
-    tokens : n rows
-        Of tune texts.
-    codes : (n,)
-        Their codes, -1 for out-of-scope.
+    tokens, codes : n rows, (n,)
+        The tune texts, and their codes, -1 for out-of-scope.
     exact : Serving, optional
-        Of float32, or of the engine that this one stands around; without it this is float32, whose logits are
-        calibrated already.
+        float32, or the engine that this engine wraps. Default: this engine is float32, with calibrated logits.
     """
     outputs = engine.run(tokens)
     usable = np.isfinite(outputs.logits).all(axis=1) & (codes >= 0)
@@ -115,7 +110,7 @@ def measure(engine: SizedEngine, tokens: Tokens, codes: Codes, exact: Serving | 
 
 
 def choose(candidates: Sequence[Serving]) -> Serving:
-    """Choose the fastest that passed; float32, the first, unless one of the rest is clearly faster."""
+    """Choose the fastest that passed; float32, the first, unless a less exact one is clearly faster."""
     best = candidates[0]
     for candidate in candidates[1:]:
         if candidate.measured.passed and candidate.measured.texts_per_second > FASTER * best.measured.texts_per_second:
@@ -129,7 +124,7 @@ def gate_rows(candidates: Sequence[Serving]) -> tuple[Json, ...]:
 
 
 def fitted_calibrator(outputs: Outputs, codes: Codes) -> Calibrator:
-    """Fit a temperature on the usable of n rows, codes (n,); keep probabilities where these are too few."""
+    """Fit a temperature on the usable of n rows, codes (n,); with too few rows the probabilities stay unchanged."""
     usable = np.isfinite(outputs.logits).all(axis=1) & (codes >= 0)
     if usable.sum() < FEWEST_ROWS:
         return Identity()
@@ -161,7 +156,7 @@ def _passes(figures: tuple[float | None, float | None, float | None], exact: Gat
 
 
 def _speed(engine: SizedEngine, tokens: Tokens) -> float:
-    """Measure texts a second on tune texts that are warm already: the best of three."""
+    """Measure texts a second, the best of three runs on tune texts, after a warm-up."""
     rows = np.flatnonzero(np.cumsum(tokens.lengths) <= TIMED_TOKENS)
     sample = tokens.take(rows) if len(rows) else tokens
     seconds = []
@@ -174,16 +169,14 @@ def _speed(engine: SizedEngine, tokens: Tokens) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """What choosing an engine may look at.
+    """The rows that choosing an engine may use.
 
     Attributes
     ----------
-    tune : Tokens
-        Of tune rows.
-    codes : (n,)
-        Their true codes, -1 for out-of-scope.
+    tune, codes : Tokens, (n,)
+        Tune rows, and their true codes, -1 for out-of-scope.
     train : Tokens
-        Of some train rows, for int8.
+        Some train rows, for int8.
     """
 
     tune: Tokens
@@ -194,12 +187,7 @@ class Rows:
 def check_engine(engine: str, precision: str) -> tuple[str, str]:
     """Resolve "auto" as an engine's name, and refuse what this machine does not have.
 
-    Raises
-    ------
-    InputError
-        If a name is unknown, or the precision is not there.
-    MissingExtra
-        If a library is not installed.
+    InputError for an unknown name or a precision that is not available, MissingExtra if a library is not installed.
     """
     name = usual_engine() if engine == "auto" else engine
     for what, given, known in (("engine", name, TEXT_ENGINES), ("precision", precision, ("auto", *PRECISIONS))):
@@ -214,7 +202,7 @@ def check_engine(engine: str, precision: str) -> tuple[str, str]:
 
 
 def usual_engine() -> str:
-    """Take torch where it finds a GPU, OpenVINO elsewhere."""
+    """Name the default engine: torch where it finds a GPU, or else OpenVINO."""
     if find_spec("torch") is None:
         return "openvino"
     import torch  # noqa: PLC0415
@@ -249,30 +237,28 @@ def serving(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Serving, tuple[Json, ...]]:
-    """Choose what serves: the precision that is wanted, or the fastest that passes the gate.
+    """Choose the engine: the wanted precision, or the fastest that passes the gate.
 
     Parameters
     ----------
     files, labels, settings
-        Of the model; settings are those of its tokenizer.
+        The model; settings are those of its tokenizer.
     wanted : (engine, precision)
-        As `check_engine` gives them.
-    rows : Rows
-        To choose on.
-    threads : int, optional
-        For the engine.
+        From `check_engine`.
+    rows, threads : Rows, int or None
+        The rows to choose on, and threads of the engine.
     progress : callable, optional
         Called with (words, 0, 0).
 
     Returns
     -------
     (Serving, table)
-        What serves, and how everything that was tried compared.
+        The choice, and how all candidates compared.
 
     Warns
     -----
     ElsewiseWarning
-        If the precision that is wanted is not close enough to float32.
+        If the wanted precision is not close enough to float32.
     """
     name, precision = wanted
     opener = engine_class(name)
@@ -298,18 +284,12 @@ def serving(
 
 def _worth_trying(able: Sequence[str], rows: Rows) -> tuple[str, ...]:
     if int((rows.codes >= 0).sum()) < FEWEST_ROWS:
-        return ("f32",)  # nothing could be shown of another
+        return ("f32",)  # too few tune rows to compare precisions
     return tuple(p for p in able if p != "int8" or (len(rows.train) and find_spec("nncf")))
 
 
 def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:
-    """Add the int8 graph to a copy of a model's files; as they are when they have one.
-
-    Raises
-    ------
-    InputError
-        If there are no train texts to calibrate it on.
-    """
+    """Copy a model's files and add the int8 graph, unless they have one; InputError without train texts."""
     from elsewise.training.int8 import write_int8  # noqa: PLC0415  torch
 
     if INT8 in files:

@@ -31,9 +31,9 @@ def export(
 ) -> Classifier:
     """Certify a model folder on one more engine and precision, on the rows it keeps, and save it there.
 
-    This is one more look at the certify rows, and the certificate says so. It is no look where the folder already has
-    a certificate for this engine and answers as before. The new engine becomes the folder's default, unless it is
-    further from float32 than the gate allows.
+    This is one more look at the certify rows, and the certificate says so. It is no look where the folder already has a
+    certificate for this engine and answers as before. The new engine becomes the folder's default, unless it is further
+    from float32 than the gate allows.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def export(
     precision : {"auto", "f32", "bf16", "f16", "int8"}
         auto is the fastest that passes the gate.
     threads : int, optional
-        For the engine.
+        Threads of the engine.
     progress : callable, optional
         Called with (words, 0, 0).
 
@@ -76,11 +76,11 @@ def _default(saved: ModelFolder, made: Classifier) -> Classifier:
     old, new = saved.default, key_of(made.engine)
     if old == new or all(row["passed"] for row in made.provenance.gate if row["engine"] == new):
         return made
-    engine: Any = made.engine  # of texts: it has files
+    engine: Any = made.engine  # an engine of texts, which has files
     try:
         kept = open_classifier(replace(saved, files=engine.files), old)
     except (ArtifactError, MissingExtra):
-        return made  # the old one does not run here
+        return made  # the old engine does not run here
     where = f"{saved.files.path} still answers by {old}"
     warnings.warn(f"{where}; choose {new} by --engine and --precision", ElsewiseWarning, stacklevel=3)
     entry, arrays = made.entry()
@@ -90,7 +90,7 @@ def _default(saved: ModelFolder, made: Classifier) -> Classifier:
 
 
 def _certified(saved: ModelFolder, key: str, threads: int | None) -> Classifier | None:
-    """Open an engine that the folder has a certificate for, if it answers here as it did; None for a new engine."""
+    """Open an engine with a certificate, if it answers here as before; None for a new engine."""
     if key not in saved.entries:
         return None
     try:

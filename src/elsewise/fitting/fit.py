@@ -1,4 +1,4 @@
-"""From labelled texts to a certified classifier. Nothing flows back.
+"""From labelled texts to a certified classifier; no step uses rows of a later step.
 
 train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
 """
@@ -183,7 +183,7 @@ def fit(
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The engine and precision that this machine has and that answer, and the uncertainty method added to them."""
+    """The engine and precision that answer, available on this machine, and the uncertainty method added to them."""
 
     wanted: tuple[str, str]
     method: UncertaintyMethod
@@ -196,7 +196,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Trained:
-    """A trained model with its calibrator folded in, and the rows that an engine for it is chosen and certified on."""
+    """A trained model with its calibrator folded in, and the rows that its engine is chosen and certified on."""
 
     files: ModelFiles
     reading: Json  # settings of its tokenizer
@@ -236,7 +236,7 @@ def _prepared(
 
     first = member_of(unfinished, 0)
     before = first.settings() if first else None
-    if before and how.precision == "auto":  # measured then, and could come out differently now
+    if before and how.precision == "auto":  # measured before; a new measurement could differ
         how = replace(how, precision=before["precision"])
     learner = prepare(divided.names, how)
     tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
@@ -253,9 +253,9 @@ def _chosen_calibrator(model: "TorchModel", outputs: Outputs, codes: Codes) -> C
 def _certified(
     best: Serving, certify: Evidence, train: Tokens, parts: Splits, seed: int, promise: Promise
 ) -> CertifiedParts:
-    """Certify what the chosen engine made of tune, certify and train rows."""
+    """Certify the chosen engine's outputs of tune, certify and train rows."""
     tuned = (best.evidence, parts.tune.codes)
-    if not len(parts.tune):  # those of train are too sure, and still in their order
+    if not len(parts.tune):  # train texts: overconfident, but still ranked correctly
         tuned = (Evidence.of(best.engine.run(train), best.calibrator), parts.train.codes)
     known = _references(best, train, parts.train.codes, seed)
     return certified_parts(tuned, (certify, parts.certify.codes), known, promise)
@@ -270,7 +270,7 @@ def _refit_rows(model: _Trained, best: Serving, certify: Evidence, divided: Divi
 
 
 def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> References | None:
-    """Take features of train texts of every label; None from an engine that gives none."""
+    """Take features of train texts of every label; None from an engine without features."""
     share = min(1.0, REFERENCES / max(len(codes), 1))
     rows = stratified(codes, (share, 1 - share), np.random.default_rng(seed))[0]
     evidence = Evidence.of(best.engine.run(tokens.take(rows)), best.calibrator)

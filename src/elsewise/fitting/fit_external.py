@@ -46,7 +46,7 @@ def fit_external(
     Parameters
     ----------
     model : engine
-        Has ``labels`` and ``run(texts) -> Outputs``; `elsewise.wrap` makes one of any model.
+        Has ``labels`` and ``run(texts) -> Outputs``; `elsewise.wrap` makes an engine of any model.
     rows : (texts, labels)
         n rows that the model was not trained on: 25 % tune, 50 % certify, 25 % test. With `held_out`, the rows that it
         was trained on, from which distances of features are measured.
@@ -60,8 +60,8 @@ def fit_external(
     Raises
     ------
     InputError
-        If the model is no engine, its outputs do not fit its labels or are probabilities, or a row has a label that
-        the model does not have.
+        If the model cannot be used as an engine, its outputs do not fit its labels or are probabilities, or a row has a
+        label that the model does not have.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def fit_external(
 
 
 def refuse_training(names: Iterable[str]) -> None:
-    """Raise InputError for the first option about training: a model that is already trained takes none."""
+    """Raise InputError for the first training option: a model that is already trained takes none."""
     for name in names:
         raise InputError(f"{name} is about training, and the engine is a model that is trained already; leave it out")
 
@@ -116,7 +116,7 @@ def _known(engine: Stored, train: LabelledTexts, seed: int) -> Answered | None:
 
 
 def _tokens(engine: Stored, ready: Mapping[str, Any], judging: Indices) -> dict[str, NDArray[Any]]:
-    """Name the tokens of tune and certify rows, for more engines to certify on; none where the engine reads texts."""
+    """Name the tokens of tune and certify rows, to certify other engines on; empty where the engine reads texts."""
     if not isinstance(ready["tune"], Tokens):
         return {}
     parts = {"train": prepared(engine, []), **ready, "tune": ready["tune"].take(judging)}  # no train rows for int8

@@ -1,8 +1,7 @@
-"""Change what a model folder promises without training: another rule, while model, calibrator and score stay.
+"""Change a model folder's threshold without training: model, calibrator and score stay the same.
 
-Whatever is measured here is measured on tune rows, before and after alike: they can be looked at as often as you like.
-Certify rows are read by a certification and by nothing else, and each is one more look at them: a look is never
-forgotten, not when it is undone either.
+Thresholds are compared on tune rows, before and after alike, as often as you like. Only certifications read certify
+rows, and each is one more look at them: looks are counted for ever, even those that are undone.
 """
 
 import inspect
@@ -32,7 +31,7 @@ from elsewise.rules.certificate import Certificate
 from elsewise.storage.json_files import Json, plain, plain_fields
 from elsewise.storage.sealed_folder import MANIFEST, check_target, sha256_of
 
-COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # at which an overview shows what a threshold would do
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # coverages of the thresholds in an overview
 PER = 1000
 USUAL = {"target_accuracy": TARGET_ACCURACY, "confidence_level": CONFIDENCE_LEVEL}
 
@@ -41,7 +40,7 @@ Labelled = tuple[Evidence, Codes]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a rule does on some rows; errors and Other are counted per 1,000 texts."""
+    """Coverage, accuracy, and errors and Other per 1,000 texts, of a rule on some rows."""
 
     coverage: Estimate
     accuracy_when_answered: Estimate
@@ -59,18 +58,16 @@ class ConfidenceRange:
 
 @dataclass(frozen=True, slots=True)
 class TuneRates:
-    """What a rule does on tune rows: nothing of it is certified.
+    """Coverage, accuracy and rates of a rule on tune rows; nothing here is certified.
 
     Attributes
     ----------
     rows, out_of_scope : int
         How many rows there are, and how many of them are out-of-scope.
     coverage, accuracy_when_answered, errors_per_1000, other_per_1000 : Estimate
-        As in `Rates`, of all rows.
-    in_scope : Rates
-        Of in-scope rows alone.
-    confidence : ConfidenceRange or None
-        Of readable rows; None where there are none.
+        As in `Rates`, on all rows.
+    in_scope, confidence : Rates, ConfidenceRange or None
+        Rates of in-scope rows alone, and the range of readable rows; None where there are none.
     """
 
     rows: int
@@ -115,14 +112,12 @@ class LabelThreshold:
 
     Attributes
     ----------
-    label : str
-        Its name.
-    threshold : float
-        Its own.
+    label, threshold : str, float
+        The label, and its own threshold.
     certified, rare : bool
         Whether it is certified by itself, and whether it has too few rows for that.
     rows, n, errors : int
-        Certify rows, those that were answered, and those that were answered wrongly; of all rare labels together.
+        Certify rows, answered rows, and wrong answers; of all rare labels together.
     """
 
     label: str
@@ -136,16 +131,9 @@ class LabelThreshold:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuleOnTuneRows:
-    """A rule, what it promises, and what it does on tune rows.
+    """A rule with its certificate, if any, and its rates on tune rows.
 
-    Attributes
-    ----------
-    rule : Rule
-        With its certificate, when it has one.
-    label_names : tuple of str
-        The names of the labels.
-    measured : TuneRates or None
-        What it does on tune rows; None in a folder that keeps no rows.
+    `measured` is None in a folder that keeps no rows.
     """
 
     rule: Rule
@@ -159,7 +147,7 @@ class RuleOnTuneRows:
 
     @property
     def by_label(self) -> list[LabelThreshold]:
-        """The labels with thresholds of their own, those first that are not certified; empty where one is for all."""
+        """Labels with thresholds of their own, uncertified labels first; empty where all labels share one threshold."""
         rule = self.rule
         if not isinstance(rule, ByLabel):
             return []
@@ -172,7 +160,7 @@ class RuleOnTuneRows:
         return sorted(found, key=lambda row: (row.certified, -row.threshold))
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the same as plain dictionaries, lists and numbers."""
+        """Give plain dictionaries, lists and numbers."""
         return {
             "rule": NAMES[type(self.rule)],
             "asked": plain(asked_record(self.rule)),
@@ -186,18 +174,16 @@ class RuleOnTuneRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """What a change of the threshold did.
+    """A change of the threshold, with the rules before and after on the same rows.
 
     Attributes
     ----------
-    engine : str
-        Whose threshold it is, as in "openvino-int8".
+    engine, others : str, tuple of str
+        The engine of this threshold, as in "openvino-int8", and the folder's engines that keep their own.
     before, after : RuleOnTuneRows
         Both measured on the same rows.
     entry : mapping
-        What the history of the folder says of it (JSON).
-    others : tuple of str
-        Engines of the folder that keep a threshold of their own.
+        The entry in the folder's history (JSON).
     """
 
     engine: str
@@ -207,18 +193,18 @@ class Change:
     others: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the same as plain dictionaries, lists and numbers."""
+        """Give plain dictionaries, lists and numbers."""
         return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overview:
-    """How a folder's threshold stands, what others would do, and how it came about.
+    """A folder's threshold, what other thresholds would do, and the history.
 
     Attributes
     ----------
-    engine : str
-        Whose threshold it is.
+    engine, others : str, tuple of str
+        The engine of this threshold, and the folder's engines that keep their own.
     present : RuleOnTuneRows
         The rule that answers now.
     possible : tuple of RuleOnTuneRows
@@ -227,8 +213,6 @@ class Overview:
         Every change, also of other engines (JSON).
     looks : int
         How many certifications were made on the certify rows.
-    others : tuple of str
-        Engines of the folder that keep a threshold of their own.
     """
 
     engine: str
@@ -239,7 +223,7 @@ class Overview:
     others: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the same as plain dictionaries, lists and numbers."""
+        """Give plain dictionaries, lists and numbers."""
         return plain_fields(self)
 
 
@@ -258,9 +242,9 @@ def open_threshold(
     path : str or Path
         A model folder.
     engine, precision : str, optional
-        Of the threshold. Default: those of the folder. Other engines of the folder keep their thresholds.
+        Whose threshold to open. Default: those of the folder. Other engines of the folder keep their thresholds.
     threads : int, optional
-        For the engine.
+        Threads of the engine.
     progress : callable, optional
         Called with (words, 0, 0).
 
@@ -286,7 +270,7 @@ def open_threshold(
     manifest = sha256_of(path / MANIFEST) if (path / MANIFEST).is_file() else ""
     folder = ModelFolder.read(path)
     key = choose_entry(folder, engine, precision)
-    classifier = open_classifier(folder, key, threads, answers=False)  # kept rows have what a model of yours answered
+    classifier = open_classifier(folder, key, threads, answers=False)  # kept rows hold a user's model's answers
     return FolderThreshold(folder, manifest, key, classifier, progress)
 
 
@@ -296,10 +280,8 @@ class FolderThreshold:
 
     Attributes
     ----------
-    folder : ModelFolder
-        As it was read.
-    manifest : str
-        Hash of what the folder held then.
+    folder, manifest : ModelFolder, str
+        The folder as it was read, and the hash of its contents then.
     engine : str
         Whose threshold it is, as in "openvino-int8".
     classifier : Classifier
@@ -315,7 +297,7 @@ class FolderThreshold:
     progress: Progress | None = None
 
     def overview(self) -> Overview:
-        """Tell how the threshold stands, and what others would do: reads no certify row, and writes nothing."""
+        """Show the present threshold, and what others would do: reads no certify row, and writes nothing."""
         possible: tuple[RuleOnTuneRows, ...] = ()
         if self._tune is not None and len(self._tune[1]):
             asked = {"gates": self.classifier.rule.gates}
@@ -325,7 +307,7 @@ class FolderThreshold:
         return Overview(self.engine, present, possible, history, folder.looks, self._others)
 
     def change(self, rule: str, *, note: str = "", **asked: Any) -> Change:
-        """Give the engine another rule, made on the rows that the folder keeps, and save it there.
+        """Give the engine a new rule, made on the rows that the folder keeps, and save it there.
 
         Parameters
         ----------
@@ -335,7 +317,7 @@ class FolderThreshold:
         note : str
             Why; kept in the history.
         **asked
-            What the rule's `fit` takes, as in ``target_accuracy=0.9`` or ``threshold=0.6``. The score is the present
+            Arguments of the rule's `fit`, as in ``target_accuracy=0.9`` or ``threshold=0.6``. The score is the present
             one. Defaults: the present gates; for a promise, the target accuracy and the confidence level of
             the present certificate, or else of the last one.
 
@@ -353,7 +335,7 @@ class FolderThreshold:
         return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
 
     def undo(self, *, note: str = "") -> Change:
-        """Put back, exactly, the rule before the last change that was not undone yet; looks that were made stay made.
+        """Put back, exactly, the rule before the last change that was not undone yet; its looks still count.
 
         Raises
         ------
@@ -370,7 +352,7 @@ class FolderThreshold:
 
     @cached_property
     def _tune(self) -> Labelled | None:
-        """What the engine says of the tune rows, and their codes; None where the folder keeps no rows."""
+        """The engine's evidence of the tune rows, and their codes; None where the folder keeps no rows."""
         if "refit.tune.codes" not in self.folder.arrays:
             return None
         if self.progress:
@@ -386,7 +368,7 @@ class FolderThreshold:
         return RuleOnTuneRows(rule, self.classifier.labels, measured)
 
     def _last_promise(self) -> dict[str, float]:
-        """Target and level of the present certificate, or else of the last one that the history knows."""
+        """Target accuracy and confidence level of the present certificate, or else of the last one in the history."""
         present = self.classifier.certificate
         if present is not None:
             return {name: getattr(present, name) for name in USUAL}
@@ -397,7 +379,7 @@ class FolderThreshold:
         return {name: earlier[-1][name] for name in USUAL} if earlier else USUAL
 
     def _fit(self, name: str, asked: Json) -> Rule:
-        """Make a rule on the kept rows, the present score on all of them."""
+        """Make a rule on the kept rows, with the present score."""
         if self._tune is None and name != "fixed":
             raise InputError(
                 f"{self.folder.files.path} keeps no rows to choose a threshold on (--no-refit-rows); "
@@ -414,7 +396,7 @@ class FolderThreshold:
         return fit_as_asked(name, asked, tune=tune, certify=certify, score=self.classifier.rule.score, looks=looks)
 
     def _write(self, rule: Rule, entry: Json) -> Change:
-        """Write the folder with another rule and one more entry in its history."""
+        """Write the folder with a new rule and one more entry in its history."""
         folder, key, path = self.folder, self.engine, self.folder.files.path
         before, after = self._judge(self.classifier.rule), self._judge(rule)
         arrays, engines = dict(folder.arrays), folder.description["engines"]
@@ -422,11 +404,7 @@ class FolderThreshold:
         evaluation = folder.evaluation and set_apart(
             folder.evaluation, self.classifier.engine.fingerprint, self.classifier.rule, rule, entry["when"]
         )
-        description = {
-            **folder.description,
-            "engines": {**engines, key: changed},
-            "history": [*folder.history, entry],
-        }
+        description = {**folder.description, "engines": {**engines, key: changed}, "history": [*folder.history, entry]}
         if sha256_of(path / MANIFEST) != self.manifest:
             raise InputError(f"{path} was changed by another program while this ran; run the command again")
         replace(folder, description=description, arrays=arrays, evaluation=evaluation).write(path)

@@ -1,6 +1,6 @@
-"""Add an uncertainty method to the engine that serves: an ensemble, MC dropout or last-layer Laplace; default: none.
+"""Add an uncertainty method to the engine: an ensemble, MC dropout or last-layer Laplace; default: none.
 
-The new engine is made on train rows, compared and re-calibrated on tune rows, and only then certified.
+The new engine is made on train rows, compared and calibrated again on tune rows, and only then certified.
 """
 
 import warnings
@@ -65,13 +65,7 @@ class UncertaintyMethod:
         return {name: value for name, value in asked.items() if value is not None}
 
     def inside(self, engine: str) -> str:
-        """Name the engine that the method runs on: torch for MC dropout, `engine` for the others.
-
-        Raises
-        ------
-        InputError
-            If MC dropout is to run on an engine other than torch.
-        """
+        """Name the engine that the method runs on; InputError for MC dropout on an engine other than torch."""
         if self.mc_dropout is None:
             return engine
         if engine not in ("auto", "torch"):
@@ -81,18 +75,14 @@ class UncertaintyMethod:
     def added_to(
         self, best: Serving, table: Table, rows: Rows, train: Tokens, member: Callable[[int], ModelFiles]
     ) -> tuple[Serving, Table]:
-        """Add the method to an engine, re-calibrate on tune rows, and compare with the engine alone.
+        """Add the method to an engine, calibrate again on tune rows, and compare with the engine alone.
 
         Parameters
         ----------
-        best : Serving
-            The chosen engine.
-        table : table of the gate
-            It gets one more row.
-        rows : Rows
-            To compare and to calibrate on.
-        train : Tokens
-            Of all train rows.
+        best, table : Serving, table of the gate
+            The chosen engine, and the table that gets one more row.
+        rows, train : Rows, Tokens
+            Rows to compare and calibrate on, and all train rows.
         member : callable
             Trains one more member: number (1, 2, ...) -> its files.
 

@@ -1,1 +1,1 @@
-"""A file or folder written whole or not at all, and read only as it was written."""
+"""Write files and folders whole or not at all, and read them only unchanged."""

@@ -1,4 +1,4 @@
-"""Folders put in place in one step, locked by one process, and written through to the disk; words for a full disk."""
+"""Replace folders in one step, lock them for one process, sync them to the disk, and explain a full disk."""
 
 import ctypes
 import errno
@@ -29,15 +29,12 @@ EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 class FolderLock:
     """Locks a folder for this process, until the object is deleted or the process ends, even by a crash.
 
-    Attributes
-    ----------
-    is_sure : bool
-        False where files cannot be locked: on Windows, and on some network disks.
+    `is_sure` is False where files cannot be locked: on Windows, and on some network disks.
 
     Raises
     ------
     BlockingIOError
-        If another process has locked the folder.
+        If a different process has locked the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,9 +54,9 @@ class FolderLock:
 
 @contextmanager
 def work_folder(path: Path) -> Iterator[Path]:
-    """Give a new hidden folder beside `path`, locked while it is filled, and remove what is left of it.
+    """Yield a new hidden folder beside `path`, locked while it is filled, and remove it afterwards.
 
-    Leftovers of killed runs are removed first; a folder that another process fills is locked, and stays.
+    Leftovers of killed runs are removed first, unless their process still holds the lock.
     """
     prefix = f".{path.name}.elsewise-writing-"
     for left in path.parent.glob(f"{glob_name(prefix)}*"):
@@ -91,12 +88,12 @@ def _locked(path: Path, prefix: str) -> tuple[Path, FolderLock]:
 
 
 def old_of(path: Path) -> Path:
-    """Name where a folder waits while it is replaced in two steps."""
+    """Name the hidden folder that keeps the old folder during a replacement in two steps."""
     return path.with_name(f".{path.name}.elsewise-old")
 
 
 def restore(path: Path) -> None:
-    """Bring back a folder whose replacement was cut short between two steps."""
+    """Bring back a folder whose replacement was interrupted between two steps."""
     old = old_of(path)
     if old.is_dir() and not path.exists():
         old.rename(path)
@@ -104,7 +101,7 @@ def restore(path: Path) -> None:
 
 
 def put_in_place(work: Path, path: Path) -> None:
-    """Give `work` the name `path`; at every moment the old folder or the new one has it.
+    """Rename `work` to `path`; at every moment the old folder or the new one has that name.
 
     Where the system cannot exchange two names, the old folder waits under a hidden name, and `restore` brings it back.
     """
@@ -125,7 +122,7 @@ def put_in_place(work: Path, path: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Have two names change places in one step; False where the system or the disk cannot."""
+    """Exchange two names in one step; False where the system or the disk cannot."""
     names = os.fsencode(one), os.fsencode(other)
     try:
         system = ctypes.CDLL(None)
@@ -137,7 +134,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def sync(*paths: Path) -> None:
-    """Have the disk hold what was written before it takes the place of what was there."""
+    """Write files and folders through to the disk before they replace older ones."""
     if os.name != "posix":
         return  # elsewhere a folder cannot be opened, nor synced through a handle that only reads
     for path in paths:
@@ -164,7 +161,7 @@ def refusal(error: OSError | SafetensorError, folder: Path, needed: int | None =
 
 
 def is_full(error: OSError | SafetensorError) -> bool:
-    """Whether a disk, a quota or a limit on sizes is at its end; safetensors tells it in its words."""
+    """Tell whether a disk, a quota or a size limit is full; safetensors says it in its message."""
     if isinstance(error, OSError):
         return error.errno in FULL
     found = re.search(r"\(os error (\d+)\)", str(error))

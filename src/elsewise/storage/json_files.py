@@ -1,4 +1,4 @@
-"""JSON files and files of arrays, checked as they are read; infinities and NaN as words."""
+"""Read and write JSON files and files of arrays, checked; infinities and NaN as words."""
 
 import json
 import math
@@ -15,13 +15,13 @@ Json: TypeAlias = Mapping[str, Any]  # an object as JSON holds it
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write readable JSON, in the order given, with infinity as the string "inf"."""
+    """Write indented JSON, keys in the given order, infinity as the string "inf"."""
     text = json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def finite(value: Any) -> Any:
-    """Replace what JSON has no number for: infinities by the strings "inf" and "-inf", NaN by null."""
+    """Replace numbers that JSON does not have: infinities by the strings "inf" and "-inf", NaN by null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if isinstance(value, Mapping):
@@ -30,7 +30,7 @@ def finite(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Turn results into what JSON can hold: dataclasses into dictionaries by the names of their fields.
+    """Turn results into JSON values: dataclasses become dictionaries by the names of their fields.
 
     Examples
     --------
@@ -48,12 +48,12 @@ def plain(value: Any) -> Any:
 
 
 def plain_fields(value: Any) -> dict[str, Any]:
-    """Turn a dataclass into a dictionary, and what it holds with it: the `as_dict` of results."""
+    """Turn a dataclass and everything in it into dictionaries: the `as_dict` of results."""
     return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; ArtifactError names a file that holds none."""
+    """Read a JSON object; ArtifactError names a file without one."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -64,7 +64,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """Read arrays, (n,) or (n, k), by name; none of a missing file. ArtifactError names a file without arrays."""
+    """Read arrays, (n,) or (n, k), by name; empty for a missing file. ArtifactError names a file without arrays."""
     from safetensors import SafetensorError  # noqa: PLC0415
     from safetensors.numpy import load_file  # noqa: PLC0415
 

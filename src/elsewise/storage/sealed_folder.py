@@ -1,4 +1,4 @@
-"""A folder with a manifest of SHA-256: written whole or not at all, read only when every byte is the one written."""
+"""Folders with a SHA-256 manifest: written whole or not at all, read only when every byte is unchanged."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def sha256_of(file: Path) -> str:
 
 
 def check_target(path: Path) -> None:
-    """Raise InputError unless a model folder can be written here: nothing that we did not write is replaced."""
+    """Raise InputError unless a model folder can be written here: only model folders are replaced."""
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
         if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
@@ -43,7 +43,7 @@ def check_target(path: Path) -> None:
 
 
 def _manifest(path: Path) -> Json | None:
-    """Give the files of a sound manifest of this format, or None."""
+    """Give the files of a valid manifest of this format, or None."""
     try:
         saved = read_json(path / MANIFEST)
     except ArtifactError:
@@ -52,7 +52,7 @@ def _manifest(path: Path) -> Json | None:
 
 
 def _is_sound(manifest: Json) -> bool:
-    """Whether a manifest says of each file what it should be, and nobody changed that by accident."""
+    """Tell whether a manifest is complete and matches its own hash."""
     files = manifest.get("files")
     if not isinstance(files, dict) or manifest.get("sha256") != _seal(files):
         return False
@@ -61,21 +61,10 @@ def _is_sound(manifest: Json) -> bool:
 
 @contextmanager
 def writing(path: Path, needed: int | None = None) -> Iterator[Path]:
-    """Give an empty folder to fill; when the block ends it gets its manifest and takes the place of `path`.
+    """Yield an empty folder to fill; when the block ends it gets its manifest and replaces `path`.
 
-    At whatever moment the process is killed, `path` is what it was before, or whole and new.
-
-    Parameters
-    ----------
-    path : Path
-        Where the folder will be.
-    needed : int, optional
-        How many bytes it takes, to be told when the disk is full.
-
-    Raises
-    ------
-    InputError
-        If `path` is there and is not a model folder: nothing that we did not write is replaced; or the disk refuses.
+    If the process is killed, `path` is what it was before, or whole and new. InputError if `path` exists and is not a
+    model folder, or the disk refuses; the message of a full disk names the bytes `needed`.
     """
     path = Path(os.path.realpath(path))  # a link stays, and leads to the new folder
     check_target(path)
@@ -93,7 +82,7 @@ def writing(path: Path, needed: int | None = None) -> Iterator[Path]:
 
 
 def _allow_reading(work: Path) -> None:
-    """Give folder and files the permissions that the umask allows: temporary ones are private, a model is not."""
+    """Give folder and files the permissions of the umask: temporary folders are private, a model is not."""
     umask = os.umask(0)
     os.umask(umask)
     for path in (work, *work.rglob("*")):
@@ -101,7 +90,7 @@ def _allow_reading(work: Path) -> None:
 
 
 def write_manifest(folder: Path) -> None:
-    """Write the manifest of a folder's files, each on the disk before it is named."""
+    """Write the manifest of a folder's files, each synced to the disk first."""
     files = {}
     for file in sorted(folder.rglob("*")):
         if file.is_file():
@@ -117,10 +106,7 @@ def _seal(files: Json) -> str:
 def verify(path: Path) -> dict[str, str]:
     """Check every file of a model folder against its manifest, and give their SHA-256 by name.
 
-    Raises
-    ------
-    ArtifactError
-        If it is not a model folder, is too new, or a file is missing, changed, or was added; the message names it.
+    ArtifactError if it is not a model folder, is too new, or a file is missing, changed, or was added.
     """
     manifest = path / MANIFEST
     if not manifest.is_file():
@@ -138,7 +124,7 @@ def verify(path: Path) -> dict[str, str]:
     if written != FORMAT or not _is_sound(saved):
         raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
     files = saved["files"]
-    with ThreadPoolExecutor() as pool:  # hashing leaves the interpreter to the others
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
         list(pool.map(lambda item: _verify_file(path, *item), files.items()))
     added = sorted(name for name in set(_names_in(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
     if added:
@@ -147,7 +133,7 @@ def verify(path: Path) -> dict[str, str]:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a file is one that desktops and version control leave behind, and that nothing loads."""
+    """Tell whether desktops or version control leave this file behind: nothing loads it."""
     return any(part.startswith(".") for part in Path(name).parts)
 
 

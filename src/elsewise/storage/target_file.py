@@ -1,4 +1,4 @@
-"""A file that appears only when it is whole; stdout, pipes and devices as they are."""
+"""Write files that appear only when they are whole; stdout, pipes and devices directly."""
 
 import os
 import secrets
@@ -15,7 +15,7 @@ from elsewise.errors import InputError
 
 
 def try_to_write(name: str, act: Callable[..., Any], *arguments: Any) -> Any:
-    """Call `act`; an error of the system becomes an InputError that names the file."""
+    """Call `act`; an OSError becomes an InputError that names the file."""
     try:
         return act(*arguments)
     except BrokenPipeError:
@@ -27,7 +27,7 @@ def try_to_write(name: str, act: Callable[..., Any], *arguments: Any) -> Any:
 
 @contextmanager
 def open_target(path: str | PathLike[str], stdout: IO[bytes] | None = None) -> Iterator[IO[bytes]]:
-    """Open a file to write bytes on: stdout for ``-``, a device or pipe as it is, a file atomically."""
+    """Open a file to write bytes: stdout for ``-``, a device or pipe directly, a file atomically."""
     name, target = fspath(path), Path(path)
     if name == "-":
         file = stdout or sys.stdout.buffer

@@ -1,1 +1,1 @@
-"""Fine-tune an encoder and write its graphs: the only room that imports torch at its top."""
+"""Fine-tune an encoder and write its graphs: the only package that imports torch at the top of its modules."""

@@ -1,11 +1,11 @@
-"""The folder of a training that may be cut short: checkpoints that a later run of the same command goes on from.
+"""The folder of an unfinished training: checkpoints from which the same command continues.
 
     MODEL.unfinished/
       member-0/step-00000340/    the last checkpoint of the first model, or its trained weights
       member-1/...               the same for each further model of an ensemble
 
-A checkpoint is written whole or not at all, by `folder.writing`, and read only when every byte is the one that was
-written. It holds tensors as safetensors, and JSON: nothing in it can be executed.
+A checkpoint is written whole or not at all, and read only when every byte is unchanged. It holds safetensors and JSON:
+nothing in it can be executed.
 """
 
 import re
@@ -34,27 +34,16 @@ STEP: Final = re.compile(r"step-\d{8}")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unfinished:
-    """A folder of checkpoints, held by one process.
-
-    Attributes
-    ----------
-    path : Path
-        The folder.
-    lock : FolderLock
-        No other process trains in the folder while this lives.
-    """
+    """A folder of checkpoints, locked for one process as long as `lock` lives."""
 
     path: Path
     lock: FolderLock
 
     @classmethod
     def open(cls, path: str | Path, *, restart: bool = False) -> Self:
-        """Make the folder, or take up what is in it; `restart` clears it.
+        """Create the folder, or open an existing one; `restart` clears it.
 
-        Raises
-        ------
-        InputError
-            If it holds anything but unfinished training, is in use, or cannot be written.
+        InputError if it holds anything but unfinished training, is in use, or cannot be written.
         """
         path = Path(path)
         foreign = sorted(file.name for file in _listed(path) if not _is_member(file))
@@ -75,7 +64,7 @@ class Unfinished:
 
 
 def remove(path: Path) -> None:
-    """Remove the folder of an unfinished training, when what was trained in it is safe elsewhere."""
+    """Remove the folder of an unfinished training, once its model is saved."""
     _clear(path)
     if path.exists() and not _listed(path):
         path.rmdir()
@@ -100,24 +89,12 @@ def _is_member(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """The checkpoints of one model: at most the last one, and the next while it is written.
-
-    Attributes
-    ----------
-    path : Path
-        Their folder; there once the first one is.
-    """
+    """The checkpoints of one model in the folder `path`: at most the last one, and the next while it is written."""
 
     path: Path
 
     def newest(self) -> Path | None:
-        """Give the folder of the last checkpoint, unread; None where there is none.
-
-        Raises
-        ------
-        ArtifactError
-            If something else is there.
-        """
+        """Give the folder of the last checkpoint, unread, or None; ArtifactError if something else is there."""
         there = sorted(file for file in _listed(self.path) if not file.name.startswith("."))
         foreign = [file for file in there if not STEP.fullmatch(file.name)]
         if foreign:
@@ -125,19 +102,15 @@ class Checkpoints:
         return there[-1] if there else None
 
     def settings(self) -> Json | None:
-        """Give what the last checkpoint was trained with, None where there is none."""
+        """Give the training settings of the last checkpoint; None where there is none."""
         newest = self.newest()
         return None if newest is None else _description(newest).get("settings")
 
     def checked(self, settings: Json) -> tuple[Path, Json] | None:
-        """Give the last checkpoint and its description, every byte as it was written; None where there is none.
+        """Give the last checkpoint and its description, every byte verified; None where there is none.
 
-        Raises
-        ------
-        ArtifactError
-            If it is foreign or damaged; the message names the file and the remedy.
-        InputError
-            If it is of other settings; the message names the first that differs.
+        ArtifactError if it is foreign or damaged, InputError if its settings differ; the message names the file or
+        setting.
         """
         newest = self.newest()
         if newest is None:
@@ -164,12 +137,9 @@ class Checkpoints:
 
     @contextmanager
     def writing(self, step: int, needed: int) -> Iterator[Path]:
-        """Give a folder to fill with the checkpoint of a step of `needed` bytes; older ones then go.
+        """Yield a folder to fill with the checkpoint of a step, of `needed` bytes; older ones are removed afterwards.
 
-        Raises
-        ------
-        InputError
-            If the disk refuses: the checkpoint before is as it was.
+        If the disk refuses, InputError is raised and the checkpoint before is unchanged.
         """
         path = self.path / f"step-{step:08d}"
         self._clear_but(self.newest())
@@ -178,26 +148,20 @@ class Checkpoints:
         self._clear_but(path)
 
     def _clear_but(self, kept: Path | None) -> None:
-        """Remove older checkpoints, and what a killed run left half-written."""
+        """Remove older checkpoints, and unfinished ones of a killed run."""
         for file in _listed(self.path):
             if file != kept and file.name.startswith(("step-", ".step-")):
                 shutil.rmtree(file, ignore_errors=True)
 
     def check_space(self, checkpoint: int, model: int) -> None:
-        """Refuse to begin where two checkpoints and the model, in bytes, would not fit beside what is there.
-
-        Raises
-        ------
-        InputError
-            With what is needed, what is free, and where.
-        """
+        """Raise InputError unless two checkpoints and the model, in bytes, fit on the disk."""
         place = next(parent for parent in self.path.absolute().parents if parent.exists())
         more = 1 if self.newest() else 2
         check_space({place: more * checkpoint + model, Path(tempfile.gettempdir()): model})
 
 
 def member_of(unfinished: Unfinished | None, number: int) -> Checkpoints | None:
-    """Give the checkpoints of one model, where they are wanted."""
+    """Give the checkpoints of one model; None without an unfinished folder."""
     return None if unfinished is None else Checkpoints(unfinished.path / f"member-{number}")
 
 

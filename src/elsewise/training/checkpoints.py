@@ -1,8 +1,8 @@
-"""Checkpoints of a training: kept by a callback of `transformers.Trainer`, and gone on from bit for bit.
+"""Checkpoints of a training: a callback of `transformers.Trainer` writes them, and training continues bit for bit.
 
 The Trainer's own checkpoints hold pickles (optimizer.pt, scheduler.pt, rng_state.pth), and loading those has run code
-(CVE-2026-1839). Here weights, optimizer moments and the state of the random numbers are safetensors, the rest is JSON.
-The order of the texts is a function of the seed and the epoch, so that it needs no state.
+(CVE-2026-1839). Here weights, optimizer moments and random states are safetensors, the rest is JSON. The order of the
+texts depends on the seed and the epoch alone, so that it needs no state.
 """
 
 import time
@@ -19,20 +19,20 @@ torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
 
 EVERY: Final = 120.0  # seconds within an epoch, and at the end of each
-COST: Final = 0.02  # of the time: a checkpoint that takes a second is written every 50 seconds at most
+COST: Final = 0.02  # largest share of the time: a checkpoint that takes a second is written every 50 seconds at most
 
 Tensors = Mapping[str, Any]  # by name
 
 
 def weights_of(model: Any) -> Tensors:
-    """Give parameters and lasting buffers by name, each once also where layers share it; nothing is copied."""
+    """Give parameters and persistent buffers by name, each once even where layers share it; nothing is copied."""
     lasting = model.state_dict().keys()
     buffers = {name: buffer for name, buffer in model.named_buffers() if name in lasting}
     return {name: tensor.detach() for name, tensor in (*model.named_parameters(), *buffers.items())}
 
 
 def set_weights(model: Any, weights: Tensors) -> None:
-    """Write weights, as `weights_of` gave them, into the model."""
+    """Load weights, as `weights_of` gave them, into the model."""
     with torch.no_grad():
         for name, tensor in weights_of(model).items():
             tensor.copy_(weights[name])
@@ -44,7 +44,7 @@ def size_of(tensors: Tensors) -> int:
 
 
 def write_trained(model: Any, checkpoints: Checkpoints, step: int, settings: Json) -> None:
-    """Write the weights of a finished training, in place of its checkpoints; a disk that refuses is a warning."""
+    """Replace the checkpoints by the weights of a finished training; a disk that refuses is only a warning."""
     weights = weights_of(model)
     try:
         with checkpoints.writing(step, size_of(weights)) as folder:
@@ -55,34 +55,29 @@ def write_trained(model: Any, checkpoints: Checkpoints, step: int, settings: Jso
 
 
 def read_weights(checkpoint: Path) -> Tensors:
-    """Read the weights of a checkpoint that was checked."""
+    """Read the weights of a verified checkpoint."""
     return _load(checkpoint / WEIGHTS)
 
 
 class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
-    """Keeps the best weights, ends training when they stay the best, and writes checkpoints.
+    """Keeps the best weights, stops training early, and writes checkpoints.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
         Trained in place.
     patience : int
-        End after so many epochs without a better tune log loss.
+        Stop after this many epochs without a better tune log loss.
     checkpoints : Checkpoints or None
-        Where they are written; None writes none.
+        Where checkpoints are written; None writes none.
     settings : mapping
         What the training depends on (JSON), kept with each checkpoint.
     start : Path or None
-        A checkpoint to go on from, checked.
+        A verified checkpoint to continue from.
     """
 
     def __init__(
-        self,
-        model: Any,
-        patience: int,
-        checkpoints: Checkpoints | None,
-        settings: Json,
-        start: Path | None,
+        self, model: Any, patience: int, checkpoints: Checkpoints | None, settings: Json, start: Path | None
     ) -> None:
         self.model, self.patience = model, patience
         self.checkpoints, self.settings = checkpoints, settings
@@ -92,7 +87,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
         self.written, self.cost = time.monotonic(), 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
-        """Put everything back as it was when the checkpoint was written, the random numbers apart."""
+        """Restore everything from the checkpoint except the random states."""
         self.written = time.monotonic()
         if self.start is None:
             return
@@ -109,12 +104,12 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
         parts["lr_scheduler"].load_state_dict(description["scheduler"])
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
-        """Put the random numbers back where an epoch begins: its loader draws one."""
+        """Restore the random states at the start of an epoch, before its loader draws a number."""
         if _is_epoch_end(state):
             self._set_random()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
-        """Put the random numbers back within an epoch: its loader has drawn one by now."""
+        """Restore the random states within an epoch, after its loader has drawn a number."""
         self._set_random()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:  # noqa: ARG002
@@ -123,7 +118,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
             self._write(state, **parts)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **parts: Any) -> None:  # noqa: ARG002
-        """Keep the weights if they are the best so far; end training after `patience` epochs without better ones."""
+        """Keep the weights if they are the best so far; stop training after `patience` epochs without better ones."""
         loss = metrics["eval_log_loss"]
         if state.best_metric is None or loss < state.best_metric:
             state.best_metric, state.best_global_step = loss, state.global_step
@@ -133,7 +128,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
         self._end_epoch(state, control, **parts)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
-        """Write a checkpoint after an epoch that nothing is evaluated after."""
+        """Write a checkpoint after an epoch without evaluation."""
         if args.eval_strategy == "no":
             self._end_epoch(state, control, **parts)
 

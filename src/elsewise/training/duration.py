@@ -1,4 +1,4 @@
-"""How long a training may take, from a few steps that change nothing: neither weights, nor random numbers."""
+"""Estimate how long a training takes, from a few steps that change neither weights nor random states."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -10,25 +10,15 @@ from elsewise.errors import need
 torch = need("torch", extra="train")
 
 LONGEST: Final = 3.0  # seconds after which no further batch is timed
-FORWARD: Final = 0.4  # of the time of a step that learns: what evaluating the same texts takes
-LONG: Final = 90  # seconds are told as minutes from here, and minutes as hours
+FORWARD: Final = 0.4  # time of evaluating texts, as a share of a training step on them
+LONG: Final = 90  # from here seconds are written as minutes, and minutes as hours
 
 
 def estimate_seconds(trainer: Any, batches: Iterable[Sequence[int]], tuning: int, epochs: float) -> float:
-    """Estimate the seconds that training takes.
+    """Estimate the seconds that `epochs` take, each with `tuning` rows evaluated after it.
 
-    Batches of three lengths are run forward and backward, after one that warms up; the optimizer is timed on copies.
-
-    Parameters
-    ----------
-    trainer : transformers.Trainer
-        Not begun; its weights and the state of the random numbers stay as they are.
-    batches : iterable
-        The rows of each batch of an epoch.
-    tuning : int
-        Rows that are evaluated after each epoch.
-    epochs : float
-        To be trained.
+    Three of an epoch's `batches` (of row numbers) are run forward and backward, after a warm-up; the optimizer is timed
+    on copies. The trainer must not have started; its weights and random states do not change.
     """
     data = trainer.train_dataset
     ordered = sorted(batches, key=lambda rows: len(rows) * max(len(data[i]["input_ids"]) for i in rows))

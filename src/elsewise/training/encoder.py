@@ -1,4 +1,4 @@
-"""An encoder with a fresh head for the labels, and its tokenizer."""
+"""Open an encoder with a new head for the labels, and its tokenizer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,8 @@ class Learner:
     ----------
     model : TorchModel
         Trained in place.
-    tokenizer : transformers.PreTrainedTokenizerFast
-        As other tools will load it, without padding or truncation of its own.
-    tokenize : TextTokenizer
-        The same, as engines use it.
+    tokenizer, tokenize : transformers.PreTrainedTokenizerFast, TextTokenizer
+        The tokenizer as other tools will load it, without padding or truncation of its own, and as engines use it.
     """
 
     model: TorchModel
@@ -35,18 +33,12 @@ class Learner:
     tokenize: TextTokenizer
 
     def outputs(self, model: TorchModel, tokens: Tokens) -> Outputs:
-        """Run the model that was made of this one."""
+        """Run a model that was trained from this learner."""
         return run_batched(tokens, self.tokenize, model.forward, model.widths, model.budget)
 
 
 def prepare(labels: Sequence[str], how: Training) -> Learner:
-    """Open the encoder with a fresh head for `labels`; the seed is set here.
-
-    Raises
-    ------
-    InputError
-        If the encoder is not found or cannot be used.
-    """
+    """Set the seed, and open the encoder with a new head for `labels`; raises as `load_encoder`."""
     quiet()
     transformers.set_seed(how.seed)
     model, tokenizer = load_encoder(how.encoder, labels)
@@ -55,12 +47,9 @@ def prepare(labels: Sequence[str], how: Training) -> Learner:
 
 
 def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
-    """Open an encoder with a fresh head for `labels`, and its tokenizer: safetensors only, no code from the hub.
+    """Open an encoder with a new head for `labels`, and its tokenizer: safetensors only, no code from the hub.
 
-    Raises
-    ------
-    InputError
-        If it is not found, or is not an encoder that `transformers` can classify with.
+    InputError if it is not found, or is not an encoder that `transformers` can classify with.
     """
     place = find_encoder(encoder)
     try:
@@ -103,7 +92,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check_opened(encoder: str, tokenizer: Any, model: Any, mismatched: Iterable[tuple[Any, ...]]) -> None:
-    """Refuse what `transformers` would make up: tokens to fill batches with, and weights of other shapes."""
+    """Refuse what `transformers` would make up: missing padding tokens, and weights of other shapes."""
     if tokenizer.pad_token is None:
         raise InputError(f"encoder {encoder} has a tokenizer without a padding token; take another encoder")
     head = {id(parameter) for parameter in last_linear(model).parameters()}

@@ -1,8 +1,8 @@
 """Fine-tune an encoder with `transformers.Trainer`: cross-entropy on logits, in batches of similar length.
 
-The head learns ten times as fast as the body: it starts from nothing, the body does not. Early stopping
-looks at the log loss of the tune rows at *their best temperature*, because a temperature is fitted
-afterwards anyway: the plain log loss stops too early, when the model grows too sure and still gets better.
+The learning rate of the new head is ten times that of the body. Early stopping uses the log loss of the tune rows at
+*their best temperature*, because a temperature is fitted afterwards anyway. The plain log loss stops too early, when
+the model is overconfident and still improves.
 """
 
 import hashlib
@@ -22,11 +22,7 @@ from numpy.typing import NDArray
 from elsewise.calibrators import PriorCorrection
 from elsewise.data.splits import LabelledTexts
 from elsewise.engines.tokenizer import TextTokenizer
-from elsewise.engines.torch import (
-    TorchModel,
-    last_linear,
-    plain_tokenizer,
-)
+from elsewise.engines.torch import TorchModel, last_linear, plain_tokenizer
 from elsewise.errors import InputError, need
 from elsewise.messages.wording import counted, listed
 from elsewise.progress import Note, Progress
@@ -75,24 +71,24 @@ def train(
     Parameters
     ----------
     learner : Learner
-        Prepared; its model is trained in place and is the one returned.
+        Its model is trained in place and returned.
     rows, tune : LabelledTexts
         Codes 0..k-1; without tune rows the last epoch is taken.
     how : Training
         Settings, resolved.
     progress : callable, optional
-        Called with (what is going on, steps done, steps in all).
+        Called with (words, steps done, steps in all).
     checkpoints : Checkpoints, optional
-        Where checkpoints are written, and gone on from when there is one: the same weights come out, bit for bit in
-        float32 on the same machine.
+        Where checkpoints are written. Training continues from the last one, to the same weights bit for bit in float32
+        on the same machine.
     note : callable, optional
-        Called with words: what it goes on from, and how long it may take.
+        Called with words: the checkpoint it continues from, and how long training may take.
 
     Raises
     ------
     InputError
         If the encoder reads nothing in any text of `rows`, training diverges, the disk has too little space,
-        a class weight is of no label, or checkpoints are of other settings.
+        a class weight is of no label, or checkpoints have different settings.
     ArtifactError
         If a checkpoint is damaged or foreign.
     """
@@ -128,7 +124,7 @@ def _trained(
     learner: Learner, examples: list[Any], tuning: list[Any], how: Training, weights: NDArray[np.float64] | None,
     callback: CheckpointCallback, progress: Progress | None, note: Note | None,
 ) -> TorchModel:  # fmt: skip
-    """Run the Trainer, and take the best weights."""
+    """Run the Trainer, and return the model with the best weights."""
     model = learner.model.model
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = GroupedTrainer(
@@ -197,7 +193,7 @@ def _time_needed(trainer: Any, tuning: list[Any], callback: CheckpointCallback) 
 def _class_weights(
     wanted: str | Mapping[str, float] | None, codes: NDArray[np.int64], labels: Mapping[int, str]
 ) -> NDArray[np.float64] | None:
-    """Return a weight for each label, with a mean of 1 over the rows, so that the learning rate keeps its meaning."""
+    """Return a weight for each label, with a mean of 1 over the rows, which keeps the meaning of the learning rate."""
     if wanted is None:
         return None
     counts = np.bincount(codes, minlength=len(labels)).astype(np.float64)
@@ -217,7 +213,7 @@ def _class_weights(
 
 
 def _examples(tokenize: TextTokenizer, rows: LabelledTexts) -> list[dict[str, list[int] | int]]:
-    """Give the texts that can be read, as an engine would say: no other is ever answered."""
+    """Give the readable texts as examples; engines answer no others."""
     tokens = tokenize(rows.texts)
     columns = zip(tokens, rows.codes.tolist(), tokens.hold_any_but(tokenize.special).tolist(), strict=True)
     return [{"input_ids": ids.tolist(), "labels": code} for ids, code, is_read in columns if is_read]

@@ -1,11 +1,11 @@
-"""Run the last layer of an encoder for the first token alone, the only one that the head reads.
+"""Run the last layer of an encoder for the first token alone, the only token that the head reads.
 
-The head of a BERT reads the vector of the first token. To make it, the last layer needs the keys and values of
-every token; all else that it computes for the others is thrown away: of six layers, a seventh of the multiplications.
+The head of a BERT reads the vector of the first token. For that the last layer needs the keys and values of every
+token; its other results are thrown away: of six layers, a seventh of the multiplications.
 
-Nothing here knows an architecture. The layer runs twice under the tracer: once on all tokens, to get at the keys and
-values, and once on the first token, which attends to them. Of the first run the exporter keeps what the second one
-uses. Whether a head reads more than the first token is not guessed: the answers are compared.
+Nothing here knows an architecture. The layer runs twice under the tracer: on all tokens, to record the keys and values,
+and on the first token, which attends to them. The exporter drops what only the first run used. Whether a head reads
+more than the first token is not guessed: the answers are compared.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from elsewise.errors import need
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
 
-TOLERANCE: Final = 1e-4  # of logits and features; where a head reads other tokens they differ by about their own size
+TOLERANCE: Final = 1e-4  # of logits and features; with a head that reads other tokens they differ by their own size
 
 
 @contextlib.contextmanager
 def first_token_only(model: Any, answers: Callable[[], tuple[Any, ...]]) -> Iterator[bool]:
-    """Have the last layer compute the first token alone for a while, if `answers` stay what they are.
+    """Make the last layer compute the first token alone within the block, if `answers` stay the same.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def first_token_only(model: Any, answers: Callable[[], tuple[Any, ...]]) -> Iter
     Yields
     ------
     bool
-        Whether it does: not if the head reads other tokens, nor if the layer attends in a way of its own.
+        Whether it does: not if the head reads other tokens, or the layer has an unknown kind of attention.
     """
     layers = [m for m in model.modules() if isinstance(m, transformers.modeling_layers.GradientCheckpointingLayer)]
     if not layers:
@@ -71,7 +71,7 @@ def _forward(layer: Any, whole: Callable[..., Any], hidden: Any, *arguments: Any
 
 @contextlib.contextmanager
 def _attention(function: Callable[..., Any]) -> Iterator[None]:
-    """Put `function` in the place of the attention that models write out themselves."""
+    """Replace the attention function that models write out themselves by `function`."""
     known = transformers.modeling_utils.ALL_ATTENTION_FUNCTIONS
     known["eager"] = function
     try:
@@ -92,9 +92,9 @@ def _attend(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Any, Any]:
-    """Attend as the models do; in the layer, to the keys and values that were heard first.
+    """Attend as the models do; within the layer, to the keys and values that were recorded first.
 
-    Queries are (n, heads, rows, d); the mask may know more rows than there are.
+    Queries are (n, heads, rows, d); the mask may have more rows than there are.
     """
     if module in inside:
         heard.append((key, value, attention_mask))

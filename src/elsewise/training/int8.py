@@ -1,4 +1,4 @@
-"""The int8 graph: model.onnx quantised on train texts, by NNCF."""
+"""Write the int8 graph: model.onnx quantised on train texts, by NNCF."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import need
 
 QUANTISE_ROWS: Final = 300
-LONG_SHARE: Final = 0.2  # of the rows that int8 is calibrated on, the longest; the rest as they come
+LONG_SHARE: Final = 0.2  # longest texts among the rows that int8 is calibrated on; the rest at random
 
 
 def quantise_rows(tokens: Tokens, rng: np.random.Generator) -> Tokens:
@@ -29,13 +29,7 @@ def quantise_rows(tokens: Tokens, rng: np.random.Generator) -> Tokens:
 
 
 def write_int8(folder: Path, tokens: Tokens) -> None:
-    """Quantise model.onnx after training, with NNCF's transformer preset, on the real texts in `tokens`.
-
-    Raises
-    ------
-    MissingExtra
-        If nncf is not installed.
-    """
+    """Quantise model.onnx after training, with NNCF's transformer preset, on `tokens`; MissingExtra without nncf."""
     from elsewise.engines.openvino import core, save_graph  # noqa: PLC0415  it switches telemetry off
 
     nncf = need("nncf", extra="train")

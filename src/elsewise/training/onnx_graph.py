@@ -1,4 +1,4 @@
-"""Write the graphs that engines without torch run: model.onnx of any encoder."""
+"""Write model.onnx of any encoder, for engines without torch."""
 
 import warnings
 from functools import partial
@@ -25,14 +25,14 @@ class _Thin(torch.nn.Module):  # type: ignore[misc, name-defined]
         self.model = model
 
     def forward(self, input_ids: Any, attention_mask: Any) -> tuple[Any, Any]:
-        """Run the model, and catch what its last layer is given."""
+        """Return the logits, and the input of the last layer."""
         with head_input(self.model) as caught:
             logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
         return logits, caught[-1]
 
 
 def write_model(model: TorchModel, learner: Learner, labels: tuple[str, ...]) -> ModelFiles:
-    """Write a model's files, for `transformers` and as ONNX, to a temporary folder that lives while they are held."""
+    """Write a model's files, for `transformers` and as ONNX, to a temporary folder that lives as long as the result."""
     place = TemporaryPlace()
     model.write(place.path, learner.tokenizer, labels, learner.tokenize.max_length)
     write_onnx(model, place.path)
@@ -47,10 +47,8 @@ def write_onnx(model: TorchModel, folder: Path) -> None:
     InputError
         If torch cannot trace this architecture, or it is larger than the 2 GB that one ONNX file holds.
 
-    Notes
-    -----
-    By torch's TorchScript exporter: it takes every architecture whose head ends in a linear layer, and the newer
-    one (torch 2.13) fails on some (XLNet) and needs onnxscript.
+    Notes ----- By torch's TorchScript exporter, which takes every architecture whose head ends in a linear layer. The
+    newer exporter (torch 2.13) fails on some (XLNet) and needs onnxscript.
     """
     device, example = model.model.device, torch.ones(2, 16, dtype=torch.int64)
     attention = model.model.config._attn_implementation  # noqa: SLF001  there is no other way to ask
@@ -89,7 +87,7 @@ def write_onnx(model: TorchModel, folder: Path) -> None:
 
 
 def _texts(model: Any) -> tuple[Any, Any]:
-    """Give texts of different tokens, one of them shorter: ids and mask."""
+    """Give two texts of different tokens, the second shorter: ids and mask."""
     ids = torch.arange(32).reshape(2, 16) % model.get_input_embeddings().weight.shape[0]
     mask = torch.ones_like(ids)
     mask[1, 9:] = 0

@@ -1,4 +1,4 @@
-"""How to fine-tune: the settings, checked, and completed by the number of rows and the width of the encoder."""
+"""Settings of fine-tuning, checked, with defaults by the number of rows and the width of the encoder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,30 +18,30 @@ BALANCED: Final = "balanced"
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How to fine-tune.
+    """Settings of fine-tuning.
 
     Attributes
     ----------
     encoder : str
         A name or a folder.
     epochs : int or None
-        At most so many passes; None chooses 3 to 12, fewer for more rows.
+        Maximum number of epochs; None chooses 3 to 12, fewer for more rows.
     learning_rate : float or None
-        Of the body, at its peak; None chooses by its width: 2e-4 at 384 (MiniLM), 5e-5 at 768 (BERT-base).
+        Peak learning rate of the encoder; None chooses by its width: 2e-4 at 384 (MiniLM), 5e-5 at 768 (BERT-base).
     batch_size : int
         Texts in a step.
     patience : int
-        Stop after so many epochs without a better tune log loss.
+        Stop after this many epochs without a better tune log loss.
     max_length : int
-        Tokens read of a text, special ones included.
+        Tokens read of a text, special tokens included.
     precision : {"auto", "bf16", "f32"}
-        Of the body while it learns; auto is bf16 where that is faster, as measured.
+        Precision of the encoder while it learns; auto is bf16 where that is faster, as measured.
     seed : int
-        Of the splits, the head, dropout and the order of the texts.
+        Seed of the splits, the head, dropout and the order of the texts.
     class_weights : None, "balanced" or mapping of label to weight
-        How much an error on a text of each label counts while the weights learn; balanced is n / (k n_y), so that
-        every label counts the same. The logits are corrected for it afterwards: probabilities are those of the
-        frequencies in the data. Labels that a mapping leaves out count 1; only ratios matter.
+        How much an error on a text of each label counts in training. balanced is n / (k n_y), so that every label
+        counts the same. In a mapping only ratios matter, and missing labels count 1. The logits are corrected
+        afterwards: probabilities are those of the frequencies in the data.
     """
 
     encoder: str = DEFAULT_ENCODER
@@ -69,7 +69,7 @@ class Training:
             )
 
     def resolved(self, rows: int, width: int) -> "Training":
-        """Choose what was left open: small data is seen more often, wider encoders take smaller steps."""
+        """Fill in the defaults: more epochs for fewer rows, smaller steps for wider encoders."""
         from elsewise.engines.torch import is_faster_in_bf16  # noqa: PLC0415  torch
 
         epochs = int(np.clip(round(USUAL_EPOCHS * (USUAL_ROWS / max(rows, 1)) ** 0.5), 3, 12))

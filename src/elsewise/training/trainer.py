@@ -1,4 +1,4 @@
-"""`transformers.Trainer` with our loss, optimizer and batches of similar length; no files of its own."""
+"""`transformers.Trainer` with our loss, optimizer and batches of similar length; it writes no files."""
 
 import math
 import time
@@ -24,7 +24,7 @@ SHOWN_EVERY: Final = 0.2  # seconds
 
 
 def optimizer_of(model: Any, learning_rate: float) -> Any:
-    """Make AdamW for a model: the head ten times as fast as the body, no decay of biases and norms."""
+    """Make AdamW for a model: the head learns ten times as fast as the body, no decay of biases and norms."""
     head = {id(parameter) for parameter in last_linear(model).parameters()}
     groups = []
     for in_head in (False, True):
@@ -40,7 +40,7 @@ def optimizer_of(model: Any, learning_rate: float) -> Any:
 
 
 def trainer_arguments(folder: str, has_tune: bool, how: Training) -> Any:
-    """Give the arguments of a trainer that writes nothing and judges after each epoch."""
+    """Give the arguments of a trainer that writes nothing and evaluates after each epoch."""
     return transformers.TrainingArguments(
         output_dir=folder,
         num_train_epochs=how.epochs,
@@ -62,10 +62,10 @@ def trainer_arguments(folder: str, has_tune: bool, how: Training) -> Any:
 
 
 def loss_in_float32(weights: NDArray[np.float64] | None) -> Callable[..., Any]:
-    """Give the mean cross-entropy of the logits in float32: inside autocast it would be rounded to three digits.
+    """Give the function for the mean cross-entropy in float32: inside autocast it would be rounded to three digits.
 
-    With class weights (k,) it is the mean of weight times loss, and not divided by the weights that a batch happens to
-    hold: only so is what is learned a known change of the label frequencies, which can be corrected.
+    With class weights (k,) it is the mean of weight times loss, not divided by the weights in a batch. Only then is the
+    result a known change of the label frequencies, which can be corrected.
     """
     scale = None if weights is None else torch.from_numpy(weights).float()
 
@@ -80,7 +80,7 @@ def loss_in_float32(weights: NDArray[np.float64] | None) -> Callable[..., Any]:
 
 
 def best_log_loss(prediction: Any, weights: NDArray[np.float64] | None = None) -> dict[str, float]:
-    """Give the log loss of logits (n, k) at their best temperature; `weights` (k,) are those of the labels."""
+    """Compute the log loss of logits (n, k) at their best temperature; `weights` (k,) are class weights."""
     logits, codes = np.asarray(prediction.predictions, dtype=np.float32), prediction.label_ids
     if not np.isfinite(logits).all():
         raise InputError("training diverged: the logits are no longer finite; lower the learning rate")
@@ -93,12 +93,12 @@ def best_log_loss(prediction: Any, weights: NDArray[np.float64] | None = None) -
 class GroupedTrainer(transformers.Trainer):  # type: ignore[misc, name-defined]
     """A Trainer whose batches hold texts of similar length and come in random order.
 
-    Its own way of grouping sorts fifty batches at a time from long to short, so that one step is much
-    like the next; on 150 labels that, and a loss in bfloat16, cost accuracy.
+    Its own grouping sorts fifty batches at a time from long to short, so that neighbouring steps are much alike. On 150
+    labels that, and a loss in bfloat16, cost accuracy.
     """
 
     def get_train_dataloader(self) -> Any:
-        """Return the batches of an epoch; another order in every epoch."""
+        """Return the batches of an epoch, in a new order every epoch."""
         batches = self.batches()
         loader = torch.utils.data.DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
         return self.accelerator.prepare(loader)
@@ -112,7 +112,7 @@ class GroupedTrainer(transformers.Trainer):  # type: ignore[misc, name-defined]
 class _LengthGroups:
     """Batches of indices: texts are shuffled, sorted by length within fifty batches, and the batches shuffled.
 
-    Their order is a function of the seed and the epoch.
+    Their order depends on the seed and the epoch alone.
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
@@ -123,7 +123,7 @@ class _LengthGroups:
         return math.ceil(len(self.lengths) / self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that is given next; the Trainer's loader calls this."""
+        """Set the epoch that comes next; the Trainer's loader calls this."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -141,7 +141,7 @@ class _LengthGroups:
 
 
 class Reporter(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
-    """Tells `progress` about steps and epochs."""
+    """Reports steps and epochs to `progress`."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -156,6 +156,6 @@ class Reporter(transformers.TrainerCallback):  # type: ignore[misc, name-defined
             self.progress(self.words, state.global_step, state.max_steps)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:  # noqa: ARG002
-        """Put the tune log loss into the words."""
+        """Add the tune log loss to the words."""
         self.words = f"training, epoch {round(state.epoch)}, tune log loss {metrics['eval_log_loss']:.3f}"
         self.progress(self.words, state.global_step, state.max_steps)

@@ -1,12 +1,12 @@
-"""An engine of any model: of a library's object, a function, an ONNX file, or arrays of answers.
+"""Make an engine of any model: a library's object, a function, an ONNX file, or arrays of answers.
 
-engine = ew.wrap(keras_model, labels=names, preprocess=to_ids)
-engine = ew.wrap(pipeline)                                              # scikit-learn knows its labels
-engine = ew.wrap(answer, labels=names, kind="probabilities")            # any function of texts
-engine = ew.wrap("answers.npz", texts=texts, labels=names, kind="logits")
+    engine = ew.wrap(keras_model, labels=names, preprocess=to_ids)
+    engine = ew.wrap(pipeline)                                              # scikit-learn knows its labels
+    engine = ew.wrap(answer, labels=names, kind="probabilities")            # any function of texts
+    engine = ew.wrap("answers.npz", texts=texts, labels=names, kind="logits")
 
-A new library is a file here and a line in WRAPPERS. Each file says by an object's class whether it is one of the
-library's, and imports the library only when it is: then the caller has it already.
+A new library is a file here and a line in WRAPPERS. Each file recognises its library by an object's class, and imports
+the library only then, when the caller has it already.
 """
 
 import warnings
@@ -25,7 +25,7 @@ from elsewise.engines.output_kinds import check_kind
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.wrappers.request import AT_ONCE, WrapRequest
 
-WRAPPERS: Final[dict[str, str]] = {  # the first that takes an object has it
+WRAPPERS: Final[dict[str, str]] = {  # the first whose `takes` is True
     "keras": "elsewise.wrappers.keras",  # before torch: on that backend its models are torch modules too
     "sklearn": "elsewise.wrappers.sklearn",
     "transformers": "elsewise.wrappers.transformers",
@@ -35,7 +35,7 @@ WRAPPERS: Final[dict[str, str]] = {  # the first that takes an object has it
     "function": "elsewise.wrappers.function",
 }
 CODE: Final = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt")
-SAME_ANSWER: Final = 1e-2  # of a logit, asked twice; dropout moves them by far more
+SAME_ANSWER: Final = 1e-2  # largest change of a logit in a second call; dropout changes them far more
 
 
 class Wrapper(Protocol):
@@ -48,7 +48,7 @@ class Wrapper(Protocol):
 
     @staticmethod
     def engine(model: Any, request: WrapRequest) -> Stored:
-        """Make the engine."""
+        """Make the engine of the object."""
         ...
 
 
@@ -70,42 +70,43 @@ def wrap(
     model : object
         A Keras 3 model, a scikit-learn classifier or pipeline, a `transformers` model (with its tokenizer as
         `preprocess`, as a pair with it, or as a pipeline), a torch module, the path of an ONNX file, or a function of
-        texts. Or answers already made, with `texts`: an array of any framework, what `Trainer.predict` gives, or a file
-        of them (.npy, .npz, .csv, .jsonl, .parquet).
+        texts. Or answers already made, with `texts`: an array of any framework, the result of `Trainer.predict`, or a
+        file of them (.npy, .npz, .csv, .jsonl, .parquet).
     labels : k names, optional
-        In the order of the model's columns. Of a model that knows its own (scikit-learn, `transformers`) in any order:
-        the columns follow. Left out, the model's own.
+        In the order of the model's columns; in any order for a model that knows its labels (scikit-learn,
+        `transformers`), whose columns are sorted to match. Default: the model's own.
     preprocess : callable, optional
-        Makes of a list of texts what the model takes; without it, the model takes the texts.
+        Turns a list of texts into the model's input. Default: the model takes the texts.
     kind : {"logits", "probabilities", "log_probabilities", "sigmoid"}, optional
-        What the model gives. Needed where the library does not say it; never told from the numbers.
+        What the model returns. Needed where the library does not say it; never guessed from the numbers.
     output : str or int, optional
-        Which one, where the model returns several arrays.
+        Which array to use, where the model returns several.
     texts : n strings, optional
-        Those that an array holds the answers for.
+        The texts that an array holds the answers for.
     fingerprint : str, optional
-        A name for the model's version, in place of a hash of its weights.
+        A name for the model's version, instead of a hash of its weights.
     batch_size : int
-        Texts that the model is asked at a time.
+        Texts in one call of the model.
 
     Returns
     -------
     Engine
-        For `ew.fit`, `Classifier` and whatever else takes one.
+        For `ew.fit`, `Classifier` and every other function that takes an engine.
 
     Raises
     ------
     InputError
-        If nothing says labels or kind, labels are not the model's, the model fails on its first texts (32 fixed ones),
-        or answers them in another shape or in contradiction to `kind`, or `model` is a file whose loading may run code.
+        If nothing says labels or kind, labels are not the model's, or `model` is a file whose loading may run code.
+        Also if the model fails on its first texts (32 fixed ones), or its answers have a wrong shape or contradict
+        `kind`.
     MissingExtra
         If an ONNX or Parquet file needs a library that is not installed.
 
     Warns
     -----
     ElsewiseWarning
-        If the model gives different logits for the same text, or NaN. Whether it seems to apply softmax twice is said
-        when it has answered 32 texts or more at once.
+        If the model gives different logits for the same text, or NaN. Softmax applied twice is noticed once the model
+        has answered 32 texts or more in one call.
 
     Examples
     --------
@@ -148,7 +149,7 @@ def _refuse_files_of_code(model: Any) -> None:
 
 
 def _probe(engine: ExternalEngine) -> None:
-    """Answer the canary texts twice, so that a broken model is found now and not after an hour of predicting."""
+    """Answer the canary texts twice, to find a broken model now and not after an hour of predicting."""
     first, second = engine.run(CANARIES).logits, engine.run(CANARIES).logits
     if not np.allclose(first, second, rtol=0, atol=SAME_ANSWER, equal_nan=True):
         warnings.warn(

@@ -1,4 +1,4 @@
-"""Answers that were computed before, for known texts: arrays of any framework, and files of them."""
+"""Wrap answers that were computed before for known texts: arrays of any framework, and files of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from elsewise.wrappers.request import WrapRequest
 
 
 def takes(model: Any) -> bool:
-    """Tell whether it is an array, rows of numbers, what `Trainer.predict` gives, or the path of a file."""
+    """Tell whether the object is an array, rows of numbers, the result of `Trainer.predict`, or the path of a file."""
     if isinstance(model, str | Path | list | tuple) or _is_of_transformers(model):
         return True
     return hasattr(model, "shape") and (hasattr(model, "__array__") or hasattr(model, "detach"))
@@ -29,10 +29,7 @@ def _is_of_transformers(model: Any) -> bool:
 def engine(model: Any, request: WrapRequest) -> MemoryEngine:
     """Make an engine that looks answers up by text; any other text is unreadable, and never answered.
 
-    Raises
-    ------
-    InputError
-        If there are no texts, or more or fewer than rows, or a text comes twice with different answers.
+    InputError if the texts are missing or not as many as the rows, or a text comes twice with different answers.
     """
     if isinstance(model, str | Path) and str(model) != "-" and not Path(model).is_file():
         raise InputError(f"{model} is no file; a model is not looked up by name: load it yourself and pass it")

@@ -1,4 +1,4 @@
-"""A plain Python function, or any other callable: texts, or what `preprocess` makes of them, in; an array out."""
+"""Wrap a Python function, or any other callable, of texts or of the result of `preprocess`; it returns an array."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from elsewise.wrappers.request import WrapRequest, pick
 
 
 def takes(model: Any) -> bool:
-    """Tell whether it can be called."""
+    """Tell whether the object can be called."""
     return callable(model)
 
 

@@ -1,8 +1,8 @@
-"""Keras 3 models, on whichever backend they were made.
+"""Wrap Keras 3 models, on any backend.
 
-A functional or sequential model says how it ends: its logits are taken from before the last activation, and what its
-last layer reads are the features. A subclassed model says nothing: the caller states what it gives.
-Files are not loaded here: a .keras file may hold code.
+A functional or sequential model shows its last layer. Its logits are taken from before the last activation, and the
+input of the last layer is the features. A subclassed model shows nothing: the caller states what it returns. Files are
+not loaded here: a .keras file may hold code.
 """
 
 from collections.abc import Callable
@@ -30,26 +30,22 @@ EXCLUSIVE: Final = (
 
 
 class Ending(NamedTuple):
-    """How a model ends."""
+    """The last layer of a model: its kind of output, its tensors, and the function from them to logits."""
 
-    kind: str  # what it gives by itself
-    tensors: list[Any]  # features where there are any, and what to make logits of
-    logits: Callable[[Any, Any], Any] | None  # of these two; None where the model's own numbers have to do
+    kind: str  # kind of the model's own output
+    tensors: list[Any]  # features where there are any, and the input of `logits`
+    logits: Callable[[Any, Any], Any] | None  # of the tensors; None: the model's own output is used
 
 
 def takes(model: Any) -> bool:
-    """Tell whether it is a Keras 3 model."""
+    """Tell whether the object is a Keras 3 model."""
     return library_of(model, "keras") and hasattr(model, "predict_on_batch")
 
 
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine.
 
-    Raises
-    ------
-    InputError
-        If `kind` contradicts the last activation, or it is a sigmoid for each of several labels and nothing says how to
-        take that.
+    InputError if `kind` contradicts the last activation, or that is a sigmoid for several labels and `kind` is missing.
     """
     from keras import ops  # noqa: PLC0415  the caller has it
 
@@ -78,7 +74,7 @@ def _agree(known: str, stated: str | None, labels: int, units: int | None) -> No
 
 
 def _own(model: Any, request: WrapRequest) -> Answer:
-    """Take what the model itself gives; Keras switches dropout off in `predict`."""
+    """Give the function that returns the model's own output; Keras switches dropout off in `predict`."""
     return lambda texts: Outputs(pick(model.predict_on_batch(request.inputs(texts)), request.output))
 
 
@@ -141,7 +137,7 @@ def _made(tensor: Any) -> tuple[Any, Any]:
 
 
 def _is(layer: Any, *names: str) -> bool:
-    """Tell whether a layer is of one of these Keras classes, and not of a subclass or a namesake."""
+    """Tell whether a layer is of one of these Keras classes, and not of a subclass or a class of the same name."""
     return type(layer).__name__ in names and type(layer).__module__.startswith("keras.")
 
 

@@ -1,4 +1,4 @@
-"""ONNX files: run by ONNX Runtime where it is installed, else by OpenVINO. All data must lie in the one file."""
+"""Wrap ONNX files: run by ONNX Runtime where it is installed, else by OpenVINO. All data must be in the one file."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -17,19 +17,15 @@ Run = Callable[[Arrays], Arrays]
 
 
 def takes(model: Any) -> bool:
-    """Tell whether it is the path of an ONNX file."""
+    """Tell whether the object is the path of an ONNX file."""
     return isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx"
 
 
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
-    """Make the engine; `preprocess` gives an array, or a mapping where the graph has several inputs.
+    """Make the engine; `preprocess` returns an array, or a mapping where the graph has several inputs.
 
-    Raises
-    ------
-    InputError
-        If the file does not exist or cannot be run.
-    ArtifactError
-        If it points to other files, or is no ONNX file.
+    InputError if the file does not exist or cannot be run; ArtifactError if it points to other files, or is no ONNX
+    file.
     """
     file = Path(model)
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""What the caller of `wrap` says of a model, and the array of labels in what the model returns."""
+"""The arguments of `wrap`, and the choice of the array of labels among a model's outputs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from elsewise.engines.output_kinds import KINDS
 from elsewise.errors import InputError
 from elsewise.messages.wording import listed
 
-AT_ONCE: Final = 32  # texts that a model is asked at a time
+AT_ONCE: Final = 32  # texts in one call of a model
 
 
 @dataclass(frozen=True, slots=True)
 class WrapRequest:
-    """What the caller of `wrap` says of a model."""
+    """The arguments of `wrap` besides the model."""
 
     labels: tuple[str, ...] | None = None
     preprocess: Callable[[list[str]], Any] | None = None
@@ -26,11 +26,11 @@ class WrapRequest:
     batch_size: int = AT_ONCE
 
     def inputs(self, texts: list[str]) -> Any:
-        """Turn texts into inputs of the model."""
+        """Turn texts into the model's input."""
         return texts if self.preprocess is None else self.preprocess(texts)
 
     def named(self) -> tuple[str, ...]:
-        """Return the labels that the caller gave; InputError where there are none."""
+        """Return the caller's labels; InputError where there are none."""
         if self.labels is None:
             raise InputError("the model does not say its labels; pass them in the order of its columns: labels=[...]")
         return self.labels
@@ -56,10 +56,7 @@ class WrapRequest:
         return ExternalEngine(labels, answer, kind, name, self.fingerprint or digest, columns, self.batch_size)
 
     def columns(self, own: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
-        """Bring the columns of a model that knows its labels into the order of the caller's labels.
-
-        Returns the labels, and which column each has; None where the columns stand in that order.
-        """
+        """Return the labels in the caller's order, and the column of each; None where the columns are in that order."""
         if self.labels is None or self.labels == tuple(own):
             return as_labels(own), None
         missing, extra = _without(own, self.labels), _without(self.labels, own)
@@ -79,18 +76,12 @@ def _some(names: Iterable[Any]) -> str:
 
 
 def of_texts(features: Any) -> Any:
-    """Pass features (n, d) on; None for anything else, such as a vector for each token."""
+    """Return features (n, d) unchanged; None for any other shape, such as a vector for each token."""
     return features if len(getattr(features, "shape", ())) == 2 else None  # noqa: PLR2004
 
 
 def pick(answer: Any, output: str | int | None) -> Any:
-    """Take the array of the labels out of what a model returns.
-
-    Raises
-    ------
-    InputError
-        If it returns several and nothing says which.
-    """
+    """Choose the array of the labels among a model's outputs; InputError for several without `output`."""
     if isinstance(answer, Mapping):
         names: list[Any] = list(answer)
         if output is None and "logits" not in names and len(names) != 1:

@@ -1,4 +1,4 @@
-"""scikit-learn classifiers and pipelines, and whatever has their `predict_proba` and `classes_`.
+"""Wrap scikit-learn classifiers and pipelines, and objects with their `predict_proba` and `classes_`.
 
 The columns of scikit-learn are sorted by label; here they follow the order of `labels`.
 """
@@ -17,23 +17,20 @@ from elsewise.wrappers.weights import library_of
 METHODS: Final = {
     "probabilities": "predict_proba",
     "log_probabilities": "predict_log_proba",
-    "sigmoid": "predict_proba",  # of several labels a text, each by itself
+    "sigmoid": "predict_proba",  # several labels a text, each independent
     "logits": "decision_function",
 }
 
 
 def takes(model: Any) -> bool:
-    """Tell whether it is of scikit-learn, or has the same methods."""
+    """Tell whether the object is of scikit-learn, or has the same methods."""
     return library_of(model, "sklearn") or (hasattr(model, "predict_proba") and hasattr(model, "classes_"))
 
 
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine, of probabilities or, where there are none, of the decision function.
 
-    Raises
-    ------
-    InputError
-        If the model is not fitted, gives neither, or has other labels.
+    InputError if the model is not fitted, gives neither of them, or has different labels.
     """
     name = type(model).__name__
     own = getattr(model, "classes_", None)

@@ -1,4 +1,4 @@
-"""torch modules: dropout switched off while they answer, and the mode that they were in restored."""
+"""Wrap torch modules: dropout is off while they answer, and their mode is restored afterwards."""
 
 import threading
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from elsewise.wrappers.weights import answering, digest_of, library_of, weights_
 
 
 def takes(model: Any) -> bool:
-    """Tell whether it is a torch module."""
+    """Tell whether the object is a torch module."""
     return library_of(model, "torch") and hasattr(model, "modules")  # a tensor is an array
 
 
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
-    """Make the engine; `preprocess` gives a tensor, a tuple of them, or a mapping of arguments."""
+    """Make the engine; `preprocess` returns a tensor, a tuple of them, or a mapping of arguments."""
     lock = threading.Lock()
 
     def answer(texts: list[str]) -> Outputs:

@@ -1,6 +1,6 @@
-"""`transformers` models with their tokenizer, and text-classification pipelines.
+"""Wrap `transformers` models with their tokenizer, and text-classification pipelines.
 
-They give logits, by their library's contract, and know their labels (`config.id2label`) unless nobody named them.
+Their library defines that they return logits. They know their labels (`config.id2label`) unless nobody named them.
 """
 
 import re
@@ -22,7 +22,7 @@ OFFSET = ("roberta", "xlm-roberta", "camembert")  # their first positions are ta
 
 
 def takes(model: Any) -> bool:
-    """Tell whether it is a model, a pipeline, a trainer, or a pair of a model and its tokenizer."""
+    """Tell whether the object is a model, a pipeline, a trainer, or a pair of a model and its tokenizer."""
     if isinstance(model, tuple):
         return len(model) == 2 and takes(model[0])  # noqa: PLR2004
     return library_of(model, "transformers") and hasattr(getattr(model, "model", model), "config")
@@ -31,11 +31,8 @@ def takes(model: Any) -> bool:
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine.
 
-    Raises
-    ------
-    InputError
-        If there is no tokenizer, labels are others than the model's, another kind than logits is stated, or the model
-        was made for texts with several labels and nothing says that one is right.
+    InputError without a tokenizer, for labels that are not the model's, for a kind other than logits, or if the model
+    was made for several labels a text and `kind` is missing.
     """
     model, prepare, cuts = _parts(model, request.preprocess)
     config, name = model.config, type(model).__name__

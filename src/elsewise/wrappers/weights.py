@@ -1,4 +1,4 @@
-"""Models of other libraries: which library, their weights, and a hash of them."""
+"""Weights of other libraries' models: the name of the library, the tensors, and a hash of them."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ def library_of(model: Any, *libraries: str) -> bool:
 
 @contextmanager
 def answering(model: Any) -> Iterator[None]:
-    """Switch dropout and gradients of a torch model off, and put every part back into its mode afterwards."""
+    """Switch a torch model's dropout and gradients off, and restore the mode of every part afterwards."""
     import torch  # noqa: PLC0415  the caller has it
 
     training = [part for part in model.modules() if part.training]
@@ -31,7 +31,7 @@ def answering(model: Any) -> Iterator[None]:
 
 
 def weights_of(model: Any) -> Iterator[Any]:
-    """Give the tensors of a torch model, packed and quantised ones too; what else it keeps has no bytes to hash."""
+    """Yield the tensors of a torch model, with packed and quantised ones; anything without bytes is left out."""
     for value in model.state_dict().values():
         for part in value if isinstance(value, tuple) else (value,):
             if hasattr(part, "detach"):
