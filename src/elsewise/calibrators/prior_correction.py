@@ -2,8 +2,8 @@
 
 If only the frequencies of labels changed, the right probabilities are the old ones times ``new prior / old prior``,
 scaled to sum to 1. The new priors are known, or estimated from unlabelled texts by expectation maximisation.
-Source: Saerens, Latinne & Decaestecker (2002), "Adjusting the outputs of a
-classifier to new a priori probabilities", Neural Computation 14, https://doi.org/10.1162/089976602753284446.
+Source: Saerens, Latinne & Decaestecker (2002), "Adjusting the outputs of a classifier to new a priori probabilities",
+Neural Computation 14, https://doi.org/10.1162/089976602753284446.
 
 New kinds of texts within a label, and out-of-scope texts, are not handled: they count towards some label.
 """
