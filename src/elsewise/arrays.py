@@ -1,7 +1,7 @@
-"""The door for arrays: logits, probabilities and codes are checked here once and trusted afterwards.
+"""Checks of arrays: logits, probabilities and codes are checked here once and trusted afterwards.
 
-Takes numpy, lists, torch, TensorFlow and JAX arrays, and what `transformers` models and trainers
-return. Nothing here guesses whether numbers are logits or probabilities: the caller says which.
+Accepted: numpy, lists, torch, TensorFlow and JAX arrays, and the outputs of `transformers` models and trainers.
+Nothing here guesses whether numbers are logits or probabilities: the caller says which.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,9 +22,7 @@ SUM_TOLERANCE = 1e-2  # 50 probabilities rounded to three decimals, or made in b
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
-    """Turn any framework's array, or a `transformers` output, into a numpy array of the same shape and kind.
-
-    Of a `transformers` output these are the logits (n, k).
+    """Convert any framework's array, or the logits (n, k) of a `transformers` output, to numpy in the same shape.
 
     Half precision (float16, bfloat16) becomes float32: in float16 ``exp(12)`` is already infinite.
     """
@@ -60,12 +58,12 @@ def _refuse(bad: NDArray[np.bool_], what: str) -> None:
 
 
 def as_logits(values: Any) -> Floats:
-    """Check logits: shape (n, k) with k >= 2, finite, float32 or float64; no copy where none is needed.
+    """Check logits: shape (n, k) with k >= 2, finite, float32 or float64; copied only where needed.
 
     Raises
     ------
     InputError
-        For another shape, text, or a logit that is NaN or infinite; the message names the first row.
+        For any other shape, text, or a logit that is NaN or infinite; the message names the first row.
 
     Examples
     --------
@@ -83,7 +81,7 @@ def as_logits(values: Any) -> Floats:
 def as_probabilities(values: Any, *, allow_nan_rows: bool = False) -> Floats:
     """Check probabilities: shape (n, k), rows >= 0 that sum to 1 within 0.01.
 
-    With `allow_nan_rows`, a row that holds NaN (a text that could not be read) passes and becomes NaN as a whole.
+    With `allow_nan_rows`, a row that holds NaN (an unreadable text) passes, and all of it becomes NaN.
 
     Examples
     --------
@@ -92,7 +90,7 @@ def as_probabilities(values: Any, *, allow_nan_rows: bool = False) -> Floats:
     elsewise.errors.InputError: rows of probabilities must be >= 0 and sum to 1 (of logits, take the softmax): 1 of 1 rows are not, first is row 0
     """  # noqa: E501
     p = _as_rows(values, "probabilities")
-    lowest = p.min(axis=1, initial=0)  # NaN where the row holds one
+    lowest = p.min(axis=1, initial=0)  # NaN where the row holds NaN
     missing = np.isnan(lowest)
     sums = p.sum(axis=1, dtype=np.float64, where=(lowest >= 0)[:, None])
     good = (np.abs(sums - 1) <= SUM_TOLERANCE) & (lowest >= 0)
@@ -131,7 +129,7 @@ def as_codes(values: Any, *, like: Floats, allow_abstain: bool = False) -> Codes
 
 
 def as_texts(values: Iterable[str]) -> list[str]:
-    """Check texts: a list, a column of a data frame, a generator, anything that gives strings.
+    """Check texts: any iterable of strings, such as a list or a column of a data frame.
 
     Examples
     --------
@@ -149,7 +147,7 @@ def as_texts(values: Iterable[str]) -> list[str]:
 
 
 def as_labels(values: Iterable[Any]) -> tuple[str, ...]:
-    """Check names of labels, in the order of the columns: at least two, all different.
+    """Check the names of labels, in the order of the columns: at least two, all different.
 
     Examples
     --------
@@ -171,7 +169,7 @@ def as_labels(values: Iterable[Any]) -> tuple[str, ...]:
 
 
 def row_blocks(array: NDArray[Any], numbers: int = BLOCK) -> Iterator[slice]:
-    """Divide the rows of an (n, d) array into slices of about `numbers` numbers: memory then does not grow with n.
+    """Divide the rows of an (n, d) array into slices of about `numbers` numbers, to bound memory.
 
     Examples
     --------
@@ -183,9 +181,9 @@ def row_blocks(array: NDArray[Any], numbers: int = BLOCK) -> Iterator[slice]:
 
 
 def softmax(logits: Any) -> Floats:
-    """Probabilities of logits, stable for any size; a vector (k,) or a batch (n, k).
+    """Probabilities of logits (k,) or (n, k), in the same shape, without overflow.
 
-    Minus infinity is a label that cannot be; a row of nothing else, NaN and plus infinity are refused.
+    Minus infinity marks an impossible label. A row of minus infinities alone, NaN and plus infinity are refused.
 
     Examples
     --------
@@ -203,7 +201,7 @@ def softmax(logits: Any) -> Floats:
 
 
 def log_softmax(logits: Any) -> Floats:
-    """Logarithms of `softmax`, finite where probabilities would round to zero; for logits (n, k) or (k,), same shape.
+    """Log-probabilities of logits (k,) or (n, k), in the same shape; finite where probabilities would round to zero.
 
     Examples
     --------
@@ -217,14 +215,14 @@ def log_softmax(logits: Any) -> Floats:
 
 
 def true_log_softmax(logits: Floats, codes: Codes) -> Floats:
-    """Logarithms of the probabilities of the true labels, (n,), of checked logits (n, k) and codes (n,)."""
+    """Log-probabilities of the true labels, (n,), from checked logits (n, k) and codes (n,)."""
     return log_softmax(logits)[np.arange(len(codes)), codes]
 
 
 def log_losses(p: Floats, codes: Codes) -> NDArray[np.float64]:
-    """Log loss of each row, (n,), of checked probabilities (n, k) and codes (n,), 0 or more.
+    """Log loss of each row, (n,), 0 or more, from checked probabilities (n, k) and codes (n,).
 
-    A probability below the smallest normal number of its dtype counts as that: some threads flush such a one to 0.
+    Probabilities are floored at the smallest normal number of their dtype: some threads flush smaller ones to 0.
 
     Examples
     --------
@@ -237,7 +235,7 @@ def log_losses(p: Floats, codes: Codes) -> NDArray[np.float64]:
 
 
 def map_rows(function: Callable[[Floats], Any], array: Floats) -> Any:
-    """Apply a function of rows (b, k) to an array (n, k) block by block, so that what it makes on the way stays small.
+    """Apply a function of rows (b, k) to an array (n, k) block by block, to bound the memory of its temporaries.
 
     Examples
     --------
@@ -249,7 +247,7 @@ def map_rows(function: Callable[[Floats], Any], array: Floats) -> Any:
 
 
 def log_sum_exp(logits: Floats) -> NDArray[np.float64]:
-    """Logarithm of the sum of the exponentials of each row, (n,), in float64; NaN for a row that holds one.
+    """Log-sum-exp of each row of logits (n, k), shape (n,), in float64; NaN for a row that holds NaN.
 
     Examples
     --------
@@ -270,6 +268,6 @@ def log_sum_exp(logits: Floats) -> NDArray[np.float64]:
 def _rows_for_softmax(logits: Any) -> tuple[Floats, bool]:
     array = to_numpy(logits)
     z = _as_rows(array[None, :] if array.ndim == 1 else array, "logits")
-    top = z.max(axis=1)  # NaN where the row holds one
+    top = z.max(axis=1)  # NaN where the row holds NaN
     _refuse(~np.isfinite(top), "logits must be finite, or minus infinity for a label that cannot be")
     return z, array.ndim == 1

@@ -1,11 +1,11 @@
-"""Every error and warning a caller may want to catch.
+"""Errors and warnings of Elsewise.
 
 ElsewiseError
-├── InputError        the arrays, texts or files handed in are wrong   (also a ValueError)
+├── InputError        the given arrays, texts or files are wrong       (also a ValueError)
 ├── ArtifactError     a saved model folder is damaged, foreign or too new
 └── MissingExtra      an optional dependency is not installed          (also an ImportError)
 
-ElsewiseWarning       the answer stands, and something about it should be known   (also a UserWarning)
+ElsewiseWarning       the result is valid, but read the warning    (also a UserWarning)
 """
 
 from importlib import import_module
@@ -13,11 +13,11 @@ from types import ModuleType
 
 
 class ElsewiseError(Exception):
-    """Anything that Elsewise raises on purpose."""
+    """Base class of the errors of Elsewise."""
 
 
 class InputError(ElsewiseError, ValueError):
-    """The arrays, texts or files handed in are wrong; the message says what, where and the remedy."""
+    """The given arrays, texts or files are wrong; the message says what, where and the remedy."""
 
 
 class ArtifactError(ElsewiseError):
@@ -25,11 +25,11 @@ class ArtifactError(ElsewiseError):
 
 
 class MissingExtra(ElsewiseError, ImportError):  # noqa: N818  named for what the user lacks
-    """An optional dependency is not installed; the message is the command that adds it."""
+    """An optional dependency is not installed; the message gives the command that installs it."""
 
 
 def in_a_line(error: BaseException) -> str:
-    """Name an exception of somebody else's code, with the first line of what it says.
+    """Describe an exception in one line: its class, and the first line of its message.
 
     Examples
     --------
@@ -42,11 +42,11 @@ def in_a_line(error: BaseException) -> str:
 
 
 class ElsewiseWarning(UserWarning):
-    """The answer stands, and something about it should be known."""
+    """The result is valid, but the message says what to know about it."""
 
 
 def need(module: str, extra: str) -> ModuleType:
-    """Import `module`; if it is absent, raise MissingExtra naming ``pip install 'elsewise[extra]'``.
+    """Import `module`, or raise MissingExtra with the command ``pip install 'elsewise[extra]'``.
 
     Examples
     --------
@@ -60,6 +60,6 @@ def need(module: str, extra: str) -> ModuleType:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".", maxsplit=1)[0]:
-            raise  # `module` is there but broken inside: that is not our story to tell
+            raise  # `module` is there but broken inside: the import's own error says more
         message = f"{module} is not installed; run: pip install 'elsewise[{extra}]'"
         raise MissingExtra(message) from error

@@ -1,4 +1,4 @@
-"""What is known of n texts before a rule decides: the outputs of an engine, or of several, and the evidence of them."""
+"""Model outputs before a rule decides: logits, features and uncertainty of n texts, and calibrated probabilities."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -18,21 +18,19 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """What an engine says of n texts, as columns of equal length.
+    """Outputs of an engine for n texts, as columns of equal length.
 
     Attributes
     ----------
     logits : (n, k)
-        A row of NaN is a text that could not be read: nothing of it reached the model.
+        A row of NaN is an unreadable text: nothing of it reached the model.
     features : (n, d) or None
-        The input of the last linear layer.
-    tokens : (n,) or None
-        Tokens used for each text, special ones included.
-    truncated : (n,) bool or None
-        Whether a text was longer than the engine reads.
+        Input of the last linear layer.
+    tokens, truncated : (n,) int64 and bool, or None
+        Tokens used for each text, special tokens included; whether the text was longer than the engine reads.
     epistemic : (n,) or None
-        What several models, or one model's doubt about its own weights, disagree by: the mutual information of label
-        and model in nats, 0 where all agree.
+        Disagreement of several models, or of draws of one model's weights: the mutual information of label and model
+        in nats, 0 where all agree.
     """
 
     logits: Floats
@@ -42,23 +40,21 @@ class Outputs:
     epistemic: NDArray[np.float64] | None = None
 
     def take(self, rows: NDArray[Any]) -> "Outputs":
-        """Select m of n texts: by their indices (m,), or by a flag for each (n,)."""
+        """Select m of n texts by indices (m,) or flags (n,)."""
         columns = (getattr(self, name) for name in Outputs.__dataclass_fields__)
         return Outputs(*(None if column is None else column[rows] for column in columns))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Uncertainty:
-    """What is not known of the labels of n texts, in nats: ``total == aleatoric + epistemic``.
+    """Uncertainty of the labels of n texts, in nats: ``total == aleatoric + epistemic``.
 
     Attributes
     ----------
-    total : (n,)
-        Entropy of the probabilities; 0 where one label is certain, ln k where none stands out.
-    aleatoric : (n,)
-        What every model leaves open: the text itself does not say which label.
-    epistemic : (n,)
-        What models disagree by; more training texts of this kind would remove it.
+    total, aleatoric, epistemic : (n,)
+        Entropy of the probabilities, from 0 (one label is certain) to ln k (all are equal); the part every model leaves
+        open, because the text itself is ambiguous; and the disagreement of models, which more training texts of this
+        kind would remove.
     """
 
     total: NDArray[np.float64]
@@ -67,9 +63,9 @@ class Uncertainty:
 
 
 def uncertainty(outputs: Outputs) -> Uncertainty:
-    """Divide what is not known of n texts into what the texts leave open and what the model does not know.
+    """Split the uncertainty of n texts into what the texts leave open and what the model does not know.
 
-    Of the outputs as the engine gives them, before a calibrator; rows of NaN for texts that could not be read.
+    Computed before calibration. Unreadable texts have NaN.
 
     Raises
     ------
@@ -90,14 +86,12 @@ def uncertainty(outputs: Outputs) -> Uncertainty:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class References:
-    """Texts that the model was trained on, from which a score measures how far away another text is.
+    """Training texts from which a score measures the distance of new texts.
 
     Attributes
     ----------
-    features : (m, d)
-        As the engine that answers gives them.
-    codes : (m,)
-        Their true codes, 0..k-1.
+    features, codes : (m, d) and (m,)
+        Features from the engine that answers; true codes, 0..k-1.
     """
 
     features: Floats
@@ -106,14 +100,14 @@ class References:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Probabilities of n texts, with the outputs that they were made from when there are any.
+    """Probabilities of n texts, and the engine outputs they were computed from.
 
     Attributes
     ----------
     probabilities : (n, k)
-        Rows sum to 1; a row of NaN is a text that could not be read.
+        Rows sum to 1; a row of NaN is an unreadable text.
     outputs : Outputs or None
-        None when a caller brings nothing but probabilities.
+        None when only probabilities were given.
     """
 
     probabilities: Floats
@@ -121,7 +115,7 @@ class Evidence:
 
     @classmethod
     def of(cls, outputs: Outputs, calibrator: Callable[[Floats], Floats]) -> Self:
-        """Calibrate outputs with logits (n, k); rows that could not be read keep NaN and never reach the calibrator."""
+        """Calibrate outputs with logits (n, k); unreadable rows stay NaN and never reach the calibrator."""
         readable = np.isfinite(outputs.logits).all(axis=1)
         if readable.all():
             return cls(calibrator(outputs.logits), outputs)
@@ -135,12 +129,12 @@ class Evidence:
         return len(self.probabilities)
 
     def take(self, rows: NDArray[Any]) -> "Evidence":
-        """Select m of n texts: by their indices (m,), or by a flag for each (n,)."""
+        """Select m of n texts by indices (m,) or flags (n,)."""
         return Evidence(self.probabilities[rows], self.outputs and self.outputs.take(rows))
 
     @property
     def logits(self) -> Floats:
-        """The logits, shape (n, k); InputError where only probabilities are known."""
+        """Logits, shape (n, k); InputError where only probabilities are known."""
         if self.outputs is None:
             raise InputError(
                 "this score needs logits, and only probabilities were given; pass an Evidence with outputs"
@@ -154,21 +148,21 @@ class Evidence:
 
     @property
     def features(self) -> Floats:
-        """The features, shape (n, d); InputError where the engine gives none."""
+        """Features, shape (n, d); InputError where the engine gives none."""
         if self.outputs is None or self.outputs.features is None:
             raise InputError("this score needs features, and the engine gives none")
         return self.outputs.features
 
     @property
     def epistemic(self) -> NDArray[np.float64]:
-        """The mutual information of label and model, shape (n,); InputError where the engine gives none."""
+        """Mutual information of label and model, shape (n,); InputError where the engine gives none."""
         if self.outputs is None or self.outputs.epistemic is None:
             raise InputError(f"this score needs {WITHOUT_EPISTEMIC}")
         return self.outputs.epistemic
 
 
 def as_evidence(values: Any) -> Evidence:
-    """Pass evidence through; wrap an (n, k) array of probabilities, rows of NaN allowed.
+    """Wrap probabilities (n, k), rows of NaN allowed, as evidence; evidence is returned as it is.
 
     Examples
     --------
@@ -185,15 +179,13 @@ class ReadSpan:
     Attributes
     ----------
     tokens : int
-        Used, special ones included; 0 for a text with nothing to read.
+        Tokens used, special tokens included; 0 for an empty text.
     unknown : tuple of str
-        Pieces of the text that the vocabulary does not have: the model knows no more than that something stood there.
-    truncated : bool
-        Whether the text goes on after what was read.
+        Pieces of the text that are not in the vocabulary: the model sees only that there was something.
+    truncated, last_words : bool, str
+        Whether the text was cut, and the last words that were read of a cut text.
     characters, characters_read : int
-        Of the text, and how many of them were read.
-    last_words : str
-        The end of what was read of a truncated text.
+        Characters of the text, and how many of them were read.
     """
 
     tokens: int
@@ -205,22 +197,22 @@ class ReadSpan:
 
 
 def mixture(logits: Iterable[Floats]) -> tuple[Doubles, Doubles]:
-    """Average the probabilities of members, and measure how much they disagree.
+    """Average the probabilities of an ensemble's members, and measure how much they disagree.
 
-    Source: Depeweg, Hernandez-Lobato, Doshi-Velez & Udluft (2018), https://arxiv.org/abs/1710.07283: the entropy of the
-    mean is what is not known in all (total); the mean entropy is what each member leaves open (aleatoric); the rest,
-    never negative, is the mutual information of label and member (epistemic), which more training texts could remove.
+    Source: Depeweg, Hernandez-Lobato, Doshi-Velez & Udluft (2018), https://arxiv.org/abs/1710.07283. The entropy of the
+    mean is the total uncertainty. The mean entropy is aleatoric. Their difference, never negative, is epistemic: the
+    mutual information of label and member.
 
     Parameters
     ----------
     logits : iterable of (n, k)
-        Of each member, taken one at a time; a row with NaN gives a row of NaN.
+        Logits of each member, read one member at a time; a row with NaN gives a row of NaN.
 
     Returns
     -------
     (n, k) and (n,)
         Logarithms of the mean probabilities, finite where probabilities would round to zero; and the mutual information
-        of label and member in nats, from 0 (all agree) to the logarithm of the number of members.
+        in nats, from 0 (all agree) to the logarithm of the number of members.
 
     Examples
     --------
@@ -233,7 +225,7 @@ def mixture(logits: Iterable[Floats]) -> tuple[Doubles, Doubles]:
     """
     sums: Doubles | None = None
     entropies, members = np.zeros(1), 0
-    for members, z in enumerate(logits, start=1):  # noqa: B007  how many there were
+    for members, z in enumerate(logits, start=1):  # noqa: B007  counted here
         log_p = _log_softmax(z)
         entropies = entropies + _entropy(log_p)
         with np.errstate(invalid="ignore"):  # NaN in, NaN out
@@ -245,7 +237,7 @@ def mixture(logits: Iterable[Floats]) -> tuple[Doubles, Doubles]:
 
 
 def entropy(logits: Floats) -> Doubles:
-    """Entropy of each row's softmax in nats, shape (n,): 0 where one label is certain, ln k where none stands out.
+    """Entropy of the softmax of logits (n, k) in nats, shape (n,): from 0 (one label is certain) to ln k (all equal).
 
     Examples
     --------

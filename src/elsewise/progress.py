@@ -1,4 +1,4 @@
-"""How long work speaks to whoever called it: through two callables, both optional everywhere."""
+"""Types of the two optional callbacks of long-running work: progress (stage, done, total) and notes."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Calibrators: fitted maps from logits to probabilities. A new one is a file here and a line in CALIBRATORS.
+"""Calibrators: fitted maps from logits to probabilities. To add a calibrator: a file and a line in CALIBRATORS.
 
 calibrator = Temperature.fit(tune_logits, tune_codes)     # frozen, fitted
 probabilities = calibrator(logits)                         # (n, k)
@@ -21,7 +21,7 @@ class Calibrator(Protocol):
 
     @classmethod
     def fit(cls, logits: Any, codes: Any) -> Self:
-        """Fit on logits that the model was not trained on, and their true codes."""
+        """Fit on logits (n, k) of texts that the model was not trained on, and their true codes (n,)."""
         ...
 
     def __call__(self, logits: Any) -> Floats:
@@ -30,7 +30,7 @@ class Calibrator(Protocol):
 
     @property
     def sentence(self) -> str:
-        """What it does, for people: a clause without a full stop."""
+        """Description of the calibrator: a clause without a full stop."""
         ...
 
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats | None]:

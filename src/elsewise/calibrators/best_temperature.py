@@ -1,8 +1,8 @@
-"""The best temperature of logits: a root, found exactly. Calibrators share it.
+"""The best temperature of logits, shared by the calibrators.
 
-The log loss is convex in b = 1 / temperature, and its slope is ``mean(E_p[z] - z_true)`` with
-p = softmax(b z): the best temperature is the one root of an increasing function. Finding a root
-is exact to the last digits, where minimising the loss itself stops at half of them.
+The log loss is convex in b = 1 / temperature, and its slope is ``mean(E_p[z] - z_true)`` with p = softmax(b z). So the
+best temperature is the only root of an increasing function. A root is exact to the last digits; minimising the loss
+stops at half of them.
 """
 
 import math
@@ -16,13 +16,13 @@ from elsewise.arrays import Codes, Floats, as_codes, as_logits, row_blocks
 from elsewise.errors import InputError
 
 LOG_RANGE = 5.0  # the temperature is sought within e**-5 .. e**5 times the spread of the logits
-FEW_ROWS, NEAR = 20_000, 0.03  # so many rows know the logarithm of the temperature to about 0.005
+FEW_ROWS, NEAR = 20_000, 0.03  # these rows give the log of the temperature to about 0.005
 
 
 def best_temperature(logits: Any, codes: Any) -> float | None:
-    """Find the temperature with the least log loss; None when no finite one is best.
+    """Find the temperature of least log loss for logits (n, k) and codes (n,); None if no finite temperature is best.
 
-    Takes and raises what `Temperature.fit` does, without the warning.
+    Errors as in `Temperature.fit`.
     """
     z = as_logits(logits)
     y = as_codes(codes, like=z)
@@ -36,7 +36,7 @@ def best_temperature(logits: Any, codes: Any) -> float | None:
     def slope_on(step: int) -> Callable[[float], float]:
         return cache(lambda x: _slope(z[::step], y[::step], math.exp(x) / spread))
 
-    # Every step on a million rows takes a second: a few rows first show where the root must lie.
+    # A step on a million rows takes a second: a few rows first show about where the root lies.
     near = _root(slope_on(step), -LOG_RANGE, LOG_RANGE) if step > 1 else None
     root = None if near is None else _root(slope_on(1), near - NEAR, near + NEAR)
     root = _root(slope_on(1), -LOG_RANGE, LOG_RANGE) if root is None else root
@@ -44,7 +44,7 @@ def best_temperature(logits: Any, codes: Any) -> float | None:
 
 
 def _root(slope: Callable[[float], float], low: float, high: float) -> float | None:
-    """Find where an increasing function is zero; None when that is not between `low` and `high`."""
+    """Find where an increasing function is zero; None unless between `low` and `high`."""
     if not slope(low) < 0 < slope(high):
         return None
     from scipy.optimize import brentq  # noqa: PLC0415  0.3 s to import
@@ -53,7 +53,7 @@ def _root(slope: Callable[[float], float], low: float, high: float) -> float | N
 
 
 def spread_of(z: Floats) -> float:
-    """Measure the scale of logits (n, k): their root mean square around the means of their rows."""
+    """Scale of logits (n, k): their root mean square around their row means."""
     total = 0.0
     for rows in row_blocks(z):
         block = z[rows].astype(np.float64)

@@ -1,7 +1,7 @@
-"""Choices made on tune rows, by cross-validation: the calibrator that a model gets.
+"""Choice of a calibrator by five-fold cross-validation on tune rows.
 
-More numbers fit tune rows better and new rows often worse. So each candidate is fitted on four fifths of the rows and
-judged on the rest, five times over, and one with more numbers is taken only when it is clearly better.
+More parameters fit tune rows better, and new rows often worse. So a calibrator with more parameters is chosen only if
+it is clearly better on held-out folds.
 """
 
 import warnings
@@ -16,25 +16,23 @@ from elsewise.calibrators import CALIBRATORS, Calibrator, Identity
 from elsewise.errors import ElsewiseWarning
 from elsewise.storage.json_files import Json
 
-FEWEST_ROWS: Final = 50  # to calibrate on, and to compare on
+FEWEST_ROWS: Final = 50  # to calibrate on
 FEWEST_TO_COMPARE, FEWEST_A_LABEL = 1000, 10  # rows below which only a temperature is fitted
 FOLDS: Final = 5
-MOST_ROWS: Final = 50_000  # cross-validated on: they tell calibrators apart, and the winner is fitted on all rows
+MOST_ROWS: Final = 50_000  # of the cross-validation: enough to compare; the chosen calibrator is fitted on all rows
 PLAIN, SIMPLE, RICHER = "identity", "temperature", ("temperature_bias", "label_scale")  # names in CALIBRATORS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibratorChoice:
-    """A fitted calibrator, and why it is this one.
+    """A fitted calibrator, and the reason for the choice.
 
     Attributes
     ----------
-    calibrator : Calibrator
-        Fitted on all usable rows.
-    record : mapping
-        JSON: `chosen`, its name; `rows` it was fitted on; `why`, a clause; and `compared`, for each candidate that was
-        cross-validated its log loss, by how much that is better than the temperature's, the standard error of this
-        difference, and the share of texts that it gives another best label than the logits do.
+    calibrator, record : Calibrator, mapping
+        Calibrator fitted on all usable rows; and JSON: its name `chosen`, the number of `rows`, the reason `why`, and
+        `compared`: for each cross-validated candidate its log loss, its gain over the temperature, the standard error
+        of the gain, and the share of texts whose best label it changes.
     """
 
     calibrator: Calibrator
@@ -42,21 +40,20 @@ class CalibratorChoice:
 
 
 def choose_calibrator(logits: Any, codes: Any, *, preserve_argmax: bool = False) -> CalibratorChoice:
-    """Fit the calibrator that these rows can support.
+    """Choose and fit the calibrator that the rows support.
 
-    Below 50 rows none; below 1,000, or 10 for each label, a temperature. From there on five-fold cross-validation
-    compares none, a temperature, a temperature with biases and a scale for each label. One with more numbers must be
-    better by more than one standard error of the paired differences in log loss (the rule of Breiman, Friedman,
-    Olshen & Stone, 1984, section 3.4.3), and a temperature must be better than none.
+    Below 50 rows: none. Below 1,000 rows, or 10 for each label: a temperature. Else five-fold cross-validation compares
+    none, a temperature, a temperature with biases and a scale for each label. More parameters must gain more than one
+    standard error of the paired differences in log loss (the rule of Breiman, Friedman, Olshen & Stone, 1984, section
+    3.4.3), and a temperature must be better than none.
 
     Parameters
     ----------
-    logits : (n, k)
-        Of texts that the model was not trained on; rows that are not finite (texts that cannot be read) are left out.
-    codes : (n,)
-        Their true codes; rows with -1 (out-of-scope) are left out.
+    logits, codes : (n, k) and (n,)
+        Logits of texts that the model was not trained on, and true codes. Rows that are not finite (unreadable texts)
+        and out-of-scope rows (-1) are left out.
     preserve_argmax : bool
-        Consider only what never changes the best label.
+        Compare only calibrators that never change the best label.
 
     Raises
     ------
@@ -66,7 +63,7 @@ def choose_calibrator(logits: Any, codes: Any, *, preserve_argmax: bool = False)
     Warns
     -----
     ElsewiseWarning
-        If no finite temperature is best, as where there is no error among the rows.
+        If no finite temperature is best, as without an error among the rows.
 
     Examples
     --------
@@ -90,7 +87,7 @@ def choose_calibrator(logits: Any, codes: Any, *, preserve_argmax: bool = False)
 
 
 def _usable(logits: Any, codes: Any) -> tuple[Floats, Codes]:
-    """Drop rows that are out-of-scope or not finite; copy only where there are some."""
+    """Drop rows that are out-of-scope or not finite; copies only if there are any."""
     z = to_numpy(logits)
     if z.ndim == 2 and z.dtype.kind in "fiu":  # noqa: PLR2004
         y = as_codes(codes, like=z, allow_abstain=True)
@@ -101,7 +98,7 @@ def _usable(logits: Any, codes: Any) -> tuple[Floats, Codes]:
 
 
 def _compared(z: Floats, y: Codes, names: tuple[str, ...]) -> tuple[str, str, list[Json]]:
-    """Cross-validate calibrators from the simplest to the richest: which one to take, why, and the figures of all."""
+    """Cross-validate calibrators from the simplest to the richest: the best, the reason, and the figures of all."""
     folds = _folds(*z.shape)
     held_out = {name: _held_out(name, z, y, folds) for name in names}
     losses = {name: loss for name, (loss, _) in held_out.items()}
@@ -128,9 +125,9 @@ def _compared(z: Floats, y: Codes, names: tuple[str, ...]) -> tuple[str, str, li
 
 
 def _folds(n: int, k: int) -> NDArray[np.int64]:
-    """Deal rows out to the folds, in an order drawn once for all; -1 for rows beyond those that are needed.
+    """Assign rows to folds at random, with a fixed seed; -1 for rows beyond those needed.
 
-    Not label by label: folds that share the sample's label frequencies, chance included, reward biases that fit it.
+    Not stratified: folds with equal label frequencies would reward biases that fit chance.
     """
     folds = np.full(n, -1, dtype=np.int64)
     some = np.random.default_rng(0).permutation(n)[: max(MOST_ROWS, FEWEST_A_LABEL * k)]
@@ -139,7 +136,7 @@ def _folds(n: int, k: int) -> NDArray[np.int64]:
 
 
 def _held_out(name: str, z: Floats, y: Codes, folds: NDArray[np.int64]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Judge each row by a calibrator that was fitted without its fold: log loss, and whether the best label changed."""
+    """Log loss of each row, and whether its best label changes, by a calibrator fitted without its fold."""
     losses, changed = np.zeros(len(z)), np.zeros(len(z), dtype=bool)
     for fold in range(FOLDS):
         out = np.flatnonzero(folds == fold)
@@ -151,13 +148,13 @@ def _held_out(name: str, z: Floats, y: Codes, folds: NDArray[np.int64]) -> tuple
 
 
 def _fitted_quietly(name: str, z: Floats, y: Codes, rows: NDArray[np.int64]) -> Calibrator:
-    """Fit on some rows; what these rows alone cannot support is no news."""
+    """Fit on some rows, without warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ElsewiseWarning)
         return CALIBRATORS[name].fit(z[rows], y[rows])
 
 
 def _gain(before: Floats, after: Floats) -> tuple[float, float]:
-    """By how much the mean loss is lower, and the standard error of that, from paired rows."""
+    """Gain in mean loss, and its standard error, from paired rows."""
     differences = before - after
     return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))

@@ -1,4 +1,4 @@
-"""No calibration: plain softmax. What a folder holds once its calibration is folded into the model."""
+"""No calibration: plain softmax, as in a folder whose calibration is folded into the model."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -8,7 +8,7 @@ from elsewise.arrays import Floats, as_codes, as_logits, softmax
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Plain softmax, for logits that are calibrated already.
+    """Plain softmax, for calibrated logits.
 
     Examples
     --------
@@ -18,7 +18,7 @@ class Identity:
 
     @classmethod
     def fit(cls, logits: Any, codes: Any) -> Self:
-        """Check logits (n, k) and codes (n,); there is nothing to fit."""
+        """Check logits (n, k) and codes (n,); nothing is fitted."""
         as_codes(codes, like=as_logits(logits))
         return cls()
 
@@ -28,9 +28,9 @@ class Identity:
 
     @property
     def sentence(self) -> str:
-        """Say what it does, for people."""
+        """Description of the calibrator."""
         return "No calibration"
 
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats | None]:
-        """Leave the last linear layer's weight (k, d) and bias (k,) as they are."""
+        """Return the last linear layer's weight (k, d) and bias (k,) unchanged."""
         return weight, bias

@@ -1,9 +1,8 @@
-"""A scale and a bias for every label, pulled towards one temperature and 0.
+"""Vector scaling: a scale and a bias for every label, regularised towards one temperature and 0.
 
 Vector scaling, in Guo, Pleiss, Sun & Weinberger (2017), "On Calibration of Modern Neural Networks", section 4.2,
-https://arxiv.org/abs/1706.04599, overfits where labels have few rows. Pulled towards the shared temperature, a label
-with few rows keeps nearly that. Rows of logits are centred first: their constant means nothing to softmax, and would
-mean something to scales that differ.
+https://arxiv.org/abs/1706.04599, overfits labels with few rows. Here they keep nearly the shared temperature. Rows of
+logits are centred first, as a constant added to a row must not change its probabilities.
 """
 
 import warnings
@@ -17,19 +16,18 @@ from elsewise.arrays import Floats, as_logits, softmax
 from elsewise.calibrators.scale_and_bias import best_affine, checked_vector
 from elsewise.errors import ElsewiseWarning, InputError
 
-PENALTY = 25.0  # a standard deviation of 1/5: twice as many numbers as with one temperature, and a harder pull
+PENALTY = 25.0  # a standard deviation of 1/5: twice as many parameters as with one temperature, so a stronger prior
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelScale:
-    """Fitted scales and biases; call it on logits to get probabilities. The top label can change.
+    """Vector scaling; call it on logits to get probabilities. The best label can change.
 
     Attributes
     ----------
-    scales : (k,) float64
-        Multiply each label's logit, less the mean of its row; 1 / temperature where all labels agree.
-    biases : (k,) float64
-        Added afterwards, in units of log odds.
+    scales, biases : (k,) float64
+        Scale of each label's logit, less the mean of its row (1 / temperature if all labels agree); and its bias in log
+        odds, added afterwards.
     """
 
     scales: NDArray[np.float64]
@@ -45,34 +43,25 @@ class LabelScale:
 
     @classmethod
     def fit(cls, logits: Any, codes: Any, *, penalty: float = PENALTY) -> Self:
-        """Find the scales and biases with the least log loss plus ``penalty / 2`` times their squared deviations.
+        """Find the scales and biases of least log loss plus ``penalty / 2`` times their squared deviations.
 
         Parameters
         ----------
-        logits : (n, k)
-            Logits of texts that the model was *not* trained on.
-        codes : (n,)
-            Their true label codes, 0..k-1; leave out-of-scope rows out. A label without rows keeps nearly the shared
-            scale and no bias.
+        logits, codes : (n, k) and (n,)
+            As for `Temperature.fit`. A label without rows gets nearly the shared scale and no bias.
         penalty : float
-            The inverse variance that deviations are thought to have, of biases in log odds and of scales times the
-            spread of the logits; the larger, the closer to one temperature.
+            Inverse prior variance of the biases, in log odds, and of the scales times the spread of the logits; above 0
+            (else InputError). The larger, the closer to one temperature.
 
         Returns
         -------
         LabelScale
-            With an ElsewiseWarning, scales 1 when no finite temperature is best, and the scales of one temperature
-            when the best scale of some label is not positive.
-
-        Raises
-        ------
-        InputError
-            If there are no rows, shapes disagree, a logit is not finite, a code is out of range, or the penalty is
-            not positive.
+            With an ElsewiseWarning: scales 1 if no finite temperature is best, and the scales of one temperature if
+            the best scale of some label is not positive. Errors as in `Temperature.fit`.
 
         Examples
         --------
-        One temperature, 2 / ln 3, explains these four texts; what pulls towards it leaves it alone.
+        One temperature, 2 / ln 3, explains these four texts, whatever the penalty.
 
         >>> logits = [[2, 0], [2, 0], [2, 0], [2, 0]]
         >>> fitted = LabelScale.fit(logits, [0, 0, 0, 1], penalty=1e9)
@@ -96,7 +85,7 @@ class LabelScale:
 
     @property
     def sentence(self) -> str:
-        """Say what it does, for people."""
+        """Description of the calibrator."""
         t, b = 1 / self.scales, self.biases
         return (
             f"A temperature for each label, from {t.min():.4f} to {t.max():.4f}, "
@@ -104,6 +93,6 @@ class LabelScale:
         )
 
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats]:
-        """Give the last linear layer's weight (k, d) and bias (k,) whose plain softmax is calibrated."""
+        """Return the last linear layer's weight (k, d) and bias (k,) whose plain softmax is calibrated."""
         centred = 0 if bias is None else bias - bias.mean()
         return self.scales[:, None] * (weight - weight.mean(axis=0)), self.scales * centred + self.biases

@@ -1,11 +1,11 @@
-"""Other label frequencies than in training: every probability is weighted by new over old prior.
+"""Correction for changed label frequencies: probabilities are weighted by new prior / old prior.
 
-Where labels come more or less often than before and texts of one label look as they did, the right probabilities are
-the old ones times ``new prior / old prior``, scaled to sum to 1. The new priors are known, or estimated from texts
-without labels by expectation maximisation. Source: Saerens, Latinne & Decaestecker (2002), "Adjusting the outputs of a
-classifier to new a priori probabilities", Neural Computation 14, https://doi.org/10.1162/089976602753284446.
+If only the frequencies of labels changed, the right probabilities are the old ones times ``new prior / old prior``,
+scaled to sum to 1. The new priors are known, or estimated from unlabelled texts by expectation maximisation.
+Source: Saerens, Latinne & Decaestecker (2002), "Adjusting the outputs of a classifier to new a priori probabilities",
+Neural Computation 14, https://doi.org/10.1162/089976602753284446.
 
-Does not handle new kinds of texts within a label, nor out-of-scope texts: those are counted towards some label.
+New kinds of texts within a label, and out-of-scope texts, are not handled: they count towards some label.
 """
 
 from dataclasses import dataclass
@@ -19,27 +19,25 @@ from elsewise.calibrators.scale_and_bias import checked_vector
 from elsewise.errors import InputError
 
 SUM_TOLERANCE = 1e-6
-CLOSE, ROUNDS = 1e-9, 10_000  # of a prior; and a limit for priors that hardly any text tells apart
+CLOSE, ROUNDS = 1e-9, 10_000  # of a prior; and a limit for priors that the texts hardly determine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorCorrection:
-    """A calibrator for other label frequencies than those it was fitted on; call it on logits to get probabilities.
+    """Calibrator for changed label frequencies; call it on logits to get probabilities.
 
     Attributes
     ----------
     weights : (k,) float64
         New prior over old prior of each label; only their ratios matter.
     inner : Calibrator or None
-        What makes probabilities under the old priors; plain softmax when None.
-    estimated : bool
-        Whether the new priors were estimated from texts without labels.
-    rows : int
-        From how many.
+        Calibrator under the old priors. None: plain softmax.
+    estimated, rows : bool, int
+        Whether the new priors were estimated, and from how many unlabelled texts.
 
     Examples
     --------
-    Two labels were equally frequent; now the first comes three times as often as the second.
+    Two labels were equally frequent; now the first is three times as frequent as the second.
 
     >>> correct = PriorCorrection.known([0.5, 0.5], [0.75, 0.25])
     >>> correct([[0.0, 0.0]]).round(6).tolist()
@@ -59,19 +57,19 @@ class PriorCorrection:
 
     @classmethod
     def fit(cls, logits: Any, codes: Any) -> Self:
-        """Check logits (n, k) and codes (n,); while priors stay as they are, all weights are 1."""
+        """Check logits (n, k) and codes (n,); all weights are 1, for unchanged priors."""
         z = as_logits(logits)
         as_codes(codes, like=z)
         return cls(np.ones(z.shape[1]))
 
     @classmethod
     def known(cls, old: Any, new: Any, *, inner: Any = None) -> Self:
-        """Correct from known old priors to known new ones.
+        """Correct from known old priors to known new priors.
 
         Parameters
         ----------
         old, new : (k,)
-            Shares of the labels where `inner` was fitted, and where it will be used; positive, with sum 1.
+            Shares of the labels where `inner` was fitted, and in use; positive, with sum 1.
         inner : Calibrator, optional
             Default: plain softmax.
 
@@ -87,24 +85,22 @@ class PriorCorrection:
 
     @classmethod
     def estimate(cls, logits: Any, old: Any, *, inner: Any = None) -> Self:
-        """Estimate the new priors from texts without labels, by expectation maximisation.
+        """Estimate the new priors from unlabelled texts, by expectation maximisation.
 
-        One text more, drawn from the old priors, is counted with them: no prior becomes zero, and no texts change
-        nothing. The estimate is only as good as the probabilities of `inner` are calibrated.
+        The old priors count as one further text: no prior becomes zero, and without texts nothing changes. The estimate
+        is only as good as the calibration of `inner`.
 
         Parameters
         ----------
         logits : (n, k)
-            Of texts as they come now.
-        old : (k,)
-            Shares of the labels where `inner` was fitted.
-        inner : Calibrator, optional
-            Default: plain softmax.
+            Logits of present texts.
+        old, inner : (k,), Calibrator
+            As for `known`.
 
         Raises
         ------
         InputError
-            As `known`, and if logits are not finite or have another number of columns.
+            As `known`, and if logits are not finite or do not have k columns.
         """
         z, before = as_logits(logits), _priors(old, "old")
         if z.shape[1] != len(before):
@@ -122,14 +118,14 @@ class PriorCorrection:
         p = softmax(z) if self.inner is None else self.inner(z)
         if (self.weights == self.weights[0]).all():
             return p
-        # Over the largest weight, which changes no ratio, nothing overflows in single precision.
+        # Dividing by the largest weight changes no ratio, and nothing overflows in single precision.
         p *= np.maximum(self.weights / self.weights.max(), np.finfo(p.dtype).tiny).astype(p.dtype)
         p /= p.sum(axis=1, keepdims=True)
         return p
 
     @property
     def sentence(self) -> str:
-        """Say what it does, and what no longer holds, for people."""
+        """Description of the calibrator, and of what no longer holds."""
         inner = "" if self.inner is None else f"{self.inner.sentence}, then "
         if (self.weights == self.weights[0]).all():
             words = "label frequencies as they were"
@@ -143,7 +139,7 @@ class PriorCorrection:
         return inner + words if inner else words[0].upper() + words[1:]
 
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats]:
-        """Give the last linear layer's weight (k, d) and bias (k,) whose plain softmax is under the new priors."""
+        """Return the last linear layer's weight (k, d) and bias (k,) whose softmax has the new priors."""
         folded, inner_bias = (weight, bias) if self.inner is None else self.inner.fold(weight, bias)
         return folded, np.log(self.weights) + (0 if inner_bias is None else inner_bias)
 
@@ -158,7 +154,7 @@ def _priors(values: Any, name: str) -> NDArray[np.float64]:
 
 
 def _estimated(p: Floats, before: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Repeat: weight the probabilities, and take their mean as the next priors."""
+    """Estimate priors: weight the probabilities, take their mean as the next priors, and repeat."""
     priors = before
     for _ in range(ROUNDS):
         weights, shares = priors / before, np.zeros_like(before)

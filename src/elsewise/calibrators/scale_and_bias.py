@@ -1,12 +1,11 @@
-"""A scale and a bias for every label, pulled towards shared ones: the solver that calibrators share.
+"""The solver for a regularised scale and bias of every label, shared by two calibrators.
 
 The logits of label j become ``(b + r_j) u_j + c_j``, where u is a row of logits less its mean, over the spread of all.
-One b is shared and free; the r_j (where labels have their own) and the c_j cost ``penalty / 2`` times their squares,
-beside the summed log loss. That is a normal prior of variance 1 / penalty for each, in units of log odds. The sum is
-convex, so there is one answer.
+The shared b is free. The r_j (if labels have their own scales) and the c_j cost ``penalty / 2`` times their squares,
+besides the summed log loss: a normal prior of variance 1 / penalty, in log odds. The sum is convex, with one solution.
 
-Newton's method finds it, from the slope of all rows and the curvature of some. Every step is judged by all rows, so
-the answer is exact, where a quasi-Newton method stops at half of the digits.
+Newton's method finds it, from the gradient of all rows and the curvature of some. Every step is judged on all rows, so
+the solution is exact; a quasi-Newton method stops at half of the digits.
 """
 
 import math
@@ -23,14 +22,14 @@ from elsewise.errors import InputError
 
 Vector = NDArray[np.float64]
 
-STEPS, HALVINGS, INNER = 100, 40, 60  # limits that a convex function of this kind does not come near
-CLOSE = 1e-8  # of log odds: a step as short as this was the last
-NOISE = 1e-14  # of the log loss: sums of floats are not known better
-PATIENCE = 4  # steps before slowness is put down to the rows that show the curvature
-BLOCK = 1 << 15  # several arrays of so many numbers stay in the processor's cache
-TINY = 1e-12  # a curvature that underflowed is still divided by
-ROUGH = 0.01  # how exactly a step is solved for: the next step repairs the rest
-CURVED, CURVED_AT_MOST, ROWS_A_LABEL = 1 << 21, 1 << 26, 20  # how many numbers, or rows, show the curvature
+STEPS, HALVINGS, INNER = 100, 40, 60  # limits, never nearly reached
+CLOSE = 1e-8  # of log odds: the last step is at most this long
+NOISE = 1e-14  # of the log loss: rounding error of sums
+PATIENCE = 4  # steps before slow progress makes more rows give the curvature
+BLOCK = 1 << 15  # several arrays of this size stay in the processor's cache
+TINY = 1e-12  # least curvature, to divide by
+ROUGH = 0.01  # precision of a step: the next step corrects the rest
+CURVED, CURVED_AT_MOST, ROWS_A_LABEL = 1 << 21, 1 << 26, 20  # numbers, or rows, that give the curvature
 
 NO_TEMPERATURE = "no finite temperature is best on these rows; probabilities stay uncalibrated (temperature 1)"
 REVERSED = "the best scale of some label is not positive on these rows; all labels share one temperature"
@@ -38,7 +37,7 @@ REVERSED = "the best scale of some label is not positive on these rows; all labe
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
-    """Scales (k,) and biases (k,) for rows less their means; `trouble` says why they are not the best ones."""
+    """Scales (k,) and biases (k,) of centred rows; `trouble` says why they are not the best, else None."""
 
     scales: Vector
     biases: Vector
@@ -46,24 +45,10 @@ class Affine:
 
 
 def best_affine(logits: Any, codes: Any, *, penalty: float, by_label: bool) -> Affine:
-    """Find the scales and biases with the least penalised log loss.
+    """Find the scales and biases of least penalised log loss for logits (n, k) and codes (n,).
 
-    Parameters
-    ----------
-    logits : (n, k)
-        Of texts that the model was not trained on.
-    codes : (n,)
-        Their true codes, 0..k-1.
-    penalty : float
-        How many times 1 / variance the prior has; infinite pull is the best temperature.
-    by_label : bool
-        Whether every label has its own scale. If not, all scales are equal.
-
-    Raises
-    ------
-    InputError
-        If there are no rows, shapes disagree, a logit is not finite, a code is out of range, or the penalty is not
-        positive.
+    `penalty`, above 0 (else InputError), is 1 / variance of the prior. With `by_label` every label has its own scale,
+    else all scales are equal. Errors as in `Temperature.fit`.
     """
     if not (penalty > 0 and math.isfinite(penalty)):
         raise InputError(f"penalty must be positive and finite, got {penalty}")
@@ -81,7 +66,7 @@ def best_affine(logits: Any, codes: Any, *, penalty: float, by_label: bool) -> A
 
 
 def checked_vector(values: Any, name: str) -> Vector:
-    """Take k >= 2 finite numbers as an array that nobody changes.
+    """Check a vector of k >= 2 finite numbers, and make it read-only.
 
     Examples
     --------
@@ -109,35 +94,35 @@ class _Problem:
     by_label: bool
 
     def start(self, temperature: float) -> Vector:
-        """Begin at the best temperature."""
+        """Parameters of the best temperature, where the search begins."""
         k = self.z.shape[1]
         return np.concatenate([[self.spread / temperature], np.zeros(2 * k if self.by_label else k)])
 
     def parts(self, x: Vector) -> tuple[Vector, Vector]:
-        """Divide parameters, or a direction among them, into scales, (k,) or (1,), and biases (k,)."""
+        """Split parameters, or a direction, into scales, (k,) or (1,), and biases (k,)."""
         k = self.z.shape[1]
         return x[0] + x[1 + k :] if self.by_label else x[:1], x[1 : 1 + k]
 
     def penalties(self) -> Vector:
-        """Give what each parameter pays; the shared scale is free."""
+        """Penalty of each parameter, 0 for the shared scale."""
         penalties = np.full(1 + self.z.shape[1] * (1 + self.by_label), self.penalty)
         penalties[0] = 0
         return penalties
 
     def centred(self, z: Floats) -> Floats:
-        """Take the means out of rows, and the spread of all: what is scaled by label must not know a row's constant."""
+        """Centre each row, and divide by the spread of all: a row's constant must not matter."""
         u = z - z.mean(axis=1, keepdims=True)
         u /= u.dtype.type(self.spread)
         return u
 
     def sums(self, m: Floats, u: Floats) -> Vector:
-        """Chain a derivative (n, k) with respect to the logits to the parameters, summed over rows."""
+        """Gradient of the parameters from a derivative (n, k) of the logits, summed over rows."""
         own = np.einsum("ij,ij->j", m, u, dtype=np.float64)
         parts = [[own.sum()], m.sum(axis=0, dtype=np.float64)]
         return np.concatenate([*parts, own] if self.by_label else parts)
 
     def diagonal(self, p: Floats, u: Floats) -> Vector:
-        """Give the curvature of every parameter by itself, as if the labels did not compete, summed over rows."""
+        """Diagonal of the curvature, as if the labels did not compete, summed over rows."""
         m = p * (1 - p)
         own = m.sum(axis=0, dtype=np.float64)
         m *= u
@@ -146,7 +131,7 @@ class _Problem:
         return sums
 
     def softmax(self, x: Vector, u: Floats) -> tuple[Floats, Floats, Floats]:
-        """Give the probabilities of rows, their logits less the largest, and the sums of those exponentials."""
+        """Probabilities of rows, their logits less the largest, and the sums of the exponentials."""
         scale, biases = self.parts(x)
         logits = u * scale.astype(u.dtype) + biases.astype(u.dtype)
         logits -= logits.max(axis=1, keepdims=True)
@@ -156,7 +141,7 @@ class _Problem:
         return p, logits, total
 
     def derivatives(self, x: Vector) -> tuple[float, Vector]:
-        """Give the value and the gradient, in one pass over the rows."""
+        """Value and gradient, in one pass over the rows."""
         value, gradient = 0.0, np.zeros_like(x)
         for rows in row_blocks(self.z, BLOCK):
             u, true = self.centred(self.z[rows].astype(np.float64)), self.y[rows]
@@ -171,7 +156,7 @@ class _Problem:
 
 
 def _newton(problem: _Problem, x: Vector) -> Vector:
-    """Walk to where the slope is zero; where some rows are a poor guide to it, ask more of them."""
+    """Minimise by Newton's method; if progress is slow, more rows give the curvature."""
     here, every = problem.derivatives(x), _every(problem.z)
     for taken in range(STEPS):
         step = _solved(*_curvature(problem, x, every), -here[1])
@@ -188,7 +173,7 @@ def _newton(problem: _Problem, x: Vector) -> Vector:
 
 
 def _every(z: Floats) -> int:
-    """Say that every so-manieth row shows the curvature well enough to begin with."""
+    """Step m such that every m-th row gives the curvature well enough to begin with."""
     n, k = z.shape
     return max(1, n // max(CURVED // k, min(ROWS_A_LABEL * k, CURVED_AT_MOST // k), 1))
 
@@ -196,7 +181,7 @@ def _every(z: Floats) -> int:
 def _downhill(
     problem: _Problem, x: Vector, here: tuple[float, Vector], step: Vector
 ) -> tuple[Vector, tuple[float, Vector], float] | None:
-    """Take the step, or as much of it as lowers the value; None when nothing does."""
+    """Take the step, or as much of it as lowers the value; None if nothing does."""
     slope, share = float(here[1] @ step), 1.0
     for _ in range(HALVINGS):
         there = problem.derivatives(x + share * step)
@@ -207,7 +192,7 @@ def _downhill(
 
 
 def _curvature(problem: _Problem, x: Vector, every: int) -> tuple[Callable[[Vector], Vector], Vector]:
-    """Make the product of the curvature with a vector, and its diagonal, from some rows in single precision."""
+    """Product of the curvature with a vector, and its diagonal, from some rows in single precision."""
     z = problem.z[::every]
     p = np.empty(z.shape, dtype=np.float32)
     diagonal = np.zeros_like(x)

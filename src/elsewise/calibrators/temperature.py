@@ -2,8 +2,6 @@
 
 Source: Guo, Pleiss, Sun & Weinberger (2017), "On Calibration of Modern Neural Networks",
 section 4.2, https://arxiv.org/abs/1706.04599.
-
-The best temperature is found as a root, by `elsewise.calibrators.best_temperature`.
 """
 
 import math
@@ -18,7 +16,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 
 @dataclass(frozen=True, slots=True)
 class Temperature:
-    """A fitted temperature; call it on logits to get probabilities. The top label never changes.
+    """Temperature scaling; call it on logits to get probabilities. The best label never changes.
 
     Attributes
     ----------
@@ -34,20 +32,18 @@ class Temperature:
 
     @classmethod
     def fit(cls, logits: Any, codes: Any) -> Self:
-        """Find the temperature with the least log loss.
+        """Find the temperature of least log loss.
 
         Parameters
         ----------
-        logits : (n, k)
-            Logits of texts that the model was *not* trained on.
-        codes : (n,)
-            Their true label codes, 0..k-1; leave out-of-scope rows out.
+        logits, codes : (n, k) and (n,)
+            Logits of texts that the model was *not* trained on; true codes 0..k-1, without out-of-scope rows.
 
         Returns
         -------
         Temperature
-            1, with an ElsewiseWarning, when no finite temperature is best (every row right, or none
-            better than chance): the probabilities are then as the model gave them.
+            1, with an ElsewiseWarning, if no finite temperature is best (all rows right, or no better than chance):
+            the probabilities then stay as the model gives them.
 
         Raises
         ------
@@ -56,7 +52,7 @@ class Temperature:
 
         Examples
         --------
-        Four texts, one of them wrong with the same margin: the best temperature is 2 / ln 3.
+        Four texts with the same margin, one of them wrong: the best temperature is 2 / ln 3.
 
         >>> logits = [[2, 0], [2, 0], [2, 0], [2, 0]]
         >>> round(Temperature.fit(logits, [0, 0, 0, 1]).temperature, 4)
@@ -75,7 +71,7 @@ class Temperature:
 
     @property
     def sentence(self) -> str:
-        """Say what it does, for people."""
+        """Description of the calibrator."""
         return f"Temperature {self.temperature:.4f}"
 
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats | None]:

@@ -1,4 +1,4 @@
-"""One temperature, and a bias for every label: for labels that the model names too often or too rarely.
+"""One temperature, and a bias for every label: for labels that the model predicts too often or too rarely.
 
 Source: Alexandari, Kundaje & Shrikumar (2020), "Maximum Likelihood with Bias-Corrected Calibration Is Hard-To-Beat at
 Label Shift Adaptation", section 3.1, https://arxiv.org/abs/1901.06852. The biases are pulled towards 0 here.
@@ -15,19 +15,18 @@ from elsewise.arrays import Floats, as_logits, softmax
 from elsewise.calibrators.scale_and_bias import best_affine, checked_vector
 from elsewise.errors import ElsewiseWarning, InputError
 
-PENALTY = 10.0  # a standard deviation of 1/3: made-up rows of 3 to 50 labels fare worse with 1 and with 100
+PENALTY = 10.0  # a standard deviation of 1/3: better than 1 and 100 on simulated rows of 3 to 50 labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemperatureBias:
-    """A fitted temperature and biases; call it on logits to get probabilities. The top label can change.
+    """Temperature scaling with biases; call it on logits to get probabilities. The best label can change.
 
     Attributes
     ----------
-    temperature : float
-        Divides every logit.
-    biases : (k,) float64
-        Added afterwards, in units of log odds; 0 for a label that is named as often as it should be.
+    temperature, biases : float, (k,) float64
+        Temperature, which divides every logit; biases in log odds, added afterwards, 0 for a label that is predicted
+        as often as it is true.
     """
 
     temperature: float
@@ -40,33 +39,26 @@ class TemperatureBias:
 
     @classmethod
     def fit(cls, logits: Any, codes: Any, *, penalty: float = PENALTY) -> Self:
-        """Find the temperature and biases with the least log loss plus ``penalty / 2`` times the squared biases.
+        """Find the temperature and biases of least log loss plus ``penalty / 2`` times the squared biases.
 
         Parameters
         ----------
-        logits : (n, k)
-            Logits of texts that the model was *not* trained on.
-        codes : (n,)
-            Their true label codes, 0..k-1; leave out-of-scope rows out. A label without rows keeps nearly no bias.
+        logits, codes : (n, k) and (n,)
+            As for `Temperature.fit`. A label without rows gets almost no bias.
         penalty : float
-            The inverse variance that biases are thought to have; the larger, the closer to one temperature.
+            Inverse prior variance of the biases, above 0 (else InputError); the larger, the closer to one temperature.
 
         Returns
         -------
         TemperatureBias
-            Temperature 1 and no biases, with an ElsewiseWarning, when no finite temperature is best.
-
-        Raises
-        ------
-        InputError
-            If there are no rows, shapes disagree, a logit is not finite, a code is out of range, or the penalty is
-            not positive.
+            Temperature 1 and no biases, with an ElsewiseWarning, if no finite temperature is best. Errors as in
+            `Temperature.fit`.
 
         Examples
         --------
-        Label 0 leads by 2 in four texts and is right in three; label 1 leads by 2 in four and is right in two. With
-        hardly any penalty the odds of label 0 are ``2 / T + d = ln 3`` and ``-2 / T + d = 0``: T is 4 / ln 3, d the
-        difference of the two biases, ln(3) / 2.
+        Label 0 leads by 2 in four texts, three of them right; label 1 leads by 2 in four, two of them right. Almost
+        without penalty the log odds of label 0 are ``2 / T + d = ln 3`` and ``-2 / T + d = 0``: T is 4 / ln 3, and d,
+        the difference of the two biases, is ln(3) / 2.
 
         >>> logits = [[2, 0]] * 4 + [[0, 2]] * 4
         >>> fitted = TemperatureBias.fit(logits, [0, 0, 0, 1, 0, 0, 1, 1], penalty=1e-9)
@@ -89,10 +81,10 @@ class TemperatureBias:
 
     @property
     def sentence(self) -> str:
-        """Say what it does, for people."""
+        """Description of the calibrator."""
         low, high = self.biases.min(), self.biases.max()
         return f"Temperature {self.temperature:.4f} and a bias for each label, from {low:.2f} to {high:.2f}"
 
     def fold(self, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats]:
-        """Give the last linear layer's weight (k, d) and bias (k,) whose plain softmax is calibrated."""
+        """Return the last linear layer's weight (k, d) and bias (k,) whose plain softmax is calibrated."""
         return weight / self.temperature, self.biases + (0 if bias is None else bias / self.temperature)

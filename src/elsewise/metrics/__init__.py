@@ -1,16 +1,16 @@
-"""How good a classifier is, each number with its interval.
+"""Metrics of classifiers, each with its interval.
 
     intervals        Estimate; Wilson, Clopper-Pearson and normal intervals
-    bootstrap        intervals of any statistic, by drawing rows again
-    ranked           rows sorted once, for what follows
-    classification   accuracy, macro-F1, log loss, Brier score of the bare argmax
+    bootstrap        intervals of any statistic, by resampling rows
+    ranked           rows sorted once, for ranking and selective
+    classification   accuracy, macro-F1, log loss, Brier score, without abstaining
     ranking          AUC (two-way and macro), average precision, false positive rate at a recall
     calibration      expected calibration error with its null value, debiased and class-wise, reliability columns
     selective        risk-coverage curve, AURC, E-AURC, AUGRC, accuracy at a coverage and coverage at an accuracy
     paired           two or more classifiers on the same rows: exact McNemar, simultaneous intervals of differences
     open_set         accuracy and macro-F1 with Other as one of the outcomes
 
-Arrays are checked at the door of each function. No rows gives nan, never an exception.
+Each function checks its arrays. No rows give nan, never an exception.
 """
 
 from elsewise.metrics.bootstrap import poisson_bootstrap

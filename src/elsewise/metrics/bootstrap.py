@@ -1,8 +1,8 @@
-"""Intervals by the Poisson bootstrap: every row is drawn a Poisson(1) number of times, block by block.
+"""Intervals by the Poisson bootstrap: every row is drawn a Poisson(1) number of times.
 
 Source: Chamandy, Muralidharan, Najmi & Naidu (2012), "Estimating Uncertainty for Massive Data Streams",
 https://research.google/pubs/pub43157/.
-Intervals are for rows drawn independently: repeated texts make every one of them too narrow.
+Intervals are for rows drawn independently: repeated texts make them too narrow.
 """
 
 from collections.abc import Iterator
@@ -20,31 +20,31 @@ FEW_ROWS_PER_CELL = 4  # below this, drawing rows (7 ns each) beats drawing a Po
 def poisson_bootstrap(
     statistic: Statistic, n: int | ArrayLike, *, replicates: int = 200, seed: int = 0, level: float = 0.95
 ) -> dict[str, Estimate]:
-    """Percentile intervals from rows re-weighted by independent Poisson(1) numbers.
+    """Percentile intervals of statistics, from rows re-weighted by independent Poisson(1) numbers.
 
-    Several numbers share one set of replicates; one replicate is held in memory at a time.
+    All statistics share the replicates; one replicate is held in memory at a time.
 
     Parameters
     ----------
     statistic : callable
-        Takes weights (n,), whole numbers held as float64, where weight 2 means the row is there twice;
-        returns names and numbers, always the same names. A nan replicate is left out of its interval.
+        Takes weights (n,), whole numbers as float64, where weight 2 counts the row twice; returns names and numbers,
+        always the same names. A nan replicate is left out of its interval.
     n : int or (c,) whole numbers
-        How many rows; or, where only c kinds of row differ, how many rows there are of each. A kind then gets
-        Poisson(count) as its weight: the same distribution as row by row, for less work.
+        Number of rows; or the number of rows of each of c kinds, which then get Poisson(count) as weight: the same
+        distribution as row by row, for less work.
     replicates, seed : int
-        200 replicates put the ends of a 95 % interval about 0.2 standard errors from where more would.
+        200 replicates put the ends of a 95 % interval within about 0.2 standard errors.
     level : float
-        Confidence, 0..1.
+        Confidence level, 0..1.
 
     Returns
     -------
     dict of Estimate
-        The value is the statistic at weights 1 (or at the counts).
+        Each value is the statistic at weights 1 (or at the counts).
 
     Examples
     --------
-    Five rows right, none wrong: every replicate that has a row agrees.
+    Five rows right, none wrong: all replicates with rows agree.
 
     >>> right = np.ones(5)
     >>> share = lambda w: {"right": float(w @ right / w.sum()) if w.any() else float("nan")}
@@ -60,7 +60,7 @@ def poisson_bootstrap(
 def poisson_replicates(
     statistic: Statistic, n: int | ArrayLike, *, replicates: int, seed: int = 0
 ) -> tuple[dict[str, float], Column]:
-    """Give the m numbers of `poisson_bootstrap` and r replicates of them, (r, m), with no interval yet.
+    """Compute the m statistics of `poisson_bootstrap` and r replicates of them, (r, m), without intervals.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def poisson_replicates(
 
 
 def poisson_blocks(n: int, *, replicates: int, seed: int = 0) -> Iterator[Column]:
-    """Yield the weights of `poisson_replicates` for n rows, as many replicates at a time as the cache holds, (b, n).
+    """Yield the weights of `poisson_replicates` for n rows, in blocks (b, n) that fit the processor's cache.
 
     Examples
     --------
@@ -90,13 +90,13 @@ def poisson_blocks(n: int, *, replicates: int, seed: int = 0) -> Iterator[Column
 
 
 def _poisson_weights(counts: Column, replicates: int, seed: int) -> Iterator[Column]:
-    """Yield weights whose every entry is an independent Poisson(count)."""
+    """Yield weights, each an independent Poisson(count)."""
     rng, total = np.random.default_rng(seed), int(counts.sum())
     if total >= FEW_ROWS_PER_CELL * len(counts):
         for _ in range(replicates):
             yield rng.poisson(counts).astype(np.float64)
         return
-    # A Poisson number of rows, each put in a cell at random: the cells' counts are independent Poisson again.
+    # A Poisson number of rows in random cells gives cell counts that are independent Poisson too.
     cell = np.repeat(np.arange(len(counts)), counts.astype(np.int64))
     for _ in range(replicates):
         rows = rng.integers(0, total, rng.poisson(total))
@@ -105,7 +105,7 @@ def _poisson_weights(counts: Column, replicates: int, seed: int) -> Iterator[Col
 
 
 def percentiles(values: Column, level: float) -> tuple[float, float]:
-    """Find the ends of the middle `level` of values (n,), those that are nan apart; nan twice where all are.
+    """Return the ends of the middle `level` of values (n,), nan left out; nan twice if all are nan.
 
     Examples
     --------

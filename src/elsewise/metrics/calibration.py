@@ -1,4 +1,4 @@
-"""Does 0.9 mean right nine times in ten: calibration errors of the most probable label, and of every label.
+"""Calibration errors of probabilities: a label with probability 0.9 should be right nine times in ten.
 
 Sources: Naeini, Cooper & Hauskrecht (2015), "Obtaining Well Calibrated Probabilities Using Bayesian Binning",
 https://doi.org/10.1609/aaai.v29i1.9602; Guo, Pleiss, Sun & Weinberger (2017), "On Calibration of Modern Neural
@@ -7,7 +7,7 @@ Networks", https://arxiv.org/abs/1706.04599; the null value is the "consistency 
 Kumar, Liang & Ma (2019), "Verified Uncertainty Calibration", https://arxiv.org/abs/1909.10155, after Brocker (2012),
 https://doi.org/10.1007/s00382-011-1191-1; the class-wise ECE that of Kull et al. (2019), "Beyond temperature scaling",
 https://arxiv.org/abs/1910.12656.
-A measured ECE is never 0, not even for perfect probabilities: read it against its null value.
+A measured ECE is above 0 even for perfect probabilities: compare it with its null value.
 """
 
 import math
@@ -30,15 +30,15 @@ REPLICATES = 200
 
 @dataclass(frozen=True, slots=True)
 class CalibrationError:
-    """A calibration error, its interval, and what perfect calibration would have measured.
+    """A calibration error, its interval, and its null value.
 
     Attributes
     ----------
     value, low, high : float
-        Mean over rows of the distance between confidence and accuracy in their bin, 0..1, and an interval at 95 %
-        for what it would be without noise, in the same bins.
+        Mean over rows of the distance between confidence and accuracy in their bin, 0..1, and a 95 % interval for the
+        value without noise, in the same bins.
     null : float
-        The mean value that a perfectly calibrated model with these confidences would measure.
+        Mean value of a perfectly calibrated model with these confidences.
     """
 
     value: float
@@ -50,20 +50,18 @@ class CalibrationError:
         return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f}; {self.null:.4f} if it were perfect)"
 
     def as_dict(self) -> dict[str, float]:
-        """Return the four numbers under their names, as evaluations are written."""
+        """Return the four numbers by name."""
         return {"value": self.value, "low": self.low, "high": self.high, "null": self.null}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """The bins that hold rows, from the least to the most confident, as columns.
+    """Reliability diagram: the bins with rows, from the least to the most confident, as columns.
 
     Attributes
     ----------
-    count : (b,) int64
-        Rows in the bin.
-    confidence, accuracy : (b,) float64
-        Mean probability of the most probable label, and how often it is the true one.
+    count, confidence, accuracy : (b,) int64, float64 and float64
+        Number of rows; mean probability of the most probable label; share of rows where it is the true label.
     """
 
     count: NDArray[np.int64]
@@ -78,33 +76,29 @@ def calibration_error(
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1.
-    codes : (n,)
-        True codes 0..k-1.
-    bins : int
-        At least 1; bins without rows are left out.
-    binning : "equal_mass" or "equal_width"
-        As in `reliability`.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1; true codes 0..k-1.
+    bins, binning : int, "equal_mass" or "equal_width"
+        As in `reliability`; bins without rows are left out.
 
     Returns
     -------
     CalibrationError
         All nan for no rows. The null value is from simulated outcomes, the interval from a Poisson bootstrap, 200
-        replicates each, with the bins held fixed. Noise makes an ECE too large and a replicate's larger still:
-        the replicates' percentiles as they are never hold a true value of 0 and often not the measured one. So
-        low = 2 * value - high percentile, or 0 unless the value is above 97.5 % of the simulated ones, and
-        high = value + half the distance of the percentiles. Measured coverage: 86 to 98 %.
+        replicates each, with fixed bins. Noise makes an ECE too large and a replicate's larger still, so the plain
+        percentiles never hold a true value of 0. Here low = 2 * value - high percentile, or 0 unless the value is
+        above 97.5 % of the simulated ones, and high = value + half the distance of the percentiles. Measured
+        coverage: 86 to 98 %.
 
     Raises
     ------
     InputError
-        If shapes disagree, rows are no probabilities, a code is out of range or out of scope (-1), or for
-        an unknown binning.
+        If shapes disagree, rows are no probabilities, a code is out of range or out of scope (-1), bins < 1, or the
+        binning is unknown.
 
     Examples
     --------
-    Ten rows at confidence 0.9, seven of them right: the one bin is off by 0.2.
+    Ten rows at confidence 0.9, seven of them right: the bin is off by 0.2.
 
     >>> round(calibration_error([[0.9, 0.1]] * 10, [0] * 7 + [1] * 3).value, 6)
     0.2
@@ -126,7 +120,7 @@ def calibration_error(
 
 
 def _simulated_perfect(ranking: Ranking, of_bin: NDArray[np.int64]) -> Column:
-    """Calibration errors measured when every row is right with exactly the probability it says, (200,)."""
+    """Simulate calibration errors of perfect probabilities, (200,)."""
     rows = ranking.counts.astype(np.int64)
     confidence = np.repeat(ranking.values, rows)
     first = np.flatnonzero(np.diff(np.repeat(of_bin, rows), prepend=-1))
@@ -139,35 +133,27 @@ def _simulated_perfect(ranking: Ranking, of_bin: NDArray[np.int64]) -> Column:
 
 
 def debiased_calibration_error(probabilities: Any, codes: Any, *, bins: int = 15) -> Estimate:
-    """Root mean square calibration error of the most probable label, with what noise adds taken off.
+    """Root mean square calibration error of the most probable label, corrected for noise.
 
-    In a bin of m rows with gaps g = confidence - correct, the squared mean gap is on average too large by the
-    variance of the mean, which s^2 / m estimates (s with m - 1 degrees of freedom). What is left is averaged over
-    the rows: an estimate of the squared error that is right on average, 0 for perfect probabilities. Where the
-    confidences of a bin are equal, this is the estimator of Kumar, Liang & Ma, definition 4.1.
+    In a bin of m rows with gaps g = confidence - correct, the squared mean gap is too large by the variance of the
+    mean, estimated as s^2 / m (s with m - 1 degrees of freedom). The corrected squares, averaged over the rows, are
+    right on average: 0 for perfect probabilities. For equal confidences in a bin this is the estimator of Kumar, Liang
+    & Ma, definition 4.1.
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1.
-    codes : (n,)
-        True codes 0..k-1.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1; true codes 0..k-1.
     bins : int
-        At least 1; of equal mass as in `reliability`, and at most n / 2. A bin of one row, whose noise cannot be
-        told, is left out.
+        At least 1, of equal mass as in `reliability`, and at most n / 2. Bins of one row are left out.
 
     Returns
     -------
     Estimate
-        -1..1, nan for fewer than two rows: the root of the squared error, with its sign. The estimate of a square
-        that is 0 falls below 0 as often as above; a value below 0 says "less than noise alone would show", and its
-        square with the sign is what may be averaged. The interval is normal, from the spread in the bins, on the
-        squares; without any spread (no error at all, say) it has no width. Measured coverage: 92 to 98 %.
-
-    Raises
-    ------
-    InputError
-        As `calibration_error`.
+        -1..1: the root of the squared error, with its sign; nan for fewer than two rows. If the true square is 0, the
+        estimate is below 0 as often as above: "less than noise alone". To average, take the squares with their signs.
+        The interval is normal, from the spread in the bins, on the squares; without spread it has no width. Measured
+        coverage: 92 to 98 %. Errors as in `calibration_error`.
 
     Examples
     --------
@@ -191,9 +177,9 @@ def debiased_calibration_error(probabilities: Any, codes: Any, *, bins: int = 15
 
 
 def _gaps(ranking: Ranking, of_bin: NDArray[np.int64]) -> tuple[Column, Column, Column]:
-    """Rows, mean of confidence - correct, and its variance (m - 1 degrees of freedom), of bins of two rows or more."""
+    """Rows, mean gap (confidence - correct) and variance (m - 1 degrees of freedom) of bins of two rows or more."""
     gaps = ranking.values - ranking.flags
-    rows = np.bincount(of_bin, ranking.counts).astype(np.float64)  # of no rows, bincount makes whole numbers
+    rows = np.bincount(of_bin, ranking.counts).astype(np.float64)  # for no rows, bincount returns whole numbers
     mean = np.bincount(of_bin, ranking.counts * gaps) / np.maximum(rows, 1)
     square = np.bincount(of_bin, ranking.counts * (gaps - mean[of_bin]) ** 2)
     kept = rows > 1
@@ -205,37 +191,30 @@ def _signed_root(square: float) -> float:
 
 
 def classwise_calibration_error(probabilities: Any, codes: Any, *, bins: int = 15) -> CalibrationError:
-    """Class-wise ECE: the calibration error of the probability of each label, averaged over the labels.
+    """Class-wise ECE: the calibration error of each label's probability, averaged over the labels.
 
-    For each label, all n rows are put in bins of equal width by the probability of that label; the error is
-    the mean over rows of the distance between mean probability and share of rows with that label in their bin.
-    A label that is rarely said and rarely true has an error near 0, so with k labels the values are of size 1/k.
+    For each label, all n rows are put in bins of equal width by its probability. The error is the mean over rows of the
+    distance between mean probability and share of true rows in their bin. It is near 0 for a rare label, so with k
+    labels the values are of size 1/k.
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1; read in blocks, twice, and never copied.
-    codes : (n,)
-        True codes 0..k-1.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1, read in blocks and never copied; true codes 0..k-1.
     bins : int
         At least 1, for each label.
 
     Returns
     -------
     CalibrationError
-        All nan for no rows. The null value is computed, without simulation, as if the rows of a bin had equal
-        probabilities. The interval is for what the value would be without noise, in the same bins: noise adds between
-        0 and the null value, so low = value - null - half and high = value + half, with half the normal interval of the
-        rows' shares in the value. It is wide on purpose: with many labels most of the value is noise.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, rows are no probabilities, a code is out of range or out of scope (-1), or bins < 1.
+        All nan for no rows. The null value is computed without simulation, as if the rows of a bin had equal
+        probabilities. The interval is for the value without noise, in the same bins: noise adds between 0 and the null
+        value, so low = value - null - half and high = value + half, with half the normal interval of the rows'
+        contributions. It is wide: with many labels most of the value is noise. Errors as in `calibration_error`.
 
     Examples
     --------
-    Ten rows say (0.9, 0.1) and seven have label 0: both labels are off by 0.2.
+    Ten rows with (0.9, 0.1), seven of label 0: both labels are off by 0.2.
 
     >>> round(classwise_calibration_error([[0.9, 0.1]] * 10, [0] * 7 + [1] * 3).value, 6)
     0.2
@@ -255,13 +234,7 @@ def classwise_calibration_error(probabilities: Any, codes: Any, *, bins: int = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
-    """Sums over the rows in each bin of each label, (k * bins,).
-
-    Attributes
-    ----------
-    rows, said, true : column
-        How many, the sum of their probabilities of the label, and how many have it.
-    """
+    """Rows, summed probabilities of the label, and rows with that label, in each bin of each label, (k * bins,)."""
 
     rows: Column
     said: Column
@@ -302,7 +275,7 @@ def _cells(p: Floats, bins: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
 
 
 def _row_errors(p: Floats, y: Codes, bins: int, sign: Column) -> Column:
-    """Share of each row in the error, (n,): mean over labels of (p - y), with the sign of its bin."""
+    """Contribution of each row to the error, (n,): mean over labels of (p - y), with the sign of its bin."""
     errors = np.empty(len(y))
     for part, cell in _cells(p, bins):
         signs, own = sign[cell], (np.arange(len(cell)), y[part])
@@ -311,25 +284,18 @@ def _row_errors(p: Floats, y: Codes, bins: int, sign: Column) -> Column:
 
 
 def reliability(probabilities: Any, codes: Any, *, bins: int = 15, binning: Binning = "equal_mass") -> Reliability:
-    """Confidence and accuracy of the most probable label in each bin: what the ECE is made from.
+    """Reliability diagram: confidence and accuracy of the most probable label in each bin.
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1.
-    codes : (n,)
-        True codes 0..k-1.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1; true codes 0..k-1.
     bins : int
         At least 1.
     binning : "equal_mass" or "equal_width"
-        Bins of about n / bins rows each, where equal confidences are never parted (a tie goes where its middle
-        row belongs); or bins of width 1 / bins, closed on the right, the first one also on the left: 0.2 of 5 bins
-        lies in the first, 1.0 in the last.
-
-    Raises
-    ------
-    InputError
-        As `calibration_error`.
+        Bins of about n / bins rows each, which never split equal confidences (a tie goes where its middle row belongs);
+        or bins of width 1 / bins, closed on the right, the first also on the left: of 5 bins, 0.2 lies in the first,
+        1.0 in the last. Errors as in `calibration_error`.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""The bare argmax on in-scope rows: accuracy, macro-F1, log loss and Brier score.
+"""Accuracy, macro-F1, log loss and Brier score of the most probable label, without abstaining.
 
 Source: Gneiting & Raftery (2007), "Strictly Proper Scoring Rules, Prediction, and Estimation",
 https://doi.org/10.1198/016214506000001437 (log loss and Brier score).
-Nothing here abstains; see `open_set` and `selective` for that.
+For abstentions see `open_set` and `selective`.
 """
 
 from typing import Any
@@ -15,14 +15,13 @@ from elsewise.metrics.intervals import NOTHING, Column, Estimate, mean_interval,
 
 
 def accuracy(probabilities: Any, codes: Any) -> Estimate:
-    """Share of rows whose most probable label is the true one, with Wilson's interval.
+    """Share of rows whose most probable label is true, with Wilson's interval.
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1. Between equal probabilities the first label is taken.
-    codes : (n,)
-        True codes 0..k-1; -1 marks an out-of-scope row, which any label gets wrong.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1, the first of equal probabilities counts; true codes 0..k-1, -1 marks an out-of-scope row,
+        for which every label is wrong.
 
     Raises
     ------
@@ -42,23 +41,21 @@ def accuracy(probabilities: Any, codes: Any) -> Estimate:
 def macro_f1(probabilities: Any, codes: Any) -> Estimate:
     """F1 of the most probable label, averaged over the labels that occur among true or predicted codes.
 
-    F1 of a label is 2 * hits / (true + predicted), so a label that is never hit counts 0. In a bootstrap
-    replicate too, the mean is over the labels that occur in it.
+    F1 of a label is 2 * hits / (true + predicted): 0 for a label that is never hit. A bootstrap replicate averages over
+    the labels that occur in it.
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1.
-    codes : (n,)
-        True codes 0..k-1.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1; true codes 0..k-1.
 
     Returns
     -------
     Estimate
         0..1, nan for no rows. The interval is from a Poisson bootstrap of 200 replicates, reflected about the value
-        (2 * value - high percentile, and the reverse), because few rows per label pull macro-F1 down and a
-        replicate's further: with 50 labels of 6 or 30 rows it covers 95 %, the percentiles 63 and 89 %. For few
-        labels of few rows, or no error at all, it is too narrow.
+        (2 * value - high percentile, and the reverse): few rows per label pull macro-F1 down, and a replicate's
+        further. With 50 labels of 6 or 30 rows it covers 95 %, the percentiles 63 and 89 %. For few labels of few
+        rows, or without errors, it is too narrow.
 
     Raises
     ------
@@ -77,10 +74,10 @@ def macro_f1(probabilities: Any, codes: Any) -> Estimate:
 
 
 def mean_f1(true: Codes, predicted: Codes, k: int) -> Estimate:
-    """Give what `macro_f1` says of (n,) true and (n,) predicted codes, both 0..k-1."""
+    """Compute `macro_f1` from true codes (n,) and predicted codes (n,), both 0..k-1."""
     if not len(true):
         return NOTHING
-    # Rows with the same true and predicted code are one kind of row: k^2 weights a replicate instead of n.
+    # Rows with the same true and predicted code share a weight: k^2 weights a replicate instead of n.
     kinds, counts = np.unique(true * k + predicted, return_counts=True)
     of_true, of_predicted = kinds // k, kinds % k
 
@@ -98,25 +95,18 @@ def mean_f1(true: Codes, predicted: Codes, k: int) -> Estimate:
 def log_loss(probabilities: Any, codes: Any) -> Estimate:
     """Mean of -ln(probability of the true label), in nats, with the normal interval.
 
-    A probability of 0 would cost infinity. It is floored at the smallest positive normal number of the array's
-    dtype (1.2e-38 in float32, cost 87.3; 2.2e-308 in float64, cost 708.4): what lies below, some threads flush to 0.
+    Probabilities are floored at the smallest positive normal number of the array's dtype (1.2e-38 in float32, cost
+    87.3; 2.2e-308 in float64, cost 708.4): some threads flush smaller ones to 0, which would cost infinity.
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1.
-    codes : (n,)
-        True codes 0..k-1.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1; true codes 0..k-1.
 
     Returns
     -------
     Estimate
-        0 or more; nan for no rows; one row leaves the upper end infinite.
-
-    Raises
-    ------
-    InputError
-        As `accuracy`, and for an out-of-scope row (-1).
+        0 or more; nan for no rows; for one row the upper end is infinite. Errors as in `macro_f1`.
 
     Examples
     --------
@@ -131,27 +121,20 @@ def log_loss(probabilities: Any, codes: Any) -> Estimate:
 
 
 def brier(probabilities: Any, codes: Any) -> Estimate:
-    """Mean over rows of the squared error summed over all k labels: 0 is perfect, 2 is sure and wrong.
+    """Brier score: mean over rows of the squared error summed over all k labels; 0 is perfect, 2 is sure and wrong.
 
     The form of Brier (1950), https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2; for two labels it
-    is twice the "Brier score" of scikit-learn's default.
+    is twice scikit-learn's default.
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1.
-    codes : (n,)
-        True codes 0..k-1.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1; true codes 0..k-1.
 
     Returns
     -------
     Estimate
-        0..2, with the normal interval; nan for no rows.
-
-    Raises
-    ------
-    InputError
-        As `accuracy`, and for an out-of-scope row (-1).
+        0..2, with the normal interval; nan for no rows. Errors as in `macro_f1`.
 
     Examples
     --------
@@ -166,7 +149,7 @@ def brier(probabilities: Any, codes: Any) -> Estimate:
 
 
 def brier_scores(p: Floats, y: Codes) -> Column:
-    """Give the Brier score of each row, (n,), of checked probabilities and codes."""
+    """Compute the Brier score of each row, (n,), from checked probabilities (n, k) and codes (n,)."""
     true = p[np.arange(len(y)), y].astype(np.float64)
-    # sum_j (p_j - [j = y])^2 opened up, so that no second (n, k) array is made.
+    # sum_j (p_j - [j = y])^2 expanded, to make no second (n, k) array.
     return np.einsum("ij,ij->i", p, p, dtype=np.float64) - 2 * true + 1

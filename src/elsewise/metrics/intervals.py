@@ -1,9 +1,9 @@
-"""Numbers with intervals: what the other metrics share; `bootstrap` has those that draw rows again.
+"""Numbers with closed-form intervals, for all metrics; `bootstrap` has the intervals by resampling.
 
 Sources: Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference",
 https://doi.org/10.1080/01621459.1927.10502953; Clopper & Pearson (1934), "The Use of Confidence or Fiducial
 Limits Illustrated in the Case of the Binomial", https://doi.org/10.1093/biomet/26.4.404.
-Intervals are for rows drawn independently: repeated texts make every one of them too narrow.
+Intervals are for rows drawn independently: repeated texts make them too narrow.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,12 +22,7 @@ Statistic: TypeAlias = Callable[[Column], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number and the interval it may be trusted to.
-
-    Attributes
-    ----------
-    value, low, high : float
-        The number measured on these rows and the ends of its interval; nan where there is nothing to measure.
+    """A measured number and the ends of its interval; nan if there is nothing to measure.
 
     Examples
     --------
@@ -45,7 +40,7 @@ class Estimate:
         return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
 
     def as_dict(self) -> dict[str, float]:
-        """Return the three numbers under their names, as evaluations are written."""
+        """Return the three numbers by name."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
@@ -53,26 +48,21 @@ NOTHING = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 def normal_quantile(level: float) -> float:
-    """Half width of a two-sided normal interval, in standard errors.
-
-    Raises
-    ------
-    InputError
-        If `level` does not lie between 0 and 1.
+    """Half width of a two-sided normal interval, in standard errors; InputError unless `level` is between 0 and 1.
 
     Examples
     --------
     >>> round(normal_quantile(0.95), 6)
     1.959964
     """
-    from scipy.special import ndtri  # noqa: PLC0415  scipy takes 0.1 s, and most imports of us need none
+    from scipy.special import ndtri  # noqa: PLC0415  scipy takes 0.1 s to import
 
     check_level(level)
     return float(ndtri((1 + level) / 2))
 
 
 def check_level(level: float, name: str = "level") -> None:
-    """Raise InputError unless a confidence level lies between 0 and 1; `name` is what the caller's message calls it."""
+    """Raise InputError, naming the argument `name`, unless a confidence level lies between 0 and 1."""
     if not 0 < level < 1:
         raise InputError(f"{name} must lie between 0 and 1, got {level}")
 
@@ -83,18 +73,13 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
     Parameters
     ----------
     successes, n : int
-        0 <= successes <= n. With n = 0 the value is nan and the interval 0..1.
+        0 <= successes <= n (else InputError). With n = 0 the value is nan and the interval 0..1.
     level : float
-        Probability that the interval holds the true share, on average over shares.
-
-    Raises
-    ------
-    InputError
-        If successes lie outside 0..n or level outside 0..1.
+        Probability, between 0 and 1 (else InputError), that the interval holds the true share, averaged over shares.
 
     Examples
     --------
-    No success in n rows: the upper end is z^2 / (n + z^2), here 3.8415 / 13.8415.
+    With no success in n rows, the upper end is z^2 / (n + z^2), here 3.8415 / 13.8415.
 
     >>> e = wilson(0, 10)
     >>> e.value, e.low, round(e.high, 6)
@@ -113,14 +98,14 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
 
 
 def clopper_pearson_upper(errors: ArrayLike, n: ArrayLike, delta: float) -> Column:
-    """Largest error rate that k errors in n rows do not rule out at confidence 1 - delta, exactly.
+    """Exact upper bound, at confidence 1 - delta, of the error rate behind k errors in n rows.
 
     Parameters
     ----------
     errors, n : whole numbers, scalar or arrays (g,) that broadcast
-        0 <= errors <= n. The bound is 1 when n = 0 or every row is an error.
+        0 <= errors <= n. The bound is 1 if n = 0 or all rows are errors.
     delta : float
-        Probability, 0..1, with which the bound may fall below the truth. One-sided.
+        Probability, 0..1, that the bound is below the true rate (one-sided).
 
     Raises
     ------
@@ -129,7 +114,7 @@ def clopper_pearson_upper(errors: ArrayLike, n: ArrayLike, delta: float) -> Colu
 
     Examples
     --------
-    No error in n rows: 1 - delta^(1/n).
+    Without errors in n rows: 1 - delta^(1/n).
 
     >>> round(float(clopper_pearson_upper(0, 59, 0.05)), 8)
     0.04950761
@@ -144,13 +129,13 @@ def clopper_pearson_upper(errors: ArrayLike, n: ArrayLike, delta: float) -> Colu
 
 
 def clopper_pearson_lower(errors: ArrayLike, n: ArrayLike, delta: float) -> Column:
-    """Smallest rate that k events in n rows do not rule out at confidence 1 - delta, exactly; 0 when k = 0.
+    """Exact lower bound, at confidence 1 - delta, of the rate behind k events in n rows; 0 if k = 0.
 
     Scalar for scalars, or the shape (g,) of the arrays. Parameters and errors as in `clopper_pearson_upper`.
 
     Examples
     --------
-    Nothing but events in n rows: delta^(1/n).
+    With n events in n rows: delta^(1/n).
 
     >>> round(float(clopper_pearson_lower(59, 59, 0.05)), 8)
     0.95049239
@@ -173,10 +158,10 @@ def _check_counts(errors: ArrayLike, n: ArrayLike, delta: float) -> tuple[Column
 
 
 def binomial_cdf(k: ArrayLike, n: ArrayLike, p: ArrayLike) -> Column:
-    """Probability of at most k successes in n trials of probability p, exactly.
+    """Exact probability of at most k successes in n trials of probability p; 0 for k < 0, 1 for k >= n.
 
-    The three are scalar or arrays, (g,) for example, that broadcast. It is the p-value of "the error rate is at least
-    p" after k errors in n rows. Below k = 0 it is 0, from k = n on 1.
+    All are scalars, or arrays that broadcast, such as (g,). It is the p-value of "the error rate is at least p" after
+    k errors in n rows.
 
     Examples
     --------
@@ -198,11 +183,11 @@ def mean_interval(
     Parameters
     ----------
     values : (n,)
-        No values give nan. One value says nothing about the spread: its interval is lowest..highest.
+        No values give nan; a single value gives the interval lowest..highest.
     level : float
-        Confidence, 0..1.
+        Confidence level, 0..1.
     lowest, highest : float
-        What the mean can be at all; the interval is cut there.
+        Range of the mean, at which the interval is cut.
 
     Examples
     --------

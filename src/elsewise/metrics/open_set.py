@@ -1,9 +1,9 @@
-"""The whole system in one number, Other counted as an outcome like any label: open-set accuracy and macro-F1.
+"""Open-set accuracy and macro-F1: metrics of a system with abstentions, where Other is an outcome like any label.
 
 Sources: Larson et al. (2019), "An Evaluation Dataset for Intent Classification and Out-of-Scope Prediction",
 https://arxiv.org/abs/1909.02027; Zhang, Xu & Lin (2021), "Deep Open Intent Classification with Adaptive Decision
 Boundary", https://arxiv.org/abs/2012.10209 (accuracy and F1 over all labels and the open one).
-Both depend on the share of out-of-scope rows among the rows: compare only what was measured on the same ones.
+Both depend on the share of out-of-scope rows: compare only systems measured on the same rows.
 """
 
 from typing import Any
@@ -21,15 +21,13 @@ def open_set_accuracy(decided: Any, codes: Any) -> Estimate:
 
     Parameters
     ----------
-    decided : (n,)
-        The code that was answered, or -1 where the system abstained.
-    codes : (n,)
-        True codes; -1 marks an out-of-scope row.
+    decided, codes : (n,)
+        Answered codes, -1 for an abstention; true codes, -1 for an out-of-scope row.
 
     Returns
     -------
     Estimate
-        0..1, with Wilson's interval; nan for no rows. An in-scope row that is left as Other counts as wrong.
+        0..1, with Wilson's interval; nan for no rows. An abstention on an in-scope row counts as wrong.
 
     Raises
     ------
@@ -38,7 +36,7 @@ def open_set_accuracy(decided: Any, codes: Any) -> Estimate:
 
     Examples
     --------
-    Right: the first row, and the last, which is out-of-scope and was left as Other.
+    The first row is right, and the last, an abstention on an out-of-scope row.
 
     >>> open_set_accuracy([0, -1, 1, -1], [0, 0, -1, -1]).value
     0.5
@@ -48,10 +46,9 @@ def open_set_accuracy(decided: Any, codes: Any) -> Estimate:
 
 
 def open_set_macro_f1(decided: Any, codes: Any) -> Estimate:
-    """F1 averaged over the labels and Other, those that occur among true or decided outcomes.
+    """F1 averaged over the labels and Other, as far as they occur among true or decided outcomes.
 
-    Parameters and errors as in `open_set_accuracy`; the interval as in `macro_f1`. Other counts as one label among
-    many, however many rows it has.
+    Parameters (both (n,)) and errors as in `open_set_accuracy`, interval as in `macro_f1`. Other weighs as one label.
 
     Examples
     --------

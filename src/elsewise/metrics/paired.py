@@ -1,4 +1,4 @@
-"""Classifiers judged on the same rows: what differs, and whether rows drawn again would show it too.
+"""Comparisons of classifiers on the same rows: differences, and whether they are more than chance.
 
 Sources: McNemar (1947), "Note on the Sampling Error of the Difference Between Correlated Proportions or Percentages",
 https://doi.org/10.1007/BF02295996, in its exact form; Bonett & Price (2012), "Adjusted Wald Confidence Interval
@@ -30,16 +30,16 @@ from elsewise.metrics.intervals import (
 
 @dataclass(frozen=True, slots=True)
 class PairedShares:
-    """Two shares of the same rows.
+    """Comparison of two shares of the same rows.
 
     Attributes
     ----------
     difference : Estimate
         The first share minus the second.
     only_first, only_second : int
-        Rows that count for one of them alone; the others say nothing about which is better.
+        Number of rows that count for the first alone, and for the second alone.
     p_value : float
-        Of the exact test of McNemar: how probable a difference at least as large is where the truth is none.
+        McNemar's exact p-value: probability of a difference at least as large if there is none.
     """
 
     difference: Estimate
@@ -49,24 +49,23 @@ class PairedShares:
 
 
 def mcnemar(first: Any, second: Any, *, level: float = 0.95) -> PairedShares:
-    """Compare two shares of the same rows, exactly.
+    """Compare two shares of the same rows by McNemar's exact test.
 
-    Where neither is better, each row that counts for one alone counts for either with probability 1/2.
+    If neither is better, a row that counts for one alone counts for either with probability 1/2.
 
     Parameters
     ----------
     first, second : (n,)
         True, or 1, where the row counts (is right, is answered, ...).
     level : float
-        Of the interval.
+        Confidence level of the interval.
 
     Returns
     -------
     PairedShares
-        The interval is the wider, at each end, of the exact one given how many rows count for one alone (its
-        Clopper-Pearson share times these rows) and of the normal one, which lets that number vary; its width is that of
-        Bonett & Price, who count one row more for each alone, so that it has one where no row is. It leaves out 0 only
-        where the p-value is at most 1 - level. No rows: all nan, and a p-value of 1.
+        Each end of the interval is the wider of two: the exact end given the number of rows that count for one alone
+        (Clopper-Pearson), and the normal end with the width of Bonett & Price, which lets that number vary. The
+        interval excludes 0 only if the p-value is at most 1 - level. No rows: all nan, and a p-value of 1.
 
     Raises
     ------
@@ -75,7 +74,7 @@ def mcnemar(first: Any, second: Any, *, level: float = 0.95) -> PairedShares:
 
     Examples
     --------
-    Six rows in ten for the first alone, none for the second: 2 * (1/2)^6.
+    Six rows of ten count for the first alone, none for the second: 2 * (1/2)^6.
 
     >>> pair = mcnemar([1] * 8 + [0] * 2, [1, 1] + [0] * 8)
     >>> pair.p_value, pair.only_first, round(pair.difference.value, 6)
@@ -90,7 +89,7 @@ def mcnemar(first: Any, second: Any, *, level: float = 0.95) -> PairedShares:
 
 
 def paired_counts(only_first: int, only_second: int, n: int, *, level: float = 0.95) -> PairedShares:
-    """Give what `mcnemar` gives, of the numbers of rows that count for one alone, among n > 0."""
+    """Compute `mcnemar` from the numbers of rows, of n > 0, that count for the first or the second alone."""
     apart, value = only_first + only_second, (only_first - only_second) / n
     p_value = min(1.0, 2 * float(binomial_cdf(min(only_first, only_second), apart, 0.5)))
     # The share of the first among the rows apart, moved to -1..1 and scaled to all rows.
@@ -98,7 +97,7 @@ def paired_counts(only_first: int, only_second: int, n: int, *, level: float = 0
         (2 * float(end(only_first, apart, (1 - level) / 2)) - 1) * apart / n
         for end in (clopper_pearson_lower, clopper_pearson_upper)
     )
-    # One row more for each alone: without, the interval had no width where no row, or every row, is for one alone.
+    # One row more for each alone (Bonett & Price): else no width if no row, or every row, counts for one alone.
     rows = n + 2
     half = normal_quantile(level) * ((apart + 2) / rows - (n * value / rows) ** 2) ** 0.5 / rows**0.5
     difference = Estimate(value, max(-1.0, min(low, value - half)), min(1.0, max(high, value + half)))
@@ -115,27 +114,27 @@ def _flags(values: Any) -> Flags:
 def simultaneous_differences(
     values: ArrayLike, drawn: ArrayLike, pairs: Sequence[tuple[int, int]], *, level: float = 0.95
 ) -> list[Estimate]:
-    """Differences of m numbers, with intervals that hold together, from replicates of all m on the same rows.
+    """Differences of m numbers, with simultaneous intervals, from replicates of all m on the same rows.
 
-    Each difference gets its value -+ c standard errors, with one c: the quantile, over replicates, of the largest
-    distance of a replicate from its value in standard errors, over the pairs. For one pair it is that of the distances.
+    Each interval is value -+ c standard errors. The common c is the quantile, over replicates, of the largest distance
+    of a pair from its value in standard errors.
 
     Parameters
     ----------
     values : (m,)
-        Measured.
+        Measured numbers.
     drawn : (r, m)
-        The same numbers in r bootstrap replicates, where each row of it re-weighs the rows once for all m.
-        A replicate with nan for one of a pair does not count.
+        The same numbers in r bootstrap replicates, each with one weighting of the rows for all m. A replicate with nan
+        for one of a pair does not count.
     pairs : sequence of (i, j)
-        What is to be subtracted from what: number i minus number j.
+        Differences to estimate: number i minus number j.
     level : float
-        Probability that all intervals hold the truth.
+        Probability that all intervals hold the true differences.
 
     Returns
     -------
     list of Estimate
-        One for each pair; nan where one of the two is, no width where no replicate differs from the value.
+        Difference of each pair; nan if one of the two is nan, without width if no replicate differs from the value.
 
     Examples
     --------

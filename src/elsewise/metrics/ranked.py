@@ -1,4 +1,4 @@
-"""Rows sorted by a value once, with what stands at each: what AUC and risk-coverage figures are made of."""
+"""Rows sorted by a value, with their flags: the common part of AUC and risk-coverage metrics."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,18 +13,14 @@ from elsewise.metrics.intervals import Column, Flags
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """Rows from the largest value to the smallest, equal rows counted together: what the bootstraps re-weigh.
+    """Rows from the largest value to the smallest, where rows of equal value and flag are one cell with a count.
 
     Attributes
     ----------
-    values : (c,) float64
-        Descending, nan last; a value comes twice when rows that have it differ in their flag.
-    flags : (c,) bool
-        False before true where the value is the same.
-    counts : (c,) float64
-        Rows with this value and flag.
+    values, flags, counts : (c,) float64, bool and float64
+        Value of each cell, descending, nan last; its flag, false before true; its number of rows.
     ends : (g,) int64
-        Where each of the g distinct values ends: the index of its last cell.
+        Index of the last cell of each of the g distinct values.
     """
 
     values: Column
@@ -34,7 +30,7 @@ class Ranking:
 
     @classmethod
     def of(cls, values: Column, flags: Flags) -> "Ranking":
-        """Sort (n,) values with their flags; the order of the rows leaves no trace.
+        """Rank values (n,) with their flags (n,); the order of the rows does not matter.
 
         Examples
         --------
@@ -53,9 +49,7 @@ class Ranking:
 
     @classmethod
     def of_rows(cls, values: Column, flags: Flags) -> "tuple[Ranking, NDArray[np.int64]]":
-        """Rank values and flags (n,) as `of` does, with every row a cell of its own.
-
-        The second result (n,) is the row that each cell is.
+        """Rank values and flags (n,) with each row as its own cell; returns also the row of each cell, (n,).
 
         Examples
         --------
@@ -70,13 +64,13 @@ class Ranking:
         return cls(v, flags[order], np.ones(len(v)), np.flatnonzero(last)), order
 
     def cumulate(self, weights: Column) -> tuple[Column, Column]:
-        """Weight of flagged and of unflagged rows down to each distinct value, (g,) each; (b, g) of (b, c) weights."""
+        """Sum the weights of flagged and of unflagged rows down to each distinct value: (g,) each, or (b, g)."""
         flagged = np.cumsum(weights * self.flags, axis=-1).take(self.ends, axis=-1)
         return flagged, np.cumsum(weights, axis=-1).take(self.ends, axis=-1) - flagged
 
 
 def as_ranking(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bool = False) -> Ranking:
-    """Check (n,) numbers and (n,) flags (booleans, or 0 and 1) at the door, and rank them.
+    """Check and rank numbers (n,) with flags (n,), which are booleans or 0 and 1.
 
     Examples
     --------
@@ -88,7 +82,7 @@ def as_ranking(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bo
 
 
 def as_pairs(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bool = False) -> tuple[Column, Flags]:
-    """Check as `as_ranking` does and return the two columns, (n,) float64 and (n,) bool, in the order of the rows."""
+    """Check numbers and flags as `as_ranking` does; returns (n,) float64 and (n,) bool in the order of the rows."""
     number, flag = to_numpy(values), to_numpy(flags)
     if number.ndim != 1 or (number.size and number.dtype.kind not in "fiu"):
         raise InputError(f"{names[0]} must be numbers of shape (n,), got {number.dtype} of shape {number.shape}")

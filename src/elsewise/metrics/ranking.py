@@ -1,10 +1,10 @@
-"""Does the right row come first: areas under ROC and precision-recall curves, false positives at a recall.
+"""Ranking metrics: areas under ROC and precision-recall curves, false positives at a recall.
 
 Sources: DeLong, DeLong & Clarke-Pearson (1988), "Comparing the Areas under Two or More Correlated Receiver
 Operating Characteristic Curves", https://doi.org/10.2307/2531595; in O(n log n) after Sun & Xu (2014),
 https://doi.org/10.1109/LSP.2014.2337313; false positives at a recall as Hendrycks, Mazeika & Dietterich (2019),
 https://arxiv.org/abs/1812.04606, use them.
-A larger score always means "more likely positive"; the caller says which rows are positive.
+A larger score always means "more likely positive".
 """
 
 from collections.abc import Iterator
@@ -29,16 +29,14 @@ def auc(scores: Any, positives: Any) -> Estimate:
 
     Parameters
     ----------
-    scores : (n,)
-        Any real numbers, not nan; only their order matters.
-    positives : (n,)
-        True, or 1, where the row is positive.
+    scores, positives : (n,)
+        Real numbers, not nan, of which only the order matters; true, or 1, where the row is positive.
 
     Returns
     -------
     Estimate
-        0..1, with DeLong's interval at 95 %; nan without positives or without negatives. A single row of either
-        kind gives the interval 0..1. A perfect separation gives an interval of no width: DeLong sees no spread.
+        0..1, with DeLong's 95 % interval; nan without positives or without negatives. A single row of either kind gives
+        the interval 0..1. Perfect separation gives an interval without width.
 
     Raises
     ------
@@ -63,33 +61,26 @@ def auc(scores: Any, positives: Any) -> Estimate:
 
 
 def auc_difference(scores: Any, others: Any, positives: Any, *, level: float = 0.95) -> Estimate:
-    """AUC of one score minus that of another on the same rows, with DeLong's paired interval.
+    """Difference in AUC of two scores on the same rows, `scores` minus `others`, with DeLong's paired interval.
 
-    Where both rank the same errors, their AUGRC differ by ``-r (1 - r)`` times this, r being the share of errors
-    (Traub et al. 2024): a test of one is a test of the other.
+    If both rank the same errors, of share r, their AUGRC differ by ``-r (1 - r)`` times this (Traub et al. 2024): a
+    test of one is a test of the other.
 
     Parameters
     ----------
-    scores, others : (n,)
-        Any real numbers, not nan; only their order matters.
-    positives : (n,)
-        True, or 1, where the row is positive.
+    scores, others, positives : (n,)
+        As in `auc`.
     level : float
-        Of the interval.
+        Confidence level of the interval.
 
     Returns
     -------
     Estimate
-        -1..1; nan without positives or without negatives.
-
-    Raises
-    ------
-    InputError
-        As `auc`.
+        -1..1; nan without positives or without negatives. Errors as in `auc`.
 
     Examples
     --------
-    The second score has one of four pairs the wrong way round.
+    The second score has one of four pairs in the wrong order.
 
     >>> auc_difference([0.1, 0.2, 0.3, 0.4], [0.1, 0.3, 0.2, 0.4], [False, False, True, True]).value
     0.25
@@ -105,21 +96,19 @@ def auc_difference(scores: Any, others: Any, positives: Any, *, level: float = 0
 def macro_auc(probabilities: Any, codes: Any) -> Estimate:
     """Mean over labels of the AUC of "this label against the rest".
 
-    The interval is joint: each row's share in the areas of all labels is added up before squaring, because
-    one row is a positive of one label and a negative of all others. For two labels it is the interval of `auc`.
+    The interval is joint: a row's contributions to the areas of all labels are summed before squaring, because it is a
+    positive of one label and a negative of all others. For two labels it is the interval of `auc`.
 
     Parameters
     ----------
-    probabilities : (n, k)
-        Rows that sum to 1.
-    codes : (n,)
-        True codes 0..k-1. A label without rows, or with all of them, is left out; the value is nan if none is left.
+    probabilities, codes : (n, k) and (n,)
+        Rows that sum to 1; true codes 0..k-1. A label with no rows, or with all rows, is left out; nan if none is left.
 
     Returns
     -------
     Estimate
-        0..1, at 95 %. The single row of a label adds no spread, so the interval is narrow where many labels
-        have one row; it is 0..1 where all have.
+        0..1, at 95 %. A label with a single row adds no spread, so the interval is too narrow if many labels have one
+        row; it is 0..1 if all have.
 
     Raises
     ------
@@ -128,7 +117,7 @@ def macro_auc(probabilities: Any, codes: Any) -> Estimate:
 
     Examples
     --------
-    Label 0: its rows have 0.9 and 0.3, the other 0.4: half the pairs are in order. Label 1 is its mirror.
+    Rows of label 0 have 0.9 and 0.3, the other row 0.4: half the pairs are in order. Label 1 is its mirror.
 
     >>> macro_auc([[0.9, 0.1], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1]).value
     0.5
@@ -139,28 +128,26 @@ def macro_auc(probabilities: Any, codes: Any) -> Estimate:
 
 
 def area_estimate(area: float, influence: Column, y: Codes) -> Estimate:
-    """Put DeLong's interval around what `macro_area` gives for the codes `y`, (n,): an area and its influence (n,)."""
+    """Put DeLong's interval around the area and influence (n,) that `macro_area` gives for codes (n,)."""
     if np.isnan(area):
         return NOTHING
     return Estimate(area, 0.0, 1.0) if np.bincount(y).max() == 1 else _around(area, influence)
 
 
 def macro_auc_difference(scores: Any, others: Any, codes: Any, *, level: float = 0.95) -> Estimate:
-    """Macro AUC of one classifier minus that of another on the same rows, with DeLong's paired interval.
+    """Difference in macro AUC of two classifiers on the same rows, with DeLong's paired interval.
 
     Parameters
     ----------
-    scores, others : (n, k)
-        A column for each label, in the same order; any finite numbers, probabilities or not.
-    codes : (n,)
-        True codes 0..k-1.
+    scores, others, codes : (n, k), (n, k) and (n,)
+        Finite numbers, probabilities or not, a column for each label in the same order; true codes 0..k-1.
     level : float
-        Of the interval.
+        Confidence level of the interval.
 
     Returns
     -------
     Estimate
-        -1..1; nan where no label has rows and lacks others.
+        -1..1; nan if every label has no rows, or all of them.
 
     Raises
     ------
@@ -169,7 +156,7 @@ def macro_auc_difference(scores: Any, others: Any, codes: Any, *, level: float =
 
     Examples
     --------
-    The second has one of four pairs the wrong way round, seen from either label.
+    The second has one of four pairs in the wrong order, for either label.
 
     >>> first, second = [[-1, 1], [-2, 2], [-3, 3], [-4, 4]], [[-1, 1], [-3, 3], [-2, 2], [-4, 4]]
     >>> macro_auc_difference(first, second, [0, 0, 1, 1]).value
@@ -183,7 +170,7 @@ def macro_auc_difference(scores: Any, others: Any, codes: Any, *, level: float =
 
 
 def macro_area(p: Floats, y: Codes) -> tuple[float, Column]:
-    """Macro AUC of checked (n, k) scores, nan where there is none, and each row's share in its error, (n,)."""
+    """Macro AUC of checked scores (n, k) and codes (n,), nan if undefined, and each row's influence, (n,)."""
     areas, influence = [], np.zeros(len(y))
     for column, rows in _one_versus_rest(p, y):
         area, part = _area(column, rows)
@@ -193,7 +180,7 @@ def macro_area(p: Floats, y: Codes) -> tuple[float, Column]:
 
 
 def paired_area(first: tuple[float, Column], second: tuple[float, Column], level: float) -> Estimate:
-    """Difference of two areas of the same n rows, each with its influence (n,); nan where an area is nan."""
+    """Difference of two areas on the same n rows, each with its influence (n,); nan if an area is nan."""
     difference, influence = first[0] - second[0], first[1] - second[1]
     half = normal_quantile(level) * float(influence @ influence) ** 0.5
     if np.isnan(difference):
@@ -202,7 +189,7 @@ def paired_area(first: tuple[float, Column], second: tuple[float, Column], level
 
 
 def _one_versus_rest(p: Floats, y: Codes) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
-    """Yield (column of probabilities, rows of that label) for each label with rows and with others."""
+    """Yield the column of probabilities and the rows of each label that has some rows, but not all."""
     sizes = np.bincount(y, minlength=p.shape[1])
     rows = np.split(np.argsort(y, kind="stable"), np.cumsum(sizes)[:-1])
     for start in range(0, p.shape[1], COLUMNS_AT_ONCE):
@@ -213,9 +200,9 @@ def _one_versus_rest(p: Floats, y: Codes) -> Iterator[tuple[Floats, NDArray[np.i
 
 
 def _area(column: Floats, positive_rows: NDArray[np.int64]) -> tuple[float, Column]:
-    """Area and each row's share in its error, (n,): the variance is the sum of the squared shares.
+    """Area and each row's influence, (n,), whose squares sum to the variance.
 
-    A positive's component is the share of negatives it beats, a negative's the share of positives that beat it.
+    It comes from the share of negatives that a positive beats, or of positives that beat a negative.
     """
     m, others = len(positive_rows), len(column) - len(positive_rows)
     order = np.argsort(column)
@@ -240,17 +227,15 @@ def _around(area: float, influence: Column) -> Estimate:
 
 
 def average_precision(scores: Any, positives: Any) -> Estimate:
-    """Precision averaged over the positives, from the largest score down (AUPR).
+    """Average precision (AUPR): precision averaged over the positives, from the largest score down.
 
     Sum over distinct scores of (recall gained there) * (precision down to there), without interpolation, so tied
-    rows enter together, as in scikit-learn. Its value for random scores is the share of positives, not 1/2.
+    rows enter together, as in scikit-learn. For random scores it is the share of positives, not 1/2.
 
     Parameters
     ----------
-    scores : (n,)
-        Any real numbers, not nan.
-    positives : (n,)
-        True, or 1, where the row is positive. Swapping the roles changes the value.
+    scores, positives : (n,)
+        Real numbers, not nan, of which only the order matters; true, or 1, where the row is positive.
 
     Returns
     -------
@@ -287,26 +272,16 @@ def average_precision(scores: Any, positives: Any) -> Estimate:
 def aupr_in(confidence: Any, in_scope: Any) -> Estimate:
     """Average precision with the in-scope rows as positives, the surest first ("AUPR-In").
 
+    Returns and raises as `average_precision`; for random confidences it is about the share of in-scope rows.
+
     Parameters
     ----------
-    confidence : (n,)
-        Larger is surer, so likelier in scope; not nan.
-    in_scope : (n,)
-        True, or 1, where the row has one of the labels.
-
-    Returns
-    -------
-    Estimate
-        As `average_precision`; for random confidences about the share of in-scope rows.
-
-    Raises
-    ------
-    InputError
-        As `average_precision`.
+    confidence, in_scope : (n,)
+        Confidence, larger is surer, not nan; true, or 1, where the row has one of the labels.
 
     Examples
     --------
-    In-scope rows come first and third: (1/1 + 2/3) / 2. The row out of scope comes second from the other end: 1/2.
+    In-scope rows come first and third: (1/1 + 2/3) / 2. The out-of-scope row is the second least sure: 1/2.
 
     >>> confidence, in_scope = [0.9, 0.8, 0.7], [True, False, True]
     >>> round(aupr_in(confidence, in_scope).value, 6), aupr_out(confidence, in_scope).value
@@ -318,7 +293,7 @@ def aupr_in(confidence: Any, in_scope: Any) -> Estimate:
 def aupr_out(confidence: Any, in_scope: Any) -> Estimate:
     """Average precision with the out-of-scope rows as positives, the least sure first ("AUPR-Out").
 
-    Parameters, errors and an example as in `aupr_in`; for random confidences about the share of out-of-scope rows.
+    Parameters (both (n,)), errors and an example as in `aupr_in`; about the share of out-of-scope rows at random.
     """
     values, flags = as_pairs(confidence, in_scope, names=SCOPE_NAMES)
     return average_precision(-values, ~flags)
@@ -329,10 +304,8 @@ def false_positive_rate_at(scores: Any, positives: Any, recall: float = 0.95) ->
 
     Parameters
     ----------
-    scores : (n,)
-        Any real numbers, not nan. To find out-of-scope rows, the score must be large for them.
-    positives : (n,)
-        True, or 1, where the row is positive.
+    scores, positives : (n,)
+        Real numbers, not nan, large for the rows to find; true, or 1, where the row is positive.
     recall : float
         Above 0, at most 1.
 
@@ -365,7 +338,7 @@ def false_positive_rate_at(scores: Any, positives: Any, recall: float = 0.95) ->
         hits, alarms = ranking.cumulate(weights)
         if hits[-1] == 0 or alarms[-1] == 0:
             return {"rate": float("nan")}
-        # recall * positives may land a rounding error above a whole number, which would ask for one row more.
+        # recall * positives may be a rounding error above a whole number.
         needed = np.ceil(recall * hits[-1] - 1e-9)
         return {"rate": float(alarms[np.searchsorted(hits, needed)] / alarms[-1])}
 

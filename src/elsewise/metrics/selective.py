@@ -1,11 +1,11 @@
-"""What abstaining buys: risk against coverage, the areas AURC, E-AURC and AUGRC, and single points of the curve.
+"""Selective classification: risk against coverage, the areas AURC, E-AURC and AUGRC, and points of the curve.
 
 Sources: AURC and E-AURC: Geifman, Uziel & El-Yaniv (2019), "Bias-Reduced Uncertainty Estimation for Deep Neural
 Classifiers", https://arxiv.org/abs/1805.08206; AUGRC: Traub et al. (2024), "Overcoming Common Flaws in the
 Evaluation of Selective Classification Systems", https://arxiv.org/abs/2407.01032.
 Convention: sums over i = 1..n rows answered, no trapezoids (those differ by O(1/n)).
-Ties: the mean over all orders of the tied rows, so the order of the rows never matters. A confidence of nan, which
-is never answered, ranks as one tie below everything else.
+Ties: the mean over all orders of the tied rows, so the order of the rows does not matter. Confidences of nan, which
+are never answered, rank as one tie below all others.
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,18 @@ from elsewise.metrics.intervals import NOTHING, Column, Estimate, Flags
 from elsewise.metrics.ranked import Ranking, as_ranking
 
 NAMES = ("confidence", "correct")
-ROUNDING = 1e-9  # share * rows may land a rounding error above a whole number, which would ask for one row more
+ROUNDING = 1e-9  # share * rows may be a rounding error above a whole number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverageCurve:
-    """What each possible threshold would do, from the strictest to the loosest.
+    """Coverage and risk at each possible threshold, from the strictest to the loosest.
 
     Attributes
     ----------
-    coverage : (g,) float64
-        Share of all rows answered, increasing.
-    risk : (g,) float64
-        Share of the answered rows that are wrong.
-    threshold : (g,) float64
-        The distinct confidences, decreasing; a row is answered iff its confidence >= threshold.
+    coverage, risk, threshold : (g,) float64
+        Share of all rows answered, increasing; share of errors among the answers; and the distinct confidences,
+        decreasing. A row is answered iff its confidence >= threshold.
     """
 
     coverage: Column
@@ -44,7 +41,7 @@ class RiskCoverageCurve:
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverageAreas:
-    """All areas, from one set of bootstrap replicates; smaller is better."""
+    """Areas under risk-coverage curves, from one set of bootstrap replicates; smaller is better."""
 
     aurc: Estimate
     augrc: Estimate
@@ -56,15 +53,13 @@ def risk_coverage_curve(confidence: Any, correct: Any) -> RiskCoverageCurve:
 
     Parameters
     ----------
-    confidence : (n,)
-        Larger is surer. A nan row counts in n and is never answered.
-    correct : (n,)
-        True, or 1, where the label that would be given is right.
+    confidence, correct : (n,)
+        Confidence, larger is surer, nan for a row that is never answered; true, or 1, where the best label is right.
 
     Returns
     -------
     RiskCoverageCurve
-        Empty for no rows, or none that can be answered.
+        Empty if no row can be answered.
 
     Raises
     ------
@@ -88,7 +83,7 @@ def risk_coverage_curve(confidence: Any, correct: Any) -> RiskCoverageCurve:
 def aurc(confidence: Any, correct: Any) -> Estimate:
     """Area under the risk-coverage curve: mean over i = 1..n of the risk among the i surest rows.
 
-    Parameters, ties and errors as in `risk_coverage_areas`, which gives all areas for the price of one.
+    Parameters (both (n,)), ties and errors as in `risk_coverage_areas`, which gives all areas at the cost of one.
 
     Examples
     --------
@@ -103,9 +98,9 @@ def aurc(confidence: Any, correct: Any) -> Estimate:
 def augrc(confidence: Any, correct: Any) -> Estimate:
     """Area under the generalised risk-coverage curve: mean over i of (errors among the i surest rows) / n.
 
-    The share of all rows that are answered wrongly, averaged over thresholds. AURC divides by the rows answered
-    instead, so that a few errors among the surest rows can decide it.
-    Parameters, ties and errors as in `risk_coverage_areas`, which gives all areas for the price of one.
+    It is the share of all rows answered wrongly, averaged over thresholds. AURC divides by the rows answered, so that a
+    few errors among the surest rows can dominate it.
+    Parameters (both (n,)), ties and errors as in `risk_coverage_areas`, which gives all areas at the cost of one.
 
     Examples
     --------
@@ -118,11 +113,11 @@ def augrc(confidence: Any, correct: Any) -> Estimate:
 
 
 def e_aurc(confidence: Any, correct: Any) -> Estimate:
-    """Excess AURC: what is above the AURC of an oracle that has the same errors and puts them all last.
+    """Excess AURC: AURC minus that of an oracle with the same errors, which puts them all last.
 
-    AURC mixes how good the classifier is with how good the order of its confidences is; the excess is for the
-    order alone. With e errors in n rows the oracle has (e - (n - e) (1/(n-e+1) + ... + 1/n)) / n.
-    Parameters, ties and errors as in `risk_coverage_areas`, which gives all areas for the price of one.
+    AURC depends on the classifier and on the order of its confidences; the excess depends on the order alone. With e
+    errors in n rows the oracle has (e - (n - e) (1/(n-e+1) + ... + 1/n)) / n.
+    Parameters (both (n,)), ties and errors as in `risk_coverage_areas`, which gives all areas at the cost of one.
 
     Examples
     --------
@@ -139,16 +134,14 @@ def risk_coverage_areas(confidence: Any, correct: Any) -> RiskCoverageAreas:
 
     Parameters
     ----------
-    confidence : (n,)
-        Larger is surer; only the order matters. Equal confidences count with the mean over their orders, nan
-        as one tie below all others.
-    correct : (n,)
-        True, or 1, where the label that would be given is right; false for out-of-scope rows.
+    confidence, correct : (n,)
+        Confidence, larger is surer, of which only the order matters; true, or 1, where the best label is right, and
+        false for out-of-scope rows.
 
     Returns
     -------
     RiskCoverageAreas
-        Each 0..1, smaller is better; nan for no rows. With error rate r, useless confidences have AURC r and
+        Areas, 0..1, smaller is better; nan for no rows. With error rate r, random confidences have AURC r and
         AUGRC r (n + 1) / (2n); the E-AURC of a perfect order is 0.
 
     Raises
@@ -197,9 +190,9 @@ def _areas(ranking: Ranking, weights: Column, harmonic: Column) -> dict[str, flo
 
 
 def augrc_of(right: Column, wrong: Column) -> Column:
-    """AUGRC of what `Ranking.cumulate` gives for r rows of whole-number weights, (r, g); nan where all are 0.
+    """AUGRC, (r,) or a scalar, from the sums of `Ranking.cumulate` for whole-number weights, (r, g) or (g,).
 
-    Returns (r,), or a scalar for one row (g,).
+    Nan where all weights are 0.
     """
     rows = right + wrong
     m, e = _steps(rows), _steps(wrong)
@@ -207,35 +200,31 @@ def augrc_of(right: Column, wrong: Column) -> Column:
 
 
 def _steps(sums: Column) -> Column:
-    """Undo a cumulated sum."""
+    """Undo a cumulative sum."""
     steps = sums.copy()
     steps[..., 1:] -= sums[..., :-1]
     return steps
 
 
 def _shares(parts: Column, wholes: Column) -> Column:
-    """Divide; nan where there is nothing."""
+    """Divide; nan where the whole is 0."""
     return np.divide(parts, wholes, out=np.full(np.shape(parts), np.nan), where=wholes > 0)
 
 
 def accuracy_at_coverage(confidence: Any, correct: Any, coverage: float) -> Estimate:
-    """Accuracy among the surest rows, when this share of all rows is answered.
+    """Accuracy among the surest rows if a share `coverage` of all rows is answered.
 
     Parameters
     ----------
-    confidence : (n,)
-        Larger is surer. Where the last rows that are needed have equal confidences, they count with the mean
-        over their orders; a nan row ranks below everything else.
-    correct : (n,)
-        True, or 1, where the label that would be given is right; false for out-of-scope rows.
+    confidence, correct : (n,)
+        As in `risk_coverage_areas`; ties count with the mean over their orders.
     coverage : float
         Above 0, at most 1; rounded up to whole rows.
 
     Returns
     -------
     Estimate
-        0..1, with a Poisson bootstrap interval of 200 replicates, which has no width where no answered row is wrong;
-        nan for no rows.
+        0..1, nan for no rows; with a Poisson bootstrap interval of 200 replicates, without width if no answer is wrong.
 
     Raises
     ------
@@ -244,7 +233,7 @@ def accuracy_at_coverage(confidence: Any, correct: Any, coverage: float) -> Esti
 
     Examples
     --------
-    Half of four rows: the surest is right, and of the two rows tied next, one.
+    Of four rows, the surest is right, and one of the two rows tied next.
 
     >>> accuracy_at_coverage([0.9, 0.8, 0.8, 0.1], [True, True, False, False], 0.5).value
     0.75
@@ -253,7 +242,7 @@ def accuracy_at_coverage(confidence: Any, correct: Any, coverage: float) -> Esti
 
 
 def accuracies_at_coverages(confidence: Any, correct: Any, coverages: Sequence[float]) -> tuple[Estimate, ...]:
-    """Give `accuracy_at_coverage` at several coverages, for the price of one.
+    """Compute `accuracy_at_coverage`, with its confidences and flags (n,), at several coverages at once.
 
     Examples
     --------
@@ -274,9 +263,9 @@ def accuracies_at_coverages(confidence: Any, correct: Any, coverages: Sequence[f
 
 
 def accuracies_of(right: Column, wrong: Column, coverages: Column) -> Column:
-    """Accuracies at coverages (c,) of what `Ranking.cumulate` gives for r rows of weights, (r, g).
+    """Accuracies at coverages (c,), shape (r, c) or (c,), from the sums of `Ranking.cumulate`, (r, g) or (g,).
 
-    Returns (r, c), or (c,) for one row (g,); nan where all weights are 0.
+    Nan where all weights are 0.
     """
     rows = right + wrong
     needed = np.ceil(coverages * rows[..., -1:] - ROUNDING)
@@ -288,25 +277,22 @@ def accuracies_of(right: Column, wrong: Column, coverages: Column) -> Column:
 
 
 def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Estimate:
-    """Share of rows that the loosest threshold answers at which the measured accuracy is still this high.
+    """Share of rows answered at the loosest threshold whose measured accuracy is at least `accuracy`.
 
-    The threshold is picked where luck was best on these very rows, so that it promises nothing: see
-    `elsewise.CertifiedThreshold` for a threshold that does.
+    The threshold is chosen on these rows, so it promises nothing: for a promise see `elsewise.CertifiedThreshold`.
 
     Parameters
     ----------
-    confidence : (n,)
-        Larger is surer. Equal confidences are answered together or not at all; a nan row is never answered.
-    correct : (n,)
-        True, or 1, where the label that would be given is right; false for out-of-scope rows.
+    confidence, correct : (n,)
+        As in `risk_coverage_areas`; equal confidences are answered together, and nan never.
     accuracy : float
         Above 0, at most 1.
 
     Returns
     -------
     Estimate
-        0..1, 0 where no threshold does it; with a Poisson bootstrap interval of 200 replicates in which the threshold
-        moves; nan for no rows.
+        0..1, 0 if no threshold reaches the accuracy, nan for no rows; with a Poisson bootstrap interval of 200
+        replicates in which the threshold moves.
 
     Raises
     ------
@@ -315,7 +301,7 @@ def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Esti
 
     Examples
     --------
-    Two of the three surest rows are right, and half of all.
+    Two of the three surest rows are right, and two of all four.
 
     >>> coverage_at_accuracy([0.9, 0.8, 0.7, 0.1], [True, False, True, False], 0.6).value
     0.75
@@ -333,9 +319,9 @@ def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Esti
 
 
 def coverage_of(right: Column, wrong: Column, known: Flags, accuracy: float) -> Column:
-    """Coverage at an accuracy, of what `Ranking.cumulate` gives for r rows of weights, (r, g).
+    """Coverage at an accuracy, (r,) or a scalar, from the sums of `Ranking.cumulate`, (r, g) or (g,).
 
-    `known` (g,) flags the confidences that are no nan. Returns (r,), or a scalar for one row (g,).
+    `known` (g,) flags the confidences that are not nan.
     """
     rows = right + wrong
     enough = known & (right >= accuracy * rows - ROUNDING)

@@ -1,4 +1,4 @@
-"""Rules: a score and a threshold that turn evidence into decisions. A new one is a file here and a line in RULES.
+"""Rules: a score and a threshold that turn evidence into decisions. To add a rule: a file here and a line in RULES.
 
     rule = CertifiedThreshold.fit(certify_evidence, certify_codes, reference=tune_evidence)
     decisions = rule(evidence)
@@ -47,19 +47,19 @@ __all__ = [
 
 
 class Rule(Protocol):
-    """A fitted map from evidence to decisions. Only a threshold that was tested carries a certificate."""
+    """A fitted map from evidence to decisions. Only a tested threshold carries a certificate."""
 
     tested: ClassVar[bool]
-    """Whether `fit` tests a promise: it then takes certify rows, ``reference=`` other rows, and ``looks=``."""
+    """Whether `fit` tests a promise: it then takes certify rows, ``reference=`` rows and ``looks=``."""
 
     @property
     def asked(self) -> Asked | None:
-        """What makes `fit` the same rule again, beside rows, score and looks; None where that is not known."""
+        """Arguments that refit this rule, besides rows, score and looks; None where they are not known."""
         ...
 
     @property
     def gates(self) -> tuple[Gate, ...]:
-        """Which texts are never answered, whatever their confidence."""
+        """Gates: texts they flag are never answered, whatever their confidence."""
         ...
 
     @property
@@ -69,7 +69,7 @@ class Rule(Protocol):
 
     @property
     def threshold(self) -> float | NDArray[np.float64]:
-        """A text is answered exactly when its confidence reaches this; shape (k,) where labels have their own."""
+        """Threshold: a text is answered exactly when its confidence reaches it; (k,) for a threshold of each label."""
         ...
 
     @property
@@ -79,7 +79,7 @@ class Rule(Protocol):
 
     @property
     def fit(self) -> Callable[..., "Rule"]:
-        """A class method: ``fit(evidence, codes, ...)`` on rows that neither model nor calibrator was fitted on."""
+        """Class method ``fit(evidence, codes, ...)``, on rows that neither model nor calibrator was fitted on."""
         ...
 
     def __call__(self, evidence: Any) -> Decisions:
@@ -105,22 +105,20 @@ def fit_as_asked(
     score: Score | None,
     looks: int,
 ) -> Rule:
-    """Fit the rule of a name: on certify rows where a promise is tested, on tune rows alone where none is.
+    """Fit the rule called `name` in RULES: on certify rows if it tests a promise, else on tune rows alone.
 
     Parameters
     ----------
-    name : str
-        In the table RULES.
     asked : mapping
-        As `Rule.asked` gives it; its gates are fitted again, on the tune rows.
+        Arguments, as `Rule.asked` gives them; gates are fitted again, on the tune rows.
     tune : pair of evidence of m rows and codes (m,)
-        They place the grid of a promise, or the threshold where none is made.
+        Rows that place the grid of a promise, or the threshold of a rule without one.
     certify : callable
-        Gives evidence of n rows and codes (n,); called, and so read, only where a promise is tested.
+        Returns evidence of n rows and codes (n,); called, so that the rows are read, only if a promise is tested.
     score : Score or None
         The confidence; None is the maximum probability.
     looks : int
-        How many certifications are made on these certify rows, this one included; only a promise counts it.
+        Number of certifications on these certify rows, this one included; used only for a promise.
 
     Examples
     --------
@@ -139,7 +137,7 @@ def fit_as_asked(
 
 
 def asked_record(rule: Rule) -> Json | None:
-    """Write down what a rule was asked for (JSON), its gates by their names in GATES; None where it is not known.
+    """Arguments that refit a rule, as JSON, its gates by their names in GATES; None where they are not known.
 
     Examples
     --------
@@ -156,7 +154,7 @@ def asked_record(rule: Rule) -> Json | None:
 
 
 def threshold_words(rule: Rule, digits: int | None = None) -> str:
-    """Write a rule's threshold: one number, or the lowest and the highest where labels have their own.
+    """Write a rule's threshold: one number, or the lowest and highest of the labels' own thresholds.
 
     Examples
     --------

@@ -3,9 +3,8 @@
 Sources: Clopper & Pearson (1934), https://doi.org/10.1093/biomet/26.4.404, at each of g thresholds at delta / g;
 Dunn (1961), "Multiple Comparisons Among Means", https://doi.org/10.1080/01621459.1961.10482090 (Bonferroni).
 
-Why not a band over all thresholds, from Dvoretzky, Kiefer & Wolfowitz or from Berk & Jones? Those bound the errors
-and the answers apart, as shares of all texts, and dividing one bound by the other costs more than looking at 20
-thresholds only: measured on 1,000 rows, both answer less at an accuracy of 95 %. The exact bound is on the ratio.
+Bands over all thresholds (Dvoretzky, Kiefer & Wolfowitz; Berk & Jones) bound errors and answers separately. Dividing
+the two bounds costs more than using 20 thresholds: on 1,000 rows, both answer less at an accuracy of 95 %.
 """
 
 import math
@@ -35,33 +34,28 @@ from elsewise.rules.gates import as_gates
 from elsewise.scores import Score
 
 POINTS = 20
-STRICTEST = 0.1  # stricter thresholds answer too few texts to be chosen, and each of them costs the others
+STRICTEST = 0.1  # stricter thresholds answer too few texts to be chosen, and each one loosens all bounds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccuracyBand:
-    """What these rows support at each of g thresholds, all at once.
+    """Lower bounds on accuracy at g thresholds, which hold all together.
 
     Attributes
     ----------
-    thresholds : (g,) float64
-        From strict to loose; the last, -inf, answers everything readable.
-    accuracy_low : (g,) float64
-        At confidence level `confidence_level` the accuracy when answered reaches all of these numbers.
+    thresholds, accuracy_low : (g,) float64
+        Thresholds from strict to loose, the last -inf (answers everything readable); and the lower bounds on accuracy
+        when answered, all of which hold together at `confidence_level`.
     n, errors : (g,) int64
-        How many rows were answered at each threshold, and how many of those wrongly.
+        Number of rows answered at each threshold, and of errors among them.
     sample : Counts
-        The rows that the band was made of.
-    confidence_level : float
-        Of the whole band.
-    out_of_scope_share : float
-        Share of the rows that belong to none of the labels.
-    score : Score
-        The confidence.
-    gates : tuple of Gate
-        Texts that they flag are never answered.
+        The labelled rows.
+    confidence_level, out_of_scope_share : float
+        Confidence level of the whole band; share of the rows that belong to none of the labels.
+    score, gates : Score, tuple of Gate
+        The confidence; texts that a gate flags are never answered.
     looks : int
-        How many certifications are made on these rows; all rules of one band are one look.
+        Number of certifications on these rows; all rules of one band count as one.
     """
 
     thresholds: Thresholds
@@ -88,13 +82,13 @@ class AccuracyBand:
         gates: Sequence[Gate] = (),
         ambiguity_margin: float | None = None,
     ) -> Self:
-        """Bound the accuracy at 20 thresholds that the reference rows place.
+        """Bound the accuracy at 20 thresholds that the reference rows place; `rule` chooses among them afterwards.
 
-        Parameters and errors as for `CertifiedThreshold.fit`; the target is chosen afterwards, with `rule`.
+        Parameters and errors as for `CertifiedThreshold.fit`: n certify rows and their codes (n,), m reference rows.
 
         Examples
         --------
-        One confidence: two thresholds, it and "all", so each bound is made at 0.025: 0.025 ** (1 / 100).
+        One confidence gives two thresholds, 0.9 and "all", so each bound is at level 0.025: 0.025 ** (1 / 100).
 
         >>> import numpy as np
         >>> p = np.tile([0.9, 0.1], (100, 1))
@@ -115,24 +109,24 @@ class AccuracyBand:
         return cls(thresholds, low, n, errors, sample, confidence_level, share, rows.score, rows.gates, looks)
 
     def rule(self, threshold: float | None = None, *, target_accuracy: float | None = None) -> CertifiedThreshold:
-        """Make a rule of one threshold, with the certificate that the band gives it, as often as you like.
+        """Make a rule with one threshold of the band and its certificate; may be called any number of times.
 
         Parameters
         ----------
         threshold : float, optional
-            The lowest of the band's thresholds at or above it is taken: only those were bounded.
+            Uses the lowest threshold of the band at or above it: only those were bounded.
         target_accuracy : float, optional
-            Within 0..1, exclusive: the loosest threshold is taken whose bound reaches it.
+            0..1, exclusive: uses the loosest threshold whose bound reaches it.
 
         Returns
         -------
         CertifiedThreshold
-            Not certified, with an infinite threshold, where the band supports none.
+            Not certified, with an infinite threshold, if the band supports none.
 
         Raises
         ------
         InputError
-            Unless exactly one of the two is given; or for a threshold above all that were bounded.
+            Unless exactly one of the two is given; or for a threshold above the band's strictest.
         """
         if (threshold is None) == (target_accuracy is None):
             raise InputError("a rule of a band needs either a threshold or a target_accuracy")
@@ -144,20 +138,20 @@ class AccuracyBand:
         return CertifiedThreshold(certificate, self.score, self.gates)
 
     def _from_above(self, threshold: float) -> int | None:
-        """Find the lowest of the thresholds at or above one; None where nothing is supported there."""
+        """Find the lowest threshold at or above `threshold`; None where no accuracy is supported there."""
         if not threshold <= self.thresholds[0]:
             raise InputError(f"threshold must be at most the band's strictest, {self.thresholds[0]:g}, got {threshold}")
         at = int(np.searchsorted(-self.thresholds, -threshold, side="right")) - 1
         return at if self.accuracy_low[at] > 0 else None
 
     def _loosest(self, target_accuracy: float) -> int | None:
-        """Find the loosest threshold whose bound reaches the target; None where none does."""
+        """Find the loosest threshold whose bound reaches the target; None if none does."""
         check_promise(target_accuracy, self.confidence_level)
         reached = np.flatnonzero(self.accuracy_low >= target_accuracy)
         return int(reached[-1]) if len(reached) else None
 
     def _certificate(self, at: int | None, target: float) -> Certificate:
-        """Say what the band supports at one of its thresholds, or at none."""
+        """Write the certificate of one threshold of the band, or of none."""
         threshold = math.inf if at is None else float(self.thresholds[at])
         delta = round(1 - self.confidence_level, 12)
         coverage, low, high = self.sample.coverage(threshold, delta)

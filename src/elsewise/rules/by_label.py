@@ -3,10 +3,10 @@
 Source: Vovk, Gammerman & Shafer (2005), "Algorithmic Learning in a Random World", section 4.5 (Mondrian categories),
 with the fixed-sequence test of elsewise.rules.fixed_sequence in every category. Bonferroni joins them.
 
-Why it is valid. Which labels are tested by themselves and which are pooled is decided by the predictions on the
-reference rows, so the groups are fixed before a certify row is read. Given how many certify rows fall into each
-group, those of one group are independent draws from it, and each group's test is the plain one. A group with fewer
-certify rows than could ever pass is not tested; that goes by counts of predictions, which no certify label moves.
+Why it is valid. Predictions on the reference rows decide which labels are tested by themselves and which are pooled.
+So the groups are fixed before a certify row is read, and given their sizes, each group's rows are independent draws
+and its test is the plain one. A group with too few certify rows to pass is not tested. That depends on counts of
+predictions, which no certify label changes.
 """
 
 import math
@@ -43,28 +43,21 @@ POOLED = "rare labels"
 
 @dataclass(frozen=True, slots=True)
 class ByLabel:
-    """Answer where the confidence reaches the threshold of the label that would be answered.
+    """Rule with a threshold for each label: answers if the confidence reaches the threshold of the best label.
 
     Attributes
     ----------
     certificate : Certificate
-        Of all labels together: its sentence says exactly what is promised, and of which labels. Its threshold is the
-        lowest of all, and its counts are those of everything that is answered.
-    certificates : tuple of Certificate
-        One for each group of labels.
-    names : tuple of str
-        What the groups are called: the codes of labels that stand alone, unless `groups` named them.
-    groups : tuple of int
-        The group of each label, k of them.
-    rare : tuple of int
-        Codes of the labels that were too rare to be tested by themselves: not certified per label.
-    score : Score
-        The confidence.
-    gates : tuple of Gate
-        Texts that they flag are never answered.
+        Certificate of all labels together: its sentence says what is promised, and of which labels. Its threshold is
+        the lowest, and its counts are those of all answers.
+    certificates, names : tuple of Certificate, tuple of str
+        Certificate and name of each group of labels; a label without a named group is called by its code.
+    groups, rare : tuple of int
+        Group of each of the k labels; codes of the labels too rare to be certified by themselves.
+    score, gates : Score, tuple of Gate
+        The confidence; texts that a gate flags are never answered.
     joint, rare_are, asked_groups : bool, str, tuple of str
-        How it was asked for: `joint` and `rare` as `fit` was given them, None where that is not known, and the group of
-        each label, empty where each is by itself.
+        Arguments `joint`, `rare` and `groups` of `fit`: None where not known, empty where each label is a group.
     """
 
     tested: ClassVar[bool] = True
@@ -81,7 +74,7 @@ class ByLabel:
 
     @property
     def asked(self) -> Asked | None:
-        """What `fit` was called with, beside rows, score and looks; None where that is not known."""
+        """Arguments of `fit` besides rows, score and looks; None where they are not known."""
         if self.joint is None:
             return None
         return {
@@ -95,12 +88,12 @@ class ByLabel:
 
     @property
     def threshold(self) -> Thresholds:
-        """The thresholds, shape (k,): that of the label which would be answered counts."""
+        """Threshold of each label, shape (k,)."""
         return np.array([certificate.threshold for certificate in self.certificates])[list(self.groups)]
 
     @property
     def certified_labels(self) -> NDArray[np.bool_]:
-        """Which labels are certified by themselves, or in the group that was asked for, shape (k,)."""
+        """Whether each label is certified, by itself or in its named group, shape (k,)."""
         certified = np.array([certificate.certified for certificate in self.certificates])[list(self.groups)]
         certified[list(self.rare)] = False
         return certified
@@ -130,16 +123,15 @@ class ByLabel:
         evidence, codes, reference_codes, target_accuracy, confidence_level, score, looks, gates, ambiguity_margin
             As for `CertifiedThreshold.fit`.
         reference : Evidence, or probabilities (m, k)
-            Other rows. They place the grids, and tell which labels are rare: those with
-            hardly more certify rows to expect than the fewest that could pass.
+            Other rows: they place the grids, and show which labels are rare (hardly more certify rows to expect than
+            the fewest that could pass).
         joint : bool
-            Each promise holds at the confidence level by itself; with `joint`, all of them hold together at it,
-            which costs each a test at (1 - level) / number of groups tested.
+            True: all promises hold together at the confidence level, each tested at (1 - level) / number of groups.
+            Default: each promise holds by itself.
         rare : "pool" or "fall_back"
-            Rare labels are tested as one group; or they use the threshold that is certified for all labels together,
-            and nothing is promised of them.
+            Tests rare labels as one group, or gives them the threshold certified for all labels, with no promise.
         groups : k names or numbers, optional
-            Labels with the same one are certified together; by default each label is by itself.
+            Labels of one group are certified together. Default: each label is a group.
 
         Returns
         -------
@@ -149,7 +141,7 @@ class ByLabel:
         Raises
         ------
         InputError
-            As `CertifiedThreshold.fit`; and if `groups` are not k, or `rare` is another word.
+            As `CertifiedThreshold.fit`; and unless there are k `groups`, or for an unknown `rare`.
 
         Examples
         --------
@@ -191,7 +183,7 @@ class ByLabel:
 
 
 def _named_groups(groups: Sequence[Any] | None, k: int) -> tuple[tuple[str, ...], Codes]:
-    """Give each label its group, numbered in order of first labels, and the names; by default each its own."""
+    """Name the groups, in order of their first labels, and number the group of each label."""
     if groups is None:
         return tuple(map(str, range(k))), np.arange(k)
     if len(groups) != k:
@@ -202,7 +194,7 @@ def _named_groups(groups: Sequence[Any] | None, k: int) -> tuple[tuple[str, ...]
 
 
 def _best(rows: Evidence, confidence: Thresholds) -> Codes:
-    """Find the label that would be answered, shape (n,); -1 for a row that is never answered."""
+    """Most probable label of each row, shape (n,); -1 for a row that is never answered."""
     return np.where(np.isnan(confidence), ABSTAIN, rows.probabilities.argmax(axis=1))
 
 
@@ -213,7 +205,7 @@ def _count_tests(sizes: NDArray[Any], test: BinomialTest) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grouping:
-    """Which labels are tested together: fixed by names and by reference rows, before a certify row is read."""
+    """Groups of labels tested together: fixed by names and reference rows, before a certify row is read."""
 
     names: tuple[str, ...]
     of_label: Codes
@@ -222,7 +214,7 @@ class _Grouping:
 
     @classmethod
     def of(cls, groups: Sequence[Any] | None, rows: CertifyRows, test: BinomialTest, *, joint: bool) -> Self:
-        """Pool the groups of which the reference rows let expect hardly enough certify rows."""
+        """Pool the groups for which the reference rows predict hardly enough certify rows."""
         names, of_label = _named_groups(groups, rows.evidence.probabilities.shape[1])
         best, times = _best(rows.reference, rows.expected), len(rows.evidence) / len(rows.reference)
         expected = np.bincount(of_label[best[best >= 0]], minlength=len(names)) * times / FIRST_MARGIN
@@ -238,17 +230,17 @@ class _Grouping:
 
     @property
     def alone(self) -> int:
-        """How many groups are tested for themselves; the pool of rare ones comes after them."""
+        """Number of groups tested by themselves; the pool of rare labels comes after them."""
         return len(self.names) - bool(self.rare)
 
     def divided(self, column: NDArray[Any], best: Codes) -> list[NDArray[Any]]:
-        """Divide a column of rows into the groups of their best labels; those that are never answered fall out."""
+        """Divide a column of rows by the group of their best labels; rows that are never answered are left out."""
         group = np.where(best == ABSTAIN, len(self.names), self.of_label[best])
         order = np.argsort(group, kind="stable")
         return np.split(column[order], np.searchsorted(group[order], np.arange(1, len(self.names) + 1)))[:-1]
 
     def counts(self, evidence: Evidence, confidence: Thresholds, wrong: NDArray[np.bool_]) -> list[Counts]:
-        """Count rows and errors, group by group."""
+        """Count the rows and errors of each group."""
         best = _best(evidence, confidence)
         return [
             Counts.of(*columns)
@@ -258,16 +250,16 @@ class _Grouping:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What was found for each group."""
+    """Certificates of the groups."""
 
     certificates: list[Certificate]
-    tests: int  # how many groups have the rows to pass
-    falls_back: bool  # the last one is that of labels that use the threshold of all
+    tests: int  # groups with enough rows to pass
+    falls_back: bool  # the last certificate is for rare labels, which use the threshold of all labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tests:
-    """The tests that the certify rows are put to, group by group and all together."""
+    """Tests on the certify rows, group by group and all together."""
 
     rows: CertifyRows
     grouping: _Grouping
@@ -277,7 +269,7 @@ class _Tests:
     tried: Counts | None
 
     def by_group(self, reference_codes: Any, *, falls_back: bool) -> _Found:
-        """Test every group; the rare labels may use the threshold of all labels together instead."""
+        """Test every group; rare labels may use the threshold of all labels instead."""
         rows, grouping = self.rows, self.grouping
         samples = grouping.counts(rows.evidence, rows.confidence, rows.wrong)
         tested = samples[: grouping.alone] if falls_back else samples
@@ -295,7 +287,7 @@ class _Tests:
         return _Found([*found, self._fallen_back(samples[-1])] if falls_back else found, tests, falls_back)
 
     def overall(self, found: _Found) -> Certificate:
-        """Put what was found for the groups together."""
+        """Combine the certificates of the groups."""
         certificates, whole, scope = found.certificates, self._whole(), self._scope(found)
         if found.falls_back and len(certificates) == 1:  # every label falls back: this is the plain rule
             return replace(whole, scope=scope)
@@ -336,7 +328,7 @@ class _Tests:
         return certify(sample, test, place, out_of_scope_share=share, looks=self.looks, tried=tried)
 
     def _whole(self) -> Certificate:
-        """One threshold for all labels, certified as without groups."""
+        """Certificate of one threshold for all labels, as without groups."""
         return self._certify(self.rows.counts, self.test, self.rows.surest_first, self.tried)
 
     def _group(self, g: int, sample: Counts, place: Thresholds, tried: Counts | None, *, together: int) -> Certificate:
@@ -347,7 +339,7 @@ class _Tests:
         return replace(certificate, method=IN_GROUPS, scope=scope)
 
     def _fallen_back(self, sample: Counts) -> Certificate:
-        """Give labels of which nothing is promised the threshold of all labels together."""
+        """Certificate of the rare labels that use the threshold of all labels: it promises nothing."""
         whole = self._whole()
         n, errors = (int(count[0]) for count in sample.at(np.array([whole.threshold])))
         coverage, low, high = sample.coverage(whole.threshold, self.test.delta)

@@ -1,4 +1,4 @@
-"""The certificate: what a threshold promises, over what randomness, and what it was tested on."""
+"""The certificate of a threshold: the promise, over what randomness it holds, and the test behind it."""
 
 import math
 from dataclasses import asdict, dataclass, fields
@@ -22,7 +22,7 @@ from elsewise.storage.json_files import Json
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was promised about the texts that are answered, and the test that the promise rests on.
+    """The promise about the answered texts, and the test behind it.
 
     Attributes
     ----------
@@ -31,28 +31,25 @@ class Certificate:
     target_accuracy, confidence_level : float
         "At least `target_accuracy` of what is answered is right, at `confidence_level`."
     threshold : float
-        The certified threshold on confidence; -inf answers everything readable, inf nothing.
-    rows : int
-        Labelled rows that the test was made on.
-    n, errors : int
-        How many of them were answered at the threshold, and how many of those wrongly.
+        Certified threshold on confidence; -inf answers everything readable, inf nothing.
+    rows, n, errors : int
+        Number of labelled rows tested, of rows answered at the threshold, and of errors among the answers.
     coverage, coverage_low, coverage_high : float
         Share of the rows answered, with its exact (Clopper-Pearson) interval at `confidence_level`.
     out_of_scope_share : float
         Share of the rows that belong to none of the labels.
     method : str
-        The test.
+        Name of the test.
     looks : int
-        How many certifications were made on the same rows; all hold together at ``1 - looks * (1 - level)``.
+        Number of certifications on the same rows; all hold together at ``1 - looks * (1 - level)``.
     best_accuracy : float
-        The best accuracy that these rows do support (exploratory, corrected for the whole grid).
+        Best accuracy that these rows support (exploratory, corrected for the whole grid).
     rows_needed : int or None
-        When not certified: about how many labelled rows would do, None if more rows would not help.
+        If not certified: about how many labelled rows would certify; None if more rows would not help.
     words : str
-        The sentence of a promise that is not the plain one, in folders written before certificates had a scope.
+        The promise in English, in folders written before certificates had a scope; else empty.
     scope : Mixture, Band, Group, FallenBack, Groups or None
-        What a promise is about that is not the plain one about everything that is answered; see
-        `elsewise.messages.certificates`.
+        Subject of the promise, if not all answers; see `elsewise.messages.certificates`.
     """
 
     certified: bool
@@ -79,7 +76,7 @@ class Certificate:
 
     @property
     def promised(self) -> tuple[Any, ...]:
-        """What makes two promises the same: how much, how surely, of which answers and at which stated share."""
+        """Accuracy, confidence level, method and stated out-of-scope share: equal for two equal promises."""
         share = self.out_of_scope_share if self.method == MIXED else None
         return self.target_accuracy, self.confidence_level, self.method, share
 
@@ -87,25 +84,20 @@ class Certificate:
         return self.sentence
 
     def as_dict(self) -> Json:
-        """Give all fields but the scope, and the sentence; `words` is that sentence where the promise has a scope."""
+        """All fields but the scope, and the sentence; with a scope, `words` is that sentence."""
         own = asdict(self)
         words = self.sentence if own.pop("scope") else self.words
         return {**own, "words": words, "sentence": self.sentence}
 
     @property
     def sentence(self) -> str:
-        """What is promised, over what randomness, for which texts, and what is not covered; in English."""
+        """The promise in English: over what randomness, for which texts, and what is not covered."""
         return self.say()
 
     def say(self, language: str = "en") -> str:
-        """Say what is promised in a language of `elsewise.messages`.
+        """Write the promise in a language of `elsewise.messages`; InputError for an unknown language.
 
-        A certificate of an older folder whose promise is not the plain one has its English sentence only.
-
-        Raises
-        ------
-        InputError
-            If there is no such language.
+        A certificate of an older folder with `words` has these alone.
         """
         templates = messages(language)
         if self.words:

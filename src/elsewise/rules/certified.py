@@ -1,8 +1,6 @@
-"""A threshold chosen for a promise on accuracy and tested: exact binomial tests in a fixed sequence.
+"""A threshold certified for a promise on accuracy, by exact binomial tests in a fixed sequence.
 
-Source: Bauer (1991), "Multiple testing in clinical trials"; Angelopoulos, Bates, Candes, Jordan & Lei (2021),
-"Learn then Test", https://arxiv.org/abs/2110.01052, section 2.3 (fixed-sequence testing).
-See elsewise.rules.fixed_sequence.
+Method and sources: see elsewise.rules.fixed_sequence.
 """
 
 from collections.abc import Sequence
@@ -29,16 +27,14 @@ from elsewise.scores import MaximumProbability, Score
 
 @dataclass(frozen=True, slots=True)
 class CertifiedThreshold:
-    """Answer where the confidence reaches a threshold that a promise was tested for.
+    """Rule that answers where the confidence reaches a certified threshold.
 
     Attributes
     ----------
     certificate : Certificate
-        The promise; when nothing could be certified its threshold is inf, and everything is Other.
-    score : Score
-        The confidence.
-    gates : tuple of Gate
-        Texts that they flag are never answered.
+        The promise. If nothing could be certified, its threshold is inf, and everything is Other.
+    score, gates : Score, tuple of Gate
+        The confidence; texts that a gate flags are never answered.
     """
 
     tested: ClassVar[bool] = True
@@ -53,7 +49,7 @@ class CertifiedThreshold:
 
     @property
     def asked(self) -> Asked | None:
-        """What `fit` was called with, beside rows, score and looks; None of a threshold that another test chose."""
+        """Arguments of `fit` besides rows, score and looks; None for a threshold that a different test chose."""
         c = self.certificate
         if c.method not in (PLAIN, MIXED):
             return None
@@ -80,38 +76,35 @@ class CertifiedThreshold:
         ambiguity_margin: float | None = None,
         out_of_scope_share: float | None = None,
     ) -> Self:
-        """Find the loosest threshold that passes the tests.
+        """Certify the loosest threshold that passes the tests.
 
         Parameters
         ----------
-        evidence : Evidence, or probabilities (n, k)
-            Certify rows: used for nothing else before, one row per distinct text.
-        codes : (n,)
-            True codes; -1 marks an out-of-scope row, on which every answer is an error.
+        evidence, codes : Evidence or probabilities (n, k), and (n,)
+            Certify rows, never used before, one per distinct text; true codes, -1 for an out-of-scope row, on which
+            every answer is an error.
         reference : Evidence, or probabilities (m, k)
             Other rows (tune rows, or unlabelled ones) that place the grid of thresholds.
         reference_codes : (m,), optional
-            Their true codes, which tell where on the grid the tests had best begin.
+            True codes of the reference rows: the tests begin where on the grid they are likely to pass.
         target_accuracy, confidence_level : float
             Both within 0..1, exclusive.
         score : Score, optional
-            Fixed before; the maximum probability by default.
+            The confidence, fixed beforehand. Default: maximum probability.
         looks : int
-            How many certifications are made on these rows, this one included.
+            Number of certifications on these rows, this one included.
         gates : sequence of Gate
-            Fixed before: texts that they flag are never answered. They act before the test, so what is certified is
-            what is served.
+            Gates, fixed beforehand. Texts that they flag are never answered, in the test as in service.
         ambiguity_margin : float, optional
-            0..1, the gate that is used most: a text whose best two probabilities are closer than this is never
-            answered.
+            0..1: texts whose best two probabilities differ by less are never answered.
         out_of_scope_share : float, optional
-            0..1: certify for texts of which up to this share is out-of-scope, whatever the share among the certify
-            rows is. By default these rows are taken as the texts come, their out-of-scope share included.
+            0..1: certifies for texts of which up to this share is out-of-scope. Default: the share among the certify
+            rows, taken as a sample of the texts.
 
         Returns
         -------
         CertifiedThreshold
-            Not certifiable is an ordinary answer: see ``rule.certificate.sentence``.
+            Not certified if no threshold passes: ``rule.certificate.sentence`` says why.
 
         Raises
         ------
@@ -120,7 +113,7 @@ class CertifiedThreshold:
 
         Examples
         --------
-        59 rows without an error are the fewest that certify 95 % at level 95 %.
+        At least 59 rows without an error certify 95 % at level 95 %.
 
         >>> import numpy as np
         >>> p = np.tile([0.9, 0.1], (59, 1))
@@ -149,7 +142,7 @@ class CertifiedThreshold:
 
 
 def _mixed(strata: Strata, test: BinomialTest, surest_first: Thresholds, looks: int) -> Certificate:
-    """Certify for a stated share of out-of-scope texts, and say so."""
+    """Certify for a stated share of out-of-scope texts."""
     sample: Sample = strata
     certificate = certify(sample, test, surest_first, out_of_scope_share=strata.share, looks=looks)
     scope = strata.scope(certificate.threshold, test.delta) if certificate.certified else None

@@ -1,12 +1,12 @@
-"""Split conformal prediction: sets of labels that hold the true one as often as asked, and p-values of familiarity.
+"""Split conformal prediction: sets of labels that hold the true label at a given rate, and p-values of familiarity.
 
-Both compare a new text with kept-aside ones by rank alone, so they need no model of the scores, and hold for texts
-drawn from the same source. Sources: Vovk, Gammerman & Shafer (2005), "Algorithmic Learning in a Random World"; Sadinle,
+Both compare a new text with held-out texts by rank alone: they need no model of the scores, and hold for texts from
+the same source. Sources: Vovk, Gammerman & Shafer (2005), "Algorithmic Learning in a Random World"; Sadinle,
 Lei & Wasserman (2019), "Least Ambiguous Set-Valued Classifiers With Bounded Error Levels",
 https://arxiv.org/abs/1609.00451.
 
-What holds is an average over draws of the kept-aside rows and the new text together. One draw of n rows covers a share
-of later texts that is itself random, Beta(n + 1 - l, l) with l = floor((n + 1) (1 - coverage)).
+The coverage holds on average over draws of the held-out rows and the new text together. One draw of n rows covers a
+random share of later texts, Beta(n + 1 - l, l) with l = floor((n + 1) (1 - coverage)).
 """
 
 import math
@@ -26,20 +26,18 @@ from elsewise.rules.decisions import BITS, PredictionSets
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitConformal:
-    """Keeps every label whose probability is at least a limit; call it on probabilities, or Evidence, to get sets.
+    """Prediction sets: every label whose probability reaches a limit. Call it on probabilities or Evidence.
 
     Attributes
     ----------
     limits : (k,) float64
-        The least probability that keeps a label; -inf where too few rows were there to leave any label out.
-    coverage : float
-        How often a set holds the true label, at the least, on average over draws.
-    by_label : bool
-        Whether that holds within every label.
+        Least probability that keeps a label; -inf with too few rows to leave any label out.
+    coverage, by_label : float, bool
+        Least rate at which a set holds the true label, on average over draws; whether it holds within every label.
     n : int
-        In-scope readable rows that it was fitted on.
+        Number of in-scope readable rows that it was fitted on.
     never_empty : bool
-        Whether a set that would be empty gets its most probable label.
+        Whether an empty set gets the most probable label.
     """
 
     limits: NDArray[np.float64]
@@ -52,25 +50,23 @@ class SplitConformal:
     def fit(
         cls, rows: Any, codes: Any, *, coverage: float = 0.9, by_label: bool = False, never_empty: bool = False
     ) -> Self:
-        """Find the limit from the probabilities that kept-aside rows give their true labels.
+        """Fit the limits on the probabilities of the true labels of held-out rows.
 
-        The score of a row is 1 less that probability; the limit is its ceil((n + 1) coverage)-th smallest. Where the
-        rank is beyond n, every label is kept. Ties are kept too, so coverage can only be larger for them.
+        The score of a row is 1 less that probability; the limit is its ceil((n + 1) coverage)-th smallest. If the rank
+        is beyond n, every label is kept. Ties are kept too, which can only raise coverage.
 
         Parameters
         ----------
-        rows : (n, k) probabilities, or Evidence
-            Of texts that neither the model nor its calibrator learned from; rows of NaN are left out.
-        codes : (n,)
-            Their true codes; rows with -1 (out-of-scope) are left out.
+        rows, codes : (n, k) probabilities or Evidence, and (n,)
+            Texts that neither the model nor its calibrator learned from, and their true codes. Rows of NaN and
+            out-of-scope rows (-1) are left out.
         coverage : float
             Between 0 and 1.
         by_label : bool
-            A limit for each label, from its own rows: coverage then holds for rare labels too, and a label with fewer
+            True: a limit for each label from its own rows, so coverage holds for rare labels too. A label with fewer
             than ``coverage / (1 - coverage)`` rows is in every set.
         never_empty : bool
-            A set is empty where no label reaches its limit: nothing fits, at this coverage. With this, the most
-            probable label is put in; coverage can only grow.
+            True: a set that no label reaches gets the most probable label; coverage can only grow.
 
         Raises
         ------
@@ -99,7 +95,7 @@ class SplitConformal:
         return cls(np.array(limits), coverage, by_label, len(true), never_empty)
 
     def __call__(self, rows: Any, *, names: Sequence[str] = ()) -> PredictionSets:
-        """Keep labels for each of n texts; a text that could not be read (a row of NaN) keeps all of them."""
+        """Make the sets of n texts; an unreadable text (a row of NaN) keeps all labels."""
         p = as_evidence(rows).probabilities
         if p.shape[1] != len(self.limits):
             raise InputError(f"probabilities must have {len(self.limits)} columns, as fitted, got {p.shape[1]}")
@@ -119,7 +115,7 @@ class SplitConformal:
 
     @property
     def sentence(self) -> str:
-        """What is promised, and over what."""
+        """The promise, and over what randomness it holds."""
         whose = "of every label by itself" if self.by_label else "of all labels together"
         return (
             f"A set holds the true label in at least {self.coverage:.4g} of in-scope texts {whose}, on average over "
@@ -129,14 +125,14 @@ class SplitConformal:
 
 
 def _by_code(values: Floats, codes: Codes, k: int) -> list[Floats]:
-    """Divide values by their codes, with one sort."""
+    """Divide values by their codes."""
     order = np.argsort(codes, kind="stable")
     return np.split(values[order], np.searchsorted(codes[order], np.arange(1, k)))
 
 
 def _limit(true: Floats, coverage: float) -> float:
     """Find the largest limit that enough of these probabilities reach."""
-    # 0.07 * 100 is above 7 in floats: the decimal number that was written is what counts.
+    # 0.07 * 100 is above 7 in floats, so the written decimal number is used.
     rank = math.ceil(Fraction(str(float(coverage))) * (len(true) + 1))
     if rank > len(true):
         return -math.inf
@@ -145,18 +141,18 @@ def _limit(true: Floats, coverage: float) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConformalPValue:
-    """How unusual a confidence is among those of in-scope texts; call it on confidences to get p-values.
+    """P-values of confidences among those of in-scope texts. Call it on confidences.
 
-    Answering only texts with a p-value above a turns at most a share a of in-scope texts away, on average over draws.
+    Answering only texts with a p-value above a rejects at most a share a of in-scope texts, on average over draws.
 
     Attributes
     ----------
     values : (n,) float64
-        Confidences of kept-aside in-scope texts, sorted.
+        Confidences of held-out in-scope texts, sorted.
 
     Examples
     --------
-    Of four kept-aside confidences one is as low as 2: (1 + 1) / (4 + 1).
+    Of four held-out confidences, one is as low as 2: (1 + 1) / (4 + 1).
 
     >>> ConformalPValue.fit([3.0, 1.0, 4.0, 5.0])([2.0, 0.0, 9.0]).tolist()
     [0.4, 0.2, 1.0]
@@ -171,15 +167,12 @@ class ConformalPValue:
 
     @classmethod
     def fit(cls, values: Any) -> Self:
-        """Keep the confidences (n,) of in-scope texts that no score was fitted on; larger means more familiar.
-
-        Those that are NaN, texts that could not be read, are left out.
-        """
+        """Keep the confidences (n,) of in-scope texts that no score was fitted on; NaN (unreadable) is left out."""
         column = _column(values, "values")
         return cls(column[~np.isnan(column)])
 
     def __call__(self, values: Any) -> NDArray[np.float64]:
-        """Return ``(1 + #{kept-aside values <= value}) / (n + 1)`` for each value (m,); NaN for NaN."""
+        """Return ``(1 + #{held-out values <= value}) / (n + 1)`` for each value (m,); NaN for NaN."""
         column = _column(values, "values")
         as_low = np.searchsorted(self.values, column, side="right")
         return np.where(np.isnan(column), np.nan, (1 + as_low) / (len(self.values) + 1))

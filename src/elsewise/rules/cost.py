@@ -1,7 +1,7 @@
-"""A threshold chosen by money: what an error costs, and what it costs to have a person read a text.
+"""A threshold of least cost, from the cost of an error and the cost of a review by a person.
 
 Sources: Chow (1970), "On optimum recognition error and reject tradeoff", https://doi.org/10.1109/TIT.1970.1054406 (with
-true probabilities the best threshold is 1 - review / error; here it is found on labelled rows instead);
+true probabilities the best threshold is 1 - review / error; here it is found on labelled rows);
 Bayle, Bayle, Janson & Mackey (2020), "Cross-validation Confidence Intervals for Test Error",
 https://arxiv.org/abs/2007.12671 (the interval).
 """
@@ -25,28 +25,26 @@ from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 
 FOLDS = 5
-PER = 1000  # costs are told for 1,000 texts
+PER = 1000  # texts that a reported cost is for
 
 
 @dataclass(frozen=True, slots=True)
 class CostThreshold:
-    """Answer where the confidence reaches the threshold that costs least. It carries no certificate.
+    """Rule that answers where the confidence reaches the threshold of least cost. It has no certificate.
 
     Attributes
     ----------
     threshold : float
-        -inf where answering every readable text costs least, inf where reviewing all does.
+        -inf if answering every readable text costs least, inf if reviewing all does.
     cost_of_error, cost_of_review : float
-        Of one text answered wrongly, and of one text that a person reads; in one currency.
+        Cost of one wrong answer, and of one text read by a person; in one currency.
     cost, cost_low, cost_high : float
-        Expected cost of 1,000 texts, with its 95 % interval, which is wider than that of a mean by what the choice
-        gained on its own rows; in simulations of 100 to 2,000 rows it held the true cost in 92 to 98 % of trials.
+        Expected cost of 1,000 texts, with its 95 % interval: that of a mean, widened by what the choice gained on its
+        own rows. In simulations of 100 to 2,000 rows it held the true cost in 92 to 98 % of trials.
     cost_of_answering : float
-        What 1,000 texts would cost if every readable one were answered, as measured.
-    score : Score
-        The confidence.
-    gates : tuple of Gate
-        Texts that they flag are never answered.
+        Measured cost of 1,000 texts if every readable text is answered.
+    score, gates : Score, tuple of Gate
+        The confidence; texts that a gate flags are never answered.
     """
 
     tested: ClassVar[bool] = False
@@ -67,26 +65,22 @@ class CostThreshold:
 
     @property
     def asked(self) -> Asked:
-        """What `fit` was called with, beside rows and score."""
-        return {
-            "cost_of_error": self.cost_of_error,
-            "cost_of_review": self.cost_of_review,
-            "gates": self.gates,
-        }
+        """Arguments of `fit` besides rows and score."""
+        return {"cost_of_error": self.cost_of_error, "cost_of_review": self.cost_of_review, "gates": self.gates}
 
     @property
     def cost_of_reviewing(self) -> float:
-        """What 1,000 texts cost if people read them all."""
+        """Cost of 1,000 texts if people read them all."""
         return PER * self.cost_of_review
 
     @property
     def expected_cost(self) -> Estimate:
-        """Cost of 1,000 texts, cross-fitted: each fifth of the rows by the threshold chosen on the other four."""
+        """Cost of 1,000 texts, cross-fitted: each fifth of the rows at the threshold chosen on the other four."""
         return Estimate(self.cost, self.cost_low, self.cost_high)
 
     @property
     def sentence(self) -> str:
-        """What is expected, and what the two simple ways would cost."""
+        """Expected cost, and the costs of answering everything and of reviewing everything."""
         return (
             f"1,000 texts are expected to cost {self.cost:,.2f} (95 % interval {self.cost_low:,.2f} to "
             f"{self.cost_high:,.2f}, measured on rows that had no part in their threshold); answering everything costs "
@@ -106,19 +100,16 @@ class CostThreshold:
         gates: Sequence[Gate] = (),
         ambiguity_margin: float | None = None,
     ) -> Self:
-        """Find the threshold of least cost on labelled rows; of equal ones the strictest.
+        """Find the threshold of least cost on labelled rows; of equal costs, the strictest.
 
         Parameters
         ----------
-        evidence : Evidence, or probabilities (n, k)
-            Labelled rows, tune rows for example: nothing is promised, so certify rows are not used up by it.
-        codes : (n,)
-            True codes; -1 marks an out-of-scope row, on which every answer is an error.
+        evidence, codes : Evidence or probabilities (n, k), and (n,)
+            Labelled rows, such as tune rows: nothing is promised, so no certify rows are used up. True codes; -1 marks
+            an out-of-scope row, on which every answer is an error.
         cost_of_error, cost_of_review : float
             Above 0, in one currency.
-        score : Score, optional
-            The confidence. Default: the maximum probability.
-        gates, ambiguity_margin
+        score, gates, ambiguity_margin
             As for `CertifiedThreshold.fit`.
 
         Raises
@@ -128,7 +119,7 @@ class CostThreshold:
 
         Examples
         --------
-        Ten sure rows, all right, and ten unsure ones, half wrong. An error costs 10, a review 1.
+        Ten sure rows are right, and half of ten unsure rows. An error costs 10, a review 1.
 
         >>> import numpy as np
         >>> p = np.repeat([[0.9, 0.1], [0.6, 0.4]], 10, axis=0)
@@ -165,17 +156,17 @@ class CostThreshold:
 
 @dataclass(frozen=True, slots=True)
 class _Money:
-    """The two costs, and what they make of rows."""
+    """Costs of errors and reviews on labelled rows."""
 
     error: float
     review: float
 
     def spent(self, confidence: Thresholds, wrong: NDArray[np.bool_], threshold: float | Thresholds) -> Thresholds:
-        """Cost of each row at a threshold, or at one for each row."""
+        """Cost of each row at one threshold, or at a threshold for each row."""
         return np.where(confidence >= threshold, self.error * wrong, self.review)
 
     def cheapest(self, confidence: Thresholds, wrong: NDArray[np.bool_]) -> float:
-        """Find the threshold of least cost: none is answered, or all down to one of the confidences."""
+        """Find the threshold of least cost: infinite, or one of the confidences."""
         answerable = ~np.isnan(confidence)
         ranking = Ranking.of(confidence[answerable], wrong[answerable])
         errors, right = ranking.cumulate(ranking.counts)
@@ -186,7 +177,7 @@ class _Money:
         return float(ranking.values[ranking.ends[best - 1]]) if best else math.inf
 
     def cross_fitted(self, confidence: Thresholds, wrong: NDArray[np.bool_]) -> Estimate:
-        """Cost of 1,000 texts: each fold at the threshold that is cheapest on the others."""
+        """Cost of 1,000 texts: each fold at the cheapest threshold of the other folds."""
         order = np.lexsort((wrong, confidence))  # the same folds in whatever order the rows come
         s, e = confidence[order], wrong[order]
         fold = np.random.default_rng(0).permutation(len(s)) % FOLDS

@@ -1,4 +1,4 @@
-"""A threshold that answers a stated share of the texts; how many of the answers are right is only measured."""
+"""A threshold that answers a given share of the texts, with no promise on accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from elsewise.scores import MaximumProbability, Score
 
 @dataclass(frozen=True, slots=True)
 class TargetCoverage:
-    """Answer the surest texts, as many as were asked for on the fitting rows (more when confidences tie).
+    """Rule that answered a share `coverage` of its fitting rows, the surest (more when confidences tie).
 
     Texts that one of the `gates` flags are never answered.
 
@@ -41,7 +41,7 @@ class TargetCoverage:
 
     @property
     def asked(self) -> Asked:
-        """What `fit` was called with, beside rows and score."""
+        """Arguments of `fit` besides rows and score."""
         return {"coverage": self.coverage, "gates": self.gates}
 
     @classmethod
@@ -55,7 +55,7 @@ class TargetCoverage:
         gates: Sequence[Gate] = (),
         ambiguity_margin: float | None = None,
     ) -> Self:
-        """Place the threshold on `evidence` of n texts; their codes (n,) are not needed.
+        """Fit the threshold on evidence of n texts; their codes (n,) are not needed.
 
         Raises
         ------

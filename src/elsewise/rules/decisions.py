@@ -20,7 +20,7 @@ BITS = 8
 
 
 class Reason(StrEnum):
-    """Why a text has the decision that it has. Reasons explain; they never decide, `unreadable` apart."""
+    """Reason of a decision on a text. Only `unreadable` decides; the others explain."""
 
     ANSWERED = "answered"
     UNREADABLE = "unreadable"
@@ -30,18 +30,18 @@ class Reason(StrEnum):
 
 
 class Gate(Protocol):
-    """Which texts a rule never answers, whatever their confidence; `elsewise.rules.gates.GATES` is the table."""
+    """Texts that a rule never answers, whatever their confidence; `elsewise.rules.gates.GATES` lists the gates."""
 
     reason: ClassVar[Reason]
-    """The reason of a text that the gate keeps from being answered."""
+    """Reason given for the texts that the gate flags."""
 
     @property
     def asked(self) -> float:
-        """The number that the gate was asked for; 0 stands for no gate."""
+        """Setting of the gate, as a number; 0 means no gate."""
         ...
 
     def fit(self, evidence: Any, codes: Any) -> Self:
-        """Fit the same gate to n labelled rows, those of another engine for example; codes (n,)."""
+        """Fit the same gate to n labelled rows, such as those of a different engine, with codes (n,)."""
         ...
 
     def __call__(self, evidence: Evidence) -> NDArray[np.bool_]:
@@ -51,16 +51,14 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionSets:
-    """The labels kept for each of n texts, at one bit for each text and label.
+    """Prediction sets of n texts, at one bit for each text and label.
 
     Attributes
     ----------
     bits : (n, ceil(k / 8)) uint8
-        Which labels are kept, as `numpy.packbits` writes it.
-    k : int
-        How many labels there are.
-    names : tuple of str
-        The labels; empty when only codes are known.
+        Whether each label is in the set, as written by `numpy.packbits`.
+    k, names : int, tuple of str
+        Number of labels, and their names; no names if only codes are known.
     """
 
     bits: NDArray[np.uint8]
@@ -72,20 +70,20 @@ class PredictionSets:
         return len(self.bits)
 
     def __getitem__(self, i: int) -> tuple[str, ...]:
-        """Name the labels kept for text `i`, in the order of their codes; codes as text when no names are known."""
+        """Name the labels in the set of text `i`, by code; codes as text if no names are known."""
         return tuple(self.names[code] if self.names else str(code) for code in self.codes(i).tolist())
 
     def codes(self, i: int) -> Codes:
-        """Give the codes of the labels kept for text `i`, ascending, shape (s,)."""
+        """List the codes of the labels in the set of text `i`, ascending, shape (s,)."""
         return np.flatnonzero(np.unpackbits(self.bits[i], count=self.k))
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """How many labels are kept for each text, shape (n,)."""
+        """Number of labels in each set, shape (n,)."""
         return np.bitwise_count(self.bits).sum(axis=1, dtype=np.int64)
 
     def contain(self, codes: Any) -> NDArray[np.bool_]:
-        """Say of each text whether label `codes[i]` is kept, shape (n,); False for -1, which no set holds."""
+        """Whether the set of each text holds `codes[i]`, given codes (n,), shape (n,); False for -1."""
         y = as_codes(codes, like=np.broadcast_to(np.zeros(1), (len(self), self.k)), allow_abstain=True)
         shown = self.bits[np.arange(len(self)), y // BITS] >> (BITS - 1 - y % BITS) & 1
         return (shown == 1) & (y >= 0)
@@ -93,35 +91,31 @@ class PredictionSets:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decisions:
-    """Answers for n texts, as columns of equal length.
+    """Decisions on n texts: labels or abstentions, and why, as columns of equal length.
 
     Attributes
     ----------
     codes : (n,) int64
         Label code 0..k-1, or ABSTAIN (-1).
-    confidence : (n,) float64
-        The score that was compared with the threshold; larger is surer, NaN for a text that is never answered:
-        an unreadable text, or a text that a gate of the rule flags.
-    threshold : (n,) float64
-        A text is answered exactly when ``confidence >= threshold``; a rule may have one for each label.
+    confidence, threshold : (n,) float64
+        A text is answered exactly when ``confidence >= threshold``. The confidence is NaN for a text that is never
+        answered: it is unreadable, or a gate flags it. The threshold may depend on the best label.
     reasons : (n,) of Reason
-        Why.
+        Reason of each decision.
     best, second : (n,) int64
         The two most probable labels, answered or not; -1 for an unreadable text.
     best_probability, second_probability : (n,) float64
-        Their probabilities; NaN for an unreadable text.
-    names : tuple of str
-        The labels; empty when only codes are known.
-    other : str
-        The word shown for an abstention.
+        Probabilities of these two labels; NaN for an unreadable text.
+    names, other : tuple of str, str
+        Labels, empty if only codes are known; and the word shown for an abstention.
     familiarity : (n,) float64 or None
-        At most a share p of in-scope texts has a value of p or less; None where it is not known.
+        P-value: at most a share p of in-scope texts has p or less.
     nearest : (n, 2) int64 or None
-        The two labels whose training texts are nearest; -1 where there is none.
+        The two labels with the nearest training texts; -1 for none.
     sets : PredictionSets or None
-        The labels that stay possible for each text, where they are known.
+        Labels that stay possible for each text.
     epistemic : (n,) float64 or None
-        What models disagree by, in nats, where the engine tells: see `elsewise.outputs.uncertainty`.
+        Disagreement of models in nats: see `elsewise.outputs.uncertainty`.
 
     Examples
     --------
@@ -160,7 +154,7 @@ class Decisions:
 
     @property
     def abstained(self) -> NDArray[np.bool_]:
-        """Which texts got no label, shape (n,); compare with this, not with Other's name."""
+        """Whether each text got no label, shape (n,); compare with this, not with the word for Other."""
         return self.codes == ABSTAIN
 
     @property
@@ -170,30 +164,30 @@ class Decisions:
 
     @property
     def labels(self) -> list[str]:
-        """The label of each text, or Other's name; codes as text when no names are known."""
+        """Label of each text, or the word for Other; codes as text if no names are known."""
         return [self.other if code == ABSTAIN else self.name(code) for code in self.codes.tolist()]
 
     def name(self, code: int) -> str:
-        """Name one label; an empty string for -1."""
+        """Name of a label code; empty for -1."""
         if code == ABSTAIN:
             return ""
         return self.names[code] if self.names else str(code)
 
     def nearest_names(self, i: int) -> tuple[str, ...]:
-        """Name the labels whose training texts are nearest to text `i`, nearest first; none where it is not known."""
+        """Name the labels with the training texts nearest to text `i`, nearest first; empty if not known."""
         codes = [] if self.nearest is None else self.nearest[i].tolist()
         return tuple(self.name(code) for code in codes if code != ABSTAIN)
 
     def possible_names(self, i: int) -> tuple[str, ...]:
-        """Name the labels that stay possible for text `i`; none where it is not known."""
+        """Name the labels that stay possible for text `i`; empty if not known."""
         return () if self.sets is None else tuple(map(self.name, self.sets.codes(i).tolist()))
 
     def sentence(self, i: int, language: str = "en") -> str:
-        """Say the decision on text `i`, and why, in one plain sentence; languages are those of `elsewise.messages`."""
+        """Explain the decision on text `i` in one sentence, in a language of `elsewise.messages`."""
         return sentence(self._facts(i), language)
 
     def customer_sentence(self, i: int, language: str = "en") -> str:
-        """Say the decision on text `i` as a customer can be told it: no numbers, and no word of the trade.
+        """Explain the decision on text `i` to a customer: without numbers and technical terms.
 
         Examples
         --------
@@ -204,9 +198,9 @@ class Decisions:
         return customer_sentence(self._facts(i), language)
 
     def explain(self, i: int, language: str = "en") -> Explanation:
-        """Tell everything that the decisions hold of text `i`: the best two labels and not more, and no words.
+        """Explain the decision on text `i` from these columns: the best two labels, and no words.
 
-        `elsewise.evaluation.explaining.explain` asks the model for those.
+        `elsewise.evaluation.explaining.explain` asks the model for more labels and for the words.
 
         Examples
         --------
@@ -233,7 +227,7 @@ class Decisions:
         )
 
     def _facts(self, i: int) -> Facts:
-        """Name what a sentence may tell of text `i`."""
+        """Facts about text `i` for its sentences."""
         return Facts(
             reason=str(self.reasons[i]),
             other=self.other,
@@ -257,18 +251,16 @@ def decide(
 ) -> Decisions:
     """Answer the most probable label exactly where ``score(evidence) >= threshold`` and no gate forbids it.
 
-    The one place where confidence meets threshold: what certifies and what serves cannot differ.
+    Certifying and serving both compare confidence with threshold here, so that they cannot differ.
 
     Parameters
     ----------
-    evidence : Evidence
-        Of n texts and k labels.
-    score : callable
-        Gives the confidence (n,).
+    evidence, score : Evidence, callable
+        Evidence of n texts and k labels; and the function from it to the confidence (n,).
     threshold : float or (k,)
-        One for all texts, or one for each label: that of the best label counts.
+        Threshold of all texts, or of each label: that of the best label counts.
     gates : sequence of Gate
-        Texts that a gate flags are never answered, and have its reason; of several gates the first one's.
+        Texts that a gate flags are never answered, with the reason of the first such gate.
     """
     p = evidence.probabilities
     unreadable, barred = _unreadable(p), [gate(evidence) for gate in gates]
@@ -299,10 +291,9 @@ def decide(
 def confidence_of(
     evidence: Evidence, score: Callable[[Evidence], Floats], gates: Sequence[Gate] = ()
 ) -> NDArray[np.float64]:
-    """Score n texts, shape (n,); NaN for every text that is never answered, whatever the score says of it.
+    """Confidence of n texts, shape (n,); NaN for unreadable texts, and for those that a gate flags.
 
-    Those are the texts that could not be read, and those that a gate flags. Certifying and serving both go through
-    here, so the gates are part of what is certified.
+    Certifying and serving both call it, so the gates are part of what is certified.
     """
     return _scored(evidence, score, _unreadable(evidence.probabilities), [gate(evidence) for gate in gates])
 
@@ -322,10 +313,7 @@ def _unreadable(p: Floats) -> NDArray[np.bool_]:
 
 
 def top_two(p: Floats) -> tuple[Codes, Codes, NDArray[np.float64], NDArray[np.float64]]:
-    """Find the two most probable labels of probabilities (n, k), and their probabilities; shape (n,) each.
-
-    Block by block: a copy of all rows is large.
-    """
+    """Two most probable labels of probabilities (n, k), and their probabilities, in blocks; shape (n,) each."""
     best, second = (np.empty(len(p), dtype=np.int64) for _ in range(2))
     first_p, second_p = (np.empty(len(p), dtype=np.float64) for _ in range(2))
     for rows in row_blocks(p):

@@ -1,4 +1,4 @@
-"""Why a text was decided as it was: everything that there is to tell of it, as one value."""
+"""The explanation of a decision on one text: reason, words, neighbours and receipt."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,18 +9,15 @@ from elsewise.storage.json_files import Json
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A word of a text, or several in a row where it has many, and what it did for the best label.
+    """Effect of a word on the best label; in a long text, of several words in a row.
 
     Attributes
     ----------
-    words : str
-        As they stand in the text.
-    start, end : int
-        Where: ``text[start:end]``.
-    pull : float
-        By how much the log-odds of the best label fall when they are left out; negative where they speak against it.
-    without : float
-        The probability of the best label without them.
+    words, start, end : str, int, int
+        The words as in the text: ``text[start:end]``.
+    pull, without : float
+        Fall of the log-odds of the best label when the words are left out (negative if they speak against it); and the
+        probability of that label without them.
     """
 
     words: str
@@ -32,7 +29,7 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A known text with its label, and how similar it is: the cosine of the features, 1 for the same direction."""
+    """A known text with its label and its similarity: the cosine of the features, 1 for the same direction."""
 
     text: str
     label: str
@@ -41,42 +38,38 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was decided on one text, and why.
+    """The decision on one text, and why.
 
-    `Decisions.explain` knows what the decisions hold; `elsewise.evaluation.explain` asks the model for the rest.
+    `Decisions.explain` fills in what the decisions hold; `elsewise.evaluation.explain` asks the model for the rest.
 
     Attributes
     ----------
-    label : str
-        What is shown: a label, or Other's name.
-    abstained : bool
-        Compare with this, since a real label may be called Other.
+    label, abstained : str, bool
+        Label or the word for Other; and whether it is an abstention, since a real label may be called Other.
     reason : str
         As in `elsewise.rules.decisions.Reason`.
     sentence, customer_sentence : str
-        The reason in words: with its numbers, and as a customer can be told it.
+        The reason in words: with its numbers, and for a customer.
     probabilities : mapping from label to probability
         The best labels, best first; empty for an unreadable text.
-    confidence, threshold : float
-        A text is answered exactly when ``confidence >= threshold``.
-    score : str
-        What the confidence is; empty where only decisions are known.
+    confidence, threshold, score : float, float, str
+        A text is answered exactly when ``confidence >= threshold``. The score names the confidence; empty if unknown.
     nearest : tuple of str
-        The labels whose training texts are nearest, where it is known.
+        Labels with the nearest training texts; empty if unknown.
     familiarity : float or None
         At most this share of in-scope texts is as unlike the training texts.
     possible : tuple of str, or None
-        The labels that stay possible, where they are known.
+        Labels that stay possible.
     epistemic : float or None
-        What models disagree by, in nats.
+        Disagreement of models, in nats.
     words : tuple of Pull
-        What each word did for the best label, the strongest for it first and the strongest against it last.
+        Effect of each word on the best label, from the strongest for it to the strongest against it.
     neighbours : tuple of Neighbour
-        The known texts that are nearest, nearest first.
+        The nearest known texts, nearest first.
     extent : ReadSpan or None
         How much of the text was read.
     receipt : mapping or None
-        With which it can be shown later that the same model gives the same answer (JSON).
+        Record (JSON) that proves later that the same model gives the same answer.
     """
 
     label: str
@@ -98,5 +91,5 @@ class Explanation:
     receipt: Json | None = None
 
     def as_dict(self) -> Json:
-        """Give everything as plain values, for JSON."""
+        """Return all fields as plain values, for JSON."""
         return asdict(self)

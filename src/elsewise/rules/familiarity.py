@@ -1,4 +1,4 @@
-"""Is a text like those that the model knows: a familiarity score, and how few in-scope texts score so low."""
+"""Test of familiarity: p-values for "this text is like the in-scope texts"."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
@@ -25,10 +25,8 @@ class FamiliarityTest:
 
     Attributes
     ----------
-    score : Familiarity
-        Larger is more familiar.
-    in_scope : ConformalPValue
-        Of the scores of in-scope texts that the model was not trained on.
+    score, in_scope : Familiarity, ConformalPValue
+        Familiarity score, larger is more familiar; and the scores of in-scope texts that the model was not trained on.
     """
 
     score: Familiarity
@@ -36,16 +34,16 @@ class FamiliarityTest:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
-        """Fit on tune rows; distances are from `references`, train texts with their features.
+        """Fit on tune rows with codes (n,); distances are from `references`, train texts with their features.
 
         Raises
         ------
         InputError
-            If there is no in-scope row that can be read.
+            If no in-scope row is readable.
 
         Examples
         --------
-        Of four in-scope texts one has less energy than the new text: (1 + 1) / (4 + 1).
+        Of four in-scope texts, one has less energy than the new text: (1 + 1) / (4 + 1).
 
         >>> from elsewise.outputs import Outputs
         >>> def rows(*energies):
@@ -60,12 +58,12 @@ class FamiliarityTest:
         )
 
     def against(self, evidence: Any, codes: Any) -> Self:
-        """Compare with the in-scope ones of other rows, such as those of another engine; the score stays.
+        """Replace the in-scope rows, for example by those of a different engine, with codes (n,); the score stays.
 
         Raises
         ------
         InputError
-            If there is no in-scope row that can be read.
+            If no in-scope row is readable.
         """
         rows = as_evidence(evidence)
         inside = as_codes(codes, like=rows.probabilities, allow_abstain=True) != ABSTAIN
@@ -75,14 +73,14 @@ class FamiliarityTest:
         return replace(self, in_scope=in_scope)
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
-        """Return p-values (n,): at most a share p of in-scope texts has p or less; NaN for an unreadable text."""
+        """P-values (n,): at most a share p of in-scope texts has p or less; NaN for an unreadable text."""
         return self.in_scope(confidence_of(as_evidence(evidence), self.score))
 
     def explain(self, decisions: Decisions, evidence: Evidence) -> Decisions:
-        """Add p-values and nearest labels to decisions, and the reason where they explain an abstention."""
+        """Add p-values and nearest labels to decisions, and the reason unfamiliar where it explains an abstention."""
         confidence, nearest = self.score.judge(evidence)
         p = self.in_scope(confidence_of(evidence, lambda _: confidence))
-        # No confidence: unreadable, or barred by a rule's margin; that is the reason then.
+        # A text without confidence keeps its reason: unreadable, or flagged by a gate.
         because = decisions.abstained & ~np.isnan(decisions.confidence) & (p <= UNFAMILIAR)
         reasons = np.where(because, Reason.UNFAMILIAR, decisions.reasons)
         return replace(decisions, reasons=reasons, familiarity=p, nearest=nearest)

@@ -1,4 +1,4 @@
-"""A threshold set by hand: easy to say, and it promises nothing."""
+"""A threshold set by hand, which promises nothing."""
 
 import math
 from collections.abc import Sequence
@@ -15,23 +15,14 @@ from elsewise.scores import MaximumProbability, Score
 
 @dataclass(frozen=True, slots=True)
 class FixedThreshold:
-    """Answer where the confidence reaches a number that somebody chose.
+    """Rule that answers where the confidence reaches a given number.
 
     Parameters
     ----------
     threshold : float
-        -inf answers everything readable, inf nothing.
-    score : Score, optional
-        The confidence. Default: the maximum probability.
-    gates : sequence of Gate
-        Texts that they flag are never answered.
-    ambiguity_margin : float, optional
-        0..1: a text whose best two probabilities are closer than this is never answered.
-
-    Raises
-    ------
-    InputError
-        If the threshold is nan, or the margin not within 0..1.
+        -inf answers everything readable, inf nothing; nan raises InputError.
+    score, gates, ambiguity_margin : optional
+        As for `CertifiedThreshold.fit`.
 
     Examples
     --------
@@ -65,7 +56,7 @@ class FixedThreshold:
 
     @property
     def asked(self) -> Asked:
-        """What `fit` was called with, beside rows and score."""
+        """Arguments of `fit` besides rows and score."""
         return {"threshold": self.threshold, "gates": self.gates}
 
     @classmethod
@@ -79,7 +70,7 @@ class FixedThreshold:
         gates: Sequence[Gate] = (),
         ambiguity_margin: float | None = None,
     ) -> Self:
-        """Take evidence of n rows and codes (n,) as every rule does; the threshold stays what it is."""
+        """Make the rule; evidence of n rows and codes (n,) are ignored."""
         return cls(threshold, score, gates, ambiguity_margin=ambiguity_margin)
 
     def __call__(self, evidence: Any) -> Decisions:

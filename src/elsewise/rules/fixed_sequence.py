@@ -1,14 +1,13 @@
-"""One certification: labelled rows seen only through counts, a grid that other rows place, tests in a fixed sequence.
+"""Certification: labelled rows seen only through counts, a grid placed by other rows, tests in a fixed sequence.
 
 Source: Bauer (1991), "Multiple testing in clinical trials"; Angelopoulos, Bates, Candes, Jordan & Lei (2021),
 "Learn then Test", https://arxiv.org/abs/2110.01052, section 2.3 (fixed-sequence testing).
 
-For a fixed threshold t the errors among n answered rows are Binomial(n, R(t)), so "R(t) > alpha" is
-rejected at level delta when BinomCDF(errors; n, alpha) <= delta. Thresholds are tried from strict to
-loose in an order that was fixed before any certify row was read, and the first failure ends the
-sequence. So the chance of a threshold with R(t) > alpha is at most delta, whatever the shape of R.
-Where the sequence begins is free, as long as no certify row has a say in it: labels of the reference
-rows, where there are any, tell where it is likely to pass.
+For a fixed threshold t the errors among n answered rows are Binomial(n, R(t)), so "R(t) > alpha" is rejected at level
+delta when BinomCDF(errors; n, alpha) <= delta. Thresholds are tried from strict to loose, in an order fixed before any
+certify row is read, until the first failure. So the chance of a threshold with R(t) > alpha is at most delta, whatever
+the shape of R. The start of the sequence may depend on anything but the certify rows: labelled reference rows show
+where it is likely to pass.
 """
 
 import math
@@ -27,16 +26,16 @@ from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Gate, confidence_of
 from elsewise.scores import MaximumProbability, Score
 
-GRID_SIZE = 200  # a finer grid loses nothing to the tests, which end at the first failure, and overshoots less
-BEST_OF = 50  # thresholds at which the best accuracy is bounded: each of them costs all others
+GRID_SIZE = 200  # a fine grid costs nothing, as the tests end at the first failure, and overshoots less
+BEST_OF = 50  # thresholds at which the best accuracy is bounded: each one loosens all bounds
 MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more
 MORE_ROWS = (2, 4, 8)  # times as many rows may begin at a stricter threshold ...
-FEW_ROWS = 20  # ... of which fewer present rows than this tell nothing
+FEW_ROWS = 20  # ... which must answer at least this many of the present rows
 ROUNDING = 1e-9  # 0.02 * 150 is 3 errors and not 4
-CANDIDATES = 8  # thresholds that are tried for the rows they need
+CANDIDATES = 8  # thresholds tried for the rows they need
 QUANTILES = 32  # of the posterior of a risk, over which a chance is averaged
-FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: fewest empty hands
-FIRST_MARGIN = 1.25  # ... or half of all rows, but never so few that it can hardly pass: a failure there ends it all
+FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: certifies most often
+FIRST_MARGIN = 1.25  # ... or half of all rows, but never fewer than can well pass: a failure there ends the sequence
 
 Thresholds = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -56,18 +55,18 @@ def check_share(name: str, share: float) -> None:
 
 
 def check_looks(looks: int) -> None:
-    """Raise InputError unless at least the present look is counted."""
+    """Raise InputError unless `looks` is at least 1: the present certification counts."""
     if looks < 1:
         raise InputError(f"looks count this certification too: at least 1, got {looks}")
 
 
 @dataclass(frozen=True, slots=True)
 class BinomialTest:
-    """The test of "at most a share `alpha` of errors", which passes a false claim with probability `delta` at most.
+    """Test of "at most a share `alpha` of errors"; it passes a false claim with probability `delta` at most.
 
     Examples
     --------
-    59 rows without an error are the fewest that pass for 95 % at confidence level 95 %.
+    At least 59 rows without an error pass for 95 % at confidence level 95 %.
 
     >>> BinomialTest.of(0.95, 0.95).fewest
     59
@@ -78,25 +77,25 @@ class BinomialTest:
 
     @classmethod
     def of(cls, target_accuracy: float, confidence_level: float) -> Self:
-        """Take both from 1; InputError unless both are shares between 0 and 1, exclusive."""
+        """Make the test of an accuracy at a confidence level, both between 0 and 1, exclusive; else InputError."""
         check_promise(target_accuracy, confidence_level)
         return cls(round(1 - target_accuracy, 12), round(1 - confidence_level, 12))  # 0.05, not 0.05000000000000004
 
     def shared(self, tests: int) -> "BinomialTest":
-        """Make the test to be done `tests` times, for all of them to hold together at `delta` (Bonferroni)."""
+        """Make the test for each of `tests` promises that shall hold together at `delta` (Bonferroni)."""
         return BinomialTest(self.alpha, self.delta / max(tests, 1))
 
     @property
     def fewest(self) -> int:
-        """How many rows without an error would pass."""
+        """Fewest rows that pass, if none is an error."""
         return math.ceil(round(math.log(self.delta) / math.log1p(-self.alpha), 9))
 
     def passed(self, n: NDArray[Any], errors: NDArray[Any]) -> NDArray[np.bool_]:
-        """Test g pairs of counts exactly, rows answered (g,) and errors (g,); no row passes nothing. Returns (g,)."""
+        """Test counts of answers (g,) and errors (g,) exactly; returns (g,), False for no answers."""
         return np.asarray((n > 0) & (binomial_cdf(errors, n, self.alpha) <= self.delta))
 
     def allowed(self, n: NDArray[Any]) -> Numbers:
-        """Count the most errors with which numbers of rows (g,) pass, shape (g,); -1 for too few rows.
+        """Most errors with which numbers of rows (g,) pass, shape (g,); -1 for too few rows.
 
         Examples
         --------
@@ -112,15 +111,15 @@ class BinomialTest:
 
 
 class Sample(Protocol):
-    """Labelled rows as a certification sees them."""
+    """Labelled rows, seen through counts, as `certify` needs them."""
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """Number of rows."""
         ...
 
     def at(self, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
-        """Count the rows answered at thresholds (g,), and the errors among them; shape (g,) each."""
+        """Count the answers at thresholds (g,), and the errors among them; shape (g,) each."""
         ...
 
     def passed(self, thresholds: Thresholds, test: BinomialTest) -> NDArray[np.bool_]:
@@ -132,30 +131,28 @@ class Sample(Protocol):
         ...
 
     def first_coverage(self, test: BinomialTest, times: int = 1) -> float:
-        """Share of texts that the strictest threshold answers, with `times` as many rows; labels have no say in it."""
+        """Share of texts that the strictest threshold answers, with `times` as many rows; independent of labels."""
         ...
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
-        """Share answered at a threshold, with its two-sided interval at confidence 1 - delta."""
+        """Share of texts answered at a threshold, with its two-sided interval at confidence 1 - delta."""
         ...
 
     def rows_needed(self, grid: Thresholds, test: BinomialTest) -> int | None:
-        """About how many labelled rows would certify, if errors and coverage stay as these rows show them."""
+        """Estimate how many labelled rows would certify, if error rates and coverage stay as they are."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """Rows drawn as texts come: their confidences, surest first, and the errors down the list.
+    """Confidences of labelled rows, surest first, and the errors among the first of them.
 
     Attributes
     ----------
-    surest_first : (m,) float64
-        Confidences of the rows that can be answered, descending.
-    errors_among_first : (m + 1,) int64
-        Errors among the first 0, 1, ..., m of them.
+    surest_first, errors_among_first : (m,) float64 and (m + 1,) int64
+        Confidences of the rows that can be answered, descending; errors among the first 0, 1, ..., m of them.
     rows : int
-        All rows, those that are never answered included.
+        Number of all rows, including those that are never answered.
     """
 
     surest_first: Thresholds
@@ -164,7 +161,7 @@ class Counts:
 
     @classmethod
     def of(cls, confidence: Thresholds, wrong: NDArray[np.bool_]) -> Self:
-        """Count rows by confidences (n,) and errors (n,); a row with a confidence of NaN is never answered.
+        """Sort rows with confidences (n,) and errors (n,); a row with confidence NaN is never answered.
 
         Examples
         --------
@@ -177,7 +174,7 @@ class Counts:
         return cls(confidence[order], np.concatenate([[0], np.cumsum(wrong[order])]), len(confidence))
 
     def at(self, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
-        """Count the rows answered at thresholds (g,), and the errors among them; shape (g,) each."""
+        """Count the answers at thresholds (g,), and the errors among them; shape (g,) each."""
         n = np.searchsorted(-self.surest_first, -thresholds, side="right")
         return n, self.errors_among_first[n]
 
@@ -191,29 +188,29 @@ class Counts:
         return clopper_pearson_upper(errors, n, delta)
 
     def first_coverage(self, test: BinomialTest, times: int = 1) -> float:
-        """Share of texts that the strictest threshold answers, chosen from numbers of rows alone."""
+        """Share of texts that the strictest threshold answers, from numbers of rows alone."""
         fewest = test.fewest / max(self.rows * times, 1)
         return min(FIRST_STEP * fewest, max(0.5, FIRST_MARGIN * fewest), 1.0)
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
-        """Share answered at a threshold, with its two-sided Clopper-Pearson interval at confidence 1 - delta."""
+        """Share of rows answered at a threshold, with its Clopper-Pearson interval at confidence 1 - delta."""
         n = int(self.at(np.array([threshold]))[0][0])
         low, high = clopper_pearson_lower(n, self.rows, delta / 2), clopper_pearson_upper(n, self.rows, delta / 2)
         return n / self.rows if self.rows else 0.0, float(low), float(high)
 
     def rows_needed(self, grid: Thresholds, test: BinomialTest) -> int | None:
-        """About how many labelled rows would certify, if errors and coverage stay as these rows show them."""
+        """Estimate how many labelled rows would certify, if error rates and coverage stay as they are."""
         if self.rows < test.fewest:
             return test.fewest
         n, errors = self.at(grid)
         kept = np.flatnonzero((errors < test.alpha * n) & ~test.passed(n, errors))
-        margins = (test.alpha - errors[kept] / n[kept]) ** 2 * n[kept]  # rows needed go by one over this, nearly
+        margins = (test.alpha - errors[kept] / n[kept]) ** 2 * n[kept]  # rows needed are about 1 / margin
         kept = kept[np.argsort(-margins, kind="stable")[:CANDIDATES]]
         return _rows_at(errors[kept] / n[kept], n[kept] / self.rows, test, self.rows) if len(kept) else None
 
 
 def _rows_at(rates: Thresholds, shares: Thresholds, test: BinomialTest, rows: int) -> int:
-    """Fewest rows above `rows` at which one of several thresholds passes: shares answered, and errors among those."""
+    """Fewest rows above `rows` at which a threshold passes, from shares answered and error rates among those."""
 
     def enough(total: int) -> bool:
         n = np.floor(total * shares + ROUNDING)
@@ -230,22 +227,18 @@ def _rows_at(rates: Thresholds, shares: Thresholds, test: BinomialTest, rows: in
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CertifyRows:
-    """Labelled rows to certify on, and the reference rows that place the grid, scored as they will be served.
+    """Scored certify rows, and the scored reference rows that place the grid.
 
     Attributes
     ----------
     evidence, reference : Evidence
-        Of n certify rows, and of m reference rows.
+        Evidence of n certify rows and of m reference rows.
     confidence, expected : (n,) float64 and (m,) float64
-        Their confidences; NaN for a row that is never answered.
-    wrong : (n,) bool
-        Whether the most probable label of a certify row is wrong.
-    codes : (n,) int64
-        The true codes; -1 is out-of-scope.
-    score : Score
-        The confidence.
-    gates : tuple of Gate
-        Which rows are never answered.
+        Confidences of the certify rows and of the reference rows; NaN for a row that is never answered.
+    wrong, codes : (n,) bool and int64
+        Whether the most probable label of a certify row is wrong; true codes, -1 for out-of-scope.
+    score, gates : Score, tuple of Gate
+        The confidence; rows that a gate flags are never answered.
     """
 
     evidence: Evidence
@@ -280,7 +273,7 @@ class CertifyRows:
 
     @property
     def counts(self) -> Counts:
-        """The certify rows and their errors."""
+        """Counts of the certify rows."""
         return Counts.of(self.confidence, self.wrong)
 
     @property
@@ -294,36 +287,30 @@ class CertifyRows:
         return float(np.mean(self.codes == ABSTAIN)) if len(self.codes) else 0.0
 
     def tried(self, reference_codes: Any) -> Counts | None:
-        """Count the reference rows and their errors; None where their codes (m,) are not known."""
+        """Count the reference rows and errors, from their codes (m,); None without codes."""
         if reference_codes is None:
             return None
         return Counts.of(self.expected, errors_of(self.reference, reference_codes)[0])
 
 
 def errors_of(evidence: Evidence, codes: Any) -> tuple[NDArray[np.bool_], Codes]:
-    """Flag the rows whose most probable label is wrong, (n,), and give the checked codes, (n,); -1 is always wrong."""
+    """Whether the most probable label of each row is wrong, (n,), and the checked codes, (n,); -1 is always wrong."""
     truth = as_codes(codes, like=evidence.probabilities, allow_abstain=True)
     return evidence.probabilities.argmax(axis=1) != truth, truth
 
 
 def grid_of(surest_first: Thresholds, first_coverage: float) -> Thresholds:
-    """Place thresholds at even coverages of m reference rows, given surest first, (m,), and "answer everything".
+    """Place thresholds at even coverages of m reference rows, from their confidences in descending order, (m,).
 
-    Returns
-    -------
-    (g,)
-        Strict to loose, without repeats: at most GRID_SIZE + 1.
+    As `at_coverages` gives them, (g,), at most GRID_SIZE + 1.
     """
     return at_coverages(surest_first, np.linspace(first_coverage, 1, GRID_SIZE))
 
 
 def at_coverages(surest_first: Thresholds, coverages: Thresholds) -> Thresholds:
-    """Place thresholds that answer c shares (c,) of m reference rows, given surest first, (m,).
+    """Place thresholds that answer shares (c,) of m reference rows, from their confidences in descending order, (m,).
 
-    Returns
-    -------
-    (g,)
-        Strict to loose, without repeats, and "answer everything" (-inf) at the end.
+    Returns (g,), strict to loose, without repeats, and "answer everything" (-inf) at the end.
 
     Examples
     --------
@@ -335,7 +322,7 @@ def at_coverages(surest_first: Thresholds, coverages: Thresholds) -> Thresholds:
 
 
 def last_passed(grid: Thresholds, passed: NDArray[np.bool_]) -> float:
-    """Walk a grid (g,) from strict to loose, and return the last threshold before the first failure; inf for none.
+    """Last threshold of a grid (g,) before the first failure, from strict to loose; inf if the first fails.
 
     Examples
     --------
@@ -347,17 +334,16 @@ def last_passed(grid: Thresholds, passed: NDArray[np.bool_]) -> float:
 
 
 def likely_grid(grid: Thresholds, tried: Counts, rows: int, test: BinomialTest) -> Thresholds:
-    """Leave out the strictest thresholds of a grid (g,), as far as others are clearly likelier to pass on `rows` rows.
+    """Drop the strictest thresholds of a grid (g,), if looser ones are clearly likelier to pass on `rows` rows.
 
-    How likely tell the m reference rows: at each threshold their errors make a Beta posterior of its risk (Jeffreys'
-    prior), and the chance to pass is the mean over it. Labels of few rows tell little: what is likelier by no more
-    than 1 / sqrt(m) is not taken for likelier, and the sequence begins at the strict end.
+    The errors of the m reference rows at a threshold give a Beta posterior of its risk (Jeffreys' prior), and the
+    chance to pass is the mean over it. Gains of at most 1 / sqrt(m) do not count: few labels say little.
     Source: Spiegelhalter, Freedman & Blackburn (1986), "Monitoring clinical trials: conditional or predictive power?",
     https://doi.org/10.1016/0197-2456(86)90003-6.
 
     Examples
     --------
-    Of the 100 reference rows the 6 surest hold 4 errors, and the others 4: 90 % is likelier to pass on all rows.
+    Of 100 reference rows, the 6 surest hold 4 errors and the others 4: 90 % is likelier to pass on all rows.
 
     >>> tried = Counts.of(np.linspace(1, 0, 100), np.isin(np.arange(100), [0, 1, 2, 3, 30, 50, 70, 90]))
     >>> likely_grid(np.array([0.9, 0.5, -np.inf]), tried, 2000, BinomialTest.of(0.9, 0.95)).tolist()
@@ -374,16 +360,16 @@ def likely_grid(grid: Thresholds, tried: Counts, rows: int, test: BinomialTest) 
 
 
 def best_accuracy(sample: Sample, surest_first: Thresholds, delta: float) -> float:
-    """Find the best accuracy supported at any threshold, corrected for all of them (Bonferroni).
+    """Best accuracy supported at any threshold, corrected for all of them (Bonferroni).
 
-    No target shapes the grid: it lies at even coverages of m reference rows, given surest first, (m,).
+    The grid lies at even coverages of m reference rows, whose confidences are given in descending order, (m,).
     """
     wide = at_coverages(surest_first, np.linspace(1 / BEST_OF, 1, BEST_OF))
     return float(np.max(1 - sample.upper(wide, delta / len(wide))))
 
 
 def _rows_needed(sample: Sample, test: BinomialTest, surest_first: Thresholds) -> int | None:
-    """About how many rows would certify: at thresholds of today's grid, or of those that more rows could begin at."""
+    """Estimate how many rows would certify, on this grid or on the grids that more rows could begin at."""
     best = sample.rows_needed(grid_of(surest_first, sample.first_coverage(test)), test)
     for times in MORE_ROWS:
         if best is not None and best <= times * sample.rows:
@@ -406,20 +392,16 @@ def certify(
     looks: int,
     tried: Counts | None = None,
 ) -> Certificate:
-    """Find the loosest threshold that passes, and say what was tested; not certifiable is an ordinary answer.
+    """Certify the loosest threshold that passes; the certificate says so if none does.
 
     Parameters
     ----------
-    sample : Sample
-        The certify rows.
-    test : BinomialTest
-        What each threshold has to pass.
+    sample, test : Sample, BinomialTest
+        The certify rows, and the test of each threshold.
     surest_first : (m,)
-        Confidences of the reference rows, which place the grid.
-    out_of_scope_share : float
+        Confidences of the reference rows, descending, which place the grid.
+    out_of_scope_share, looks : float, int
         Kept in the certificate.
-    looks : int
-        How many certifications are made on these rows, this one included.
     tried : Counts, optional
         Labelled reference rows: the sequence then begins where it is likely to pass.
     """

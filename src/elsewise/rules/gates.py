@@ -1,8 +1,8 @@
-"""Gates: texts that a rule never answers, whatever their confidence. A new one is a class here and a line in GATES.
+"""Gates: texts that a rule never answers, whatever their confidence. To add a gate: a class and a line in GATES.
 
     rule = CertifiedThreshold.fit(evidence, codes, reference=reference, gates=(AmbiguityMargin(0.1),))
 
-A gate acts on the rows that certify a rule as it does on those that the rule serves: see `decisions.confidence_of`.
+A gate acts alike on the rows that certify a rule and on the texts it serves: see `decisions.confidence_of`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,22 +18,12 @@ from elsewise.rules.fixed_sequence import check_share
 
 __all__ = ["GATES", "AmbiguityMargin", "Asked", "Gate", "as_gates"]
 
-Asked: TypeAlias = Mapping[str, Any]  # what a rule's `fit` takes beside rows, score and looks, by name
+Asked: TypeAlias = Mapping[str, Any]  # arguments of a rule's `fit` besides rows, score and looks
 
 
 @dataclass(frozen=True, slots=True)
 class AmbiguityMargin:
-    """Never answer a text whose best two probabilities differ by less than a margin.
-
-    Attributes
-    ----------
-    margin : float
-        0..1; exactly this difference is answered.
-
-    Raises
-    ------
-    InputError
-        If the margin is not within 0..1.
+    """Gate for texts whose best two probabilities differ by less than a margin, 0..1 (else InputError).
 
     Examples
     --------
@@ -53,11 +43,11 @@ class AmbiguityMargin:
         return self.margin
 
     def fit(self, evidence: Any, codes: Any) -> Self:  # noqa: ARG002  every gate's call
-        """Take evidence of n rows and their codes (n,) as every gate does; the margin stays what it is."""
+        """Return the same gate; evidence of n rows and codes (n,) are ignored."""
         return self
 
     def __call__(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Flag the texts with a closer call, shape (n,); False for an unreadable text."""
+        """Flag the texts below the margin, shape (n,); False for an unreadable text."""
         _, _, first, second = top_two(evidence.probabilities)
         return first - second < self.margin
 
@@ -68,12 +58,7 @@ GATES: Final[dict[str, type[Gate]]] = {
 
 
 def as_gates(gates: Sequence[Gate], ambiguity_margin: float | None) -> tuple[Gate, ...]:
-    """Set the ambiguity margin among the gates of a rule: None leaves them as they are, 0 takes the margin away.
-
-    Raises
-    ------
-    InputError
-        If the margin is not within 0..1.
+    """Set the ambiguity margin, 0..1 (else InputError), among the gates of a rule: None keeps it, 0 removes it.
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""What another share of out-of-scope texts does to a promise: the two kinds of text, bounded apart and mixed.
+"""A promise for a stated share of out-of-scope texts: in-scope and out-of-scope rows, bounded apart and mixed.
 
-A share pi of the texts is out-of-scope and f of them are answered, every time wrongly; of the others c are answered
-and r of those wrongly. The risk of all that is answered is
+A share pi of the texts is out-of-scope, and f of them are answered, always wrongly. Of the in-scope texts c are
+answered, and r of those wrongly. The risk among all answers is
 
     (pi f + (1 - pi) c r) / (pi f + (1 - pi) c),
 
-which grows with f, with r and with pi, and falls with c. So upper bounds of f and r and a lower bound of c, each
-at a third of delta, make an upper bound at confidence 1 - delta (Bonferroni), and it holds for every smaller pi too.
+which grows with f, r and pi, and falls with c. So upper bounds of f and r and a lower bound of c, each at a third of
+delta, give an upper bound at confidence 1 - delta (Bonferroni), which holds for every smaller pi too.
 Source of the three bounds: Clopper & Pearson (1934), https://doi.org/10.1093/biomet/26.4.404.
 """
 
@@ -23,20 +23,18 @@ from elsewise.rules.fixed_sequence import MANY_ROWS, BinomialTest, Counts, Numbe
 
 
 def mixed_risk(share: ArrayLike, f: ArrayLike, c: ArrayLike, r: ArrayLike) -> Thresholds:
-    """Share of errors among all that is answered; 0 where nothing is.
+    """Share of errors among all answers; 0 without answers.
 
     Parameters
     ----------
     share : float
-        Of the texts that are out-of-scope, 0..1.
-    f, c : float, or arrays (g,) that broadcast
-        Shares of out-of-scope and of in-scope texts that are answered.
-    r : float or array
-        Share of errors among the in-scope texts that are answered.
+        Share of out-of-scope texts, 0..1.
+    f, c, r : floats, or arrays (g,) that broadcast
+        Shares of out-of-scope and of in-scope texts answered, and of errors among the in-scope answers.
 
     Examples
     --------
-    0.1 x 0.1 and 0.9 x 0.9 x 0.02 are answered wrongly, of 0.1 x 0.1 + 0.9 x 0.9 answered.
+    Wrong are 0.1 x 0.1 and 0.9 x 0.9 x 0.02, of 0.1 x 0.1 + 0.9 x 0.9 answers.
 
     >>> round(float(mixed_risk(0.1, f=0.1, c=0.9, r=0.02)), 4)
     0.032
@@ -49,14 +47,9 @@ def mixed_risk(share: ArrayLike, f: ArrayLike, c: ArrayLike, r: ArrayLike) -> Th
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
-    """What the two kinds of row say of the texts: measured, and bounded, each for itself.
+    """Measured f, c and r at g thresholds, and bounds on them, (g,) each.
 
-    Attributes
-    ----------
-    f, c, r : (g,) float64
-        As measured; r is 0 where nothing is answered.
-    f_high, c_low, r_high : (g,) float64
-        Upper bounds of f and r and a lower bound of c, at each of g thresholds, together at confidence 1 - delta.
+    r is 0 without answers. Upper bounds of f and r and the lower bound of c hold together at confidence 1 - delta.
     """
 
     f: Thresholds
@@ -67,17 +60,17 @@ class Bounds:
     r_high: Thresholds
 
     def measured(self, share: float) -> Thresholds:
-        """Risk of the mixture as measured."""
+        """Measured risk of the mixture at each threshold, (g,)."""
         return mixed_risk(share, self.f, self.c, self.r)
 
     def upper(self, share: float) -> Thresholds:
-        """Bound the risk of the mixture."""
+        """Upper bound of the risk of the mixture at each threshold, (g,)."""
         return np.where(self.c_low * (1 - share) > 0, mixed_risk(share, self.f_high, self.c_low, self.r_high), 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BestBounds:
-    """Lower bounds of f and r and an upper bound of c, (g,) each, together at confidence 1 - delta: the best case."""
+    """Best case: lower bounds of f and r and an upper bound of c, (g,) each, together at confidence 1 - delta."""
 
     f_low: Thresholds
     c_high: Thresholds
@@ -86,9 +79,9 @@ class BestBounds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strata:
-    """In-scope and out-of-scope rows, sampled apart, for texts of which a stated share is out-of-scope.
+    """Counts of in-scope and out-of-scope rows, for texts of which a share `share` is out-of-scope.
 
-    Without out-of-scope rows nothing is known of f, and it is bounded by 1.
+    Without out-of-scope rows f is bounded by 1.
     """
 
     inside: Counts
@@ -105,21 +98,21 @@ class Strata:
 
     @property
     def rows(self) -> int:
-        """How many rows there are of both kinds."""
+        """Number of rows of both kinds."""
         return self.inside.rows + self.outside.rows
 
     @property
     def parts(self) -> int:
-        """How many numbers need a bound: r alone, r and c, or all three."""
+        """Number of bounds needed: r alone, r and c, or all three."""
         return 1 if self.share == 0 else 2 + bool(self.outside.rows)
 
     def at(self, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
-        """Count the rows answered, and the errors among them, as they stand."""
+        """Count the answers at thresholds (g,), and the errors among them, (g,) each, unmixed."""
         (n, errors), (m, _) = self.inside.at(thresholds), self.outside.at(thresholds)
         return n + m, errors + m
 
     def bounds(self, thresholds: Thresholds, delta: float, *, times: float = 1) -> Bounds:
-        """Bound f, c and r; `times` as many rows, with the same shares, is for planning."""
+        """Bound f, c and r at thresholds (g,); for planning, as if there were `times` as many rows."""
         (n, errors), (m, _) = self.inside.at(thresholds), self.outside.at(thresholds)
         level, inside, outside = delta / self.parts, np.rint(self.inside.rows * times), self.outside.rows * times
         n, errors, m = np.floor(n * times), np.ceil(errors * times), np.ceil(m * times)
@@ -134,7 +127,7 @@ class Strata:
         )
 
     def best_bounds(self, thresholds: Thresholds, delta: float) -> BestBounds:
-        """Bound f, c and r from their other sides."""
+        """Bound f, c and r at thresholds (g,) from the opposite sides."""
         (n, errors), (m, _) = self.inside.at(thresholds), self.outside.at(thresholds)
         inside, outside, level = self.inside.rows, self.outside.rows, delta / self.parts
         return BestBounds(
@@ -144,22 +137,22 @@ class Strata:
         )
 
     def upper(self, thresholds: Thresholds, delta: float) -> Thresholds:
-        """Bound the risk of the mixture at each threshold by itself."""
+        """Bound the risk of the mixture at each of g thresholds by itself, shape (g,)."""
         return self.bounds(thresholds, delta).upper(self.share)
 
     def passed(self, thresholds: Thresholds, test: BinomialTest) -> NDArray[np.bool_]:
-        """Test each of g thresholds by itself, shape (g,); a share of 0 is the test of in-scope rows alone."""
+        """Test each of g thresholds by itself, shape (g,); at a share of 0, in-scope rows alone."""
         if self.share == 0:
             return self.inside.passed(thresholds, test)
         return self.upper(thresholds, test.delta) <= test.alpha
 
     def first_coverage(self, test: BinomialTest, times: int = 1) -> float:
-        """Never below one half where out-of-scope texts are to be carried: in-scope answers have to outweigh them."""
+        """Share that the strictest threshold answers: at least half, so that in-scope answers outweigh the others."""
         alone = self.inside.first_coverage(test.shared(self.parts), times)
         return max(alone, 0.5) if self.share else alone
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
-        """Share of texts of the stated mixture that are answered, and an interval from both kinds at delta / 2."""
+        """Share of the mixture answered at a threshold, with an interval from both kinds at delta / 2."""
         if not self.outside.rows or self.share == 0:
             c, low, high = self.inside.coverage(threshold, delta)
             return c * (1 - self.share), low * (1 - self.share), high * (1 - self.share) + self.share
@@ -170,7 +163,7 @@ class Strata:
         return value, low, high
 
     def rows_needed(self, grid: Thresholds, test: BinomialTest) -> int | None:
-        """About how many rows, of both kinds as now, would certify if f, c and r stay as they are."""
+        """Estimate how many rows, of both kinds as now, would certify if f, c and r stay as they are."""
         if self.share == 0:
             return self.inside.rows_needed(grid, test)
         if self.inside.rows < test.fewest:
@@ -190,6 +183,6 @@ class Strata:
         return math.ceil(high * self.rows)
 
     def scope(self, threshold: float, delta: float) -> Mixture:
-        """Tell what was seen of the out-of-scope rows at a threshold; the bound is at confidence 1 - delta."""
+        """Out-of-scope rows answered at a threshold, and the bound of f at confidence 1 - delta."""
         at = np.array([threshold])
         return Mixture(self.outside.rows, int(self.outside.at(at)[0][0]), float(self.bounds(at, delta).f_high[0]))

@@ -1,9 +1,8 @@
-"""How many more labelled rows a promise needs, and what each further thousand would buy.
+"""How many more labelled rows a promise needs, and what each further thousand would gain.
 
-What is promised today is what CertifiedThreshold says of these rows. What more rows would do is simulated: rates of
-error between the thresholds of the grid are drawn from what these rows say of them (a Beta posterior, with the weight
-of one row of Jeffreys' prior in all), new rows are drawn at these rates, and the tests are made on them. So few rows
-without an error do not count as a model without errors.
+The present rows are certified by CertifiedThreshold. More rows are simulated: error rates between the thresholds are
+drawn from a Beta posterior (with one row of Jeffreys' prior in all), and new rows at these rates are tested. So a few
+rows without an error do not count as a model without errors.
 Source: Spiegelhalter, Freedman & Blackburn (1986), "Monitoring clinical trials: conditional or predictive power?",
 https://doi.org/10.1016/0197-2456(86)90003-6 (predictive power: the chance of passing, over what is still unknown).
 """
@@ -26,21 +25,19 @@ from elsewise.scores import Score
 
 MORE = (0, 1000, 2000, 3000, 5000)
 DRAWS = 1000
-PRIOR = 0.5  # rows of each kind, right and wrong, in all: Jeffreys' prior for the rate of errors
+PRIOR = 0.5  # right rows, and wrong rows: Jeffreys' prior of the error rate
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a certification on a number of labelled rows is expected to give.
+    """Expected result of a certification on a number of labelled rows.
 
     Attributes
     ----------
     rows : int
-        Labelled rows in all.
-    chance : float
-        That the promise can be certified at some threshold.
-    coverage : float
-        Share of texts answered, on average over certified and not certified (which answers none).
+        Number of labelled rows in all.
+    chance, coverage : float
+        Chance of a certificate; and mean share of texts answered, 0 where nothing is certified.
     """
 
     rows: int
@@ -50,20 +47,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What labelled rows support now, and what more of them would.
+    """Promise that the labelled rows support now, and the expected result with more rows.
 
-    An expectation and no promise: it takes the error rates that these rows show, made monotone, for true. Luck in them
-    makes the coverage look better than it will be, the more so the fewer rows there are.
+    An estimate and no promise: it relies on the error rates of these rows, made monotone. Luck in them makes the
+    coverage look too good, the more so the fewer rows there are.
 
     Attributes
     ----------
     certificate : Certificate
-        Of the present rows.
+        Certificate of the present rows.
     more_rows : int or None
-        About how many more rows would certify if errors and coverage stay as they are: 0 where it is certified
-        already, None where more rows would not help.
+        Estimate of how many more rows would certify if error rates and coverage stay: 0 if already certified, None if
+        more rows would not help.
     steps : tuple of Step
-        What certifying on more rows is expected to give, the present number first.
+        Expected results, the present number of rows first.
     """
 
     certificate: Certificate
@@ -72,7 +69,7 @@ class Plan:
 
     @property
     def sentence(self) -> str:
-        """What is needed, what there is, and what more rows would buy."""
+        """Rows needed, rows there are, and what more rows would gain, in words."""
         c = self.certificate
         promise = f"{percent(c.target_accuracy)} at confidence level {percent(c.confidence_level)}"
         best = f"these {c.rows:,} rows support {percent(max(c.best_accuracy, 0))}, all thresholds taken together"
@@ -93,7 +90,7 @@ class Plan:
 
     @property
     def table(self) -> str:
-        """The steps, one line each."""
+        """Steps as a table, one line each."""
         lines = [f"{step.rows:>9,}  {step.chance:>6.1%}  {step.coverage:>8.1%}" for step in self.steps]
         return "\n".join(["     rows  chance  coverage", *lines])
 
@@ -111,25 +108,26 @@ def plan(
     more: Sequence[int] = MORE,
     seed: int = 0,
 ) -> Plan:
-    """Plan how many rows to label.
+    """Estimate how many more rows to label.
 
     Parameters
     ----------
     evidence, codes, reference, target_accuracy, confidence_level, score, gates, ambiguity_margin
-        As for `CertifiedThreshold.fit`. Reading the certify rows here is a look: certify on fresh rows, or count it.
+        As for `CertifiedThreshold.fit`: n certify rows, codes (n,), m reference rows. Planning on the certify rows is a
+        look: certify on fresh rows, or count it.
     more : numbers of rows
-        Beyond the present ones, 0 or more each.
+        Numbers of further rows, 0 or more each.
     seed : int
-        Of the simulation: 1,000 draws, which put a chance within about 3 %.
+        Seed of the simulation: 1,000 draws, which give a chance within about 3 %.
 
     Raises
     ------
     InputError
-        As `CertifiedThreshold.fit`; and without a number in `more`, or with one below 0.
+        As `CertifiedThreshold.fit`; and if `more` is empty or holds a number below 0.
 
     Examples
     --------
-    40 rows without an error; 59 are the fewest.
+    40 rows without an error are too few: 59 are needed.
 
     >>> import numpy as np
     >>> p = np.tile([0.9, 0.1], (40, 1))
@@ -157,7 +155,7 @@ def plan(
 
 
 def _step(sample: Counts, surest_first: Thresholds, test: BinomialTest, rows: int, seed: int) -> Step:
-    """Certify `rows` rows again and again, drawn at the rates that the present rows allow."""
+    """Estimate the result on `rows` rows, simulated at error rates that the present rows allow."""
     first = Counts(sample.surest_first, sample.errors_among_first, rows).first_coverage(test)
     grid = grid_of(surest_first, first)
     answered, wrong = _draw(sample, surest_first, grid, rows, np.random.default_rng(seed))
@@ -170,7 +168,7 @@ def _step(sample: Counts, surest_first: Thresholds, test: BinomialTest, rows: in
 def _draw(
     sample: Counts, surest_first: Thresholds, grid: Thresholds, rows: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows answered at each of g thresholds, and errors among them, (draws, g) each."""
+    """Simulate the answers at each of g thresholds, and errors among them, (draws, g) each."""
     n, errors = (np.diff(column, prepend=0) for column in sample.at(grid))
     both = n + np.diff(np.searchsorted(-surest_first, -grid, side="right"), prepend=0)  # the grid is the reference's
     barred = (sample.rows - n.sum()) * both.sum() / max(n.sum(), 1)
@@ -181,10 +179,10 @@ def _draw(
 
 
 def _rates(n: NDArray[np.int64], errors: NDArray[np.int64], rng: np.random.Generator) -> Thresholds:
-    """Draw rates of error between the thresholds, (draws, g), from what the rows say of them.
+    """Draw error rates between the thresholds, (draws, g), from their posterior.
 
-    Between two thresholds there are few rows, so rates are taken to grow as the confidence falls (isotonic
-    regression), and where that makes neighbours equal they are one rate, drawn once.
+    Few rows lie between two thresholds, so rates are made to grow as the confidence falls (isotonic regression).
+    Neighbours of equal rate share one draw.
     """
     from scipy.optimize import isotonic_regression  # noqa: PLC0415
 

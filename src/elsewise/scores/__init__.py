@@ -1,4 +1,4 @@
-"""Scores: fitted maps from evidence to one number per text, larger = surer. A new one is a file and a line in SCORES.
+"""Scores: fitted maps from evidence to the confidence of each text. To add a score: a file and a line in SCORES.
 
 score = MaximumProbability.fit(evidence, codes)
 confidence = score(evidence)                               # (n,) float64
@@ -46,11 +46,11 @@ class Score(Protocol):
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
-        """Fit on tune rows, code -1 marks an out-of-scope row; distances are from `references`, or else these rows."""
+        """Fit on n tune rows with codes (n,), -1 for out-of-scope; distances are from `references`, else these rows."""
         ...
 
     def __call__(self, evidence: Any) -> NDArray[float64]:
-        """Return confidence (n,), larger = surer; NaN for a text that could not be read."""
+        """Return confidence (n,), larger = surer; NaN for an unreadable text."""
         ...
 
 

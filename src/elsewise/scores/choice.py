@@ -1,4 +1,4 @@
-"""What tune rows choose: the score whose confidence tells right from wrong best."""
+"""Choice of a score on tune rows: the confidence that best separates right from wrong answers."""
 
 from dataclasses import asdict
 from typing import Any, Final
@@ -16,32 +16,31 @@ FOLDS: Final = 5
 FEWEST_ROWS: Final = 500
 FEWEST_ERRORS: Final = 30
 COMBINED_ROWS, COMBINED_ERRORS = 1000, 50  # a regression needs more than a choice does
-# `neighbours` would put every reference into the model folder; who wants it names it.
+# `neighbours` is left out: it puts every reference text into the model folder.
 OF_LOGITS: Final = ("margin", "entropy", "energy", "maximum_logit", "normalised_maximum_logit")
 LEARN_FROM_CODES: Final = ("normalised_maximum_logit", "combined")
 OF_FEATURES: Final = ("mahalanobis", "relative_mahalanobis", "familiarity")
 
 
 def choose_score(evidence: Any, codes: Any, *, references: References | None = None) -> tuple[Score, dict[str, Any]]:
-    """Choose the confidence that rules compare with their threshold.
+    """Choose the score whose confidence best separates right from wrong answers.
 
-    Maximum probability, unless another score tells right from wrong better on significant evidence: the difference of
-    their AUGRC, cross-fitted, tested by DeLong's paired interval at 95 % over all candidates together (Bonferroni).
+    Only a significantly better score replaces maximum probability: their cross-fitted AUGRC are compared by DeLong's
+    paired interval at 95 %, over all candidates together (Bonferroni).
 
     Parameters
     ----------
-    evidence : Evidence, or probabilities (n, k)
-        Tune rows, which the model was not trained on.
-    codes : (n,)
-        True codes; -1 marks an out-of-scope row, which any label gets wrong.
+    evidence, codes : Evidence or probabilities (n, k), and (n,)
+        Tune rows, which the model was not trained on; true codes, -1 for an out-of-scope row, for which every label is
+        wrong.
     references : References, optional
-        Train texts, to measure distances from; without them no distance is a candidate.
+        Train texts, to measure distances from. Default: no distance is compared.
 
     Returns
     -------
     (Score, record)
-        The score, fitted on all rows; and what was compared (JSON): `chosen`, `rows`, `errors`, and for each candidate
-        the gain in AUC of right against wrong with its interval.
+        The score, fitted on all rows; and the comparison (JSON): `chosen`, `rows`, `errors`, and for each candidate its
+        gain in AUC of right against wrong, with its interval.
 
     Examples
     --------
@@ -77,12 +76,9 @@ def check_score(name: str) -> None:
 def named_score(
     name: str, evidence: Evidence, codes: Codes, references: References | None
 ) -> tuple[Score, dict[str, Any]]:
-    """Fit the score of a name on evidence of n rows and codes (n,); "auto" lets `choose_score` choose.
+    """Fit the score called `name` on evidence of n rows and codes (n,); "auto" calls `choose_score`.
 
-    Returns
-    -------
-    pair of Score and record
-        The record (JSON) names the score in `chosen`; for "auto" it is that of `choose_score`.
+    Returns the score and a record (JSON), whose `chosen` names it.
     """
     if name == "auto":
         return choose_score(evidence, codes, references=references)
@@ -90,7 +86,7 @@ def named_score(
 
 
 def _known(rows: Evidence) -> NDArray[np.bool_]:
-    """Rows that every candidate can score."""
+    """Flag the rows that every candidate can score."""
     known = ~np.isnan(rows.probabilities).any(axis=1)
     return np.asarray(known & np.isfinite(rows.features).all(axis=1) if rows.has_features else known)
 
@@ -112,7 +108,7 @@ def _gain(
 ) -> Estimate:
     folds = np.arange(len(truth)) % (FOLDS if name in LEARN_FROM_CODES else 1)
     confidence = np.empty(len(truth))
-    for fold in np.unique(folds):  # rows are judged by a score that was fitted on others
+    for fold in np.unique(folds):  # rows are judged by a score fitted on the other folds
         inside = folds == fold
         others = ~inside if folds.any() else inside
         score = SCORES[name].fit(rows.take(others), truth[others], references=references)

@@ -1,6 +1,6 @@
-"""Combined: a logistic regression, no weight below 0, learns from tune rows which signs go with right labels.
+"""Combined score: a logistic regression on six scores, fitted on tune rows, that predicts right answers.
 
-With out-of-scope rows among the tune rows it learns these too. Source of the idea and of its signs: Vazhentsev et al.
+Source: Vazhentsev et al.
 (2023), "Hybrid Uncertainty Quantification for Selective Text Classification in Ambiguous Tasks",
 https://aclanthology.org/2023.acl-long.652.
 """
@@ -16,24 +16,23 @@ from elsewise.errors import InputError
 from elsewise.outputs import Evidence, References, as_evidence
 from elsewise.scores.distances import LabelGaussians, references_of
 
-PENALTY: Final = 1.0  # on the squared weights of standardised signs, as scikit-learn's C = 1
-LARGEST_BIAS: Final = 20.0  # where all rows are right, or none
+PENALTY: Final = 1.0  # on the squared weights of standardised scores, as scikit-learn's C = 1
+LARGEST_BIAS: Final = 20.0  # reached if all rows are right, or none
 LEAST: Final = 1e-30  # probability
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Combined:
-    """Log-odds of being right, from six signs: the odds of the best label, margin, entropy, energy and two distances.
+    """Log-odds of being right, from log-odds of the best label, margin, entropy, energy and two distances.
 
-    The distances (to the nearest label, and relative) are left out where the engine gives no features.
+    The distances (to the nearest label, and relative) are left out if the engine gives no features.
 
     Attributes
     ----------
     labels, all_texts : LabelGaussians or None
-        Of the features.
-    centre, scale, weights : (s,) float64
-        Of the signs.
-    bias : float
+        Gaussians of the features, for each label and for all texts.
+    centre, scale, weights, bias : (s,) float64, and float
+        Mean, standard deviation and weight, 0 or more, of each of the s scores; and the bias.
     """
 
     labels: LabelGaussians | None
@@ -45,12 +44,12 @@ class Combined:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
-        """Fit on tune rows, wrong and out-of-scope rows (-1) against right ones; distances on `references`.
+        """Fit right against wrong and out-of-scope rows (-1), given codes (n,); distances on `references`.
 
         Raises
         ------
         InputError
-            If no row can be read.
+            If no row is readable.
         """
         rows = as_evidence(evidence)
         truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
@@ -94,7 +93,7 @@ def _of_probabilities(probabilities: Floats) -> NDArray[np.float64]:
     entropy = (p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
     best = p.argmax(axis=1)[:, None]
     top = np.take_along_axis(p, best, axis=1)[:, 0]
-    np.put_along_axis(p, best, 0, axis=1)  # what is left is summed by itself: 1 - top would be rounding
+    np.put_along_axis(p, best, 0, axis=1)  # the others are summed, as 1 - top would be rounding error
     odds = np.log(np.maximum(top, LEAST)) - np.log(np.maximum(p.sum(axis=1), LEAST))
     return np.column_stack([odds, top - p.max(axis=1), entropy])
 
@@ -102,8 +101,8 @@ def _of_probabilities(probabilities: Floats) -> NDArray[np.float64]:
 def _logistic(signs: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Fit weights (s,), none below 0, and a bias.
 
-    Every sign is larger for a surer text. A weight below 0 would only make up for another sign on rows like these, and
-    call texts sure that are like none of them.
+    Every score is larger for a surer text. A weight below 0 would only offset a second score on rows like these, and
+    make texts unlike them look sure.
     """
     from scipy.optimize import minimize  # noqa: PLC0415  0.3 s to import
 

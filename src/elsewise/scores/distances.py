@@ -1,6 +1,6 @@
-"""How far the features of a text are from those of the texts that a model was trained on.
+"""Distances of the features of texts from those of the training texts.
 
-Every product runs in blocks of one shape, so that the distances of a text are bit-identical alone and among others.
+All products run in blocks of one shape, so that the distances of a text are bit-identical alone and in a batch.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 
 def references_of(evidence: Evidence, codes: Codes) -> References:
-    """Take the in-scope rows of evidence, codes (n,), whose features (n, d) are known.
+    """Make references of the in-scope rows of evidence, codes (n,), with finite features (n, d).
 
     Raises
     ------
@@ -32,7 +32,7 @@ def references_of(evidence: Evidence, codes: Codes) -> References:
 
 
 def checked(references: References) -> References:
-    """Refuse references that no distance can be measured from."""
+    """Check references, features (m, d) and codes (m,): InputError if no distance can be measured from them."""
     features = np.asarray(references.features)
     if features.ndim != 2 or features.shape[:1] != np.shape(references.codes):  # noqa: PLR2004
         raise InputError(
@@ -53,10 +53,9 @@ def unit(features: Doubles) -> Doubles:
 
 
 def products(rows: Doubles, matrix: Doubles) -> Doubles:
-    """Multiply (n, d) by (d, g), so that a row's products never depend on the rows beside it.
+    """Multiply (n, d) by (d, g) so that a row's result is independent of the other rows.
 
-    In float64 alone: in float32 the usual library has other last digits for the rows of the second half of a block,
-    on processors with AVX2.
+    Only in float64: in float32, on processors with AVX2, last digits differ in the second half of a block.
     """
     out = np.empty((len(rows), matrix.shape[1]))
     whole = len(rows) - len(rows) % ROWS
@@ -70,14 +69,12 @@ def products(rows: Doubles, matrix: Doubles) -> Doubles:
 
 
 def each_row(function: Callable[[Doubles], Doubles], features: Any, width: int) -> Doubles:
-    """Apply a function of unit features (n, d) block by block; NaN where a feature is not finite.
-
-    Its result has n rows, (n,) or (n, g).
+    """Apply a function of unit features (n, d) in blocks; returns (n,) or (n, g), NaN where a feature is not finite.
 
     Raises
     ------
     InputError
-        If the features have another width than the references.
+        If the features do not have the `width` of the references.
     """
     array = np.asarray(features)
     if array.ndim != 2 or array.shape[1] != width:  # noqa: PLR2004
@@ -95,7 +92,7 @@ def _finite(function: Callable[[Doubles], Doubles], block: Floats) -> Doubles:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelGaussians:
-    """A normal distribution for each label, all of one covariance, on features of length 1.
+    """Gaussians of the features of each label, with one covariance, on features of length 1.
 
     Source: Lee, Lee, Lee & Shin (2018), https://arxiv.org/abs/1807.03888; the covariance is shrunk as Ledoit & Wolf
     (2004), https://doi.org/10.1016/S0047-259X(03)00096-4, so that it can be inverted whatever the number of rows.
@@ -103,11 +100,9 @@ class LabelGaussians:
     Attributes
     ----------
     whitening : (d, d) float64
-        Turns features into coordinates of unit variance.
-    centres : (g, d) float64
-        The mean of each label that has references, whitened.
-    codes : (g,)
-        Those labels.
+        Matrix that turns features into coordinates of unit variance.
+    centres, codes : (g, d) float64 and (g,)
+        Whitened mean and code of each label with references.
     """
 
     whitening: Doubles
@@ -149,18 +144,17 @@ class LabelGaussians:
         return each_row(distances, features, len(self.whitening))
 
     def least(self, features: Any) -> Doubles:
-        """Squared distance to the nearest mean, (n,), in bounded memory."""
+        """Squared distance of features (n, d) to the nearest mean, (n,), in bounded memory."""
         return self.nearest(features, among=1)[1][:, 0]
 
     def nearest(self, features: Any, among: int = 2) -> tuple[Codes, Doubles]:
-        """Find the nearest labels, nearest first, in bounded memory: their codes and squared distances.
+        """Find the `among` nearest labels of features (n, d), nearest first: codes and squared distances, (n, among).
 
-        For features (n, d), both are (n, a) with a = `among`. Where a row is not finite, -1 and NaN; where there are
-        no more labels, -1 and infinity.
+        A row that is not finite has -1 and NaN; missing labels have -1 and infinity.
         """
         array = np.asarray(features)
         width = array.shape[1]
-        numbers = (1 << 22) * width // max(width, len(self.centres), 1)  # a row has so many distances, if more
+        numbers = (1 << 22) * width // max(width, len(self.centres), 1)  # a row has g distances, if more
         blocks = [self._nearest(array[rows], among) for rows in row_blocks(array, numbers=numbers)]
         codes, apart = zip(*blocks or [self._nearest(array, among)], strict=True)
         return np.concatenate(codes), np.concatenate(apart)
@@ -191,6 +185,6 @@ def shrunk_covariance(centred: Doubles) -> Doubles:
 def _whitening(covariance: Doubles) -> Doubles:
     values, vectors = np.linalg.eigh(covariance)
     floor = max(float(values.max()) * 1e-10, np.finfo(np.float64).tiny)
-    if values.max() <= 0:  # every text is at its label's mean: nothing says which direction matters
+    if values.max() <= 0:  # every text is at its label's mean: all directions count alike
         return np.eye(len(covariance))
     return vectors / np.sqrt(np.maximum(values, floor))

@@ -1,4 +1,4 @@
-"""Energy: the log-sum-exp of the logits, a score that softmax throws away (Liu et al. 2020, https://arxiv.org/abs/2010.03759)."""
+"""Energy: the log-sum-exp of the logits (Liu et al. 2020, https://arxiv.org/abs/2010.03759)."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,7 +24,7 @@ class Energy:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: Any = None) -> Self:  # noqa: ARG003  every score's call
-        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        """Return the score; evidence (n, k) and codes (n,) are ignored, as nothing is fitted."""
         return cls()
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Negative entropy: how far the whole distribution is from spread evenly."""
+"""Negative entropy: how far the probabilities are from uniform."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,7 +12,7 @@ from elsewise.outputs import as_evidence
 
 @dataclass(frozen=True, slots=True)
 class NegativeEntropy:
-    """Minus the entropy of each row in nats, from -ln k (evenly spread) to 0 (certain).
+    """Minus the entropy of each row in nats, from -ln k (uniform) to 0 (certain).
 
     Examples
     --------
@@ -22,7 +22,7 @@ class NegativeEntropy:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: Any = None) -> Self:  # noqa: ARG003  every score's call
-        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        """Return the score; evidence (n, k) and codes (n,) are ignored, as nothing is fitted."""
         return cls()
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:

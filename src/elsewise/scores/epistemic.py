@@ -1,4 +1,4 @@
-"""Epistemic: how little models disagree; for engines that hold several models, or one model's doubt about itself."""
+"""Epistemic: how little models disagree, for engines with an ensemble, MC dropout or Laplace."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,8 +13,8 @@ from elsewise.outputs import as_evidence
 class Epistemic:
     """Minus the mutual information of label and model in nats; 0 where all models agree.
 
-    Houlsby, Huszar, Ghahramani & Lengyel (2011), https://arxiv.org/abs/1112.5745 (there the texts to ask about next).
-    It sees unfamiliar texts, and not those that are ambiguous to every model.
+    Source: Houlsby, Huszar, Ghahramani & Lengyel (2011), https://arxiv.org/abs/1112.5745 (there for active learning).
+    It finds unfamiliar texts, and not those that are ambiguous to every model.
 
     Examples
     --------
@@ -26,7 +26,7 @@ class Epistemic:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: Any = None) -> Self:  # noqa: ARG003  every score's call
-        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        """Return the score; evidence (n, k) and codes (n,) are ignored, as nothing is fitted."""
         return cls()
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:

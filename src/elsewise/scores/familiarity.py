@@ -1,7 +1,7 @@
-"""Familiarity: how much a text is like those that the model was trained on, by its logits and by its features.
+"""Familiarity: how much a text is like the training texts, by its logits and by its features.
 
-Energy sees texts that raise no logit, the Mahalanobis distance those that lie between or beyond the labels; both are
-put on one scale, that of in-scope tune texts, and added.
+Energy finds texts that raise no logit, the Mahalanobis distance those between or beyond the labels. Both are scaled on
+in-scope tune texts and averaged.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from elsewise.scores.distances import LabelGaussians, references_of
 class Familiarity:
     """The mean of energy and minus the Mahalanobis distance, each in standard deviations of in-scope rows.
 
-    Only energy where an engine gives no features. Sources: those of `Energy` and `Mahalanobis`.
+    Only energy if the engine gives no features. Sources: see `Energy` and `Mahalanobis`.
 
     Attributes
     ----------
     labels : LabelGaussians or None
-        Of the features.
+        Gaussians of the features.
     centre, scale : (2,) or (1,) float64
-        Mean and standard deviation of the parts over in-scope rows.
+        Mean and standard deviation of the two parts over in-scope rows.
     """
 
     labels: LabelGaussians | None
@@ -36,12 +36,12 @@ class Familiarity:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
-        """Fit the scale on in-scope rows that the model was not trained on, distances on `references`.
+        """Fit the scale on in-scope rows, codes (n,), that the model was not trained on; distances on `references`.
 
         Raises
         ------
         InputError
-            If there is no in-scope row that can be read.
+            If no in-scope row is readable.
         """
         rows = as_evidence(evidence)
         truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
@@ -60,7 +60,7 @@ class Familiarity:
         return self._scaled(_parts(as_evidence(evidence), self.labels)[0])
 
     def judge(self, evidence: Any) -> tuple[NDArray[np.float64], Codes]:
-        """Return confidence, and codes of the two nearest labels, nearest first, (n, 2): by features or by logits."""
+        """Return confidence (n,), and codes of the two nearest labels, (n, 2), by features, else by logits."""
         rows = as_evidence(evidence)
         parts, nearest = _parts(rows, self.labels)
         return self._scaled(parts), _first_two(rows.logits) if nearest is None else nearest

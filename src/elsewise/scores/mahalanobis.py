@@ -1,4 +1,4 @@
-"""Mahalanobis: minus the distance of a text's features to the nearest label's mean."""
+"""Mahalanobis: minus the distance of a text's features to the mean of the nearest label."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -16,19 +16,19 @@ class Mahalanobis:
     """Minus the Mahalanobis distance to the nearest label's mean, on features of length 1.
 
     Source: Lee, Lee, Lee & Shin (2018), "A Simple Unified Framework for Detecting Out-of-Distribution Samples",
-    https://arxiv.org/abs/1807.03888. A text whose features are not finite has NaN.
+    https://arxiv.org/abs/1807.03888. NaN for features that are not finite.
     """
 
     labels: LabelGaussians
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
-        """Fit means and the shared covariance on `references`, or else on the in-scope rows given.
+        """Fit means and covariance on `references`, else on the in-scope rows of the evidence, codes (n,).
 
         Raises
         ------
         InputError
-            If the engine gives no features, or there is no in-scope row.
+            If the engine gives no features, or no row is in scope.
         """
         rows = as_evidence(evidence)
         truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)

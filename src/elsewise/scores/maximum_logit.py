@@ -1,4 +1,4 @@
-"""Maximum logit: the largest logit itself, before softmax compares it with the others (Hendrycks et al. 2022)."""
+"""Maximum logit: the largest logit of each text, before softmax."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -26,7 +26,7 @@ class MaximumLogit:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: Any = None) -> Self:  # noqa: ARG003  every score's call
-        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        """Return the score; evidence (n, k) and codes (n,) are ignored, as nothing is fitted."""
         return cls()
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:

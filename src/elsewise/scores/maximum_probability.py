@@ -1,4 +1,4 @@
-"""Maximum probability: how probable the best label is (Hendrycks & Gimpel 2017, https://arxiv.org/abs/1610.02136)."""
+"""Maximum probability: probability of the best label (Hendrycks & Gimpel 2017, https://arxiv.org/abs/1610.02136)."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -21,7 +21,7 @@ class MaximumProbability:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: Any = None) -> Self:  # noqa: ARG003  every score's call
-        """Take evidence (n, k) and codes (n,) as every score does; there is nothing to fit."""
+        """Return the score; evidence (n, k) and codes (n,) are ignored, as nothing is fitted."""
         return cls()
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:

@@ -2,8 +2,8 @@
 
 Source: Sun, Ming, Zhu & Li (2022), "Out-of-Distribution Detection with Deep Nearest Neighbors",
 https://arxiv.org/abs/2204.06507.
-The search is exact: references are grouped by label, and a group is looked at only if one of its texts can be among
-the k nearest, by the triangle inequality. Most texts need one group of all.
+The search is exact: references are grouped by label, and a group is searched only if, by the triangle inequality, it
+can hold one of the k nearest. Most texts need one group.
 """
 
 from dataclasses import dataclass
@@ -18,28 +18,24 @@ from elsewise.outputs import References, as_evidence
 from elsewise.scores.distances import Doubles, each_row, products, references_of, unit
 
 NEIGHBOURS: Final = 10
-SLACK: Final = 1e-3  # of a distance: references are kept in float32, and a group too many is no error
+SLACK: Final = 1e-3  # of a distance, as references are float32; searching a group too many is no error
 AT_ONCE: Final = 1 << 22  # numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearestNeighbours:
-    """Cosine similarity to the k-th most similar reference, -1..1; to the least similar one where there are fewer.
+    """Cosine similarity to the k-th most similar reference, -1..1 (to the least similar if there are fewer than k).
 
-    A text whose features are not finite has NaN.
+    NaN for features that are not finite.
 
     Attributes
     ----------
-    references : (m, d) float32
-        Of length 1, those of one label together.
-    starts : (g + 1,)
-        Where the labels begin, and m.
-    centres : (g, d) float32
-        Their means.
-    radii : (g,) float64
-        The largest distance of a label's references to their mean.
+    references, starts : (m, d) float32 and (g + 1,)
+        References of length 1, sorted by label; first index of each label, and m.
+    centres, radii : (g, d) float32 and (g,) float64
+        Mean of each label's references, and their largest distance from it.
     k : int
-        Which neighbour counts.
+        Rank of the neighbour that counts.
     """
 
     references: NDArray[np.float32]
@@ -50,12 +46,12 @@ class NearestNeighbours:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None, k: int = NEIGHBOURS) -> Self:
-        """Keep `references`, or else the in-scope rows given (of which each is then its own nearest).
+        """Keep `references`, else the in-scope rows of the evidence, codes (n,) (each is its own nearest neighbour).
 
         Raises
         ------
         InputError
-            If the engine gives no features, there is no in-scope row, or k is below 1.
+            If the engine gives no features, no row is in scope, or k is below 1.
 
         Examples
         --------
@@ -85,10 +81,10 @@ class NearestNeighbours:
         return each_row(self._kth, as_evidence(evidence).features, self.references.shape[1])
 
     def _kth(self, rows: Doubles) -> Doubles:
-        """Similarity of the k-th most similar reference: the nearest label first, then each that can still matter."""
+        """Similarity of the k-th most similar reference: the nearest label first, then labels that can still matter."""
         k = min(self.k, len(self.references))
         reach = self._least_distance(rows)
-        best = np.full((len(rows), k), -np.inf)  # ascending: the k-th most similar stands first
+        best = np.full((len(rows), k), -np.inf)  # ascending: the k-th most similar comes first
         first = reach.argmin(axis=1)
         for label in range(len(self.radii)):
             self._merge(best, rows, np.flatnonzero(first == label), label)
@@ -106,7 +102,7 @@ class NearestNeighbours:
         return np.sqrt(np.maximum(apart, 0, out=apart), out=apart) - self.radii
 
     def _merge(self, best: Doubles, rows: Doubles, chosen: Codes, label: int) -> None:
-        """Put the references of one label among the k most similar of the chosen rows."""
+        """Merge the references of one label into the k most similar of the chosen rows."""
         if not len(chosen):
             return
         k = best.shape[1]

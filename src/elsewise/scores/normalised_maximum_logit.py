@@ -1,4 +1,4 @@
-"""Normalised maximum logit: the largest logit against the size of all, so that loud texts are not sure by loudness.
+"""Normalised maximum logit: the largest logit relative to the norm of all.
 
 Source: Cattelan & Silva (2024), "How to Fix a Broken Confidence Estimator", https://arxiv.org/abs/2305.15508.
 """
@@ -23,11 +23,11 @@ class NormalisedMaximumLogit:
     Attributes
     ----------
     p : int
-        0 divides by nothing.
+        Order of the norm; 0 for no division.
 
     Examples
     --------
-    Centred, the logits are -1, -1 and 2: 2 / sqrt(6).
+    The centred logits are -1, -1 and 2: 2 / sqrt(6).
 
     >>> from elsewise.outputs import Evidence, Outputs
     >>> z = np.array([[0.0, 0.0, 3.0]])
@@ -39,7 +39,7 @@ class NormalisedMaximumLogit:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: Any = None) -> Self:  # noqa: ARG003  every score's call
-        """Choose p so that right rows are surer than wrong ones (least AUGRC); 0 where all or none are right."""
+        """Choose the p of least AUGRC, given codes (n,); 0 if all rows are right, or none."""
         rows = as_evidence(evidence)
         right = rows.probabilities.argmax(axis=1) == as_codes(codes, like=rows.probabilities, allow_abstain=True)
         known = np.isfinite(rows.logits).all(axis=1)
@@ -60,7 +60,7 @@ def _confidence(logits: Floats, p: int) -> NDArray[np.float64]:
         z = logits[rows].astype(np.float64)
         z -= z.mean(axis=1, keepdims=True)
         top, largest = z.max(axis=1), np.abs(z).max(axis=1)
-        if p:  # scaled first, for a large power of a large logit is infinite
+        if p:  # scaled first, as a large power of a large logit is infinite
             scaled = np.abs(z) / np.where(largest > 0, largest, 1)[:, None]
             size = largest * (scaled**p).sum(axis=1) ** (1 / p)
             top = top / np.where(largest > 0, size, 1)

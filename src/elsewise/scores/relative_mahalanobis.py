@@ -13,10 +13,10 @@ from elsewise.scores.distances import LabelGaussians, references_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RelativeMahalanobis:
-    """The squared distance to the mean of all references, less that to the nearest label's mean.
+    """Squared distance to the mean of all references, minus that to the mean of the nearest label.
 
     Source: Ren, Fort, Liu, Guha Roy, Padhy & Lakshminarayanan (2021), "A Simple Fix to Mahalanobis Distance",
-    https://arxiv.org/abs/2106.09022. A text whose features are not finite has NaN.
+    https://arxiv.org/abs/2106.09022. NaN for features that are not finite.
     """
 
     labels: LabelGaussians
@@ -24,12 +24,12 @@ class RelativeMahalanobis:
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
-        """Fit on `references`, or else on the in-scope rows given.
+        """Fit on `references`, else on the in-scope rows of the evidence, codes (n,).
 
         Raises
         ------
         InputError
-            If the engine gives no features, or there is no in-scope row.
+            If the engine gives no features, or no row is in scope.
         """
         rows = as_evidence(evidence)
         known = references or references_of(rows, as_codes(codes, like=rows.probabilities, allow_abstain=True))
