@@ -191,7 +191,7 @@ class _Writer:
 
     @property
     def troubled(self) -> bool:
-        """Whether the sender may have a reason to complain, other than a question about the shop."""
+        """Whether the sender may complain: not in a text that only asks about the shop."""
         return bool(set(self.contexts) - {"shop"})
 
     def write(self, core: str) -> str:

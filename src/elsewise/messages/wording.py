@@ -8,7 +8,7 @@ LINES_SHOWN = 5
 
 
 def percent(share: float, rounded: Callable[[float], float] = np.floor) -> str:
-    """Write a share as a percentage with two decimals, rounded down by default: a promise is never rounded up."""
+    """Write a share as a percentage with two decimals, rounded down (a promise) or with `np.ceil` up (a risk)."""
     return f"{in_percent(share, rounded)} %"
 
 
