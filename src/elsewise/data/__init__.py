@@ -1,4 +1,4 @@
-"""Labelled rows: read, renamed, divided and checked.
+"""Labelled rows: reading, renaming labels, splitting and checks.
 
 from elsewise.data import check, support_texts
 

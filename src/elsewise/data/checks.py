@@ -1,6 +1,6 @@
-"""What is wrong with labelled texts, and what can be promised on them, before anything is trained.
+"""Checks of labelled texts before training: problems, and the accuracy that can be promised on them.
 
-`fit` runs the same checks: it stops where this says error, and warns where this says warning. Nothing here needs torch.
+`fit` runs the same checks: it stops at an error, and warns at a warning. Nothing here needs torch.
 """
 
 import re
@@ -51,22 +51,18 @@ Locate = Callable[[int], int]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found.
+    """A problem, or a fact, found in labelled texts.
 
     Attributes
     ----------
     level : {"error", "warning", "note"}
-        An error is what `fit` refuses.
-    kind : str
-        A word for programs, such as near_duplicate_labels.
-    sentence : str
-        What it is, in words.
-    remedy : str
-        What to do; empty where nothing needs to be done.
+        `fit` refuses an error.
+    kind, sentence, remedy : str
+        Name for programs, such as near_duplicate_labels; the finding in words; and what to do, empty for nothing.
     options : tuple of str
-        Words that mend it, for the command line of `fit`.
+        Options of `fit` that fix it.
     where : tuple of int
-        Lines of the file, or indices of the rows where there is no file; all of them.
+        All lines of the file, or indices of rows without a file.
     """
 
     level: str
@@ -79,7 +75,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LabelRows:
-    """How many rows a label has, in all and in each part."""
+    """Number of rows of a label, in all and in each part."""
 
     label: str
     rows: int
@@ -91,9 +87,9 @@ class LabelRows:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Tokens of `texts` texts: half have at most `median`, 95 % at most `high`; `truncated` is the share cut short.
+    """Token counts of `texts` texts: half have at most `median`, 95 % at most `high`; a share `truncated` is cut.
 
-    A text of more than `counted` tokens counts as one of `counted` tokens.
+    More than `counted` tokens count as `counted`.
     """
 
     texts: int
@@ -106,20 +102,20 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found in labelled texts.
+    """Result of the checks of labelled texts.
 
     Attributes
     ----------
     findings : tuple of Finding
-        Errors, warnings and notes, by what they are about.
+        Errors, warnings and notes, by subject.
     labels : tuple of LabelRows
-        The most frequent first, out-of-scope rows among them.
+        Rows of each label and of out-of-scope, the most frequent first.
     parts : mapping
-        Rows of train, tune, certify and test, and those left out of them.
+        Number of rows of train, tune, certify and test, and of rows left out of them.
     lengths : Lengths or None
-        None where the tokenizer of the encoder is not on this machine.
+        Token counts; None if the encoder's tokenizer is not on this machine.
     best_accuracy : float or None
-        What the certify rows could promise without one error; None without certify rows.
+        Accuracy that the certify rows could promise without an error; None without certify rows.
     """
 
     findings: tuple[Finding, ...]
@@ -129,7 +125,7 @@ class Findings:
     best_accuracy: float | None = None
 
     def of_level(self, level: str) -> tuple[Finding, ...]:
-        """Give the findings of one level."""
+        """Select the findings of one level."""
         return tuple(finding for finding in self.findings if finding.level == level)
 
 
@@ -147,19 +143,19 @@ def check(
     seed: int = 0,
     lines: Sequence[int] | None = None,
 ) -> Findings:
-    """Say what `fit` would refuse or warn of in labelled texts, without training.
+    """Check labelled texts for what `fit` would refuse or warn about, without training.
 
     Parameters
     ----------
     texts, labels, held_out, test, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed
         As for `elsewise.fit`.
     lines : n whole numbers, optional
-        The lines of the rows in their file, which findings then name.
+        Lines of the rows in their file, for the findings.
 
     Returns
     -------
     Findings
-        With an error for all that `fit` would refuse; it is not raised.
+        Includes an error, not raised, for whatever `fit` would refuse.
 
     Raises
     ------
@@ -196,12 +192,10 @@ def examine(
     tokenizer: tuple[Any, str, int] | None = None,
     lines: Sequence[int] | None = None,
 ) -> Findings:
-    """Say what `check` does of rows that are divided already.
+    """Check rows as `check` does, after they are divided.
 
-    Parameters
-    ----------
-    tokenizer : (tokenizers.Tokenizer, encoder, max_length), optional
-        The tokenizer of the encoder, without padding and truncation. Without it, nothing is said of tokens.
+    `tokenizer` is the encoder's tokenizers.Tokenizer, without padding and truncation, with the encoder's name and the
+    maximum length; without it, tokens are not checked.
     """
     locate: Locate = (lambda row: row) if lines is None else (lambda row: lines[row])
     table = label_rows(divided)
@@ -223,7 +217,7 @@ def examine(
 
 
 def warn(findings: Iterable[Finding]) -> None:
-    """Give warnings as `ElsewiseWarning`, in the name of the caller's caller; notes are for those who ask."""
+    """Emit the findings of level warning as `ElsewiseWarning`, attributed to the caller's caller."""
     for finding in findings:
         if finding.level == "warning":
             words = "; ".join(part for part in (finding.sentence, finding.remedy) if part)
@@ -254,7 +248,7 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
     yield from _spellings(divided, table, groups, locate)
     known = [row for row in table if row.label != divided.out_of_scope_label]
     twice = {label for group in groups for label in group}
-    absent = [row for row in known if not row.rows]  # a model that is trained already has its own labels
+    absent = [row for row in known if not row.rows]  # a trained model has its own labels
     if absent:
         words = f"{_n_labels(absent)} no row: {_rarest(absent)}; of them nothing is tested"
         yield Finding("warning", "absent_labels", words, "label some texts of them, if they can come")
@@ -315,7 +309,7 @@ def _spellings(
 
 
 def _is_typed(rule: str, meant: Mapping[str, str | None], known: Mapping[str, int]) -> bool:
-    """Say whether a rule can be typed and means what it should: no shell passes NUL, and labels may hold =."""
+    """Whether a --map rule can be typed and is read as meant: no shell passes NUL, and labels may hold =."""
     try:
         return "\0" not in rule and Relabelling.of([rule], [], known).new == meant
     except InputError:
@@ -363,7 +357,7 @@ def _repeats(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
         return
     rows = np.array([row for row in np.flatnonzero(np.isin(text_of, torn)).tolist() if is_visible(texts[row])])
     if not len(rows):
-        return  # blank texts, and they are told above
+        return  # blank texts, which have their own finding
     example = rows[text_of[rows] == text_of[rows[0]]]
     labels = ", ".join(sorted({repr(names[codes[row]]) for row in example}))
     text = shortened(texts[rows[0]], TEXT_SHOWN)
@@ -396,7 +390,7 @@ def _token_findings(
 
 
 def size_findings(tune: int, certify: int, total: int, promise: BinomialTest) -> list[Finding]:
-    """Say where rows are too few: to calibrate on, to certify well, or to certify the promise at all."""
+    """Warn where rows are too few: to calibrate on, to certify well, or to certify the promise at all."""
     found = []
     if tune < FEWEST_ROWS:
         few = f"{tune} tune rows are too few to calibrate on ({FEWEST_ROWS} needed)"

@@ -1,7 +1,7 @@
 """CSV and TSV: a header, then one record a row (RFC 4180), all cells text.
 
-Reads ``,`` ``;`` and tab, any line ends, line breaks in quoted cells, NUL. Writes UTF-8 with LF line
-ends. Does not guess types, and does not defuse formulas: the output is for programs.
+Reads ``,`` ``;`` and tab, any line ends, line breaks in quoted cells, and NUL. Writes UTF-8 with LF line ends. Types
+are not guessed, and formulas are written as they are: the output is for programs.
 """
 
 import csv
@@ -20,24 +20,23 @@ DELIMITERS = (",", ";", "\t")  # the first wins a tie
 SPOKEN = {"\\t": "\t", "tab": "\t"}  # what people type for a tab in a shell
 HEADER_LIMIT = 1 << 16  # characters looked at to find the delimiter
 REREAD_LIMIT = 1 << 26  # characters: a file with a bad quote in every line must not take quadratic time
-FIELD_LIMIT = 2 * LIMIT  # characters; out of the way, because LIMIT speaks first and names the line
+FIELD_LIMIT = 2 * LIMIT  # characters; above LIMIT, whose error names the line
 QUOTED = r'"[^"]*+(?:""[^"]*+)*+("?)'  # group 1 is empty if the quote is never closed
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read(lines: Lines, delimiter: str | None = None) -> Rows:
-    r"""Start reading; the header is read at once, the rows when asked for.
+    r"""Read the header, and return the rows, which are read lazily.
 
-    Blank lines are no rows, in a file of one column too: an empty cell there is written ``""``. A row
-    with too many or too few fields, or with text after a closing quote, has a problem; in the second
-    case only its first line is given up, and the next is read afresh. Raises ``csv.field_size_limit``,
-    which is one number for the whole process, and never lowers it.
+    Blank lines are skipped; in a file of one column an empty cell is written ``""``. A row with a wrong number of
+    fields, or with text after a closing quote, has a problem; in the second case only its first line is dropped. Raises
+    ``csv.field_size_limit``, which holds for the whole process, and never lowers it.
 
     Raises
     ------
     InputError
-        For no header, a column without a name or two of one name, a delimiter that is not one
-        character; while reading, for a byte not in the encoding and a quote that is never closed.
+        For no header, a column without a name, a repeated column name, or a delimiter that is not one character; while
+        reading, for a byte not in the encoding, and a quote that is never closed.
     """
     csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))
     feed = _Feed(lines)
@@ -68,14 +67,14 @@ def _check_header(columns: list[str], name: str) -> None:
 
 
 class _Feed:
-    """Lines on their way to csv.reader; remembers those of the record under way, to take them back."""
+    """Lines for csv.reader; keeps the lines of the present record, to read them again."""
 
     def __init__(self, lines: Lines) -> None:
         self.name = lines.name
         self.lines = iter(lines)
-        self.again: deque[str] = deque()  # lines to be read afresh
-        self.taken: list[str] = []  # lines of the record under way
-        self.line = 1  # where that record starts
+        self.again: deque[str] = deque()  # lines to read again
+        self.taken: list[str] = []  # lines of the present record
+        self.line = 1  # first line of that record
         self.ended = False
         self.reread = 0
 
@@ -89,11 +88,11 @@ class _Feed:
             size = size + len(line) if self.taken else len(line)
             self.taken.append(line)
             if size > LIMIT and len(self.taken) > 1:
-                return  # csv.reader now complains as it does at the end of the file
+                return  # csv.reader now raises as at the end of the file
             yield line
 
     def done(self, lines: int) -> str:
-        """Take the first `lines` of the record as read, and the others as unread; return the read ones as one text."""
+        """Mark the first `lines` of the record as read, the others as unread; return the text of the read ones."""
         gone, rest = self.taken[:lines], self.taken[lines:]
         self.again.extendleft(reversed(rest))
         self.reread += sum(map(len, rest))
@@ -115,7 +114,7 @@ def _delimiter(given: str | None, feed: _Feed) -> tuple[str, str]:
 
 
 def _outside_quotes(feed: _Feed) -> str:
-    """Return the header without its quoted cells; the lines looked at are read again later."""
+    """Return the header without its quoted cells; its lines are read again later."""
     cell = re.compile(r"(?:^|(?<=[,;\t]))" + QUOTED)
     text, looked = "", []
     for line in feed.lines:
@@ -129,7 +128,7 @@ def _outside_quotes(feed: _Feed) -> str:
 
 
 def _records(feed: _Feed, delimiter: str) -> Iterator[tuple[int, list[str], str, str | None]]:
-    """Give line, cells, raw text and problem of each record that is not blank."""
+    """Yield line, cells, raw text and problem of each record that is not blank."""
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:
         line = feed.line
@@ -175,15 +174,10 @@ def _ragged(fields: int, width: int) -> str:
 
 
 def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells], bytes]:
-    r"""Make the function that writes one row; a missing column is an empty cell.
+    r"""Make the function that encodes one row; a missing column is an empty cell.
 
-    true and false for booleans, shortest exact form for floats, ``inf``, and nothing for NaN and None.
-    A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD.
-
-    Raises
-    ------
-    InputError
-        From the function, for a row with a column the header lacks: nothing is dropped in silence.
+    Booleans are true and false, floats in shortest exact form or ``inf``, NaN and None empty. A lone surrogate, which
+    UTF-8 cannot encode, becomes U+FFFD. The function raises InputError for a column that the header lacks.
 
     Examples
     --------
@@ -205,12 +199,12 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells],
 
 
 def opening(columns: tuple[str, ...], delimiter: str = ",") -> bytes:
-    """Give the header line."""
+    """Encode the header line."""
     return encoder(columns, delimiter)({column: column for column in columns})
 
 
 class _Echo:
-    """A file for csv.writer that hands the line back: writerow returns what write returns."""
+    """A file for csv.writer that returns the line, as writerow returns what write returns."""
 
     def write(self, line: str) -> str:
         return line
@@ -229,7 +223,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return "" if math.isnan(value) else float.__repr__(value)  # numpy's own says np.float64(...)
+        return "" if math.isnan(value) else float.__repr__(value)  # repr of a numpy float is np.float64(...)
     if isinstance(value, (str, int)):
         return str(value)
     if hasattr(value, "item"):  # a numpy scalar

@@ -1,4 +1,4 @@
-"""What `fit` and `check` use where nothing else is said, in Python and on the command line alike."""
+"""Defaults of `fit` and `check`, in Python and on the command line."""
 
 from typing import Final
 

@@ -1,6 +1,6 @@
-"""In which encoding a file that is not UTF-8 may have been written. A guess: whoever uses it says so.
+"""Guess of the encoding of a file that is not UTF-8.
 
-Only `elsewise check` guesses, to say which option is missing; every other command reads what it is told to read.
+Only `elsewise check` guesses, to name the missing option; other commands read UTF-8 or the encoding given.
 """
 
 import codecs
@@ -18,25 +18,21 @@ TURKISH = tuple("ĞİŞğış".encode("cp1254"))
 WESTERN = tuple("ÁÉÍÓÚÆáéíóúæ".encode("cp1252"))  # beside which the same six bytes are Icelandic letters
 ESCAPED = re.compile("[\udc80-\udcff]")
 OTHER = re.compile("[^\0-\x7f\udc80-\udcff]")
-ICELANDIC = 4  # its own six and the vowels are about as frequent; Turkish has next to none of the vowels
+ICELANDIC = 4  # in Icelandic the six letters and the vowels are about as frequent; Turkish has hardly any of the vowels
 NUL_SHARE = 0.2  # half of the bytes of English in UTF-16
 LINES_KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class EncodingGuess:
-    """A file that is not UTF-8.
+    """Likely encoding of a file that is not UTF-8.
 
     Attributes
     ----------
-    encoding : str or None
-        What reads it whole; None where it is UTF-8 but for a few bytes, or nothing known reads it.
-    lines : tuple of int
-        Where bytes are that are not UTF-8; the first hundred.
-    byte : int or None
-        The first of them.
-    why : str
-        What speaks for `encoding`.
+    encoding, why : str or None, str
+        Encoding, None if the file is UTF-8 but for a few bytes, or in no known encoding; and the reason.
+    lines, byte : tuple of int, int or None
+        The first hundred lines with bytes that are not UTF-8, and the first such byte.
     """
 
     encoding: str | None
@@ -46,13 +42,7 @@ class EncodingGuess:
 
 
 def guess_encoding(path: str) -> EncodingGuess | None:
-    """Guess the encoding of a file from all of its bytes; None for UTF-8.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
+    """Guess the encoding of a file from all of its bytes; None for UTF-8, OSError if the file cannot be read."""
     with Path(path).open("rb") as file:
         head = file.read(BLOCK)
         meant = next((meant for mark, meant in MARKS if head.startswith(mark)), "utf-8")

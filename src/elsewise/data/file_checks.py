@@ -1,6 +1,6 @@
-"""A file of labelled texts as a stranger sees it: how it can be read, what is in it, and the command that fits on it.
+"""Check of an unknown file of labelled texts: how to read it, what is in it, and the `fit` command for it.
 
-Nothing is guessed in silence: what is assumed is an error of `fit` with the option that says it, and is in the command.
+Every assumption is reported as an error with the option that states it, and is part of the command.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from elsewise.data.labels import label_form
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
-DISTINCT: Final = 20_001  # values of a column that are told apart; more of them are no labels
+DISTINCT: Final = 20_001  # values of a column that are counted; a column with more holds no labels
 USUAL: Final = {name: parameter.default for name, parameter in signature(check).parameters.items()}
 LONG_LABEL: Final = 100  # characters on average
 # In the form of `label_form`, in which every i has its dot.
@@ -35,7 +35,7 @@ LABEL_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: rows with something in it, different values (20,001 at most are told apart), mean length of a cell."""
+    """A column: filled rows, distinct values (20,001 at most are counted), mean length of a cell."""
 
     name: str
     filled: int
@@ -46,24 +46,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """What was found in a file.
+    """Result of the check of a file.
 
     Attributes
     ----------
-    path : str
-        The file.
-    how : Reading
-        How it was read in the end, guesses included.
-    notes : tuple of str
-        The same in words.
+    path, how, notes : str, Reading, tuple of str
+        The file; how it was read, guesses included; and the same in words.
     columns : tuple of Column
-        All of them.
+        All columns.
     rows, usable : int
-        Rows in the file; those that can be used, before any is left out for its label.
+        Number of rows in the file, and of usable rows before any is left out for its label.
     findings : Findings
-        Of the file and of its texts and labels.
+        Findings about the file and its texts and labels.
     options : tuple of str
-        What to type after ``fit DATA``: the options given, those that errors want, and those that warnings suggest.
+        Options to type after ``fit DATA``: those given, those that errors require, and those that warnings suggest.
     """
 
     path: str
@@ -78,7 +74,7 @@ class CheckedFile:
 
 @dataclass(slots=True)
 class _Survey:
-    """What is known of a file so far."""
+    """Findings about a file so far."""
 
     how: Reading
     found: list[Finding] = field(default_factory=list)
@@ -95,24 +91,18 @@ def check_file(
     test: str | None = None,
     **asked: Any,
 ) -> CheckedFile:
-    """Look at a file of labelled texts, and at its texts and labels, without training.
+    """Check a file of labelled texts, without training.
 
     Parameters
     ----------
     path : str
-        A file; not stdin, for it is read more than once.
+        A file; not stdin or a pipe (InputError), as it is read more than once.
     how : Reading, optional
-        Columns, format and mending. Where they do not fit the file, those that fit are looked for and said.
+        Columns, format and fixes. If they do not fit the file, fitting ones are searched and reported.
     held_out, test : str, optional
         Files, as for ``elsewise fit``.
     **asked
-        out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed: as
-        `elsewise.data.check`.
-
-    Raises
-    ------
-    InputError
-        If the file is not there, or is stdin or a pipe.
+        out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed, as for `elsewise.data.check`.
     """
     if path != "-" and not Path(path).exists():
         raise InputError(f"{path} does not exist")
@@ -211,7 +201,7 @@ def _columns(names: Sequence[str], rows: Iterable[Row]) -> tuple[int, tuple[Colu
 
 
 def _find_columns(survey: _Survey) -> None:
-    """Guess the text and the label column where the default ones are not there."""
+    """Guess the text and label columns if the file has no columns of the default names."""
     how, names = survey.how, {column.name for column in survey.columns}
     label = text = None
     if how.label_column == "label" and "label" not in names:
@@ -243,7 +233,7 @@ def _likely_label(columns: Sequence[Column], text_column: str) -> Column | None:
         and 1 < column.distinct <= min(max(2, column.filled // 2), DISTINCT - 1)
         and column.mean_length <= LONG_LABEL
     ]
-    # A name that says it first; then words before numbers and dates; then the column that tells most apart.
+    # First a telling name; then words before numbers and dates; then the column with the most distinct values.
     return max(
         likely,
         key=lambda column: (
@@ -267,7 +257,7 @@ def _likely_text(columns: Sequence[Column], label_column: str) -> Column | None:
 
 
 def _bad(read: LabelledFile, path: str, survey: _Survey) -> Iterable[Finding]:
-    """Group the rows that cannot be used by what is wrong with them."""
+    """Group the unusable rows by problem."""
     groups: dict[str, list[BadRow]] = {}
     for row in read.bad:
         groups.setdefault(row.problem, []).append(row)
@@ -288,14 +278,14 @@ def _headless(survey: _Survey, read: LabelledFile) -> Iterable[Finding]:
 
 
 def _as_taken(finding: Finding, how: Reading) -> Finding:
-    """Take --skip-bad-rows out of what a finding suggests, where it was given: blank texts are left out already."""
+    """Drop --skip-bad-rows from a finding's options if it was given: blank texts are already left out."""
     return replace(finding, options=()) if how.skip_bad_rows and "--skip-bad-rows" in finding.options else finding
 
 
 def _options(
     given: Reading, found: Iterable[Finding], held_out: str | None, test: str | None, asked: Mapping[str, object]
 ) -> tuple[str, ...]:
-    """Put the command together: what was given, what is needed, what is suggested."""
+    """Options of the command: those given, needed and suggested."""
     reading = ("text_column", "label_column", "delimiter", "encoding", "format")
     usual = {name: getattr(Reading(), name) for name in reading} | USUAL
     values = {**{name: getattr(given, name) for name in reading}, **asked, "held_out": held_out, "test": test}

@@ -1,7 +1,6 @@
 r"""Files of rows: a path in, rows out, and back; ``-`` is stdin or stdout.
 
-Both ways stream, so a file may be larger than memory. A new format is one file here and one line in
-FORMATS.
+Reading and writing stream, so a file may be larger than memory. To add a format: a file here and a line in FORMATS.
 
 Examples
 --------
@@ -45,7 +44,7 @@ __all__ = [
 ]
 
 FORMATS: dict[str, Format] = {".csv": csv, ".tsv": csv, ".jsonl": jsonl, ".ndjson": jsonl}
-DELIMITERS = {".tsv": "\t"}  # suffixes that say it themselves
+DELIMITERS = {".tsv": "\t"}  # suffixes with a fixed delimiter
 
 
 def open_rows(
@@ -56,27 +55,27 @@ def open_rows(
     format: str | None = None,  # noqa: A002  the word of the command line
     stdin: IO[bytes] | None = None,
 ) -> Rows:
-    """Open a file of rows; its header is read now, its rows when asked for.
+    """Open a file of rows and read its header; rows are read lazily.
 
     Parameters
     ----------
     path : str or path
-        ``-`` is stdin. The suffix says the format; without one (stdin, ``/dev/fd/63``) it is CSV,
-        or JSON Lines if the first character is ``{``.
+        File, or ``-`` for stdin. The suffix gives the format; without one (stdin, ``/dev/fd/63``) it is CSV, or JSON
+        Lines if the first character is ``{``.
     delimiter : str, optional
-        One character for CSV. Default: tab for ``.tsv``, and read from the header among ``,`` ``;`` tab for others.
+        One character for CSV. Default: tab for ``.tsv``, else found in the header among ``,`` ``;`` and tab.
     encoding : str, optional
         Default: UTF-8; a byte order mark is dropped.
     format : str, optional
-        csv, tsv, jsonl or ndjson, whatever the suffix.
+        csv, tsv, jsonl or ndjson. Default: by the suffix.
     stdin : binary file, optional
-        In place of the real one.
+        Default: the stdin of the process.
 
     Raises
     ------
     InputError
-        If the file cannot be opened, has no rows or header, or is not what its format says. While
-        reading: a byte not in the encoding, a quote never closed. Other bad records are rows with a problem.
+        If the file cannot be opened, has no rows or header, or is not in its format. While reading: for a byte not in
+        the encoding, or a quote that is never closed. Other bad records are rows with a problem.
     """
     with ExitStack() as stack:
         lines = stack.enter_context(closing(open_lines(path, encoding, stdin)))
@@ -97,11 +96,11 @@ def open_writer(
     delimiter: str | None = None,
     stdout: IO[bytes] | None = None,
 ) -> Iterator[Writer]:
-    """Open a file to write rows on, for a ``with``.
+    """Open a file to write rows to, in a ``with``.
 
-    The rows go to a hidden file in the same folder, which takes the place of `path` when the ``with``
-    ends well and is removed when it does not. Stdout (``-``), pipes and devices are written directly.
-    UTF-8, LF line ends; the format as in `open_rows`, CSV where nothing says.
+    Rows go to a hidden file in the same folder, which replaces `path` at the end of the ``with``, and is removed after
+    an error. Stdout (``-``), pipes and devices are written directly. UTF-8, LF line ends; format as in `open_rows`,
+    default: CSV.
 
     Raises
     ------
@@ -130,7 +129,7 @@ def open_writer(
 
 
 def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:
-    """Say whether two paths are one file, through links and spellings; stdin and stdout are not.
+    """Whether two paths are the same file, also by links and spellings; False for stdin and stdout.
 
     Examples
     --------
@@ -145,7 +144,7 @@ def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:
 
 
 def _suffix(path: str | PathLike[str], format_: str | None) -> str:
-    """Return the key of FORMATS for a path, or "" if nothing says."""
+    """Return the key of FORMATS for a path, or "" for a path without suffix."""
     suffix = f".{format_.lower().removeprefix('.')}" if format_ else Path(path).suffix.lower()
     if suffix and suffix not in FORMATS:
         known = ", ".join(name[1:] for name in FORMATS)

@@ -1,7 +1,7 @@
-"""JSON Lines: one JSON object a line (https://jsonlines.org), UTF-8 unless said.
+"""JSON Lines: one JSON object a line (https://jsonlines.org), by default in UTF-8.
 
-Strings become cells as they are; every other value keeps its JSON text (see `JsonText`) and is
-written back bare. Does not read one big array, nor an object spread over lines.
+Strings become cells as they are; all other values keep their JSON text (see `JsonText`), also when written. An array
+of objects, or an object over several lines, is not read.
 """
 
 import json
@@ -14,25 +14,24 @@ from elsewise.data.lines import Lines
 from elsewise.data.rows import Cells, JsonText, Row, Rows
 from elsewise.errors import InputError
 
-LOOK = 100  # unusable lines at the start after which the file is taken for something else
+LOOK = 100  # unusable lines at the start after which the file is refused
 KINDS = {list: "a list", str: "a string", JsonText: "a number", bool: "a boolean", type(None): "null"}
 
 
 class _UnusableError(ValueError):
-    """The line is JSON to the parser, and not to us."""
+    """The line is JSON to the parser, but not usable."""
 
 
 def read(lines: Lines, delimiter: str | None = None) -> Rows:
-    """Start reading; columns are the keys of the first object, and later rows may have others.
+    """Read the columns, which are the keys of the first object, and return the rows, which are read lazily.
 
-    Blank lines are no rows. A line that is not one JSON object, or holds NaN, Infinity or a key
-    twice, is a row with a problem. A delimiter has no meaning here and is ignored.
+    Later rows may have different keys. Blank lines are skipped. A line that is not one JSON object, or holds NaN,
+    Infinity or a repeated key, is a row with a problem. The delimiter is ignored.
 
     Raises
     ------
     InputError
-        If the file is empty, or neither its first 100 rows nor all of them hold an object; while reading,
-        for a byte not in the encoding.
+        If the file is empty, or none of its first 100 rows is an object; while reading, for a byte not in the encoding.
     """
     del delimiter
     rows = _rows(lines)
@@ -93,10 +92,9 @@ _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells], bytes]:
-    r"""Make the function that writes one row: its keys in its order, whatever the columns.
+    r"""Make the function that encodes one row, with the row's own keys in their order.
 
-    NaN and None become null, infinity the string "inf". Text stays readable, not ``\u`` escapes, save
-    lone surrogates, which UTF-8 cannot hold.
+    NaN and None become null, infinity the string "inf". Only lone surrogates, which UTF-8 cannot encode, are escaped.
 
     Examples
     --------
@@ -106,14 +104,14 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells],
     del columns, delimiter
 
     def encode(row: Cells) -> bytes:
-        # A lone surrogate can only stand in a string, where \ud800 is its JSON escape.
+        # A lone surrogate occurs only in a string, where \ud800 is its JSON escape.
         return f"{_text(row)}\n".encode("utf-8", "backslashreplace")
 
     return encode
 
 
 def opening(columns: tuple[str, ...], delimiter: str = ",") -> bytes:
-    """Give nothing: JSON Lines has no header."""
+    """Return no bytes: JSON Lines has no header."""
     del columns, delimiter
     return b""
 

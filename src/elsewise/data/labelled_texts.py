@@ -12,18 +12,18 @@ from elsewise.messages.wording import at_lines, counted
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read files of rows: the names of columns, and all that a file does not say itself.
+    """How to read files of rows: columns, format and fixes.
 
     Attributes
     ----------
     text_column, label_column : str
-        Names of columns. Several text columns, with commas between them, are joined, unless a column has that name.
+        Names of columns. Several text columns, separated by commas, are joined, unless a column has that name.
     delimiter, encoding, format : str or None
         As in `elsewise.data.formats.open_rows`.
     maps, dropped : tuple of str
         Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.data.labels`.
     skip_bad_rows : bool
-        Leave out rows that cannot be used, and rows with a blank text, instead of refusing the file.
+        True: leave out unusable rows and rows with a blank text. Default: refuse the file.
     """
 
     text_column: str = "text"
@@ -40,7 +40,7 @@ class Reading:
         return open_rows(path, delimiter=self.delimiter, encoding=self.encoding, format=self.format)
 
     def text_columns(self, columns: tuple[str, ...], path: str) -> tuple[str, ...]:
-        """Say which columns of a header hold the texts; InputError for one that is not there."""
+        """Find the columns of a header that hold the texts; InputError for a missing column."""
         name = self.text_column
         named = (name,) if name in columns else tuple(part.strip() for part in name.split(","))
         require_columns(columns, dict.fromkeys(named, "--text-column"), path)
@@ -49,7 +49,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be used: its line, its number among the rows, and why, to be read after "row 3"."""
+    """An unusable row: its line, its number among the rows, and its problem, worded to follow "row 3"."""
 
     line: int
     number: int
@@ -58,22 +58,22 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """Texts and labels of a file, equally many.
+    """Texts and labels of a file, in lists of equal length.
 
     Attributes
     ----------
     texts, labels : lists of str
-        Labels under their new names, where some were renamed.
+        Texts, and their labels under the new names.
     lines, numbers : lists of int
-        Where the rows start in the file, and which rows of it they are, from 1; rows that were left out count.
+        First line of each row in the file, and its number among all rows, from 1.
     notes : tuple of str
-        How it was read, and what was left out.
+        How the file was read, and what was left out.
     bad : tuple of BadRow
-        Rows that were left out because they cannot be used.
+        Unusable rows, which were left out.
     renamed, dropped : int
-        Rows whose label was renamed, and rows left out for their label.
+        Number of rows whose label was renamed, and of rows left out for their label.
     columns : mapping
-        The columns of `slices`, by name, one cell for each text.
+        Cells of the columns in `slices`, by name.
     """
 
     texts: list[str]
@@ -88,17 +88,17 @@ class LabelledFile:
 
     @property
     def rejected(self) -> int:
-        """How many rows cannot be used."""
+        """Number of unusable rows."""
         return len(self.bad)
 
     @property
     def record(self) -> dict[str, int]:
-        """What was mended, in numbers; empty for a file that was taken as it is."""
+        """Number of rows left out or renamed, by kind; empty for none."""
         counts = {"bad": self.rejected, "renamed": self.renamed, "dropped": self.dropped}
         return {name: count for name, count in counts.items() if count}
 
     def mended(self, relabel: Relabelling) -> "LabelledFile":
-        """Rename labels and leave rows out."""
+        """Rename labels, and leave out the rows of dropped labels."""
         if not relabel.new and not relabel.dropped:
             return self
         new = [relabel(label) for label in self.labels]
@@ -131,19 +131,17 @@ def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequ
 
     Parameters
     ----------
-    paths : n paths
-        Files, or - for stdin.
-    how : Reading
-        Their columns and format, and what of them is mended.
+    paths, how : n paths, Reading
+        Files, or - for stdin; their columns, format and fixes.
     strict : bool
-        Refuse a file with a row that cannot be used, unless `how` says to skip such rows; else leave them out.
+        True: refuse a file with an unusable row, unless `how` skips them. False: leave them out.
     slices : names
-        Columns to read too; a row of JSON Lines that lacks one has an empty cell there.
+        Further columns to read; empty cells for keys that a row of JSON Lines lacks.
 
     Raises
     ------
     InputError
-        If a file or a column is missing, or, when strict, a row cannot be used; the message names the line.
+        If a file or a column is missing, or, when strict, a row is unusable; the message names the line.
     """
     read = [_read(path, how, strict=strict, slices=slices) for path in paths]
     relabel = Relabelling.of(how.maps, how.dropped, {label for one in read for label in one.labels})
@@ -193,7 +191,7 @@ def _refusal(path: str, bad: Sequence[BadRow]) -> str:
 
 
 def labelled_text(row: Row, columns: tuple[str, ...], how: Reading) -> tuple[str, str | None]:
-    """Read the text of a row that needs a label too, or say what is wrong with the row."""
+    """Read the text of a labelled row, and the problem of the row or None."""
     text, problem = text_of(row, columns)
     problem = problem or problem_with(row, (how.label_column,))
     if problem is None and not row.cells[how.label_column].strip():
@@ -204,7 +202,7 @@ def labelled_text(row: Row, columns: tuple[str, ...], how: Reading) -> tuple[str
 
 
 def text_of(row: Row, columns: tuple[str, ...]) -> tuple[str, str | None]:
-    """Read the text of a row, or say what is wrong with it; several cells are joined by a blank, blank ones left out.
+    """Read the text of a row, several cells joined by blanks, and the problem of the row or None.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Labels renamed and labels left out while a file is read, so that it needs no editing.
+"""Renaming and dropping of labels while a file is read.
 
-A rule speaks of a label as it stands in the file, and a label is renamed once: with ``a=b`` and ``b=c``, a becomes b.
+Rules apply to the labels in the file, and a label is renamed once: with ``a=b`` and ``b=c``, a becomes b.
 """
 
 import unicodedata
@@ -18,7 +18,7 @@ NEAR_SHOWN = 3
 
 
 def label_form(label: str) -> str:
-    """Give what labels have in common that differ in case, blanks, underscores, dots on the i or Unicode form alone.
+    """Normalise a label: without case, extra blanks, underscores, dots on the i and differences of Unicode form.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def label_form(label: str) -> str:
 
 
 def near_duplicates(labels: Iterable[str]) -> list[list[str]]:
-    """Group the labels that have one form; only groups of two and more, in the order of their first labels.
+    """Group labels of equal `label_form`: groups of two or more, in the order of their first labels.
 
     Examples
     --------
@@ -45,21 +45,21 @@ def near_duplicates(labels: Iterable[str]) -> list[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Relabelling:
-    """New names of labels, and labels whose rows are left out."""
+    """New names of labels, and labels to drop."""
 
     new: Mapping[str, str]
     dropped: frozenset[str]
 
     @classmethod
     def of(cls, maps: Sequence[str], dropped: Sequence[str], known: Collection[str]) -> Self:
-        """Read rules such as ``old=new``, given the labels that there are.
+        """Parse rules such as ``old=new``, given the known labels.
 
-        A label may hold ``=``: the rule is parted where its left side is a label.
+        A label may hold ``=``: the rule is split where its left side is a label.
 
         Raises
         ------
         InputError
-            If a label is unknown, or a rule can be read in two ways, names no new label or contradicts another rule.
+            If a label is unknown, or a rule is ambiguous, names no new label or contradicts an earlier rule.
 
         Examples
         --------
@@ -79,7 +79,7 @@ class Relabelling:
         return cls(new, frozenset(dropped))
 
     def __call__(self, label: str) -> str | None:
-        """Give the label to use; None leaves the row out."""
+        """Return the new label, or None for a row to leave out."""
         return None if label in self.dropped else self.new.get(label, label)
 
 
@@ -108,7 +108,7 @@ def _absent(label: str, known: Collection[str]) -> str:
 
 
 def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:
-    """Make the function that turns one label into a code; codes themselves too, unless some label is a number.
+    """Make the function from a label to its code; it accepts codes too, unless some label is a number.
 
     Examples
     --------

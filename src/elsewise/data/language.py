@@ -1,4 +1,4 @@
-"""Whether an encoder fits the language of the texts, told by its tokenizer."""
+"""Check, by its tokenizer, of whether an encoder fits the language of the texts."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ PIECES_A_WORD = 2.0  # the default encoder needs 1.0 to 1.2 for English, and 3.0
 UNKNOWN_SHARE = 0.01
 TURKISH_SHARE = 0.2  # of texts with a letter that, among Latin alphabets, points to Turkish or Azeri
 SAMPLE_SIZE = 2000
-# Scripts that write no blanks: a Han or kana character counts as a word, and so do four Thai letters.
+# In scripts without blanks, a Han or kana character counts as a word, and so do four Thai letters.
 WORD = re.compile(r"[\u0e00-\u0e7f]{1,4}|[\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 TURKISH_LETTERS = re.compile("[ıİğĞşŞ]")
 ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-uncased, or a multilingual encoder such as FacebookAI/xlm-roberta-base"
@@ -18,16 +18,9 @@ ADVICE_OTHER = "an encoder pre-trained on this language, or a multilingual encod
 
 
 def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> list[str]:
-    """Say in what way an encoder's tokenizer does not fit the language of the texts; nothing when it fits.
+    """Warn where an encoder's tokenizer does not fit the language of the texts; an empty list if it fits.
 
-    Parameters
-    ----------
-    tokenizer : tokenizers.Tokenizer
-        The encoder's, without truncation.
-    texts : n texts
-        At most 2,000, spread evenly, are looked at.
-    encoder : str
-        Its name, to be said.
+    `tokenizer` is a tokenizers.Tokenizer without truncation. At most 2,000 of the texts, spread evenly, are read.
     """
     sample = texts[:: max(1, -(-len(texts) // SAMPLE_SIZE))]
     words, pieces, unknown = _pieces(tokenizer, sample)

@@ -1,8 +1,7 @@
-"""From bytes to physical lines: opening, decoding and cutting, in bounded memory.
+"""Physical lines of a file: opening, decoding and splitting, in bounded memory.
 
-A line ends in LF, CR or CR LF, mixed as they come, and in nothing else: U+2028, U+0085 and form
-feeds are text. (`str.splitlines` cuts at those; `io.TextIOWrapper` cannot say in which line a bad
-byte stands, and holds a line of any length.)
+A line ends in LF, CR or CR LF, in any mixture. U+2028, U+0085 and form feeds are text. (`str.splitlines` splits at
+those; `io.TextIOWrapper` cannot tell the line of a bad byte, and holds a line of any length.)
 """
 
 import codecs
@@ -24,9 +23,9 @@ MARKS = (  # the long ones first: the mark of utf-32-le begins with that of utf-
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-MARKED = ("utf-16", "utf-32")  # which way round the bytes are, only the mark says
+MARKED = ("utf-16", "utf-32")  # the mark gives the byte order
 LONGEST_MARK = 4  # bytes
-NO_TEXT = (  # how files begin that people take for text
+NO_TEXT = (  # beginnings of binary files that people take for text
     (b"PK\x03\x04", "a zip archive, as an Excel file is, not text; save it as CSV"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file, not text; save it as CSV"),
     (b"PAR1\x15", "a Parquet file, not text; save it as CSV"),
@@ -34,20 +33,18 @@ NO_TEXT = (  # how files begin that people take for text
     (b"%PDF-", "a PDF file, not text; save it as CSV"),
 )
 NO_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}  # codecs of names and of source code
-LOOK = 1 << 16  # bytes; blank for longer than this, a file says nothing of its format
+LOOK = 1 << 16  # bytes of blanks, after which the format cannot be guessed
 
 
 class Lines:
-    """The physical lines of one file, each with its line end, in order, once.
+    """Physical lines of a file, each with its line end, to be read once.
 
     Attributes
     ----------
-    name : str
-        For messages: the path, or "stdin".
-    note : str
-        The encoding, in words.
+    name, note : str
+        Path, or "stdin", for messages; and the encoding, in words.
     head : bytes
-        The first bytes after a byte order mark, to guess the format from.
+        First bytes after a byte order mark, to guess the format from.
     """
 
     def __init__(self, file: IO[bytes], name: str, encoding: str | None = None, *, keep_open: bool = False) -> None:
@@ -76,7 +73,7 @@ class Lines:
 
     def _read(self) -> bytes:
         try:
-            # read1 answers with what a pipe has, so that rows flow as they come.
+            # read1 returns what a pipe has, so that rows are read as they come.
             return self._file.read1(BLOCK) if isinstance(self._file, io.BufferedIOBase) else self._file.read(BLOCK)
         except OSError as error:
             raise InputError(f"{self.name} {_reason(error)}") from error
@@ -91,7 +88,7 @@ class Lines:
         return head
 
     def _texts(self) -> Iterator[str]:
-        """Decode block by block; at a bad byte, give the text before it, keep the fault and stop."""
+        """Decode block by block; at a bad byte, yield the text before it, keep the error and stop."""
         decoder = codecs.getincrementaldecoder(self.encoding)()
         block, more = self._first, True
         while more:
@@ -111,7 +108,7 @@ class Lines:
     def _cut(self) -> Iterator[str]:
         number, parts = 0, [""]
         for text in self._texts():
-            # A CR in last place may be half of CR LF.
+            # A CR at the end may be half of CR LF.
             end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
             if not end:
                 parts.append(text)
@@ -135,7 +132,7 @@ class Lines:
 
 
 def open_lines(path: str | PathLike[str], encoding: str | None = None, stdin: IO[bytes] | None = None) -> Lines:
-    """Open a file, or stdin for ``-``, as lines.
+    """Open the lines of a file, or of stdin for ``-``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Logits and true codes from files: arrays, Parquet, or the columns of rows."""
+"""Logits and true codes from files: arrays, Parquet, or columns of rows."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,9 +20,9 @@ PARQUET = (".parquet", ".pq")
 def read_logits(
     path: str, how: Reading, names: tuple[str, ...] | None = None
 ) -> tuple[NDArray[Any], tuple[str, ...] | None]:
-    """Read logits of shape (n, k) and the names of their columns, None where the file has no names.
+    """Read logits (n, k) and the names of their columns, None if the file has no names.
 
-    A .npy array is not loaded whole. With `names`, only these columns are read, in this order, if the file has them.
+    A .npy array is memory-mapped. With `names`, only these columns are read, in this order, if the file has them.
     """
     if is_array(path):
         return read_array(path, "logits"), None
@@ -39,7 +39,7 @@ def _logit_columns(present: Iterable[str], how: Reading, names: tuple[str, ...] 
 
 
 def logit_columns(columns: tuple[str, ...], names: tuple[str, ...] | None, path: str) -> tuple[str, ...]:
-    """Choose the columns that hold logits: those named like the labels, or, when none is, all of them in order."""
+    """Choose the columns with logits: those named like the labels, or, if there are none, all in order."""
     if any(HEADLESS.fullmatch(column) for column in columns):
         raise InputError(f"the first line of {path} holds numbers, not names; put the labels there, one a column")
     missing = [] if names is None else [name for name in names if name not in columns]
@@ -51,7 +51,7 @@ def logit_columns(columns: tuple[str, ...], names: tuple[str, ...] | None, path:
 
 
 def logits_of(row: Row, columns: tuple[str, ...]) -> list[float] | str:
-    """Read the logits of one row, or say what is wrong with it."""
+    """Read the logits of one row, or return its problem as text."""
     values = []
     for column in columns:
         try:
@@ -62,24 +62,21 @@ def logits_of(row: Row, columns: tuple[str, ...]) -> list[float] | str:
 
 
 def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArray[np.int64]:
-    """Read true labels as codes, shape (n,): an array, or the label column of a file of rows, or its only column.
+    """Read true codes (n,) from an array, or from the label column or only column of a file of rows.
 
-    Parameters
-    ----------
-    code_of : callable
-        Turns the cell of a row into a code; raises InputError for an unknown label.
+    `code_of` turns a cell into a code, and raises InputError for an unknown label.
     """
     if is_array(path):
         return read_array(path, "codes")
     with how.open(path) as rows:
-        is_only = len(rows.columns) == 1 and how.label_column == Reading().label_column  # none was asked for
+        is_only = len(rows.columns) == 1 and how.label_column == Reading().label_column  # the default
         column = rows.columns[0] if is_only else how.label_column
         require_columns(rows.columns, {column: "--label-column"}, path)
         return np.array([_code(row, column, path, code_of) for row in _usable(rows, path)], dtype=np.int64)
 
 
 def read_columns(path: str, how: Reading, slices: Sequence[str]) -> dict[str, list[str]]:
-    """Read some columns of a file of rows, by name; a row of JSON Lines that lacks one has an empty cell there."""
+    """Read columns of a file of rows, by name; empty cells for keys that a row of JSON Lines lacks."""
     if path == "-" or is_array(path):
         raise InputError(f"--slice needs columns, and {path} has none to read; keep them in a .csv with the labels")
     with how.open(path) as rows:
@@ -94,9 +91,9 @@ def is_array(path: str) -> bool:
 
 
 def read_array(path: str, name: str) -> NDArray[Any]:
-    """Read numbers, (n,) or (n, k): a .npy file (not loaded whole), or the array of this name in a .npz file.
+    """Read numbers, (n,) or (n, k), from a .npy file (memory-mapped), or from the array `name` of a .npz file.
 
-    The only array of a .npz file may have any name.
+    A single array in a .npz file may have any name.
 
     Raises
     ------
@@ -118,13 +115,13 @@ def read_array(path: str, name: str) -> NDArray[Any]:
 
 
 def _of_archive(path: str, name: str) -> Any:
-    with open(path, "rb") as file:  # noqa: PTH123  numpy itself would leave a damaged one open
+    with open(path, "rb") as file:  # noqa: PTH123  numpy would leave a damaged file open
         arrays = np.load(file, allow_pickle=False)
         return arrays[_named(arrays.files, name, path)] if isinstance(arrays, np.lib.npyio.NpzFile) else arrays
 
 
 def _named(names: Sequence[str], name: str, path: str) -> str:
-    """Say which array of a .npz file is meant."""
+    """Name of the array to read from a .npz file."""
     if name not in names and len(names) != 1:
         raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}, and none is called {name!r}")
     return name if name in names else names[0]

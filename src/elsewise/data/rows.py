@@ -1,4 +1,4 @@
-"""What every format shares: a row, a stream of rows, and questions about their columns."""
+"""Rows of files in any format: a row, a stream of rows, and checks of their columns."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,8 +17,8 @@ NAMES_SHOWN = 12  # a message stays readable for a file of a thousand columns
 class JsonText(str):
     """A JSON number, true, false, null, list or object as its own JSON text.
 
-    As a string it compares and prints like any cell, so a label may be ``7``; the JSON Lines writer
-    puts it out bare, so ``7`` does not come back as ``"7"`` nor ``0.10`` as ``0.1``.
+    It compares and prints like any cell, so a label may be ``7``. The JSON Lines writer leaves it unquoted, so ``7``
+    does not become ``"7"``, nor ``0.10`` ``0.1``.
 
     Examples
     --------
@@ -31,20 +31,18 @@ class JsonText(str):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one record of a file.
+    """One record of a file.
 
     Attributes
     ----------
-    number : int
-        Which data row this is, from 1; unusable rows count.
-    line : int
-        The physical line where it starts, from 1, so a cell with line breaks moves the next row on.
+    number, line : int
+        Number of the row, from 1, unusable rows included; and its first physical line, from 1.
     cells : dict of str
         Text by column, exactly as written: ``01``, ``NA`` and ``1.0`` stay. Empty if there is a problem.
     problem : str or None
-        Why the record cannot be used, to be read after "row 3"; None for a usable one.
+        Why the record is unusable, worded to follow "row 3"; None for a usable record.
     raw : str
-        The record as it stood in the file, without its last line end.
+        The record as in the file, without its last line end.
     """
 
     number: int
@@ -55,14 +53,14 @@ class Row:
 
 
 class Rows:
-    """The rows of one open file, read as they are asked for, once. Use it in a ``with``.
+    """Rows of an open file, read lazily and once. Use it in a ``with``.
 
     Attributes
     ----------
     columns : tuple of str
-        The header; for JSON Lines the keys of the first object (later rows may have others).
+        The header; for JSON Lines the keys of the first object (later rows may have different keys).
     notes : tuple of str
-        How the file was read, in words, such as ``"delimiter ';' (read from the header)"``.
+        How the file was read, such as ``"delimiter ';' (read from the header)"``.
     """
 
     def __init__(self, lines: Lines, columns: tuple[str, ...], notes: tuple[str, ...], rows: Iterator[Row]) -> None:
@@ -91,23 +89,23 @@ Cells: TypeAlias = Mapping[str, object]  # a row to write: a value by column
 
 
 class Format(Protocol):
-    """What the module of a format provides."""
+    """Functions that the module of a format provides."""
 
     @property
     def read(self) -> Callable[[Lines, str | None], Rows]:
-        """Start reading, given the delimiter or None for the format's own choice."""
+        """Open the rows, given the delimiter or None for the format's default."""
 
     @property
     def encoder(self) -> Callable[[tuple[str, ...], str], Callable[[Cells], bytes]]:
-        """Make the function that turns one row into bytes, given the columns and the delimiter."""
+        """Make the function that encodes one row, given the columns and the delimiter."""
 
     @property
     def opening(self) -> Callable[[tuple[str, ...], str], bytes]:
-        """Give what stands above the first row, from the same two."""
+        """Encode the header, given the columns and the delimiter."""
 
 
 def column_names(columns: Iterable[str]) -> str:
-    """Write the names of columns for a message, quoted; the first dozen.
+    """Write the first dozen names of columns for a message, quoted.
 
     Examples
     --------
@@ -118,19 +116,19 @@ def column_names(columns: Iterable[str]) -> str:
 
 
 def refuse_repeats(columns: Iterable[str], name: str) -> None:
-    """Raise InputError if a column name appears more than once: only one of them could be meant."""
+    """Raise InputError if a column name occurs more than once."""
     twice = [column for column, times in Counter(columns).items() if times > 1]
     if twice:
         raise InputError(f"{name} has more than one column named {column_names(twice)}; rename all but one")
 
 
 def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> None:
-    """Check that a file has the columns a command needs.
+    """Check that a file has the columns that a command needs.
 
     Parameters
     ----------
     columns : iterable of str
-        Those of the file.
+        Columns of the file.
     wanted : mapping
         From each needed column to the command-line option that names a different column.
     path : str or path
@@ -139,7 +137,7 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
     Raises
     ------
     InputError
-        For the first column that is not there; letters must agree in case.
+        For the first missing column; upper and lower case differ.
 
     Examples
     --------
@@ -155,9 +153,9 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
 
 
 def problem_with(row: Row, wanted: Iterable[str]) -> str | None:
-    """Say why a row cannot be used when it needs these columns, or None.
+    """Problem of a row that needs these columns, or None.
 
-    In JSON Lines a row may lack a key, or hold null, a list or an object where text is needed.
+    A row of JSON Lines may lack a key, or hold null, a list or an object instead of text.
 
     Examples
     --------
@@ -177,14 +175,13 @@ def problem_with(row: Row, wanted: Iterable[str]) -> str | None:
 
 
 def output_names(columns: Iterable[str], reserved: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Find other names for input columns that an output column would overwrite.
+    """Rename input columns that have the name of an output column.
 
     Returns
     -------
     dict, tuple of str
-        From every reserved name to the name an input column of that name is written under (apply it
-        with ``names.get(column, column)``: it also holds for keys that appear late in JSON Lines), and
-        a sentence for each column of this file that is renamed.
+        New name of an input column for each reserved name (apply it with ``names.get(column, column)``, also to late
+        keys of JSON Lines); and a sentence for each renamed column of this file.
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""A made-up inbox: customer-support texts with labels, for `elsewise demo` and for tests.
+"""A synthetic inbox: customer-support texts with labels, for `elsewise demo` and for tests.
 
-Nobody wrote these to a real shop: every phrase in ``phrases.json`` was written for Elsewise, and a small grammar
-joins them. In a phrase, ``[a|b]`` is a choice, ``{slot}`` a filler that stays the same within one text, ``{slot*}``
-another filler of that slot, ``{Slot}`` one with a capital, and ``~`` a digit.
+Every phrase in ``phrases.json`` was written for Elsewise, and a small grammar joins them. In a phrase, ``[a|b]`` is a
+choice, ``{slot}`` a filler that stays the same within one text, ``{slot*}`` a different filler of that slot, ``{Slot}``
+a capitalised filler, and ``~`` a digit.
 
-The sample is hard on purpose in the ways an inbox is: labels share words, senders mention what they do not ask
-for, some texts fit two labels, some are mistyped or Turkish, and some are no matter for this shop at all.
-Results on it say that a pipeline works, not how good a model is on anybody's own mail.
+The sample is as hard as an inbox: labels share words, senders mention things they do not ask for, some texts fit two
+labels, some are mistyped or Turkish, and some do not concern the shop. Results on it show that a pipeline works, not
+how good a model is on real mail.
 """
 
 import json
@@ -36,7 +36,7 @@ _RARE_SHARE = 0.06
 _MARK = re.compile(r"\{(\w+)(\*?)\}|\[([^\[\]]*)\]|(~)")
 _SENTENCE = re.compile(r"[.!?]+(?=\s|$)")
 _ENDING = re.compile(r"[.,!?:]+(?=\s|$)")
-_SHORT = 3  # letters: a slip in so short a word leaves nothing to recognise
+_SHORT = 3  # letters: a typo makes a shorter word unrecognisable
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 # str.lower() and str.upper() do not know the Turkish letters: dotless goes with I, dotted with i.
@@ -57,7 +57,7 @@ class SampleRow:
     text : str
         What the customer wrote.
     label : str
-        What it is about, or `OUT_OF_SCOPE`.
+        Subject of the text, or `OUT_OF_SCOPE`.
     kind : str
         How the text was made: plain, typo, ambiguous, turkish or out_of_scope.
     """
@@ -68,27 +68,22 @@ class SampleRow:
 
 
 def support_texts(seed: int = 0, rows: int = 3_000) -> list[SampleRow]:
-    """Write customer-support texts with 20 labels, plus texts that are out of scope.
+    """Generate customer-support texts with 20 labels, and out-of-scope texts.
 
-    One text in twelve is out of scope. Of the others about 10 % are Turkish, 8 % have typing errors, and 4 % fit
-    two labels and carry one of the two at random: no model can be right on all of those.
+    One text in twelve is out of scope. Of the others about 10 % are Turkish, 8 % have typing errors, and 4 % fit two
+    labels and have one of the two at random: no model can be right on all of those.
 
     Parameters
     ----------
     seed : int
         The same seed gives the same rows, in the same order, on every platform.
     rows : int
-        How many, 240 to 12,000; with the default every label has more than 100.
+        Number of rows, 240 to 12,000 (else InputError); with the default every label has more than 100.
 
     Returns
     -------
     list of SampleRow
-        In random order; no two texts are equal when case, blanks and punctuation are ignored.
-
-    Raises
-    ------
-    InputError
-        If `rows` is out of range.
+        Rows in random order; no two texts are equal up to case, blanks and punctuation.
 
     Examples
     --------
@@ -106,7 +101,7 @@ def support_texts(seed: int = 0, rows: int = 3_000) -> list[SampleRow]:
     ambiguous = round((rows - out_of_scope) * _AMBIGUOUS_SHARE)
     weights = {name: entry["weight"] for name, entry in phrases["labels"].items()}
     counts = _shares(weights, rows - out_of_scope - ambiguous)
-    # A typo and a language are drawn among the clear texts, so their shares are stretched to hold for all in scope.
+    # Typos and Turkish are drawn among the clear texts, so their shares are scaled to hold for all in scope.
     stretch = 1 / (1 - _AMBIGUOUS_SHARE)
 
     seen: set[str] = set()
@@ -123,12 +118,12 @@ def support_texts(seed: int = 0, rows: int = 3_000) -> list[SampleRow]:
 
 @cache
 def _phrases() -> Json:
-    """Return the phrase book that is shipped beside this module."""
+    """Read the phrases shipped with this module."""
     return json.loads(files(__package__).joinpath("phrases.json").read_text(encoding="utf-8"))
 
 
 def _shares(weights: dict[str, float], total: int) -> dict[str, int]:
-    """Divide `total` by weight into whole numbers that add up to it."""
+    """Divide `total` by weight into whole numbers with that sum."""
     counts, left, weight_left = {}, total, sum(weights.values())
     for name, weight in weights.items():
         counts[name] = round(left * weight / weight_left)
@@ -155,7 +150,7 @@ def _clear_rows(random: Random, phrases: Json, label: str, kind: str) -> Iterato
     writer = _Writer(random, phrases, "tr" if kind == "turkish" else "en", entry.get("slots", {}), entry["contexts"])
     rare = random.sample(entry["rare"], len(entry["rare"])) if kind == "plain" else []
     for core in _deck(random, entry[writer.language]):
-        # A model meets each of these once at most: the long tail that every inbox has.
+        # Each rare phrase occurs once at most: the long tail of an inbox.
         text = writer.write(rare.pop() if rare and random.random() < _RARE_SHARE else core)
         yield SampleRow(_misspelt(random, text) if kind == "typo" else text, label, kind)
 
@@ -170,23 +165,23 @@ def _ambiguous_rows(random: Random, phrases: Json) -> Iterator[SampleRow]:
 
 
 def _out_of_scope_rows(random: Random, phrases: Json) -> Iterator[SampleRow]:
-    """Yield texts that are no matter for the shop, without end."""
+    """Yield texts that do not concern the shop, without end."""
     book = phrases["out_of_scope"]
     writers = {language: _Writer(random, phrases, language) for language in ("en", "tr")}
     for language, core in _deck(random, [(name, core) for name, cores in book.items() for core in cores]):
-        # Code, news and spam come as they are: nobody greets before a stack trace.
+        # Code, news and spam stay as they are, without greetings.
         text = writers["en"].fill(core) if language == "verbatim" else writers[language].write(core)
         yield SampleRow(text, OUT_OF_SCOPE, OUT_OF_SCOPE)
 
 
 def _deck(random: Random, cards: Sequence[_Card]) -> Iterator[_Card]:
-    """Yield the cards in shuffled order, again and again: every phrase is used before one comes twice."""
+    """Yield the cards in one shuffled order, again and again: every phrase is used before any repeats."""
     return cycle(random.sample(cards, len(cards)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Turns a core phrase into a mail, in the manner of a sender drawn at random."""
+    """Turns a core phrase into a mail, in the style of a random sender."""
 
     random: Random
     phrases: Json
@@ -196,7 +191,7 @@ class _Writer:
 
     @property
     def troubled(self) -> bool:
-        """Whether the sender may have a reason to complain: nobody does who only asks about the shop."""
+        """Whether the sender may complain: not in a text that only asks about the shop."""
         return bool(set(self.contexts) - {"shop"})
 
     def write(self, core: str) -> str:
@@ -229,7 +224,7 @@ class _Writer:
         return template
 
     def _composed(self, core: str) -> str:
-        """Put greetings, background and closings around the core, or leave it alone."""
+        """Add greetings, background and closings to the core, or none."""
         if self._chance(0.25):
             return core
         parts = [core, *self._asides(core)]
@@ -246,7 +241,7 @@ class _Writer:
     def _asides(self, core: str) -> list[str]:
         """Draw up to two sentences of background and perhaps the order number, four sentences in all."""
         if core[0].islower():
-            return []  # who writes in telegrams adds no story
+            return []  # senders of terse texts add no background
         pool = [aside for group in self.contexts for aside in self.phrases["contexts"][group][self.language]]
         asides = self.random.sample(pool, self.random.choice((0, 0, 1, 1, 1, 2))) if pool else []
         if "order" in self.contexts and self._chance(0.3):
@@ -254,7 +249,7 @@ class _Writer:
         return asides[: 4 - max(1, len(_SENTENCE.findall(core)))]
 
     def _led(self, opener: str, text: str) -> str:
-        """Put an opener before a text; after a comma most people go on in lower case."""
+        """Put an opener before a text, which after a comma mostly begins in lower case."""
         first = re.split(r"[\s']", text, maxsplit=1)[0]
         proper = first == "I" or (len(first) > 1 and first.isupper())
         if opener[-1] in ".!" or proper or (opener[-1] == "," and self._chance(0.2)):
@@ -262,7 +257,7 @@ class _Writer:
         return f"{opener} {self._lower(text[0])}{text[1:]}"
 
     def _styled(self, text: str) -> str:
-        """Write with care, or as people do on a phone, in a hurry or in anger."""
+        """Vary the style: careful, or as on a phone, in a hurry or in anger."""
         roll = self.random.random()
         if roll < 0.18:  # noqa: PLR2004  shares of senders
             return self._careless(text)
@@ -295,13 +290,13 @@ class _Writer:
 
 
 def _misspelt(random: Random, text: str) -> str:
-    """Return `text` with one to three slips of the fingers, never without one."""
+    """Add one to three typing errors to `text`."""
     words = text.split(" ")
     longer = [at for at, word in enumerate(words) if len(word) > _SHORT and word.isalpha()]
     slips = min(len(longer), random.randint(1, 1 + min(2, len(words) // 8)))
     for at in random.sample(longer, slips):
         words[at] = _slipped(random, words[at])
-    # Two words run together would be one, and a text should keep at least two.
+    # Words are joined only if the text keeps at least two.
     if not slips or (len(words) > 2 and random.random() < 0.25):  # noqa: PLR2004
         gap = random.randrange(1, len(words))
         words[gap - 1 : gap + 1] = [words[gap - 1] + words[gap]]
@@ -309,7 +304,7 @@ def _misspelt(random: Random, text: str) -> str:
 
 
 def _slipped(random: Random, word: str) -> str:
-    """Return `word` with two letters swapped, one dropped, one doubled or one from the next key."""
+    """Misspell a word: two letters swapped, or a letter dropped, doubled or replaced by its neighbour key."""
     at = random.randrange(1, len(word) - 1)
     before, here, after = word[:at], word[at], word[at + 1 :]
     slips = {
@@ -322,7 +317,7 @@ def _slipped(random: Random, word: str) -> str:
 
 
 def _next_key(random: Random, letter: str) -> str:
-    """Return a letter that lies left or right of this one on the keyboard."""
+    """Return a letter left or right of `letter` on the keyboard."""
     for row in _KEYBOARD:
         if letter in row:
             at = row.index(letter)

@@ -1,7 +1,7 @@
-"""Divide labelled rows: train teaches the weights, tune the calibrator and the grid, certify the promise, test reports.
+"""Division of labelled rows into train, tune (calibrator and grid), certify (the promise) and test.
 
-Training may repeat a text. The other parts keep one row per distinct (normalised) text and drop texts that
-an earlier part has: repeated texts break the binomial that a certificate rests on.
+Train may repeat a text. The later parts keep one row per distinct (normalised) text, and drop texts of earlier parts:
+repeated texts break the binomial test of a certificate.
 """
 
 import re
@@ -20,7 +20,7 @@ from elsewise.errors import InputError
 Pairs = tuple[Iterable[str], Iterable[Any]]
 Indices = NDArray[np.int64]
 SHARES = (0.60, 0.10, 0.15, 0.15)  # train, tune, certify, test
-FRESH_SHARES = (1 / 4, 1 / 2, 1 / 4)  # tune, certify, test, where nothing is trained
+FRESH_SHARES = (1 / 4, 1 / 2, 1 / 4)  # tune, certify, test, for a trained model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,16 +41,15 @@ class LabelledTexts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Splits:
-    """The four parts, and how many rows were dropped so that no text is judged that was seen.
+    """The four parts, and the numbers of rows left out of them.
 
     Attributes
     ----------
     train, tune, certify, test : LabelledTexts
-        `train` holds no out-of-scope rows.
-    untrained : int
-        Out-of-scope rows that fell to train and were left out there.
-    repeated, seen : int
-        Rows of tune, certify and test dropped because their text came twice there, or in an earlier part.
+        The parts; train has no out-of-scope rows.
+    untrained, repeated, seen : int
+        Number of out-of-scope rows left out of train; and of rows left out of tune, certify and test because their text
+        was in the same part, or in an earlier part.
     """
 
     train: LabelledTexts
@@ -68,12 +67,10 @@ class DividedTexts:
 
     Attributes
     ----------
-    names : tuple of str
-        The labels, by code.
-    out_of_scope_label : str or None
-        What the code -1 was written as.
+    names, out_of_scope_label : tuple of str, str or None
+        Labels by code, and the label of code -1.
     rows : LabelledTexts
-        All of the data in its order, without the rows of `held_out` and `test`.
+        All data in its order, without the rows of `held_out` and `test`.
     parts : Splits
         Train, tune, certify and test.
     """
@@ -85,7 +82,7 @@ class DividedTexts:
 
 
 def text_hash(text: str) -> int:
-    """Hash a text to 64 bits after normalising case, blanks and Unicode form: equal for texts that count as the same.
+    """Hash a text to 64 bits, after normalising case, blanks and Unicode form.
 
     Examples
     --------
@@ -104,16 +101,16 @@ def divide(
     seed: int,
     names: tuple[str, ...] | None = None,
 ) -> DividedTexts:
-    """Check texts and labels, give the labels codes, and divide the rows as `split` does.
+    """Check texts and labels, turn labels into codes, and divide the rows as `split` does.
 
-    `names` are the labels of a model that is trained already, in the order of its codes. Rows need not have all of
-    them, and the model learns nothing from `rows`: train is empty, unless `held_out` is given.
+    `names` are the labels of a trained model, in the order of its codes. Rows need not have all of them, and train is
+    empty unless `held_out` is given.
 
     Raises
     ------
     InputError
-        If lengths differ, there is only one label, a label is not in the training rows or not in `names`, or no row is
-        out-of-scope.
+        If lengths differ, there is only one label, a label is not in the training rows or not in `names`, or no row has
+        the out-of-scope label.
     """
     given = {"the data": _pairs(rows, "the data")}
     given |= {
@@ -181,14 +178,14 @@ def split(
     Parameters
     ----------
     rows : LabelledTexts
-        All of them are train when `held_out` is given.
+        Rows to divide; all are train if `held_out` is given.
     held_out : LabelledTexts, optional
-        Divided one third tune, two thirds certify.
+        Rows for tune (one third) and certify (two thirds).
     test : LabelledTexts, optional
-        Taken as the test part; without it, and with `held_out`, test is empty.
+        Rows of the test part, which is empty with `held_out` alone.
     trains : bool
-        False where a model is trained already and has seen none of `rows`: train is empty, and the rows become tune,
-        certify and test, 25 / 50 / 25 %, or tune and certify, one third and two thirds, where `test` is given.
+        False for a trained model that has seen none of `rows`: train is empty, and the rows become tune, certify and
+        test, 25 / 50 / 25 %, or, with `test`, tune and certify, one third and two thirds.
     """
     rng = np.random.default_rng(seed)
     nothing = np.empty(0, dtype=np.int64)
@@ -211,12 +208,12 @@ def split(
 
 
 def stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator, *, whole: int = 2) -> list[Indices]:
-    """Divide the rows of every label by `shares`, given codes of shape (n,); give the indices of each part, sorted.
+    """Divide rows with codes (n,) by `shares`, stratified by label; returns the sorted indices of each part.
 
-    The first part gets a label of up to `whole` rows as a whole.
+    A label of up to `whole` rows goes to the first part as a whole.
     """
     parts: list[list[Indices]] = [[] for _ in shares]
-    owed = np.zeros(len(shares))  # what rounding took from each part so far, so that rare labels even out
+    owed = np.zeros(len(shares))  # rounding so far, to balance rare labels
     for code in np.unique(codes):
         members = rng.permutation(np.flatnonzero(codes == code))
         wanted = np.array(shares) * len(members) + owed
@@ -228,7 +225,7 @@ def stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator, 
 
 
 def _rounded(wanted: NDArray[np.float64], total: int, whole: int) -> Indices:
-    """Round to whole numbers >= 0 with the given total; the first is all of up to `whole` rows, and then at least 1."""
+    """Round to whole numbers >= 0 with the given total; the first is all of up to `whole` rows, else at least 1."""
     if total <= whole:
         return np.array([total, *[0] * (len(wanted) - 1)])
     lowest = np.array([min(whole, 1), *[0] * (len(wanted) - 1)])
@@ -258,7 +255,7 @@ def hashes(texts: Iterable[str]) -> list[int]:
 
 
 def _fresh(rows: LabelledTexts, known: set[int]) -> tuple[LabelledTexts, int, int]:
-    """Keep the first row of every text that is not known yet; count the repeated and the seen."""
+    """Keep the first row of every new text; count the repeated rows and those with a known text."""
     first: dict[int, int] = {}
     repeated = seen = 0
     for i, digest in enumerate(hashes(rows.texts)):

@@ -1,4 +1,4 @@
-"""Rows onto a file that appears only when it is whole, or onto stdout."""
+"""Writer of rows to a file that appears only when complete, or to stdout."""
 
 from collections.abc import Callable, Iterable
 from typing import IO
@@ -8,7 +8,7 @@ from elsewise.storage.target_file import try_to_write
 
 
 class Writer:
-    """Takes rows while its ``with`` lasts."""
+    """Writes rows, inside its ``with``."""
 
     def __init__(self, file: IO[bytes], name: str, encode: Callable[[Cells], bytes]) -> None:
         self._file = file
@@ -16,12 +16,12 @@ class Writer:
         self._encode = encode
 
     def write(self, rows: Iterable[Cells]) -> None:
-        """Write rows, each a value by column.
+        """Write rows, each a mapping from column to value.
 
         Raises
         ------
         InputError
-            If the disk refuses (full, gone), or a row does not fit the format.
+            If writing fails (such as on a full disk), or a row does not fit the format.
         BrokenPipeError
             If the reader of the pipe has gone.
         """

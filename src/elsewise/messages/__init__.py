@@ -1,10 +1,10 @@
-"""What decisions and certificates are said in: every sentence, a language a file. A new one is a file and a line here.
+"""Sentences of decisions and certificates, in each language. To add a language: a file and a line in MESSAGES.
 
     decisions.sentence(0, language="tr")            # what was decided and why, with the numbers
-    decisions.customer_sentence(0, language="tr")   # the same for a customer, without them
-    rule.certificate.say("tr")                      # what is promised: see elsewise.messages.certificates
+    decisions.customer_sentence(0, language="tr")   # the same for a customer, without numbers
+    rule.certificate.say("tr")                      # the promise: see elsewise.messages.certificates
 
-A sentence is a template, so that a language orders its words as it does. Numbers are put in as it writes them.
+A sentence is a template, so that each language has its own word order and its own form of numbers.
 """
 
 from collections.abc import Mapping
@@ -23,26 +23,20 @@ MOST_NAMED: Final = 8  # labels in a sentence
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a sentence tells of the decision on one text.
+    """Facts about the decision on one text, for its sentence.
 
     Attributes
     ----------
-    reason : str
-        Why it was decided so: the name of a template.
-    other : str
-        The word shown for an abstention.
-    best, second : str
-        The two most probable labels; empty where there is none.
-    best_probability, second_probability : float
-        Theirs.
+    reason, other : str
+        Reason of the decision, the name of a template; and the word shown for an abstention.
+    best, second, best_probability, second_probability : str, str, float, float
+        The two most probable labels, empty for none, and their probabilities.
     confidence, threshold : float
-        What was compared.
+        Confidence of the text, and the threshold it was compared with.
     familiarity : float or None
         At most this share of in-scope texts is as unlike the training texts.
-    nearest : tuple of str
-        The labels whose training texts are nearest, at most two.
-    possible : tuple of str
-        The labels that stay possible; none where they are not known.
+    nearest, possible : tuple of str
+        Labels with the nearest training texts, at most two; labels that stay possible, empty if unknown.
     """
 
     reason: str
@@ -59,20 +53,14 @@ class Facts:
 
 
 def messages(language: str) -> Mapping[str, str]:
-    """Give the templates of a language.
-
-    Raises
-    ------
-    InputError
-        If there is none of this name; the message lists those that there are.
-    """
+    """Return the templates of a language; InputError, listing the languages, for an unknown language."""
     if language not in MESSAGES:
         raise InputError(f"unknown language {language!r}; there are {', '.join(MESSAGES)}")
     return MESSAGES[language]
 
 
 def sentence(facts: Facts, language: str = "en") -> str:
-    """Say a decision, and why, in one plain sentence with its numbers."""
+    """Explain a decision in one sentence, with its numbers."""
     words = messages(language)
     return words[facts.reason].format(
         other=facts.other,
@@ -87,9 +75,9 @@ def sentence(facts: Facts, language: str = "en") -> str:
 
 
 def customer_sentence(facts: Facts, language: str = "en") -> str:
-    """Say a decision to a customer, in plain words."""
+    """Explain a decision to a customer, without numbers."""
     words = messages(language)
-    # A threshold that nothing reaches is no matter of the text, whatever else may be said of it.
+    # If nothing reaches the threshold, the reason is not the text.
     if facts.reason != "unreadable" and np.isposinf(facts.threshold):
         return words["customer_nothing"]
     return words[f"customer_{facts.reason}"].format(best=facts.best, second=facts.second)
@@ -110,7 +98,7 @@ def _how_unlike(facts: Facts, words: Mapping[str, str]) -> str:
 
 
 def _possible(facts: Facts, words: Mapping[str, str]) -> str:
-    """Name the labels that stay possible, where they are more than the two that were named."""
+    """List the labels that stay possible, if there are more than the two best."""
     if not 2 < len(facts.possible) <= MOST_NAMED:  # noqa: PLR2004
         return ""
     return words["possible"].format(labels=", ".join(f'"{name}"' for name in facts.possible))
@@ -118,12 +106,12 @@ def _possible(facts: Facts, words: Mapping[str, str]) -> str:
 
 def _compared(facts: Facts, words: Mapping[str, str]) -> str:
     confidence, threshold = facts.confidence, facts.threshold
-    if np.isnan(confidence):  # a gate of the rule keeps the text from being answered
+    if np.isnan(confidence):  # a gate flags the text
         return "" if facts.reason == "unreadable" else words[f"barred_{facts.reason}"]
     if np.isinf(threshold):
         number = _number(words, f"{confidence:.3f}")
         return words["nothing" if threshold > 0 else "everything"].format(confidence=number)
-    # As many digits as tell the two apart: "0.950 is below 0.950" explains nothing.
+    # Enough digits that the two numbers differ: not "0.950 is below 0.950".
     digits = next((d for d in range(3, 17) if f"{confidence:.{d}f}" != f"{threshold:.{d}f}"), 3)
     numbers = (_number(words, f"{x:.{digits}f}") for x in (confidence, threshold))
     verb = "reaches" if facts.reason == "answered" else "below"

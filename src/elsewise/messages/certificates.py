@@ -1,8 +1,8 @@
-"""What a certificate says: the facts of a promise, and the sentences that a language makes of them.
+"""Sentences of certificates, from the numbers of a promise and its scope.
 
     rule.certificate.say("tr")
 
-A promise about everything that is answered needs its numbers alone; any other has a scope, which tells of what it is.
+A promise about all answers has no scope; a promise about some of them has a scope that says which.
 """
 
 import math
@@ -16,7 +16,7 @@ from elsewise.messages.wording import in_percent
 
 Words: TypeAlias = Mapping[str, str]
 
-# How a promise was tested: certificates keep these words.
+# Names of the tests, as stored in certificates.
 PLAIN: Final = "exact binomial test, fixed sequence"
 MIXED: Final = "exact bounds of both kinds of text, fixed sequence"
 IN_GROUPS: Final = "exact binomial test, fixed sequence, in each group by itself"
@@ -24,7 +24,7 @@ IN_GROUPS: Final = "exact binomial test, fixed sequence, in each group by itself
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """The numbers of a certificate; see `elsewise.rules.Certificate`, whose fields have the same names."""
+    """Numbers of a certificate: the fields of the same names of `elsewise.rules.Certificate`."""
 
     certified: bool
     target_accuracy: float
@@ -47,7 +47,7 @@ class Mixture:
     Attributes
     ----------
     rows, n : int
-        The out-of-scope rows of the test, and how many of them were answered.
+        Number of out-of-scope rows in the test, and of answers among them.
     high : float
         Upper bound of the share of out-of-scope texts that are answered.
     """
@@ -59,16 +59,14 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Scope of a promise at one of several thresholds that were bounded at once.
+    """Scope of a promise at one of several thresholds with joint bounds.
 
     Attributes
     ----------
     points : int
-        How many thresholds.
-    supported : bool
-        False: at the threshold that was asked for no accuracy is supported.
-    at : float
-        The threshold that was asked for, where it supports none.
+        Number of thresholds.
+    supported, at : bool, float
+        False if no accuracy is supported at the given threshold; and that threshold.
     """
 
     points: int
@@ -82,16 +80,12 @@ class Group:
 
     Attributes
     ----------
-    name : str
-        Of the label, or of the group.
-    of_labels : bool
-        Whether the groups have more than one label because the caller said so.
+    name, of_labels : str, bool
+        Name of the label or group; whether the caller grouped the labels.
     rare : int
-        How many labels the pool of rare labels has; 0 for any other group.
-    together : int
-        How many promises hold together; 0 where each is by itself.
-    joint_level : float
-        The confidence level that all of them together were asked for.
+        Number of labels in the pool of rare labels; 0 for the other groups.
+    together, joint_level : int, float
+        Number of promises that hold together, 0 if each holds by itself; and their joint confidence level.
     """
 
     name: str
@@ -103,14 +97,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class FallenBack:
-    """Scope of labels of which nothing is promised: they use the threshold of all labels together.
+    """Scope of labels without a promise, which use the threshold of all labels together.
 
     Attributes
     ----------
-    labels : int
-        How many labels.
-    certified : bool
-        Whether the threshold of all labels together is certified.
+    labels, certified : int, bool
+        Number of labels; whether the threshold of all labels is certified.
     """
 
     labels: int
@@ -123,22 +115,14 @@ class Groups:
 
     Attributes
     ----------
-    of_labels : bool
-        Whether the groups have more than one label because the caller said so.
-    alone, certified : int
-        How many groups were tested for themselves, and how many of them are certified.
-    tests : int
-        How many promises were tested.
-    joint : bool
-        Whether all promises hold together at the confidence level.
-    rare : int
-        How many labels are too rare to be tested for themselves.
-    rare_certified : bool
-        Whether the rare labels are certified as one group.
-    falls_back : bool
-        Whether the rare labels use the threshold of all labels together.
-    rare_threshold : float
-        The threshold of the rare labels; inf where they are never answered.
+    of_labels, joint : bool
+        Whether the caller grouped the labels; whether all promises hold together at the confidence level.
+    alone, certified, tests : int
+        Number of groups tested by themselves, of certified groups among them, and of tested promises.
+    rare, rare_threshold : int, float
+        Number of labels too rare to be tested by themselves; their threshold, inf if they are never answered.
+    rare_certified, falls_back : bool
+        Whether the rare labels are certified as one group; whether they use the threshold of all labels.
     """
 
     of_labels: bool
@@ -157,7 +141,7 @@ METHODS: Final = {PLAIN: "method_plain", MIXED: "method_mixed", IN_GROUPS: "meth
 
 
 def certificate_sentence(tested: CertificateFacts, scope: Scope | None, words: Words) -> str:
-    """Say what is promised, over what randomness, for which texts, and what is not covered."""
+    """Write the promise: over what randomness, for which texts, and what is not covered."""
     said = _Said(tested, words)
     match scope:
         case Mixture():
@@ -176,13 +160,13 @@ def certificate_sentence(tested: CertificateFacts, scope: Scope | None, words: W
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """The sentences about the numbers of one certificate, in the words of one language."""
+    """Sentences of one certificate in one language."""
 
     c: CertificateFacts
     words: Words
 
     def everything(self, method: str = "") -> str:
-        """Say a promise about everything that is answered, or why there is none."""
+        """Write a promise about all answers, or why there is none."""
         if not self.c.certified:
             return self._refusal()
         return self._fill(
@@ -190,7 +174,7 @@ class _Said:
         )
 
     def mixture(self, scope: Mixture) -> str:
-        """Say a promise at a stated share of out-of-scope texts; each of those that is answered is an error."""
+        """Write a promise at a stated share of out-of-scope texts, on which every answer is an error."""
         rows, n, high = self._number(scope.rows), self._number(scope.n), self._percent(scope.high, up=True)
         return self._fill(
             "mixed",
@@ -205,13 +189,13 @@ class _Said:
         )
 
     def band(self, scope: Band) -> str:
-        """Say what holds at one of several thresholds."""
+        """Write the promise at one of several thresholds."""
         if not scope.supported:
             return self._fill("band_refusal", threshold=self._threshold(scope.at))
         return self.everything(self._fill("method_band", points=str(scope.points)))
 
     def group(self, scope: Group) -> str:
-        """Say what is promised of one group of labels."""
+        """Write the promise about one group of labels."""
         who = self._fill(f"who_{'group' if scope.of_labels else 'label'}", name=scope.name)
         who = self._counted("who_rare", scope.rare) if scope.rare else who
         if not self.c.certified:
@@ -223,7 +207,7 @@ class _Said:
         return self._fill("group", who=who, tested=self._tested(), over_draws=self._over_draws(), together=together)
 
     def fallen_back(self, scope: FallenBack) -> str:
-        """Say of labels that nothing is promised of them, and what threshold they have."""
+        """Write that labels have no promise, and their threshold."""
         return self._fill(
             "fallen_back",
             who=self._counted("too_rare", scope.labels),
@@ -232,7 +216,7 @@ class _Said:
         )
 
     def groups(self, scope: Groups) -> str:
-        """Say exactly what is promised, of which labels, and of which nothing is."""
+        """Write which labels have a promise, which have none, and what is promised."""
         unit = "groups" if scope.of_labels else "labels"
         if scope.falls_back and not scope.alone:  # every label falls back: this is the plain rule
             return f"{self._fill('none_of_labels')} {self.everything()}"
@@ -309,7 +293,7 @@ class _Said:
         return self._fill(known) if known else self.c.method
 
     def _fill(self, template: str, /, **values: str) -> str:
-        """Fill a template: with these values, and with the numbers that every sentence may have."""
+        """Fill a template with values, and with the numbers that every sentence may use."""
         c = self.c
         numbers = {
             "target": self._percent(c.target_accuracy),

@@ -1,4 +1,4 @@
-"""Counts, shares and lists, as sentences write them."""
+"""Counts, shares and lists in words."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -8,7 +8,7 @@ LINES_SHOWN = 5
 
 
 def percent(share: float, rounded: Callable[[float], float] = np.floor) -> str:
-    """Write a share as a percentage of two decimals, rounded down: a promise is never rounded up, a risk never down."""
+    """Write a share as a percentage with two decimals, rounded down (a promise) or with `np.ceil` up (a risk)."""
     return f"{in_percent(share, rounded)} %"
 
 
@@ -24,7 +24,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def listed(names: Iterable[str], most: int = 5, between: str = ", ") -> str:
-    """Write the first names, and how many more there are.
+    """List the first names, and the number of further names.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def at_lines(lines: Sequence[int]) -> str:
-    """Write where rows are; the first few.
+    """Write the first few line numbers of rows.
 
     Examples
     --------

@@ -302,7 +302,7 @@ def errors_of(evidence: Evidence, codes: Any) -> tuple[NDArray[np.bool_], Codes]
 def grid_of(surest_first: Thresholds, first_coverage: float) -> Thresholds:
     """Place thresholds at even coverages of m reference rows, from their confidences in descending order, (m,).
 
-    As `at_coverages` gives them, (g,), at most GRID_SIZE + 1.
+    Returns thresholds (g,) as `at_coverages` does, at most GRID_SIZE + 1.
     """
     return at_coverages(surest_first, np.linspace(first_coverage, 1, GRID_SIZE))
 
