@@ -3,19 +3,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTEST := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -q
+IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 PYTHONS ?= python3.12 python3.13
 WITHOUT_TORCH := sklearn,onnxruntime,parquet
 TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data engines evaluation metrics rules scores storage) \
 	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 
-.PHONY: demo test check docs guarantees bench pythons lock clean
+
+.PHONY: demo quick test check docs guarantees bench bench-smoke pythons lock clean
 
 demo: $(READY)
 	$(BIN)/elsewise demo --out elsewise-demo
 
 # Two workers of one thread each; a document, and a file of tests, stays with one of them.
 test: $(READY)
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -q -n 2 --dist loadfile
+	$(PYTEST) $(IN_TWO)
+
+# What one runs before each commit: nothing that imports a framework or starts a process.
+quick: $(READY)
+	$(PYTEST) $(IN_TWO) --quick tests
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -29,7 +36,11 @@ docs: $(READY)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build
 
 guarantees: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests
+	$(PYTEST) -m guarantee tests
+
+# Each benchmark once, on few made-up rows.
+bench-smoke: $(READY)
+	$(PYTEST) -m bench tests/benchmarks
 
 # make bench DATA=FOLDER DOCUMENTS=FOLDER [FEW=FOLDER]: CLINC150, long documents and, for a Keras model beside a BERT, a set
 # of few rows, each with train.csv, val.csv and test.csv.

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import elsewise as ew
 from bad_input import GROUPS, labels, models, paths
 from bad_input.page import PAGE, page
 from elsewise.engines.memory import MemoryEngine
-from support.running import elsewise
+from support.running import run
 from support.small_folders import classifier_of
 from support.small_models import model_of, tokenizer
 
@@ -63,24 +64,23 @@ def matches(said, line, here):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_bad_input_ends_as_the_page_says(case, folders, here, monkeypatch, capsys):
+def test_a_bad_input_ends_as_the_page_says(case, folders, here):
     if case.given in paths.READ_ONLY and os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     bring(case, folders)
     before = sorted(Path().rglob("*"))
 
-    code = elsewise(case.command.split(), monkeypatch)
+    done = run(*case.command.split())
 
-    stdout, stderr = capsys.readouterr()
-    lines = stderr.splitlines()
+    lines = done.stderr.splitlines()
     if case.is_refused:
-        assert code == 1, stderr
-        assert matches(f"elsewise: {case.said}", lines[-1], here), stderr
-        assert stdout == ""
+        assert done.returncode == 1, done.stderr
+        assert matches(f"elsewise: {case.said}", lines[-1], here), done.stderr
+        assert done.stdout == ""
         assert sorted(Path().rglob("*")) == before
     else:
-        assert code == 0, stderr
-        assert not case.said or any(matches(case.said, line, here) for line in lines), stderr
+        assert done.returncode == 0, done.stderr
+        assert not case.said or any(matches(case.said, line, here) for line in lines), done.stderr
         assert case.holds()
 
 
@@ -97,12 +97,11 @@ def odd(folders, tmp_path_factory):
     """A model fitted from the command line on every odd label, and the answers that it gives to its own texts."""
     place = tmp_path_factory.mktemp("odd")
     shutil.copytree(folders / "encoder", place / "encoder")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+    with chdir(place):
         labels.rows_of(labels.LABELS * 3)()
-        assert elsewise(labels.FIT.split(), patch) == 0
-        for name in ("out.csv", "out.jsonl"):
-            assert elsewise(["predict", "new", "data.csv", "-o", name, "--top", "99"], patch) == 0
+    assert run(*labels.FIT.split(), folder=place).returncode == 0
+    for name in ("out.csv", "out.jsonl"):
+        assert run("predict", "new", "data.csv", "-o", name, "--top", 99, folder=place).returncode == 0
     return place
 
 

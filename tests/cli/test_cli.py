@@ -13,7 +13,7 @@ import pytest
 import elsewise as ew
 from elsewise import cli
 from elsewise.engines.memory import MemoryEngine
-from support.running import run
+from support.running import run, run_process
 from support.small_training import fit_words
 
 
@@ -70,7 +70,7 @@ def test_the_folder_of_logits_works_with_predict_and_evaluate(logits_model, logi
 
 
 def test_predict_streams_from_stdin_to_stdout(model):
-    done = run("predict", model, "-", text="text\nwhere is my parcel\n\u200b\n")
+    done = run_process("predict", model, "-", text="text\nwhere is my parcel\n\u200b\n")
 
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert done.returncode == 0, done.stderr
@@ -264,8 +264,7 @@ def test_explain_of_logits_says_what_does(logits_model):
     assert "a model of logits reads no text" in done.stderr
 
 
-def test_fit_makes_a_model_from_a_file_and_predict_uses_it(tmp_path, sample):
-    pytest.importorskip("torch")
+def test_fit_makes_a_model_from_a_file_and_predict_uses_it(tiny_default, tmp_path, sample):
     data = tmp_path / "data.csv"
     with data.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=";").writerows([("body", "topic"), *((row.text, row.label) for row in sample[:240])])

@@ -24,9 +24,7 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
     assert (tmp_path / "new.csv").read_text(encoding="utf-8") == "mine"
 
 
-def test_the_demo_fits_decides_and_leaves_files_to_go_on_with(tmp_path):
-    pytest.importorskip("torch")
-
+def test_the_demo_fits_decides_and_leaves_files_to_go_on_with(tiny_default, tmp_path):
     shown = run_demo(tmp_path / "demo", epochs=1, max_length=96)
 
     with (shown.folder / "support.csv").open(encoding="utf-8", newline="") as file:

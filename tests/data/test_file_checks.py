@@ -1,10 +1,7 @@
 """A file of labelled texts as a stranger sees it, and the command that fits on it."""
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 
 import pytest
 
@@ -12,6 +9,7 @@ from elsewise.data.file_checks import check_file
 from elsewise.data.labelled_texts import Reading
 from elsewise.errors import InputError
 from support.planted import write_faulty
+from support.running import run
 
 UNKNOWN = {"encoder": "nobody/nothing"}  # no tokenizer: quicker
 
@@ -19,11 +17,6 @@ UNKNOWN = {"encoder": "nobody/nothing"}  # no tokenizer: quicker
 @pytest.fixture
 def data(tmp_path):
     return tmp_path / "data.csv"
-
-
-def run(words):
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
 
 
 def of_kind(checked, kind):
@@ -82,16 +75,17 @@ def test_the_printed_commands_work_as_they_are_printed(faulty, tmp_path):
     encoder = tmp_path / "a small encoder"
     model_of("bert").save_pretrained(encoder)
     tokenizer().save_pretrained(encoder)
-    first = run([sys.executable, "-m", "elsewise", "check", str(path), "--encoder", str(encoder)])
+    first = run("check", path, "--encoder", encoder)
     printed = first.stdout.splitlines()[-1].strip()
-    words = shlex.split(printed.replace("python", shlex.quote(sys.executable), 1))
+    program, *words = shlex.split(printed)
     words[words.index("model")] = str(tmp_path / "model")
 
     again = [word for word in words if word not in ("-o", str(tmp_path / "model"))]
     again[again.index("fit")] = "check"
-    second = run(again)
-    fitted = run([*words, "--epochs", "1", "--max-length", "16", "--precision", "f32", "--json"])
+    second = run(*again)
+    fitted = run(*words, "--epochs", 1, "--max-length", 16, "--precision", "f32", "--json")
 
+    assert program == "elsewise"
     assert (first.returncode, second.returncode, fitted.returncode) == (1, 0, 0), second.stdout + fitted.stderr
     assert "Errors: fit would refuse" in first.stdout
     assert "Errors" not in second.stdout
@@ -198,7 +192,7 @@ def test_what_is_no_file_is_refused(path, words):
 def test_check_prints_json_and_says_by_its_exit_code_whether_fit_would_refuse(data):
     data.write_text(simple(header="body,label"), encoding="utf-8")
 
-    done = run([sys.executable, "-m", "elsewise", "check", str(data), "--json"])
+    done = run("check", data, "--json")
 
     said = json.loads(done.stdout)
     assert done.returncode == 1

@@ -9,7 +9,6 @@ import csv
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +19,9 @@ import pytest
 from documents.test_docs import BLOCK, DOCUMENTS, SHELLS
 from elsewise.data.formats import open_writer
 from elsewise.data.sample import support_texts
-from support.running import elsewise
+from support.running import run
 from support.small_models import model_of, tokenizer
+from support.workshop import linked
 
 NOT_RUN = re.compile(r"<!-- not run: [^>]+ -->\s*\Z")
 SHORT = {"--epochs": "1", "--precision": "f32", "--encoder": "small-encoder"}
@@ -107,7 +107,7 @@ def furnished(model, tmp_path_factory):
     (folder / "names.txt").write_text("".join(f"name {code}\n" for code in range(4)), encoding="utf-8")
     (folder / "mail.txt").write_text("where is my parcel, it is two weeks late\n", encoding="utf-8")
     for name in ("model", "other-model"):
-        shutil.copytree(model, folder / name)
+        linked(model, folder / name)
     model_of("bert").save_pretrained(folder / "small-encoder")
     tokenizer().save_pretrained(folder / "small-encoder")
     (folder / "bin").mkdir()
@@ -127,9 +127,9 @@ def documents_with_commands():
 
 
 @pytest.mark.parametrize("document", documents_with_commands())
-def test_every_command_of_a_document_runs(document, furnished, tmp_path, monkeypatch, capsys):
+def test_every_command_of_a_document_runs(document, furnished, tiny_default, tmp_path, monkeypatch):
     place = tmp_path / "place"
-    shutil.copytree(furnished, place)
+    linked(furnished, place)
     monkeypatch.chdir(place)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("PATH", f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}")
@@ -138,8 +138,6 @@ def test_every_command_of_a_document_runs(document, furnished, tmp_path, monkeyp
         words = plain_words(line)
         if words is None:
             done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
-            code, said = done.returncode, done.stderr
         else:
-            code = elsewise(shortened(words), monkeypatch)
-            said = capsys.readouterr().err
-        assert code == 0, f"{line}\n{said}"
+            done = run(*shortened(words))
+        assert done.returncode == 0, f"{line}\n{done.stderr}"

@@ -4,46 +4,38 @@ It ends with a certified model, and with a refusal that is explained in Turkish.
 """
 
 import csv
-import io
 import json
 import shlex
-from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
 from support import turkish_tickets
-from support.running import elsewise
+from support.running import run
 
 SHORT = ("--epochs", "4")  # more would be better, and take longer
 
 
-def captured(run, *words):
-    """Run a command; give its exit code and all that it wrote."""
-    written = io.StringIO()
-    with redirect_stdout(written), redirect_stderr(written):
-        code = run(*words)
-    return code, written.getvalue()
+def typed(place, *words):
+    """Type a command in a folder; give its exit code and all that it wrote."""
+    done = run(*words, folder=place)
+    return done.returncode, done.stderr + done.stdout
 
 
 @pytest.fixture(scope="module")
 def hour(tmp_path_factory):
     """Everything typed in that hour, with what was said: check, the command that it prints, predict, explain."""
     pytest.importorskip("torch")
-    patch = pytest.MonkeyPatch()
     place = tmp_path_factory.mktemp("hour")
-    patch.chdir(place)
-    patch.setenv("HF_HUB_OFFLINE", "1")
     planted = turkish_tickets.write(place / "talepler.csv")
     with (place / "yeni.csv").open("w", encoding="cp1254", newline="") as file:
         new = [text for text, _ in turkish_tickets.rows(400, seed=1)]
         csv.writer(file, delimiter=";").writerows([("no", "mesaj"), *enumerate(new)])
-    yield lambda *words: elsewise(list(words), patch), place, planted
-    patch.undo()
+    return place, planted
 
 
 @pytest.fixture(scope="module")
 def checked(hour):
-    code, said = captured(hour[0], "check", "talepler.csv")
+    code, said = typed(hour[0], "check", "talepler.csv")
     assert code == 1  # the file cannot be read without being told how
     return said, shlex.split(said.splitlines()[-1])
 
@@ -51,7 +43,7 @@ def checked(hour):
 @pytest.fixture(scope="module")
 def fitted(hour, checked):
     words = checked[1]
-    code, said = captured(hour[0], *words[words.index("fit") :], *SHORT)
+    code, said = typed(hour[0], *words[words.index("fit") :], *SHORT)
     assert code == 0, said
     return said
 
@@ -72,7 +64,7 @@ def test_check_names_each_fault_and_where_it_stands(hour, checked, fault, words)
     said = checked[0]
 
     (line,) = [line for line in said.splitlines() if words in line]
-    assert all(str(number) in line for number in hour[2][fault])
+    assert all(str(number) in line for number in hour[1][fault])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +86,7 @@ def test_check_says_how_it_read_and_what_it_assumes(checked, words):
 
 
 def test_the_command_that_check_prints_makes_a_certified_model(fitted, hour):
-    described = json.loads((hour[1] / "model" / "elsewise.json").read_text(encoding="utf-8"))
+    described = json.loads((hour[0] / "model" / "elsewise.json").read_text(encoding="utf-8"))
     certificate = described["engines"][described["engine"]]["rule"]["certificate"]
 
     assert certificate["certified"] is True
@@ -103,7 +95,7 @@ def test_the_command_that_check_prints_makes_a_certified_model(fitted, hour):
 
 
 def test_every_row_of_the_mended_file_is_accounted_for(fitted, hour):
-    described = json.loads((hour[1] / "model" / "elsewise.json").read_text(encoding="utf-8"))
+    described = json.loads((hour[0] / "model" / "elsewise.json").read_text(encoding="utf-8"))
     record = described["record"]
 
     assert sum(record["splits"].values()) + sum(record["dropped"].values()) + 3 == 3000  # blank text, label, ragged row
@@ -111,9 +103,9 @@ def test_every_row_of_the_mended_file_is_accounted_for(fitted, hour):
 
 @pytest.fixture(scope="module")
 def answers(hour, fitted):
-    run, place, _ = hour
+    place = hour[0]
     words = ("predict", "model", "yeni.csv", "-o", "cevaplar.csv", "--text-column", "mesaj", "--encoding", "cp1254")
-    code, said = captured(run, *words, "--sentences", "tr")
+    code, said = typed(place, *words, "--sentences", "tr")
     assert code == 0, said
     with (place / "cevaplar.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -128,11 +120,11 @@ def test_new_mail_is_answered_and_refused_with_sentences_in_turkish(answers):
 
 
 def test_a_refusal_is_explained_in_turkish_and_confirmed_later(answers, hour):
-    run, _, _ = hour
+    place = hour[0]
     text = next(row["mesaj"] for row in answers if row["abstained"] == "true")
 
-    code, said = captured(run, "explain", "model", text, "--language", "tr", "--receipt-out", "makbuz.json")
-    later, confirmed = captured(run, "explain", "model", text, "--receipt", "makbuz.json")
+    code, said = typed(place, "explain", "model", text, "--language", "tr", "--receipt-out", "makbuz.json")
+    later, confirmed = typed(place, "explain", "model", text, "--receipt", "makbuz.json")
 
     assert (code, later) == (0, 0), said + confirmed
     assert "Other: " in said

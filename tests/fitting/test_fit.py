@@ -180,8 +180,7 @@ def test_a_name_wins_over_a_code():
         code_of("x")
 
 
-def test_the_same_seed_gives_the_same_model(sample):
-    pytest.importorskip("torch")
+def test_the_same_seed_gives_the_same_model(tiny_default, sample):
     texts, labels = [row.text for row in sample[:300]], [row.label for row in sample[:300]]
 
     def fitted():
@@ -192,9 +191,8 @@ def test_the_same_seed_gives_the_same_model(sample):
     assert fitted().probabilities(texts[:20]).tobytes() == fitted().probabilities(texts[:20]).tobytes()
 
 
-def test_eight_texts_are_enough_to_get_an_honest_answer():
+def test_eight_texts_are_enough_to_get_an_honest_answer(tiny_default):
     """Nothing to tune or certify on: everything is Other, and what is missing is said."""
-    pytest.importorskip("torch")
     texts = [f"{word} {i}" for word in ("refund my money", "where is my parcel") for i in range(4)]
 
     with pytest.warns(ElsewiseWarning) as said:
@@ -212,8 +210,7 @@ def test_a_blank_word_for_other_is_refused_before_training():
         ew.fit(["x", "y"], ["a", "b"], other=" ")
 
 
-def test_labels_with_one_or_two_rows_survive(sample):
-    pytest.importorskip("torch")
+def test_labels_with_one_or_two_rows_survive(tiny_default, sample):
     texts, labels = [row.text for row in sample[:200]], [row.label for row in sample[:200]]
 
     with warnings.catch_warnings():
@@ -226,9 +223,8 @@ def test_labels_with_one_or_two_rows_survive(sample):
     assert np.isfinite(classifier.probabilities(texts[:5])).all()
 
 
-def test_training_in_bfloat16_leaves_a_model_in_float32_that_can_be_written(monkeypatch):
+def test_training_in_bfloat16_leaves_a_model_in_float32_that_can_be_written(tiny_default, monkeypatch):
     """What trained in half precision must be served, and traced, without the wrapper that did that."""
-    pytest.importorskip("torch")
     monkeypatch.setattr("elsewise.engines.torch.is_faster_in_bf16", lambda: True)
     texts = [f"{word} {i}" for word in ("refund my money", "where is my parcel") for i in range(4)]
 

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 
@@ -24,6 +22,7 @@ from elsewise.rules import FixedThreshold
 from elsewise.scores import SCORES
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
+from support.running import run
 from support.small_models import model_of, texts, tokenizer
 
 WORDS = ["refund", "invoice", "order", "hello"]
@@ -263,12 +262,6 @@ def test_nothing_stands_around_by_default():
     assert UncertaintyMethod().inside("auto") == "auto"
 
 
-def typed(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "elsewise", *map(str, words)], capture_output=True, text=True, check=False
-    )
-
-
 @pytest.fixture
 def data(tmp_path):
     file = tmp_path / "in.csv"
@@ -278,18 +271,18 @@ def data(tmp_path):
 
 
 def test_one_option_of_the_command_line_is_enough(data, encoder, tmp_path):
-    done = typed("fit", data, "-o", tmp_path / "model", "--encoder", encoder, "--epochs", 1, "--precision", "f32",
+    done = run("fit", data, "-o", tmp_path / "model", "--encoder", encoder, "--epochs", 1, "--precision", "f32",
                  "--max-length", 32, "--laplace", "--json")  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     served = json.loads(done.stdout)["served"]
     assert (served["engine"], served["around"]["name"], served["precision"]) == ("laplace", "openvino", "f32")
-    answered = typed("predict", tmp_path / "model", data, "-o", tmp_path / "out.csv", "--engine", "laplace")
+    answered = run("predict", tmp_path / "model", data, "-o", tmp_path / "out.csv", "--engine", "laplace")
     assert answered.returncode == 0, answered.stderr
 
 
 def test_two_at_a_time_are_one_line_and_exit_1(data, tmp_path):
-    done = typed("fit", data, "-o", tmp_path / "model", "--ensemble", 2, "--mc-dropout", 5)
+    done = run("fit", data, "-o", tmp_path / "model", "--ensemble", 2, "--mc-dropout", 5)
 
     errors = [line for line in done.stderr.splitlines() if line.startswith("elsewise: ")]
     assert done.returncode == 1
@@ -297,7 +290,7 @@ def test_two_at_a_time_are_one_line_and_exit_1(data, tmp_path):
 
 
 def test_an_ensemble_of_one_is_wrong_usage(data, tmp_path):
-    assert typed("fit", data, "-o", tmp_path / "model", "--ensemble", 1).returncode == 2
+    assert run("fit", data, "-o", tmp_path / "model", "--ensemble", 1).returncode == 2
 
 
 def test_another_threshold_is_made_on_the_engine_around(made, tmp_path):

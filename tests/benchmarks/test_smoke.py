@@ -1,4 +1,4 @@
-"""The benchmarks run: on few made-up rows, so that no change of the product leaves them behind."""
+"""The benchmarks run, on few made-up rows (make bench-smoke): no change of the product leaves them behind."""
 
 import csv
 import json
@@ -6,20 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-import warnings
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-import elsewise as ew
 from elsewise.data.sample import OUT_OF_SCOPE, support_texts
-from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder
+from support.running import run
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+pytestmark = pytest.mark.bench
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SIZES = {"train": 600, "val": 2600, "test": 2000}
 FEW = ["pipeline, 32", "ONNX Runtime f32, sorted", "OpenVINO int8, free shapes", "elsewise int8"]
 
@@ -54,34 +50,13 @@ def few(data, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(sample, tmp_path_factory):
+def models(model, tmp_path_factory):
     """A small model under the names that benchmarks give theirs, so that none of them trains."""
     folder = tmp_path_factory.mktemp("bench-models")
-    words = transformers.AutoTokenizer.from_pretrained(find_encoder(DEFAULT_ENCODER))
-    words.save_pretrained(folder / "encoder")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        size = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
-        config = transformers.BertConfig(vocab_size=words.vocab_size, **size)
-        transformers.BertModel(config).save_pretrained(folder / "encoder")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is to be opened, not to be good
-        made = ew.fit(
-            [row.text for row in sample],
-            [row.label for row in sample],
-            encoder=str(folder / "encoder"),
-            out_of_scope_label=OUT_OF_SCOPE,
-            target_accuracy=0.3,
-            epochs=25,
-            learning_rate=2e-3,
-            batch_size=32,
-            max_length=64,
-            precision="f32",
-        )
-    made.save(folder / "clinc150")
+    shutil.copytree(model, folder / "clinc150")
     for precision in ("f32", "int8"):
-        command = [sys.executable, "-m", "elsewise", "export", str(folder / "clinc150"), "--engine", "openvino"]
-        subprocess.run([*command, "--precision", precision], check=True, capture_output=True)
+        done = run("export", folder / "clinc150", "--engine", "openvino", "--precision", precision)
+        assert not done.returncode, done.stderr
     for name in ("documents", "bert-base", "clinc150-0", "clinc150-1"):
         shutil.copytree(folder / "clinc150", folder / name)
     return folder
