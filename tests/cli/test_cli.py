@@ -667,7 +667,7 @@ def test_a_stopped_fit_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, 
         return  # one of them is enough to go on with
     ended = run(*words)
     assert ended.returncode == 0, ended.stderr
-    assert "goes on from step 20 of " in ended.stderr
+    assert "training continues from step 20 of " in ended.stderr
     assert (tmp_path / "model" / "manifest.json").exists()
     assert not (tmp_path / "model" / "baseline").exists()  # as asked
     assert not unfinished.exists()

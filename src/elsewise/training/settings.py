@@ -65,7 +65,7 @@ class Training:
             raise InputError(f"training is in one of {', '.join(TRAINING_PRECISIONS)}, got {self.precision!r}")
         if not (self.class_weights in (None, BALANCED) or isinstance(self.class_weights, Mapping)):
             raise InputError(
-                f"class_weights must be {BALANCED!r}, or a weight for each label, got {self.class_weights!r}"
+                f"class_weights must be {BALANCED!r} or a weight for each label, got {self.class_weights!r}"
             )
 
     def resolved(self, rows: int, width: int) -> "Training":
