@@ -252,6 +252,6 @@ ENCODERS = [
     encoder("a `config.json` that says no kind", lambda config: config.pop("model_type"),
             "cannot be opened: Unrecognized model in encoder. Should have a `model_type` key in its config.json."),
     Case("a folder that is not there", LABELLED, FIT.replace("--encoder encoder", "--encoder ./nothing"),
-         "no encoder folder at ./nothing; pass a folder with config.json, or a name such as "
+         "no encoder at ./nothing; pass a folder with config.json, or a name such as "
          "sentence-transformers/all-MiniLM-L6-v2"),
 ]  # fmt: skip

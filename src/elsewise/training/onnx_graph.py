@@ -8,7 +8,7 @@ import numpy as np
 
 from elsewise.engines.files import ONNX, ModelFiles, TemporaryPlace
 from elsewise.engines.onnx_safety import check_onnx
-from elsewise.engines.openvino import core
+from elsewise.engines.openvino import compile_graph
 from elsewise.engines.torch import TorchModel, head_input
 from elsewise.errors import InputError, need
 from elsewise.training.encoder import Learner
@@ -81,7 +81,7 @@ def _is_written_short(thin: _Thin, file: Path) -> bool:
             whole = thin(ids, mask)
         with first_token_only(thin.model):
             _export(thin, file)
-        run = core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        run = compile_graph(file, {"INFERENCE_PRECISION_HINT": "f32"})
         made = run({"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
         return all(np.allclose(made[at], part.numpy(), TOLERANCE, TOLERANCE) for at, part in enumerate(whole))
     except Exception:  # noqa: BLE001  a layer of an unknown kind may stumble over one token in any way

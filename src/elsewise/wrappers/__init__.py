@@ -44,12 +44,10 @@ class Wrapper(Protocol):
     @staticmethod
     def takes(model: Any) -> bool:
         """Tell whether the object is of this library, without importing the library."""
-        ...
 
     @staticmethod
     def engine(model: Any, request: WrapRequest) -> Stored:
         """Make the engine of the object."""
-        ...
 
 
 def wrap(
