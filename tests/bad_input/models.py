@@ -235,7 +235,7 @@ ENCODERS = [
             lambda config: config.update(_attn_implementation="somebody/kernel"),
             "cannot be opened: its config.json asks for code of the hub (somebody/kernel), which is never run"),
     encoder("quantized weights", lambda config: config.update(quantization_config={"quant_method": "gptq", "bits": 4}),
-            "cannot be opened: its weights are quantized; take the one in float32 that it was made from"),
+            "cannot be opened: its weights are quantized; take the float32 model that it was made from"),
     encoder("weights in a pickle only", nothing,
             "cannot be opened: it has no model.safetensors; weights in other files may be pickles, "
             "and are never opened", files={"pytorch_model.bin": pickle.dumps(Bomb())}, gone=("model.safetensors",)),

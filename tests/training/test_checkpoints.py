@@ -226,7 +226,7 @@ def test_other_settings_are_refused_and_named(stopped, change, words):
 
 
 def test_other_rows_are_refused(stopped):
-    with pytest.raises(InputError, match="was of other rows; continue it"):
+    with pytest.raises(InputError, match="used other rows; continue it"):
         trained(stopped, tune=41)
 
 
@@ -286,7 +286,9 @@ def test_two_runs_do_not_train_in_one_folder(tmp_path):
 def test_a_folder_of_something_else_is_never_trained_in_nor_cleared(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
 
-    with pytest.raises(InputError, match=r"also holds notes\.txt, and is no unfinished training; choose another name"):
+    with pytest.raises(
+        InputError, match=r"also holds notes\.txt, and is not an unfinished training; choose another name"
+    ):
         Unfinished.open(tmp_path, restart=True)
 
     assert (tmp_path / "notes.txt").read_text() == "mine"

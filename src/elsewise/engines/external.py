@@ -214,7 +214,7 @@ def _joined(parts: Sequence[Columns]) -> Columns:
     """Concatenate the columns of all parts; drop a column that only some parts have."""
     widths = {part["logits"].shape[1:] for part in parts}
     if len(widths) > 1:
-        raise InputError(f"a model must give as many columns for every text, got {sorted(widths)}")
+        raise InputError(f"a model must give the same number of columns for every text, got {sorted(widths)}")
     names = [name for name in parts[0] if all(name in part for part in parts)]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 

@@ -83,7 +83,7 @@ class ModelFiles:
             try:
                 shutil.copyfile(self.path / name, target)
             except FileNotFoundError as error:
-                raise InputError(f"{self.path / name} is gone, and the model's files with it; fit it again") from error
+                raise InputError(f"{self.path / name} is gone; fit the model again") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -257,5 +257,5 @@ def _precision(engine: Engine, train: Any) -> Doubles:
 
 def _features(outputs: Outputs) -> Floats:
     if outputs.features is None:
-        raise InputError("Laplace is made in the features of an engine, and this one gives none")
+        raise InputError("Laplace needs the features of an engine, and this engine gives none")
     return outputs.features

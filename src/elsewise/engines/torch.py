@@ -205,7 +205,7 @@ def plain_config(place: str | Path, **more: Any) -> Any:
     if attention is not None and "/" in str(attention):
         raise InputError(f"its config.json asks for code of the hub ({attention}), which is never run")
     if getattr(config, "quantization_config", None) is not None:
-        raise InputError("its weights are quantized; take the one in float32 that it was made from")
+        raise InputError("its weights are quantized; take the float32 model that it was made from")
     return config
 
 

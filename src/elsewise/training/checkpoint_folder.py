@@ -48,7 +48,7 @@ class Unfinished:
         path = Path(path)
         foreign = sorted(file.name for file in _listed(path) if not _is_member(file))
         if foreign:
-            raise InputError(f"{path} also holds {foreign[0]}, and is no unfinished training; choose another name")
+            raise InputError(f"{path} also holds {foreign[0]}, and is not an unfinished training; choose another name")
         try:
             path.mkdir(parents=True, exist_ok=True)
             opened = cls(path, FolderLock(path))
@@ -78,7 +78,7 @@ def _listed(path: Path) -> list[Path]:
     try:
         return list(path.iterdir()) if path.exists() else []
     except OSError as error:
-        raise InputError(f"{path} exists and is no folder that can be read; choose another name") from error
+        raise InputError(f"{path} exists and is not a readable folder; choose another name") from error
 
 
 def _is_member(path: Path) -> bool:
@@ -128,7 +128,7 @@ class Checkpoints:
                 is_whole = name in ("rows", "initial weights")
                 other = words if is_whole else f"settings ({words} {before.get(name)}, now {value})"
                 raise InputError(
-                    f"the unfinished training in {self.path.parent} was of other {other}; continue it with the same "
+                    f"the unfinished training in {self.path.parent} used other {other}; continue it with the same "
                     "command, or start afresh with --restart"
                 )
         return newest, description
