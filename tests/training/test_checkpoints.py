@@ -221,7 +221,7 @@ def test_a_checkpoint_without_its_manifest_is_refused(stopped):
     ],
 )
 def test_other_settings_are_refused_and_named(stopped, change, words):
-    with pytest.raises(InputError, match=f"was of {words}; continue it with the same command, or start afresh"):
+    with pytest.raises(InputError, match=f"used {words}; continue it with the same command, or start afresh"):
         trained(stopped, **change)
 
 
