@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from elsewise.data.checks import Finding, Findings, check
 from elsewise.data.encoding_guess import guess_encoding
-from elsewise.data.formats import Row
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
+from elsewise.data.rows import Row
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
@@ -84,12 +84,7 @@ class _Survey:
 
 
 def check_file(
-    path: str,
-    how: Reading | None = None,
-    *,
-    held_out: str | None = None,
-    test: str | None = None,
-    **asked: Any,
+    path: str, how: Reading | None = None, *, held_out: str | None = None, test: str | None = None, **asked: Any
 ) -> CheckedFile:
     """Check a file of labelled texts, without training.
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from elsewise.data.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
+from elsewise.data.formats import open_rows
 from elsewise.data.labels import Relabelling
+from elsewise.data.rows import JsonText, Row, Rows, problem_with, require_columns
 from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError
 from elsewise.messages.wording import at_lines, counted
