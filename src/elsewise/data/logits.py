@@ -114,7 +114,7 @@ def _of_archive(path: str, name: str) -> Any:
             return arrays
         names = arrays.files
         if name not in names and len(names) != 1:
-            raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}, and none is called {name!r}")
+            raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}; save one array as {name!r}")
         return arrays[name if name in names else names[0]]
 
 

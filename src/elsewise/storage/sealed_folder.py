@@ -115,7 +115,7 @@ def verify(path: Path) -> dict[str, str]:
     written = saved.get("format")
     if isinstance(written, int) and written > FORMAT:
         raise ArtifactError(
-            f"{manifest}: format {written} is newer than this version of elsewise reads ({FORMAT}); upgrade elsewise"
+            f"{manifest}: format {written} is newer than this version reads ({FORMAT}); run: pip install -U elsewise"
         )
     if isinstance(written, int) and 0 < written < FORMAT:
         raise ArtifactError(f"{manifest}: format {written} is older than this version reads ({FORMAT}); fit it again")
