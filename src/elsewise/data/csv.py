@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from elsewise.data.lines import LIMIT, Lines
-from elsewise.data.rows import Cells, JsonText, Row, Rows, column_names, refuse_repeats
+from elsewise.data.rows import Cells, Row, Rows, column_names, is_null, refuse_repeats
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
@@ -198,7 +198,7 @@ class _Echo:
 
 
 def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, JsonText) and value == "null"):
+    if is_null(value):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

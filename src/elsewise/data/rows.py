@@ -134,6 +134,11 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
             raise InputError(f"{path} has no column {column!r}; it has {has}; name the right one with {option}")
 
 
+def is_null(cell: object) -> bool:
+    """Whether a cell is missing, None or the null of JSON, not the text "null"."""
+    return cell is None or (isinstance(cell, JsonText) and cell == "null")
+
+
 def problem_with(row: Row, wanted: Iterable[str]) -> str | None:
     """Problem of a row that needs these columns, or None.
 
