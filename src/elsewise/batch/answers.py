@@ -57,7 +57,7 @@ class Summary(Ledger):
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Give all fields as JSON has them."""
+        """Return all fields, and the number of all rows, as a JSON object."""
         return {"read": self.read, **asdict(self)}
 
 
@@ -84,7 +84,7 @@ class MoreColumns:
         return (*ranked, *said, *(f"p_{label}" for label in labels if self.probabilities))
 
     def cells(self, decisions: Decisions, evidence: Evidence) -> Iterator[dict[str, object]]:
-        """Give the cells of each of n rows, by column."""
+        """Yield the optional cells of each row, by column."""
         if not self.top and not self.probabilities and not self.sentences:
             yield from ({} for _ in range(len(evidence)))
             return

@@ -226,12 +226,10 @@ def _rounded(wanted: NDArray[np.float64], total: int, whole: int) -> Indices:
 
 def _without_leaks(given: LabelledTexts, tune: LabelledTexts, certify: LabelledTexts, test: LabelledTexts) -> Splits:
     train = given.take(np.flatnonzero(given.codes >= 0))
-    known, parts, repeated, seen = set(hashes(train.texts)), [train], 0, 0
-    for part in (tune, certify, test):
-        rows, again, before = _fresh(part, known)
-        parts.append(rows)
-        repeated, seen = repeated + again, seen + before
-    return Splits(*parts, len(given) - len(train), repeated, seen)
+    known = set(hashes(train.texts))
+    parts = [_fresh(part, known) for part in (tune, certify, test)]
+    (tune, certify, test), repeated, seen = zip(*parts, strict=True)
+    return Splits(train, tune, certify, test, len(given) - len(train), sum(repeated), sum(seen))
 
 
 def hashes(texts: Iterable[str]) -> list[int]:
