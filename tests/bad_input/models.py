@@ -148,7 +148,7 @@ CASES = [
     Case("an older folder", each(ROWS, write('{"format": 1}', "model/manifest.json")),
          said="model/manifest.json: format 1 is older than this version reads (2); fit it again"),
     Case("a newer folder", each(ROWS, write('{"format": 9}', "model/manifest.json")),
-         said="model/manifest.json: format 9 is newer than this version of elsewise reads (2); upgrade elsewise"),
+         said="model/manifest.json: format 9 is newer than this version reads (2); run: pip install -U elsewise"),
     Case("a manifest that is no JSON", each(ROWS, write("{", "model/manifest.json")),
          said="model/manifest.json cannot be read: Expecting property name enclosed in double quotes: "
               "line 1 column 2 (char 1)"),

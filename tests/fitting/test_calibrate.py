@@ -151,7 +151,7 @@ def test_labels_that_no_row_has_are_fine_and_said():
     texts, labels = rows()
     kept = [i for i, label in enumerate(labels) if label != "login"]
 
-    with pytest.warns(ElsewiseWarning, match=r"^1 label has no row: 'login' \(0\); of them nothing is tested"):
+    with pytest.warns(ElsewiseWarning, match=r"^1 label has no row: 'login' \(0\); labels without rows are not tested"):
         made = ew.fit([texts[i] for i in kept], [labels[i] for i in kept], engine=Model(), target_accuracy=0.6)
 
     assert made.labels == LABELS
