@@ -27,7 +27,7 @@ from elsewise.rules.fixed_sequence import (
     Numbers,
     Thresholds,
     at_coverages,
-    check_looks,
+    certificate_at,
     check_promise,
 )
 from elsewise.rules.gates import as_gates
@@ -99,8 +99,7 @@ class AccuracyBand:
         True
         """
         check_level(confidence_level, "confidence_level")
-        check_looks(looks)
-        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
+        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin), looks)
         sample = rows.counts
         thresholds = at_coverages(rows.surest_first, np.linspace(STRICTEST, 1, POINTS))
         n, errors = sample.at(thresholds)
@@ -152,29 +151,17 @@ class AccuracyBand:
 
     def _certificate(self, at: int | None, target: float) -> Certificate:
         """Write the certificate of one threshold of the band, or of none."""
-        threshold = math.inf if at is None else float(self.thresholds[at])
-        delta = round(1 - self.confidence_level, 12)
-        coverage, low, high = self.sample.coverage(threshold, delta)
-        return Certificate(
-            certified=at is not None,
-            target_accuracy=target,
-            confidence_level=self.confidence_level,
-            threshold=threshold,
-            rows=self.sample.rows,
-            n=0 if at is None else int(self.n[at]),
-            errors=0 if at is None else int(self.errors[at]),
-            coverage=coverage,
-            coverage_low=low,
-            coverage_high=high,
+        points, test = len(self.thresholds), BinomialTest(round(1 - target, 12), round(1 - self.confidence_level, 12))
+        hopeful = at is None and 0 < target < 1
+        certificate = certificate_at(
+            math.inf if at is None else float(self.thresholds[at]),
+            self.sample,
+            test,
             out_of_scope_share=self.out_of_scope_share,
             best_accuracy=float(self.accuracy_low.max()),
-            rows_needed=self._rows_needed(target, delta) if at is None and 0 < target < 1 else None,
-            method=f"exact bounds at {len(self.thresholds)} thresholds at once, Bonferroni",
+            rows_needed=self.sample.rows_needed(self.thresholds, test.shared(points)) if hopeful else None,
+            method=f"exact bounds at {points} thresholds at once, Bonferroni",
             looks=self.looks,
-            scope=Band(len(self.thresholds)),
+            scope=Band(points),
         )
-
-    def _rows_needed(self, target: float, delta: float) -> int | None:
-        return self.sample.rows_needed(
-            self.thresholds, BinomialTest(round(1 - target, 12), delta).shared(len(self.thresholds))
-        )
+        return replace(certificate, target_accuracy=target, confidence_level=self.confidence_level)  # unrounded

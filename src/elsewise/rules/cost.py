@@ -48,6 +48,7 @@ class CostThreshold:
     """
 
     tested: ClassVar[bool] = False
+    certificate: ClassVar[Certificate | None] = None  # a threshold chosen by cost carries no certificate
     threshold: float
     cost_of_error: float
     cost_of_review: float
@@ -57,11 +58,6 @@ class CostThreshold:
     cost_of_answering: float
     score: Score = field(default_factory=MaximumProbability)
     gates: tuple[Gate, ...] = ()
-
-    @property
-    def certificate(self) -> Certificate | None:
-        """None: a threshold chosen by cost carries no certificate."""
-        return None
 
     @property
     def asked(self) -> Asked:

@@ -29,15 +29,11 @@ class TargetCoverage:
     """
 
     tested: ClassVar[bool] = False
+    certificate: ClassVar[Certificate | None] = None  # a threshold chosen by coverage carries no certificate
     threshold: float
     coverage: float
     score: Score = field(default_factory=MaximumProbability)
     gates: tuple[Gate, ...] = ()
-
-    @property
-    def certificate(self) -> Certificate | None:
-        """None: a threshold chosen by coverage carries no certificate."""
-        return None
 
     @property
     def asked(self) -> Asked:

@@ -38,15 +38,12 @@ class Gate(Protocol):
     @property
     def asked(self) -> float:
         """Setting of the gate, as a number; 0 means no gate."""
-        ...
 
     def fit(self, evidence: Any, codes: Any) -> Self:
         """Fit the same gate to n labelled rows, such as those of a different engine, with codes (n,)."""
-        ...
 
     def __call__(self, evidence: Evidence) -> NDArray[np.bool_]:
         """Flag the texts that are never answered, shape (n,)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
