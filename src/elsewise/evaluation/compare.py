@@ -17,19 +17,9 @@ from elsewise.arrays import to_numpy
 from elsewise.classifier.classifier import Classifier
 from elsewise.engines import key_of, reads_logits
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.evaluation import comparison
 from elsewise.evaluation.common_labels import ComparedModel, Truth
-from elsewise.evaluation.comparison import (
-    ChangedRow,
-    ComparedLabels,
-    ComparedRows,
-    Comparison,
-    ModelFigures,
-    ModelRows,
-    Pair,
-    Place,
-    Primary,
-    Said,
-)
+from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, ComparedRows, Comparison, Pair, Place, Said
 from elsewise.evaluation.evaluate import USUAL_TARGET, Seen, as_rows, count_seen
 from elsewise.evaluation.paired_bootstrap import (
     PairedBootstrap,
@@ -184,15 +174,10 @@ def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, A
 
 
 def _compared(
-    models: list[ComparedModel],
-    truth: Truth,
-    seen: Mapping[str, Seen],
-    shared_threshold: float,
-    repeated: int,
-    rejected: int,
+    models: list[ComparedModel], truth: Truth, seen: Mapping[str, Seen], shared: float, repeated: int, rejected: int
 ) -> Comparison:
     target, why_not = _same_promise(models)
-    primary = Primary(
+    primary = comparison.Primary(
         figure="accuracy" if why_not else "right",
         why=why_not or f"all promise the same: {percent(target)} right when answered",
         target_accuracy=target,
@@ -201,16 +186,8 @@ def _compared(
     values = [drawn.value(primary.figure, i) for i in range(len(models))]
     order = sorted(range(len(models)), key=lambda i: -values[i])  # ties stay in the given order
     best = 0 if len(models) == 2 else order[0]  # noqa: PLR2004  of two: a minus b
-    inside = int((truth.codes >= 0).sum())
-    rows = ComparedRows(
-        compared=len(truth.codes),
-        in_scope=inside,
-        out_of_scope=len(truth.codes) - inside,
-        readable=int(drawn.bare.sum()),
-        left_out=dict(truth.left_out),
-        repeated=repeated,
-        rejected=rejected,
-    )
+    n, inside, readable = len(truth.codes), int((truth.codes >= 0).sum()), int(drawn.bare.sum())
+    rows = ComparedRows(n, inside, n - inside, readable, dict(truth.left_out), repeated, rejected)
     common = list(truth.names[: truth.common])
     other = {model.name: [name for name in model.classifier.labels if name not in common] for model in models}
     labels = ComparedLabels(common, other)
@@ -221,10 +198,7 @@ def _compared(
         notes=tuple(_notes(rows, labels)),
         rows=rows,
         labels=labels,
-        models={
-            model.name: _alone(drawn, i, SharedThreshold.of(model, shared_threshold), seen[model.name])
-            for i, model in enumerate(models)
-        },
+        models={model.name: _alone(drawn, i, shared, seen[model.name]) for i, model in enumerate(models)},
         pairs=[_pair(drawn, best, i) for i in order if i != best],
         leaderboard=board,
         changed=list(_changed(models, truth)),
@@ -233,13 +207,8 @@ def _compared(
 
 def _pair(drawn: PairedBootstrap, i: int, j: int) -> Pair:
     a, b = drawn.models[i], drawn.models[j]
-    return Pair(
-        a=a.name,
-        b=b.name,
-        figures=compare_pair(drawn, i, j),
-        outcomes=outcomes(a.answers, b.answers, drawn.bare),
-        labels=compare_labels(drawn, i, j),
-    )
+    became = outcomes(a.answers, b.answers, drawn.bare)
+    return Pair(a.name, b.name, compare_pair(drawn, i, j), became, compare_labels(drawn, i, j))
 
 
 def _same_promise(models: Sequence[ComparedModel]) -> tuple[float, str]:
@@ -292,10 +261,8 @@ def _apart(place: Place, named: bool) -> str:
     if gap is None:
         return ""
     whose, together = (f"to {place.name} ", " together") if named else ("", "")
-    return (
-        f"the difference {whose}is {_points(gap.value)} points ({_points(gap.low)} to {_points(gap.high)} "
-        f"at 95 %{together})"
-    )
+    low, high = _points(gap.low), _points(gap.high)
+    return f"the difference {whose}is {_points(gap.value)} points ({low} to {high} at 95 %{together})"
 
 
 def _points(share: float) -> str:
@@ -328,19 +295,19 @@ def _notes(rows: ComparedRows, labels: ComparedLabels) -> Iterator[str]:
         )
 
 
-def _alone(drawn: PairedBootstrap, i: int, shared_threshold: SharedThreshold, seen: Seen) -> ModelFigures:
-    """Give one model's figures, description and speed."""
+def _alone(drawn: PairedBootstrap, i: int, shared: float, seen: Seen) -> comparison.ModelFigures:
+    """Give one model's figures, also at the shared threshold, its description and speed."""
     compared = drawn.models[i]
     model, engine = compared.classifier, compared.classifier.engine
     of_logits = reads_logits(engine)  # its texts were answered before, so that no speed is known
     recorded = [row["texts_per_second"] for row in model.provenance.gate if row["engine"] == key_of(engine)]
-    return ModelFigures(
+    return comparison.ModelFigures(
         figures=figures_of(drawn, i),
-        shared_threshold=shared_threshold,
+        shared_threshold=SharedThreshold.of(compared, shared),
         threshold=np.asarray(model.rule.threshold).tolist(),
         certificate=model.certificate,
         engine={"name": engine.name, **engine.settings, "fingerprint": engine.fingerprint},
-        rows=ModelRows(int((~compared.answers.readable).sum()), seen.seen, seen.seen_in),
+        rows=comparison.ModelRows(int((~compared.answers.readable).sum()), seen.seen, seen.seen_in),
         texts_per_second=None if of_logits else len(compared.decisions) / max(compared.seconds, 1e-9),
         texts_per_second_at_fit=recorded[0] if recorded else None,
     )

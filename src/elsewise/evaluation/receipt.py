@@ -33,6 +33,7 @@ SHAPE: Final[Mapping[str, type | tuple[type, ...]]] = {
     "answer": dict,
     "certificate": (dict, type(None)),
 }
+PROMISE: Final = ("sentence", "certified", "threshold", "looks")
 MODEL: Final = ("engine", "precision", "fingerprint")
 ANSWER: Final = ("label", "abstained", "reason", "best_label", "probability", "confidence", "threshold")
 
@@ -51,12 +52,7 @@ def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = 
             "fingerprint": engine.fingerprint,
         },
         "decision_version": decision_version(classifier),
-        "certificate": None if certificate is None else {
-            "sentence": certificate.sentence,
-            "certified": certificate.certified,
-            "threshold": certificate.threshold,
-            "looks": certificate.looks,
-        },
+        "certificate": certificate and {name: getattr(certificate, name) for name in PROMISE},
         "text_sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         "answer": {
             "label": explained.label,
@@ -67,9 +63,8 @@ def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = 
             "confidence": explained.confidence,
             "threshold": explained.threshold,
         },
-    }  # fmt: skip
-    written: Json = finite(receipt)
-    return written
+    }
+    return finite(receipt)
 
 
 def decision_version(classifier: Classifier) -> str:
@@ -85,15 +80,8 @@ def decision_version(classifier: Classifier) -> str:
     False
     """
     arrays: dict[str, Any] = {}
-    parts = {
-        name: part and pack(part, arrays, name)
-        for name, part in (
-            ("calibrator", classifier.calibrator),
-            ("rule", classifier.rule),
-            ("familiarity", classifier.familiarity),
-            ("sets", classifier.sets),
-        )
-    }
+    given = {name: getattr(classifier, name) for name in ("calibrator", "rule", "familiarity", "sets")}
+    parts = {name: part and pack(part, arrays, name) for name, part in given.items()}
     written = json.dumps(finite([classifier.other, parts]), sort_keys=True)
     # A threshold of 1 is saved and read as 1.0: one spelling for both.
     hashed = hashlib.sha256(json.dumps(json.loads(written, parse_int=float), sort_keys=True).encode())
