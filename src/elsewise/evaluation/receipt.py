@@ -46,11 +46,7 @@ def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = 
     receipt = {
         "receipt": FORMAT,
         "elsewise": version("elsewise"),
-        "model": {
-            "engine": engine.name,
-            "precision": engine.settings.get("precision"),
-            "fingerprint": engine.fingerprint,
-        },
+        "model": dict(zip(MODEL, (engine.name, engine.settings.get("precision"), engine.fingerprint), strict=True)),
         "decision_version": decision_version(classifier),
         "certificate": certificate and {name: getattr(certificate, name) for name in PROMISE},
         "text_sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
@@ -109,7 +105,8 @@ def read_receipt(path: Path) -> Json:
     wrong += [] if "model" in wrong else [f"model.{name}" for name in MODEL if not _is_word(receipt["model"], name)]
     wrong += [] if "answer" in wrong else [f"answer.{name}" for name in ANSWER if name not in receipt["answer"]]
     if wrong:
-        raise ArtifactError(f"{path} holds a damaged receipt: {wrong[0]} is not as it was written")
+        what = f"{wrong[0]} is missing or has the wrong type"
+        raise ArtifactError(f"{path} holds a damaged receipt: {what}; use an unchanged copy of the file")
     return receipt
 
 
