@@ -19,16 +19,9 @@ from elsewise.engines import key_of, reads_logits
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import comparison
 from elsewise.evaluation.common_labels import ComparedModel, Truth
-from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, ComparedRows, Comparison, Pair, Place, Said
+from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, ComparedRows, Comparison, Place, Said
 from elsewise.evaluation.evaluate import USUAL_TARGET, Seen, as_rows, count_seen
-from elsewise.evaluation.paired_bootstrap import (
-    PairedBootstrap,
-    SharedThreshold,
-    compare_labels,
-    compare_pair,
-    figures_of,
-    outcomes,
-)
+from elsewise.evaluation.paired_bootstrap import PairedBootstrap, SharedThreshold, figures_of, pair_of
 from elsewise.messages.wording import counted, percent
 
 if TYPE_CHECKING:
@@ -199,16 +192,10 @@ def _compared(
         rows=rows,
         labels=labels,
         models={model.name: _alone(drawn, i, shared, seen[model.name]) for i, model in enumerate(models)},
-        pairs=[_pair(drawn, best, i) for i in order if i != best],
+        pairs=[pair_of(drawn, best, i) for i in order if i != best],
         leaderboard=board,
         changed=list(_changed(models, truth)),
     )
-
-
-def _pair(drawn: PairedBootstrap, i: int, j: int) -> Pair:
-    a, b = drawn.models[i], drawn.models[j]
-    became = outcomes(a.answers, b.answers, drawn.bare)
-    return Pair(a.name, b.name, compare_pair(drawn, i, j), became, compare_labels(drawn, i, j))
 
 
 def _same_promise(models: Sequence[ComparedModel]) -> tuple[float, str]:

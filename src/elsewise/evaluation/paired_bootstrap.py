@@ -346,3 +346,21 @@ def compare_labels(drawn: PairedBootstrap, i: int, j: int) -> list[LabelPair]:
         for code, n in enumerate(rows)
         if n
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two models, a minus b; shares of rows have McNemar's exact test, as `ShareDifference`."""
+
+    a: str
+    b: str
+    figures: Mapping[str, Difference]
+    outcomes: Outcomes
+    labels: list[LabelPair]
+
+
+def pair_of(drawn: PairedBootstrap, i: int, j: int) -> Pair:
+    """Compare two models in all figures and labels: model i minus model j."""
+    a, b = drawn.models[i], drawn.models[j]
+    became = outcomes(a.answers, b.answers, drawn.bare)
+    return Pair(a.name, b.name, compare_pair(drawn, i, j), became, compare_labels(drawn, i, j))

@@ -59,12 +59,7 @@ def risk_coverage_curve(confidence: Any, correct: Any) -> RiskCoverageCurve:
     Returns
     -------
     RiskCoverageCurve
-        Empty if no row can be answered.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree or a flag is neither true nor false.
+        Empty if no row can be answered. Errors as in `risk_coverage_areas`.
 
     Examples
     --------
@@ -225,11 +220,7 @@ def accuracy_at_coverage(confidence: Any, correct: Any, coverage: float) -> Esti
     -------
     Estimate
         0..1, nan for no rows; with a Poisson bootstrap interval of 200 replicates, without width if no answer is wrong.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a flag is neither true nor false, or coverage is out of range.
+        Errors as in `risk_coverage_areas`, and for a coverage out of range.
 
     Examples
     --------
@@ -292,12 +283,7 @@ def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Esti
     -------
     Estimate
         0..1, 0 if no threshold reaches the accuracy, nan for no rows; with a Poisson bootstrap interval of 200
-        replicates in which the threshold moves.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a flag is neither true nor false, or accuracy is out of range.
+        replicates in which the threshold moves. Errors as in `risk_coverage_areas`, and for an accuracy out of range.
 
     Examples
     --------

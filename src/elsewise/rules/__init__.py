@@ -7,7 +7,7 @@ Every rule answers the most probable label or abstains, and takes evidence or an
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ __all__ = [
     "CostThreshold", "Decisions", "FixedThreshold", "Gate", "Rule", "TargetCoverage", "asked_record", "fit_as_asked",
     "plan", "threshold_words",
 ]  # fmt: skip
+
+
+Labelled: TypeAlias = tuple[Any, Any]  # evidence of n rows, and their true codes (n,)
 
 
 class Rule(Protocol):
@@ -76,13 +79,7 @@ RULES: Final[dict[str, type[Rule]]] = {
 
 
 def fit_as_asked(
-    name: str,
-    asked: Asked,
-    *,
-    tune: tuple[Any, Any],
-    certify: Callable[[], tuple[Any, Any]],
-    score: Score | None,
-    looks: int,
+    name: str, asked: Asked, *, tune: Labelled, certify: Callable[[], Labelled], score: Score | None, looks: int
 ) -> Rule:
     """Fit the rule called `name` in RULES: on certify rows if it tests a promise, else on tune rows alone.
 

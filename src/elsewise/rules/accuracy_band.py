@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elsewise.errors import InputError
 from elsewise.messages.certificates import Band
@@ -20,16 +21,7 @@ from elsewise.metrics.intervals import check_level
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.certified import CertifiedThreshold
 from elsewise.rules.decisions import Gate
-from elsewise.rules.fixed_sequence import (
-    BinomialTest,
-    CertifyRows,
-    Counts,
-    Numbers,
-    Thresholds,
-    at_coverages,
-    certificate_at,
-    check_promise,
-)
+from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, Counts, Thresholds, at_coverages, certificate_at
 from elsewise.rules.gates import as_gates
 from elsewise.scores import Score
 
@@ -60,8 +52,8 @@ class AccuracyBand:
 
     thresholds: Thresholds
     accuracy_low: Thresholds
-    n: Numbers
-    errors: Numbers
+    n: NDArray[np.int64]
+    errors: NDArray[np.int64]
     sample: Counts
     confidence_level: float
     out_of_scope_share: float
@@ -120,12 +112,8 @@ class AccuracyBand:
         Returns
         -------
         CertifiedThreshold
-            Not certified, with an infinite threshold, if the band supports none.
-
-        Raises
-        ------
-        InputError
-            Unless exactly one of the two is given; or for a threshold above the band's strictest.
+            Not certified, with an infinite threshold, if the band supports none. InputError unless exactly one of the
+            two is given, or for a threshold above the band's strictest.
         """
         if (threshold is None) == (target_accuracy is None):
             raise InputError("a rule of a band needs either a threshold or a target_accuracy")
@@ -145,7 +133,7 @@ class AccuracyBand:
 
     def _loosest(self, target_accuracy: float) -> int | None:
         """Find the loosest threshold whose bound reaches the target; None if none does."""
-        check_promise(target_accuracy, self.confidence_level)
+        BinomialTest.of(target_accuracy, self.confidence_level)  # refuses what is no share
         reached = np.flatnonzero(self.accuracy_low >= target_accuracy)
         return int(reached[-1]) if len(reached) else None
 

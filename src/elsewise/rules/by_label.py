@@ -24,15 +24,7 @@ from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_up
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions, Gate, decide
-from elsewise.rules.fixed_sequence import (
-    FIRST_MARGIN,
-    BinomialTest,
-    CertifyRows,
-    Counts,
-    Thresholds,
-    certify,
-    errors_of,
-)
+from elsewise.rules.fixed_sequence import FIRST_MARGIN, BinomialTest, CertifyRows, Counts, Thresholds, certify
 from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 
@@ -135,12 +127,8 @@ class ByLabel:
         Returns
         -------
         ByLabel
-            A label that could not be certified is never answered, unless it fell back.
-
-        Raises
-        ------
-        InputError
-            As `CertifiedThreshold.fit`; and unless there are k `groups`, or for an unknown `rare`.
+            A label that could not be certified is never answered, unless it fell back. Errors as in
+            `CertifiedThreshold.fit`, and InputError unless there are k `groups`, or for an unknown `rare`.
 
         Examples
         --------
@@ -272,8 +260,7 @@ class _Tests:
         places = grouping.divided(rows.expected, _best(rows.reference, rows.expected))
         tried: list[Counts | None] = [None] * len(samples)
         if reference_codes is not None:
-            wrong = errors_of(rows.reference, reference_codes)[0]
-            tried = [*grouping.counts(rows.reference, rows.expected, wrong)]
+            tried = [*grouping.counts(rows.reference, rows.expected, rows.reference_errors(reference_codes))]
         found = [
             self._group(g, sample, places[g], tried[g], together=tests if self.joint else 0)
             for g, sample in enumerate(tested)

@@ -53,10 +53,7 @@ class TargetCoverage:
     ) -> Self:
         """Fit the threshold on evidence of n texts; their codes (n,) are not needed.
 
-        Raises
-        ------
-        InputError
-            If `coverage` or the margin is not within 0..1, or no text can be answered.
+        InputError if `coverage` or the margin is not within 0..1, or no text can be answered.
         """
         check_share("coverage", coverage)
         score, gates = score or MaximumProbability(), as_gates(gates, ambiguity_margin)

@@ -36,10 +36,7 @@ class FamiliarityTest:
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
         """Fit on tune rows with codes (n,); distances are from `references`, train texts with their features.
 
-        Raises
-        ------
-        InputError
-            If no in-scope row is readable.
+        InputError if no in-scope row is readable.
 
         Examples
         --------
@@ -60,10 +57,7 @@ class FamiliarityTest:
     def against(self, evidence: Any, codes: Any) -> Self:
         """Replace the in-scope rows, for example by those of a different engine, with codes (n,); the score stays.
 
-        Raises
-        ------
-        InputError
-            If no in-scope row is readable.
+        InputError if no in-scope row is readable.
         """
         rows = as_evidence(evidence)
         inside = as_codes(codes, like=rows.probabilities, allow_abstain=True) != ABSTAIN

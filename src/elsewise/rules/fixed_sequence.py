@@ -276,11 +276,15 @@ class CertifyRows:
         """Share of the certify rows that belong to none of the labels; 0 for no rows."""
         return float(np.mean(self.codes == ABSTAIN)) if len(self.codes) else 0.0
 
+    def reference_errors(self, reference_codes: Any) -> NDArray[np.bool_]:
+        """Whether the most probable label of each reference row is wrong, given their codes (m,), shape (m,)."""
+        return errors_of(self.reference, reference_codes)[0]
+
     def certify(self, test: BinomialTest, reference_codes: Any = None) -> Certificate:
         """Certify one threshold of all rows; codes (m,) of the reference rows show where the tests may begin."""
         share, tried = self.out_of_scope_share, None
         if reference_codes is not None:
-            tried = Counts.of(self.expected, errors_of(self.reference, reference_codes)[0])
+            tried = Counts.of(self.expected, self.reference_errors(reference_codes))
         return certify(self.counts, test, self.surest_first, out_of_scope_share=share, looks=self.looks, tried=tried)
 
 

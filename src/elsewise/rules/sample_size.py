@@ -107,7 +107,7 @@ def plan(
     more: Sequence[int] = MORE,
     seed: int = 0,
 ) -> Plan:
-    """Estimate how many more rows to label.
+    """Estimate how many more rows to label; errors as in `CertifiedThreshold.fit`.
 
     Parameters
     ----------
@@ -115,14 +115,9 @@ def plan(
         As for `CertifiedThreshold.fit`: n certify rows, codes (n,), m reference rows. Planning on the certify rows is a
         look: certify on fresh rows, or count it.
     more : numbers of rows
-        Numbers of further rows, 0 or more each.
+        Numbers of further rows, at least one number, 0 or more each (else InputError).
     seed : int
         Seed of the simulation: 1,000 draws, which give a chance within about 3 %.
-
-    Raises
-    ------
-    InputError
-        As `CertifiedThreshold.fit`; and if `more` is empty or holds a number below 0.
 
     Examples
     --------
