@@ -136,8 +136,7 @@ def _named(models: Sequence[Any], names: Sequence[str] | None) -> dict[str, Clas
         raise InputError(f"names must be {len(models)}, one for each model, got {len(names)}")
     for name, model in zip(names, models, strict=True):
         if not isinstance(model, Classifier):
-            kind = type(model).__name__
-            raise InputError(f"{name} is no classifier, but of type {kind}; open a folder with elsewise.load")
+            raise InputError(f"{name} must be a classifier, got {type(model).__name__}; use elsewise.load(folder)")
     named = dict(zip(names, models, strict=True))
     if len(named) < len(models):
         raise InputError(f"a comparison needs models of different names, got {', '.join(names)}")
@@ -158,7 +157,7 @@ def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, A
     else:
         lacking = [name for name in models if name not in texts]
         if lacking:
-            raise InputError(f"texts by name must hold those of every model, and {lacking[0]!r} has none")
+            raise InputError(f"texts by name must have an entry for every model, and {lacking[0]!r} has none")
         given = {name: as_rows("texts", texts[name]) for name in models}
     for name, rows in given.items():
         if len(rows) != n:
@@ -264,22 +263,16 @@ def _listed(places: Sequence[Place]) -> str:
 def _notes(rows: ComparedRows, labels: ComparedLabels) -> Iterator[str]:
     if any(labels.other.values()):
         more = ", ".join(f"{name} has {len(own):,} more" for name, own in labels.other.items() if own)
-        yield (
-            f"compared on the {len(labels.common):,} labels that all models have ({more}); nothing is taken from a "
-            "model, so that an answer with one of its other labels is wrong"
-        )
+        common = f"{len(labels.common):,} labels that all models have ({more})"
+        yield f"compared on the {common}; an answer with any other label counts as wrong"
     if rows.left_out:
-        yield f"left out, with a label that not all models have: {counted(sum(rows.left_out.values()), 'row')}"
+        yield f"left out: {counted(sum(rows.left_out.values()), 'row')} with a label that some model lacks"
     if rows.repeated:
-        yield (
-            f"with a text that came before: {counted(rows.repeated, 'row')}; the intervals are for rows that were "
-            "drawn independently, and repeated ones make them too narrow"
-        )
+        again = f"repeated texts: {counted(rows.repeated, 'row')}"
+        yield f"{again}; the intervals assume rows drawn independently, so that they are too narrow"
     if rows.readable < rows.in_scope:
-        yield (
-            f"in scope, and not every model can read it: {counted(rows.in_scope - rows.readable, 'row')}; left out of "
-            "the figures of the bare classifiers, and Other at the promise"
-        )
+        unread = f"not readable by every model: {counted(rows.in_scope - rows.readable, 'in-scope row')}"
+        yield f"{unread}; left out of the figures of the most probable label, and Other at the promise"
 
 
 def _alone(drawn: PairedBootstrap, i: int, shared: float, seen: Seen) -> comparison.ModelFigures:

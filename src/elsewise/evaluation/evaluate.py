@@ -272,7 +272,7 @@ def evaluate(
     if (labels is None) == (codes is None):
         raise InputError("an evaluation needs either labels or codes")
     if not isinstance(classifier, Classifier):
-        raise InputError(f"a classifier is judged, got {type(classifier).__name__}; open a folder with elsewise.load")
+        raise InputError(f"evaluate needs a classifier, got {type(classifier).__name__}; use elsewise.load(folder)")
     if out_of_scope_label is not None:
         classifier = replace(classifier, out_of_scope_label=str(out_of_scope_label))
     given = as_rows("codes", codes) if labels is None else classifier.codes(list(as_rows("labels", labels)))

@@ -96,11 +96,10 @@ def read_receipt(path: Path) -> Json:
     receipt = inside if isinstance(inside, dict) else value
     written = receipt.get("receipt")
     if not isinstance(written, int):
-        raise ArtifactError(f"{path} holds no receipt; elsewise explain MODEL TEXT --receipt-out FILE writes one")
+        raise ArtifactError(f"{path} holds no receipt; write one: elsewise explain MODEL TEXT --receipt-out FILE")
     if written > FORMAT:
-        raise ArtifactError(
-            f"{path}: receipt format {written} is newer than this version reads ({FORMAT}); upgrade elsewise"
-        )
+        newer = f"receipt format {written} is newer than this version reads ({FORMAT})"
+        raise ArtifactError(f"{path}: {newer}; run: pip install --upgrade elsewise")
     wrong = [name for name, kind in SHAPE.items() if not isinstance(receipt.get(name, 0), kind)]
     wrong += [] if "model" in wrong else [f"model.{name}" for name in MODEL if not _is_word(receipt["model"], name)]
     wrong += [] if "answer" in wrong else [f"answer.{name}" for name in ANSWER if name not in receipt["answer"]]

@@ -248,7 +248,7 @@ class CertifyRows:
         answered, or `looks` is below 1.
         """
         if looks < 1:
-            raise InputError(f"looks count this certification too: at least 1, got {looks}")
+            raise InputError(f"looks must be at least 1, as this certification counts too, got {looks}")
         rows, others = as_evidence(evidence), as_evidence(reference)
         if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
             raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
