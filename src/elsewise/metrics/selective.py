@@ -190,15 +190,8 @@ def augrc_of(right: Column, wrong: Column) -> Column:
     Nan where all weights are 0.
     """
     rows = right + wrong
-    m, e = _steps(rows), _steps(wrong)
+    m, e = np.diff(rows, prepend=0), np.diff(wrong, prepend=0)
     return _shares((m * (wrong - e) + e * (m + 1) / 2).sum(axis=-1), rows[..., -1] ** 2)
-
-
-def _steps(sums: Column) -> Column:
-    """Undo a cumulative sum."""
-    steps = sums.copy()
-    steps[..., 1:] -= sums[..., :-1]
-    return steps
 
 
 def _shares(parts: Column, wholes: Column) -> Column:

@@ -50,9 +50,8 @@ class FamiliarityTest:
         [0.4]
         """
         rows = as_evidence(evidence)
-        return cls(Familiarity.fit(rows, codes, references=references), ConformalPValue(np.empty(0))).against(
-            rows, codes
-        )
+        score = Familiarity.fit(rows, codes, references=references)
+        return cls(score, ConformalPValue(np.empty(0))).against(rows, codes)
 
     def against(self, evidence: Any, codes: Any) -> Self:
         """Replace the in-scope rows, for example by those of a different engine, with codes (n,); the score stays.
