@@ -25,8 +25,8 @@ from elsewise.errors import InputError
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import LabelledFile, Reading
-    from elsewise.evaluation.comparison import ChangedRow, Comparison, ModelFigures, Pair, Place, Primary
-    from elsewise.evaluation.paired_bootstrap import Difference
+    from elsewise.evaluation.comparison import ChangedRow, Comparison, ModelFigures, Place, Primary
+    from elsewise.evaluation.paired_bootstrap import Difference, Pair
     from elsewise.metrics import CalibrationError, Estimate
 
     Figure = Estimate | CalibrationError
