@@ -68,8 +68,10 @@ def compare(
             for name, folder, engine in zip(_names(folders), folders, engines, strict=True)
         }
         read, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
-        asked = {"out_of_scope_label": out_of_scope_label, "shared_threshold": shared_threshold}
-        compared = judge(*models.values(), names=tuple(models), **asked, **rows)
+        compared = judge(
+            *models.values(), names=tuple(models), out_of_scope_label=out_of_scope_label,
+            shared_threshold=shared_threshold, **rows,
+        )  # fmt: skip
     if out is not None:
         _write(out, compared.changed, read)
     if as_json:

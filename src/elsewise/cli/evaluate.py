@@ -67,8 +67,10 @@ def _judged_texts(
         raise InputError("--labels is for a model of logits; here the labels are a column of DATA")
     rows = read_labelled(data, how, strict=False, slices=slices)
     to_stderr(f"{data}: {counted(len(rows.texts), 'row')}, {', '.join(rows.notes)}")
-    marks = {"out_of_scope_label": out_of_scope_label, "rejected": rows.rejected, "slices": rows.columns}
-    return judge(classifier, rows.texts, rows.labels, **marks)
+    return judge(
+        classifier, rows.texts, rows.labels,
+        out_of_scope_label=out_of_scope_label, rejected=rows.rejected, slices=rows.columns,
+    )  # fmt: skip
 
 
 def _judged_logits(

@@ -179,9 +179,10 @@ def certified_parts(
         What is certified, and the number of certifications on these certify rows, this time included.
     """
     score, compared = named_score(promise.score, *tuned, known)
-    asked = {"target_accuracy": promise.target_accuracy, "confidence_level": promise.confidence_level}
-    tune = {"reference": tuned[0], "reference_codes": tuned[1]}
-    rule = CertifiedThreshold.fit(*certify, **tune, score=score, looks=looks, **asked)
+    rule = CertifiedThreshold.fit(
+        *certify, reference=tuned[0], reference_codes=tuned[1], score=score, looks=looks,
+        target_accuracy=promise.target_accuracy, confidence_level=promise.confidence_level,
+    )  # fmt: skip
     familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
     sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
     return CertifiedParts(rule, familiarity, sets, compared)

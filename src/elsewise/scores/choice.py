@@ -51,7 +51,7 @@ def choose_score(evidence: Any, codes: Any, *, references: References | None = N
     rows = as_evidence(evidence)
     truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
     known = ~np.isnan(rows.probabilities).any(axis=1)  # rows that every candidate can score
-    known &= np.isfinite(rows.features).all(axis=1) if rows.has_features else True
+    known = np.asarray(known & np.isfinite(rows.features).all(axis=1) if rows.has_features else known)
     rows, truth = rows.take(known), truth[known]
     right = rows.probabilities.argmax(axis=1) == truth
     names = _candidates(rows, right, references)
