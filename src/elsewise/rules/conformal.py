@@ -118,9 +118,9 @@ class SplitConformal:
         """The promise, and over what randomness it holds."""
         whose = "of every label by itself" if self.by_label else "of all labels together"
         return (
-            f"A set holds the true label in at least {self.coverage:.4g} of in-scope texts {whose}, on average over "
-            f"draws of the {self.n:,} rows that it was fitted on and of texts from the same source; out-of-scope texts "
-            f"are not covered."
+            f"A set holds the true label in at least {self.coverage:.4g} of in-scope texts {whose}. This is an average "
+            f"over draws of the {self.n:,} rows that it was fitted on, and of texts from the same source. Out-of-scope "
+            f"texts are not covered."
         )
 
 
