@@ -55,9 +55,8 @@ def _show(checked: "CheckedFile", command: str) -> None:
     columns = ", ".join(column.name for column in checked.columns)
     to_stdout(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
     if checked.columns:
-        to_stdout(
-            f"Columns: {columns}. Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}."
-        )
+        sources = f"Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}"
+        to_stdout(f"Columns: {columns}. {sources}.")
         left = checked.rows - checked.usable
         to_stdout(f"Rows: {checked.rows:,}, of which {checked.usable:,} can be used and {left:,} cannot.")
     _print_labels_found(checked.findings)
@@ -74,7 +73,7 @@ def _show(checked: "CheckedFile", command: str) -> None:
 
 _LEVELS = (
     ("error", "Errors: fit would refuse the file as it was asked to read it"),
-    ("warning", "Warnings: fit would go on, and say so"),
+    ("warning", "Warnings: fit would warn and continue"),
     ("note", "Notes"),
 )
 LABELS_SHOWN = 60
