@@ -318,6 +318,17 @@ def test_load_refuses_what_was_not_certified_with_the_command_that_does(small, a
     assert f"{small} has no certificate for {' '.join(asked.values())} (" in str(refusal.value)
 
 
+def test_other_tokens_on_the_canary_texts_are_refused(small):
+    canary = json.loads((small / "canary.json").read_text())
+    write_json(small / "canary.json", {**canary, "token_ids": [[1], *canary["token_ids"][1:]]})
+    forge(small)
+
+    with pytest.raises(
+        ArtifactError, match=r"the tokenizer splits texts differently from when .*; (fit it again|pip )"
+    ):
+        ew.load(small)
+
+
 @pytest.mark.parametrize(
     ("engine", "remedy"), [("memory", "leave engine= out"), ("laplace", r"fit it again for that: .* --laplace")]
 )
