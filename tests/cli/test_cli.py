@@ -745,7 +745,7 @@ def test_a_model_that_is_passed_again_answers(around):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--engine", "my_model:other"], "fitted with, in another order: 'no' for 'yes'; pass the one that it was"),
+        (["--engine", "my_model:other"], "the labels of model, in a different order: 'no' instead of 'yes'; pass the"),
         (
             ["--engine", "my_model:function"],
             "a function cannot be used as an engine: it has no labels and no run(texts)",

@@ -83,7 +83,7 @@ def test_a_classifier_around_a_wrapped_model_is_saved_without_it(tmp_path):
     with pytest.raises(InputError, match=r"model was fitted around a model of yours: there is nothing to export"):
         export(tmp_path / "model", engine="openvino")
     with pytest.raises(
-        ew.ElsewiseError, match=r"no certificate for torch \(it has given\); pass the model that it was"
+        ew.ElsewiseError, match=r"no certificate for torch \(it has given\); pass the model that this folder was"
     ):
         ew.load(tmp_path / "model", engine="torch")
 

@@ -123,7 +123,7 @@ def divide(
         if not any(out_of_scope_label in part for _, part in given.values()):
             raise InputError(f"no row has the out-of-scope label {out_of_scope_label!r}; check its spelling")
         if out_of_scope_label in known:
-            raise InputError(f"{out_of_scope_label!r} is one of the model's labels; leave out_of_scope_label out")
+            raise InputError(f"{out_of_scope_label!r} is one of the model's labels; leave out_of_scope_label= out")
         known[out_of_scope_label] = -1
     trained = f"is none of the model's {len(names):,} labels; rename it, or drop it"
     lacking = trained if is_trained else "is not in the training rows; add some, or drop it"
