@@ -45,9 +45,11 @@ _HOMES = {
     "wrappers": ("wrap",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = ["Certificate", "CertifiedThreshold", "Classifier", "Decisions", "ElsewiseError", "Evidence"]
-__all__ += ["FixedThreshold", "Identity", "InputError", "Outputs", "TargetCoverage", "Temperature"]
-__all__ += ["calibrate", "compare", "evaluate", "fit", "load", "log_softmax", "softmax", "wrap"]
+__all__ = [
+    "Certificate", "CertifiedThreshold", "Classifier", "Decisions", "ElsewiseError", "Evidence", "FixedThreshold",
+    "Identity", "InputError", "Outputs", "TargetCoverage", "Temperature", "calibrate", "compare", "evaluate", "fit",
+    "load", "log_softmax", "softmax", "wrap",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
