@@ -87,10 +87,10 @@ def test_imports_are_found_wherever_they_stand():
         "import elsewise.arrays\n"
         "from elsewise import outputs, softmax\n"
         "if TYPE_CHECKING:\n    from elsewise.cli import main\n"
-        "def f():\n    with x:\n        from elsewise.scores.margin import Margin\n"
+        "def f():\n    with x:\n        from elsewise.scores.combined import Combined\n"
     )
 
-    assert set(imported(source)) == {"elsewise.arrays", "elsewise.outputs", "elsewise.cli", "elsewise.scores.margin"}
+    assert set(imported(source)) == {"elsewise.arrays", "elsewise.outputs", "elsewise.cli", "elsewise.scores.combined"}
     assert set(at_the_top(source)) == {"elsewise.arrays", "elsewise.outputs"}
 
 

@@ -46,7 +46,7 @@ def test_what_is_not_known_is_said():
     bare, without_features = as_evidence([[0.5, 0.5]]), Evidence(np.ones((1, 2)) / 2, Outputs(np.zeros((1, 2))))
 
     with pytest.raises(
-        InputError, match=r"^this score needs logits, and only probabilities were given; pass an Evidence with outputs$"
+        InputError, match=r"^this score needs logits, got only probabilities; pass an Evidence with outputs$"
     ):
         _ = bare.logits
     for evidence in (bare, without_features):

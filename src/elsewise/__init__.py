@@ -46,27 +46,10 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
-    "Certificate",
-    "CertifiedThreshold",
-    "Classifier",
-    "Decisions",
-    "ElsewiseError",
-    "Evidence",
-    "FixedThreshold",
-    "Identity",
-    "InputError",
-    "Outputs",
-    "TargetCoverage",
-    "Temperature",
-    "calibrate",
-    "compare",
-    "evaluate",
-    "fit",
-    "load",
-    "log_softmax",
-    "softmax",
-    "wrap",
-]
+    "Certificate", "CertifiedThreshold", "Classifier", "Decisions", "ElsewiseError", "Evidence", "FixedThreshold",
+    "Identity", "InputError", "Outputs", "TargetCoverage", "Temperature", "calibrate", "compare", "evaluate", "fit",
+    "load", "log_softmax", "softmax", "wrap",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

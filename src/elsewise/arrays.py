@@ -60,10 +60,7 @@ def _refuse(bad: NDArray[np.bool_], what: str) -> None:
 def as_logits(values: Any) -> Floats:
     """Check logits: shape (n, k) with k >= 2, finite, float32 or float64; copied only where needed.
 
-    Raises
-    ------
-    InputError
-        For any other shape, text, or a logit that is NaN or infinite; the message names the first row.
+    InputError for any other shape, text, or a logit that is NaN or infinite; the message names the first row.
 
     Examples
     --------
@@ -158,8 +155,7 @@ def as_labels(values: Iterable[Any]) -> tuple[str, ...]:
     elsewise.errors.InputError: labels must be a list of names in the order of the columns, got a set
     """
     if isinstance(values, str | bytes | Mapping | set | frozenset) or not isinstance(values, Iterable):
-        kind = type(values).__name__
-        raise InputError(f"labels must be a list of names in the order of the columns, got a {kind}")
+        raise InputError(f"labels must be a list of names in the order of the columns, got a {type(values).__name__}")
     names = tuple(map(str, values))
     if len(names) < 2:  # noqa: PLR2004
         raise InputError(f"there must be at least 2 labels, got {len(names)}")
@@ -256,11 +252,8 @@ def log_sum_exp(logits: Floats) -> NDArray[np.float64]:
     """
 
     def of(rows: Floats) -> NDArray[np.float64]:
-        z = rows.astype(np.float64)
-        top = z.max(axis=1)
-        z -= top[:, None]
-        total: NDArray[np.float64] = top + np.log(np.exp(z, out=z).sum(axis=1))
-        return total
+        top = rows.max(axis=1).astype(np.float64)
+        return np.asarray(top + np.log(np.exp(rows - top[:, None]).sum(axis=1)))
 
     return np.asarray(map_rows(of, logits))
 

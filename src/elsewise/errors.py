@@ -61,5 +61,4 @@ def need(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".", maxsplit=1)[0]:
             raise  # `module` is there but broken inside: the import's own error says more
-        message = f"{module} is not installed; run: pip install 'elsewise[{extra}]'"
-        raise MissingExtra(message) from error
+        raise MissingExtra(f"{module} is not installed; run: pip install 'elsewise[{extra}]'") from error

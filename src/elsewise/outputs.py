@@ -65,12 +65,7 @@ class Uncertainty:
 def uncertainty(outputs: Outputs) -> Uncertainty:
     """Split the uncertainty of n texts into what the texts leave open and what the model does not know.
 
-    Computed before calibration. Unreadable texts have NaN.
-
-    Raises
-    ------
-    InputError
-        If the engine gives no mutual information.
+    Computed before calibration. Unreadable texts have NaN. InputError if the engine gives no mutual information.
 
     Examples
     --------
@@ -136,9 +131,7 @@ class Evidence:
     def logits(self) -> Floats:
         """Logits, shape (n, k); InputError where only probabilities are known."""
         if self.outputs is None:
-            raise InputError(
-                "this score needs logits, and only probabilities were given; pass an Evidence with outputs"
-            )
+            raise InputError("this score needs logits, got only probabilities; pass an Evidence with outputs")
         return self.outputs.logits
 
     @property

@@ -61,7 +61,7 @@ CASES = [
        lambda: np.savez("z.npz", logits=np.array([Bomb()], dtype=object)),
        "z.npz cannot be read as a .npz array of numbers; save it with numpy.savez"),
     of("a `.npz` of several arrays, none called `logits`", lambda: np.savez("z.npz", a=Z, b=Z),
-       "z.npz holds 'a', 'b', and none is called 'logits'"),
+       "z.npz holds 'a', 'b'; save one array as 'logits'"),
     of("a `.npz` that is none", write("PK\x03\x04 and no more", "z.npz"),
        "z.npz cannot be read as a .npz array of numbers; save it with numpy.savez"),
     of("logits with a NaN", lambda: np.savez("z.npz", logits=np.vstack([Z[:7], [[0, np.nan, 0]], Z[8:]])),

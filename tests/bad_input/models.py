@@ -148,7 +148,7 @@ CASES = [
     Case("an older folder", each(ROWS, write('{"format": 1}', "model/manifest.json")),
          said="model/manifest.json: format 1 is older than this version reads (2); fit it again"),
     Case("a newer folder", each(ROWS, write('{"format": 9}', "model/manifest.json")),
-         said="model/manifest.json: format 9 is newer than this version of elsewise reads (2); upgrade elsewise"),
+         said="model/manifest.json: format 9 is newer than this version reads (2); run: pip install -U elsewise"),
     Case("a manifest that is no JSON", each(ROWS, write("{", "model/manifest.json")),
          said="model/manifest.json cannot be read: Expecting property name enclosed in double quotes: "
               "line 1 column 2 (char 1)"),
@@ -222,7 +222,7 @@ def nothing(config):
     """Leave config.json as it is."""
 
 
-NEVER_RUN = "cannot be opened: it needs code of its own, which is never run; take one of a kind that transformers knows"
+NEVER_RUN = "cannot be opened: it needs its own code, which is never run; take an encoder that transformers knows"
 ENCODERS = [
     encoder("a `config.json` that names code, of a kind that is known",
             lambda config: config.update(auto_map=OWN_CODE), files={"evil.py": CODE},
@@ -235,7 +235,7 @@ ENCODERS = [
             lambda config: config.update(_attn_implementation="somebody/kernel"),
             "cannot be opened: its config.json asks for code of the hub (somebody/kernel), which is never run"),
     encoder("quantized weights", lambda config: config.update(quantization_config={"quant_method": "gptq", "bits": 4}),
-            "cannot be opened: its weights are quantized; take the one in float32 that it was made from"),
+            "cannot be opened: its weights are quantized; take the float32 model that it was made from"),
     encoder("weights in a pickle only", nothing,
             "cannot be opened: it has no model.safetensors; weights in other files may be pickles, "
             "and are never opened", files={"pytorch_model.bin": pickle.dumps(Bomb())}, gone=("model.safetensors",)),
@@ -252,6 +252,6 @@ ENCODERS = [
     encoder("a `config.json` that says no kind", lambda config: config.pop("model_type"),
             "cannot be opened: Unrecognized model in encoder. Should have a `model_type` key in its config.json."),
     Case("a folder that is not there", LABELLED, FIT.replace("--encoder encoder", "--encoder ./nothing"),
-         "no encoder folder at ./nothing; pass a folder with config.json, or a name such as "
+         "no encoder at ./nothing; pass a folder with config.json, or a name such as "
          "sentence-transformers/all-MiniLM-L6-v2"),
 ]  # fmt: skip

@@ -55,11 +55,11 @@ CASES = [
     Case("`fit` onto a model folder with a file of yours in it", each(LABELLED, write("mine", "model/notes.txt")),
          fit("model"), said="model also holds notes.txt, which would be lost; move it, or choose another name"),
     Case("`fit` below a file", LABELLED, fit("data.csv/new"),
-         said="data.csv/new cannot be written: {here}/data.csv is no folder that may be written to; "
+         said="data.csv/new cannot be written: {here}/data.csv is not a writable folder; "
               "choose another name"),
     Case("`fit` into a folder that is read-only",
          each(LABELLED, folder("locked"), lambda: Path("locked").chmod(0o555)), fit("locked/new"),
-         said="locked/new cannot be written: {here}/locked is no folder that may be written to; "
+         said="locked/new cannot be written: {here}/locked is not a writable folder; "
               "choose another name"),
     Case("a model path that is not there", ROWS, "predict nothing data.csv -o out.csv",
          said=NO_MODEL.format("nothing")),

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.batch.answers import MoreColumns, answered
-from elsewise.batch.ledger import Ledger, Summary
+from elsewise.batch.answers import Ledger, MoreColumns, Summary, answered
 from elsewise.batch.source import CHUNK_CHARACTERS, CHUNK_ROWS, Chunk, chunks
-from elsewise.data.formats import Row
+from elsewise.data.rows import Row
 from elsewise.engines.memory import MemoryEngine
 
 TABLE = {"sure": [4.0, 0.0], "hm": [0.1, 0.0], "no way": [0.0, 5.0]}

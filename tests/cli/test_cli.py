@@ -666,7 +666,7 @@ def test_a_stopped_fit_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, 
         return  # one of them is enough to go on with
     ended = run(*words)
     assert ended.returncode == 0, ended.stderr
-    assert "goes on from step 20 of " in ended.stderr
+    assert "training continues from step 20 of " in ended.stderr
     assert (tmp_path / "model" / "manifest.json").exists()
     assert not (tmp_path / "model" / "baseline").exists()  # as asked
     assert not unfinished.exists()
@@ -744,7 +744,7 @@ def test_a_model_that_is_passed_again_answers(around):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--engine", "my_model:other"], "fitted with, in another order: 'no' for 'yes'; pass the one that it was"),
+        (["--engine", "my_model:other"], "the labels of model, in a different order: 'no' instead of 'yes'; pass the"),
         (
             ["--engine", "my_model:function"],
             "a function cannot be used as an engine: it has no labels and no run(texts)",

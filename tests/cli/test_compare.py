@@ -115,7 +115,7 @@ def test_codes_of_logits_are_read_from_every_array_and_labels_by_any_models_mark
     turned = run("compare", place / "first", tmp_path / "turned", *logits, tmp_path / "codes.npz")
     marked = run("compare", place / "first", tmp_path / "marks", *logits, tmp_path / "labels.csv")
 
-    assert "codes mean the same only for the same labels in the same order" in turned.stderr
+    assert "codes need models with the same labels in the same order" in turned.stderr
     assert "Compared on 0 in-scope and 40 out-of-scope rows" in marked.stdout
 
 

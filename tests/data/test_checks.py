@@ -63,7 +63,7 @@ def test_a_label_that_no_shell_can_pass_is_to_be_written_in_the_file():
     (finding,) = found("near_duplicate_labels", ("x", "Kargo\0"))
 
     assert finding.options == ()
-    assert finding.remedy == "if they mean the same, write one of them in the file"
+    assert finding.remedy == "if they mean the same, keep one spelling in the file"
 
 
 def test_what_would_leave_fit_with_one_label_is_no_option():

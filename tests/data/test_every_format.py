@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elsewise.data import lines as lines_module
-from elsewise.data.formats import FORMATS, open_rows, open_writer, output_names, require_columns, same_file
+from elsewise.data.formats import FORMATS, open_rows, open_writer, same_file
+from elsewise.data.rows import output_names, require_columns
 from elsewise.errors import InputError
 
 ODD = ["", " ", ",", ";", "\t", '"', '""', "a\nb", "a\r\nb", "\r", "👍🏽", "\0", "007", "NA", "true", "1.0", "null"]

@@ -167,7 +167,7 @@ def test_a_file_of_two_encodings_is_told_by_its_lines_and_nothing_else_is(data):
     encoding, refused = checked.findings.findings
     assert encoding.where == (43,)
     assert "the rest of the file is UTF-8" in encoding.sentence
-    assert refused.sentence.endswith("could not be read to the end; mend these lines and check again")
+    assert refused.sentence.endswith("could not be read to the end; fix these lines and check again")
 
 
 def test_a_held_out_file_is_looked_at_too(data, tmp_path):

@@ -4,7 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from elsewise.data.formats import JsonText, open_rows, open_writer, problem_with
+from elsewise.data.formats import open_rows, open_writer
+from elsewise.data.rows import JsonText, problem_with
 from elsewise.errors import InputError
 
 

@@ -168,7 +168,7 @@ def test_logits_and_codes_come_from_one_npz(tmp_path):
 def test_an_npz_without_logits_names_what_it_has(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.zeros(2), b=np.zeros(2))
 
-    with pytest.raises(InputError, match=r"x.npz holds 'a', 'b', and none is called 'logits'"):
+    with pytest.raises(InputError, match=r"x.npz holds 'a', 'b'; save one array as 'logits'"):
         read_logits(str(tmp_path / "x.npz"), Reading())
 
 
@@ -176,7 +176,7 @@ def test_an_npz_without_logits_names_what_it_has(tmp_path):
 def test_a_damaged_npz_is_refused(content, tmp_path):
     (tmp_path / "x.npz").write_bytes(content)
 
-    with pytest.raises(InputError, match=r"x.npz (cannot be read as a .npz array|holds no array, and none is called)"):
+    with pytest.raises(InputError, match=r"x.npz (cannot be read as a .npz array|holds no array; save one array as)"):
         read_logits(str(tmp_path / "x.npz"), Reading())
 
 

@@ -203,7 +203,7 @@ def test_a_text_has_the_answer_alone_that_it_has_among_others(dtype):
 def test_an_engine_without_features_is_refused():
     engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0]})
 
-    with pytest.raises(InputError, match="Laplace is made in the features of an engine, and this one gives none"):
+    with pytest.raises(InputError, match="Laplace needs the features of an engine, and this engine gives none"):
         Laplace.fit(engine, ["sure"], ["sure"], np.array([0]))
 
 

@@ -156,7 +156,7 @@ def test_columns_are_compared_by_the_names_of_their_labels(rows, models, judge):
     assert figures["accuracy"].difference.value > 0.05
     for name in ("accuracy", "log_loss", "auc"):
         assert figures[name].difference.value == pytest.approx(expected[name].difference.value, abs=0.02), name
-    with pytest.raises(InputError, match="and label 0 is 'a' for x and 'd' for turned; pass labels by name"):
+    with pytest.raises(InputError, match="and label 0 is 'a' for x and 'd' for turned; pass labels="):
         compare(models["x"], turned, {"x": z["x"], "turned": z["worse"]}, codes=codes, names=("x", "turned"))
 
 
@@ -177,7 +177,7 @@ def test_different_labels_are_compared_on_those_in_common():
     maybe = Said("maybe", abstained=False, right=False, best_label="maybe", confidence=pytest.approx(0.96466, abs=1e-5))
     assert found.changed == [ChangedRow(2, "yes", {"a": yes, "b": maybe})]
     assert found.notes[0].startswith("compared on the 2 labels that all models have (b has 1 more)")
-    assert found.notes[1] == "left out, with a label that not all models have: 1 row"
+    assert found.notes[1] == "left out: 1 row with a label that some model lacks"
 
 
 @pytest.mark.parametrize(("n", "shown"), [(1, False), (2, False), (5, False), (8, True)])
@@ -266,7 +266,7 @@ def test_rows_that_one_cannot_read_are_other_for_it_and_left_out_of_its_probabil
     assert found.models["b"].rows.unreadable == 1
     assert [found.models[name].figures["accuracy"].value for name in "ab"] == [1, 1]
     assert [found.models[name].figures["right"].value for name in "ab"] == pytest.approx([1, 2 / 3])
-    assert found.notes[0].startswith("in scope, and not every model can read it: 1 row;")
+    assert found.notes[0].startswith("not readable by every model: 1 in-scope row;")
 
 
 def test_only_one_promise_that_all_keep_compares_thresholds(rows, models):
@@ -342,7 +342,7 @@ def test_a_comparison_is_plain_json_and_keeps_the_first_changed_rows(judge):
         ({"texts": "yes"}, "texts must be a list of strings"),
         ({"labels": ["yes"]}, "a row for each of 1 labels, got 2 for a"),
         ({"labels": ["yes", "perhaps"]}, "no model has label 'perhaps', which row 1 has"),
-        ({"texts": {"a": ["yes", "no"]}}, "texts by name must hold those of every model, and 'b' has none"),
+        ({"texts": {"a": ["yes", "no"]}}, "texts by name must have an entry for every model, and 'b' has none"),
         ({"texts": [], "labels": []}, "at least one row"),
         ({"texts": [], "labels": None, "codes": []}, "at least one row"),
         ({"texts": None}, "texts must be a list or an array, got NoneType"),
@@ -350,7 +350,7 @@ def test_a_comparison_is_plain_json_and_keeps_the_first_changed_rows(judge):
         ({"labels": "yn"}, "labels must be a list of strings, got one str"),
         ({"labels": None, "codes": 1}, "codes must be a list or an array"),
         ({"names": ("a", "b", "c")}, "names must be 2, one for each model, got 3"),
-        ({"b": "model"}, "b is no classifier, but of type str; open a folder with elsewise.load"),
+        ({"b": "model"}, "b must be a classifier, got str; use elsewise.load"),
         ({"names": ("a", "a")}, "needs models of different names, got a, a"),
         ({"shared_threshold": 60}, "shared_threshold must lie in 0..1, got 60"),
         (
@@ -383,7 +383,7 @@ def test_repeated_texts_are_said_to_make_intervals_too_narrow():
     found = compare(by_heart(SURE), by_heart(SURE), ["yes"] * 9 + ["no"], ["yes"] * 9 + ["no"])
 
     assert found.rows.repeated == 8
-    assert found.notes[0].startswith("with a text that came before: 8 rows; the intervals are for rows that were drawn")
+    assert found.notes[0].startswith("repeated texts: 8 rows; the intervals assume rows drawn independently")
 
 
 def test_three_models_are_compared_by_place_or_by_name():

@@ -172,7 +172,7 @@ def test_no_rows_and_other_lengths_are_refused():
         ({"texts": None}, "texts must be a list or an array, got NoneType"),
         ({"labels": "a"}, "labels must be a list of strings, got one str"),
         ({"labels": None, "codes": 1}, "codes must be a list or an array, got int"),
-        ({"classifier": "model"}, "a classifier is judged, got str; open a folder with elsewise.load"),
+        ({"classifier": "model"}, "evaluate needs a classifier, got str; use elsewise.load"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(given, message):

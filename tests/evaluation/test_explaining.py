@@ -209,7 +209,9 @@ def test_neighbours_need_features_and_a_label_each():
 def test_a_model_of_logits_has_no_words_to_explain():
     classifier = ew.Classifier(LogitsEngine(("yes", "no")), ew.Identity(), ew.FixedThreshold(0.6))
 
-    with pytest.raises(InputError, match=r"a model of logits reads no text; decide\(logits\).explain\(row\)"):
+    with pytest.raises(
+        InputError, match=r"a model of logits reads no text; explain a row: classifier\.decide\(logits\)"
+    ):
         explain(classifier, "good")
 
     assert classifier.decide([[4.0, 0.0]]).explain(0).label == "yes"

@@ -160,9 +160,12 @@ WITHOUT = {name: {key: value for key, value in SOUND.items() if key != name} for
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"label": "yes"}, "holds no receipt; elsewise explain MODEL TEXT --receipt-out FILE writes one"),
-        ({**SOUND, "receipt": 2}, "receipt format 2 is newer than this version reads (1); upgrade elsewise"),
-        (WITHOUT["model"], "holds a damaged receipt: model is not as it was written"),
+        ({"label": "yes"}, "holds no receipt; write one: elsewise explain MODEL TEXT --receipt-out FILE"),
+        (
+            {**SOUND, "receipt": 2},
+            "receipt format 2 is newer than this version reads (1); run: pip install --upgrade elsewise",
+        ),
+        (WITHOUT["model"], "holds a damaged receipt: model is missing or has the wrong type; use an unchanged copy"),
         (WITHOUT["certificate"], "damaged receipt: certificate "),
         (changed(SOUND, "model", "engine", to=["memory"]), "damaged receipt: model.engine "),
         (changed(SOUND, "answer", to={}), "damaged receipt: answer.label "),

@@ -318,8 +318,19 @@ def test_load_refuses_what_was_not_certified_with_the_command_that_does(small, a
     assert f"{small} has no certificate for {' '.join(asked.values())} (" in str(refusal.value)
 
 
+def test_other_tokens_on_the_canary_texts_are_refused(small):
+    canary = json.loads((small / "canary.json").read_text())
+    write_json(small / "canary.json", {**canary, "token_ids": [[1], *canary["token_ids"][1:]]})
+    forge(small)
+
+    with pytest.raises(
+        ArtifactError, match=r"the tokenizer splits texts differently from when .*; (fit it again|pip )"
+    ):
+        ew.load(small)
+
+
 @pytest.mark.parametrize(
-    ("engine", "remedy"), [("memory", "choose one of them"), ("laplace", r"fit it again for that: .* --laplace")]
+    ("engine", "remedy"), [("memory", "leave engine= out"), ("laplace", r"fit it again for that: .* --laplace")]
 )
 def test_load_promises_no_export_to_an_engine_that_has_none(small, engine, remedy):
     with pytest.raises(ArtifactError, match=rf"has no certificate for .* \(it has openvino-f32\); {remedy}$"):

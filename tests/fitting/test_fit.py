@@ -101,7 +101,7 @@ def test_impossible_settings_are_refused(words):
 
 
 def test_an_encoder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"no encoder folder at .*nowhere"):
+    with pytest.raises(InputError, match=r"no encoder at .*nowhere"):
         ew.fit(["x", "y"], ["a", "b"], encoder=str(tmp_path / "nowhere"))
 
 

@@ -232,11 +232,11 @@ def test_the_gate_measures_it_as_it_does_others(made):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"ensemble": 3, "laplace": True}, "choose one of ensemble, mc_dropout and laplace, got ensemble and laplace"),
-        ({"ensemble": 3, "mc_dropout": 10}, "choose one of .*, got ensemble and mc_dropout"),
+        ({"ensemble": 3, "laplace": True}, "choose one of ensemble=, mc_dropout= and laplace=, got ensemble= and lap"),
+        ({"ensemble": 3, "mc_dropout": 10}, "choose one of .*, got ensemble= and mc_dropout="),
         ({"ensemble": 1}, "ensemble must be at least 2, got 1"),
         ({"mc_dropout": 0}, "mc_dropout must be at least 2, got 0"),
-        ({"mc_dropout": 10, "engine": "openvino"}, "mc_dropout runs on engine torch, got 'openvino'; laplace takes"),
+        ({"mc_dropout": 10, "engine": "openvino"}, "mc_dropout= runs on engine torch, got 'openvino'; laplace= takes"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_training(how, words):
@@ -286,7 +286,7 @@ def test_two_at_a_time_are_one_line_and_exit_1(data, tmp_path):
 
     errors = [line for line in done.stderr.splitlines() if line.startswith("elsewise: ")]
     assert done.returncode == 1
-    assert errors == ["elsewise: choose one of ensemble, mc_dropout and laplace, got ensemble and mc_dropout"]
+    assert errors == ["elsewise: choose one of --ensemble, --mc-dropout and --laplace, got --ensemble and --mc-dropout"]
 
 
 def test_an_ensemble_of_one_is_wrong_usage(data, tmp_path):

@@ -157,7 +157,8 @@ def ours(sample, grid, promise):
 
 
 def as_measured(sample, grid, promise):
-    return sample.bounds(grid, promise.delta).measured(sample.share) <= promise.alpha
+    found = sample.bounds(grid, promise.delta)
+    return mixed_risk(sample.share, found.f, found.c, found.r) <= promise.alpha
 
 
 def as_they_stand(sample, grid, promise):

@@ -255,7 +255,7 @@ def test_what_cannot_be_fitted_is_refused():
     for options, words in (
         ({"groups": ["a", "b"]}, r"^groups must hold one name or number for each of 3 labels, got 2$"),
         ({"rare": "drop"}, r"^rare must be 'pool' or 'fall_back', got 'drop'$"),
-        ({"looks": 0}, r"^looks count this certification too: at least 1, got 0$"),
+        ({"looks": 0}, r"^looks must be at least 1, as this certification counts too, got 0$"),
         ({"target_accuracy": 1.0}, r"^target_accuracy must lie between 0 and 1, got 1.0$"),
         ({"reference": p}, r"^the certify rows cannot be their own reference"),
         ({"reference": np.full((3, 3), NAN)}, r"^the reference rows place the grid"),

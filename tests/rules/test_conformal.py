@@ -149,8 +149,9 @@ def test_the_sentence_says_what_is_promised():
     fitted = SplitConformal.fit(ROWS, [0] * 19, by_label=True)
 
     assert fitted.sentence == (
-        "A set holds the true label in at least 0.9 of in-scope texts of every label by itself, on average over draws "
-        "of the 19 rows that it was fitted on and of texts from the same source; out-of-scope texts are not covered."
+        "A set holds the true label in at least 0.9 of in-scope texts of every label by itself. This holds on "
+        "average over draws of the 19 rows that it was fitted on and of texts from the same source. "
+        "Out-of-scope texts are not covered."
     )
 
 

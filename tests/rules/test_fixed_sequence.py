@@ -72,7 +72,7 @@ def test_targets_and_looks_that_are_none_are_refused():
     for target in (0, 1, -0.5, 2, NAN):
         with pytest.raises(InputError, match=r"^target_accuracy must lie between 0 and 1, got"):
             CertifiedThreshold.fit(p, codes, reference=reference, target_accuracy=target)
-    with pytest.raises(InputError, match=r"^looks count this certification too: at least 1, got 0$"):
+    with pytest.raises(InputError, match=r"^looks must be at least 1, as this certification counts too, got 0$"):
         CertifiedThreshold.fit(p, codes, reference=reference, looks=0)
 
 

@@ -76,7 +76,7 @@ def test_an_unreadable_text_has_no_confidence(score):
 
 
 def test_energy_of_bare_probabilities_is_refused():
-    with pytest.raises(InputError, match="this score needs logits, and only probabilities were given"):
+    with pytest.raises(InputError, match="this score needs logits, got only probabilities"):
         Energy()(P)
 
 

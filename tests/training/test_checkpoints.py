@@ -134,13 +134,13 @@ def test_what_is_trained_is_not_trained_again(unbroken, stopped):
     assert same(weights, unbroken)
 
 
-def test_it_is_said_from_where_it_goes_on_and_how_long_which_changes_nothing(unbroken, stopped):
+def test_it_is_said_from_where_it_continues_and_how_long_which_changes_nothing(unbroken, stopped):
     said = []
 
     weights = trained(stopped, note=said.append)
 
     assert same(weights, unbroken)
-    assert said[0].startswith(f"goes on from step 7 of 15 ({stopped / 'step-00000007'}, of ")
+    assert said[0].startswith(f"training continues from step 7 of 15 ({stopped / 'step-00000007'}, of ")
     assert ": 3 epochs of 5 steps, 8 of them left, on " in said[1]
 
 
@@ -191,7 +191,7 @@ def test_a_planted_pickle_is_refused_and_not_executed(stopped, tmp_path, name, f
         (step / "manifest.json").unlink()
         write_manifest(step)
 
-    with pytest.raises(ArtifactError, match=r"nothing of it was read.*--restart"):
+    with pytest.raises(ArtifactError, match=r"(nothing of it was|was not) read.*--restart"):
         trained(stopped)
 
     assert not marker.exists()
@@ -221,12 +221,12 @@ def test_a_checkpoint_without_its_manifest_is_refused(stopped):
     ],
 )
 def test_other_settings_are_refused_and_named(stopped, change, words):
-    with pytest.raises(InputError, match=f"was of {words}; continue it with the same command, or start afresh"):
+    with pytest.raises(InputError, match=f"used {words}; continue it with the same command, or start afresh"):
         trained(stopped, **change)
 
 
 def test_other_rows_are_refused(stopped):
-    with pytest.raises(InputError, match="was of other rows; continue it"):
+    with pytest.raises(InputError, match="used other rows; continue it"):
         trained(stopped, tune=41)
 
 
@@ -254,7 +254,7 @@ def test_a_full_disk_is_a_warning_and_the_checkpoint_before_stays(unbroken, stop
     words = str(said[0].message)
     assert words.startswith("no checkpoint at step 8: ")
     assert "the disk is full (" in words
-    assert "training goes on, and the checkpoint before is kept" in words
+    assert "training continues, and the last checkpoint is kept" in words
 
 
 def test_too_little_space_is_said_before_training(tmp_path, monkeypatch):
@@ -277,7 +277,7 @@ def test_checkpoints_cost_at_most_a_small_share_of_the_time(tmp_path, monkeypatc
 def test_two_runs_do_not_train_in_one_folder(tmp_path):
     first = Unfinished.open(tmp_path / "model.unfinished")
 
-    with pytest.raises(InputError, match=r"model.unfinished is in use: another run trains there"):
+    with pytest.raises(InputError, match=r"model.unfinished is in use by another training"):
         Unfinished.open(tmp_path / "model.unfinished")
 
     assert first
@@ -286,7 +286,9 @@ def test_two_runs_do_not_train_in_one_folder(tmp_path):
 def test_a_folder_of_something_else_is_never_trained_in_nor_cleared(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
 
-    with pytest.raises(InputError, match=r"also holds notes\.txt, and is no unfinished training; choose another name"):
+    with pytest.raises(
+        InputError, match=r"also holds notes\.txt, and is not an unfinished training; choose another name"
+    ):
         Unfinished.open(tmp_path, restart=True)
 
     assert (tmp_path / "notes.txt").read_text() == "mine"

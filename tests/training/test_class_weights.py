@@ -51,8 +51,8 @@ def test_the_loss_is_the_mean_of_weight_times_loss_and_not_over_the_weights_of_t
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ("equal", "class_weights must be 'balanced', or a weight for each label, got 'equal'"),
-        (True, "class_weights must be 'balanced', or a weight for each label, got True"),
+        ("equal", "class_weights must be 'balanced' or a weight for each label, got 'equal'"),
+        (True, "class_weights must be 'balanced' or a weight for each label, got True"),
         ({"rara": 2}, "class_weights: 'rara' is no label of the data; the labels are common, rare"),
         ({"rare": 0}, "class_weights must be positive, got 0 for 'rare'"),
         ({"rare": float("nan")}, "class_weights must be positive, got nan for 'rare'"),

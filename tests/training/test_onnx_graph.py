@@ -6,7 +6,7 @@ import pytest
 from support.small_models import ARCHITECTURES, LABELS, LONGEST, files_of, learner_of
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 
 from elsewise.engines import engine_class  # noqa: E402
 from elsewise.engines.files import Opening  # noqa: E402
@@ -14,10 +14,12 @@ from elsewise.engines.openvino import core  # noqa: E402
 from elsewise.engines.tokenizer import Tokens  # noqa: E402
 from elsewise.engines.torch import last_linear  # noqa: E402
 from elsewise.errors import InputError  # noqa: E402
+from elsewise.training.first_token import first_token_only  # noqa: E402
 from elsewise.training.int8 import QUANTISE_ROWS, quantise_rows  # noqa: E402
 from elsewise.training.onnx_graph import write_model, write_onnx  # noqa: E402
 
 LENGTHS = (3, 11, 32, LONGEST)
+SHORT = sorted({*ARCHITECTURES} - {"deberta-v2", "albert", "mpnet", "xlnet"})  # their last layer can be cut
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -43,20 +45,72 @@ def test_an_exported_graph_answers_as_torch_does(architecture, name):
             assert np.abs(again - plain).max() < 1e-4
 
 
+def products(files):
+    """Output shapes of the matrix products in a graph, for five texts of eleven tokens."""
+    graph = core().read_model(files.path / "model.onnx")
+    graph.reshape({name: [5, 11] for name in ("input_ids", "attention_mask")})
+    return [tuple(node.get_output_shape(0)) for node in graph.get_ordered_ops() if node.get_type_name() == "MatMul"]
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_last_layer_is_computed_for_the_token_that_is_read(architecture):
     """... by every architecture that attends through the common interface; the others compute it whole."""
     files, _ = files_of(architecture)
-    graph = core().read_model(files.path / "model.onnx")
-    graph.reshape({name: [5, 11] for name in ("input_ids", "attention_mask")})
 
-    made = [tuple(node.get_output_shape(0)) for node in graph.get_ordered_ops() if node.get_type_name() == "MatMul"]
+    made = products(files)
 
-    is_short = architecture not in {"deberta-v2", "albert", "mpnet", "xlnet"}
     wide = 128 if architecture == "modernbert" else 64  # the middle of a layer; ModernBERT's is gated
     length = (11, 5) if architecture == "xlnet" else (5, 11)
-    assert made.count((5, 1, wide)) == is_short
-    assert made.count((*length, wide)) == 2 - is_short
+    assert made.count((5, 1, wide)) == (architecture in SHORT)
+    assert made.count((*length, wide)) == 2 - (architecture in SHORT)
+
+
+@pytest.mark.parametrize("architecture", SHORT)
+def test_the_first_token_alone_gives_the_plain_forward_pass(architecture):
+    """Says which version of transformers the last layer can no longer be cut in: graphs are then written whole."""
+    model, rng = learner_of(architecture).model.model, np.random.default_rng(0)
+    model.set_attn_implementation("eager")
+    for length in LENGTHS:
+        ids, mask = torch.from_numpy(rng.integers(5, 20, size=(5, length))), torch.ones(5, length, dtype=torch.int64)
+        mask[1:, length // 2 :] = 0
+        with torch.no_grad():
+            plain = model(input_ids=ids, attention_mask=mask)
+            with first_token_only(model):
+                cut = model(input_ids=ids, attention_mask=mask)
+            again = model(input_ids=ids, attention_mask=mask)
+
+        assert (cut.logits - plain.logits).abs().max() < 1e-4, f"not with transformers {transformers.__version__}"
+        assert torch.equal(again.logits, plain.logits)
+
+
+def no_layers(monkeypatch):
+    monkeypatch.delattr(transformers.modeling_layers, "GradientCheckpointingLayer")
+
+
+def other_attention(monkeypatch):
+    def attend(inside, heard, module, query, key, value, *_, **__):
+        return value[:, :, : query.shape[2]].transpose(1, 2).contiguous(), None
+
+    monkeypatch.setattr("elsewise.training.first_token._attend", attend)
+
+
+def other_table(monkeypatch):
+    unread = transformers.modeling_utils.AttentionInterface()
+    monkeypatch.setattr(transformers.modeling_utils, "ALL_ATTENTION_FUNCTIONS", unread)
+
+
+@pytest.mark.parametrize("change", [no_layers, other_attention, other_table])
+def test_a_graph_is_whole_where_transformers_has_changed_what_the_cut_relies_on(monkeypatch, change):
+    change(monkeypatch)
+
+    files, learner = files_of("bert")
+
+    assert products(files).count((5, 11, 64)) == 2
+    engine = engine_class("openvino").open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}))
+    ids = np.random.default_rng(0).integers(5, 20, size=(4, 11))
+    ((logits, _),) = engine.model.forward([(ids, np.ones_like(ids))])
+    with torch.no_grad():
+        assert np.abs(logits - learner.model.model(torch.from_numpy(ids)).logits.numpy()).max() < 1e-4
 
 
 def test_a_head_that_reads_all_tokens_gets_all():

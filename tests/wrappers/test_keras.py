@@ -106,7 +106,7 @@ def test_a_subclassed_model_needs_its_kind_and_gives_log_probabilities():
 
 def test_a_sigmoid_over_several_labels_is_explained_and_handled_on_request():
     model = model_of(dense(activation="sigmoid"))
-    with pytest.raises(InputError, match=r"ends in a sigmoid for each label: .* say kind='sigmoid'"):
+    with pytest.raises(InputError, match=r"ends in a sigmoid for each label.* say kind='sigmoid'"):
         ew.wrap(model, labels=LABELS, preprocess=to_ids)
 
     logits = ew.wrap(model, labels=LABELS, preprocess=to_ids, kind="sigmoid").run(TEXTS).logits

@@ -125,7 +125,7 @@ def test_a_sigmoid_for_each_label_is_handled_on_request():
 @pytest.mark.parametrize(
     ("model", "more", "words"),
     [
-        (LogisticRegression(), {}, r"LogisticRegression has no classes_: fit it first, or it is no classifier"),
+        (LogisticRegression(), {}, r"LogisticRegression has no classes_: fit it first, or pass a classifier"),
         (TfidfVectorizer(), {}, r"TfidfVectorizer has no classes_"),
         (None, {"kind": "probabilities"}, r"Pipeline gives no probabilities: it has no predict_proba"),
         (None, {"kind": "sigmoid"}, r"Pipeline gives no sigmoid: it has no predict_proba"),

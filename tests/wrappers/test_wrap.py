@@ -83,7 +83,7 @@ def test_a_classifier_around_a_wrapped_model_is_saved_without_it(tmp_path):
     with pytest.raises(InputError, match=r"model was fitted around a model of yours: there is nothing to export"):
         export(tmp_path / "model", engine="openvino")
     with pytest.raises(
-        ew.ElsewiseError, match=r"no certificate for torch \(it has given\); pass the model that it was"
+        ew.ElsewiseError, match=r"no certificate for torch \(it has given\); pass the model that this folder was"
     ):
         ew.load(tmp_path / "model", engine="torch")
 
@@ -199,7 +199,10 @@ def test_a_model_that_answers_otherwise_the_second_time_is_said():
     ("arguments", "words"),
     [
         ({"kind": "logits"}, r"does not say its labels; pass them in the order of its columns"),
-        ({"labels": LABELS}, r"say what the model gives, for numbers alone do not tell: kind= one of 'logits', 'prob"),
+        (
+            {"labels": LABELS},
+            r"say what the model gives, which numbers alone do not tell: kind= one of 'logits', 'prob",
+        ),
         ({"labels": LABELS, "kind": "scores"}, r"kind must be one of logits"),
         ({"labels": ["a", "a", "b"], "kind": "logits"}, r"labels must differ, got 'a' twice"),
         ({"labels": ["a"], "kind": "logits"}, r"there must be at least 2 labels, got 1"),
@@ -331,7 +334,11 @@ def test_an_array_is_saved_without_code(tmp_path):
     [
         (None, {}, r"an array holds answers for texts: pass them too \(texts=\), or take ew.calibrate"),
         (TEXTS[:-1], {}, r"one row a text, got \(70, 3\) for 69 texts"),
-        (["same"] * 70, {}, r"texts 0 and 1 \(counted from 0\) are the same, with other numbers; keep one: 'same'"),
+        (
+            ["same"] * 70,
+            {},
+            r"texts 0 and 1 \(counted from 0\) are the same, with different numbers; keep one of them: 'same'",
+        ),
         (TEXTS, {"preprocess": str}, r"need no preprocess"),
         (TEXTS, {"kind": None}, r"say what the model gives"),
     ],
@@ -415,7 +422,9 @@ def test_an_onnx_output_that_is_not_there_is_refused(graph, output):
 @pytest.mark.parametrize("name", ["answers.npy", "somebody/a-model", "model.tflite"])
 @pytest.mark.parametrize("texts", [None, ["x"]])
 def test_a_name_that_is_no_file_is_not_looked_up(name, texts):
-    with pytest.raises(InputError, match=rf"{name} is no file; a model is not looked up by name: load it yourself"):
+    with pytest.raises(
+        InputError, match=rf"{name} is not a file, and models are not looked up by name; load the model"
+    ):
         ew.wrap(name, labels=LABELS, kind="logits", texts=texts)
 
 

@@ -1,12 +1,12 @@
-"""Answers of a chunk of rows, as columns of the output."""
+"""Answers of a chunk of rows, as columns of the output, and counts of rows that add up."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
-from elsewise.batch.ledger import Ledger
 from elsewise.batch.source import Chunk
 from elsewise.classifier.classifier import Classifier
 from elsewise.outputs import Evidence
@@ -14,6 +14,51 @@ from elsewise.rules.decisions import Decisions
 
 COLUMNS = ("label", "abstained", "reason", "best_label", "confidence", "probability", "truncated")
 SENTENCES = ("sentence", "customer_sentence")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Counts of answered, Other and rejected rows.
+
+    Attributes
+    ----------
+    answered, other, rejected : int
+        Rows that got a label, rows that became Other, and rows that cannot be used.
+    reasons : mapping
+        Counts of the reasons for Other.
+
+    Examples
+    --------
+    >>> (Ledger(3, 1, 0, {"ambiguous": 1}) + Ledger(2, 2, 1, {"ambiguous": 1, "unreadable": 1})).reasons
+    {'ambiguous': 2, 'unreadable': 1}
+    """
+
+    answered: int = 0
+    other: int = 0
+    rejected: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def read(self) -> int:
+        """Number of all rows."""
+        return self.answered + self.other + self.rejected
+
+    def __add__(self, more: "Ledger") -> "Ledger":
+        """Count the rows of both."""
+        reasons = dict(Counter(self.reasons) + Counter(more.reasons))
+        return Ledger(self.answered + more.answered, self.other + more.other, self.rejected + more.rejected, reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary(Ledger):
+    """Counts of a whole file, the file of its rejected rows, and how it was read."""
+
+    rejects: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields, and the number of all rows, as a JSON object."""
+        return {"read": self.read, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +84,7 @@ class MoreColumns:
         return (*ranked, *said, *(f"p_{label}" for label in labels if self.probabilities))
 
     def cells(self, decisions: Decisions, evidence: Evidence) -> Iterator[dict[str, object]]:
-        """Give the cells of each of n rows, by column."""
+        """Yield the optional cells of each row, by column."""
         if not self.top and not self.probabilities and not self.sentences:
             yield from ({} for _ in range(len(evidence)))
             return

@@ -4,12 +4,12 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from elsewise.batch.answers import COLUMNS, MoreColumns, answered
-from elsewise.batch.ledger import Ledger, Summary
+from elsewise.batch.answers import COLUMNS, Ledger, MoreColumns, Summary, answered
 from elsewise.batch.source import chunks, open_source
 from elsewise.classifier.classifier import Classifier
-from elsewise.data.formats import Writer, open_writer, output_names, same_file
+from elsewise.data.formats import Writer, open_writer, same_file
 from elsewise.data.labelled_texts import Reading
+from elsewise.data.rows import output_names
 from elsewise.engines import prepared
 from elsewise.engines.batching import prefetch
 from elsewise.errors import InputError
@@ -17,6 +17,7 @@ from elsewise.messages import messages
 from elsewise.progress import Progress
 
 REJECTED = ".rejected.jsonl"
+REJECT_COLUMNS = ("row", "line", "problem", "raw")
 
 
 def predict_file(
@@ -71,17 +72,17 @@ def predict_file(
         ours = (*COLUMNS, *more.names(classifier.labels))
         names, renamed = output_names(source.columns, ours)
         columns = (*(names.get(column, column) for column in source.columns), *ours)
-        format_ = (how.format or _format(data)) if out == "-" else None
+        suffix = Path(data).suffix[1:]
+        like_data = how.format or (suffix if suffix in ("jsonl", "ndjson", "tsv") else None)
+        format_ = like_data if out == "-" else None
         with open_writer(out, columns, format=format_) as writer, _open_rejects(rejects_path) as rejects:
             for chunk in prefetch(chunks(source.items, partial(prepared, classifier.engine))):
                 answers = answered(classifier, chunk, more)
                 given = ({names.get(column, column): cell for column, cell in row.cells.items()} for row in chunk.rows)
                 writer.write(cells | answer for cells, answer in zip(given, answers.rows, strict=True))
+                bad = ((row.number, row.line, row.problem, row.raw) for row in chunk.rejected)
                 if rejects is not None:
-                    rejects.write(
-                        {"row": row.number, "line": row.line, "problem": row.problem, "raw": row.raw}
-                        for row in chunk.rejected
-                    )
+                    rejects.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)
                 ledger += answers.counts
                 if progress:
                     progress("predicting", ledger.read, 0)
@@ -92,14 +93,10 @@ def predict_file(
     return Summary(ledger.answered, ledger.other, ledger.rejected, ledger.reasons, kept, notes)
 
 
-def _format(data: str) -> str | None:
-    return Path(data).suffix[1:] if Path(data).suffix in (".jsonl", ".ndjson", ".tsv") else None
-
-
 def _rejects_of(out: str) -> Path | None:
     """Name the file of rejected rows; None for stdout, pipes and devices, where they are only counted."""
     return Path(f"{out}{REJECTED}") if out != "-" and (Path(out).is_file() or not Path(out).exists()) else None
 
 
 def _open_rejects(path: Path | None) -> AbstractContextManager[Writer | None]:
-    return nullcontext() if path is None else open_writer(path, ("row", "line", "problem", "raw"))
+    return nullcontext() if path is None else open_writer(path, REJECT_COLUMNS)

@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from elsewise.classifier.classifier import Classifier
-from elsewise.data.formats import Row
 from elsewise.data.labelled_texts import Reading, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
+from elsewise.data.rows import Row
 from elsewise.engines import reads_logits
 from elsewise.engines.batching import WINDOW
 from elsewise.engines.logits import check_features
@@ -54,7 +54,7 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
         return
     with how.open(data) as rows:
         if is_logits:
-            columns = logit_columns(rows.columns, classifier.labels, data)
+            columns = logit_columns(rows.columns, how, classifier.labels, data)
             if len(columns) != len(classifier.labels):
                 raise InputError(f"{data} has {len(columns)} columns, the model has {len(classifier.labels)} labels")
             items = (_logits_item(row, columns) for row in rows)

@@ -8,10 +8,9 @@ from typing import Any, Final, Protocol, Self
 
 from elsewise.arrays import Floats
 from elsewise.calibrators.identity import Identity
-from elsewise.calibrators.label_scale import LabelScale
+from elsewise.calibrators.label_biases import LabelScale, TemperatureBias
 from elsewise.calibrators.prior_correction import PriorCorrection
 from elsewise.calibrators.temperature import Temperature
-from elsewise.calibrators.temperature_bias import TemperatureBias
 
 __all__ = ["CALIBRATORS", "Calibrator", "Identity", "LabelScale", "PriorCorrection", "Temperature", "TemperatureBias"]
 

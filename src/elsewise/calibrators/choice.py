@@ -110,17 +110,10 @@ def _compared(z: Floats, y: Codes, names: tuple[str, ...]) -> tuple[str, str, li
     if best == SIMPLE and _gain(losses[PLAIN], losses[SIMPLE])[0] <= 0:
         best, why = PLAIN, "no calibrator was clearly better than none"
     table: list[Json] = []
-    for name in names:
-        gain, error = _gain(losses[SIMPLE], losses[name])
-        table.append(
-            {
-                "calibrator": name,
-                "log_loss": float(losses[name].mean()),
-                "better_by": gain,
-                "standard_error": error,
-                "changed": float(held_out[name][1].mean()),
-            }
-        )
+    for name, (loss, changed) in held_out.items():
+        gain, error = _gain(losses[SIMPLE], loss)
+        figures = {"log_loss": float(loss.mean()), "better_by": gain, "standard_error": error}
+        table.append({"calibrator": name, **figures, "changed": float(changed.mean())})
     return best, why, table
 
 
@@ -140,18 +133,14 @@ def _held_out(name: str, z: Floats, y: Codes, folds: NDArray[np.int64]) -> tuple
     losses, changed = np.zeros(len(z)), np.zeros(len(z), dtype=bool)
     for fold in range(FOLDS):
         out = np.flatnonzero(folds == fold)
-        fitted = _fitted_quietly(name, z, y, np.flatnonzero((folds >= 0) & (folds != fold)))
+        others = np.flatnonzero((folds >= 0) & (folds != fold))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ElsewiseWarning)
+            fitted = CALIBRATORS[name].fit(z[others], y[others])
         p = fitted(z[out])
         losses[out] = log_losses(p, y[out])
         changed[out] = p.argmax(axis=1) != z[out].argmax(axis=1)
     return losses[folds >= 0], changed[folds >= 0]
-
-
-def _fitted_quietly(name: str, z: Floats, y: Codes, rows: NDArray[np.int64]) -> Calibrator:
-    """Fit on some rows, without warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ElsewiseWarning)
-        return CALIBRATORS[name].fit(z[rows], y[rows])
 
 
 def _gain(before: Floats, after: Floats) -> tuple[float, float]:

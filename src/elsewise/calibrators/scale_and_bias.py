@@ -58,7 +58,9 @@ def best_affine(logits: Any, codes: Any, *, penalty: float, by_label: bool) -> A
     if temperature is None:
         return Affine(zero + 1, zero, NO_TEMPERATURE)
     problem = _Problem(z, y, spread_of(z), penalty / len(z), by_label)
-    scale, biases = problem.parts(_newton(problem, problem.start(temperature)))
+    start = np.zeros_like(problem.penalties())
+    start[0] = problem.spread / temperature
+    scale, biases = problem.parts(_newton(problem, start))
     scales = zero + scale / problem.spread
     if (scales <= 0).any():
         return Affine(zero + 1 / temperature, zero, REVERSED)
@@ -92,11 +94,6 @@ class _Problem:
     spread: float
     penalty: float
     by_label: bool
-
-    def start(self, temperature: float) -> Vector:
-        """Parameters of the best temperature, where the search begins."""
-        k = self.z.shape[1]
-        return np.concatenate([[self.spread / temperature], np.zeros(2 * k if self.by_label else k)])
 
     def parts(self, x: Vector) -> tuple[Vector, Vector]:
         """Split parameters, or a direction, into scales, (k,) or (1,), and biases (k,)."""

@@ -24,11 +24,9 @@ OF_TRANSFORMERS = ("export", "fit")  # values of `certify_again` for folders tha
 
 
 def model_card(
-    description: Json,
-    evaluation: Json | None = None,
-    arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
-    learned: Json = MappingProxyType({}),
-) -> str:
+    description: Json, evaluation: Json | None = None,
+    arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}), learned: Json = MappingProxyType({}),
+) -> str:  # fmt: skip
     """Write the card of a folder, in Markdown with the usual front matter.
 
     `description` and `evaluation` are the contents of elsewise.json and evaluation.json; `arrays` are those of the
@@ -85,7 +83,7 @@ OTHER_PROBABILITIES = {
 
 GIVEN_USE = """## Use
 
-This folder was fitted around a model that it does not hold ({model}). Pass that again, wherever it answers:
+This folder was fitted around a model that it does not contain ({model}). Pass the model with every call:
 
 ```sh
 elsewise predict THIS_FOLDER texts.csv -o answers.csv --engine MODULE:OBJECT
@@ -120,25 +118,21 @@ def _use(engine: Json) -> str:
     around = OTHER_PROBABILITIES.get(engine["name"], "").format(
         members=len(settings.get("members", ())), passes=settings.get("passes")
     )
-    return (
-        TEXT_USE
-        + OTHER_TOOLS
-        + (f" {around}" if around else "")
-        + ("" if precision == "f32" else INEXACT.format(precision=precision))
-    )
+    inexact = "" if precision == "f32" else INEXACT.format(precision=precision)
+    return TEXT_USE + OTHER_TOOLS + (f" {around}" if around else "") + inexact
 
 
 def _baseline(evaluation: Json | None, record: Json) -> str:
     judged = (evaluation or {}).get("baseline")
     if judged is None:
         return ""
-    learned = f", learned in {record['seconds']:,.0f} seconds," if "seconds" in record else ""
+    learned = f", learned in {record['seconds']:,.0f} seconds" if "seconds" in record else ""
     figures = (("accuracy", "accuracy"), ("log_loss", "log loss"), ("coverage", "coverage"),
                ("accuracy_when_answered", "accuracy when answered"))  # fmt: skip
     values = ", ".join(f"{words} {_number(judged[name]['value'])}" for name, words in figures)
     return (
-        f"## Is the encoder worth it?\n\n{judged['sentence']} The baseline is TF-IDF and logistic regression{learned} "
-        f"a model folder of its own in `baseline`: {values}."
+        f"## Is the encoder worth it?\n\n{judged['sentence']} The baseline is TF-IDF and logistic regression{learned}: "
+        f"{values}. It is the model folder `baseline`."
     )
 
 

@@ -157,18 +157,11 @@ class Classifier:
         folded = None if kept.folded is None else pack(kept.folded, arrays, "folded")
         texts = self.engine.canaries
         tokens = prepared(self.engine, texts)
-        write_folder(
-            Path(path),
-            self._save_files,
-            {**self._description(), "folded": folded, "engine": key, "engines": entries},
-            {
-                "texts": texts,
-                "token_ids": [ids.tolist() for ids in tokens] if isinstance(tokens, Tokens) else None,
-                "probabilities": {name: e[CANARY] for name, e in entries.items()},
-            },
-            arrays,
-            kept.evaluation,
-        )
+        token_ids = [ids.tolist() for ids in tokens] if isinstance(tokens, Tokens) else None
+        answers = {name: entry[CANARY] for name, entry in entries.items()}
+        described = {**self._description(), "folded": folded, "engine": key, "engines": entries}
+        canary = {"texts": texts, "token_ids": token_ids, "probabilities": answers}
+        write_folder(Path(path), self._save_files, described, canary, arrays, kept.evaluation)
 
     def _save_files(self, place: Path) -> None:
         self.engine.save(place)

@@ -57,7 +57,9 @@ def recorded(
         "certificate": None if certificate is None else certificate.as_dict(),
         "looks": looks if certificate is None else max(looks, certificate.looks),
     }
-    return entry if before is None else {**entry, "before": _kept(before)}
+    if before is not None:  # only the fingerprint of its score, which may be large and does not change
+        entry["before"] = {**pack(before, {}, "rule"), "score": fingerprint_of(before.score)}
+    return entry
 
 
 def to_undo(history: Sequence[Entry], engine: str) -> Entry | None:
@@ -80,9 +82,7 @@ def restored(kept: Json, score: Score) -> Rule:
     if kept["score"] != fingerprint_of(score):
         raise InputError("the score was changed after this threshold was set, so it cannot be restored")
     arrays: dict[str, Any] = {}
-    packed = {**kept, "score": pack(score, arrays, "score")}
-    rule: Rule = unpack(packed, arrays, Path("elsewise.json"))
-    return rule
+    return unpack({**kept, "score": pack(score, arrays, "score")}, arrays, Path("elsewise.json"))
 
 
 def fingerprint_of(part: Any) -> str:
@@ -100,11 +100,6 @@ def fingerprint_of(part: Any) -> str:
     for array in arrays.values():
         hashed.update(np.ascontiguousarray(array).tobytes())
     return hashed.hexdigest()[:16]
-
-
-def _kept(rule: Rule) -> dict[str, Any]:
-    """Pack a rule, and only the fingerprint of its score, which may be large and does not change with the threshold."""
-    return {**pack(rule, {}, "rule"), "score": fingerprint_of(rule.score)}
 
 
 def set_apart(evaluation: Json, fingerprint: str, before: Rule, rule: Rule, when: str) -> Json:

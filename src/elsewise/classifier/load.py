@@ -20,6 +20,8 @@ from elsewise.storage.sealed_folder import MANIFEST, sha256_of
 
 # Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
 CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
+AGAIN: Final = "fit it again"
+AROUND: Final = "pass the model that this folder was fitted around"
 
 
 def load(
@@ -75,20 +77,15 @@ def open_classifier(
     file, entry, described = folder.file, folder.entries[key], folder.description
     try:
         engine = _open_engine(folder, key, threads) if model is None else given_engine(model)
-        classifier = Classifier(
-            engine,
-            unpack(entry["calibrator"], folder.arrays, file, Calibrator),
-            folder.rule(key),
-            other=described["other"],
-            out_of_scope_label=described["out_of_scope_label"],
-            familiarity=folder.part(key, "familiarity"),
-            sets=folder.part(key, "sets"),
-            provenance=provenance_of(folder, key),
-        )
+        calibrator = unpack(entry["calibrator"], folder.arrays, file, Calibrator)
+        words = (described["other"], described["out_of_scope_label"])
+        explaining = (folder.part(key, "familiarity"), folder.part(key, "sets"))
+        provenance = provenance_of(folder, key)
+        classifier = Classifier(engine, calibrator, folder.rule(key), *words, *explaining, provenance)
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{file} holds what this version cannot read: {error}") from error
     if engine.fingerprint != entry["fingerprint"]:
-        remedy = "fit it again" if model is None else "pass the model that it was fitted around, or fit it again"
+        remedy = AGAIN if model is None else f"{AROUND}, or {AGAIN}"
         raise ArtifactError(f"{file}: the certificate of {key} belongs to other files or settings; {remedy}")
     if isinstance(engine, ExternalEngine) and engine.answer is None:
         if answers:
@@ -154,8 +151,9 @@ def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None)
         engine_class(engine or entries[default]["name"])  # raises MissingExtra with the remedy
         usual = entries[default]["name"]
         asked = usual if kind_of(usual).certify_again == "pass it" else engine or usual
-        remedy = _remedy(folder, asked, precision, "add one")
-        wanted = " ".join(word for word in (engine, precision) if word)
+        given = {f"{name}=": word for name, word in (("engine", engine), ("precision", precision)) if word}
+        remedy = _remedy(folder, asked, precision, "add one") or f"leave {' and '.join(given)} out"
+        wanted = " ".join(given.values())
         has = ", ".join(entries)
         raise ArtifactError(f"{folder.files.path} has no certificate for {wanted} (it has {has}); {remedy}")
     return fitting[0]
@@ -169,15 +167,17 @@ def entry_around(folder: ModelFolder, model: Any) -> str:
     path, entries, labels = folder.files.path, folder.entries, folder.description["labels"]
     key = next((key for key, entry in entries.items() if kind_of(entry["name"]).certify_again == "pass it"), None)
     if key is None:
-        raise InputError(f"{path} contains its own model; call load({str(path)!r}) without engine=")
+        raise InputError(f"{path} contains its own model; leave engine= out")
     theirs = list(given_engine(model).labels)
     if theirs != labels:
         at = next((i for i, pair in enumerate(zip(theirs, labels, strict=False)) if pair[0] != pair[1]), None)
-        words = f"{len(theirs):,} labels, and {path} was fitted with {len(labels):,}"
+        words = f"{len(theirs):,} labels, and {path} has {len(labels):,}"
         if at is not None:
-            order = ", in another order" if sorted(theirs) == sorted(labels) else ""
-            words = f"other labels than {path} was fitted with{order}: {theirs[at]!r} for {labels[at]!r}"
-        raise InputError(f"the model that was passed has {words}; pass the one that it was fitted around")
+            which = (
+                f"the labels of {path}, in a different order" if sorted(theirs) == sorted(labels) else "other labels"
+            )
+            words = f"{which}: {theirs[at]!r} instead of {labels[at]!r}"
+        raise InputError(f"the model that was passed has {words}; {AROUND}")
     return key
 
 
@@ -205,23 +205,25 @@ def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: 
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{file}: the model cannot answer its canary texts: {error}") from error
     if isinstance(ready, Tokens) and [ids.tolist() for ids in ready] != folder.canary["token_ids"]:
-        raise ArtifactError(f"{file}: the tokenizer gives other tokens than when the model was saved")
+        known = folder.description["record"].get("versions", {}).get("tokenizers")
+        remedy = f"pip install tokenizers=={known}" if known else AGAIN
+        raise ArtifactError(f"{file}: the tokenizer splits texts differently from when the model was saved; {remedy}")
     now = evidence.probabilities
     if len(now) and np.isnan(now).all():
-        raise ArtifactError(f"{file}: the model gives no number for any of its canary texts; fit it again")
+        raise ArtifactError(f"{file}: the model gives no number for any of its canary texts; {AGAIN}")
     tolerance = CANARY_TOLERANCE[classifier.engine.settings.get("precision", "f32")]
     if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
         worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
-        remedy = _remedy(folder, classifier.engine.name, classifier.engine.settings.get("precision"))
+        remedy = _remedy(folder, classifier.engine.name, classifier.engine.settings.get("precision")) or AGAIN
         raise ArtifactError(f"{file}: probabilities differ by {worst:.3g} from when it was certified; {remedy}")
 
 
 def _remedy(folder: ModelFolder, engine: str, precision: str | None, words: str = "certify it here") -> str:
-    """Say how to get a certificate."""
+    """Say how to get a certificate; empty for an engine that no command certifies again."""
     path, asked = folder.files.path, f"--engine {engine}" + (f" --precision {precision}" if precision else "")
     return {
         "export": f"{words}: elsewise export {path} {asked}",
         "fit": f"fit it again for that: elsewise fit DATA -o {path} --{engine.replace('_', '-')}",
-        "pass it": "pass the model that it was fitted around, or fit it again",
-        "": "choose one of them",
+        "pass it": f"{AROUND}, or {AGAIN}",
+        "": "",
     }[kind_of(engine).certify_again]

@@ -15,7 +15,7 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.rules import Rule
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
-from elsewise.storage.json_files import read_arrays, read_json, write_json
+from elsewise.storage.json_files import Json, read_arrays, read_json, write_json
 from elsewise.storage.sealed_folder import verify, writing
 
 CANARY: Final = "canary"
@@ -72,14 +72,12 @@ class ModelFolder:
     @property
     def default(self) -> str:
         """The default engine and precision, as in "openvino-int8"."""
-        key: str = self.description["engine"]
-        return key
+        return self.description["engine"]
 
     @property
     def entries(self) -> Mapping[str, Any]:
         """The entry of each engine and precision that the folder has a certificate for."""
-        entries: Mapping[str, Any] = self.description["engines"]
-        return entries
+        return self.description["engines"]
 
     def others(self, key: str) -> dict[str, Any]:
         """Give the entries of the engines other than `key`."""
@@ -112,13 +110,9 @@ class ModelFolder:
 
 
 def write_folder(
-    path: Path,
-    save_files: Callable[[Path], None],
-    description: Mapping[str, Any],
-    canary: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
-    evaluation: Mapping[str, Any] | None,
-) -> None:
+    path: Path, save_files: Callable[[Path], None], description: Json, canary: Json,
+    arrays: Mapping[str, NDArray[Any]], evaluation: Json | None,
+) -> None:  # fmt: skip
     """Write a model folder whole or not at all; arrays of kept rows, (n,) or (n, d), go to a file of their own."""
     from safetensors.numpy import save_file  # noqa: PLC0415
 

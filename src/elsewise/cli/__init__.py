@@ -5,10 +5,12 @@ carries results, stderr words and progress.
 """
 
 import os
+import re
 import signal
 import sys
 import warnings
 from collections.abc import Callable
+from inspect import signature
 from typing import Annotated, Any, Final
 
 import typer
@@ -89,7 +91,7 @@ def main() -> None:
     try:
         app()
     except ElsewiseError as error:
-        to_stderr(f"elsewise: {error}")
+        to_stderr(f"elsewise: {_with_options(str(error))}")
         raise SystemExit(1) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe
@@ -99,6 +101,16 @@ def main() -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _with_options(words: str) -> str:
+    """Name options where a message names parameters of Python: --engine for ``engine=``."""
+    known = {name for command in COMMANDS.values() for name in signature(grouped(command)).parameters}
+    return re.sub(
+        r"\b(\w+)=(?=[\s,;.)]|$)",
+        lambda found: f"--{found[1].replace('_', '-')}" if found[1] in known else found[0],
+        words,
+    )
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

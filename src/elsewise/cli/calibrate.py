@@ -3,20 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from elsewise.cli.options import (
-    AsJson,
-    Features,
-    Files,
-    Labels,
-    Logits,
-    Other,
-    Out,
-    OutOfScope,
-    PromiseOptions,
-    RefitRows,
-    Score,
-    Seed,
-)
+from elsewise.cli import options
 from elsewise.cli.output import say_if_alike, to_stderr
 from elsewise.cli.panels import DATA, Only
 from elsewise.cli.tables import show_fitted
@@ -51,23 +38,23 @@ class MoreRows:
 
 
 def calibrate(
-    logits: Logits,
-    labels: Labels,
+    logits: options.Logits,
+    labels: options.Labels,
     *,
-    features: Features = None,
+    features: options.Features = None,
     names: Annotated[
         str | None, DATA(metavar="FILE", help="Label names, one a line, in the order of the columns.")
     ] = None,
     more: MoreRows,
-    out_of_scope_label: OutOfScope = None,
-    files: Annotated[Files, Only("label_column", "delimiter", "encoding")],
-    seed: Seed = 0,
-    promise: PromiseOptions,
-    other: Other = "Other",
-    score: Score = "auto",
-    out: Out,
-    refit_rows: RefitRows = True,
-    as_json: AsJson = False,
+    out_of_scope_label: options.OutOfScope = None,
+    files: Annotated[options.Files, Only("label_column", "delimiter", "encoding")],
+    seed: options.Seed = 0,
+    promise: options.PromiseOptions,
+    other: options.Other = "Other",
+    score: options.Score = "auto",
+    out: options.Out,
+    refit_rows: options.RefitRows = True,
+    as_json: options.AsJson = False,
 ) -> None:
     """Calibrate and certify logits of any model.
 
@@ -94,19 +81,12 @@ def calibrate(
     if tested and more.test_labels is not None:
         tested = (tested[0], read_codes(more.test_labels, how, code_of), *tested[1:])
     classifier = calibrate_logits(
-        array,
-        read_codes(labels, how, code_of),
-        labels=known,
+        array, read_codes(labels, how, code_of), labels=known, test=tested,
         features=None if features is None else read_logits(features, how)[0],
         out_of_scope=outside[0] if outside and features is None else outside,
-        test=tested,
-        out_of_scope_label=out_of_scope_label,
-        other=other,
-        score=score,
-        seed=seed,
-        keep_refit_rows=refit_rows,
-        **asdict(promise),
-    )
+        out_of_scope_label=out_of_scope_label, other=other,
+        score=score, seed=seed, keep_refit_rows=refit_rows, **asdict(promise),
+    )  # fmt: skip
     classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)
 

@@ -4,18 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import (
-    AsJson,
-    Encoder,
-    Files,
-    HeldOut,
-    MaxLength,
-    OutOfScope,
-    PromiseOptions,
-    Seed,
-    Test,
-    program,
-)
+from elsewise.cli import options
 from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.cli.tables import DROPPED
 from elsewise.data.defaults import MAX_LENGTH
@@ -28,15 +17,15 @@ if TYPE_CHECKING:
 def check(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled texts: .csv, .tsv or .jsonl.")],
     *,
-    files: Files,
-    held_out: HeldOut = None,
-    test: Test = None,
-    out_of_scope_label: OutOfScope = None,
-    seed: Seed = 0,
-    promise: PromiseOptions,
-    encoder: Encoder = None,
-    max_length: MaxLength = MAX_LENGTH,
-    as_json: AsJson = False,
+    files: options.Files,
+    held_out: options.HeldOut = None,
+    test: options.Test = None,
+    out_of_scope_label: options.OutOfScope = None,
+    seed: options.Seed = 0,
+    promise: options.PromiseOptions,
+    encoder: options.Encoder = None,
+    max_length: options.MaxLength = MAX_LENGTH,
+    as_json: options.AsJson = False,
 ) -> None:
     """Report what is in a file and what is wrong with it.
 
@@ -49,17 +38,10 @@ def check(
     from elsewise.engines.encoders import DEFAULT_ENCODER
 
     checked = check_file(
-        data,
-        files.reading(),
-        held_out=held_out,
-        test=test,
-        encoder=encoder or DEFAULT_ENCODER,
-        out_of_scope_label=out_of_scope_label,
-        max_length=max_length,
-        seed=seed,
-        **asdict(promise),
-    )
-    command = f"{program()} {shlex.join(['fit', data, '-o', 'model', *checked.options])}"
+        data, files.reading(), held_out=held_out, test=test, out_of_scope_label=out_of_scope_label, seed=seed,
+        encoder=encoder or DEFAULT_ENCODER, max_length=max_length, **asdict(promise),
+    )  # fmt: skip
+    command = f"{options.program()} {shlex.join(['fit', data, '-o', 'model', *checked.options])}"
     if as_json:
         print_json({**asdict(checked), "command": command})
     else:
@@ -73,9 +55,8 @@ def _show(checked: "CheckedFile", command: str) -> None:
     columns = ", ".join(column.name for column in checked.columns)
     to_stdout(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
     if checked.columns:
-        to_stdout(
-            f"Columns: {columns}. Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}."
-        )
+        sources = f"Texts from {checked.how.text_column!r}, labels from {checked.how.label_column!r}"
+        to_stdout(f"Columns: {columns}. {sources}.")
         left = checked.rows - checked.usable
         to_stdout(f"Rows: {checked.rows:,}, of which {checked.usable:,} can be used and {left:,} cannot.")
     _print_labels_found(checked.findings)
@@ -92,7 +73,7 @@ def _show(checked: "CheckedFile", command: str) -> None:
 
 _LEVELS = (
     ("error", "Errors: fit would refuse the file as it was asked to read it"),
-    ("warning", "Warnings: fit would go on, and say so"),
+    ("warning", "Warnings: fit would warn and continue"),
     ("note", "Notes"),
 )
 LABELS_SHOWN = 60

@@ -6,17 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from elsewise.cli.options import (
-    AsJson,
-    LabelledFiles,
-    LabelsOfLogits,
-    LogitsOfModels,
-    OutChanged,
-    OutOfScope,
-    Threads,
-    engine_of,
-    refuse_inside,
-)
+from elsewise.cli import options
 from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr
 from elsewise.cli.panels import OUTPUT
 from elsewise.cli.tables import brief
@@ -25,11 +15,12 @@ from elsewise.errors import InputError
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import LabelledFile, Reading
-    from elsewise.evaluation.comparison import ChangedRow, Comparison, ModelFigures, Pair, Place, Primary
-    from elsewise.evaluation.paired_bootstrap import Difference
+    from elsewise.evaluation.comparison import ChangedRow, Comparison, ModelFigures, Place, Primary
+    from elsewise.evaluation.paired_bootstrap import Difference, Pair
     from elsewise.metrics import CalibrationError, Estimate
 
     Figure = Estimate | CalibrationError
+    Line = tuple[str, Callable[[ModelFigures], Figure], str]
 
 CHANGED_SHOWN = 10
 LABELS_SHOWN = 10
@@ -45,16 +36,16 @@ def compare(
             "around your own as FOLDER=module:object.",
         ),
     ],
-    files: LabelledFiles,
-    logits: LogitsOfModels = None,
-    labels: LabelsOfLogits = None,
-    out_of_scope_label: OutOfScope = None,
-    threads: Threads = None,
-    out: OutChanged = None,
+    files: options.LabelledFiles,
+    logits: options.LogitsOfModels = None,
+    labels: options.LabelsOfLogits = None,
+    out_of_scope_label: options.OutOfScope = None,
+    threads: options.Threads = None,
+    out: options.OutChanged = None,
     shared_threshold: Annotated[
         float, OUTPUT(min=0, max=1, help="Show what this threshold would do to every model.")
     ] = 0.6,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare models on the same labelled rows, paired.
 
@@ -73,17 +64,14 @@ def compare(
         if progress:
             progress("comparing", 0, 0)
         models = {
-            name: load(folder, engine=engine_of(engine), threads=threads)
+            name: load(folder, engine=options.engine_of(engine), threads=threads)
             for name, folder, engine in zip(_names(folders), folders, engines, strict=True)
         }
         read, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
         compared = judge(
-            *models.values(),
-            names=tuple(models),
-            out_of_scope_label=out_of_scope_label,
-            shared_threshold=shared_threshold,
-            **rows,
-        )
+            *models.values(), names=tuple(models), out_of_scope_label=out_of_scope_label,
+            shared_threshold=shared_threshold, **rows,
+        )  # fmt: skip
     if out is not None:
         _write(out, compared.changed, read)
     if as_json:
@@ -121,7 +109,7 @@ def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
     if not Path(out).parent.is_dir():
         raise InputError(f"{out} cannot be written: there is no folder {Path(out).parent}")
     for folder in folders:
-        refuse_inside(out, Path(folder))
+        options.refuse_inside(out, Path(folder))
     for path in inputs:
         if same_file(path, out):
             raise InputError(f"{path} is an input file, and would be overwritten; choose another name for the output")
@@ -143,13 +131,9 @@ def _names(folders: Sequence[str]) -> list[str]:
 
 
 def _rows(
-    models: "Mapping[str, Classifier]",
-    data: str | None,
-    logits: Sequence[str],
-    labels: str | None,
-    how: "Reading",
+    models: "Mapping[str, Classifier]", data: str | None, logits: Sequence[str], labels: str | None, how: "Reading",
     out_of_scope_label: str | None,
-) -> "tuple[LabelledFile | None, dict[str, Any]]":
+) -> "tuple[LabelledFile | None, dict[str, Any]]":  # fmt: skip
     """Read the models' inputs and true labels: rows of texts, if there are any, and arguments of `compare`."""
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.data.logits import read_logits
@@ -248,9 +232,7 @@ def _show(compared: "Comparison", read: "LabelledFile | None") -> None:
             to_stderr(f"{name}: {model.texts_per_second:,.0f} texts/s in this one run, no benchmark{before}")
 
 
-def _figures(
-    models: "Mapping[str, ModelFigures]", target: float
-) -> "Iterator[tuple[str, Callable[[ModelFigures], Figure], str]]":
+def _figures(models: "Mapping[str, ModelFigures]", target: float) -> "Iterator[Line]":
     """Yield each line of the table: its words, how to find it in a model, and the name of its difference."""
 
     def of_model(name: str) -> "Callable[[ModelFigures], Figure]":
@@ -282,11 +264,7 @@ _FIGURES = (
 )
 
 
-def _show_pair(
-    pair: "Pair",
-    models: "Mapping[str, ModelFigures]",
-    figures: "Sequence[tuple[str, Callable[[ModelFigures], Figure], str]]",
-) -> None:
+def _show_pair(pair: "Pair", models: "Mapping[str, ModelFigures]", figures: "Sequence[Line]") -> None:
     a, b = pair.a, pair.b
     lines = []
     for words, of, name in figures:

@@ -65,11 +65,8 @@ class Demo:
         """Pick a few texts for each reason: text, decision, sentence."""
         from elsewise.rules.decisions import Reason
 
-        chosen = [
-            i
-            for reason in Reason
-            for i in [j for j in range(len(self.new)) if self.decisions.reasons[j] == reason][:EXAMPLES_EACH]
-        ]
+        reasons = self.decisions.reasons
+        chosen = [i for reason in Reason for i in (reasons == reason).nonzero()[0].tolist()[:EXAMPLES_EACH]]
         return [(self.new[i].text, self.decisions.labels[i], self.decisions.sentence(i)) for i in chosen]
 
     def reasons(self) -> dict[str, int]:

@@ -56,13 +56,9 @@ def evaluate(
 
 
 def _judged_texts(
-    classifier: "Classifier",
-    data: str,
-    labels: str | None,
-    how: "Reading",
-    out_of_scope_label: str | None,
+    classifier: "Classifier", data: str, labels: str | None, how: "Reading", out_of_scope_label: str | None,
     slices: Sequence[str],
-) -> "Evaluation":
+) -> "Evaluation":  # fmt: skip
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.evaluation.evaluate import evaluate as judge
     from elsewise.messages.wording import counted
@@ -72,24 +68,15 @@ def _judged_texts(
     rows = read_labelled(data, how, strict=False, slices=slices)
     to_stderr(f"{data}: {counted(len(rows.texts), 'row')}, {', '.join(rows.notes)}")
     return judge(
-        classifier,
-        rows.texts,
-        rows.labels,
-        out_of_scope_label=out_of_scope_label,
-        rejected=rows.rejected,
-        slices=rows.columns,
-    )
+        classifier, rows.texts, rows.labels,
+        out_of_scope_label=out_of_scope_label, rejected=rows.rejected, slices=rows.columns,
+    )  # fmt: skip
 
 
 def _judged_logits(
-    classifier: "Classifier",
-    data: str,
-    labels: str | None,
-    features: str | None,
-    how: "Reading",
-    out_of_scope_label: str | None,
-    slices: Sequence[str],
-) -> "Evaluation":
+    classifier: "Classifier", data: str, labels: str | None, features: str | None, how: "Reading",
+    out_of_scope_label: str | None, slices: Sequence[str],
+) -> "Evaluation":  # fmt: skip
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import is_array, read_codes, read_columns, read_logits
     from elsewise.engines.logits import rows_of
@@ -97,7 +84,6 @@ def _judged_logits(
 
     if how.maps or how.dropped:
         raise InputError("--map and --drop-label are for a model of texts; here a row is a row of logits")
-
     if labels is None and (data == "-" or is_array(data)):
         raise InputError(f"{data} holds logits and no labels; pass the labels with --labels FILE")
     columns = read_columns(labels or data, how, slices) if slices else {}

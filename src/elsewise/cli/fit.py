@@ -8,25 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from elsewise.cli.options import (
-    AsJson,
-    Encoder,
-    Epochs,
-    Files,
-    HeldOut,
-    MaxLength,
-    Other,
-    Out,
-    OutOfScope,
-    Precision,
-    PromiseOptions,
-    RefitRows,
-    Score,
-    Seed,
-    Test,
-    engine_of,
-    labelled,
-)
+from elsewise.cli import options
 from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
 from elsewise.cli.panels import ENGINE, TRAINING, typed
 from elsewise.cli.tables import show_fitted
@@ -37,13 +19,13 @@ from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH
 class TrainingOptions:
     """Options of training; a model that is already trained takes none of them."""
 
-    encoder: Encoder = None
-    epochs: Epochs = None
+    encoder: options.Encoder = None
+    epochs: options.Epochs = None
     learning_rate: Annotated[
         float | None, TRAINING(help="Peak learning rate of the encoder. Default: 2e-4 for MiniLM, 5e-5 for BERT-base.")
     ] = None
     batch_size: Annotated[int, TRAINING(min=1, help="Texts in one training step.")] = BATCH_SIZE
-    max_length: MaxLength = MAX_LENGTH
+    max_length: options.MaxLength = MAX_LENGTH
     class_weights: Annotated[
         str | None, TRAINING(help="balanced: rare labels count as much as frequent ones in training. Default: none.")
     ] = None
@@ -57,21 +39,21 @@ class TrainingOptions:
         bool, TRAINING("--laplace", help="Last-layer Laplace: lower confidence on texts unlike the training texts.")
     ] = False
     restart: Annotated[bool, TRAINING("--restart", help="Start training anew instead of continuing.")] = False
-    precision: Precision = "auto"
+    precision: options.Precision = "auto"
 
 
 def fit(
     context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled texts: .csv, .tsv or .jsonl. - is stdin.")],
     *,
-    files: Files,
-    held_out: HeldOut = None,
-    test: Test = None,
-    out_of_scope_label: OutOfScope = None,
-    seed: Seed = 0,
-    promise: PromiseOptions,
-    other: Other = "Other",
-    score: Score = "auto",
+    files: options.Files,
+    held_out: options.HeldOut = None,
+    test: options.Test = None,
+    out_of_scope_label: options.OutOfScope = None,
+    seed: options.Seed = 0,
+    promise: options.PromiseOptions,
+    other: options.Other = "Other",
+    score: options.Score = "auto",
     engine: Annotated[
         str,
         ENGINE(
@@ -84,9 +66,9 @@ def fit(
     baseline: Annotated[
         bool, TRAINING(help="Also fit TF-IDF and logistic regression, to show what the encoder is worth.")
     ] = True,
-    out: Out,
-    refit_rows: RefitRows = True,
-    as_json: AsJson = False,
+    out: options.Out,
+    refit_rows: options.RefitRows = True,
+    as_json: options.AsJson = False,
 ) -> None:
     """Fine-tune an encoder and certify its threshold.
 
@@ -99,13 +81,13 @@ def fit(
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)  # now, not after the training
-    model = engine_of(engine)
-    options = {**asdict(training), "encoder": training.encoder or DEFAULT_ENCODER, "baseline": baseline}
+    model = options.engine_of(engine)
+    asked = {**asdict(training), "encoder": training.encoder or DEFAULT_ENCODER, "baseline": baseline}
     if not isinstance(model, str):
         refuse_training(typed(context, TrainingOptions))
-        options = {}
+        asked = {}
     named = {name: path for name, path in {"data": data, "held_out": held_out, "test": test}.items() if path}
-    read = dict(zip(named, labelled(list(named.values()), files.reading()), strict=True))
+    read = dict(zip(named, options.labelled(list(named.values()), files.reading()), strict=True))
     given: dict[str, Any] = {name: (one.texts, one.labels) for name, one in read.items()}
     texts, labels = given.pop("data")
     say_if_alike(other, labels)
@@ -113,8 +95,8 @@ def fit(
     given |= {**words, **asdict(promise), "engine": model, "score": score, "seed": seed, "keep_refit_rows": refit_rows}
     with _checkpoints_beside(out) as folder, progress_bar() as progress:
         if isinstance(model, str):
-            options["checkpoints"] = folder
-        classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **options, **given)
+            asked["checkpoints"] = folder
+        classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
         mended = {name: one.record for name, one in read.items() if one.record}
         if mended:
             classifier = classifier.with_provenance(record={**classifier.provenance.record, "mended": mended})

@@ -48,13 +48,7 @@ def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, .
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(_cell(title)) if title else None,
-        title_justify="left",
-        show_lines=False,
-        padding=(0, 1),
-    )
+    table = Table(box=box.SIMPLE_HEAD, title=Text(_cell(title)) if title else None, title_justify="left")
     for name in header:
         table.add_column(Text(_cell(name)), overflow="fold", ratio=1 if wide else None)
     for row in rows:
@@ -99,22 +93,9 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total or None)

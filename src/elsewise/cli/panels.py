@@ -1,7 +1,7 @@
 """Options in groups: one dataclass is one parameter of a command, and at least one panel of its ``--help``."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import partial, wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, get_args, get_type_hints
@@ -19,14 +19,11 @@ OUTPUT = partial(typer.Option, rich_help_panel="Output")
 ORDER = ("Arguments", "Data", "Promise", "Threshold without a promise", "Change", "Training", "Engine", "Output")
 
 
-@dataclass(frozen=True, slots=True)
 class Only:
     """The fields of a group that a command has as options, as in ``Annotated[Files, Only("encoding")]``."""
 
-    names: tuple[str, ...]
-
     def __init__(self, *names: str) -> None:
-        object.__setattr__(self, "names", names)
+        self.names = names
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -56,15 +53,10 @@ def _group(hint: Any) -> tuple[Callable[..., Any], list[Parameter]] | None:
     names = next((one.names for one in more if isinstance(one, Only)), None)
     hints = get_type_hints(group, include_extras=True)
     return group, [
-        Parameter(
-            one.name,
-            Parameter.KEYWORD_ONLY,
-            default=Parameter.empty if one.default is MISSING else one.default,
-            annotation=hints[one.name],
-        )
-        for one in fields(group)
-        if names is None or one.name in names
-    ]
+        Parameter(one.name, Parameter.KEYWORD_ONLY, annotation=hints[one.name],
+                  default=Parameter.empty if one.default is MISSING else one.default)
+        for one in fields(group) if names is None or one.name in names
+    ]  # fmt: skip
 
 
 def typed(context: typer.Context, group: type[Any]) -> list[str]:

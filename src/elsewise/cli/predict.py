@@ -38,16 +38,9 @@ def predict(
     classifier = served.load(model)
     with progress_bar() as progress:
         summary = predict_file(
-            classifier,
-            data,
-            out,
-            how=how,
-            top=top,
-            probabilities=probabilities,
-            sentences=sentences,
-            features=features,
-            progress=progress,
-        )
+            classifier, data, out, how=how, features=features, progress=progress,
+            top=top, probabilities=probabilities, sentences=sentences,
+        )  # fmt: skip
     for note in summary.notes:
         to_stderr(f"{data}: {note}")
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.reasons.items()))

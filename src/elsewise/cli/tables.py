@@ -66,15 +66,14 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"model": str(out), **description(classifier)})
         return
-    sizes = ", ".join(f"{name} {count:,}" for name, count in classifier.provenance.record["splits"].items())
-    dropped = ", ".join(
-        f"{count:,} {DROPPED[name]}" for name, count in classifier.provenance.record.get("dropped", {}).items() if count
-    )
+    record = classifier.provenance.record
+    sizes = ", ".join(f"{name} {count:,}" for name, count in record["splits"].items())
+    dropped = ", ".join(f"{count:,} {DROPPED[name]}" for name, count in record.get("dropped", {}).items() if count)
     to_stderr(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
-    if "calibrator" in classifier.provenance.record:
-        choice = classifier.provenance.record["calibrator"]
-        to_stderr(f"calibrator: {(classifier.provenance.folded or classifier.calibrator).sentence} ({choice['why']})")
-        to_stderr(f"confidence: {_why_score(classifier.provenance.record['score'])}")
+    if "calibrator" in record:
+        calibrator = classifier.provenance.folded or classifier.calibrator
+        to_stderr(f"calibrator: {calibrator.sentence} ({record['calibrator']['why']})")
+        to_stderr(f"confidence: {_why_score(record['score'])}")
     if classifier.provenance.gate:
         print_gate(classifier.provenance.gate)
     print_promise(classifier)

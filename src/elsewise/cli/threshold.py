@@ -1,7 +1,6 @@
 """``elsewise threshold``."""
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

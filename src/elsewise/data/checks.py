@@ -34,17 +34,13 @@ USUAL_LIMIT: Final = 512  # tokens; few encoders read more
 GROUPS_SHOWN: Final = 20
 TEXT_SHOWN: Final = 43  # characters
 CONTROL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
-OUT_OF_SCOPE_WORDS: Final = frozenset(
-    map(
-        label_form,
-        (
-            *("other", "others", "misc", "miscellaneous", "none", "none of these", "none of the above", "unknown"),
-            *("oos", "ood", "out of scope", "out of domain", "irrelevant", "not relevant", "no intent", "no match"),
-            *("diğer", "diğerleri", "diger", "kapsam dişi", "kapsamdişi", "kapsam disi", "alakasiz", "ilgisiz"),
-            *("hiçbiri", "bilinmeyen", "sonstige", "sonstiges", "autre", "autres", "otro", "otros", "altro", "outro"),
-        ),
-    )
+WORDS_FOR_OTHER: Final = (
+    *("other", "others", "misc", "miscellaneous", "none", "none of these", "none of the above", "unknown"),
+    *("oos", "ood", "out of scope", "out of domain", "irrelevant", "not relevant", "no intent", "no match"),
+    *("diğer", "diğerleri", "diger", "kapsam dişi", "kapsamdişi", "kapsam disi", "alakasiz", "ilgisiz"),
+    *("hiçbiri", "bilinmeyen", "sonstige", "sonstiges", "autre", "autres", "otro", "otros", "altro", "outro"),
 )
+OUT_OF_SCOPE_WORDS: Final = frozenset(map(label_form, WORDS_FOR_OTHER))
 
 Locate = Callable[[int], int]
 
@@ -227,14 +223,10 @@ def warn(findings: Iterable[Finding]) -> None:
 def label_rows(divided: DividedTexts) -> list[LabelRows]:
     """Count the rows of each label, the most frequent first."""
     k, parts = len(divided.names), divided.parts
-    columns = [
-        np.bincount(part.codes + 1, minlength=k + 1)
-        for part in (divided.rows, parts.train, parts.tune, parts.certify, parts.test)
-    ]
+    groups = (divided.rows, parts.train, parts.tune, parts.certify, parts.test)
+    counts = np.column_stack([np.bincount(group.codes + 1, minlength=k + 1) for group in groups]).tolist()
     names = [divided.out_of_scope_label, *divided.names]
-    table = [
-        LabelRows(name, *(int(column[at]) for column in columns)) for at, name in enumerate(names) if name is not None
-    ]
+    table = [LabelRows(name, *row) for name, row in zip(names, counts, strict=True) if name is not None]
     return sorted(table, key=lambda row: -row.rows)
 
 
@@ -250,15 +242,15 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
     twice = {label for group in groups for label in group}
     absent = [row for row in known if not row.rows]  # a trained model has its own labels
     if absent:
-        words = f"{_n_labels(absent)} no row: {_rarest(absent)}; of them nothing is tested"
-        yield Finding("warning", "absent_labels", words, "label some texts of them, if they can come")
+        words = f"{_n_labels(absent)} no row: {_rarest(absent)}; labels without rows are not tested"
+        yield Finding("warning", "absent_labels", words, "label some of their texts, if they can occur")
     known = [row for row in known if row.rows]
     stay = bool(len(divided.parts.train))
     rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice and stay]
     if rare:
         words = f"{_n_labels(rare)} fewer than {FEWEST_A_LABEL} rows, which stay in train: {_rarest(rare)}"
         first = shlex.quote(rare[-1].label)
-        remedy = f"label more of them, or leave one out with --drop-label {first}, or put it to another with --map"
+        remedy = f"label more of them, drop one with --drop-label {first}, or merge it into another with --map"
         where = _rows_of(divided, (row.label for row in rare), locate)
         yield Finding("warning", "rare_labels", f"{words}; never calibrated, certified or tested", remedy, where=where)
     others = [row for row in known if row.rows >= FEWEST_A_LABEL]
@@ -270,16 +262,14 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
         without = [row for row in others if not getattr(row, part)]
         if without:
             yield Finding("note", f"no_{part}_rows", f"{_n_labels(without)} no {part} row: {_rarest(without)}")
-    if divided.out_of_scope_label is None:
-        kinds = len({label_form(row.label) for row in known})
-        for row in known:
-            if label_form(row.label) in OUT_OF_SCOPE_WORDS and kinds >= FEWEST_LABELS + 1:
-                label = f"label {row.label!r} ({counted(row.rows, 'row')})"
-                words = f"{label} seems to mark texts that belong to none of the labels"
-                remedy = "if so, they teach what to leave as Other: --out-of-scope-label"
-                options = ("--out-of-scope-label", row.label)
-                yield Finding("note", "likely_out_of_scope", words, f"{remedy} {shlex.quote(row.label)}", options)
-                return  # there is one such label at most
+    is_enough = len({label_form(row.label) for row in known}) > FEWEST_LABELS
+    likely = next((row for row in known if label_form(row.label) in OUT_OF_SCOPE_WORDS), None)
+    if divided.out_of_scope_label is None and is_enough and likely:
+        label = f"label {likely.label!r} ({counted(likely.rows, 'row')})"
+        words = f"{label} seems to mark texts that belong to none of the labels"
+        options = ("--out-of-scope-label", likely.label)
+        remedy = f"if so, mark them as out of scope: {shlex.join(options)}"
+        yield Finding("note", "likely_out_of_scope", words, remedy, options)
 
 
 def _spellings(
@@ -291,21 +281,18 @@ def _spellings(
     for group in groups[:GROUPS_SHOWN]:
         best = divided.out_of_scope_label if divided.out_of_scope_label in group else group[0]
         where = _rows_of(divided, (label for label in group if label != best), locate)
-        rules = [f"{label}={best}" for label in group if label != best]
-        meant = [{label: best} for label in group if label != best]
-        words = f"one label in {len(group)} spellings: " + ", ".join(
-            f"{label!r} ({counted(counts[label], 'row')})" for label in group
-        )
-        if is_enough and all(_is_typed(rule, new, counts) for rule, new in zip(rules, meant, strict=True)):
+        rules = {f"{label}={best}": {label: best} for label in group if label != best}
+        spelled = ", ".join(f"{label!r} ({counted(counts[label], 'row')})" for label in group)
+        words = f"one label in {len(group)} spellings: {spelled}"
+        if is_enough and all(_is_typed(rule, new, counts) for rule, new in rules.items()):
             options = tuple(word for rule in rules for word in ("--map", rule))
             remedy = f"if they mean the same: {shlex.join(options)}"
         else:
-            options, remedy = (), "if they mean the same, write one of them in the file"
+            options, remedy = (), "if they mean the same, keep one spelling in the file"
         yield Finding("warning", "near_duplicate_labels", words, remedy, options, where)
     if len(groups) > GROUPS_SHOWN:
-        yield Finding(
-            "warning", "near_duplicate_labels", f"{len(groups) - GROUPS_SHOWN:,} more labels in many spellings"
-        )
+        words = f"{len(groups) - GROUPS_SHOWN:,} more labels in several spellings"
+        yield Finding("warning", "near_duplicate_labels", words)
 
 
 def _is_typed(rule: str, meant: Mapping[str, str | None], known: Mapping[str, int]) -> bool:
@@ -327,11 +314,9 @@ def _text_findings(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
         yield Finding("warning", "blank_texts", words, "leave them out with --skip-bad-rows", options, where)
     lost = [row for row, text in enumerate(texts) if "\ufffd" in text]
     if lost:
-        what = "with U+FFFD, the sign for a character that was lost before the file was written"
-        words = f"{counted(len(lost), 'row')} {what}"
-        yield Finding(
-            "warning", "lost_characters", words, "export the file again, in UTF-8", (), tuple(map(locate, lost))
-        )
+        words = f"{counted(len(lost), 'row')} with U+FFFD, the sign for a character lost before the file was written"
+        remedy = "export the file again, in UTF-8"
+        yield Finding("warning", "lost_characters", words, remedy, where=tuple(map(locate, lost)))
     control = [row for row, text in enumerate(texts) if CONTROL.search(text)]
     if control:
         words = f"{counted(len(control), 'row')} with control characters such as NUL, which most encoders do not read"
@@ -353,11 +338,9 @@ def _repeats(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
     meant = np.unique(forms, return_inverse=True)[1][codes]
     pairs = np.unique(np.column_stack([text_of, meant]), axis=0)
     torn = np.flatnonzero(np.bincount(pairs[:, 0], minlength=len(first)) > 1)
-    if not len(torn):
-        return
     rows = np.array([row for row in np.flatnonzero(np.isin(text_of, torn)).tolist() if is_visible(texts[row])])
     if not len(rows):
-        return  # blank texts, which have their own finding
+        return  # blank texts have their own finding
     example = rows[text_of[rows] == text_of[rows[0]]]
     labels = ", ".join(sorted({repr(names[codes[row]]) for row in example}))
     text = shortened(texts[rows[0]], TEXT_SHOWN)
@@ -381,7 +364,7 @@ def _token_findings(
     median, high, most = (int(np.ceil(np.quantile(tokens, share))) for share in (0.5, 0.95, 0.99))
     truncated = float(np.mean(tokens > max_length))
     if truncated:
-        words = f"{truncated:.2%} of the texts are longer than {max_length} tokens, and only read so far"
+        words = f"{truncated:.2%} of the texts are longer than {max_length} tokens; the rest of each is not read"
         wanted = min(-(-most // 64) * 64, USUAL_LIMIT)
         is_more = truncated > MANY_TRUNCATED and wanted > max_length
         remedy = f"--max-length {wanted} reads more of them, and takes more time" if is_more else ""
@@ -394,13 +377,10 @@ def size_findings(tune: int, certify: int, total: int, promise: BinomialTest) ->
     found = []
     if tune < FEWEST_ROWS:
         few = f"{tune} tune rows are too few to calibrate on ({FEWEST_ROWS} needed)"
-        words = f"{few}: probabilities stay as the model gives them"
-        found.append(Finding("warning", "few_tune_rows", words))
+        found.append(Finding("warning", "few_tune_rows", f"{few}: probabilities stay as the model gives them"))
     if certify < FEW_TO_CERTIFY:
-        few = f"{certify} certify rows are few: no accuracy"
-        if certify:
-            few = f"{certify} certify rows are few: {promise.delta ** (1 / certify):.1%} is the best accuracy that"
-        words = f"{few} could be certified on them, without one error"
+        best = f"{promise.delta ** (1 / certify):.1%} is the best accuracy that" if certify else "no accuracy"
+        words = f"{certify} certify rows are few: {best} could be certified on them, without one error"
         found.append(Finding("warning", "few_certify_rows", words))
     if certify < promise.fewest:
         target, level = percent(1 - promise.alpha), percent(1 - promise.delta)
@@ -415,10 +395,8 @@ def _allowed(certify: int, promise: BinomialTest) -> Finding:
     errors = np.arange(certify + 1)
     most = int(promise.passed(np.full(certify + 1, certify), errors).sum()) - 1
     best = promise.delta ** (1 / certify)
-    words = (
-        f"{certify:,} certify rows: {best:.1%} could be promised at best, without an error; "
-        f"{percent(1 - promise.alpha)} with at most {most:,} errors, if all are answered"
-    )
+    asked = f"{percent(1 - promise.alpha)} with at most {most:,} errors, if all are answered"
+    words = f"{certify:,} certify rows: {best:.1%} could be promised at best, without an error; {asked}"
     return Finding("note", "certify_rows", words)
 
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from elsewise.data.lines import LIMIT, Lines
-from elsewise.data.rows import Cells, JsonText, Row, Rows, column_names, refuse_repeats
+from elsewise.data.rows import Cells, Row, Rows, column_names, is_null, refuse_repeats
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
+HAS_HEADER = True
 DELIMITERS = (",", ";", "\t")  # the first wins a tie
 SPOKEN = {"\\t": "\t", "tab": "\t"}  # what people type for a tab in a shell
 HEADER_LIMIT = 1 << 16  # characters looked at to find the delimiter
@@ -32,11 +33,8 @@ def read(lines: Lines, delimiter: str | None = None) -> Rows:
     fields, or with text after a closing quote, has a problem; in the second case only its first line is dropped. Raises
     ``csv.field_size_limit``, which holds for the whole process, and never lowers it.
 
-    Raises
-    ------
-    InputError
-        For no header, a column without a name, a repeated column name, or a delimiter that is not one character; while
-        reading, for a byte not in the encoding, and a quote that is never closed.
+    InputError for no header, a column without a name, a repeated column name, or a delimiter that is not one character;
+    while reading, for a byte not in the encoding, and a quote that is never closed.
     """
     csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))
     feed = _Feed(lines)
@@ -46,11 +44,8 @@ def read(lines: Lines, delimiter: str | None = None) -> Rows:
     if problem:
         raise InputError(f"{lines.name}: the header {problem}: {raw[:80]!r}")
     _check_header(columns, lines.name)
-    return Rows(lines, tuple(columns), (f"delimiter {_shown(chosen)} ({how})",), _rows(records, tuple(columns)))
-
-
-def _shown(delimiter: str) -> str:
-    return "tab" if delimiter == "\t" else f"'{delimiter}'"
+    shown = "tab" if chosen == "\t" else f"'{chosen}'"
+    return Rows(lines, tuple(columns), (f"delimiter {shown} ({how})",), _rows(records, tuple(columns)))
 
 
 def _check_header(columns: list[str], name: str) -> None:
@@ -93,11 +88,10 @@ class _Feed:
 
     def done(self, lines: int) -> str:
         """Mark the first `lines` of the record as read, the others as unread; return the text of the read ones."""
-        gone, rest = self.taken[:lines], self.taken[lines:]
+        gone, rest, self.taken = self.taken[:lines], self.taken[lines:], []
         self.again.extendleft(reversed(rest))
         self.reread += sum(map(len, rest))
         self.line += lines
-        self.taken = []
         return "".join(gone).rstrip("\r\n")
 
 
@@ -166,11 +160,8 @@ def _rows(records: Iterator[tuple[int, list[str], str, str | None]], columns: tu
         if len(cells) == width:
             yield Row(number, line, dict(zip(columns, cells, strict=True)), None, raw)
         else:
-            yield Row(number, line, {}, problem or _ragged(len(cells), width), raw)
-
-
-def _ragged(fields: int, width: int) -> str:
-    return f"has {counted(fields, 'field')}, the header has {width}"
+            ragged = f"has {counted(len(cells), 'field')}, the header has {width}"
+            yield Row(number, line, {}, problem or ragged, raw)
 
 
 def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells], bytes]:
@@ -193,14 +184,10 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells],
         if not known.issuperset(row):
             late = column_names(sorted(row.keys() - known))
             raise InputError(f"a row has {late}, which the header of the CSV file lacks; write a .jsonl file instead")
-        return _utf8(str(quote(cells))[:-2] + "\n")
+        text = str(quote(cells))[:-2] + "\n"
+        return (text if text.isascii() else LONE_SURROGATE.sub("\ufffd", text)).encode()
 
     return encode
-
-
-def opening(columns: tuple[str, ...], delimiter: str = ",") -> bytes:
-    """Encode the header line."""
-    return encoder(columns, delimiter)({column: column for column in columns})
 
 
 class _Echo:
@@ -210,15 +197,8 @@ class _Echo:
         return line
 
 
-def _utf8(line: str) -> bytes:
-    try:
-        return line.encode()
-    except UnicodeEncodeError:
-        return LONE_SURROGATE.sub("\ufffd", line).encode()
-
-
 def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, JsonText) and value == "null"):
+    if is_null(value):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -5,6 +5,7 @@ Only `elsewise check` guesses, to name the missing option; other commands read U
 
 import codecs
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +80,11 @@ def guess_encoding(path: str) -> EncodingGuess | None:
 def _of_windows(counts: NDArray[np.int64]) -> tuple[str | None, str]:
     turkish, western = int(counts[list(TURKISH)].sum()), int(counts[list(WESTERN)].sum())
     is_turkish = turkish > ICELANDIC * western
-    order = ("cp1254", "cp1252") if is_turkish else ("cp1252", "cp1254")
+    letters = "its letters are those of Turkish (ğ, ş)" if is_turkish else "it holds no letters of Turkish alone"
+    likely, other = ("cp1254", "cp1252") if is_turkish else ("cp1252", "cp1254")
     there = bytes(np.flatnonzero(counts).tolist())
-    for encoding in order:
-        try:
+    for encoding, why in ((likely, letters), (other, f"it holds bytes that {likely} does not have")):
+        with suppress(UnicodeDecodeError):
             there.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        letters = "its letters are those of Turkish (ğ, ş)" if is_turkish else "it holds no letters of Turkish alone"
-        return encoding, letters if encoding == order[0] else f"it holds bytes that {order[0]} has not"
+            return encoding, why
     return None, "neither cp1254 nor cp1252 reads it"

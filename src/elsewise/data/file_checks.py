@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from elsewise.data.checks import Finding, Findings, check
 from elsewise.data.encoding_guess import guess_encoding
-from elsewise.data.formats import Row
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
+from elsewise.data.rows import Row
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
@@ -84,12 +84,7 @@ class _Survey:
 
 
 def check_file(
-    path: str,
-    how: Reading | None = None,
-    *,
-    held_out: str | None = None,
-    test: str | None = None,
-    **asked: Any,
+    path: str, how: Reading | None = None, *, held_out: str | None = None, test: str | None = None, **asked: Any
 ) -> CheckedFile:
     """Check a file of labelled texts, without training.
 
@@ -121,35 +116,29 @@ def check_file(
         survey.found.append(Finding("error", "refused", str(error)))
     checked = Findings(())
     if read:
-        survey.found += [
-            finding for one, file in zip(read, files.values(), strict=True) for finding in _bad(one, file, survey)
-        ]
+        for one, file in zip(read, files.values(), strict=True):
+            survey.found += _bad(one, file, survey)
         survey.found += _headless(survey, read[0])
         pairs = {name: (one.texts, one.labels) for name, one in zip(files, read, strict=True)}
-        checked = check(
-            *pairs["data"], held_out=pairs.get("held_out"), test=pairs.get("test"), lines=read[0].lines, **asked
-        )
+        apart = {"held_out": pairs.get("held_out"), "test": pairs.get("test")}
+        checked = check(*pairs["data"], lines=read[0].lines, **(asked | apart))
     found = [*survey.found, *(_as_taken(finding, survey.how) for finding in checked.findings)]
     command = _options(given, found, held_out, test, asked)
     usable = survey.rows - read[0].rejected if read else 0
     mended = read[0].notes[len(survey.notes) + bool(read[0].bad) :] if read else ()  # the bad rows are findings
-    everything = replace(checked, findings=tuple(found))
-    return CheckedFile(
-        path, survey.how, (*survey.notes, *mended), survey.columns, survey.rows, usable, everything, command
-    )
+    notes, findings = (*survey.notes, *mended), replace(checked, findings=tuple(found))
+    return CheckedFile(path, survey.how, notes, survey.columns, survey.rows, usable, findings, command)
 
 
 def _find_encoding(path: str, survey: _Survey) -> None:
-    if survey.how.encoding is not None:
-        return
-    guess = guess_encoding(path)
+    guess = guess_encoding(path) if survey.how.encoding is None else None
     if guess is None:
         return
     fault = f"byte 0x{guess.byte:02x} is not UTF-8"
     if guess.encoding is None:
-        remedy = "write these lines anew, in UTF-8; an option cannot mend them"
+        remedy = "rewrite these lines in UTF-8; no option can fix them"
         survey.found.append(Finding("error", "encoding", f"{fault}: {guess.why}", remedy, where=guess.lines))
-        raise InputError(f"{path} could not be read to the end; mend these lines and check again")
+        raise InputError(f"{path} could not be read to the end; fix these lines and check again")
     words = f"{fault}; assumed: {guess.encoding}, for {guess.why}"
     remedy = f"look at a few texts, and read it with --encoding {guess.encoding}"
     survey.found.append(Finding("error", "encoding", words, remedy, ("--encoding", guess.encoding), guess.lines))
@@ -171,7 +160,7 @@ def _survey(path: str, survey: _Survey) -> None:
         if not column.filled:
             words = f"column {column.name!r} is empty"
         elif column.distinct == 1 and column.filled > 1 and column.name not in named:
-            words = f"column {column.name!r} holds {column.only!r} in every row that it is filled in"
+            words = f"column {column.name!r} holds no value but {column.only!r}"
         else:
             continue
         survey.found.append(Finding("note", "empty_column", words))
@@ -193,10 +182,8 @@ def _columns(names: Sequence[str], rows: Iterable[Row]) -> tuple[int, tuple[Colu
             seen = values.setdefault(name, set())
             if len(seen) < DISTINCT:
                 seen.add(cell)
-    columns = (
-        Column(name, filled[name], len(seen), lengths[name] / max(filled[name], 1), next(iter(seen), ""))
-        for name, seen in values.items()
-    )
+    mean = {name: lengths[name] / max(filled[name], 1) for name in values}
+    columns = [Column(name, filled[name], len(seen), mean[name], next(iter(seen), "")) for name, seen in values.items()]
     return count, tuple(columns)
 
 
@@ -208,21 +195,19 @@ def _find_columns(survey: _Survey) -> None:
         label = _likely_label(survey.columns, how.text_column)
     if how.text_column == "text" and "text" not in names:
         text = _likely_text(survey.columns, label.name if label else how.label_column)
-    for what, column in (("text", text), ("label", label)):
-        if column is not None:
-            _assume(what, column, survey)
+    if text is not None:
+        _assume("text", text.name, f"{text.mean_length:.0f} characters a row", survey)
+        survey.how = replace(survey.how, text_column=text.name)
+    if label is not None:
+        _assume("label", label.name, f"{label.distinct:,} values", survey)
+        survey.how = replace(survey.how, label_column=label.name)
 
 
-def _assume(what: str, column: Column, survey: _Survey) -> None:
+def _assume(what: str, column: str, holds: str, survey: _Survey) -> None:
+    words = f"no column is called {what!r}; assumed: {column!r} ({holds}) holds the {what}s"
     option = f"--{what}-column"
-    holds = f"{column.distinct:,} values" if what == "label" else f"{column.mean_length:.0f} characters a row"
-    words = f"no column is called {what!r}; assumed: {column.name!r} ({holds}) holds the {what}s"
-    remedy = f"name the right one with {option}"
-    survey.found.append(Finding("error", f"{what}_column", words, remedy, (option, column.name)))
-    if what == "text":
-        survey.how = replace(survey.how, text_column=column.name)
-    else:
-        survey.how = replace(survey.how, label_column=column.name)
+    finding = Finding("error", f"{what}_column", words, f"name the right one with {option}", (option, column))
+    survey.found.append(finding)
 
 
 def _likely_label(columns: Sequence[Column], text_column: str) -> Column | None:
@@ -233,27 +218,23 @@ def _likely_label(columns: Sequence[Column], text_column: str) -> Column | None:
         and 1 < column.distinct <= min(max(2, column.filled // 2), DISTINCT - 1)
         and column.mean_length <= LONG_LABEL
     ]
-    # First a telling name; then words before numbers and dates; then the column with the most distinct values.
-    return max(
-        likely,
-        key=lambda column: (
-            label_form(column.name) in LABEL_NAMES,
-            any(map(str.isalpha, column.only)),
-            column.distinct,
-        ),
-        default=None,
-    )
+
+    def rank(column: Column) -> tuple[bool, bool, int]:
+        """First a telling name; then words before numbers and dates; then the most distinct values."""
+        return label_form(column.name) in LABEL_NAMES, any(map(str.isalpha, column.only)), column.distinct
+
+    return max(likely, key=rank, default=None)
 
 
 def _likely_text(columns: Sequence[Column], label_column: str) -> Column | None:
     likely = [column for column in columns if column.name != label_column and column.distinct > 1]
     longest = max((column.mean_length for column in likely), default=0.0)
-    return max(
-        likely,
-        # A name counts where the column is about as long as the longest.
-        key=lambda c: (label_form(c.name) in TEXT_NAMES and 2 * c.mean_length >= longest, c.mean_length),
-        default=None,
-    )
+
+    def rank(column: Column) -> tuple[bool, float]:
+        """First a telling name, where the column is about as long as the longest; then length."""
+        return label_form(column.name) in TEXT_NAMES and 2 * column.mean_length >= longest, column.mean_length
+
+    return max(likely, key=rank, default=None)
 
 
 def _bad(read: LabelledFile, path: str, survey: _Survey) -> Iterable[Finding]:

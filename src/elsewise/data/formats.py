@@ -15,7 +15,7 @@ Examples
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from os import PathLike, fspath
 from pathlib import Path
@@ -23,25 +23,9 @@ from typing import IO
 
 from elsewise.data import csv, jsonl
 from elsewise.data.lines import open_lines
-from elsewise.data.rows import Format, JsonText, Row, Rows, output_names, problem_with, refuse_repeats, require_columns
-from elsewise.data.writing import Writer
+from elsewise.data.rows import Cells, Format, Rows, refuse_repeats
 from elsewise.errors import InputError
-from elsewise.storage.target_file import open_target
-
-__all__ = [
-    "FORMATS",
-    "Format",
-    "JsonText",
-    "Row",
-    "Rows",
-    "Writer",
-    "open_rows",
-    "open_writer",
-    "output_names",
-    "problem_with",
-    "require_columns",
-    "same_file",
-]
+from elsewise.storage.target_file import open_target, try_to_write
 
 FORMATS: dict[str, Format] = {".csv": csv, ".tsv": csv, ".jsonl": jsonl, ".ndjson": jsonl}
 DELIMITERS = {".tsv": "\t"}  # suffixes with a fixed delimiter
@@ -87,6 +71,22 @@ def open_rows(
         return rows
 
 
+class Writer:
+    """Writes rows, inside its ``with``."""
+
+    def __init__(self, file: IO[bytes], name: str, encode: Callable[[Cells], bytes]) -> None:
+        self._file, self._name, self._encode = file, name, encode
+
+    def write(self, rows: Iterable[Cells]) -> None:
+        """Write rows, each a mapping from column to value.
+
+        InputError if writing fails, as on a full disk, or a row does not fit the format; BrokenPipeError if the reader
+        of the pipe has gone.
+        """
+        for row in rows:
+            try_to_write(self._name, self._file.write, self._encode(row))
+
+
 @contextmanager
 def open_writer(
     path: str | PathLike[str],
@@ -102,10 +102,7 @@ def open_writer(
     an error. Stdout (``-``), pipes and devices are written directly. UTF-8, LF line ends; format as in `open_rows`,
     default: CSV.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be written or two columns have one name.
+    InputError if the file cannot be written or two columns have one name.
 
     Examples
     --------
@@ -122,10 +119,12 @@ def open_writer(
     refuse_repeats(names, "the output")
     suffix = _suffix(path, format) or ".csv"
     kind, separator = FORMATS[suffix], delimiter or DELIMITERS.get(suffix, ",")
-    head, encode = kind.opening(names, separator), kind.encoder(names, separator)
+    encode = kind.encoder(names, separator)
     with open_target(path, stdout) as file:
-        file.write(head)
-        yield Writer(file, fspath(path), encode)
+        writer = Writer(file, fspath(path), encode)
+        if kind.HAS_HEADER:
+            writer.write([{name: name for name in names}])
+        yield writer
 
 
 def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:

@@ -14,6 +14,7 @@ from elsewise.data.lines import Lines
 from elsewise.data.rows import Cells, JsonText, Row, Rows
 from elsewise.errors import InputError
 
+HAS_HEADER = False
 LOOK = 100  # unusable lines at the start after which the file is refused
 KINDS = {list: "a list", str: "a string", JsonText: "a number", bool: "a boolean", type(None): "null"}
 
@@ -28,10 +29,8 @@ def read(lines: Lines, delimiter: str | None = None) -> Rows:
     Later rows may have different keys. Blank lines are skipped. A line that is not one JSON object, or holds NaN,
     Infinity or a repeated key, is a row with a problem. The delimiter is ignored.
 
-    Raises
-    ------
-    InputError
-        If the file is empty, or none of its first 100 rows is an object; while reading, for a byte not in the encoding.
+    InputError if the file is empty, or none of its first 100 rows is an object; while reading, for a byte not in the
+    encoding.
     """
     del delimiter
     rows = _rows(lines)
@@ -65,10 +64,8 @@ def _cells(text: str) -> tuple[dict[str, str], str | None]:
     except _UnusableError as error:
         return {}, str(error)
     except json.JSONDecodeError as error:
-        return (
-            {},
-            f"is not JSON: {error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')} at character {error.pos + 1}",
-        )
+        fault = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
+        return {}, f"is not JSON: {fault} at character {error.pos + 1}"
     except RecursionError:
         return {}, "is nested too deeply"
 
@@ -102,18 +99,8 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells],
     b'{"text": "hi", "id": 0.10, "threshold": "inf"}\n'
     """
     del columns, delimiter
-
-    def encode(row: Cells) -> bytes:
-        # A lone surrogate occurs only in a string, where \ud800 is its JSON escape.
-        return f"{_text(row)}\n".encode("utf-8", "backslashreplace")
-
-    return encode
-
-
-def opening(columns: tuple[str, ...], delimiter: str = ",") -> bytes:
-    """Return no bytes: JSON Lines has no header."""
-    del columns, delimiter
-    return b""
+    # A lone surrogate occurs only in a string, where \ud800 is its JSON escape.
+    return lambda row: f"{_text(row)}\n".encode("utf-8", "backslashreplace")
 
 
 def _text(value: Any) -> str:
@@ -129,6 +116,5 @@ def _text(value: Any) -> str:
         return _quote(value)
     if hasattr(value, "item"):  # a numpy scalar
         return _text(value.item())
-    raise TypeError(
-        f"a JSON value must be text, a number, a boolean, None, a list or a dict, got {type(value).__name__}"
-    )
+    kind = type(value).__name__
+    raise TypeError(f"a JSON value must be text, a number, a boolean, None, a list or a dict, got {kind}")

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from elsewise.data.formats import JsonText, Row, Rows, open_rows, problem_with, require_columns
+from elsewise.data.formats import open_rows
 from elsewise.data.labels import Relabelling
+from elsewise.data.rows import Row, Rows, is_null, problem_with, require_columns
 from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError
 from elsewise.messages.wording import at_lines, counted
@@ -125,23 +126,13 @@ def read_labelled(path: str, how: Reading, *, strict: bool, slices: Sequence[str
 
 
 def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> list[LabelledFile]:
-    """Read the labelled texts of several files.
+    """Read the labelled texts of several files, or of stdin for ``-``.
 
-    Every label named by --map or --drop-label must occur in one of them.
+    Every label named by --map or --drop-label must occur in one of them. `strict` refuses a file with an unusable row,
+    unless `how` skips them; else they are left out. `slices` are further columns to read; cells are empty for keys that
+    a row of JSON Lines lacks.
 
-    Parameters
-    ----------
-    paths, how : n paths, Reading
-        Files, or - for stdin; their columns, format and fixes.
-    strict : bool
-        True: refuse a file with an unusable row, unless `how` skips them. False: leave them out.
-    slices : names
-        Further columns to read; empty cells for keys that a row of JSON Lines lacks.
-
-    Raises
-    ------
-    InputError
-        If a file or a column is missing, or, when strict, a row is unusable; the message names the line.
+    InputError if a file or a column is missing, or, when strict, a row is unusable; the message names the line.
     """
     read = [_read(path, how, strict=strict, slices=slices) for path in paths]
     relabel = Relabelling.of(how.maps, how.dropped, {label for one in read for label in one.labels})
@@ -149,12 +140,8 @@ def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequ
 
 
 def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> LabelledFile:
-    texts: list[str] = []
-    labels: list[str] = []
-    lines: list[int] = []
-    numbers: list[int] = []
+    read = LabelledFile([], [], [], [], (), columns={name: [] for name in slices})
     bad: list[BadRow] = []
-    more: dict[str, list[str]] = {name: [] for name in slices}
     with how.open(path) as file:
         columns = how.text_columns(file.columns, path)
         require_columns(file.columns, {how.label_column: "--label-column"}, path)
@@ -164,11 +151,11 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> La
             if problem:
                 bad.append(BadRow(row.line, row.number, problem))
                 continue
-            texts.append(text)
-            labels.append(row.cells[how.label_column])
-            lines.append(row.line)
-            numbers.append(row.number)
-            for name, cells in more.items():
+            read.texts.append(text)
+            read.labels.append(row.cells[how.label_column])
+            read.lines.append(row.line)
+            read.numbers.append(row.number)
+            for name, cells in read.columns.items():
                 cells.append(row.cells.get(name, ""))
         notes = file.notes
     if bad and strict and not how.skip_bad_rows:
@@ -178,7 +165,7 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> La
         left_out = f"{counted(len(bad), 'row')} left out: {at_lines([one.line for one in bad])}"
         found = f"first of the rejected rows: line {first.line} {first.problem}"
         notes = (*notes, left_out, found) if strict else (*notes, found)
-    return LabelledFile(texts, labels, lines, numbers, notes, tuple(bad), columns=more)
+    return replace(read, notes=notes, bad=tuple(bad))
 
 
 def _refusal(path: str, bad: Sequence[BadRow]) -> str:
@@ -213,10 +200,6 @@ def text_of(row: Row, columns: tuple[str, ...]) -> tuple[str, str | None]:
     if len(columns) == 1 or row.problem:
         problem = problem_with(row, columns)
         return ("", problem) if problem else (row.cells[columns[0]], None)
-    there = [name for name in columns if name in row.cells and not _is_null(row.cells[name])]
+    there = [name for name in columns if not is_null(row.cells.get(name))]
     problem = problem_with(row, there or columns)
     return ("", problem) if problem else (" ".join(row.cells[name] for name in there if row.cells[name].strip()), None)
-
-
-def _is_null(cell: str) -> bool:
-    return isinstance(cell, JsonText) and cell == "null"

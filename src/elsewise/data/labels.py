@@ -3,6 +3,7 @@
 Rules apply to the labels in the file, and a label is renamed once: with ``a=b`` and ``b=c``, a becomes b.
 """
 
+import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -52,14 +53,10 @@ class Relabelling:
 
     @classmethod
     def of(cls, maps: Sequence[str], dropped: Sequence[str], known: Collection[str]) -> Self:
-        """Parse rules such as ``old=new``, given the known labels.
+        """Parse rules like ``old=new``, given the known labels.
 
-        A label may hold ``=``: the rule is split where its left side is a label.
-
-        Raises
-        ------
-        InputError
-            If a label is unknown, or a rule is ambiguous, names no new label or contradicts an earlier rule.
+        A label may hold ``=``: the rule is split where its left side is a label. InputError if a label is unknown, or a
+        rule is ambiguous, names no new label or contradicts an earlier rule.
 
         Examples
         --------
@@ -92,9 +89,8 @@ def _parted(rule: str, known: Collection[str]) -> tuple[str, str]:
         raise InputError(f"--map {rule!r}: {_absent(ways[0][0], known)}")
     if len(possible) > 1:
         (old, new), (other, newer) = possible[:2]
-        raise InputError(
-            f"--map {rule!r} can mean {old!r} to {new!r} or {other!r} to {newer!r}; rename one of them in the file"
-        )
+        meanings = f"{old!r} to {new!r} or {other!r} to {newer!r}"
+        raise InputError(f"--map {rule!r} can mean {meanings}; rename one of them in the file")
     if not possible[0][1].strip():
         raise InputError(f"--map {rule!r} has no new label after the =; --drop-label leaves a label out")
     return possible[0]
@@ -125,12 +121,9 @@ def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> 
     def code_of(label: str) -> int:
         code = known.get(label, numbers.get(label.strip()))
         if code is None:
-            named = any(name != str(i) for i, name in enumerate(known))
-            remedy = (
-                "if it marks out-of-scope rows, say so (--out-of-scope-label)"
-                if named
-                else "name the columns with --names"
-            )
+            remedy = "name the columns with --names"
+            if any(name != str(i) for i, name in enumerate(known)):
+                remedy = f"if it marks out-of-scope rows, add --out-of-scope-label {shlex.quote(label)}"
             raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; {remedy}")
         return code
 

@@ -29,20 +29,18 @@ def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> lis
     found = []
     if words and pieces / words > PIECES_A_WORD:
         found.append(
-            f"encoder {encoder} breaks these texts into {pieces / words:.1f} pieces a word (fewer than 2 is usual): "
+            f"breaks these texts into {pieces / words:.1f} pieces a word (fewer than 2 is usual): "
             f"it was not made for their language; better: {advice}"
         )
     if pieces and unknown / pieces > UNKNOWN_SHARE:
-        found.append(
-            f"encoder {encoder} does not know {unknown / pieces:.1%} of the pieces of these texts; better: {advice}"
-        )
-    if turkish and _lowercases(tokenizer):
+        found.append(f"does not know {unknown / pieces:.1%} of the pieces of these texts; better: {advice}")
+    if turkish and tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("I") == "i":
         instead = "" if "turkish" in encoder.lower() else f", or take {advice}"
         found.append(
-            f"encoder {encoder} lowercases as in English: Turkish capital I becomes i, not ı, so ISPARTA and ısparta "
+            "lowercases as in English: Turkish capital I becomes i, not ı, so ISPARTA and ısparta "
             f"are two words to it; lowercase the texts the Turkish way beforehand{instead}"
         )
-    return found
+    return [f"encoder {encoder} {fault}" for fault in found]
 
 
 def _pieces(tokenizer: Any, texts: Sequence[str]) -> tuple[int, int, int]:
@@ -50,7 +48,3 @@ def _pieces(tokenizer: Any, texts: Sequence[str]) -> tuple[int, int, int]:
     encoded = tokenizer.encode_batch(words, add_special_tokens=False)
     unknown = unknown_ids(tokenizer)
     return len(words), sum(len(e.ids) for e in encoded), sum(i in unknown for e in encoded for i in e.ids)
-
-
-def _lowercases(tokenizer: Any) -> bool:
-    return tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("I") == "i"

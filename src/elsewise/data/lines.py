@@ -134,10 +134,7 @@ class Lines:
 def open_lines(path: str | PathLike[str], encoding: str | None = None, stdin: IO[bytes] | None = None) -> Lines:
     """Open the lines of a file, or of stdin for ``-``.
 
-    Raises
-    ------
-    InputError
-        If it cannot be opened, the encoding has no such name, or a byte order mark says a different encoding.
+    InputError if it cannot be opened, the encoding is unknown, or a byte order mark says a different encoding.
     """
     if fspath(path) == "-":
         return Lines(stdin or sys.stdin.buffer, "stdin", encoding, keep_open=True)

@@ -9,8 +9,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.data.formats import Row, Rows, require_columns
 from elsewise.data.labelled_texts import Reading
+from elsewise.data.rows import Row, Rows, require_columns
 from elsewise.errors import InputError, need
 
 HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
@@ -29,17 +29,14 @@ def read_logits(
     if path.endswith(PARQUET):
         return _read_parquet(path, how, names)
     with how.open(path) as rows:
-        columns = _logit_columns(rows.columns, how, names, path)
+        columns = logit_columns(rows.columns, how, names, path)
         numbers = [_logits(row, columns, path) for row in _usable(rows, path)]
     return np.array(numbers, dtype=np.float64).reshape(len(numbers), len(columns)), columns
 
 
-def _logit_columns(present: Iterable[str], how: Reading, names: tuple[str, ...] | None, path: str) -> tuple[str, ...]:
-    return logit_columns(tuple(name for name in present if names or name != how.label_column), names, path)
-
-
-def logit_columns(columns: tuple[str, ...], names: tuple[str, ...] | None, path: str) -> tuple[str, ...]:
+def logit_columns(present: Iterable[str], how: Reading, names: tuple[str, ...] | None, path: str) -> tuple[str, ...]:
     """Choose the columns with logits: those named like the labels, or, if there are none, all in order."""
+    columns = tuple(name for name in present if names or name != how.label_column)
     if any(HEADLESS.fullmatch(column) for column in columns):
         raise InputError(f"the first line of {path} holds numbers, not names; put the labels there, one a column")
     missing = [] if names is None else [name for name in names if name not in columns]
@@ -93,12 +90,8 @@ def is_array(path: str) -> bool:
 def read_array(path: str, name: str) -> NDArray[Any]:
     """Read numbers, (n,) or (n, k), from a .npy file (memory-mapped), or from the array `name` of a .npz file.
 
-    A single array in a .npz file may have any name.
-
-    Raises
-    ------
-    InputError
-        If there is no such file or array, or it holds objects: reading those can run code.
+    A single array in a .npz file may have any name. InputError if there is no such file or array, or it holds objects:
+    reading those can run code.
     """
     kind, save = path[-4:], "savez" if path.endswith(".npz") else "save"
     try:
@@ -117,14 +110,12 @@ def read_array(path: str, name: str) -> NDArray[Any]:
 def _of_archive(path: str, name: str) -> Any:
     with open(path, "rb") as file:  # noqa: PTH123  numpy would leave a damaged file open
         arrays = np.load(file, allow_pickle=False)
-        return arrays[_named(arrays.files, name, path)] if isinstance(arrays, np.lib.npyio.NpzFile) else arrays
-
-
-def _named(names: Sequence[str], name: str, path: str) -> str:
-    """Name of the array to read from a .npz file."""
-    if name not in names and len(names) != 1:
-        raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}, and none is called {name!r}")
-    return name if name in names else names[0]
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            return arrays
+        names = arrays.files
+        if name not in names and len(names) != 1:
+            raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}; save one array as {name!r}")
+        return arrays[name if name in names else names[0]]
 
 
 def _read_parquet(path: str, how: Reading, names: tuple[str, ...] | None) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -135,7 +126,7 @@ def _read_parquet(path: str, how: Reading, names: tuple[str, ...] | None) -> tup
         raise InputError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    columns = _logit_columns(table.column_names, how, names, path)
+    columns = logit_columns(table.column_names, how, names, path)
     arrays = [table.column(column).to_numpy() for column in columns]
     for column, array in zip(columns, arrays, strict=True):
         if array.dtype.kind not in "fiu":

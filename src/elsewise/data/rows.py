@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
 from elsewise.data.lines import Lines
@@ -75,9 +74,7 @@ class Rows:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -89,19 +86,15 @@ Cells: TypeAlias = Mapping[str, object]  # a row to write: a value by column
 
 
 class Format(Protocol):
-    """Functions that the module of a format provides."""
+    """What the module of a format provides."""
 
-    @property
-    def read(self) -> Callable[[Lines, str | None], Rows]:
+    HAS_HEADER: bool
+
+    def read(self, lines: Lines, delimiter: str | None) -> Rows:
         """Open the rows, given the delimiter or None for the format's default."""
 
-    @property
-    def encoder(self) -> Callable[[tuple[str, ...], str], Callable[[Cells], bytes]]:
+    def encoder(self, columns: tuple[str, ...], delimiter: str) -> Callable[[Cells], bytes]:
         """Make the function that encodes one row, given the columns and the delimiter."""
-
-    @property
-    def opening(self) -> Callable[[tuple[str, ...], str], bytes]:
-        """Encode the header, given the columns and the delimiter."""
 
 
 def column_names(columns: Iterable[str]) -> str:
@@ -125,19 +118,8 @@ def refuse_repeats(columns: Iterable[str], name: str) -> None:
 def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> None:
     """Check that a file has the columns that a command needs.
 
-    Parameters
-    ----------
-    columns : iterable of str
-        Columns of the file.
-    wanted : mapping
-        From each needed column to the command-line option that names a different column.
-    path : str or path
-        The file, for the message.
-
-    Raises
-    ------
-    InputError
-        For the first missing column; upper and lower case differ.
+    `wanted` leads from each needed column to the command-line option that names a different column; `path` is for the
+    message. InputError for the first missing column; upper and lower case differ.
 
     Examples
     --------
@@ -150,6 +132,11 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
         if column not in present:
             has = column_names(present) or "none"
             raise InputError(f"{path} has no column {column!r}; it has {has}; name the right one with {option}")
+
+
+def is_null(cell: object) -> bool:
+    """Whether a cell is missing, None or the null of JSON, not the text "null"."""
+    return cell is None or (isinstance(cell, JsonText) and cell == "null")
 
 
 def problem_with(row: Row, wanted: Iterable[str]) -> str | None:
@@ -177,11 +164,8 @@ def problem_with(row: Row, wanted: Iterable[str]) -> str | None:
 def output_names(columns: Iterable[str], reserved: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Rename input columns that have the name of an output column.
 
-    Returns
-    -------
-    dict, tuple of str
-        New name of an input column for each reserved name (apply it with ``names.get(column, column)``, also to late
-        keys of JSON Lines); and a sentence for each renamed column of this file.
+    Returns the new name of an input column for each reserved name (apply it with ``names.get(column, column)``, also to
+    late keys of JSON Lines); and a sentence for each renamed column of this file.
 
     Examples
     --------

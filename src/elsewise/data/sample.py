@@ -54,12 +54,9 @@ class SampleRow:
 
     Attributes
     ----------
-    text : str
-        What the customer wrote.
-    label : str
-        Subject of the text, or `OUT_OF_SCOPE`.
-    kind : str
-        How the text was made: plain, typo, ambiguous, turkish or out_of_scope.
+    text, label, kind : str
+        What the customer wrote; its subject, or `OUT_OF_SCOPE`; and how the text was made: plain, typo, ambiguous,
+        turkish or out_of_scope.
     """
 
     text: str
@@ -109,9 +106,8 @@ def support_texts(seed: int = 0, rows: int = 3_000) -> list[SampleRow]:
     sample += _distinct(_ambiguous_rows(random, phrases), ambiguous, seen)
     for label, count in counts.items():
         turkish, typo = round(count * _TURKISH_SHARE * stretch), round(count * _TYPO_SHARE * stretch)
-        sample += _distinct(_clear_rows(random, phrases, label, "turkish"), turkish, seen)
-        sample += _distinct(_clear_rows(random, phrases, label, "typo"), typo, seen)
-        sample += _distinct(_clear_rows(random, phrases, label, "plain"), count - turkish - typo, seen)
+        for kind, wanted in (("turkish", turkish), ("typo", typo), ("plain", count - turkish - typo)):
+            sample += _distinct(_clear_rows(random, phrases, label, kind), wanted, seen)
     random.shuffle(sample)
     return sample
 
@@ -307,19 +303,9 @@ def _slipped(random: Random, word: str) -> str:
     """Misspell a word: two letters swapped, or a letter dropped, doubled or replaced by its neighbour key."""
     at = random.randrange(1, len(word) - 1)
     before, here, after = word[:at], word[at], word[at + 1 :]
-    slips = {
-        before + after[0] + here + after[1:],
-        before + after,
-        before + here + here + after,
-        before + _next_key(random, here) + after,
-    }
+    row = next((row for row in _KEYBOARD if here in row), here)
+    left, _, right = row.partition(here)
+    keys = left[-1:] + right[:1]
+    near = random.choice(keys) if keys else here
+    slips = {before + after[0] + here + after[1:], before + after, before + here + here + after, before + near + after}
     return random.choice(sorted(slips - {word}))
-
-
-def _next_key(random: Random, letter: str) -> str:
-    """Return a letter left or right of `letter` on the keyboard."""
-    for row in _KEYBOARD:
-        if letter in row:
-            at = row.index(letter)
-            return random.choice(row[max(0, at - 1) : at] + row[at + 1 : at + 2])
-    return letter

@@ -106,16 +106,11 @@ def divide(
     `names` are the labels of a trained model, in the order of its codes. Rows need not have all of them, and train is
     empty unless `held_out` is given.
 
-    Raises
-    ------
-    InputError
-        If lengths differ, there is only one label, a label is not in the training rows or not in `names`, or no row has
-        the out-of-scope label.
+    InputError if lengths differ, there is only one label, a label is not in the training rows or not in `names`, or no
+    row has the out-of-scope label.
     """
-    given = {"the data": _pairs(rows, "the data")}
-    given |= {
-        name: _pairs(pairs, name) for name, pairs in (("held_out", held_out), ("test", test)) if pairs is not None
-    }
+    asked = {"the data": rows, "held_out": held_out, "test": test}
+    given = {name: _pairs(pairs, name) for name, pairs in asked.items() if pairs is not None}
     texts, labels = given["the data"]
     is_trained = names is not None
     if names is None:
@@ -128,11 +123,10 @@ def divide(
         if not any(out_of_scope_label in part for _, part in given.values()):
             raise InputError(f"no row has the out-of-scope label {out_of_scope_label!r}; check its spelling")
         if out_of_scope_label in known:
-            raise InputError(f"{out_of_scope_label!r} is one of the model's labels; leave out_of_scope_label out")
+            raise InputError(f"{out_of_scope_label!r} is one of the model's labels; leave out_of_scope_label= out")
         known[out_of_scope_label] = -1
-    lacking = "is not in the training rows; add some, or drop it"
-    if is_trained:
-        lacking = f"is none of the model's {len(names):,} labels; rename it, or drop it"
+    trained = f"is none of the model's {len(names):,} labels; rename it, or drop it"
+    lacking = trained if is_trained else "is not in the training rows; add some, or drop it"
     coded = {name: _coded(*pairs, known, name, lacking) for name, pairs in given.items()}
     trains = not is_trained or held_out is not None
     parts = split(coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed, trains=trains)
@@ -188,22 +182,15 @@ def split(
         test, 25 / 50 / 25 %, or, with `test`, tune and certify, one third and two thirds.
     """
     rng = np.random.default_rng(seed)
-    nothing = np.empty(0, dtype=np.int64)
-    if held_out is not None:
-        train = rows
-        tune, certify = (held_out.take(part) for part in stratified(held_out.codes, (1 / 3, 2 / 3), rng, whole=0))
-        own_test = held_out.take(nothing)
-    elif not trains:
-        shares = FRESH_SHARES if test is None else (1 / 3, 2 / 3, 0)
-        train = rows.take(nothing)
-        tune, certify, own_test = (rows.take(part) for part in stratified(rows.codes, shares, rng, whole=0))
-    elif test is not None:
-        train, tune, certify = (
-            rows.take(part) for part in stratified(rows.codes, (SHARES[0] + SHARES[3], *SHARES[1:3]), rng)
-        )
-        own_test = test
+    if trains and held_out is None:
+        shares: Sequence[float] = SHARES if test is None else (SHARES[0] + SHARES[3], *SHARES[1:3], 0)
+        train, *later = (rows.take(part) for part in stratified(rows.codes, shares, rng))
     else:
-        train, tune, certify, own_test = (rows.take(part) for part in stratified(rows.codes, SHARES, rng))
+        train = rows.take(np.empty(0, dtype=np.int64)) if held_out is None else rows
+        source = rows if held_out is None else held_out
+        shares = FRESH_SHARES if held_out is None and test is None else (1 / 3, 2 / 3, 0)
+        later = [source.take(part) for part in stratified(source.codes, shares, rng, whole=0)]
+    tune, certify, own_test = later
     return _without_leaks(train, tune, certify, own_test if test is None else test)
 
 
@@ -239,14 +226,10 @@ def _rounded(wanted: NDArray[np.float64], total: int, whole: int) -> Indices:
 
 def _without_leaks(given: LabelledTexts, tune: LabelledTexts, certify: LabelledTexts, test: LabelledTexts) -> Splits:
     train = given.take(np.flatnonzero(given.codes >= 0))
-    learned = set(hashes(train.texts))
-    tune_rows, tune_repeated, tune_seen = _fresh(tune, learned)
-    known = learned | set(hashes(tune_rows.texts))
-    certify_rows, certify_repeated, certify_seen = _fresh(certify, known)
-    test_rows, test_repeated, test_seen = _fresh(test, known | set(hashes(certify_rows.texts)))
-    repeated = tune_repeated + certify_repeated + test_repeated
-    seen = tune_seen + certify_seen + test_seen
-    return Splits(train, tune_rows, certify_rows, test_rows, len(given) - len(train), repeated, seen)
+    known = set(hashes(train.texts))
+    parts = [_fresh(part, known) for part in (tune, certify, test)]
+    (tune, certify, test), repeated, seen = zip(*parts, strict=True)
+    return Splits(train, tune, certify, test, len(given) - len(train), sum(repeated), sum(seen))
 
 
 def hashes(texts: Iterable[str]) -> list[int]:
@@ -255,7 +238,7 @@ def hashes(texts: Iterable[str]) -> list[int]:
 
 
 def _fresh(rows: LabelledTexts, known: set[int]) -> tuple[LabelledTexts, int, int]:
-    """Keep the first row of every new text; count the repeated rows and those with a known text."""
+    """Keep the first row of every new text, which is `known` from now on; count repeated rows and known texts."""
     first: dict[int, int] = {}
     repeated = seen = 0
     for i, digest in enumerate(hashes(rows.texts)):
@@ -265,4 +248,5 @@ def _fresh(rows: LabelledTexts, known: set[int]) -> tuple[LabelledTexts, int, in
             repeated += 1
         else:
             first[digest] = i
+    known.update(first)
     return rows.take(np.array(list(first.values()), dtype=np.int64)), repeated, seen

@@ -63,11 +63,9 @@ class Engine(Protocol):
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of logits."""
-        ...
 
     def run(self, texts: Any) -> Outputs:
         """Return outputs of n texts, in order; a row of NaN logits for a text that cannot be read."""
-        ...
 
 
 class Stored(Engine, Protocol):
@@ -76,26 +74,21 @@ class Stored(Engine, Protocol):
     @property
     def name(self) -> str:
         """The engine's name in the table ENGINES."""
-        ...
 
     @property
     def settings(self) -> Json:
         """What `open` needs, besides the files, to give the same answers again."""
-        ...
 
     @property
     def fingerprint(self) -> str:
         """Hash of everything that the answers depend on; a certificate belongs to one fingerprint."""
-        ...
 
     @property
     def canaries(self) -> Sequence[Any]:
         """Texts that are answered again whenever the engine is opened (JSON)."""
-        ...
 
     def save(self, folder: Path) -> None:
         """Write the engine's own files into an existing folder."""
-        ...
 
 
 class SizedEngine(Stored, Protocol):
@@ -104,7 +97,6 @@ class SizedEngine(Stored, Protocol):
     @property
     def size(self) -> int:
         """Bytes of the files that the engine runs from."""
-        ...
 
 
 @runtime_checkable
@@ -113,11 +105,9 @@ class TokenEngine(Protocol):
 
     def prepare(self, texts: Sequence[Any]) -> Any:
         """Tokenise texts for `run`, which also takes plain texts."""
-        ...
 
     def quick_run(self, ready: Any) -> Outputs:
         """Return outputs as `run` does, faster on a fresh start; the last digits may differ."""
-        ...
 
 
 class Opener(Protocol):
@@ -125,11 +115,9 @@ class Opener(Protocol):
 
     def open(self, opening: Opening) -> Stored:
         """Open what `save` wrote."""
-        ...
 
     def precisions(self) -> tuple[str, ...]:
         """Name the precisions that this machine computes in; engines of text models only."""
-        ...
 
 
 def kind_of(name: str) -> EngineKind:

@@ -74,14 +74,16 @@ def run_batched(
     """
     logits, features = (np.full((len(texts), width), np.nan, dtype=np.float32) for width in widths)
     lengths, truncated = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=bool)
-    start = 0
-    for tokens in prefetch(_windows(texts, tokenizer)):
+    start, starts = 0, range(0, len(texts), WINDOW)
+    windows = [texts] if isinstance(texts, Tokens) else (tokenizer(texts[at : at + WINDOW]) for at in starts)
+    for tokens in prefetch(windows):
         place = slice(start, start + len(tokens))
         lengths[place], truncated[place] = tokens.lengths, tokens.truncated
         ids = list(tokens)
         different, (again, before) = _one_of_each(ids, tokens.hold_any_but(tokenizer.special))
         groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact))
-        for rows, results in _run(ids, groups, forward, tokenizer.pad):
+        filled = (_filled([ids[row] for row in rows.tolist()], shape_, tokenizer.pad) for rows, shape_ in groups)
+        for (rows, _), results in zip(groups, forward(filled), strict=True):
             for column, result in zip((logits, features), results, strict=True):
                 column[start + rows] = result[: len(rows)]  # the rest are filler rows
         for column in (logits, features):
@@ -94,8 +96,17 @@ def prefetch(items: Iterable[T]) -> Iterator[T]:
     """Prefetch: yield items in order while a thread makes the next one."""
     asked: SimpleQueue[bool] = SimpleQueue()
     made: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+    source = iter(items)
+
+    def make() -> None:
+        while asked.get():
+            try:
+                made.put(next(((item,) for item in source), None))
+            except BaseException as error:  # noqa: BLE001  whoever asked gets it
+                made.put(error)
+
     # A daemon, so that Ctrl-C works while a slow pipe is read.
-    Thread(target=_make, args=(iter(items), asked, made), name="elsewise-prefetch", daemon=True).start()
+    Thread(target=make, name="elsewise-prefetch", daemon=True).start()
     asked.put(True)  # noqa: FBT003
     try:
         while (got := made.get()) is not None:
@@ -105,24 +116,6 @@ def prefetch(items: Iterable[T]) -> Iterator[T]:
             yield got[0]
     finally:
         asked.put(False)  # noqa: FBT003
-
-
-def _make(
-    source: Iterator[T], asked: "SimpleQueue[bool]", made: "SimpleQueue[tuple[T] | BaseException | None]"
-) -> None:
-    while asked.get():
-        try:
-            made.put(next(((item,) for item in source), None))
-        except BaseException as error:  # noqa: BLE001  whoever asked gets it
-            made.put(error)
-
-
-def _windows(texts: Sequence[str] | Tokens, tokenizer: TextTokenizer) -> Iterator[Tokens]:
-    if isinstance(texts, Tokens):
-        yield texts
-        return
-    for start in range(0, len(texts), WINDOW):
-        yield tokenizer(texts[start : start + WINDOW])
 
 
 def _one_of_each(ids: Sequence[NDArray[np.int32]], readable: NDArray[np.bool_]) -> tuple[Rows, tuple[Rows, Rows]]:
@@ -144,14 +137,6 @@ def _groups(
         rows = int(shapes[members[0], 0])
         groups += [(wanted[members[at : at + rows]], (rows, int(tokens))) for at in range(0, len(members), rows)]
     return groups
-
-
-def _run(
-    ids: Sequence[NDArray[np.int32]], groups: Sequence[tuple[Rows, tuple[int, int]]], forward: Forward, pad: int
-) -> Iterator[tuple[Rows, Result]]:
-    """Run groups of rows at their shapes: the rows of each, and its results."""
-    batches = (_filled([ids[row] for row in rows.tolist()], shape_, pad) for rows, shape_ in groups)
-    yield from zip((rows for rows, _ in groups), forward(batches), strict=True)
 
 
 def _filled(texts: Sequence[NDArray[np.int32]], shape_: tuple[int, int], pad: int) -> Batch:

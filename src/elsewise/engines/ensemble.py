@@ -60,9 +60,8 @@ class Ensemble:
         files, entries = opening.files, opening.settings["members"]
         homes = [_home(number) for number in range(2, len(entries) + 1)]
         places = [files.beside(*homes), *(files.below(home) for home in homes)]
-        return cls(
-            tuple(open_entry(e, replace(opening, files=place)) for e, place in zip(entries, places, strict=True))
-        )
+        openings = (replace(opening, files=place) for place in places)
+        return cls(tuple(open_entry(entry, one) for entry, one in zip(entries, openings, strict=True)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -114,8 +113,7 @@ class Ensemble:
 
     def _mixed(self, ask: Callable[[Engine], Outputs]) -> Outputs:
         first = ask(self.members[0])
-        others = (ask(member).logits for member in self.members[1:])
-        log_mean, epistemic = mixture(chain([first.logits], others))
+        log_mean, epistemic = mixture(chain([first.logits], (ask(member).logits for member in self.members[1:])))
         return replace(first, logits=log_mean.astype(first.logits.dtype), epistemic=epistemic)
 
     @property

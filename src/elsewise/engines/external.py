@@ -25,7 +25,7 @@ from elsewise.storage.json_files import Json
 
 WRAP: Final = "wrap it: elsewise.wrap(model, labels=[...])"
 AGAIN: Final = (
-    "pass it again: elsewise.load(path, engine=...), or --engine module:object (compare: FOLDER=module:object)"
+    "pass it again: elsewise.load(path, engine=...) or --engine module:object (compare: FOLDER=module:object)"
 )
 OUTPUTS: Final = "outputs"  # the kind of a model that gives `Outputs` itself, with logits in them
 COLUMNS: Final = tuple(Outputs.__dataclass_fields__)
@@ -159,7 +159,10 @@ class ExternalEngine:
         if self.kind != OUTPUTS:
             columns["logits"] = to_logits(columns["logits"], self.kind, len(self.labels))
             _check_finite(columns["logits"])
-        return Outputs(**{name: _real(array) if array.ndim > 1 else array for name, array in columns.items()})
+        for name, array in columns.items():
+            if array.ndim > 1 and array.dtype not in (np.float32, np.float64):
+                columns[name] = array.astype(np.float64)
+        return Outputs(**columns)
 
     def _part(self, texts: list[str]) -> Columns:
         """Answer one batch of texts, and check that each column has a row for each text."""
@@ -182,10 +185,9 @@ class ExternalEngine:
         except ElsewiseError:
             raise
         except Exception as error:  # whatever the user's own code may raise
-            words = f"run of {self.described} failed on {len(texts):,} texts"
-            if self.kind != OUTPUTS:
-                strings = "which are strings unless preprocess= makes something else of them"
-                words = f"{self.described} failed on {len(texts):,} texts, {strings}"
+            words = f"{self.described} failed on {len(texts):,} texts"
+            strings = "which are strings unless preprocess= makes something else of them"
+            words = f"run of {words}" if self.kind == OUTPUTS else f"{words}, {strings}"
             raise InputError(f"{words}: {in_a_line(error)}") from error
 
     def _in_order(self, given: Any, n: int) -> NDArray[Any]:
@@ -203,38 +205,28 @@ class ExternalEngine:
         width = array.shape[1] if array.ndim > 1 else 1
         wanted = {"logits": (n, len(self.labels)), "features": (n, width)}.get(name, (n,))
         if array.shape != wanted or array.dtype.kind not in "fiub":
-            raise InputError(
-                f"{self.described} must give {name} of shape {wanted} for {n:,} texts and {len(self.labels):,} "
-                f"labels, as numbers, got {array.shape} of {array.dtype}"
-            )
+            who = f"{self.described} must give {name} of shape {wanted}"
+            got = f"as numbers, got {array.shape} of {array.dtype}"
+            raise InputError(f"{who} for {n:,} texts and {len(self.labels):,} labels, {got}")
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:
     """Concatenate the columns of all parts; drop a column that only some parts have."""
     widths = {part["logits"].shape[1:] for part in parts}
     if len(widths) > 1:
-        raise InputError(f"a model must give as many columns for every text, got {sorted(widths)}")
+        raise InputError(f"a model must give the same number of columns for every text, got {sorted(widths)}")
     names = [name for name in parts[0] if all(name in part for part in parts)]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-
-def _real(array: NDArray[Any]) -> NDArray[Any]:
-    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
 def _spread(outputs: Outputs, rows: NDArray[Any]) -> Outputs:
     """Put the rows of readable texts in their places; NaN, 0 or False for the others (row -1)."""
     unread = rows < 0
     unread[~unread] = ~np.isfinite(outputs.logits[rows[~unread]]).all(axis=1)
-
-    def column(values: NDArray[Any] | None) -> NDArray[Any] | None:
-        if values is None:
-            return None
-        placed = values[rows]
-        placed[unread] = np.nan if placed.dtype.kind == "f" else 0
-        return placed
-
-    return Outputs(*(column(getattr(outputs, name)) for name in COLUMNS))  # type: ignore[arg-type]
+    columns: Columns = {name: column[rows] for name in COLUMNS if (column := getattr(outputs, name)) is not None}
+    for column in columns.values():
+        column[unread] = np.nan if column.dtype.kind == "f" else 0
+    return Outputs(**columns)
 
 
 def _check_finite(logits: NDArray[Any]) -> None:
@@ -242,8 +234,5 @@ def _check_finite(logits: NDArray[Any]) -> None:
     if len(bad) >= MANY and bad.all():
         raise InputError(f"a model must give numbers, got NaN or infinity for all {len(bad)} texts")
     if bad.any():
-        warnings.warn(
-            f"the model gives NaN or infinity for {int(bad.sum())} of {len(bad)} texts: these are never answered",
-            ElsewiseWarning,
-            stacklevel=4,
-        )
+        some = f"the model gives NaN or infinity for {int(bad.sum())} of {len(bad)} texts"
+        warnings.warn(f"{some}: these are never answered", ElsewiseWarning, stacklevel=4)

@@ -50,7 +50,7 @@ class ModelFiles:
         return cls(path, {name: sha256_of(path / name) for name in names}, place)
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Whether the model has a file of this name."""
         return name in self.digests
 
     def fingerprint(self, *names: str, of: Any) -> str:
@@ -58,21 +58,21 @@ class ModelFiles:
         return hashlib.sha256(repr(([self.digests[name] for name in names], of)).encode()).hexdigest()[:16]
 
     def need(self, name: str) -> Path:
-        """Give the path of a file; ArtifactError if there is no such file."""
+        """Give the path of a file; ArtifactError if the model has none of this name."""
         if name not in self:
             raise ArtifactError(f"{self.path} has no {name}; make the model again: elsewise fit")
         return self.path / name
 
     def below(self, folder: str) -> "ModelFiles":
         """Give the files of one subfolder, under their names there."""
-        inside = {
-            name.removeprefix(f"{folder}/"): hash_ for name, hash_ in self.digests.items() if _is_in(name, folder)
-        }
+        start = f"{folder}/"
+        inside = {name[len(start) :]: hash_ for name, hash_ in self.digests.items() if name.startswith(start)}
         return ModelFiles(self.path / folder, inside, self.place)
 
     def beside(self, *folders: str) -> "ModelFiles":
         """Give the files that are in none of these subfolders."""
-        outside = {name: hash_ for name, hash_ in self.digests.items() if not any(_is_in(name, f) for f in folders)}
+        starts = tuple(f"{folder}/" for folder in folders)
+        outside = {name: hash_ for name, hash_ in self.digests.items() if not name.startswith(starts)}
         return ModelFiles(self.path, outside, self.place)
 
     def copy_to(self, folder: Path) -> None:
@@ -83,7 +83,7 @@ class ModelFiles:
             try:
                 shutil.copyfile(self.path / name, target)
             except FileNotFoundError as error:
-                raise InputError(f"{self.path / name} is gone, and the model's files with it; fit it again") from error
+                raise InputError(f"{self.path / name} is gone; fit the model again") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +106,3 @@ class Opening:
     labels: tuple[str, ...]
     settings: Json
     threads: int | None = None
-
-
-def _is_in(name: str, folder: str) -> bool:
-    return name.startswith(f"{folder}/")

@@ -11,7 +11,7 @@ framework applied to classification networks", exact to about 0.02 for two label
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
@@ -97,8 +98,6 @@ class Laplace:
     @classmethod
     def open(cls, opening: Opening) -> Self:
         """Open the engine inside, and laplace.safetensors."""
-        from safetensors.numpy import load_file  # noqa: PLC0415
-
         state, settings = load_file(opening.files.need(FILE)), opening.settings
         engine = open_entry(settings["around"], opening)
         return cls(engine, state["vectors"], state["values"], float(settings["prior_precision"]))
@@ -133,8 +132,6 @@ class Laplace:
 
     def save(self, folder: Path) -> None:
         """Write the files of the engine inside, and laplace.safetensors."""
-        from safetensors.numpy import save_file  # noqa: PLC0415
-
         self.engine.save(folder)
         state = {"vectors": self.vectors, "values": self.values}
         save_file({name: np.ascontiguousarray(array) for name, array in state.items()}, folder / FILE)
@@ -247,8 +244,9 @@ def _draws(k: int) -> Doubles:
 def _precision(engine: Engine, train: Any) -> Doubles:
     """Sum p (1 - p) x x' over train texts, (d + 1, d + 1), the last row and column for the bias."""
     total: Any = 0.0
-    for texts in _windows(train):
-        outputs = engine.run(texts)
+    for start in range(0, len(train), WINDOW):
+        rows = range(start, min(start + WINDOW, len(train)))
+        outputs = engine.run(train.take(rows) if isinstance(train, Tokens) else train[start : rows.stop])
         readable = np.isfinite(outputs.logits).all(axis=1)
         x = _features(outputs)[readable].astype(np.float64)
         x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
@@ -257,13 +255,7 @@ def _precision(engine: Engine, train: Any) -> Doubles:
     return total
 
 
-def _windows(texts: Any) -> Iterator[Any]:
-    for start in range(0, len(texts), WINDOW):
-        rows = range(start, min(start + WINDOW, len(texts)))
-        yield texts.take(rows) if isinstance(texts, Tokens) else texts[start : start + WINDOW]
-
-
 def _features(outputs: Outputs) -> Floats:
     if outputs.features is None:
-        raise InputError("Laplace is made in the features of an engine, and this one gives none")
+        raise InputError("Laplace needs the features of an engine, and this engine gives none")
     return outputs.features

@@ -77,18 +77,14 @@ class LogitsEngine:
         if rows.dtype.kind not in "fiu":
             raise InputError(f"logits must be numbers, got {rows.dtype}")
         if rows.ndim != 2 or rows.shape[1] != k + self.features:  # noqa: PLR2004
-            raise InputError(self._refusal(rows.shape))
+            if not self.features:
+                raise InputError(f"logits must have shape (n, {k}), a column for each label, got {rows.shape}")
+            wanted = f"rows must have shape (n, {k + self.features}), {k} logits and then {self.features} features"
+            raise InputError(f"{wanted}, got {rows.shape}; put them side by side with numpy.hstack")
         rows = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
         unreadable = ~np.isfinite(rows[:, :k]).all(axis=1)
         rows = np.where(unreadable[:, None], np.nan, rows) if unreadable.any() else rows
         return Outputs(rows[:, :k], rows[:, k:]) if self.features else Outputs(rows)
-
-    def _refusal(self, shape: tuple[int, ...]) -> str:
-        k = len(self.labels)
-        if not self.features:
-            return f"logits must have shape (n, {k}), a column for each label, got {shape}"
-        wanted = f"rows must have shape (n, {k + self.features}), {k} logits and then {self.features} features"
-        return f"{wanted}, got {shape}; put them side by side with numpy.hstack"
 
 
 def rows_of(logits: Any, features: Any) -> NDArray[Any]:

@@ -28,20 +28,19 @@ def memory(root: Path = CGROUP) -> int | None:
 
 def _number(path: Path) -> int | None:
     try:
-        words = path.read_text(encoding="ascii").strip()
+        return _whole(path.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    return int(words) if words.isdigit() else None
+
+
+def _whole(words: str) -> int | None:
+    return int(words) if words.strip().isdigit() else None
 
 
 def _quota(root: Path) -> float | None:
     """Read the quota in cores, of control groups version 2 or 1; None where there is none."""
     try:
-        quota, period = (root / "cpu.max").read_text(encoding="ascii").split()
+        quota, period = map(_whole, (root / "cpu.max").read_text(encoding="ascii").split())
     except (OSError, ValueError):
-        try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text(encoding="ascii").strip()
-            period = (root / "cpu/cpu.cfs_period_us").read_text(encoding="ascii").strip()
-        except OSError:
-            return None
-    return float(quota) / float(period) if quota.isdigit() and period.isdigit() and int(period) else None
+        quota, period = (_number(root / f"cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
+    return quota / period if quota is not None and period else None

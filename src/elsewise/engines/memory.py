@@ -46,9 +46,8 @@ class MemoryEngine:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))  # a list is welcome
-        rows = [*self.table.items(), *([] if self.default is None else [("default", self.default)])]
-        for text, logits in rows:
-            if len(logits) != len(self.labels):
+        for text, logits in [*self.table.items(), ("default", self.default)]:
+            if logits is not None and len(logits) != len(self.labels):
                 raise InputError(f"{len(self.labels)} labels need as many logits, got {len(logits)} for {text!r}")
 
     @property
@@ -76,8 +75,7 @@ class MemoryEngine:
     def save(self, folder: Path) -> None:
         """Write memory.json."""
         table, default = self._numbers()
-        saved = {"table": table, "default": default}
-        (folder / "memory.json").write_text(json.dumps(saved), encoding="utf-8")
+        (folder / "memory.json").write_text(json.dumps({"table": table, "default": default}), encoding="utf-8")
 
     @property
     def canaries(self) -> list[str]:

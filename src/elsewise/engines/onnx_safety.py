@@ -40,14 +40,10 @@ def _points_outside(data: Any, start: int, end: int, message: str, depth: int) -
     if depth > _DEEPEST:
         raise ValueError("it is nested too deeply")
     for number, value in _fields(data, start, end):
-        if message == "tensor":
-            if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0):
-                return True
-        elif (
-            isinstance(value, tuple)
-            and (inner := _MESSAGES[message].get(number))
-            and _points_outside(data, *value, inner, depth + 1)
-        ):
+        if message == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)):
+            return True
+        inner = _MESSAGES.get(message, {}).get(number)
+        if inner and isinstance(value, tuple) and _points_outside(data, *value, inner, depth + 1):
             return True
     return False
 

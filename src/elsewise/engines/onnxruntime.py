@@ -5,6 +5,7 @@ Its int8 (dynamic quantisation) is left out on purpose: there the answer for one
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
@@ -39,7 +40,7 @@ class OnnxRuntimeModel:
         check_precision(settings["precision"], "onnxruntime", cls.precisions())
         graph = files.need(ONNX)
         check_onnx(graph)
-        model = cls(_session(graph, opening.threads or cores()))
+        model = cls(open_session(graph, opening.threads or cores()))
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
         return TextEngine("onnxruntime", model, tokenizer, opening.labels, files, (ONNX,))
 
@@ -56,7 +57,8 @@ class OnnxRuntimeModel:
             yield logits, features
 
 
-def _session(graph: Any, threads: int) -> Any:
+def open_session(graph: Path, threads: int = 0) -> Any:
+    """Open an ONNX file on the processor; 0 threads leave their number to ONNX Runtime. ArtifactError if it cannot."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.enable_mem_pattern = False  # shapes change from batch to batch

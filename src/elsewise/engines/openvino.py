@@ -61,8 +61,14 @@ class OpenVinoModel:
         if precision != "int8":
             check_onnx(path)
         streams = opening.threads or cores()
+        how = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # never OpenVINO's own choice
+            "INFERENCE_NUM_THREADS": streams,
+            "NUM_STREAMS": streams,
+            **_cache(files, graph),
+        }
         with ThreadPoolExecutor(1) as beside:  # a large vocabulary takes as long to read as a graph to compile
-            compiled = beside.submit(_compiled, path, precision, streams, _cache(files, graph))
+            compiled = beside.submit(compile_graph, path, how)
             tokenizer = TextTokenizer.open(files.need(TOKENIZER), opening.settings)
         model = cls(precision, compiled.result(), streams)
         return TextEngine("openvino", model, tokenizer, opening.labels, files, graph)
@@ -123,20 +129,14 @@ def _cache(files: ModelFiles, graph: tuple[str, ...]) -> Mapping[str, str]:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArtifactError(
-            f"{COMPILE_CACHE}: {place} cannot be made: {error.strerror}; name another folder"
-        ) from error
+        wrong = f"{COMPILE_CACHE}: {place} cannot be made: {error.strerror}"
+        raise ArtifactError(f"{wrong}; name another folder") from error
     return {"CACHE_DIR": str(place)}
 
 
-def _compiled(graph: Path, precision: str, streams: int, cached: Mapping[str, str]) -> Any:
-    how = {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # never OpenVINO's own choice
-        "INFERENCE_NUM_THREADS": streams,
-        "NUM_STREAMS": streams,
-        **cached,
-    }
+def compile_graph(graph: Path, how: Mapping[str, Any]) -> Any:
+    """Compile a graph for the processor, with OpenVINO's properties; ArtifactError if it cannot be opened."""
     try:
         return core().compile_model(str(graph), "CPU", how)
     except RuntimeError as error:
-        raise ArtifactError(f"{graph} cannot be compiled: {str(error).strip().splitlines()[-1]}") from error
+        raise ArtifactError(f"{graph} cannot be opened: {str(error).strip().splitlines()[-1]}") from error

@@ -104,9 +104,8 @@ def _shaped(values: Any, k: int) -> Floats:
         array = array[:, None]
     fitting = (1, 2) if k == 2 else (k,)  # noqa: PLR2004
     if array.ndim != 2 or array.shape[1] not in fitting:  # noqa: PLR2004
-        raise InputError(
-            f"a model of {k} labels must give one row a text and one column a label, (n, {k}), got {array.shape}"
-        )
+        wanted = f"one row a text and one column a label, (n, {k})"
+        raise InputError(f"a model of {k} labels must give {wanted}, got {array.shape}")
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
@@ -133,23 +132,20 @@ def _check(rows: Floats, kind: str, numbers: Numbers) -> None:
         _check_one_column(rows, kind, numbers)
     elif kind == "logits":
         if len(rows) > 1 and _are_probabilities(rows, SUMS_TO_ONE).all():
-            raise InputError(
-                f"stated as logits, and all {len(rows)} rows are >= 0 and sum to 1, as probabilities do; "
-                "say kind='probabilities'"
-            )
+            stated = f"stated as logits, and all {len(rows)} rows are >= 0 and sum to 1, as probabilities do"
+            raise InputError(f"{stated}; say kind='probabilities'")
     elif kind == "sigmoid":
         _refuse((rows < 0) | (rows > 1), "sigmoid", "do not lie in 0..1", "logits", numbers)
         unsure = int((rows.max(axis=1) < SURE).sum())  # 1 for one label and 0 for the others is what sigmoids give too
         if unsure > 1 and rows.shape[1] > 2 and _are_probabilities(rows, SUMS_TO_ONE).all():  # noqa: PLR2004
-            raise InputError(
-                f"stated as a sigmoid for each label, and all {len(rows)} rows sum to 1, as those of a softmax do; "
-                "say kind='probabilities'"
-            )
+            stated = f"stated as a sigmoid for each label, and all {len(rows)} rows sum to 1, as those of a softmax do"
+            raise InputError(f"{stated}; say kind='probabilities'")
     elif kind == "probabilities":
         _check_probabilities(rows, numbers)
     else:
         bad = ~_are_probabilities(np.exp(np.minimum(rows, 1)))
-        _refuse(bad, "log-probabilities", *_not_logarithms(rows), numbers)
+        remedy = "probabilities" if _are_probabilities(rows).all() else "logits"
+        _refuse(bad, "log-probabilities", "are not logarithms of what sums to 1", remedy, numbers)
         _say_twice(_logits(rows, kind))
 
 
@@ -177,12 +173,8 @@ def _say_twice(logs: Floats) -> None:
     # Rows are a softmax of probabilities q iff log rows + a constant are such q: they sum to 1, and are they >= 0?
     twice = logs.min(axis=1) >= logs.mean(axis=1) - 1 / k - LOG_ROUNDING
     if len(logs) >= ROWS_FOR_SIGNS and twice.all():
-        warnings.warn(
-            f"no probability of {len(logs)} rows is above {np.e / (np.e + k - 1):.3f}, as after two softmaxes over {k} "
-            "labels: pass the logits, before softmax",
-            ElsewiseWarning,
-            stacklevel=2,
-        )
+        low = f"no probability of {len(logs)} rows is above {np.e / (np.e + k - 1):.3f}, as after two softmaxes"
+        warnings.warn(f"{low} over {k} labels: pass the logits, before softmax", ElsewiseWarning, stacklevel=2)
 
 
 def _are_probabilities(rows: Floats, tolerance: float = SUM_TOLERANCE) -> NDArray[np.bool_]:
@@ -190,24 +182,9 @@ def _are_probabilities(rows: Floats, tolerance: float = SUM_TOLERANCE) -> NDArra
     return np.asarray(is_one & (rows >= 0).all(axis=1))
 
 
-def _not_logarithms(rows: Floats) -> tuple[str, str]:
-    is_plain = _are_probabilities(rows).all()
-    return "are not logarithms of what sums to 1", "probabilities" if is_plain else "logits"
-
-
 def _refuse(bad: NDArray[np.bool_], stated: str, what: str, remedy: str, numbers: Numbers) -> None:
     rows: NDArray[np.bool_] = np.asarray(bad if bad.ndim == 1 else bad.any(axis=1))
     if rows.any():
-        count, first = int(rows.sum()), int(numbers[np.argmax(rows)])
-        raise InputError(
-            f"stated as {stated}, and {count} of {len(rows)} rows {what}, first is row {first}; "
-            f"if they are {_WORDS[remedy]}, say kind={remedy!r}"
-        )
-
-
-_WORDS: Final = {
-    "logits": "logits",
-    "probabilities": "probabilities",
-    "log_probabilities": "log-probabilities",
-    "sigmoid": "a sigmoid for each label",
-}
+        found = f"{int(rows.sum())} of {len(rows)} rows {what}, first is row {int(numbers[np.argmax(rows)])}"
+        words = "a sigmoid for each label" if remedy == "sigmoid" else remedy.replace("_", "-")
+        raise InputError(f"stated as {stated}, and {found}; if they are {words}, say kind={remedy!r}")

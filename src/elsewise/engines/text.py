@@ -21,21 +21,17 @@ class Model(Protocol):
     @property
     def settings(self) -> Json:
         """The settings to open the model with again, with its precision."""
-        ...
 
     @property
     def widths(self) -> tuple[int, int]:
         """Columns of logits and of features."""
-        ...
 
     @property
     def budget(self) -> int:
         """Tokens in a batch."""
-        ...
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches, in order; the rows of a batch never depend on the batches before it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +72,8 @@ class TextEngine:
     @property
     def fingerprint(self) -> str:
         """Hash of the files and settings that the answers depend on; a certificate belongs to one fingerprint."""
-        return self.files.fingerprint(
-            TOKENIZER, *self.graph, of=(self.name, sorted(self.settings.items()), self.labels)
-        )
+        beside = (self.name, sorted(self.settings.items()), self.labels)
+        return self.files.fingerprint(TOKENIZER, *self.graph, of=beside)
 
     @property
     def canaries(self) -> Sequence[str]:

@@ -16,12 +16,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from elsewise.arrays import Codes, as_texts, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
@@ -142,9 +144,6 @@ class TfidfEngine:
     @classmethod
     def open(cls, opening: Opening) -> Self:
         """Open what `save` wrote, without scikit-learn; ArtifactError if a file is missing or damaged."""
-        from safetensors import SafetensorError  # noqa: PLC0415
-        from safetensors.numpy import load_file  # noqa: PLC0415
-
         files = opening.files
         vocabulary, weights = files.need(VOCABULARY), files.need(WEIGHTS)
         try:
@@ -180,8 +179,6 @@ class TfidfEngine:
 
     def save(self, folder: Path) -> None:
         """Write vocabulary.json and weights.safetensors."""
-        from safetensors.numpy import save_file  # noqa: PLC0415
-
         saved = {"words": self.words, "pieces": self.pieces}  # as ASCII: a piece may be half of a surrogate pair
         (folder / VOCABULARY).write_text(json.dumps(saved), encoding="utf-8")
         arrays = {"idf": self.idf, "weights": self.weights, "biases": self.biases}
@@ -213,18 +210,11 @@ class _Features:
         """Count features in n texts: a sparse matrix (n, f), in each row in the order of the features."""
         from scipy.sparse import csr_matrix  # noqa: PLC0415
 
-        columns: list[NDArray[np.int32]] = []
-        ends = [0]
-        for start in range(0, len(texts), CHUNK):
-            found: list[int] = []
-            before = ends[-1]
-            for text in texts[start : start + CHUNK]:
-                self._find(text, found)
-                ends.append(before + len(found))
-            columns.append(np.array(found, dtype=np.int32))
-        indices = np.concatenate(columns) if columns else np.empty(0, dtype=np.int32)
+        found = [np.array(self._find(text), dtype=np.int32) for text in texts]
+        indices = np.concatenate([np.empty(0, dtype=np.int32), *found])
+        ends = np.cumsum([0, *map(len, found)])
         shape = (len(texts), len(self.words) + len(self.pieces))
-        counted = csr_matrix((np.ones(len(indices), np.float32), indices, np.array(ends)), shape=shape)
+        counted = csr_matrix((np.ones(len(indices), np.float32), indices, ends), shape=shape)
         counted.sum_duplicates()
         return counted
 
@@ -237,11 +227,9 @@ class _Features:
         counts.data = counts.data.astype(np.float32)
         return counts
 
-    def _find(self, text: str, found: list[int]) -> None:
-        lowered = text[:LONGEST].lower()
-        known = self.words
-        found.extend([known[word] for word in _of_words(WORD.findall(lowered)) if word in known])
-        remembered = self._remembered
+    def _find(self, text: str) -> list[int]:
+        lowered, known, remembered = text[:LONGEST].lower(), self.words, self._remembered
+        found = [known[word] for word in _of_words(WORD.findall(lowered)) if word in known]
         for word in lowered.split():
             pieces = remembered.get(word)
             if pieces is None:
@@ -251,6 +239,7 @@ class _Features:
                         remembered.clear()
                     remembered[word] = pieces
             found.extend(pieces)
+        return found
 
 
 def _of_words(words: list[str]) -> list[str]:
@@ -270,15 +259,12 @@ def _pieces(word: str) -> Iterator[str]:
     padded = f" {word} "
     least, most = PIECES
     for size in range(least, min(most, len(padded)) + 1):
-        for start in range(len(padded) - size + 1):
-            yield padded[start : start + size]
+        yield from (padded[start : start + size] for start in range(len(padded) - size + 1))
 
 
 def _frequent(found: Iterable[set[str]], most: int) -> tuple[str, ...]:
     """Give the features that are in the most texts, in alphabetical order; those in a single text are left out."""
-    texts: Counter[str] = Counter()
-    for features in found:
-        texts.update(features)
+    texts = Counter(chain.from_iterable(found))
     known = [feature for feature, count in texts.items() if count >= FEWEST_TEXTS]
     known.sort(key=lambda feature: (-texts[feature], feature))
     return tuple(sorted(known[:most]))

@@ -116,15 +116,9 @@ class TextTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Tokenise n texts; lone surrogates become U+FFFD."""
-        chunks = [self._chunk(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
-        if len(chunks) == 1:
-            return chunks[0]
-        empty = Tokens.of([])
-        columns = (
-            np.concatenate([getattr(chunk, name) for chunk in (empty, *chunks)])
-            for name in ("ids", "lengths", "truncated")
-        )
-        return Tokens(*columns)
+        chunks = [self._chunk(texts[start : start + CHUNK]) for start in range(0, max(len(texts), 1), CHUNK)]
+        columns = ([getattr(chunk, name) for chunk in chunks] for name in ("ids", "lengths", "truncated"))
+        return Tokens(*map(np.concatenate, columns))
 
     def read_span(self, text: str) -> ReadSpan:
         """Tell how much of a text is read, and which pieces of it are not in the vocabulary."""
@@ -144,11 +138,9 @@ class TextTokenizer:
         limit = CHARACTERS_A_TOKEN * self.max_length
         read = [text[:limit] for text in texts]
         encoded = self.backend.encode_batch_fast([readable(text) for text in read])
-        seen = [is_visible(text) for text in read]
-        ids = [e.ids if is_seen else [] for e, is_seen in zip(encoded, seen, strict=True)]
-        return Tokens.of(
-            ids, [len(text) > limit or bool(e.overflowing) for text, e in zip(texts, encoded, strict=True)]
-        )
+        ids = [e.ids if is_visible(text) else [] for text, e in zip(read, encoded, strict=True)]
+        is_cut = [len(text) > limit or bool(e.overflowing) for text, e in zip(texts, encoded, strict=True)]
+        return Tokens.of(ids, is_cut)
 
 
 def unknown_ids(backend: Any) -> set[int]:

@@ -60,7 +60,7 @@ class TorchModel:
 
         InputError if its logits are not what its last linear layer makes of one vector for each text.
         """
-        made = cls(model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), precision)
+        made = cls(model.to(device()).eval(), precision)
         made._check_head()
         return made
 
@@ -147,9 +147,8 @@ class TorchModel:
         with torch.inference_mode():
             own = self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float().cpu().numpy()
         if own.shape != logits.shape or not np.allclose(own, logits, atol=1e-3):
-            raise InputError(
-                f"the head of {type(self.model).__name__} does not end in a linear layer; take another encoder"
-            )
+            name = type(self.model).__name__
+            raise InputError(f"the head of {name} does not end in a linear layer; take another encoder")
 
     def _launched(self, batch: Batch, caught: list[Any]) -> tuple[Any, Any]:
         model, head = self.model, last_linear(self.model)
@@ -163,9 +162,8 @@ class TorchModel:
             model(input_ids=ids, attention_mask=None if is_full else mask)
         features = caught[-1].float()
         if features.ndim != 2:  # noqa: PLR2004
-            raise InputError(
-                f"{type(model).__name__} scores every token, not every text; take an encoder with a text-level head"
-            )
+            name = type(model).__name__
+            raise InputError(f"{name} scores every token, not every text; take an encoder with a text-level head")
         with torch.inference_mode():
             return torch.nn.functional.linear(features, head.weight, head.bias), features
 
@@ -207,7 +205,7 @@ def plain_config(place: str | Path, **more: Any) -> Any:
     if attention is not None and "/" in str(attention):
         raise InputError(f"its config.json asks for code of the hub ({attention}), which is never run")
     if getattr(config, "quantization_config", None) is not None:
-        raise InputError("its weights are quantized; take the one in float32 that it was made from")
+        raise InputError("its weights are quantized; take the float32 model that it was made from")
     return config
 
 
@@ -222,9 +220,8 @@ def plain_tokenizer(tokenizer: Any) -> Any:
     """Remove padding and truncation from a tokenizer, and return its fast backend; InputError if it has none."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise InputError(
-            f"this encoder's {type(tokenizer).__name__} has no tokenizer.json; take an encoder that has one"
-        )
+        name = type(tokenizer).__name__
+        raise InputError(f"this encoder's {name} has no tokenizer.json; take an encoder that has one")
     backend.no_padding()
     backend.no_truncation()
     return backend
@@ -232,11 +229,10 @@ def plain_tokenizer(tokenizer: Any) -> Any:
 
 def last_linear(model: Any) -> Any:
     """Find the linear layer that gives the logits; InputError if no layer has one output for each label."""
-    linear = [
-        m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels
-    ]
+    k = model.config.num_labels
+    linear = [part for part in model.modules() if isinstance(part, torch.nn.Linear) and part.out_features == k]
     if not linear:
-        raise InputError(f"{type(model).__name__} has no linear layer with {model.config.num_labels} outputs to end in")
+        raise InputError(f"{type(model).__name__} has no linear layer with {k} outputs to end in")
     return linear[-1]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from elsewise import metrics
 from elsewise.arrays import Floats, log_losses
-from elsewise.evaluation.answers import Answers
+from elsewise.evaluation.answers import Answers, shares
 from elsewise.metrics import Estimate, PairedShares
 from elsewise.rules.certificate import Certificate
 
@@ -89,17 +89,18 @@ def compare_with_baseline(
     counted = inside & theirs.readable
     mine, other = classifier.certificate, baseline.certificate
     same = mine is not None and other is not None and mine.promised == other.promised
-    by_promise = same and any(c is not None and c.certified for c in (mine, other))
+    certified = [c is not None and c.certified for c in (mine, other)]
+    by_promise = same and any(certified)
     by_label, by_answer = metrics.mcnemar(right, their_right), metrics.mcnemar(shipped, their_shipped)
     claimed = by_answer if by_promise else by_label
-    n, kept = len(theirs.truth), int(theirs.answered.sum())
+    coverage, accuracy_when_answered, _ = shares(theirs.answered, theirs.correct)
     return BaselineFigures(
         engine=BaselineEngine(baseline.engine.name, baseline.engine.fingerprint),
         accuracy=metrics.wilson(int(their_right.sum()), len(their_right)),
         log_loss=metrics.log_loss(evidence.probabilities[counted], answers.truth[counted]),
-        coverage=metrics.wilson(kept, n),
-        accuracy_when_answered=metrics.wilson(int(their_shipped.sum()), kept),
-        answered_right=metrics.wilson(int(their_shipped.sum()), n),
+        coverage=coverage,
+        accuracy_when_answered=accuracy_when_answered,
+        answered_right=metrics.wilson(int(their_shipped.sum()), len(their_shipped)),
         difference=BaselineDifference(
             accuracy=by_label.difference,
             log_loss=metrics.mean_interval(losses - their_losses),
@@ -108,12 +109,8 @@ def compare_with_baseline(
         same_promise=same,
         certificate=other,
         p_value=claimed.p_value,
-        sentence=_sentence(claimed, by_promise, _certified(mine), _certified(other), same),
+        sentence=_sentence(claimed, by_promise, certified[0], certified[1], same),
     )
-
-
-def _certified(certificate: Certificate | None) -> bool:
-    return certificate is not None and certificate.certified
 
 
 def _sentence(found: PairedShares, by_promise: bool, certified: bool, baseline_certified: bool, same: bool) -> str:

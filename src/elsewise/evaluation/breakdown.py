@@ -217,15 +217,9 @@ def by_out_of_scope_share(answers: Answers) -> OutOfScopeShares:
     answered = np.where(answers.answered, 1.0, np.nan)
     strata = Strata.of(answered, ~answers.correct, answers.truth, share=1.0)
     at, delta = np.array([1.0]), DELTA * strata.parts
-    worst, best = strata.bounds(at, delta), strata.best_bounds(at, delta)
-    f, c, r = (
-        Estimate(*(float(end[0]) for end in ends))
-        for ends in (
-            (worst.f, best.f_low, worst.f_high),
-            (worst.c, worst.c_low, best.c_high),
-            (worst.r, best.r_low, worst.r_high),
-        )
-    )
+    worst, (f_low, c_high, r_low) = strata.bounds(at, delta), strata.best_bounds(at, delta)
+    ends = (worst.f, f_low, worst.f_high), (worst.c, worst.c_low, c_high), (worst.r, r_low, worst.r_high)
+    f, c, r = (Estimate(*(float(end[0]) for end in three)) for three in ends)
     c = c if strata.inside.rows else replace(c, value=math.nan)
     return OutOfScopeShares(
         worst_case=not strata.outside.rows,

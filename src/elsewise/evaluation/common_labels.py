@@ -58,7 +58,7 @@ class Truth:
         words = [str(label) for label in labels]
         for row, word in enumerate(words):
             if word not in known:
-                remedy = "; if it marks out-of-scope texts, say so (out_of_scope_label)" if not marks else ""
+                remedy = "; if it marks out-of-scope texts, pass it as out_of_scope_label" if not marks else ""
                 raise InputError(f"no model has label {word!r}, which row {row} has (counted from 0){remedy}")
         codes = np.array([known[word] for word in words], dtype=np.int64)
         kept = np.flatnonzero(codes < common)
@@ -73,10 +73,8 @@ class Truth:
         (first, reference), *others = models.items()
         for name, model in others:
             if model.labels != reference.labels:
-                raise InputError(
-                    "codes mean the same only for the same labels in the same order, and "
-                    f"{_difference(first, name, models)}; pass labels by name"
-                )
+                apart = _difference(first, name, models)
+                raise InputError(f"codes need models with the same labels in the same order, and {apart}; pass labels=")
         y = as_codes(codes, like=np.broadcast_to(0.0, (len(codes), len(reference.labels))), allow_abstain=True)
         return cls(reference.labels, len(reference.labels), np.arange(len(y)), y, {})
 

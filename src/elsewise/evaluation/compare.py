@@ -17,28 +17,11 @@ from elsewise.arrays import to_numpy
 from elsewise.classifier.classifier import Classifier
 from elsewise.engines import key_of, reads_logits
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.evaluation import comparison
 from elsewise.evaluation.common_labels import ComparedModel, Truth
-from elsewise.evaluation.comparison import (
-    ChangedRow,
-    ComparedLabels,
-    ComparedRows,
-    Comparison,
-    ModelFigures,
-    ModelRows,
-    Pair,
-    Place,
-    Primary,
-    Said,
-)
+from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, ComparedRows, Comparison, Place, Said
 from elsewise.evaluation.evaluate import USUAL_TARGET, Seen, as_rows, count_seen
-from elsewise.evaluation.paired_bootstrap import (
-    PairedBootstrap,
-    SharedThreshold,
-    compare_labels,
-    compare_pair,
-    figures_of,
-    outcomes,
-)
+from elsewise.evaluation.paired_bootstrap import PairedBootstrap, SharedThreshold, figures_of, pair_of
 from elsewise.messages.wording import counted, percent
 
 if TYPE_CHECKING:
@@ -153,8 +136,7 @@ def _named(models: Sequence[Any], names: Sequence[str] | None) -> dict[str, Clas
         raise InputError(f"names must be {len(models)}, one for each model, got {len(names)}")
     for name, model in zip(names, models, strict=True):
         if not isinstance(model, Classifier):
-            kind = type(model).__name__
-            raise InputError(f"{name} is no classifier, but of type {kind}; open a folder with elsewise.load")
+            raise InputError(f"{name} must be a classifier, got {type(model).__name__}; use elsewise.load(folder)")
     named = dict(zip(names, models, strict=True))
     if len(named) < len(models):
         raise InputError(f"a comparison needs models of different names, got {', '.join(names)}")
@@ -175,7 +157,7 @@ def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, A
     else:
         lacking = [name for name in models if name not in texts]
         if lacking:
-            raise InputError(f"texts by name must hold those of every model, and {lacking[0]!r} has none")
+            raise InputError(f"texts by name must have an entry for every model, and {lacking[0]!r} has none")
         given = {name: as_rows("texts", texts[name]) for name in models}
     for name, rows in given.items():
         if len(rows) != n:
@@ -184,15 +166,10 @@ def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, A
 
 
 def _compared(
-    models: list[ComparedModel],
-    truth: Truth,
-    seen: Mapping[str, Seen],
-    shared_threshold: float,
-    repeated: int,
-    rejected: int,
+    models: list[ComparedModel], truth: Truth, seen: Mapping[str, Seen], shared: float, repeated: int, rejected: int
 ) -> Comparison:
     target, why_not = _same_promise(models)
-    primary = Primary(
+    primary = comparison.Primary(
         figure="accuracy" if why_not else "right",
         why=why_not or f"all promise the same: {percent(target)} right when answered",
         target_accuracy=target,
@@ -201,16 +178,8 @@ def _compared(
     values = [drawn.value(primary.figure, i) for i in range(len(models))]
     order = sorted(range(len(models)), key=lambda i: -values[i])  # ties stay in the given order
     best = 0 if len(models) == 2 else order[0]  # noqa: PLR2004  of two: a minus b
-    inside = int((truth.codes >= 0).sum())
-    rows = ComparedRows(
-        compared=len(truth.codes),
-        in_scope=inside,
-        out_of_scope=len(truth.codes) - inside,
-        readable=int(drawn.bare.sum()),
-        left_out=dict(truth.left_out),
-        repeated=repeated,
-        rejected=rejected,
-    )
+    n, inside, readable = len(truth.codes), int((truth.codes >= 0).sum()), int(drawn.bare.sum())
+    rows = ComparedRows(n, inside, n - inside, readable, dict(truth.left_out), repeated, rejected)
     common = list(truth.names[: truth.common])
     other = {model.name: [name for name in model.classifier.labels if name not in common] for model in models}
     labels = ComparedLabels(common, other)
@@ -221,24 +190,10 @@ def _compared(
         notes=tuple(_notes(rows, labels)),
         rows=rows,
         labels=labels,
-        models={
-            model.name: _alone(drawn, i, SharedThreshold.of(model, shared_threshold), seen[model.name])
-            for i, model in enumerate(models)
-        },
-        pairs=[_pair(drawn, best, i) for i in order if i != best],
+        models={model.name: _alone(drawn, i, shared, seen[model.name]) for i, model in enumerate(models)},
+        pairs=[pair_of(drawn, best, i) for i in order if i != best],
         leaderboard=board,
         changed=list(_changed(models, truth)),
-    )
-
-
-def _pair(drawn: PairedBootstrap, i: int, j: int) -> Pair:
-    a, b = drawn.models[i], drawn.models[j]
-    return Pair(
-        a=a.name,
-        b=b.name,
-        figures=compare_pair(drawn, i, j),
-        outcomes=outcomes(a.answers, b.answers, drawn.bare),
-        labels=compare_labels(drawn, i, j),
     )
 
 
@@ -292,10 +247,8 @@ def _apart(place: Place, named: bool) -> str:
     if gap is None:
         return ""
     whose, together = (f"to {place.name} ", " together") if named else ("", "")
-    return (
-        f"the difference {whose}is {_points(gap.value)} points ({_points(gap.low)} to {_points(gap.high)} "
-        f"at 95 %{together})"
-    )
+    low, high = _points(gap.low), _points(gap.high)
+    return f"the difference {whose}is {_points(gap.value)} points ({low} to {high} at 95 %{together})"
 
 
 def _points(share: float) -> str:
@@ -310,37 +263,31 @@ def _listed(places: Sequence[Place]) -> str:
 def _notes(rows: ComparedRows, labels: ComparedLabels) -> Iterator[str]:
     if any(labels.other.values()):
         more = ", ".join(f"{name} has {len(own):,} more" for name, own in labels.other.items() if own)
-        yield (
-            f"compared on the {len(labels.common):,} labels that all models have ({more}); nothing is taken from a "
-            "model, so that an answer with one of its other labels is wrong"
-        )
+        common = f"{len(labels.common):,} labels that all models have ({more})"
+        yield f"compared on the {common}; an answer with any other label counts as wrong"
     if rows.left_out:
-        yield f"left out, with a label that not all models have: {counted(sum(rows.left_out.values()), 'row')}"
+        yield f"left out: {counted(sum(rows.left_out.values()), 'row')} with a label that some model lacks"
     if rows.repeated:
-        yield (
-            f"with a text that came before: {counted(rows.repeated, 'row')}; the intervals are for rows that were "
-            "drawn independently, and repeated ones make them too narrow"
-        )
+        again = f"repeated texts: {counted(rows.repeated, 'row')}"
+        yield f"{again}; the intervals assume rows drawn independently, so that they are too narrow"
     if rows.readable < rows.in_scope:
-        yield (
-            f"in scope, and not every model can read it: {counted(rows.in_scope - rows.readable, 'row')}; left out of "
-            "the figures of the bare classifiers, and Other at the promise"
-        )
+        unread = f"not readable by every model: {counted(rows.in_scope - rows.readable, 'in-scope row')}"
+        yield f"{unread}; left out of the figures of the most probable label, and Other at the promise"
 
 
-def _alone(drawn: PairedBootstrap, i: int, shared_threshold: SharedThreshold, seen: Seen) -> ModelFigures:
-    """Give one model's figures, description and speed."""
+def _alone(drawn: PairedBootstrap, i: int, shared: float, seen: Seen) -> comparison.ModelFigures:
+    """Give one model's figures, also at the shared threshold, its description and speed."""
     compared = drawn.models[i]
     model, engine = compared.classifier, compared.classifier.engine
     of_logits = reads_logits(engine)  # its texts were answered before, so that no speed is known
     recorded = [row["texts_per_second"] for row in model.provenance.gate if row["engine"] == key_of(engine)]
-    return ModelFigures(
+    return comparison.ModelFigures(
         figures=figures_of(drawn, i),
-        shared_threshold=shared_threshold,
+        shared_threshold=SharedThreshold.of(compared, shared),
         threshold=np.asarray(model.rule.threshold).tolist(),
         certificate=model.certificate,
         engine={"name": engine.name, **engine.settings, "fingerprint": engine.fingerprint},
-        rows=ModelRows(int((~compared.answers.readable).sum()), seen.seen, seen.seen_in),
+        rows=comparison.ModelRows(int((~compared.answers.readable).sum()), seen.seen, seen.seen_in),
         texts_per_second=None if of_logits else len(compared.decisions) / max(compared.seconds, 1e-9),
         texts_per_second_at_fit=recorded[0] if recorded else None,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from elsewise.evaluation.paired_bootstrap import Difference, LabelPair, Outcomes, SharedThreshold
+from elsewise.evaluation.paired_bootstrap import Pair, SharedThreshold
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.rules.certificate import Certificate
 from elsewise.storage.json_files import Json, plain, plain_fields
@@ -86,17 +86,6 @@ class ModelFigures:
     rows: ModelRows
     texts_per_second: float | None
     texts_per_second_at_fit: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two models, a minus b; shares of rows have McNemar's exact test, as `ShareDifference`."""
-
-    a: str
-    b: str
-    figures: Mapping[str, Difference]
-    outcomes: Outcomes
-    labels: list[LabelPair]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,10 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.load import open_baseline
 from elsewise.data.splits import hashes
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.evaluation import breakdown
 from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
-from elsewise.evaluation.breakdown import (
-    LabelRow,
-    OutOfScopeShares,
-    SliceRow,
-    as_columns,
-    by_label,
-    by_out_of_scope_share,
-    by_slice,
-)
 from elsewise.metrics import CalibrationError, Estimate
-from elsewise.outputs import Evidence
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions
 from elsewise.storage.json_files import plain_fields
@@ -201,10 +192,10 @@ class Evaluation:
     rows: RowCounts
     classifier: BareFigures
     system: ShippedFigures
-    labels: list[LabelRow]
-    slices: Mapping[str, list[SliceRow]]
+    labels: list[breakdown.LabelRow]
+    slices: Mapping[str, list[breakdown.SliceRow]]
     out_of_scope: OutOfScopeFigures | None
-    out_of_scope_shares: OutOfScopeShares
+    out_of_scope_shares: breakdown.OutOfScopeShares
     certificate: Certificate | None
     engine: JudgedEngine
     baseline: BaselineFigures | None = None
@@ -281,7 +272,7 @@ def evaluate(
     if (labels is None) == (codes is None):
         raise InputError("an evaluation needs either labels or codes")
     if not isinstance(classifier, Classifier):
-        raise InputError(f"a classifier is judged, got {type(classifier).__name__}; open a folder with elsewise.load")
+        raise InputError(f"evaluate needs a classifier, got {type(classifier).__name__}; use elsewise.load(folder)")
     if out_of_scope_label is not None:
         classifier = replace(classifier, out_of_scope_label=str(out_of_scope_label))
     given = as_rows("codes", codes) if labels is None else classifier.codes(list(as_rows("labels", labels)))
@@ -290,7 +281,7 @@ def evaluate(
         raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(given)}")
     if not len(texts):
         raise InputError("an evaluation needs at least one labelled text, got 0")
-    columns = as_columns(slices or {}, len(texts))
+    columns = breakdown.as_columns(slices or {}, len(texts))
     evidence = classifier.evidence(texts)
     truth = as_codes(given, like=evidence.probabilities, allow_abstain=True)
     decisions = classifier.decisions(evidence)
@@ -299,31 +290,21 @@ def evaluate(
     seen = count_seen(classifier, texts)
     if seen.seen:
         warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
-    certificate = classifier.certificate
-    inside, n = int(answers.in_scope.sum()), len(truth)
+    certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
+    inside, n, p = int(answers.in_scope.sum()), len(truth), evidence.probabilities
+    lengths = (None, None) if evidence.outputs is None else (evidence.outputs.tokens, evidence.outputs.truncated)
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
     return Evaluation(
-        rows=RowCounts(
-            in_scope=inside,
-            out_of_scope=n - inside,
-            unreadable=int((~answers.readable).sum()),
-            seen=seen.seen,
-            seen_in=seen.seen_in,
-            rejected=rejected,
-        ),
-        classifier=_judge_classifier(_rows_of(evidence.probabilities, bare), truth[bare]),
+        rows=RowCounts(inside, n - inside, int((~answers.readable).sum()), seen.seen, seen.seen_in, rejected),
+        classifier=_judge_classifier(p if bare.all() else p[bare], truth[bare]),  # no copy where all rows are wanted
         system=_judge_system(decisions, answers, target),
-        labels=by_label(answers, classifier.labels),
-        slices=_judge_slices(answers, columns, evidence),
+        labels=breakdown.by_label(answers, classifier.labels),
+        slices=breakdown.by_slice(answers, columns, tokens=lengths[0], truncated=lengths[1]),
         out_of_scope=_judge_out_of_scope(decisions, answers) if 0 < inside < n else None,
-        out_of_scope_shares=by_out_of_scope_share(answers),
+        out_of_scope_shares=breakdown.by_out_of_scope_share(answers),
         certificate=certificate,
-        engine=JudgedEngine(
-            name=classifier.engine.name,
-            precision=classifier.engine.settings.get("precision"),
-            fingerprint=classifier.engine.fingerprint,
-        ),
-        baseline=_judge_baseline(classifier, texts, answers, evidence.probabilities),
+        engine=JudgedEngine(engine.name, engine.settings.get("precision"), engine.fingerprint),
+        baseline=None if baseline is None else compare_with_baseline(baseline, classifier, texts, answers, p),
     )
 
 
@@ -334,16 +315,6 @@ def as_rows(what: str, rows: Any) -> Any:
     if not np.iterable(rows):
         raise InputError(f"{what} must be a list or an array, got {type(rows).__name__}")
     return rows if hasattr(rows, "__len__") else list(rows)
-
-
-def _judge_slices(answers: Answers, columns: Mapping[str, list[str]], evidence: Evidence) -> dict[str, list[SliceRow]]:
-    if evidence.outputs is None:
-        return by_slice(answers, columns)
-    return by_slice(answers, columns, tokens=evidence.outputs.tokens, truncated=evidence.outputs.truncated)
-
-
-def _rows_of(p: Floats, chosen: Flags) -> Floats:
-    return p if chosen.all() else p[chosen]  # no copy of a million rows where all are wanted
 
 
 def _judge_classifier(p: Floats, y: Codes) -> BareFigures:
@@ -361,9 +332,10 @@ def _judge_classifier(p: Floats, y: Codes) -> BareFigures:
 
 
 def _judge_system(decisions: Decisions, answers: Answers, target: float) -> ShippedFigures:
-    correct, in_scope = answers.correct, answers.in_scope
-    areas = metrics.risk_coverage_areas(decisions.confidence, correct)
-    accuracies = metrics.accuracies_at_coverages(decisions.confidence, correct, COVERAGES)
+    correct, in_scope, confidence = answers.correct, answers.in_scope, decisions.confidence
+    outcomes = answers.decided, answers.truth
+    areas = metrics.risk_coverage_areas(confidence, correct)
+    accuracies = metrics.accuracies_at_coverages(confidence, correct, COVERAGES)
     names, counts = np.unique(decisions.reasons, return_counts=True)
     return ShippedFigures(
         *shares(answers.answered, correct),
@@ -372,13 +344,8 @@ def _judge_system(decisions: Decisions, answers: Answers, target: float) -> Ship
         augrc=areas.augrc,
         e_aurc=areas.e_aurc,
         accuracy_at_coverage=[AccuracyAtCoverage(c, a) for c, a in zip(COVERAGES, accuracies, strict=True)],
-        coverage_at_accuracy=CoverageAtAccuracy(
-            target, metrics.coverage_at_accuracy(decisions.confidence, correct, target)
-        ),
-        open_set=OpenSetFigures(
-            accuracy=metrics.open_set_accuracy(answers.decided, answers.truth),
-            macro_f1=metrics.open_set_macro_f1(answers.decided, answers.truth),
-        ),
+        coverage_at_accuracy=CoverageAtAccuracy(target, metrics.coverage_at_accuracy(confidence, correct, target)),
+        open_set=OpenSetFigures(metrics.open_set_accuracy(*outcomes), metrics.open_set_macro_f1(*outcomes)),
         risk_coverage=_curve(decisions, correct),
         in_scope=Shares(*shares(answers.answered[in_scope], correct[in_scope])),
     )
@@ -391,11 +358,6 @@ def _curve(decisions: Decisions, correct: Flags) -> list[CurvePoint]:
     at = np.unique(np.linspace(0, len(curve.coverage) - 1, CURVE_POINTS).round().astype(int))
     points = zip(curve.threshold[at].tolist(), curve.coverage[at].tolist(), curve.risk[at].tolist(), strict=True)
     return [CurvePoint(threshold, coverage, 1 - risk) for threshold, coverage, risk in points]
-
-
-def _judge_baseline(classifier: Classifier, texts: Any, answers: Answers, p: Floats) -> BaselineFigures | None:
-    baseline = open_baseline(classifier)
-    return None if baseline is None else compare_with_baseline(baseline, classifier, texts, answers, p)
 
 
 def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> OutOfScopeFigures:
@@ -414,11 +376,8 @@ def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> OutOfScopeFig
 
 def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     """Count the texts that a classifier was made with, by the hashes that it keeps."""
-    known = {
-        name.removeprefix("split."): array
-        for name, array in classifier.provenance.arrays.items()
-        if name.startswith("split.")
-    }
+    arrays = classifier.provenance.arrays
+    known = {name.removeprefix("split."): arrays[name] for name in arrays if name.startswith("split.")}
     if not known:
         return Seen(0, {})
     given = np.array(hashes(texts), dtype=np.uint64)

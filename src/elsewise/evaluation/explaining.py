@@ -86,7 +86,7 @@ def explain(
     ('no', [('not', 5.0), ('good', 1.0)])
     """
     if reads_logits(classifier.engine):
-        raise InputError("a model of logits reads no text; decide(logits).explain(row) tells why a row was decided")
+        raise InputError("a model of logits reads no text; explain a row: classifier.decide(logits).explain(row)")
     as_texts([text])
     tokenizer, shown = tokenizer_of(classifier.engine), readable(text)
     extent = None if tokenizer is None else tokenizer.read_span(text)

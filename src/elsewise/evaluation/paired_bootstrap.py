@@ -80,12 +80,10 @@ class PairedBootstrap:
         m, pairs = len(models), list(combinations(range(len(models)), 2))
         measured = {name: point[i * m : (i + 1) * m] for i, name in enumerate(FIGURES)}
         drawn = {name: replicates[:, i * m : (i + 1) * m] for i, name in enumerate(FIGURES)}
-        apart = {
-            name: dict(
-                zip(pairs, simultaneous_differences(measured[name], drawn[name], pairs, level=level), strict=True)
-            )
-            for name in FIGURES
-        }
+        apart = {}
+        for name in FIGURES:
+            found = simultaneous_differences(measured[name], drawn[name], pairs, level=level)
+            apart[name] = dict(zip(pairs, found, strict=True))
         areas = [macro_area(model.columns(truth)[bare], truth.codes[bare]) for model in models]
         return cls(models, target, level, bare, columns, measured, drawn, apart, areas, truth)
 
@@ -282,16 +280,11 @@ class Outcomes:
 def outcomes(a: Answers, b: Answers, bare: Flags) -> Outcomes:
     """Count rows by their outcome with either model; `bare` (n,) are in-scope rows that both can read."""
     hits, others = a.correct[bare], b.correct[bare]
-    names = ("right", "wrong", "other")
+    cells, names = (hits & others, hits & ~others, others & ~hits, ~hits & ~others), ("right", "wrong", "other")
     table = np.zeros((3, 3), dtype=np.int64)
     np.add.at(table, (_becomes(a), _becomes(b)), 1)
     return Outcomes(
-        best=BestOutcomes(
-            both_right=int((hits & others).sum()),
-            only_a=int((hits & ~others).sum()),
-            only_b=int((others & ~hits).sum()),
-            both_wrong=int((~hits & ~others).sum()),
-        ),
+        best=BestOutcomes(*(int(cell.sum()) for cell in cells)),
         decided={row: dict(zip(names, counts, strict=True)) for row, counts in zip(names, table.tolist(), strict=True)},
         changed=int((a.decided != b.decided).sum()),
     )
@@ -353,3 +346,21 @@ def compare_labels(drawn: PairedBootstrap, i: int, j: int) -> list[LabelPair]:
         for code, n in enumerate(rows)
         if n
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two models, a minus b; shares of rows have McNemar's exact test, as `ShareDifference`."""
+
+    a: str
+    b: str
+    figures: Mapping[str, Difference]
+    outcomes: Outcomes
+    labels: list[LabelPair]
+
+
+def pair_of(drawn: PairedBootstrap, i: int, j: int) -> Pair:
+    """Compare two models in all figures and labels: model i minus model j."""
+    a, b = drawn.models[i], drawn.models[j]
+    became = outcomes(a.answers, b.answers, drawn.bare)
+    return Pair(a.name, b.name, compare_pair(drawn, i, j), became, compare_labels(drawn, i, j))

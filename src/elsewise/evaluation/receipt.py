@@ -33,6 +33,7 @@ SHAPE: Final[Mapping[str, type | tuple[type, ...]]] = {
     "answer": dict,
     "certificate": (dict, type(None)),
 }
+PROMISE: Final = ("sentence", "certified", "threshold", "looks")
 MODEL: Final = ("engine", "precision", "fingerprint")
 ANSWER: Final = ("label", "abstained", "reason", "best_label", "probability", "confidence", "threshold")
 
@@ -45,18 +46,9 @@ def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = 
     receipt = {
         "receipt": FORMAT,
         "elsewise": version("elsewise"),
-        "model": {
-            "engine": engine.name,
-            "precision": engine.settings.get("precision"),
-            "fingerprint": engine.fingerprint,
-        },
+        "model": dict(zip(MODEL, (engine.name, engine.settings.get("precision"), engine.fingerprint), strict=True)),
         "decision_version": decision_version(classifier),
-        "certificate": None if certificate is None else {
-            "sentence": certificate.sentence,
-            "certified": certificate.certified,
-            "threshold": certificate.threshold,
-            "looks": certificate.looks,
-        },
+        "certificate": certificate and {name: getattr(certificate, name) for name in PROMISE},
         "text_sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         "answer": {
             "label": explained.label,
@@ -67,9 +59,8 @@ def receipt_of(classifier: Classifier, text: str, decisions: Decisions | None = 
             "confidence": explained.confidence,
             "threshold": explained.threshold,
         },
-    }  # fmt: skip
-    written: Json = finite(receipt)
-    return written
+    }
+    return finite(receipt)
 
 
 def decision_version(classifier: Classifier) -> str:
@@ -85,15 +76,8 @@ def decision_version(classifier: Classifier) -> str:
     False
     """
     arrays: dict[str, Any] = {}
-    parts = {
-        name: part and pack(part, arrays, name)
-        for name, part in (
-            ("calibrator", classifier.calibrator),
-            ("rule", classifier.rule),
-            ("familiarity", classifier.familiarity),
-            ("sets", classifier.sets),
-        )
-    }
+    given = {name: getattr(classifier, name) for name in ("calibrator", "rule", "familiarity", "sets")}
+    parts = {name: part and pack(part, arrays, name) for name, part in given.items()}
     written = json.dumps(finite([classifier.other, parts]), sort_keys=True)
     # A threshold of 1 is saved and read as 1.0: one spelling for both.
     hashed = hashlib.sha256(json.dumps(json.loads(written, parse_int=float), sort_keys=True).encode())
@@ -112,16 +96,16 @@ def read_receipt(path: Path) -> Json:
     receipt = inside if isinstance(inside, dict) else value
     written = receipt.get("receipt")
     if not isinstance(written, int):
-        raise ArtifactError(f"{path} holds no receipt; elsewise explain MODEL TEXT --receipt-out FILE writes one")
+        raise ArtifactError(f"{path} holds no receipt; write one: elsewise explain MODEL TEXT --receipt-out FILE")
     if written > FORMAT:
-        raise ArtifactError(
-            f"{path}: receipt format {written} is newer than this version reads ({FORMAT}); upgrade elsewise"
-        )
+        newer = f"receipt format {written} is newer than this version reads ({FORMAT})"
+        raise ArtifactError(f"{path}: {newer}; run: pip install --upgrade elsewise")
     wrong = [name for name, kind in SHAPE.items() if not isinstance(receipt.get(name, 0), kind)]
     wrong += [] if "model" in wrong else [f"model.{name}" for name in MODEL if not _is_word(receipt["model"], name)]
     wrong += [] if "answer" in wrong else [f"answer.{name}" for name in ANSWER if name not in receipt["answer"]]
     if wrong:
-        raise ArtifactError(f"{path} holds a damaged receipt: {wrong[0]} is not as it was written")
+        what = f"{wrong[0]} is missing or has the wrong type"
+        raise ArtifactError(f"{path} holds a damaged receipt: {what}; use an unchanged copy of the file")
     return receipt
 
 

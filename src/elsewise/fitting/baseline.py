@@ -11,7 +11,7 @@ from elsewise.classifier.provenance import Provenance
 from elsewise.data.splits import DividedTexts, Splits
 from elsewise.engines.files import ModelFiles
 from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
-from elsewise.fitting.certify import Promise, Words, certified_parts, record_of, seen_by
+from elsewise.fitting.certify import Promise, Words, certified_parts, of_splits
 from elsewise.outputs import Evidence
 from elsewise.progress import Note, Progress
 
@@ -43,8 +43,9 @@ def fit_baseline(
         choice = choose_calibrator(engine.run(parts.tune.texts).logits, parts.tune.codes)
         tuned, certify = ((Evidence.of(engine.run(x.texts), choice.calibrator), x.codes) for x in (tune, parts.certify))
         certified = certified_parts(tuned, certify, None, replace(promise, score="auto"), looks=2)
-    record = {"baseline": record, "calibrator": choice.record, "score": certified.compared, **record_of(parts)}
-    provenance = Provenance(record=record, arrays=seen_by(parts))
+    splits, seen = of_splits(parts)
+    record = {"baseline": record, "calibrator": choice.record, "score": certified.compared, **splits}
+    provenance = Provenance(record=record, arrays=seen)
     return kept_aside(certified.classifier(engine, choice.calibrator, words, provenance))
 
 

@@ -38,9 +38,8 @@ from elsewise.scores.distances import references_of
 from elsewise.storage.json_files import Json
 
 REFERENCES: Final = 20_000  # train texts that distances are measured from
-LIBRARIES: Final = (
-    *("elsewise", "numpy", "scipy", "tokenizers", "openvino", "onnxruntime", "torch", "transformers", "nncf"),
-)
+LIBRARIES: Final = ("elsewise", "numpy", "scipy", "tokenizers",
+                    "openvino", "onnxruntime", "torch", "transformers", "nncf")  # fmt: skip
 
 Labelled = tuple[Evidence, Codes]
 Answered = tuple[Outputs, Codes]
@@ -181,14 +180,9 @@ def certified_parts(
     """
     score, compared = named_score(promise.score, *tuned, known)
     rule = CertifiedThreshold.fit(
-        *certify,
-        reference=tuned[0],
-        reference_codes=tuned[1],
-        score=score,
-        target_accuracy=promise.target_accuracy,
-        confidence_level=promise.confidence_level,
-        looks=looks,
-    )
+        *certify, reference=tuned[0], reference_codes=tuned[1], score=score, looks=looks,
+        target_accuracy=promise.target_accuracy, confidence_level=promise.confidence_level,
+    )  # fmt: skip
     familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
     sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
     return CertifiedParts(rule, familiarity, sets, compared)
@@ -205,14 +199,19 @@ def evaluated(classifier: Classifier, texts: Any, codes: Any) -> Classifier:
     return classifier.with_provenance(evaluation=evaluate(classifier, texts, codes=codes).as_dict())
 
 
-def record_of(parts: Splits) -> Json:
-    """Give the sizes of the splits and the versions of libraries, for the record."""
+def sampled(codes: Codes, seed: int) -> Indices:
+    """Sample the train rows, codes (n,), that distances are measured from: some of every label."""
+    share = min(1.0, REFERENCES / max(len(codes), 1))
+    return stratified(codes, (share, 1 - share), np.random.default_rng(seed))[0]
+
+
+def of_splits(parts: Splits) -> tuple[Json, dict[str, NDArray[Any]]]:
+    """Give the sizes of splits and the versions of libraries, for the record; and hashes of the texts of each, (n,)."""
     sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
-    return {
-        "splits": sizes,
-        "dropped": {"untrained": parts.untrained, "repeated": parts.repeated, "seen": parts.seen},
-        "versions": versions(),
-    }
+    dropped = {"untrained": parts.untrained, "repeated": parts.repeated, "seen": parts.seen}
+    seen = {f"split.{name}": hashes(getattr(parts, name).texts) for name in ("train", "tune", "certify")}
+    arrays = {name: np.array(values, dtype=np.uint64) for name, values in seen.items()}
+    return {"splits": sizes, "dropped": dropped, "versions": versions()}, arrays
 
 
 def versions() -> dict[str, str]:
@@ -224,9 +223,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def seen_by(parts: Splits) -> dict[str, NDArray[np.uint64]]:
-    """Hash the texts of each split, shape (n,), as a folder keeps them."""
-    named = (("train", parts.train), ("tune", parts.tune), ("certify", parts.certify))
-    return {f"split.{name}": np.array(hashes(part.texts), dtype=np.uint64) for name, part in named}

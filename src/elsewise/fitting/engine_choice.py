@@ -4,12 +4,12 @@ Half precision and int8 are faster, and give slightly different logits. Each can
 its calibrator was fitted again. The fastest candidate whose log loss and accuracy are close enough is certified.
 """
 
-import time
+import timeit
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.engines import PRECISIONS, TEXT_ENGINES, SizedEngine, engine_class, key_of
 from elsewise.engines.files import INT8, ModelFiles, Opening, TemporaryPlace
-from elsewise.engines.text import TextEngine, check_precision
+from elsewise.engines.text import check_precision
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
 from elsewise.outputs import Evidence, Outputs
@@ -134,9 +134,8 @@ def fitted_calibrator(outputs: Outputs, codes: Codes) -> Calibrator:
 def _figures(p: Floats, codes: Codes) -> tuple[float | None, float | None, float | None]:
     if len(codes) < FEWEST_ROWS:
         return None, None, None
-    best = p.argmax(axis=1)
-    log_loss = log_losses(p, codes).mean()
-    return float((best == codes).mean()), float(log_loss), metrics.calibration_error(p, codes).value
+    accuracy, log_loss = (p.argmax(axis=1) == codes).mean(), log_losses(p, codes).mean()
+    return float(accuracy), float(log_loss), metrics.calibration_error(p, codes).value
 
 
 def _changes(p: Floats, reference: Floats) -> tuple[float, float, float]:
@@ -159,12 +158,7 @@ def _speed(engine: SizedEngine, tokens: Tokens) -> float:
     """Measure texts a second, the best of three runs on tune texts, after a warm-up."""
     rows = np.flatnonzero(np.cumsum(tokens.lengths) <= TIMED_TOKENS)
     sample = tokens.take(rows) if len(rows) else tokens
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        engine.run(sample)
-        seconds.append(time.perf_counter() - start)
-    return len(sample) / min(seconds)
+    return len(sample) / min(timeit.repeat(lambda: engine.run(sample), number=1, repeat=3))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,33 +204,10 @@ def usual_engine() -> str:
     return "torch" if torch.cuda.is_available() else "openvino"
 
 
-def candidates(
-    open_engine: Callable[[ModelFiles, str], TextEngine],
-    files: ModelFiles,
-    able: Sequence[str],
-    rows: Rows,
-    progress: Progress | None = None,
-) -> list[Serving]:
-    """Try precisions, float32 first, and compare each with it on tune rows."""
-    tried: list[Serving] = []
-    for precision in able:
-        if progress:
-            progress(f"trying {precision}", 0, 0)
-        its_files = quantised(files, rows.train) if precision == "int8" else files
-        engine = open_engine(its_files, precision)
-        tried.append(measure(engine, rows.tune, rows.codes, tried[0] if tried else None))
-    return tried
-
-
 def serving(
-    files: ModelFiles,
-    labels: tuple[str, ...],
-    settings: Json,
-    wanted: tuple[str, str],
-    rows: Rows,
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> tuple[Serving, tuple[Json, ...]]:
+    files: ModelFiles, labels: tuple[str, ...], settings: Json, wanted: tuple[str, str], rows: Rows,
+    threads: int | None = None, progress: Progress | None = None,
+) -> tuple[Serving, tuple[Json, ...]]:  # fmt: skip
     """Choose the engine: the wanted precision, or the fastest that passes the gate.
 
     Parameters
@@ -261,16 +232,16 @@ def serving(
         If the wanted precision is not close enough to float32.
     """
     name, precision = wanted
-    opener = engine_class(name)
-
-    def open_engine(its_files: ModelFiles, its_precision: str) -> TextEngine:
-        return opener.open(Opening(its_files, labels, {**settings, "precision": its_precision}, threads))  # type: ignore[return-value]
-
+    opener, able = engine_class(name), tuple(dict.fromkeys(("f32", precision)))
     if precision == "auto":
         able = _worth_trying(opener.precisions(), rows)
-    else:
-        able = ("f32",) if precision == "f32" else ("f32", precision)
-    tried = candidates(open_engine, files, able, rows, progress)
+    tried: list[Serving] = []
+    for its_precision in able:  # float32 first, with which the others are compared
+        if progress:
+            progress(f"trying {its_precision}", 0, 0)
+        its_files = quantised(files, rows.train) if its_precision == "int8" else files
+        engine: Any = opener.open(Opening(its_files, labels, {**settings, "precision": its_precision}, threads))
+        tried.append(measure(engine, rows.tune, rows.codes, tried[0] if tried else None))
     best = choose(tried) if precision == "auto" else tried[-1]
     if not best.measured.passed:
         warnings.warn(

@@ -22,13 +22,9 @@ from elsewise.storage.sealed_folder import check_target
 
 
 def export(
-    path: str | Path,
-    *,
-    engine: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> Classifier:
+    path: str | Path, *, engine: str = "auto", precision: str = "auto",
+    threads: int | None = None, progress: Progress | None = None,
+) -> Classifier:  # fmt: skip
     """Certify a model folder on one more engine and precision, on the rows it keeps, and save it there.
 
     This is one more look at the certify rows, and the certificate says so. It is no look where the folder already has a
@@ -113,20 +109,17 @@ def _newly_certified(
     rule = _rule(saved, best, certify)
     history = [*saved.history, recorded("exported", key, rule, looks=saved.looks)]
     return Classifier(
-        best.engine,
-        best.calibrator,
-        rule,
+        best.engine, best.calibrator, rule,
         other=saved.description["other"],
         out_of_scope_label=saved.description["out_of_scope_label"],
         provenance=replace(provenance_of(saved, key), gate=table, history=history),
         familiarity=familiarity and familiarity.against(best.evidence, saved.arrays["refit.tune.codes"]),
         sets=sets and SplitConformal.fit(certify, saved.arrays["refit.certify.codes"], coverage=sets.coverage),
-    )
+    )  # fmt: skip
 
 
 def _kept_rows(saved: ModelFolder) -> Rows:
-    path = saved.files.path
-    engine = saved.entries[saved.default]["name"]
+    path, engine = saved.files.path, saved.entries[saved.default]["name"]
     again = kind_of(engine).certify_again
     if again == "fit":
         raise InputError(
@@ -153,10 +146,7 @@ def _rule(saved: ModelFolder, best: Serving, certify: Evidence) -> Rule:
             f"`elsewise threshold {saved.files.path} --target-accuracy 0.95`, or certify from Python"
         )
     return fit_as_asked(
-        NAMES[type(old)],
-        old.asked,
+        NAMES[type(old)], old.asked, score=old.score, looks=saved.looks + 1,
         tune=(best.evidence, saved.arrays["refit.tune.codes"]),
         certify=lambda: (certify, saved.arrays["refit.certify.codes"]),
-        score=old.score,
-        looks=saved.looks + 1,
-    )
+    )  # fmt: skip

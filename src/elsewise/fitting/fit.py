@@ -6,7 +6,7 @@ train -> weights    tune -> calibrator, grid     certify -> threshold + certific
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,25 +18,16 @@ from elsewise.classifier.kept_rows import refit_rows
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, warn
 from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
-from elsewise.data.splits import DividedTexts, Pairs, Splits, divide, stratified
+from elsewise.data.splits import DividedTexts, Pairs, Splits, divide
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.fitting.baseline import fit_baseline
-from elsewise.fitting.certify import (
-    REFERENCES,
-    CertifiedParts,
-    Promise,
-    Words,
-    certified_parts,
-    evaluated,
-    record_of,
-    seen_by,
-)
+from elsewise.fitting.certify import CertifiedParts, Promise, Words, certified_parts, evaluated, of_splits, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.uncertainty import UncertaintyMethod, in_scope, train_member
-from elsewise.outputs import Evidence, Outputs, References
+from elsewise.outputs import Evidence, References
 from elsewise.progress import Note, Progress
 from elsewise.scores.distances import references_of
 from elsewise.storage.json_files import Json
@@ -44,7 +35,6 @@ from elsewise.training.checkpoint_folder import Unfinished, member_of
 from elsewise.training.settings import Training
 
 if TYPE_CHECKING:
-    from elsewise.engines.torch import TorchModel
     from elsewise.training.encoder import Learner
 
 
@@ -157,41 +147,30 @@ def fit(
             engine, (texts, labels), promise, words, held_out=held_out, test=test, keep_refit_rows=keep_refit_rows,
             seed=training.get("seed", 0), progress=progress, note=note,
         )  # fmt: skip
-    served = Served.of(engine, precision, UncertaintyMethod(ensemble, mc_dropout, laplace))
+    method = UncertaintyMethod(ensemble, mc_dropout, laplace)
+    wanted = check_engine(method.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
     divided = divide((texts, labels), held_out, test, words.out_of_scope_label, how.seed)
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     model = _trained(divided, how, promise, unfinished, progress, note)
-    best, table = serving(model.files, divided.names, model.reading, served.wanted, model.rows, progress=progress)
+    best, table = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
     member = train_member(divided, model.rows, model.how, progress, unfinished, note)
-    best, table = served.method.added_to(best, table, model.rows, model.train, member)
+    best, table = method.added_to(best, table, model.rows, model.train, member)
     if progress:
         progress("certifying and judging", 0, 0)
     certify = Evidence.of(best.engine.run(model.certify), best.calibrator)
     certified = _certified(best, certify, model.train, divided.parts, how.seed, promise)
-    training = {"training": {**asdict(model.how), **served.method.record}, "calibrator": model.choice.record}
+    training = {"training": {**asdict(model.how), **method.record}, "calibrator": model.choice.record}
+    splits, seen = of_splits(divided.parts)
     provenance = Provenance(
         folded=model.choice.calibrator,
-        record={**training, "score": certified.compared, **record_of(divided.parts)},
-        arrays={**seen_by(divided.parts), **(_refit_rows(model, best, certify, divided) if keep_refit_rows else {})},
+        record={**training, "score": certified.compared, **splits},
+        arrays={**seen, **(_refit_rows(model, best, certify, divided) if keep_refit_rows else {})},
         gate=table,
         baseline=fit_baseline(divided, promise, words, progress, note) if baseline else None,
     )
     classifier = certified.classifier(best.engine, best.calibrator, words, provenance)
     return evaluated(classifier, divided.parts.test.texts, divided.parts.test.codes)
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """The engine and precision that answer, available on this machine, and the uncertainty method added to them."""
-
-    wanted: tuple[str, str]
-    method: UncertaintyMethod
-
-    @classmethod
-    def of(cls, engine: str, precision: str, method: UncertaintyMethod) -> Self:
-        """Resolve "auto" as an engine's name; refuse what this machine does not have."""
-        return cls(check_engine(method.inside(engine), precision), method)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,6 +191,7 @@ def _trained(
     note: Note | None,
 ) -> _Trained:  # fmt: skip
     """Train the encoder on train rows, and calibrate it on tune rows."""
+    from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
     from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
     from elsewise.training.onnx_graph import write_model  # noqa: PLC0415  torch
@@ -222,7 +202,9 @@ def _trained(
     if progress:
         progress("calibrating", 0, 0)
     train_tokens, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
-    choice = _chosen_calibrator(model, learner.outputs(model, tune), parts.tune.codes)
+    has_no_bias = last_linear(model.model).bias is None
+    logits = learner.outputs(model, tune).logits
+    choice = choose_calibrator(logits, parts.tune.codes, preserve_argmax=has_no_bias)
     rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
     files = write_model(model.folded(choice.calibrator), learner, divided.names)
     return _Trained(files, learner.tokenize.settings, how, choice, rows, train_tokens, certify)
@@ -242,12 +224,6 @@ def _prepared(
     tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
     warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
     return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)
-
-
-def _chosen_calibrator(model: "TorchModel", outputs: Outputs, codes: Codes) -> CalibratorChoice:
-    from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
-
-    return choose_calibrator(outputs.logits, codes, preserve_argmax=last_linear(model.model).bias is None)
 
 
 def _certified(
@@ -271,7 +247,6 @@ def _refit_rows(model: _Trained, best: Serving, certify: Evidence, divided: Divi
 
 def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int) -> References | None:
     """Take features of train texts of every label; None from an engine without features."""
-    share = min(1.0, REFERENCES / max(len(codes), 1))
-    rows = stratified(codes, (share, 1 - share), np.random.default_rng(seed))[0]
+    rows = sampled(codes, seed)
     evidence = Evidence.of(best.engine.run(tokens.take(rows)), best.calibrator)
     return references_of(evidence, codes[rows]) if evidence.has_features else None

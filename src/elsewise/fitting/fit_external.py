@@ -3,44 +3,25 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import refit_outputs, refit_rows
 from elsewise.data.checks import examine, warn
-from elsewise.data.splits import LabelledTexts, Pairs, divide, stratified
+from elsewise.data.splits import LabelledTexts, Pairs, divide
 from elsewise.engines import Stored, as_engine, prepared, reads_logits
 from elsewise.engines.output_kinds import check_logits
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
-from elsewise.fitting.certify import (
-    REFERENCES,
-    Answered,
-    Indices,
-    Promise,
-    Words,
-    certified_engine,
-    evaluated,
-    record_of,
-    seen_by,
-)
+from elsewise.fitting.certify import Answered, Indices, Promise, Words, certified_engine, evaluated, of_splits, sampled
 from elsewise.progress import Note, Progress
 
 
 def fit_external(
-    model: Any,
-    rows: Pairs,
-    promise: Promise,
-    words: Words,
-    *,
-    held_out: Pairs | None = None,
-    test: Pairs | None = None,
-    keep_refit_rows: bool = True,
-    seed: int = 0,
-    progress: Progress | None = None,
-    note: Note | None = None,
-) -> Classifier:
+    model: Any, rows: Pairs, promise: Promise, words: Words, *,
+    held_out: Pairs | None = None, test: Pairs | None = None, keep_refit_rows: bool = True, seed: int = 0,
+    progress: Progress | None = None, note: Note | None = None,
+) -> Classifier:  # fmt: skip
     """Calibrate and certify a model that is already trained, as `elsewise.fit` does with ``engine=model``.
 
     Parameters
@@ -92,9 +73,8 @@ def fit_external(
     known = _known(engine, parts.train, seed) if answered["tune"][0].features is not None else None
     made, judging = certified_engine(engine, answered, known, promise, words, seed)
     kept = {**_tokens(engine, ready, judging), **refit_outputs(answered, judging)} if keep_refit_rows else {}
-    classifier = made.with_provenance(
-        record={**made.provenance.record, **record_of(parts)}, arrays={**seen_by(parts), **kept}
-    )
+    splits, seen = of_splits(parts)
+    classifier = made.with_provenance(record={**made.provenance.record, **splits}, arrays={**seen, **kept})
     if progress:
         progress("judging", 0, 0)
     return evaluated(classifier, parts.test.texts, parts.test.codes)
@@ -110,8 +90,7 @@ def _known(engine: Stored, train: LabelledTexts, seed: int) -> Answered | None:
     """Run the engine on texts of every label that it was trained on; None without train rows."""
     if not len(train):
         return None
-    share = min(1.0, REFERENCES / len(train))
-    rows = train.take(stratified(train.codes, (share, 1 - share), np.random.default_rng(seed))[0])
+    rows = train.take(sampled(train.codes, seed))
     return engine.run(prepared(engine, rows.texts)), rows.codes
 
 

@@ -228,13 +228,9 @@ class Overview:
 
 
 def open_threshold(
-    path: str | Path,
-    *,
-    engine: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> "FolderThreshold":
+    path: str | Path, *, engine: str | None = None, precision: str | None = None,
+    threads: int | None = None, progress: Progress | None = None,
+) -> "FolderThreshold":  # fmt: skip
     """Open the threshold of a model folder: to look at it, to change it without training, or to undo a change.
 
     Parameters
@@ -372,9 +368,7 @@ class FolderThreshold:
         present = self.classifier.certificate
         if present is not None:
             return {name: getattr(present, name) for name in USUAL}
-        entries = [
-            entry["before"] for entry in self.folder.history if entry["engine"] == self.engine and "before" in entry
-        ]
+        entries = [entry.get("before", {}) for entry in self.folder.history if entry["engine"] == self.engine]
         earlier = [before["certificate"] for before in entries if "certificate" in before]
         return {name: earlier[-1][name] for name in USUAL} if earlier else USUAL
 

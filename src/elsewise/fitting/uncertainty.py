@@ -53,7 +53,8 @@ class UncertaintyMethod:
 
     def __post_init__(self) -> None:
         if len(asked := self.record) > 1:
-            raise InputError(f"choose one of ensemble, mc_dropout and laplace, got {' and '.join(asked)}")
+            given = " and ".join(f"{name}=" for name in asked)
+            raise InputError(f"choose one of ensemble=, mc_dropout= and laplace=, got {given}")
         for name, number in asked.items():
             if number is not True and number < FEWEST:
                 raise InputError(f"{name} must be at least {FEWEST}, got {number}")
@@ -69,7 +70,7 @@ class UncertaintyMethod:
         if self.mc_dropout is None:
             return engine
         if engine not in ("auto", "torch"):
-            raise InputError(f"mc_dropout runs on engine torch, got {engine!r}; laplace takes any engine")
+            raise InputError(f"mc_dropout= runs on engine torch, got {engine!r}; laplace= takes any engine")
         return "torch"
 
     def added_to(
@@ -96,8 +97,8 @@ class UncertaintyMethod:
         made = measure(self._engine(best.engine, rows, train, member), rows.tune, rows.codes, best)
         if made.measured.accuracy is not None and not made.measured.passed:
             warnings.warn(
-                f"{made.measured.engine} answers worse on tune rows than {best.measured.engine} inside it does (see "
-                "the table of the gate): its certificate holds, and the engine inside answers better",
+                f"{made.measured.engine} answers worse on tune rows than {best.measured.engine} inside it does. "
+                "Its certificate holds, and the engine inside answers better (see the table of the gate)",
                 ElsewiseWarning,
                 stacklevel=3,
             )

@@ -62,16 +62,9 @@ def messages(language: str) -> Mapping[str, str]:
 def sentence(facts: Facts, language: str = "en") -> str:
     """Explain a decision in one sentence, with its numbers."""
     words = messages(language)
-    return words[facts.reason].format(
-        other=facts.other,
-        best=facts.best,
-        second=facts.second,
-        p=_number(words, f"{facts.best_probability:.3f}"),
-        q=_number(words, f"{facts.second_probability:.3f}"),
-        how=_how_unlike(facts, words),
-        possible=_possible(facts, words),
-        compared=_compared(facts, words),
-    )
+    p, q = (_number(words, f"{x:.3f}") for x in (facts.best_probability, facts.second_probability))
+    parts = {"how": _how_unlike(facts, words), "possible": _possible(facts, words), "compared": _compared(facts, words)}
+    return words[facts.reason].format(other=facts.other, best=facts.best, second=facts.second, p=p, q=q, **parts)
 
 
 def customer_sentence(facts: Facts, language: str = "en") -> str:
@@ -113,6 +106,5 @@ def _compared(facts: Facts, words: Mapping[str, str]) -> str:
         return words["nothing" if threshold > 0 else "everything"].format(confidence=number)
     # Enough digits that the two numbers differ: not "0.950 is below 0.950".
     digits = next((d for d in range(3, 17) if f"{confidence:.{d}f}" != f"{threshold:.{d}f}"), 3)
-    numbers = (_number(words, f"{x:.{digits}f}") for x in (confidence, threshold))
-    verb = "reaches" if facts.reason == "answered" else "below"
-    return words[verb].format(**dict(zip(("confidence", "threshold"), numbers, strict=True)))
+    reached, needed = (_number(words, f"{x:.{digits}f}") for x in (confidence, threshold))
+    return words["reaches" if facts.reason == "answered" else "below"].format(confidence=reached, threshold=needed)

@@ -6,9 +6,9 @@ A promise about all answers has no scope; a promise about some of them has a sco
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -143,19 +143,12 @@ METHODS: Final = {PLAIN: "method_plain", MIXED: "method_mixed", IN_GROUPS: "meth
 def certificate_sentence(tested: CertificateFacts, scope: Scope | None, words: Words) -> str:
     """Write the promise: over what randomness, for which texts, and what is not covered."""
     said = _Said(tested, words)
-    match scope:
-        case Mixture():
-            return said.mixture(scope)
-        case Band():
-            return said.band(scope)
-        case Group():
-            return said.group(scope)
-        case FallenBack():
-            return said.fallen_back(scope)
-        case Groups():
-            return said.groups(scope)
-        case None:
-            return said.everything()
+    if scope is None:
+        return said.everything()
+    say: Mapping[type, Callable[[Any], str]] = {
+        Mixture: said.mixture, Band: said.band, Group: said.group, FallenBack: said.fallen_back, Groups: said.groups
+    }  # fmt: skip
+    return say[type(scope)](scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +162,19 @@ class _Said:
         """Write a promise about all answers, or why there is none."""
         if not self.c.certified:
             return self._refusal()
-        return self._fill(
-            "promise", tested=self._tested(method), over_draws=self._over_draws(), source=self._fill("source")
-        )
+        tested, source = self._tested(method), self._fill("source")
+        return self._fill("promise", tested=tested, over_draws=self._over_draws(), source=source)
 
     def mixture(self, scope: Mixture) -> str:
         """Write a promise at a stated share of out-of-scope texts, on which every answer is an error."""
         rows, n, high = self._number(scope.rows), self._number(scope.n), self._percent(scope.high, up=True)
+        template = "mixed_outside" if scope.rows else "mixed_no_outside"
         return self._fill(
             "mixed",
             rows=self._number(self.c.rows - scope.rows),
             n=self._number(self.c.n - scope.n),
             errors=self._number(self.c.errors - scope.n),
-            outside=self._fill("mixed_outside", rows=rows, n=n, high=high)
-            if scope.rows
-            else self._fill("mixed_no_outside"),
+            outside=self._fill(template, rows=rows, n=n, high=high),
             method=self._method(),
             over_draws=self._over_draws(),
         )
@@ -268,11 +259,8 @@ class _Said:
             more = "more_at_least"
         if c.best_accuracy >= c.target_accuracy:
             best = "best_behind"
-        return self._fill(
-            "refusal",
-            more=self._more("more_useless", more),
-            best=self._fill(best, accuracy=self._percent(c.best_accuracy)),
-        )
+        supported = self._fill(best, accuracy=self._percent(c.best_accuracy))
+        return self._fill("refusal", more=self._more("more_useless", more), best=supported)
 
     def _more(self, useless: str, more: str = "group_more") -> str:
         needed = self.c.rows_needed

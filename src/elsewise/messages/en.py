@@ -109,7 +109,7 @@ MESSAGES: Final = {
         "Nothing is promised of {who}: the threshold {threshold} is {whence}. Of {rows} labelled texts that would get "
         "one of these labels, {n} were answered and {errors} of those wrongly."
     ),
-    "whence_certified": "the one that is certified for all labels together",
+    "whence_certified": "certified for all labels together",
     "whence_refused": "used as none is certified",
     # All groups of labels.
     "none_of_labels": "No label is certified by itself.",

@@ -52,32 +52,17 @@ def poisson_bootstrap(
     Estimate(value=1.0, low=1.0, high=1.0)
     """
     check_level(level)
-    point, drawn = poisson_replicates(statistic, n, replicates=replicates, seed=seed)
-    ends = [percentiles(column, level) for column in drawn.T]
-    return {name: Estimate(value, *end) for (name, value), end in zip(point.items(), ends, strict=True)}
-
-
-def poisson_replicates(
-    statistic: Statistic, n: int | ArrayLike, *, replicates: int, seed: int = 0
-) -> tuple[dict[str, float], Column]:
-    """Compute the m statistics of `poisson_bootstrap` and r replicates of them, (r, m), without intervals.
-
-    Examples
-    --------
-    >>> point, drawn = poisson_replicates(lambda w: {"rows": float(w.sum())}, 5, replicates=100)
-    >>> point, drawn.shape
-    ({'rows': 5.0}, (100, 1))
-    """
     counts = np.asarray(n, dtype=np.float64)
     if not counts.ndim:
         counts = np.ones(int(counts))
     point = {name: float(value) for name, value in statistic(counts).items()}
     drawn = np.array([list(statistic(weights).values()) for weights in _poisson_weights(counts, replicates, seed)])
-    return point, drawn.reshape(replicates, len(point))
+    ends = [percentiles(column, level) for column in drawn.reshape(replicates, len(point)).T]
+    return {name: Estimate(value, *end) for (name, value), end in zip(point.items(), ends, strict=True)}
 
 
 def poisson_blocks(n: int, *, replicates: int, seed: int = 0) -> Iterator[Column]:
-    """Yield the weights of `poisson_replicates` for n rows, in blocks (b, n) that fit the processor's cache.
+    """Yield the weights of `poisson_bootstrap` for n rows, in blocks (b, n) that fit the processor's cache.
 
     Examples
     --------

@@ -173,7 +173,8 @@ def debiased_calibration_error(probabilities: Any, codes: Any, *, bins: int = 15
     # Var(gap^2 - noise) is 4 true^2 noise + 2 noise^2, and gap^2 - noise estimates true^2.
     variance = max(share**2 @ (4 * gap**2 * noise - 2 * noise**2), share**2 @ (2 * noise**2))
     half = normal_quantile(0.95) * float(variance) ** 0.5
-    return Estimate(*(_signed_root(float(np.clip(x, -1, 1))) for x in (square, square - half, square + half)))
+    ends = np.clip([square, square - half, square + half], -1, 1).tolist()
+    return Estimate(*(math.copysign(abs(end) ** 0.5, end) for end in ends))
 
 
 def _gaps(ranking: Ranking, of_bin: NDArray[np.int64]) -> tuple[Column, Column, Column]:
@@ -184,10 +185,6 @@ def _gaps(ranking: Ranking, of_bin: NDArray[np.int64]) -> tuple[Column, Column, 
     square = np.bincount(of_bin, ranking.counts * (gaps - mean[of_bin]) ** 2)
     kept = rows > 1
     return rows[kept], mean[kept], square[kept] / (rows[kept] - 1)
-
-
-def _signed_root(square: float) -> float:
-    return math.copysign(abs(square) ** 0.5, square)
 
 
 def classwise_calibration_error(probabilities: Any, codes: Any, *, bins: int = 15) -> CalibrationError:

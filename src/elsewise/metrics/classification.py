@@ -55,12 +55,7 @@ def macro_f1(probabilities: Any, codes: Any) -> Estimate:
         0..1, nan for no rows. The interval is from a Poisson bootstrap of 200 replicates, reflected about the value
         (2 * value - high percentile, and the reverse): few rows per label pull macro-F1 down, and a replicate's
         further. With 50 labels of 6 or 30 rows it covers 95 %, the percentiles 63 and 89 %. For few labels of few
-        rows, or without errors, it is too narrow.
-
-    Raises
-    ------
-    InputError
-        As `accuracy`, and for an out-of-scope row (-1).
+        rows, or without errors, it is too narrow. Errors as in `accuracy`, and for an out-of-scope row (-1).
 
     Examples
     --------

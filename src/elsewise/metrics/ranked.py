@@ -83,15 +83,20 @@ def as_ranking(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bo
 
 def as_pairs(values: Any, flags: Any, *, names: tuple[str, str], allow_nan: bool = False) -> tuple[Column, Flags]:
     """Check numbers and flags as `as_ranking` does; returns (n,) float64 and (n,) bool in the order of the rows."""
-    number, flag = to_numpy(values), to_numpy(flags)
-    if number.ndim != 1 or (number.size and number.dtype.kind not in "fiu"):
-        raise InputError(f"{names[0]} must be numbers of shape (n,), got {number.dtype} of shape {number.shape}")
+    number, flag = as_column(values, names[0]), to_numpy(flags)
     if flag.shape != number.shape:
         raise InputError(f"{names[1]} must have shape {number.shape}, one for each of {names[0]}, got {flag.shape}")
     if flag.dtype.kind != "b" and not np.isin(flag, (0, 1)).all():
         raise InputError(f"{names[1]} must be true or false, got {flag.dtype}")
-    number = number.astype(np.float64)
     missing = np.isnan(number)
     if missing.any() and not allow_nan:
         raise InputError(f"{names[0]} must not be nan: {missing.sum()} are, first is row {int(np.argmax(missing))}")
     return number, flag.astype(bool)
+
+
+def as_column(values: Any, name: str) -> Column:
+    """Check and give numbers (n,) as float64; InputError, with their `name`, for any other shape or kind."""
+    array = to_numpy(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "fiu"):
+        raise InputError(f"{name} must be numbers of shape (n,), got {array.dtype} of shape {array.shape}")
+    return array.astype(np.float64)

@@ -108,12 +108,7 @@ def macro_auc(probabilities: Any, codes: Any) -> Estimate:
     -------
     Estimate
         0..1, at 95 %. A label with a single row adds no spread, so the interval is too narrow if many labels have one
-        row; it is 0..1 if all have.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, rows are no probabilities, or a code is out of range or out of scope (-1).
+        row; it is 0..1 if all have. Errors as in `elsewise.metrics.macro_f1`.
 
     Examples
     --------
@@ -240,12 +235,7 @@ def average_precision(scores: Any, positives: Any) -> Estimate:
     Returns
     -------
     Estimate
-        0..1, with a Poisson bootstrap interval of 200 replicates; nan without positives.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a score is nan or a flag is neither true nor false.
+        0..1, with a Poisson bootstrap interval of 200 replicates; nan without positives. Errors as in `auc`.
 
     Examples
     --------
@@ -313,12 +303,7 @@ def false_positive_rate_at(scores: Any, positives: Any, recall: float = 0.95) ->
     -------
     Estimate
         0..1, smaller is better, with a Poisson bootstrap interval of 200 replicates in which the threshold moves;
-        nan without positives or without negatives.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a score is nan, a flag is neither true nor false, or recall is out of range.
+        nan without positives or without negatives. Errors as in `auc`, and for a recall out of range.
 
     Examples
     --------

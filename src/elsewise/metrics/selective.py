@@ -59,12 +59,7 @@ def risk_coverage_curve(confidence: Any, correct: Any) -> RiskCoverageCurve:
     Returns
     -------
     RiskCoverageCurve
-        Empty if no row can be answered.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree or a flag is neither true nor false.
+        Empty if no row can be answered. Errors as in `risk_coverage_areas`.
 
     Examples
     --------
@@ -195,15 +190,8 @@ def augrc_of(right: Column, wrong: Column) -> Column:
     Nan where all weights are 0.
     """
     rows = right + wrong
-    m, e = _steps(rows), _steps(wrong)
+    m, e = np.diff(rows, prepend=0), np.diff(wrong, prepend=0)
     return _shares((m * (wrong - e) + e * (m + 1) / 2).sum(axis=-1), rows[..., -1] ** 2)
-
-
-def _steps(sums: Column) -> Column:
-    """Undo a cumulative sum."""
-    steps = sums.copy()
-    steps[..., 1:] -= sums[..., :-1]
-    return steps
 
 
 def _shares(parts: Column, wholes: Column) -> Column:
@@ -225,11 +213,7 @@ def accuracy_at_coverage(confidence: Any, correct: Any, coverage: float) -> Esti
     -------
     Estimate
         0..1, nan for no rows; with a Poisson bootstrap interval of 200 replicates, without width if no answer is wrong.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a flag is neither true nor false, or coverage is out of range.
+        Errors as in `risk_coverage_areas`, and for a coverage out of range.
 
     Examples
     --------
@@ -292,12 +276,7 @@ def coverage_at_accuracy(confidence: Any, correct: Any, accuracy: float) -> Esti
     -------
     Estimate
         0..1, 0 if no threshold reaches the accuracy, nan for no rows; with a Poisson bootstrap interval of 200
-        replicates in which the threshold moves.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a flag is neither true nor false, or accuracy is out of range.
+        replicates in which the threshold moves. Errors as in `risk_coverage_areas`, and for an accuracy out of range.
 
     Examples
     --------

@@ -7,7 +7,7 @@ Every rule answers the most probable label or abstains, and takes evidence or an
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,24 +26,13 @@ from elsewise.scores import Score
 from elsewise.storage.json_files import Json
 
 __all__ = [
-    "GATES",
-    "RULES",
-    "AccuracyBand",
-    "AmbiguityMargin",
-    "ByLabel",
-    "Certificate",
-    "CertifiedThreshold",
-    "CostThreshold",
-    "Decisions",
-    "FixedThreshold",
-    "Gate",
-    "Rule",
-    "TargetCoverage",
-    "asked_record",
-    "fit_as_asked",
-    "plan",
-    "threshold_words",
-]
+    "GATES", "RULES", "AccuracyBand", "AmbiguityMargin", "ByLabel", "Certificate", "CertifiedThreshold",
+    "CostThreshold", "Decisions", "FixedThreshold", "Gate", "Rule", "TargetCoverage", "asked_record", "fit_as_asked",
+    "plan", "threshold_words",
+]  # fmt: skip
+
+
+Labelled: TypeAlias = tuple[Any, Any]  # evidence of n rows, and their true codes (n,)
 
 
 class Rule(Protocol):
@@ -55,36 +44,29 @@ class Rule(Protocol):
     @property
     def asked(self) -> Asked | None:
         """Arguments that refit this rule, besides rows, score and looks; None where they are not known."""
-        ...
 
     @property
     def gates(self) -> tuple[Gate, ...]:
         """Gates: texts they flag are never answered, whatever their confidence."""
-        ...
 
     @property
     def score(self) -> Score:
         """The confidence that is compared with the threshold."""
-        ...
 
     @property
     def threshold(self) -> float | NDArray[np.float64]:
         """Threshold: a text is answered exactly when its confidence reaches it; (k,) for a threshold of each label."""
-        ...
 
     @property
     def certificate(self) -> Certificate | None:
         """The tested promise, or None."""
-        ...
 
     @property
     def fit(self) -> Callable[..., "Rule"]:
         """Class method ``fit(evidence, codes, ...)``, on rows that neither model nor calibrator was fitted on."""
-        ...
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer or abstain, text by text."""
-        ...
 
 
 RULES: Final[dict[str, type[Rule]]] = {
@@ -97,13 +79,7 @@ RULES: Final[dict[str, type[Rule]]] = {
 
 
 def fit_as_asked(
-    name: str,
-    asked: Asked,
-    *,
-    tune: tuple[Any, Any],
-    certify: Callable[[], tuple[Any, Any]],
-    score: Score | None,
-    looks: int,
+    name: str, asked: Asked, *, tune: Labelled, certify: Callable[[], Labelled], score: Score | None, looks: int
 ) -> Rule:
     """Fit the rule called `name` in RULES: on certify rows if it tests a promise, else on tune rows alone.
 
@@ -129,11 +105,9 @@ def fit_as_asked(
     fit: Any = RULES[name].fit  # a class method, which a Protocol cannot say
     if "gates" in asked:
         asked = {**asked, "gates": tuple(gate.fit(*tune) for gate in asked["gates"])}
-    if not RULES[name].tested:
-        made: Rule = fit(*tune, **asked, score=score)
-    else:
-        made = fit(*certify(), reference=tune[0], reference_codes=tune[1], looks=looks, **asked, score=score)
-    return made
+    if RULES[name].tested:
+        return fit(*certify(), reference=tune[0], reference_codes=tune[1], looks=looks, **asked, score=score)
+    return fit(*tune, **asked, score=score)
 
 
 def asked_record(rule: Rule) -> Json | None:

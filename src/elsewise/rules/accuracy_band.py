@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elsewise.errors import InputError
 from elsewise.messages.certificates import Band
@@ -20,16 +21,7 @@ from elsewise.metrics.intervals import check_level
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.certified import CertifiedThreshold
 from elsewise.rules.decisions import Gate
-from elsewise.rules.fixed_sequence import (
-    BinomialTest,
-    CertifyRows,
-    Counts,
-    Numbers,
-    Thresholds,
-    at_coverages,
-    check_looks,
-    check_promise,
-)
+from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, Counts, Thresholds, at_coverages, certificate_at
 from elsewise.rules.gates import as_gates
 from elsewise.scores import Score
 
@@ -60,8 +52,8 @@ class AccuracyBand:
 
     thresholds: Thresholds
     accuracy_low: Thresholds
-    n: Numbers
-    errors: Numbers
+    n: NDArray[np.int64]
+    errors: NDArray[np.int64]
     sample: Counts
     confidence_level: float
     out_of_scope_share: float
@@ -99,8 +91,7 @@ class AccuracyBand:
         True
         """
         check_level(confidence_level, "confidence_level")
-        check_looks(looks)
-        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
+        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin), looks)
         sample = rows.counts
         thresholds = at_coverages(rows.surest_first, np.linspace(STRICTEST, 1, POINTS))
         n, errors = sample.at(thresholds)
@@ -121,12 +112,8 @@ class AccuracyBand:
         Returns
         -------
         CertifiedThreshold
-            Not certified, with an infinite threshold, if the band supports none.
-
-        Raises
-        ------
-        InputError
-            Unless exactly one of the two is given; or for a threshold above the band's strictest.
+            Not certified, with an infinite threshold, if the band supports none. InputError unless exactly one of the
+            two is given, or for a threshold above the band's strictest.
         """
         if (threshold is None) == (target_accuracy is None):
             raise InputError("a rule of a band needs either a threshold or a target_accuracy")
@@ -146,35 +133,23 @@ class AccuracyBand:
 
     def _loosest(self, target_accuracy: float) -> int | None:
         """Find the loosest threshold whose bound reaches the target; None if none does."""
-        check_promise(target_accuracy, self.confidence_level)
+        BinomialTest.of(target_accuracy, self.confidence_level)  # refuses what is no share
         reached = np.flatnonzero(self.accuracy_low >= target_accuracy)
         return int(reached[-1]) if len(reached) else None
 
     def _certificate(self, at: int | None, target: float) -> Certificate:
         """Write the certificate of one threshold of the band, or of none."""
-        threshold = math.inf if at is None else float(self.thresholds[at])
-        delta = round(1 - self.confidence_level, 12)
-        coverage, low, high = self.sample.coverage(threshold, delta)
-        return Certificate(
-            certified=at is not None,
-            target_accuracy=target,
-            confidence_level=self.confidence_level,
-            threshold=threshold,
-            rows=self.sample.rows,
-            n=0 if at is None else int(self.n[at]),
-            errors=0 if at is None else int(self.errors[at]),
-            coverage=coverage,
-            coverage_low=low,
-            coverage_high=high,
+        points, test = len(self.thresholds), BinomialTest(round(1 - target, 12), round(1 - self.confidence_level, 12))
+        hopeful = at is None and 0 < target < 1
+        certificate = certificate_at(
+            math.inf if at is None else float(self.thresholds[at]),
+            self.sample,
+            test,
             out_of_scope_share=self.out_of_scope_share,
             best_accuracy=float(self.accuracy_low.max()),
-            rows_needed=self._rows_needed(target, delta) if at is None and 0 < target < 1 else None,
-            method=f"exact bounds at {len(self.thresholds)} thresholds at once, Bonferroni",
+            rows_needed=self.sample.rows_needed(self.thresholds, test.shared(points)) if hopeful else None,
+            method=f"exact bounds at {points} thresholds at once, Bonferroni",
             looks=self.looks,
-            scope=Band(len(self.thresholds)),
+            scope=Band(points),
         )
-
-    def _rows_needed(self, target: float, delta: float) -> int | None:
-        return self.sample.rows_needed(
-            self.thresholds, BinomialTest(round(1 - target, 12), delta).shared(len(self.thresholds))
-        )
+        return replace(certificate, target_accuracy=target, confidence_level=self.confidence_level)  # unrounded

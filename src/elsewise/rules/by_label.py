@@ -24,16 +24,7 @@ from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_up
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions, Gate, decide
-from elsewise.rules.fixed_sequence import (
-    FIRST_MARGIN,
-    BinomialTest,
-    CertifyRows,
-    Counts,
-    Thresholds,
-    certify,
-    check_looks,
-    errors_of,
-)
+from elsewise.rules.fixed_sequence import FIRST_MARGIN, BinomialTest, CertifyRows, Counts, Thresholds, certify
 from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 
@@ -136,12 +127,8 @@ class ByLabel:
         Returns
         -------
         ByLabel
-            A label that could not be certified is never answered, unless it fell back.
-
-        Raises
-        ------
-        InputError
-            As `CertifiedThreshold.fit`; and unless there are k `groups`, or for an unknown `rare`.
+            A label that could not be certified is never answered, unless it fell back. Errors as in
+            `CertifiedThreshold.fit`, and InputError unless there are k `groups`, or for an unknown `rare`.
 
         Examples
         --------
@@ -154,12 +141,11 @@ class ByLabel:
         ([-inf, inf], [True, False])
         """
         test = BinomialTest.of(target_accuracy, confidence_level)
-        check_looks(looks)
         if rare not in ("pool", "fall_back"):
             raise InputError(f"rare must be 'pool' or 'fall_back', got {rare!r}")
-        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
+        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin), looks)
         grouping = _Grouping.of(groups, rows, test, joint=joint)
-        tests = _Tests(rows, grouping, test, looks=looks, joint=joint, tried=rows.tried(reference_codes))
+        tests = _Tests(rows, grouping, test, joint, rows.certify(test, reference_codes))
         found = tests.by_group(reference_codes, falls_back=rare == "fall_back" and bool(grouping.rare))
         return cls(
             tests.overall(found),
@@ -242,10 +228,7 @@ class _Grouping:
     def counts(self, evidence: Evidence, confidence: Thresholds, wrong: NDArray[np.bool_]) -> list[Counts]:
         """Count the rows and errors of each group."""
         best = _best(evidence, confidence)
-        return [
-            Counts.of(*columns)
-            for columns in zip(self.divided(confidence, best), self.divided(wrong, best), strict=True)
-        ]
+        return [*map(Counts.of, self.divided(confidence, best), self.divided(wrong, best))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +247,8 @@ class _Tests:
     rows: CertifyRows
     grouping: _Grouping
     test: BinomialTest
-    looks: int
     joint: bool
-    tried: Counts | None
+    whole: Certificate  # of one threshold for all labels, as without groups
 
     def by_group(self, reference_codes: Any, *, falls_back: bool) -> _Found:
         """Test every group; rare labels may use the threshold of all labels instead."""
@@ -278,8 +260,7 @@ class _Tests:
         places = grouping.divided(rows.expected, _best(rows.reference, rows.expected))
         tried: list[Counts | None] = [None] * len(samples)
         if reference_codes is not None:
-            wrong = errors_of(rows.reference, reference_codes)[0]
-            tried = [*grouping.counts(rows.reference, rows.expected, wrong)]
+            tried = [*grouping.counts(rows.reference, rows.expected, rows.reference_errors(reference_codes))]
         found = [
             self._group(g, sample, places[g], tried[g], together=tests if self.joint else 0)
             for g, sample in enumerate(tested)
@@ -288,7 +269,7 @@ class _Tests:
 
     def overall(self, found: _Found) -> Certificate:
         """Combine the certificates of the groups."""
-        certificates, whole, scope = found.certificates, self._whole(), self._scope(found)
+        certificates, whole, scope = found.certificates, self.whole, self._scope(found)
         if found.falls_back and len(certificates) == 1:  # every label falls back: this is the plain rule
             return replace(whole, scope=scope)
         n, errors, rows = sum(c.n for c in certificates), sum(c.errors for c in certificates), len(self.rows.confidence)
@@ -323,24 +304,17 @@ class _Tests:
             rare_threshold=last.threshold,
         )
 
-    def _certify(self, sample: Counts, test: BinomialTest, place: Thresholds, tried: Counts | None) -> Certificate:
-        share = self.rows.out_of_scope_share
-        return certify(sample, test, place, out_of_scope_share=share, looks=self.looks, tried=tried)
-
-    def _whole(self) -> Certificate:
-        """Certificate of one threshold for all labels, as without groups."""
-        return self._certify(self.rows.counts, self.test, self.rows.surest_first, self.tried)
-
     def _group(self, g: int, sample: Counts, place: Thresholds, tried: Counts | None, *, together: int) -> Certificate:
-        surest_first = np.sort(place)[::-1] if len(place) else self.rows.surest_first
-        certificate = self._certify(sample, self.test.shared(together), surest_first, tried)
+        rows, test = self.rows, self.test.shared(together)
+        surest_first, share = np.sort(place)[::-1] if len(place) else rows.surest_first, rows.out_of_scope_share
+        certificate = certify(sample, test, surest_first, out_of_scope_share=share, looks=rows.looks, tried=tried)
         rare = len(self.grouping.rare) if g == self.grouping.alone else 0
         scope = Group(self.grouping.names[g], self.grouping.asked, rare, together, round(1 - self.test.delta, 12))
         return replace(certificate, method=IN_GROUPS, scope=scope)
 
     def _fallen_back(self, sample: Counts) -> Certificate:
         """Certificate of the rare labels that use the threshold of all labels: it promises nothing."""
-        whole = self._whole()
+        whole = self.whole
         n, errors = (int(count[0]) for count in sample.at(np.array([whole.threshold])))
         coverage, low, high = sample.coverage(whole.threshold, self.test.delta)
         return replace(

@@ -6,17 +6,7 @@ from typing import Any
 
 from elsewise.errors import InputError
 from elsewise.messages import messages
-from elsewise.messages.certificates import (
-    MIXED,
-    PLAIN,
-    Band,
-    CertificateFacts,
-    FallenBack,
-    Group,
-    Groups,
-    Mixture,
-    certificate_sentence,
-)
+from elsewise.messages.certificates import MIXED, PLAIN, CertificateFacts, Scope, certificate_sentence
 from elsewise.storage.json_files import Json
 
 
@@ -68,7 +58,7 @@ class Certificate:
     method: str = PLAIN
     looks: int = 1
     words: str = ""
-    scope: Mixture | Band | Group | FallenBack | Groups | None = None
+    scope: Scope | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):
@@ -102,6 +92,5 @@ class Certificate:
         templates = messages(language)
         if self.words:
             return self.words
-        return certificate_sentence(
-            CertificateFacts(*(getattr(self, field.name) for field in fields(CertificateFacts))), self.scope, templates
-        )
+        facts = CertificateFacts(*(getattr(self, field.name) for field in fields(CertificateFacts)))
+        return certificate_sentence(facts, self.scope, templates)

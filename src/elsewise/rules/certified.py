@@ -11,15 +11,7 @@ from elsewise.messages.certificates import MIXED, PLAIN
 from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions, Gate, decide
-from elsewise.rules.fixed_sequence import (
-    BinomialTest,
-    CertifyRows,
-    Sample,
-    Thresholds,
-    certify,
-    check_looks,
-    check_share,
-)
+from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, certify, check_share
 from elsewise.rules.gates import Asked, as_gates
 from elsewise.rules.out_of_scope_share import Strata
 from elsewise.scores import MaximumProbability, Score
@@ -123,27 +115,20 @@ class CertifiedThreshold:
         59
         """
         test = BinomialTest.of(target_accuracy, confidence_level)
-        check_looks(looks)
-        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
+        rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin), looks)
         if out_of_scope_share is None:
-            certificate = certify(
-                rows.counts, test, rows.surest_first,
-                out_of_scope_share=rows.out_of_scope_share, looks=looks, tried=rows.tried(reference_codes),
-            )  # fmt: skip
-        else:
-            check_share("out_of_scope_share", out_of_scope_share)
-            strata = Strata.of(rows.confidence, rows.wrong, rows.codes, out_of_scope_share)
-            certificate = _mixed(strata, test, rows.surest_first, looks)
-        return cls(certificate, rows.score, rows.gates)
+            return cls(rows.certify(test, reference_codes), rows.score, rows.gates)
+        return cls(_mixed(rows, test, out_of_scope_share), rows.score, rows.gates)
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""
         return decide(as_evidence(evidence), self.score, self.threshold, self.gates)
 
 
-def _mixed(strata: Strata, test: BinomialTest, surest_first: Thresholds, looks: int) -> Certificate:
+def _mixed(rows: CertifyRows, test: BinomialTest, share: float) -> Certificate:
     """Certify for a stated share of out-of-scope texts."""
-    sample: Sample = strata
-    certificate = certify(sample, test, surest_first, out_of_scope_share=strata.share, looks=looks)
+    check_share("out_of_scope_share", share)
+    strata = Strata.of(rows.confidence, rows.wrong, rows.codes, share)
+    certificate = certify(strata, test, rows.surest_first, out_of_scope_share=share, looks=rows.looks)
     scope = strata.scope(certificate.threshold, test.delta) if certificate.certified else None
     return replace(certificate, method=MIXED, scope=scope)

@@ -18,8 +18,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes, Floats, as_codes, row_blocks, to_numpy
+from elsewise.arrays import Codes, Floats, as_codes, row_blocks
 from elsewise.errors import InputError
+from elsewise.metrics.ranked import as_column
 from elsewise.outputs import as_evidence
 from elsewise.rules.decisions import BITS, PredictionSets
 
@@ -90,8 +91,7 @@ class SplitConformal:
         true = p[np.arange(len(p)), y].astype(np.float64)
         usable = (y >= 0) & ~np.isnan(true)
         true, y, k = true[usable], y[usable], p.shape[1]
-        groups = _by_code(true, y, k) if by_label else [true] * k
-        limits = [_limit(group, coverage) for group in groups] if by_label else [_limit(true, coverage)] * k
+        limits = [_limit(own, coverage) for own in _by_code(true, y, k)] if by_label else [_limit(true, coverage)] * k
         return cls(np.array(limits), coverage, by_label, len(true), never_empty)
 
     def __call__(self, rows: Any, *, names: Sequence[str] = ()) -> PredictionSets:
@@ -118,9 +118,9 @@ class SplitConformal:
         """The promise, and over what randomness it holds."""
         whose = "of every label by itself" if self.by_label else "of all labels together"
         return (
-            f"A set holds the true label in at least {self.coverage:.4g} of in-scope texts {whose}, on average over "
-            f"draws of the {self.n:,} rows that it was fitted on and of texts from the same source; out-of-scope texts "
-            f"are not covered."
+            f"A set holds the true label in at least {self.coverage:.4g} of in-scope texts {whose}. This holds on "
+            f"average over draws of the {self.n:,} rows that it was fitted on and of texts from the same source. "
+            "Out-of-scope texts are not covered."
         )
 
 
@@ -161,25 +161,18 @@ class ConformalPValue:
     values: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        values = np.sort(_column(self.values, "values"))
+        values = np.sort(as_column(self.values, "values"))
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
 
     @classmethod
     def fit(cls, values: Any) -> Self:
         """Keep the confidences (n,) of in-scope texts that no score was fitted on; NaN (unreadable) is left out."""
-        column = _column(values, "values")
+        column = as_column(values, "values")
         return cls(column[~np.isnan(column)])
 
     def __call__(self, values: Any) -> NDArray[np.float64]:
         """Return ``(1 + #{held-out values <= value}) / (n + 1)`` for each value (m,); NaN for NaN."""
-        column = _column(values, "values")
+        column = as_column(values, "values")
         as_low = np.searchsorted(self.values, column, side="right")
         return np.where(np.isnan(column), np.nan, (1 + as_low) / (len(self.values) + 1))
-
-
-def _column(values: Any, name: str) -> NDArray[np.float64]:
-    array = to_numpy(values)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "fiu"):
-        raise InputError(f"{name} must be numbers of shape (n,), got {array.dtype} of shape {array.shape}")
-    return array.astype(np.float64)

@@ -48,6 +48,7 @@ class CostThreshold:
     """
 
     tested: ClassVar[bool] = False
+    certificate: ClassVar[Certificate | None] = None  # a threshold chosen by cost carries no certificate
     threshold: float
     cost_of_error: float
     cost_of_review: float
@@ -57,11 +58,6 @@ class CostThreshold:
     cost_of_answering: float
     score: Score = field(default_factory=MaximumProbability)
     gates: tuple[Gate, ...] = ()
-
-    @property
-    def certificate(self) -> Certificate | None:
-        """None: a threshold chosen by cost carries no certificate."""
-        return None
 
     @property
     def asked(self) -> Asked:
@@ -105,17 +101,12 @@ class CostThreshold:
         Parameters
         ----------
         evidence, codes : Evidence or probabilities (n, k), and (n,)
-            Labelled rows, such as tune rows: nothing is promised, so no certify rows are used up. True codes; -1 marks
-            an out-of-scope row, on which every answer is an error.
+            At least two labelled rows (else InputError), such as tune rows: nothing is promised, so no certify rows are
+            used up. True codes; -1 marks an out-of-scope row, on which every answer is an error.
         cost_of_error, cost_of_review : float
-            Above 0, in one currency.
+            Numbers above 0 (else InputError), in one currency.
         score, gates, ambiguity_margin
             As for `CertifiedThreshold.fit`.
-
-        Raises
-        ------
-        InputError
-            With fewer than two rows, or a cost that is not a number above 0.
 
         Examples
         --------

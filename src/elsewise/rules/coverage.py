@@ -29,15 +29,11 @@ class TargetCoverage:
     """
 
     tested: ClassVar[bool] = False
+    certificate: ClassVar[Certificate | None] = None  # a threshold chosen by coverage carries no certificate
     threshold: float
     coverage: float
     score: Score = field(default_factory=MaximumProbability)
     gates: tuple[Gate, ...] = ()
-
-    @property
-    def certificate(self) -> Certificate | None:
-        """None: a threshold chosen by coverage carries no certificate."""
-        return None
 
     @property
     def asked(self) -> Asked:
@@ -57,10 +53,7 @@ class TargetCoverage:
     ) -> Self:
         """Fit the threshold on evidence of n texts; their codes (n,) are not needed.
 
-        Raises
-        ------
-        InputError
-            If `coverage` or the margin is not within 0..1, or no text can be answered.
+        InputError if `coverage` or the margin is not within 0..1, or no text can be answered.
         """
         check_share("coverage", coverage)
         score, gates = score or MaximumProbability(), as_gates(gates, ambiguity_margin)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the be
 AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
 
 BITS = 8
+
+Confidence: TypeAlias = Callable[[Evidence], Floats]  # a score, or any function that gives the confidence of n texts
 
 
 class Reason(StrEnum):
@@ -38,15 +40,12 @@ class Gate(Protocol):
     @property
     def asked(self) -> float:
         """Setting of the gate, as a number; 0 means no gate."""
-        ...
 
     def fit(self, evidence: Any, codes: Any) -> Self:
         """Fit the same gate to n labelled rows, such as those of a different engine, with codes (n,)."""
-        ...
 
     def __call__(self, evidence: Evidence) -> NDArray[np.bool_]:
         """Flag the texts that are never answered, shape (n,)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,10 +243,7 @@ class Decisions:
 
 
 def decide(
-    evidence: Evidence,
-    score: Callable[[Evidence], Floats],
-    threshold: float | NDArray[np.float64],
-    gates: Sequence[Gate] = (),
+    evidence: Evidence, score: Confidence, threshold: float | NDArray[np.float64], gates: Sequence[Gate] = ()
 ) -> Decisions:
     """Answer the most probable label exactly where ``score(evidence) >= threshold`` and no gate forbids it.
 
@@ -263,8 +259,8 @@ def decide(
         Texts that a gate flags are never answered, with the reason of the first such gate.
     """
     p = evidence.probabilities
-    unreadable, barred = _unreadable(p), [gate(evidence) for gate in gates]
-    confidence = _scored(evidence, score, unreadable, barred)
+    unreadable, *barred = never = _never_answered(evidence, gates)
+    confidence = _scored(evidence, score, never)
     best, second, first_p, second_p = top_two(p)
     thresholds = np.broadcast_to(np.asarray(threshold, dtype=np.float64), p.shape[1:])
     limit = np.where(unreadable, thresholds.max(), thresholds[best])
@@ -288,28 +284,21 @@ def decide(
     )
 
 
-def confidence_of(
-    evidence: Evidence, score: Callable[[Evidence], Floats], gates: Sequence[Gate] = ()
-) -> NDArray[np.float64]:
+def confidence_of(evidence: Evidence, score: Confidence, gates: Sequence[Gate] = ()) -> NDArray[np.float64]:
     """Confidence of n texts, shape (n,); NaN for unreadable texts, and for those that a gate flags.
 
     Certifying and serving both call it, so the gates are part of what is certified.
     """
-    return _scored(evidence, score, _unreadable(evidence.probabilities), [gate(evidence) for gate in gates])
+    return _scored(evidence, score, _never_answered(evidence, gates))
 
 
-def _scored(
-    evidence: Evidence,
-    score: Callable[[Evidence], Floats],
-    unreadable: NDArray[np.bool_],
-    barred: Sequence[NDArray[np.bool_]],
-) -> NDArray[np.float64]:
-    never = np.any([unreadable, *barred], axis=0)
-    return np.where(never, np.nan, np.asarray(score(evidence), dtype=np.float64))
+def _never_answered(evidence: Evidence, gates: Sequence[Gate]) -> list[NDArray[np.bool_]]:
+    """Flag the unreadable texts, and then those that each gate flags, (n,) each."""
+    return [np.isnan(evidence.probabilities.max(axis=1)), *(gate(evidence) for gate in gates)]
 
 
-def _unreadable(p: Floats) -> NDArray[np.bool_]:
-    return np.isnan(p.max(axis=1))
+def _scored(evidence: Evidence, score: Confidence, never: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    return np.where(np.any(never, axis=0), np.nan, np.asarray(score(evidence), dtype=np.float64))
 
 
 def top_two(p: Floats) -> tuple[Codes, Codes, NDArray[np.float64], NDArray[np.float64]]:

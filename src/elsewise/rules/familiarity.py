@@ -36,10 +36,7 @@ class FamiliarityTest:
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
         """Fit on tune rows with codes (n,); distances are from `references`, train texts with their features.
 
-        Raises
-        ------
-        InputError
-            If no in-scope row is readable.
+        InputError if no in-scope row is readable.
 
         Examples
         --------
@@ -53,17 +50,13 @@ class FamiliarityTest:
         [0.4]
         """
         rows = as_evidence(evidence)
-        return cls(Familiarity.fit(rows, codes, references=references), ConformalPValue(np.empty(0))).against(
-            rows, codes
-        )
+        score = Familiarity.fit(rows, codes, references=references)
+        return cls(score, ConformalPValue(np.empty(0))).against(rows, codes)
 
     def against(self, evidence: Any, codes: Any) -> Self:
         """Replace the in-scope rows, for example by those of a different engine, with codes (n,); the score stays.
 
-        Raises
-        ------
-        InputError
-            If no in-scope row is readable.
+        InputError if no in-scope row is readable.
         """
         rows = as_evidence(evidence)
         inside = as_codes(codes, like=rows.probabilities, allow_abstain=True) != ABSTAIN

@@ -31,6 +31,7 @@ class FixedThreshold:
     """
 
     tested: ClassVar[bool] = False
+    certificate: ClassVar[Certificate | None] = None  # a threshold set by hand carries no certificate
     threshold: float
     score: Score
     gates: tuple[Gate, ...]
@@ -48,11 +49,6 @@ class FixedThreshold:
         object.__setattr__(self, "threshold", threshold)
         object.__setattr__(self, "score", score or MaximumProbability())
         object.__setattr__(self, "gates", as_gates(gates, ambiguity_margin))
-
-    @property
-    def certificate(self) -> Certificate | None:
-        """None: a threshold set by hand carries no certificate."""
-        return None
 
     @property
     def asked(self) -> Asked:

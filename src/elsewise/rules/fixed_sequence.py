@@ -54,12 +54,6 @@ def check_share(name: str, share: float) -> None:
         raise InputError(f"{name} must lie in 0..1, got {share}")
 
 
-def check_looks(looks: int) -> None:
-    """Raise InputError unless `looks` is at least 1: the present certification counts."""
-    if looks < 1:
-        raise InputError(f"looks count this certification too: at least 1, got {looks}")
-
-
 @dataclass(frozen=True, slots=True)
 class BinomialTest:
     """Test of "at most a share `alpha` of errors"; it passes a false claim with probability `delta` at most.
@@ -116,31 +110,24 @@ class Sample(Protocol):
     @property
     def rows(self) -> int:
         """Number of rows."""
-        ...
 
     def at(self, thresholds: Thresholds) -> tuple[Numbers, Numbers]:
         """Count the answers at thresholds (g,), and the errors among them; shape (g,) each."""
-        ...
 
     def passed(self, thresholds: Thresholds, test: BinomialTest) -> NDArray[np.bool_]:
         """Test each of g thresholds by itself at level `test.delta`, shape (g,)."""
-        ...
 
     def upper(self, thresholds: Thresholds, delta: float) -> Thresholds:
         """Bound the risk at each of g thresholds by itself, at confidence 1 - delta; shape (g,)."""
-        ...
 
     def first_coverage(self, test: BinomialTest, times: int = 1) -> float:
         """Share of texts that the strictest threshold answers, with `times` as many rows; independent of labels."""
-        ...
 
     def coverage(self, threshold: float, delta: float) -> tuple[float, float, float]:
         """Share of texts answered at a threshold, with its two-sided interval at confidence 1 - delta."""
-        ...
 
     def rows_needed(self, grid: Thresholds, test: BinomialTest) -> int | None:
         """Estimate how many labelled rows would certify, if error rates and coverage stay as they are."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,8 +224,8 @@ class CertifyRows:
         Confidences of the certify rows and of the reference rows; NaN for a row that is never answered.
     wrong, codes : (n,) bool and int64
         Whether the most probable label of a certify row is wrong; true codes, -1 for out-of-scope.
-    score, gates : Score, tuple of Gate
-        The confidence; rows that a gate flags are never answered.
+    score, gates, looks : Score, tuple of Gate, int
+        The confidence; rows that a gate flags are never answered; number of certifications, the present one included.
     """
 
     evidence: Evidence
@@ -249,16 +236,19 @@ class CertifyRows:
     codes: Codes
     score: Score
     gates: tuple[Gate, ...]
+    looks: int
 
     @classmethod
-    def of(cls, evidence: Any, codes: Any, reference: Any, score: Score | None, gates: Sequence[Gate]) -> Self:
+    def of(
+        cls, evidence: Any, codes: Any, reference: Any, score: Score | None, gates: Sequence[Gate], looks: int = 1
+    ) -> Self:
         """Check and score both kinds of rows: n certify rows with their codes (n,), and m others.
 
-        Raises
-        ------
-        InputError
-            If the certify rows are their own reference, a code is out of range, or no reference row can be answered.
+        InputError if the certify rows are their own reference, a code is out of range, no reference row can be
+        answered, or `looks` is below 1.
         """
+        if looks < 1:
+            raise InputError(f"looks must be at least 1, as this certification counts too, got {looks}")
         rows, others = as_evidence(evidence), as_evidence(reference)
         if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
             raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
@@ -269,7 +259,7 @@ class CertifyRows:
             raise InputError(
                 "the reference rows place the grid of thresholds: at least one readable row is needed, got 0"
             )
-        return cls(rows, others, confidence, expected, wrong, truth, score, gates)
+        return cls(rows, others, confidence, expected, wrong, truth, score, gates, looks)
 
     @property
     def counts(self) -> Counts:
@@ -286,11 +276,16 @@ class CertifyRows:
         """Share of the certify rows that belong to none of the labels; 0 for no rows."""
         return float(np.mean(self.codes == ABSTAIN)) if len(self.codes) else 0.0
 
-    def tried(self, reference_codes: Any) -> Counts | None:
-        """Count the reference rows and errors, from their codes (m,); None without codes."""
-        if reference_codes is None:
-            return None
-        return Counts.of(self.expected, errors_of(self.reference, reference_codes)[0])
+    def reference_errors(self, reference_codes: Any) -> NDArray[np.bool_]:
+        """Whether the most probable label of each reference row is wrong, given their codes (m,), shape (m,)."""
+        return errors_of(self.reference, reference_codes)[0]
+
+    def certify(self, test: BinomialTest, reference_codes: Any = None) -> Certificate:
+        """Certify one threshold of all rows; codes (m,) of the reference rows show where the tests may begin."""
+        share, tried = self.out_of_scope_share, None
+        if reference_codes is not None:
+            tried = Counts.of(self.expected, self.reference_errors(reference_codes))
+        return certify(self.counts, test, self.surest_first, out_of_scope_share=share, looks=self.looks, tried=tried)
 
 
 def errors_of(evidence: Evidence, codes: Any) -> tuple[NDArray[np.bool_], Codes]:
@@ -409,6 +404,19 @@ def certify(
     if tried is not None:
         grid = likely_grid(grid, tried, sample.rows, test)
     threshold = last_passed(grid, sample.passed(grid, test))
+    return certificate_at(
+        threshold,
+        sample,
+        test,
+        out_of_scope_share=out_of_scope_share,
+        best_accuracy=best_accuracy(sample, surest_first, test.delta),
+        rows_needed=None if threshold < math.inf else _rows_needed(sample, test, surest_first),
+        looks=looks,
+    )
+
+
+def certificate_at(threshold: float, sample: Sample, test: BinomialTest, **others: Any) -> Certificate:
+    """Write the certificate of a threshold, and of none where it is infinite; `others` are fields of it."""
     n, errors = (int(count[0]) for count in sample.at(np.array([threshold])))
     coverage, low, high = sample.coverage(threshold, test.delta)
     return Certificate(
@@ -422,8 +430,5 @@ def certify(
         coverage=coverage,
         coverage_low=low,
         coverage_high=high,
-        out_of_scope_share=out_of_scope_share,
-        best_accuracy=best_accuracy(sample, surest_first, test.delta),
-        rows_needed=None if threshold < math.inf else _rows_needed(sample, test, surest_first),
-        looks=looks,
+        **others,
     )

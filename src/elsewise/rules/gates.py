@@ -52,9 +52,7 @@ class AmbiguityMargin:
         return first - second < self.margin
 
 
-GATES: Final[dict[str, type[Gate]]] = {
-    "ambiguity_margin": AmbiguityMargin,
-}
+GATES: Final[dict[str, type[Gate]]] = {"ambiguity_margin": AmbiguityMargin}
 
 
 def as_gates(gates: Sequence[Gate], ambiguity_margin: float | None) -> tuple[Gate, ...]:

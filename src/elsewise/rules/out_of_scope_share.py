@@ -59,22 +59,9 @@ class Bounds:
     c_low: Thresholds
     r_high: Thresholds
 
-    def measured(self, share: float) -> Thresholds:
-        """Measured risk of the mixture at each threshold, (g,)."""
-        return mixed_risk(share, self.f, self.c, self.r)
-
     def upper(self, share: float) -> Thresholds:
         """Upper bound of the risk of the mixture at each threshold, (g,)."""
         return np.where(self.c_low * (1 - share) > 0, mixed_risk(share, self.f_high, self.c_low, self.r_high), 1.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BestBounds:
-    """Best case: lower bounds of f and r and an upper bound of c, (g,) each, together at confidence 1 - delta."""
-
-    f_low: Thresholds
-    c_high: Thresholds
-    r_low: Thresholds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,10 +78,8 @@ class Strata:
     @classmethod
     def of(cls, confidence: Thresholds, wrong: NDArray[np.bool_], truth: Codes, share: float) -> "Strata":
         """Divide confidences (n,), errors (n,) and true codes (n,) by the codes; -1 is out-of-scope."""
-        outside = truth == ABSTAIN
-        return cls(
-            Counts.of(confidence[~outside], wrong[~outside]), Counts.of(confidence[outside], wrong[outside]), share
-        )
+        inside, outside = (Counts.of(confidence[kind], wrong[kind]) for kind in (truth != ABSTAIN, truth == ABSTAIN))
+        return cls(inside, outside, share)
 
     @property
     def rows(self) -> int:
@@ -126,15 +111,12 @@ class Strata:
             r_high=clopper_pearson_upper(np.minimum(errors, n), n, level),
         )
 
-    def best_bounds(self, thresholds: Thresholds, delta: float) -> BestBounds:
-        """Bound f, c and r at thresholds (g,) from the opposite sides."""
+    def best_bounds(self, thresholds: Thresholds, delta: float) -> tuple[Thresholds, Thresholds, Thresholds]:
+        """Best case at thresholds (g,): lower bound of f, upper of c, lower of r, (g,) each, together at 1 - delta."""
         (n, errors), (m, _) = self.inside.at(thresholds), self.outside.at(thresholds)
         inside, outside, level = self.inside.rows, self.outside.rows, delta / self.parts
-        return BestBounds(
-            f_low=clopper_pearson_lower(m, outside, level) if outside else np.ones(len(thresholds)),
-            c_high=clopper_pearson_upper(n, inside, level),
-            r_low=clopper_pearson_lower(errors, n, level),
-        )
+        f_low = clopper_pearson_lower(m, outside, level) if outside else np.ones(len(thresholds))
+        return f_low, clopper_pearson_upper(n, inside, level), clopper_pearson_lower(errors, n, level)
 
     def upper(self, thresholds: Thresholds, delta: float) -> Thresholds:
         """Bound the risk of the mixture at each of g thresholds by itself, shape (g,)."""
@@ -156,10 +138,8 @@ class Strata:
         if not self.outside.rows or self.share == 0:
             c, low, high = self.inside.coverage(threshold, delta)
             return c * (1 - self.share), low * (1 - self.share), high * (1 - self.share) + self.share
-        pairs = zip(
-            self.inside.coverage(threshold, delta / 2), self.outside.coverage(threshold, delta / 2), strict=True
-        )
-        value, low, high = ((1 - self.share) * c + self.share * f for c, f in pairs)
+        ends = (kind.coverage(threshold, delta / 2) for kind in (self.inside, self.outside))
+        value, low, high = ((1 - self.share) * c + self.share * f for c, f in zip(*ends, strict=True))
         return value, low, high
 
     def rows_needed(self, grid: Thresholds, test: BinomialTest) -> int | None:

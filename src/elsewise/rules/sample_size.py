@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from elsewise.errors import InputError
 from elsewise.messages.wording import percent
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.certified import CertifiedThreshold
 from elsewise.rules.decisions import Gate
 from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, Counts, Thresholds, grid_of
 from elsewise.rules.gates import as_gates
@@ -108,7 +107,7 @@ def plan(
     more: Sequence[int] = MORE,
     seed: int = 0,
 ) -> Plan:
-    """Estimate how many more rows to label.
+    """Estimate how many more rows to label; errors as in `CertifiedThreshold.fit`.
 
     Parameters
     ----------
@@ -116,14 +115,9 @@ def plan(
         As for `CertifiedThreshold.fit`: n certify rows, codes (n,), m reference rows. Planning on the certify rows is a
         look: certify on fresh rows, or count it.
     more : numbers of rows
-        Numbers of further rows, 0 or more each.
+        Numbers of further rows, at least one number, 0 or more each (else InputError).
     seed : int
         Seed of the simulation: 1,000 draws, which give a chance within about 3 %.
-
-    Raises
-    ------
-    InputError
-        As `CertifiedThreshold.fit`; and if `more` is empty or holds a number below 0.
 
     Examples
     --------
@@ -139,15 +133,7 @@ def plan(
     test = BinomialTest.of(target_accuracy, confidence_level)
     rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin))
     sample, surest_first = rows.counts, rows.surest_first
-    certificate = CertifiedThreshold.fit(
-        rows.evidence,
-        codes,
-        reference=rows.reference,
-        target_accuracy=target_accuracy,
-        confidence_level=confidence_level,
-        score=rows.score,
-        gates=rows.gates,
-    ).certificate
+    certificate = rows.certify(test)
     needed = sample.rows if certificate.certified else certificate.rows_needed
     more_rows = None if needed is None else needed - sample.rows
     steps = tuple(_step(sample, surest_first, test, sample.rows + extra, seed) for extra in more)

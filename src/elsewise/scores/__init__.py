@@ -11,17 +11,11 @@ from numpy.typing import NDArray
 
 from elsewise.outputs import References
 from elsewise.scores.combined import Combined
-from elsewise.scores.energy import Energy
-from elsewise.scores.entropy import NegativeEntropy
-from elsewise.scores.epistemic import Epistemic
 from elsewise.scores.familiarity import Familiarity
-from elsewise.scores.mahalanobis import Mahalanobis
-from elsewise.scores.margin import Margin
-from elsewise.scores.maximum_logit import MaximumLogit
-from elsewise.scores.maximum_probability import MaximumProbability
+from elsewise.scores.mahalanobis import Mahalanobis, RelativeMahalanobis
 from elsewise.scores.neighbours import NearestNeighbours
 from elsewise.scores.normalised_maximum_logit import NormalisedMaximumLogit
-from elsewise.scores.relative_mahalanobis import RelativeMahalanobis
+from elsewise.scores.unfitted import Energy, Epistemic, Margin, MaximumLogit, MaximumProbability, NegativeEntropy
 
 __all__ = [
     "SCORES",

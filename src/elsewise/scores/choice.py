@@ -50,7 +50,8 @@ def choose_score(evidence: Any, codes: Any, *, references: References | None = N
     """
     rows = as_evidence(evidence)
     truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
-    known = _known(rows)
+    known = ~np.isnan(rows.probabilities).any(axis=1)  # rows that every candidate can score
+    known = np.asarray(known & np.isfinite(rows.features).all(axis=1) if rows.has_features else known)
     rows, truth = rows.take(known), truth[known]
     right = rows.probabilities.argmax(axis=1) == truth
     names = _candidates(rows, right, references)
@@ -83,12 +84,6 @@ def named_score(
     if name == "auto":
         return choose_score(evidence, codes, references=references)
     return SCORES[name].fit(evidence, codes, references=references), {"chosen": name}
-
-
-def _known(rows: Evidence) -> NDArray[np.bool_]:
-    """Flag the rows that every candidate can score."""
-    known = ~np.isnan(rows.probabilities).any(axis=1)
-    return np.asarray(known & np.isfinite(rows.features).all(axis=1) if rows.has_features else known)
 
 
 def _candidates(rows: Evidence, right: NDArray[np.bool_], references: References | None) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """Combined score: a logistic regression on six scores, fitted on tune rows, that predicts right answers.
 
-Source: Vazhentsev et al.
-(2023), "Hybrid Uncertainty Quantification for Selective Text Classification in Ambiguous Tasks",
-https://aclanthology.org/2023.acl-long.652.
+Source: Vazhentsev et al. (2023), "Hybrid Uncertainty Quantification for Selective Text Classification in Ambiguous
+Tasks", https://aclanthology.org/2023.acl-long.652.
 """
 
 from dataclasses import dataclass

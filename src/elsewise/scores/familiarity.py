@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, log_sum_exp
+from elsewise.arrays import ABSTAIN, Codes, as_codes, log_sum_exp
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, References, as_evidence
 from elsewise.scores.distances import LabelGaussians, references_of
@@ -63,7 +63,9 @@ class Familiarity:
         """Return confidence (n,), and codes of the two nearest labels, (n, 2), by features, else by logits."""
         rows = as_evidence(evidence)
         parts, nearest = _parts(rows, self.labels)
-        return self._scaled(parts), _first_two(rows.logits) if nearest is None else nearest
+        if nearest is None:
+            nearest = np.argsort(-rows.logits, axis=1, kind="stable")[:, :2]
+        return self._scaled(parts), nearest
 
     def _scaled(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         return ((parts - self.centre) / self.scale).mean(axis=1)
@@ -75,7 +77,3 @@ def _parts(rows: Evidence, labels: LabelGaussians | None) -> tuple[NDArray[np.fl
         return energy[:, None], None
     nearest, apart = labels.nearest(rows.features)
     return np.column_stack([energy, -np.sqrt(apart[:, 0])]), nearest
-
-
-def _first_two(logits: Floats) -> Codes:
-    return np.argsort(-logits, axis=1, kind="stable")[:, :2]

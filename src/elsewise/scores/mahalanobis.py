@@ -1,4 +1,4 @@
-"""Mahalanobis: minus the distance of a text's features to the mean of the nearest label."""
+"""Mahalanobis distances of a text's features from the training texts: to the nearest label, alone and relative."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -30,10 +30,37 @@ class Mahalanobis:
         InputError
             If the engine gives no features, or no row is in scope.
         """
-        rows = as_evidence(evidence)
-        truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
-        return cls(LabelGaussians.fit(references or references_of(rows, truth)))
+        return cls(LabelGaussians.fit(_known(evidence, codes, references)))
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return confidence, shape (n,), at most 0."""
         return -np.sqrt(self.labels.least(as_evidence(evidence).features))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RelativeMahalanobis:
+    """Squared distance to the mean of all references, minus that to the mean of the nearest label.
+
+    Source: Ren, Fort, Liu, Guha Roy, Padhy & Lakshminarayanan (2021), "A Simple Fix to Mahalanobis Distance",
+    https://arxiv.org/abs/2106.09022. NaN for features that are not finite.
+    """
+
+    labels: LabelGaussians
+    all_texts: LabelGaussians
+
+    @classmethod
+    def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
+        """Fit on `references`, else on in-scope rows of the evidence, codes (n,); errors as in `Mahalanobis.fit`."""
+        known = _known(evidence, codes, references)
+        one = References(known.features, np.zeros(len(known.codes), dtype=np.int64))
+        return cls(LabelGaussians.fit(known), LabelGaussians.fit(one))
+
+    def __call__(self, evidence: Any) -> NDArray[np.float64]:
+        """Return confidence, shape (n,)."""
+        features = as_evidence(evidence).features
+        return self.all_texts.least(features) - self.labels.least(features)
+
+
+def _known(evidence: Any, codes: Any, references: References | None) -> References:
+    rows = as_evidence(evidence)
+    return references or references_of(rows, as_codes(codes, like=rows.probabilities, allow_abstain=True))

@@ -29,12 +29,8 @@ EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 class FolderLock:
     """Locks a folder for this process, until the object is deleted or the process ends, even by a crash.
 
-    `is_sure` is False where files cannot be locked: on Windows, and on some network disks.
-
-    Raises
-    ------
-    BlockingIOError
-        If a different process has locked the folder.
+    BlockingIOError if a different process has locked the folder. `is_sure` is False where files cannot be locked: on
+    Windows, and on some network disks.
     """
 
     def __init__(self, folder: Path) -> None:

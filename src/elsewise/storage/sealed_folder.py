@@ -30,9 +30,7 @@ def check_target(path: Path) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
         if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            raise InputError(
-                f"{path} cannot be written: {there} is no folder that may be written to; choose another name"
-            )
+            raise InputError(f"{path} cannot be written: {there} is not a writable folder; choose another name")
         return
     ours = _manifest(path) if path.is_dir() else None
     if ours is None:
@@ -117,7 +115,7 @@ def verify(path: Path) -> dict[str, str]:
     written = saved.get("format")
     if isinstance(written, int) and written > FORMAT:
         raise ArtifactError(
-            f"{manifest}: format {written} is newer than this version of elsewise reads ({FORMAT}); upgrade elsewise"
+            f"{manifest}: format {written} is newer than this version reads ({FORMAT}); run: pip install -U elsewise"
         )
     if isinstance(written, int) and 0 < written < FORMAT:
         raise ArtifactError(f"{manifest}: format {written} is older than this version reads ({FORMAT}); fit it again")
@@ -126,15 +124,11 @@ def verify(path: Path) -> dict[str, str]:
     files = saved["files"]
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
         list(pool.map(lambda item: _verify_file(path, *item), files.items()))
-    added = sorted(name for name in set(_names_in(path)) - set(files) - {MANIFEST} if not _is_hidden(name))
+    # Desktops and version control leave hidden files behind: nothing loads them.
+    added = sorted(name for name in set(_names_in(path)) - set(files) - {MANIFEST} if "/." not in f"/{name}")
     if added:
         raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
     return {name: known["sha256"] for name, known in files.items()}
-
-
-def _is_hidden(name: str) -> bool:
-    """Tell whether desktops or version control leave this file behind: nothing loads it."""
-    return any(part.startswith(".") for part in Path(name).parts)
 
 
 def _names_in(path: Path) -> Iterator[str]:
@@ -144,12 +138,9 @@ def _names_in(path: Path) -> Iterator[str]:
 
 
 def _verify_file(path: Path, name: str, known: Json) -> None:
-    file = path / name
-    if (
-        ".." in Path(name).parts
-        or Path(name).is_absolute()
-        or any(p.is_symlink() for p in (file, *file.parents[: name.count("/")]))
-    ):
+    file, relative = path / name, Path(name)
+    is_linked = any(place.is_symlink() for place in (file, *file.parents[: name.count("/")]))
+    if is_linked or ".." in relative.parts or relative.is_absolute():
         raise ArtifactError(f"{file} leads out of the model folder")
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.atomic import MB, FolderLock
@@ -48,14 +48,12 @@ class Unfinished:
         path = Path(path)
         foreign = sorted(file.name for file in _listed(path) if not _is_member(file))
         if foreign:
-            raise InputError(f"{path} also holds {foreign[0]}, and is no unfinished training; choose another name")
+            raise InputError(f"{path} also holds {foreign[0]}, and is not an unfinished training; choose another name")
         try:
             path.mkdir(parents=True, exist_ok=True)
             opened = cls(path, FolderLock(path))
         except BlockingIOError as error:
-            raise InputError(
-                f"{path} is in use: another run trains there; wait for it, or choose another name"
-            ) from error
+            raise InputError(f"{path} is in use by another training; wait for it, or choose another name") from error
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
         if restart:
@@ -80,7 +78,7 @@ def _listed(path: Path) -> list[Path]:
     try:
         return list(path.iterdir()) if path.exists() else []
     except OSError as error:
-        raise InputError(f"{path} exists and is no folder that can be read; choose another name") from error
+        raise InputError(f"{path} exists and is not a readable folder; choose another name") from error
 
 
 def _is_member(path: Path) -> bool:
@@ -121,17 +119,17 @@ class Checkpoints:
             what = str(error).partition(";")[0]
             raise ArtifactError(f"{what}; nothing of it was read: start afresh with --restart") from error
         if set(files) - FILES or not {WEIGHTS, DESCRIPTION} <= set(files):
-            raise ArtifactError(
-                f"{newest} is no checkpoint of elsewise: nothing of it was read; start afresh with --restart"
-            )
+            raise ArtifactError(f"{newest} is no checkpoint of elsewise, and was not read; start afresh with --restart")
         description = _description(newest)
         before = description["settings"]
         for name, value in settings.items():
             if before.get(name) != value:
-                other = _difference(name, before.get(name), value)
+                words = name.replace("_", " ")
+                is_whole = name in ("rows", "initial weights")
+                other = words if is_whole else f"settings ({words} {before.get(name)}, now {value})"
                 raise InputError(
-                    f"the unfinished training in {self.path.parent} was of {other}; continue it with the same command, "
-                    "or start afresh with --restart"
+                    f"the unfinished training in {self.path.parent} used other {other}; continue it with the same "
+                    "command, or start afresh with --restart"
                 )
         return newest, description
 
@@ -189,8 +187,3 @@ def _description(checkpoint: Path) -> Json:
     if not isinstance(description.get("settings"), dict) or not isinstance(description.get("trained"), bool):
         raise ArtifactError(f"{checkpoint / DESCRIPTION} is damaged; start afresh with --restart")
     return description
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    words = name.replace("_", " ")
-    return f"other {words}" if name in ("rows", "initial weights") else f"other settings ({words} {before}, now {now})"

@@ -17,6 +17,7 @@ from elsewise.training.checkpoint_folder import BEST, DESCRIPTION, OPTIMIZER, ST
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
+tensor_files = need("safetensors.torch", extra="train")
 
 EVERY: Final = 120.0  # seconds within an epoch, and at the end of each
 COST: Final = 0.02  # largest share of the time: a checkpoint that takes a second is written every 50 seconds at most
@@ -38,16 +39,11 @@ def set_weights(model: Any, weights: Tensors) -> None:
             tensor.copy_(weights[name])
 
 
-def size_of(tensors: Tensors) -> int:
-    """Count the bytes of tensors."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-
-
 def write_trained(model: Any, checkpoints: Checkpoints, step: int, settings: Json) -> None:
     """Replace the checkpoints by the weights of a finished training; a disk that refuses is only a warning."""
     weights = weights_of(model)
     try:
-        with checkpoints.writing(step, size_of(weights)) as folder:
+        with checkpoints.writing(step, sum(tensor.nbytes for tensor in weights.values())) as folder:
             _save(weights, folder / WEIGHTS)
             write_json(folder / DESCRIPTION, {"trained": True, "step": step, "settings": settings})
     except InputError as error:
@@ -56,7 +52,7 @@ def write_trained(model: Any, checkpoints: Checkpoints, step: int, settings: Jso
 
 def read_weights(checkpoint: Path) -> Tensors:
     """Read the weights of a verified checkpoint."""
-    return _load(checkpoint / WEIGHTS)
+    return tensor_files.load_file(checkpoint / WEIGHTS)
 
 
 class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
@@ -92,10 +88,10 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
         if self.start is None:
             return
         description = read_json(self.start / DESCRIPTION)
-        weights, moments = read_weights(self.start), _load(self.start / OPTIMIZER)
+        weights, moments = read_weights(self.start), tensor_files.load_file(self.start / OPTIMIZER)
         set_weights(self.model, weights)
         if (self.start / BEST).exists():
-            self.best = _load(self.start / BEST)
+            self.best = tensor_files.load_file(self.start / BEST)
         elif state.best_global_step == state.global_step:
             self.best = weights
         self.random = {name: tensor for name, tensor in moments.items() if name.startswith("random.")}
@@ -157,8 +153,9 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
             "trained": False, "step": state.global_step, "steps": state.max_steps, "settings": self.settings,
             "rates": rates, "scheduler": lr_scheduler.state_dict(),
         }  # fmt: skip
+        needed = sum(tensor.nbytes for part in (weights, moments, best) for tensor in part.values())
         try:
-            with self.checkpoints.writing(state.global_step, sum(map(size_of, (weights, moments, best)))) as folder:
+            with self.checkpoints.writing(state.global_step, needed) as folder:
                 _save(weights, folder / WEIGHTS)
                 _save(moments, folder / OPTIMIZER)
                 if best:
@@ -166,10 +163,8 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
                 state.save_to_json(str(folder / STATE))
                 write_json(folder / DESCRIPTION, description)
         except InputError as error:
-            kept = "training goes on, and the checkpoint before is kept"
-            warnings.warn(
-                f"no checkpoint at step {state.global_step:,}: {error}; {kept}", ElsewiseWarning, stacklevel=2
-            )
+            lost = f"no checkpoint at step {state.global_step:,}: {error}"
+            warnings.warn(f"{lost}; training continues, and the last checkpoint is kept", ElsewiseWarning, stacklevel=2)
         self.written = time.monotonic()
         self.cost = self.written - began
 
@@ -203,13 +198,4 @@ def _set_moments(optimizer: Any, moments: Tensors, rates: list[float]) -> None:
 
 
 def _save(tensors: Tensors, file: Path) -> None:
-    from safetensors.torch import save_file  # noqa: PLC0415
-
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, str(file))
-
-
-def _load(file: Path) -> Tensors:
-    from safetensors.torch import load_file  # noqa: PLC0415
-
-    tensors: Tensors = load_file(str(file))
-    return tensors
+    tensor_files.save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)

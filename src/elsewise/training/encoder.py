@@ -52,21 +52,18 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
     InputError if it is not found, or is not an encoder that `transformers` can classify with.
     """
     place = find_encoder(encoder)
+    codes = {label: code for code, label in enumerate(labels)}
+    how = {
+        "dtype": torch.float32,
+        "use_safetensors": True,
+        "ignore_mismatched_sizes": True,
+        "output_loading_info": True,
+    }
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        config = plain_config(place, num_labels=len(labels), id2label=dict(enumerate(labels)), label2id=codes)
         model, found = transformers.AutoModelForSequenceClassification.from_pretrained(
-            place,
-            config=plain_config(
-                place,
-                num_labels=len(labels),
-                id2label=dict(enumerate(labels)),
-                label2id={label: code for code, label in enumerate(labels)},
-            ),
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
+            place, config=config, trust_remote_code=False, **how
         )
     except Exception as error:  # transformers lets through whatever the libraries below it raise
         raise InputError(f"encoder {encoder} cannot be opened: {_reason(error)}") from error
@@ -84,7 +81,7 @@ def _reason(error: Exception) -> str:
     """Say in one line why an encoder cannot be opened."""
     words = str(error).strip()
     if "trust_remote_code" in words:
-        return "it needs code of its own, which is never run; take one of a kind that transformers knows"
+        return "it needs its own code, which is never run; take an encoder that transformers knows"
     if "no file named model.safetensors" in words:
         return "it has no model.safetensors; weights in other files may be pickles, and are never opened"
     first = words.splitlines()[0] if words else ""
@@ -104,10 +101,7 @@ def _check_opened(encoder: str, tokenizer: Any, model: Any, mismatched: Iterable
 
 def _longest(model: Any, max_length: int) -> int:
     """Return the maximum number of tokens: `max_length`, or fewer where the encoder has fewer positions."""
-    positions = getattr(model.config, "max_position_embeddings", None) or max_length
-    reserved = (
-        (model.config.pad_token_id or 0) + 1
-        if model.config.model_type in ("roberta", "xlm-roberta", "camembert")
-        else 0
-    )
-    return min(max_length, positions - reserved)
+    config = model.config
+    positions = getattr(config, "max_position_embeddings", None) or max_length
+    is_offset = config.model_type in ("roberta", "xlm-roberta", "camembert")
+    return min(max_length, positions - is_offset * ((config.pad_token_id or 0) + 1))

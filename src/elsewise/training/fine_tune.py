@@ -9,7 +9,7 @@ import hashlib
 import math
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
@@ -28,32 +28,18 @@ from elsewise.messages.wording import counted, listed
 from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import Json, read_json
 from elsewise.training.checkpoint_folder import STATE, Checkpoints
-from elsewise.training.checkpoints import (
-    CheckpointCallback,
-    read_weights,
-    set_weights,
-    size_of,
-    weights_of,
-    write_trained,
-)
-from elsewise.training.duration import estimate_seconds, time_words
+from elsewise.training.checkpoints import CheckpointCallback, read_weights, set_weights, weights_of, write_trained
 from elsewise.training.encoder import Learner
-from elsewise.training.settings import USUAL_RATE, Training
-from elsewise.training.trainer import (
-    GroupedTrainer,
-    Reporter,
-    best_log_loss,
-    loss_in_float32,
-    optimizer_of,
-    trainer_arguments,
-)
+from elsewise.training.settings import Training
+from elsewise.training.trainer import Reporter, trainer_of
 
 torch = need("torch", extra="train")
-transformers = need("transformers", extra="train")
-
 
 ADAM_COPIES: Final = 4  # of the weights in a checkpoint: themselves, two moments, and the best so far
 MODEL_COPIES: Final = 2.5  # of the weights in a model folder: for transformers, as ONNX, and as int8
+LONGEST: Final = 3.0  # seconds after which no further batch is timed
+FORWARD: Final = 0.4  # time of evaluating texts, as a share of a training step on them
+LONG: Final = 90  # from here seconds are written as minutes, and minutes as hours
 
 
 def train(
@@ -100,11 +86,11 @@ def train(
     settings = _settings(model, examples, tuning, how)
     found = checkpoints.checked(settings) if checkpoints else None
     if found and note:
-        note(_goes_on(*found))
+        note(_continues(*found))
     if found and found[1]["trained"]:
         set_weights(model, read_weights(found[0]))
         return learner.model
-    size = size_of(weights_of(model))
+    size = sum(tensor.nbytes for tensor in weights_of(model).values())
     if checkpoints:
         checkpoints.check_space(ADAM_COPIES * size, int(MODEL_COPIES * size))
     weights = _class_weights(how.class_weights, rows.codes, model.config.id2label)
@@ -125,26 +111,14 @@ def _trained(
     callback: CheckpointCallback, progress: Progress | None, note: Note | None,
 ) -> TorchModel:  # fmt: skip
     """Run the Trainer, and return the model with the best weights."""
-    model = learner.model.model
+    callbacks = [callback, *([Reporter(progress)] if progress else [])]
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
-        trainer = GroupedTrainer(
-            model=model,
-            args=trainer_arguments(work, bool(tuning), how),
-            train_dataset=examples,
-            eval_dataset=tuning or None,
-            data_collator=transformers.DataCollatorWithPadding(learner.tokenizer),
-            processing_class=learner.tokenizer,
-            optimizers=(optimizer_of(model, how.learning_rate or USUAL_RATE), None),
-            compute_loss_func=loss_in_float32(weights),
-            compute_metrics=partial(best_log_loss, weights=weights),
-            callbacks=[callback, *([Reporter(progress)] if progress else [])],
-        )
-        trainer.remove_callback(transformers.PrinterCallback)
+        trainer = trainer_of(learner, examples, tuning, how, weights, callbacks, work)
         if note:
             note(_time_needed(trainer, tuning, callback))
         trainer.train(resume_from_checkpoint=None if callback.start is None else str(callback.start))
     if callback.best is not None:
-        set_weights(model, callback.best)
+        set_weights(learner.model.model, callback.best)
     plain_tokenizer(learner.tokenizer)  # the collator pads through it
     # As it was before training: accelerate leaves its autocast on `forward`, and answers would stay in bfloat16.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
@@ -168,12 +142,12 @@ def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training)
     }
 
 
-def _goes_on(checkpoint: Path, description: Json) -> str:
+def _continues(checkpoint: Path, description: Json) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(checkpoint.stat().st_mtime))
     if description["trained"]:
-        return f"the weights are trained already ({checkpoint}, of {when}): goes on after training"
+        return f"the weights of this model are already trained ({checkpoint}, of {when}); training is skipped"
     step, steps = description["step"], description["steps"]
-    return f"goes on from step {step:,} of {steps:,} ({checkpoint}, of {when})"
+    return f"training continues from step {step:,} of {steps:,} ({checkpoint}, of {when})"
 
 
 def _time_needed(trainer: Any, tuning: list[Any], callback: CheckpointCallback) -> str:
@@ -188,6 +162,69 @@ def _time_needed(trainer: Any, tuning: list[Any], callback: CheckpointCallback) 
         f"training takes about {time_words(seconds)}{' at most' if tuning else ''}: "
         f"{epochs}{gone} on {counted(torch.get_num_threads(), 'thread')}"
     )
+
+
+def estimate_seconds(trainer: Any, batches: Iterable[Sequence[int]], tuning: int, epochs: float) -> float:
+    """Estimate the seconds that `epochs` take, each with `tuning` rows evaluated after it.
+
+    Three of an epoch's `batches` (of row numbers) are run forward and backward, after a warm-up; the optimizer is timed
+    on copies. The trainer must not have started; its weights and random states do not change.
+    """
+    data = trainer.train_dataset
+    ordered = sorted(batches, key=lambda rows: len(rows) * max(len(data[i]["input_ids"]) for i in rows))
+    middle, short, long = (ordered[len(ordered) * sixth // 6] for sixth in (3, 1, 5))
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        trainer.model.train()
+        timed, began = [], time.monotonic()
+        for rows in (middle, middle, long, short):
+            inputs = trainer._prepare_inputs(trainer.data_collator([data[i] for i in rows]))  # noqa: SLF001
+            timed.append(_seconds(partial(_learn, trainer, inputs)))
+            if len(timed) > 1 and time.monotonic() - began > LONGEST:
+                break
+        trainer.model.zero_grad()
+        each = sum(timed[1:]) / len(timed[1:]) + _optimizer_seconds(trainer.model)
+    evaluating = FORWARD * each * len(ordered) * tuning / len(data)
+    return epochs * (len(ordered) * each + evaluating)
+
+
+def _learn(trainer: Any, inputs: Any) -> None:
+    # As accelerate has it, once training has begun.
+    with torch.autocast(trainer.args.device.type, torch.bfloat16, enabled=trainer.args.bf16):
+        loss = trainer.compute_loss(trainer.model, inputs)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.args.max_grad_norm)
+
+
+def _optimizer_seconds(model: Any) -> float:
+    copies = [torch.zeros_like(p) for p in model.parameters() if p.requires_grad]
+    for copy in copies:
+        copy.grad = torch.zeros_like(copy)
+    step = torch.optim.AdamW(copies, fused=True).step
+    step()  # makes its moments
+    return _seconds(step)
+
+
+def _seconds(run: Any) -> float:
+    began = time.monotonic()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.monotonic() - began
+
+
+def time_words(seconds: float) -> str:
+    """Write a duration in seconds, minutes or hours.
+
+    Examples
+    --------
+    >>> [time_words(seconds) for seconds in (0.2, 45, 100, 720, 5400, 40_000)]
+    ['1 second', '45 seconds', '2 minutes', '12 minutes', '1.5 hours', '11 hours']
+    """
+    unit, size = ("second", 1) if seconds < LONG else ("minute", 60) if seconds < 60 * LONG else ("hour", 3600)
+    count = seconds / size
+    number = f"{count:.1f}" if unit == "hour" and count < 10 else f"{max(round(count), 1)}"  # noqa: PLR2004
+    return f"{number} {unit}" + ("" if number == "1" else "s")
 
 
 def _class_weights(

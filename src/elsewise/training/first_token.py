@@ -4,59 +4,34 @@ The head of a BERT reads the vector of the first token. For that the last layer 
 token; its other results are thrown away: of six layers, a seventh of the multiplications.
 
 Nothing here knows an architecture. The layer runs twice under the tracer: on all tokens, to record the keys and values,
-and on the first token, which attends to them. The exporter drops what only the first run used. Whether a head reads
-more than the first token is not guessed: the answers are compared.
+and on the first token, which attends to them. The exporter drops what only the first run used.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from elsewise.errors import need
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
 
-TOLERANCE: Final = 1e-4  # of logits and features; with a head that reads other tokens they differ by their own size
-
 
 @contextlib.contextmanager
-def first_token_only(model: Any, answers: Callable[[], tuple[Any, ...]]) -> Iterator[bool]:
-    """Make the last layer compute the first token alone within the block, if `answers` stay the same.
+def first_token_only(model: Any) -> Iterator[None]:
+    """Make the last layer of a model, its attention "eager", compute the first token alone within the block.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode, its attention "eager".
-    answers : callable
-        Runs the model on texts of several tokens, some of them masked, and gives its outputs.
-
-    Yields
-    ------
-    bool
-        Whether it does: not if the head reads other tokens, or the layer has an unknown kind of attention.
+    Nothing guesses whether a head reads more tokens, or whether this version of `transformers` attends as the functions
+    below expect: compare the answers with those of the whole model. The block may raise any error.
     """
-    layers = [m for m in model.modules() if isinstance(m, transformers.modeling_layers.GradientCheckpointingLayer)]
-    if not layers:
-        yield False
-        return
-    layer, whole = layers[-1], answers()
+    kind = transformers.modeling_layers.GradientCheckpointingLayer
+    layer = [module for module in model.modules() if isinstance(module, kind)][-1]
     layer.forward = partial(_forward, layer, layer.forward)
     try:
-        if not (same := _are_same(answers, whole)):
-            del layer.forward  # the class's is underneath
-        yield same
+        yield
     finally:
-        layer.__dict__.pop("forward", None)
-
-
-def _are_same(answers: Callable[[], tuple[Any, ...]], whole: tuple[Any, ...]) -> bool:
-    try:
-        first = answers()
-    except Exception:  # noqa: BLE001  a layer of an unknown kind may stumble over one token in any way
-        return False
-    return all(a.shape == b.shape and torch.allclose(a, b, atol=TOLERANCE) for a, b in zip(first, whole, strict=True))
+        del layer.forward  # the class's is underneath
 
 
 def _forward(layer: Any, whole: Callable[..., Any], hidden: Any, *arguments: Any, **named: Any) -> Any:
@@ -81,17 +56,9 @@ def _attention(function: Callable[..., Any]) -> Iterator[None]:
 
 
 def _attend(
-    inside: set[Any],
-    heard: list[tuple[Any, Any, Any]],
-    module: Any,
-    query: Any,
-    key: Any,
-    value: Any,
-    attention_mask: Any = None,
-    *,
-    scaling: float | None = None,
-    **_: Any,
-) -> tuple[Any, Any]:
+    inside: set[Any], heard: list[tuple[Any, Any, Any]], module: Any, query: Any, key: Any, value: Any,
+    attention_mask: Any = None, *, scaling: float | None = None, **_: Any,
+) -> tuple[Any, Any]:  # fmt: skip
     """Attend as the models do; within the layer, to the keys and values that were recorded first.
 
     Queries are (n, heads, rows, d); the mask may have more rows than there are.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from elsewise.engines.files import INT8, ONNX
 from elsewise.engines.tokenizer import Tokens
@@ -34,7 +33,8 @@ def write_int8(folder: Path, tokens: Tokens) -> None:
 
     nncf = need("nncf", extra="train")
     nncf.set_log_level(logging.ERROR)
-    items = [_item(ids) for ids in tokens]
+    rows = (ids[None].astype(np.int64) for ids in tokens)
+    items = [{"input_ids": ids, "attention_mask": np.ones_like(ids)} for ids in rows]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it draws bars on stdout
         warnings.simplefilter("ignore")
         quantised = nncf.quantize(
@@ -45,7 +45,3 @@ def write_int8(folder: Path, tokens: Tokens) -> None:
         )
         (folder / INT8).parent.mkdir(exist_ok=True)
         save_graph(quantised, folder / INT8)
-
-
-def _item(ids: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
-    return {"input_ids": ids[None].astype(np.int64), "attention_mask": np.ones((1, len(ids)), dtype=np.int64)}

@@ -62,10 +62,12 @@ class Training:
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must lie between 0 and 1, got {self.learning_rate}")
         if self.precision not in TRAINING_PRECISIONS:
-            raise InputError(f"training is in one of {', '.join(TRAINING_PRECISIONS)}, got {self.precision!r}")
+            raise InputError(
+                f"the training precision must be one of {', '.join(TRAINING_PRECISIONS)}, got {self.precision!r}"
+            )
         if not (self.class_weights in (None, BALANCED) or isinstance(self.class_weights, Mapping)):
             raise InputError(
-                f"class_weights must be {BALANCED!r}, or a weight for each label, got {self.class_weights!r}"
+                f"class_weights must be {BALANCED!r} or a weight for each label, got {self.class_weights!r}"
             )
 
     def resolved(self, rows: int, width: int) -> "Training":

@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +15,8 @@ from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines.torch import last_linear
 from elsewise.errors import InputError, need
 from elsewise.progress import Progress
-from elsewise.training.settings import Training
+from elsewise.training.encoder import Learner
+from elsewise.training.settings import USUAL_RATE, Training
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
@@ -25,40 +28,13 @@ SHOWN_EVERY: Final = 0.2  # seconds
 
 def optimizer_of(model: Any, learning_rate: float) -> Any:
     """Make AdamW for a model: the head learns ten times as fast as the body, no decay of biases and norms."""
-    head = {id(parameter) for parameter in last_linear(model).parameters()}
-    groups = []
-    for in_head in (False, True):
-        for decays in (False, True):
-            chosen = [
-                p
-                for p in model.parameters()
-                if (id(p) in head) == in_head and (p.ndim > 1) == decays and p.requires_grad
-            ]
+    head, groups = {id(parameter) for parameter in last_linear(model).parameters()}, []
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for in_head, decays in product((False, True), repeat=2):
+        if chosen := [p for p in trained if (id(p) in head, p.ndim > 1) == (in_head, decays)]:
             rate = learning_rate * (HEAD_SPEED if in_head else 1)
             groups.append({"params": chosen, "lr": rate, "weight_decay": 0.01 if decays else 0.0})
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)  # much the fastest on a CPU
-
-
-def trainer_arguments(folder: str, has_tune: bool, how: Training) -> Any:
-    """Give the arguments of a trainer that writes nothing and evaluates after each epoch."""
-    return transformers.TrainingArguments(
-        output_dir=folder,
-        num_train_epochs=how.epochs,
-        per_device_train_batch_size=how.batch_size,
-        per_device_eval_batch_size=2 * how.batch_size,
-        warmup_steps=0.1,
-        lr_scheduler_type="linear",
-        bf16=how.precision == "bf16",
-        use_cpu=not torch.cuda.is_available(),
-        eval_strategy="epoch" if has_tune else "no",
-        save_strategy="no",  # its checkpoints hold pickles: `CheckpointCallback` writes ours
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-        seed=how.seed,
-        data_seed=how.seed,
-    )
+    return torch.optim.AdamW(groups, fused=True)  # much the fastest on a CPU
 
 
 def loss_in_float32(weights: NDArray[np.float64] | None) -> Callable[..., Any]:
@@ -88,6 +64,48 @@ def best_log_loss(prediction: Any, weights: NDArray[np.float64] | None = None) -
         logits = logits - np.log(weights).astype(np.float32)
     scaled = logits / np.float32(best_temperature(logits, codes) or 1)
     return {"log_loss": -float(true_log_softmax(scaled, codes).mean(dtype=np.float64))}
+
+
+def trainer_of(
+    learner: Learner, examples: list[Any], tuning: list[Any], how: Training, weights: NDArray[np.float64] | None,
+    callbacks: list[Any], folder: str,
+) -> Any:  # fmt: skip
+    """Make a Trainer that writes nothing, and evaluates after each epoch where there are rows to tune on.
+
+    Examples have "input_ids" and "labels"; `weights` (k,) are class weights.
+    """
+    arguments = transformers.TrainingArguments(
+        output_dir=folder,
+        num_train_epochs=how.epochs,
+        per_device_train_batch_size=how.batch_size,
+        per_device_eval_batch_size=2 * how.batch_size,
+        warmup_steps=0.1,
+        lr_scheduler_type="linear",
+        bf16=how.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        eval_strategy="epoch" if tuning else "no",
+        save_strategy="no",  # its checkpoints hold pickles: `CheckpointCallback` writes ours
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        seed=how.seed,
+        data_seed=how.seed,
+    )
+    trainer = GroupedTrainer(
+        model=learner.model.model,
+        args=arguments,
+        train_dataset=examples,
+        eval_dataset=tuning or None,
+        data_collator=transformers.DataCollatorWithPadding(learner.tokenizer),
+        processing_class=learner.tokenizer,
+        optimizers=(optimizer_of(learner.model.model, how.learning_rate or USUAL_RATE), None),
+        compute_loss_func=loss_in_float32(weights),
+        compute_metrics=partial(best_log_loss, weights=weights),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    return trainer
 
 
 class GroupedTrainer(transformers.Trainer):  # type: ignore[misc, name-defined]

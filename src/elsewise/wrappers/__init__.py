@@ -44,12 +44,10 @@ class Wrapper(Protocol):
     @staticmethod
     def takes(model: Any) -> bool:
         """Tell whether the object is of this library, without importing the library."""
-        ...
 
     @staticmethod
     def engine(model: Any, request: WrapRequest) -> Stored:
         """Make the engine of the object."""
-        ...
 
 
 def wrap(
@@ -152,9 +150,6 @@ def _probe(engine: ExternalEngine) -> None:
     """Answer the canary texts twice, to find a broken model now and not after an hour of predicting."""
     first, second = engine.run(CANARIES).logits, engine.run(CANARIES).logits
     if not np.allclose(first, second, rtol=0, atol=SAME_ANSWER, equal_nan=True):
-        warnings.warn(
-            f"the model gives different logits for the same text (up to {np.nanmax(np.abs(first - second)):.2g}), and "
-            "no certificate holds for that: switch dropout off (model.eval())",
-            ElsewiseWarning,
-            stacklevel=3,
-        )
+        differ = f"the model gives different logits for the same text (up to {np.nanmax(np.abs(first - second)):.2g})"
+        remedy = "switch dropout off (model.eval())"
+        warnings.warn(f"{differ}, and no certificate holds for that: {remedy}", ElsewiseWarning, stacklevel=3)

@@ -32,11 +32,11 @@ def engine(model: Any, request: WrapRequest) -> MemoryEngine:
     InputError if the texts are missing or not as many as the rows, or a text comes twice with different answers.
     """
     if isinstance(model, str | Path) and str(model) != "-" and not Path(model).is_file():
-        raise InputError(f"{model} is no file; a model is not looked up by name: load it yourself and pass it")
+        raise InputError(f"{model} is not a file, and models are not looked up by name; load the model and pass it")
     if request.texts is None:
         raise InputError("an array holds answers for texts: pass them too (texts=), or take ew.calibrate")
     if request.preprocess is not None:
-        raise InputError("answers that are made already need no preprocess; leave it out")
+        raise InputError("computed answers need no preprocess; leave it out")
     kind = request.stated("logits" if _is_of_transformers(model) else None)
     names = request.labels
     if isinstance(model, str | Path):
@@ -54,7 +54,6 @@ def _by_text(texts: Sequence[str], rows: list[list[float]]) -> dict[str, list[fl
     for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
         if not np.array_equal(table.setdefault(text, row), row, equal_nan=True):
             first = texts.index(text)
-            raise InputError(
-                f"texts {first} and {number} (counted from 0) are the same, with other numbers; keep one: {text[:60]!r}"
-            )
+            same = f"texts {first} and {number} (counted from 0) are the same, with different numbers"
+            raise InputError(f"{same}; keep one of them: {text[:60]!r}")
     return table

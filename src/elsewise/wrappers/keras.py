@@ -14,19 +14,12 @@ from elsewise.arrays import to_numpy
 from elsewise.engines.external import Answer, ExternalEngine
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
-from elsewise.wrappers.request import WrapRequest, of_texts, pick
+from elsewise.wrappers.request import SAY_SIGMOID, WrapRequest, of_texts, pick
 from elsewise.wrappers.weights import digest_of, library_of
 
 KINDS: Final = {
-    "softmax": "probabilities",
-    "linear": "logits",
-    "sigmoid": "sigmoid",
-    "log_softmax": "log_probabilities",
-}
-EXCLUSIVE: Final = (
-    "the model ends in a sigmoid for each label: its numbers are chances of each label by itself, and need not "
-    "sum to 1. If exactly one label is right for a text, say kind='sigmoid': the log-odds are then calibrated as logits"
-)
+    "softmax": "probabilities", "linear": "logits", "sigmoid": "sigmoid", "log_softmax": "log_probabilities",
+}  # fmt: skip
 
 
 class Ending(NamedTuple):
@@ -63,9 +56,9 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
 
 def _agree(known: str, stated: str | None, labels: int, units: int | None) -> None:
     if units == 1 and known in ("probabilities", "log_probabilities"):
-        raise InputError("the model ends in softmax over one unit, which is 1 for every text; for two labels take two")
+        raise InputError("the model ends in softmax over one unit, which is 1 for every text; take two units")
     if known == "sigmoid" and stated is None and not (labels == 2 and units == 1):  # noqa: PLR2004
-        raise InputError(EXCLUSIVE)
+        raise InputError(f"the model ends in a sigmoid for each label; these need not sum to 1. {SAY_SIGMOID}")
     if stated in (None, known) or (known, stated) == ("logits", "sigmoid"):
         return
     if known == "logits":

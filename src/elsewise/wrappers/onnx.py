@@ -7,7 +7,7 @@ from typing import Any
 
 from elsewise.engines.external import ExternalEngine
 from elsewise.engines.onnx_safety import check_onnx
-from elsewise.errors import ArtifactError, InputError
+from elsewise.errors import InputError
 from elsewise.outputs import Outputs
 from elsewise.storage.sealed_folder import sha256_of
 from elsewise.wrappers.request import WrapRequest, pick
@@ -47,28 +47,18 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
 
 
 def _session(file: Path) -> tuple[list[str], Run]:
-    import onnxruntime  # noqa: PLC0415
+    from elsewise.engines.onnxruntime import open_session  # noqa: PLC0415  ONNX Runtime
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no class in common
-        raise ArtifactError(f"{file} cannot be opened: {str(error).strip().splitlines()[-1]}") from error
+    session = open_session(file)
     outputs = [output.name for output in session.get_outputs()]
-    return (
-        [given.name for given in session.get_inputs()],
-        lambda inputs: dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True)),
-    )
+    names = [given.name for given in session.get_inputs()]
+    return names, lambda inputs: dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
 
 
 def _compiled(file: Path) -> tuple[list[str], Run]:
-    from elsewise.engines.openvino import core  # noqa: PLC0415  OpenVINO
+    from elsewise.engines.openvino import compile_graph  # noqa: PLC0415  OpenVINO
 
-    try:
-        model = core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    except RuntimeError as error:
-        raise ArtifactError(f"{file} cannot be opened: {str(error).strip().splitlines()[-1]}") from error
+    model = compile_graph(file, {"INFERENCE_PRECISION_HINT": "f32"})
     outputs = [output.get_any_name() for output in model.outputs]
 
     def run(inputs: Arrays) -> Arrays:

@@ -11,6 +11,7 @@ from elsewise.errors import InputError
 from elsewise.messages.wording import listed
 
 AT_ONCE: Final = 32  # texts in one call of a model
+SAY_SIGMOID: Final = "If exactly one label is right for a text, say kind='sigmoid': log-odds are calibrated as logits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,13 @@ class WrapRequest:
         kind = self.kind or known
         if kind is None:
             kinds = ", ".join(map(repr, KINDS))
-            raise InputError(f"say what the model gives, for numbers alone do not tell: kind= one of {kinds}")
+            raise InputError(f"say what the model gives, which numbers alone do not tell: kind= one of {kinds}")
         return kind
 
     def engine(
-        self,
-        answer: Answer,
-        labels: tuple[str, ...],
-        kind: str,
-        name: str,
-        digest: str = "",
-        columns: tuple[int, ...] | None = None,
-    ) -> ExternalEngine:
+        self, answer: Answer, labels: tuple[str, ...], kind: str, name: str,
+        digest: str = "", columns: tuple[int, ...] | None = None,
+    ) -> ExternalEngine:  # fmt: skip
         """Make the engine, with the caller's batch size and fingerprint."""
         return ExternalEngine(labels, answer, kind, name, self.fingerprint or digest, columns, self.batch_size)
 
@@ -59,16 +55,12 @@ class WrapRequest:
         """Return the labels in the caller's order, and the column of each; None where the columns are in that order."""
         if self.labels is None or self.labels == tuple(own):
             return as_labels(own), None
-        missing, extra = _without(own, self.labels), _without(self.labels, own)
+        pairs = ((own, set(self.labels)), (self.labels, set(own)))
+        missing, extra = ([name for name in names if name not in others] for names, others in pairs)
         if missing or extra:
             says = [f"{words} {_some(names)}" for words, names in (("lacks", missing), ("adds", extra)) if names]
             raise InputError(f"labels= {' and '.join(says)}: the model has {_some(own)}")
         return self.labels, tuple(list(own).index(label) for label in self.labels)
-
-
-def _without(names: Iterable[str], others: Iterable[str]) -> list[str]:
-    known = set(others)
-    return [name for name in names if name not in known]
 
 
 def _some(names: Iterable[Any]) -> str:
@@ -93,10 +85,8 @@ def pick(answer: Any, output: str | int | None) -> Any:
     if isinstance(answer, tuple | list) and any(len(getattr(one, "shape", ())) > 1 for one in answer):
         if output is None and len(answer) > 1:
             shapes = listed(str(tuple(getattr(one, "shape", ()))) for one in answer)
-            kind = type(answer).__name__
-            raise InputError(
-                f"the model returns a {kind} of {len(answer)}, of shapes {shapes}; say which holds the labels: output="
-            )
+            returned = f"a {type(answer).__name__} of {len(answer)}, of shapes {shapes}"
+            raise InputError(f"the model returns {returned}; say which holds the labels: output=")
         at = output or 0
         if not isinstance(at, int) or not -len(answer) <= at < len(answer):
             raise InputError(f"the model returns {len(answer)} outputs, and none is {at!r}")

@@ -35,17 +35,16 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     name = type(model).__name__
     own = getattr(model, "classes_", None)
     if own is None:
-        raise InputError(f"{name} has no classes_: fit it first, or it is no classifier")
+        raise InputError(f"{name} has no classes_: fit it first, or pass a classifier")
     if isinstance(own, list):
-        raise InputError(f"{name} has {len(own)} outputs; wrap a classifier of one")
+        raise InputError(f"{name} has {len(own)} outputs; wrap a classifier with one output")
     kind = request.kind or ("probabilities" if hasattr(model, "predict_proba") else "logits")
     if not hasattr(model, method := METHODS[kind]):
         raise InputError(f"{name} gives no {kind}: it has no {method}")
     labels, columns = request.columns(tuple(map(str, own)))
     if method == "decision_function" and len(labels) > 2 and _is_one_against_one(model):  # noqa: PLR2004
-        raise InputError(
-            f"{name} has a column for each pair of labels; set decision_function_shape='ovr' for one a label"
-        )
+        pairs = f"{name} has a column for each pair of labels"
+        raise InputError(f"{pairs}; set decision_function_shape='ovr' for one column a label")
 
     def answer(texts: list[str]) -> Outputs:
         values = to_numpy(pick(getattr(model, method)(request.inputs(texts)), request.output))

@@ -13,7 +13,7 @@ import numpy as np
 from elsewise.engines.external import ExternalEngine
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
-from elsewise.wrappers.request import WrapRequest, of_texts, pick
+from elsewise.wrappers.request import SAY_SIGMOID, WrapRequest, of_texts, pick
 from elsewise.wrappers.weights import answering, digest_of, library_of, weights_of
 
 UNNAMED = re.compile(r"LABEL_\d+")
@@ -94,9 +94,6 @@ def _longest(config: Any) -> int:
 
 def _check_kind(config: Any, kind: str | None) -> None:
     if kind is None and config.problem_type == "multi_label_classification":
-        raise InputError(
-            "the model was made for texts with several labels, a sigmoid for each. If exactly one label is right for a "
-            "text, say kind='sigmoid': the log-odds are then calibrated as logits"
-        )
+        raise InputError(f"the model was made for texts with several labels, a sigmoid for each. {SAY_SIGMOID}")
     if kind not in (None, "logits", "sigmoid"):
         raise InputError(f"kind={kind!r} was stated, and a transformers model gives logits; leave kind out")
