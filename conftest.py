@@ -9,7 +9,9 @@ With pytest-xdist, the blocks of one document must stay together: ``-n 2 --dist 
 import sys
 from contextlib import ExitStack, chdir
 from doctest import ELLIPSIS
+from importlib.machinery import ModuleSpec, PathFinder
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -52,9 +54,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection(session: pytest.Session) -> None:
     """Watch what tests do, if only quick ones are wanted: whoever does something slow is skipped there and then."""
     if session.config.option.quick:
-        sys.addaudithook(_skip_slow)
+        sys.meta_path.insert(0, SlowImports())
+        sys.addaudithook(lambda event, _: _skip(event) if event in PROCESSES else None)
 
 
-def _skip_slow(event: str, values: tuple[Any, ...]) -> None:
-    if (event == "import" and values[0] in HEAVY) or event in PROCESSES:
-        pytest.skip(f"not quick: {event} {values[0] if event == 'import' else ''}", allow_module_level=True)
+def _skip(what: str) -> None:
+    pytest.skip(f"not quick: {what}", allow_module_level=True)
+
+
+class SlowImports(PathFinder):
+    """Finds a framework, and skips whoever loads it."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find a framework, with this class as its loader."""
+        found = PathFinder.find_spec(name, path, target) if name in HEAVY else None
+        if found:
+            found.loader = cls()  # type: ignore[assignment]
+        return found
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Skip."""
+        _skip(f"import {spec.name}")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Never called; what makes this a loader."""

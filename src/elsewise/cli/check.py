@@ -7,7 +7,7 @@ import typer
 from elsewise.cli import options
 from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.cli.tables import DROPPED
-from elsewise.data.defaults import MAX_LENGTH
+from elsewise.data.defaults import MAX_LENGTH, PARTS
 
 if TYPE_CHECKING:
     from elsewise.data.checks import Finding, Findings
@@ -96,8 +96,8 @@ def _print_labels_found(found: "Findings") -> None:
     title = f"{len(found.labels):,} labels" + (f": the {half} most and the {half} least frequent" if is_long else "")
     rows = [(repr(row.label)[1:-1], *(f"{count:,}" for count in (row.rows, row.train, row.tune, row.certify, row.test)))
             for row in shown]  # fmt: skip
-    print_table(title, ("label", "rows", "train", "tune", "certify", "test"), rows)
-    parts = ", ".join(f"{name} {found.parts[name]:,}" for name in ("train", "tune", "certify", "test"))
+    print_table(title, ("label", "rows", *PARTS), rows)
+    parts = ", ".join(f"{name} {found.parts[name]:,}" for name in PARTS)
     out = ", ".join(f"{found.parts[name]:,} {words}" for name, words in DROPPED.items() if found.parts[name])
     to_stdout(f"Parts: {parts}" + (f"; left out: {out}" if out else "") + ".")
     if found.lengths:

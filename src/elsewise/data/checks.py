@@ -14,7 +14,7 @@ import numpy as np
 
 from elsewise.arrays import ABSTAIN
 from elsewise.calibrators.choice import FEWEST_ROWS
-from elsewise.data.defaults import CONFIDENCE_LEVEL, MAX_LENGTH, TARGET_ACCURACY
+from elsewise.data.defaults import CONFIDENCE_LEVEL, MAX_LENGTH, PARTS, TARGET_ACCURACY
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.language import language_warnings
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
@@ -207,7 +207,7 @@ def examine(
     ]
     if promise.fewest <= certify:
         found.append(_allowed(certify, promise))
-    sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
+    sizes = {name: len(getattr(parts, name)) for name in PARTS}
     sizes |= {name: getattr(parts, name) for name in ("untrained", "repeated", "seen")}
     return Findings(tuple(found), tuple(table), sizes, lengths, promise.delta ** (1 / certify) if certify else None)
 

@@ -6,3 +6,4 @@ TARGET_ACCURACY: Final = 0.95
 CONFIDENCE_LEVEL: Final = 0.95
 BATCH_SIZE: Final = 64
 MAX_LENGTH: Final = 256
+PARTS: Final = ("train", "tune", "certify", "test")

@@ -11,6 +11,7 @@ from elsewise import metrics
 from elsewise.arrays import Codes, Floats, as_codes
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.load import open_baseline
+from elsewise.data.defaults import PARTS
 from elsewise.data.splits import hashes
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import breakdown
@@ -377,7 +378,7 @@ def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> OutOfScopeFig
 def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     """Count the texts that a classifier was made with, by the hashes that it keeps."""
     arrays = classifier.provenance.arrays
-    known = {name.removeprefix("split."): arrays[name] for name in arrays if name.startswith("split.")}
+    known = {part: arrays[f"split.{part}"] for part in PARTS if f"split.{part}" in arrays}
     if not known:
         return Seen(0, {})
     given = np.array(hashes(texts), dtype=np.uint64)

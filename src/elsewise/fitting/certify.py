@@ -22,6 +22,7 @@ from elsewise.calibrators import Calibrator
 from elsewise.calibrators.choice import choose_calibrator
 from elsewise.classifier.classifier import Classifier, check_other
 from elsewise.classifier.provenance import Provenance
+from elsewise.data.defaults import PARTS
 from elsewise.data.splits import Splits, hashes, stratified
 from elsewise.engines import Stored
 from elsewise.errors import ElsewiseWarning, InputError
@@ -207,9 +208,9 @@ def sampled(codes: Codes, seed: int) -> Indices:
 
 def of_splits(parts: Splits) -> tuple[Json, dict[str, NDArray[Any]]]:
     """Give the sizes of splits and the versions of libraries, for the record; and hashes of the texts of each, (n,)."""
-    sizes = {name: len(getattr(parts, name)) for name in ("train", "tune", "certify", "test")}
+    sizes = {name: len(getattr(parts, name)) for name in PARTS}
     dropped = {"untrained": parts.untrained, "repeated": parts.repeated, "seen": parts.seen}
-    seen = {f"split.{name}": hashes(getattr(parts, name).texts) for name in ("train", "tune", "certify")}
+    seen = {f"split.{name}": hashes(getattr(parts, name).texts) for name in PARTS[:-1]}
     arrays = {name: np.array(values, dtype=np.uint64) for name, values in seen.items()}
     return {"splits": sizes, "dropped": dropped, "versions": versions()}, arrays
 
