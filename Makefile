@@ -11,7 +11,7 @@ TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data eng
 	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 
 
-.PHONY: demo quick test check docs guarantees bench bench-smoke pythons lock clean
+.PHONY: demo quick test check docs guarantees faults bench bench-smoke wheel try-wheel pythons lock clean
 
 demo: $(READY)
 	$(BIN)/elsewise demo --out elsewise-demo
@@ -38,6 +38,10 @@ docs: $(READY)
 guarantees: $(READY)
 	$(PYTEST) -m guarantee tests
 
+# Kills and damage, at full size.
+faults: $(READY)
+	$(PYTEST) -m faults tests
+
 # Each benchmark once, on few made-up rows.
 bench-smoke: $(READY)
 	$(PYTEST) -m bench tests/benchmarks
@@ -59,6 +63,19 @@ bench: $(READY)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/odd_texts.py --model bench-models/clinc150
 
+# A wheel in dist/, for `pip install dist/elsewise-*.whl`.
+wheel: $(READY)
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
+
+# The wheel in an empty environment, without its extras: it predicts from the folder that `make demo` leaves.
+try-wheel: wheel
+	rm -rf .venv-wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/elsewise-*.whl
+	! .venv-wheel/bin/python -m pip list 2> /dev/null | grep -iE '^(torch|transformers|pytest) '
+	.venv-wheel/bin/elsewise predict elsewise-demo/model elsewise-demo/new.csv -o dist/answers.csv
+
 # The tests that need no torch, on each of PYTHONS that is on this machine.
 pythons:
 	for python in $(PYTHONS); do \
@@ -78,4 +95,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-* elsewise-demo bench-models docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-* elsewise-demo bench-models docs/_build docs/generated dist .pytest_cache .mypy_cache .ruff_cache

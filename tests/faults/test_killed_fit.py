@@ -12,7 +12,7 @@ import pytest
 from elsewise.storage.sealed_folder import verify
 from support.small_training import fit_words
 
-pytestmark = pytest.mark.guarantee
+pytestmark = pytest.mark.faults
 MOMENTS = 30
 COMMAND = """
 from elsewise.training import checkpoints
