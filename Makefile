@@ -8,7 +8,7 @@ WITHOUT_TORCH := sklearn,onnxruntime,parquet
 TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data engines evaluation metrics rules scores storage) \
 	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 
-.PHONY: demo test check docs guarantees bench pythons lock clean
+.PHONY: demo test check docs guarantees mutants bench pythons lock clean
 
 demo: $(READY)
 	$(BIN)/elsewise demo --out elsewise-demo
@@ -30,6 +30,10 @@ docs: $(READY)
 
 guarantees: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m guarantee tests
+
+# Faults planted one at a time in a copy: do the tests see them?
+mutants: $(READY)
+	$(BIN)/python tools/mutate.py
 
 # make bench DATA=FOLDER DOCUMENTS=FOLDER [FEW=FOLDER]: CLINC150, long documents and, for a Keras model beside a BERT, a set
 # of few rows, each with train.csv, val.csv and test.csv.
