@@ -2,7 +2,8 @@
 
 To add a fault: a row in FAULTS. Its old text stands exactly once in its file, is short, and is the line that decides;
 its new text still compiles, and is wrong in a way that only a test of the right answer can see. Name the lightest tests
-that should fail. `pytest tests/test_mutants.py` checks the rows, `python tools/mutate.py NAME` plants one.
+that should fail, a file or FILE::TEST, and none that fine-tunes an encoder.
+`pytest tests/test_mutants.py` checks the rows, `python tools/mutate.py NAME` plants one.
 """
 
 from typing import Final, NamedTuple
@@ -194,7 +195,7 @@ FAULTS: Final = (
         "rejected = tuple(row for row, _ in some if row.problem is not None)",
         "rejected = ()",
         "a bad row is in neither the answers nor the rejects",
-        "batch/test_predict.py",
+        "batch/test_predict.py::test_ragged_rows_are_rejected_with_their_line_and_the_rest_is_answered",
     ),
     Fault(
         "mask-of-ones",
@@ -314,7 +315,7 @@ FAULTS: Final = (
         "losses - their_losses",
         "their_losses - losses",
         "the encoder seems to lose where it gains",
-        "evaluation/test_baseline.py",
+        "evaluation/test_baseline.py::test_the_difference_is_paired_by_row",
     ),
     Fault(
         "all-rows-in-scope",
@@ -322,7 +323,7 @@ FAULTS: Final = (
         "shares(answers.answered[in_scope], correct[in_scope])",
         "shares(answers.answered, correct)",
         "out-of-scope texts count among the in-scope ones",
-        "evaluation/test_evaluate.py",
+        "evaluation/test_evaluate.py::test_the_system_is_judged_on_all_rows_and_on_in_scope_rows",
     ),
     Fault(
         "english-decimals",

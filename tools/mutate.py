@@ -112,6 +112,7 @@ def main() -> int:
     if asked.list:
         sys.stdout.writelines(f"{n:2} {fault.name:24} {fault.file:28} {fault.breaks}\n" for n, fault in faults)
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the tests end too, and the copy goes
     verdicts: dict[str, Verdict] = {}
     with TemporaryDirectory(prefix="elsewise-mutants-") as place:
         folder = Path(place)
