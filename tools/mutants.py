@@ -230,11 +230,11 @@ FAULTS: Final = (
         "wrappers/test_keras.py",
     ),
     Fault(
-        "epochs-alike",
-        "training/trainer.py",
-        "for _ in range(self.epoch):",
-        "for _ in range(0):",
-        "a training that goes on repeats the batches of the first epoch",
+        "training-begins-again",
+        "training/fine_tune.py",
+        "resume_from_checkpoint=None if callback.start is None else str(callback.start)",
+        "resume_from_checkpoint=None",
+        "a training that goes on repeats the epochs before the stop",
         "training/test_checkpoints.py::test_a_training_that_was_stopped_ends_with_the_weights_of_an_unbroken_one",
     ),
     Fault(
