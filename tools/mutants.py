@@ -126,6 +126,14 @@ FAULTS: Final = (
         "rules/test_by_label.py rules/test_accuracy_band.py",
     ),
     Fault(
+        "goes-on-after-failure",
+        "rules/fixed_sequence.py",
+        "int(np.argmin(passed))",
+        "int(np.flatnonzero(passed)[-1]) + 1 if passed.any() else 0",
+        "a threshold that failed its test does not end the sequence",
+        "rules/test_fixed_sequence.py",
+    ),
+    Fault(
         "coverage-of-readable",
         "rules/coverage.py",
         "coverage * len(confidence)",
@@ -139,6 +147,14 @@ FAULTS: Final = (
         "sync(work / MANIFEST, work)",
         "pass",
         "a folder gets its name before it is on the disk",
+        "storage/test_atomic.py",
+    ),
+    Fault(
+        "unsynced-output",
+        "storage/target_file.py",
+        "os.fsync(file.fileno())",
+        "pass",
+        "a file of answers gets its name before it is on the disk",
         "storage/test_atomic.py",
     ),
     Fault(
@@ -238,6 +254,14 @@ FAULTS: Final = (
         "training/test_checkpoints.py::test_a_training_that_was_stopped_ends_with_the_weights_of_an_unbroken_one",
     ),
     Fault(
+        "last-epoch-kept",
+        "training/fine_tune.py",
+        "if callback.best is not None:",
+        "if False:",
+        "the weights are those of the last epoch, not of the best",
+        "training/test_fine_tune.py",
+    ),
+    Fault(
         "calibrated-on-certify",
         "fitting/certify.py",
         'outputs, codes = answered["tune"]',
@@ -283,7 +307,15 @@ FAULTS: Final = (
         "changes.pop()",
         "pass",
         "undo after undo puts back the same threshold",
-        "fitting/test_threshold.py",
+        "classifier/test_history.py",
+    ),
+    Fault(
+        "figures-of-another-engine",
+        "classifier/history.py",
+        'if evaluation["engine"]["fingerprint"] != fingerprint:',
+        "if False:",
+        "a new threshold of one engine takes away the figures of another",
+        "classifier/test_history.py",
     ),
     Fault(
         "canary-blind",
