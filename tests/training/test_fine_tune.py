@@ -68,8 +68,8 @@ def test_the_last_batch_may_be_smaller():
     assert sorted(map(len, _LengthGroups(np.full(130, 5), 64, seed=0))) == [2, 64, 64]
 
 
-def test_the_weights_are_those_of_the_epoch_of_least_tune_log_loss(monkeypatch):
-    """At a rate that spoils the weights, so that the last epoch is not the best."""
+def test_the_weights_are_those_of_the_best_epoch_and_training_ends_two_after_it(monkeypatch):
+    """At a rate that spoils the weights: the best of 9 epochs by tune log loss is an early one."""
     judged, plain = [], CheckpointCallback.on_evaluate
 
     def on_evaluate(self, *parts, metrics, **more):
@@ -79,9 +79,9 @@ def test_the_weights_are_those_of_the_epoch_of_least_tune_log_loss(monkeypatch):
 
     monkeypatch.setattr(CheckpointCallback, "on_evaluate", on_evaluate)
 
-    last = trained(epochs=4, learning_rate=0.3)
+    last = trained(epochs=9, learning_rate=0.3, patience=2)
 
     best = min(range(len(judged)), key=lambda epoch: judged[epoch][0])
     equal = [all(torch.equal(weights[name], last[name]) for name in last) for _, weights in judged]
-    assert best < len(judged) - 1
+    assert len(judged) == best + 1 + 2 < 9
     assert equal == [epoch == best for epoch in range(len(judged))]
