@@ -10,8 +10,7 @@ WITHOUT_TORCH := sklearn,onnxruntime,parquet
 TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data engines evaluation metrics rules scores storage) \
 	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 
-
-.PHONY: demo quick test check docs guarantees faults bench bench-smoke wheel try-wheel pythons lock clean
+.PHONY: demo quick test check docs guarantees faults mutants bench bench-smoke wheel try-wheel pythons lock clean
 
 demo: $(READY)
 	$(BIN)/elsewise demo --out elsewise-demo
@@ -45,6 +44,10 @@ faults: $(READY)
 # Each benchmark once, on few made-up rows.
 bench-smoke: $(READY)
 	$(PYTEST) -m bench tests/benchmarks
+
+# Faults planted one at a time in a copy: do the tests see them?
+mutants: $(READY)
+	$(BIN)/python tools/mutate.py
 
 # make bench DATA=FOLDER DOCUMENTS=FOLDER [FEW=FOLDER]: CLINC150, long documents and, for a Keras model beside a BERT, a set
 # of few rows, each with train.csv, val.csv and test.csv.

@@ -14,6 +14,7 @@ from elsewise.evaluation.evaluate import evaluate
 from elsewise.fitting import open_threshold
 from elsewise.fitting.calibrate import calibrate
 from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage, asked_record
+from elsewise.rules.gates import AmbiguityMargin
 from elsewise.scores import Margin
 from test_import_is_light import alone
 
@@ -155,6 +156,17 @@ def test_undo_puts_back_exactly_what_was_there(model):
     assert isinstance(once.after.rule, ByLabel)
     assert twice.after.rule == ew.load(model).rule == before
     assert [entry["what"] for entry in described(model)["history"]] == ["changed", "changed", "undone", "undone"]
+
+
+def test_undo_puts_back_the_gate_too(model):
+    open_threshold(model).change("certified", ambiguity_margin=0.2)
+    gated = ew.load(model).rule
+    ungated = open_threshold(model).change("certified", ambiguity_margin=0).after.rule
+
+    undone = open_threshold(model).undo().after.rule
+
+    assert (gated.gates, ungated.gates) == ((AmbiguityMargin(0.2),), ())
+    assert undone == ew.load(model).rule == gated
 
 
 def test_a_change_after_an_undo_is_undone_to_where_the_undo_had_led(model):

@@ -93,6 +93,21 @@ def test_the_cost_is_not_the_one_that_the_threshold_was_chosen_for():
     assert np.mean(told) == pytest.approx(1000, abs=10)
 
 
+def test_what_the_choice_gained_on_its_own_rows_widens_both_ends():
+    rng = np.random.default_rng(3)
+    confidence = rng.random(400)
+    wrong = rng.random(400) < 0.5
+    rule = fit(confidence, wrong, 2, 1)
+    spent = np.where(confidence >= rule.threshold, 2.0 * wrong, 1.0)
+    luck = rule.cost - 1000 * spent.mean()
+
+    up, down = rule.cost_high - rule.cost, rule.cost - rule.cost_low
+
+    assert luck > 5
+    assert up == pytest.approx(down)
+    assert up > luck + 1.9 * 1000 * spent.std() / 20
+
+
 def test_the_interval_holds_the_true_cost():
     """P(right | s) = s, uniform on 0.5..1, error 4, review 1: the best threshold is 0.75. 300 trials."""
     rng, held = np.random.default_rng(3), 0

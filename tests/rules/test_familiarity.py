@@ -63,6 +63,18 @@ def test_reasons_and_labels_are_added_and_decisions_stay():
     assert np.array_equal(explained.nearest, test.score.judge(rows)[1])
 
 
+@pytest.mark.parametrize(("known", "reason"), [(19, Reason.UNFAMILIAR), (18, Reason.AMBIGUOUS)])
+def test_one_in_twenty_is_few_enough_to_be_unfamiliar(known, reason):
+    """Less familiar than all of them: the p-value is 1 / 20, or 1 / 19."""
+    p, far = np.array([[0.4, 0.2, 0.2, 0.2]]), Outputs(np.full((1, 4), -99.0), -np.eye(1, 8))
+    rows = Evidence(p, far)
+
+    explained = fitted(n=known).explain(FixedThreshold(0.999)(rows), rows)
+
+    assert explained.familiarity.tolist() == [1 / (known + 1)]
+    assert explained.reasons.tolist() == [reason]
+
+
 def test_an_answered_text_is_never_called_unfamiliar():
     rows = texts(100, seed=5, far=True)[0]
 

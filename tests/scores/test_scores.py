@@ -163,7 +163,7 @@ def test_the_length_of_features_says_nothing(kind):
     assert score(placed(rows.features * 10)) == pytest.approx(score(rows), abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", DISTANCES)
+@pytest.mark.parametrize("kind", [*DISTANCES, Familiarity])
 def test_out_of_scope_rows_are_no_references(kind):
     train, codes = clusters(100)
     codes[::5] = -1

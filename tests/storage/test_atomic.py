@@ -9,10 +9,11 @@ import pytest
 from safetensors import SafetensorError
 
 from elsewise.errors import InputError
-from elsewise.storage import atomic
+from elsewise.storage import atomic, sealed_folder
 from elsewise.storage.atomic import FolderLock, exchange, old_of, put_in_place, refusal, restore, work_folder
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import verify, writing
+from elsewise.storage.target_file import open_target
 
 
 def folder_of(path, word):
@@ -23,6 +24,42 @@ def folder_of(path, word):
 
 def word_of(path):
     return (path / "word").read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no folder can be synced elsewhere")
+def test_a_folder_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    synced, sync, waiting = set(), os.fsync, []
+
+    def placed(work, path):
+        waiting.extend(file.name for file in (work, *work.iterdir()) if file.stat().st_ino not in synced)
+        put_in_place(work, path)
+
+    monkeypatch.setattr(os, "fsync", lambda opened: [synced.add(os.fstat(opened).st_ino), sync(opened)])
+    monkeypatch.setattr(sealed_folder, "put_in_place", placed)
+
+    with writing(tmp_path / "model") as work:
+        (work / "word").write_text("new")
+
+    assert waiting == []
+    assert (tmp_path / "model").stat().st_ino in synced
+    assert tmp_path.stat().st_ino in synced  # and its name
+
+
+def test_an_output_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    path, sync, synced = tmp_path / "answers.csv", os.fsync, []
+    path.write_text("old")
+
+    def noted(opened):
+        synced.append((os.fstat(opened).st_ino, os.fstat(opened).st_size, path.read_text()))
+        sync(opened)
+
+    monkeypatch.setattr(os, "fsync", noted)
+
+    with open_target(path) as file:
+        file.write(b"new rows")
+
+    assert path.read_text() == "new rows"
+    assert synced == [(path.stat().st_ino, 8, "old")]
 
 
 @pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="no system call exchanges two names elsewhere")

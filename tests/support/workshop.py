@@ -141,4 +141,4 @@ def fitted(model):
 @pytest.fixture
 def tiny_default(tiny_encoder, monkeypatch):
     """Take the tiny encoder where no encoder is named."""
-    monkeypatch.setattr("elsewise.engines.encoders._cached", lambda name: str(tiny_encoder))
+    monkeypatch.setattr("elsewise.engines.encoders._cached", lambda name, *files: tiny_encoder / files[0])

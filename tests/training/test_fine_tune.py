@@ -6,8 +6,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import torch
+
+from elsewise.training.checkpoints import CheckpointCallback, weights_of
 from elsewise.training.settings import Training
 from elsewise.training.trainer import _LengthGroups
+from support.small_training import trained
 
 
 def test_small_data_is_seen_more_often_and_wide_encoders_take_smaller_steps():
@@ -62,3 +66,22 @@ def test_the_order_of_an_epoch_is_the_same_whatever_came_before():
 
 def test_the_last_batch_may_be_smaller():
     assert sorted(map(len, _LengthGroups(np.full(130, 5), 64, seed=0))) == [2, 64, 64]
+
+
+def test_the_weights_are_those_of_the_best_epoch_and_training_ends_two_after_it(monkeypatch):
+    """At a rate that spoils the weights: the best of 9 epochs by tune log loss is an early one."""
+    judged, plain = [], CheckpointCallback.on_evaluate
+
+    def on_evaluate(self, *parts, metrics, **more):
+        weights = {name: tensor.clone() for name, tensor in weights_of(self.model).items()}
+        judged.append((metrics["eval_log_loss"], weights))
+        plain(self, *parts, metrics=metrics, **more)
+
+    monkeypatch.setattr(CheckpointCallback, "on_evaluate", on_evaluate)
+
+    last = trained(epochs=9, learning_rate=0.3, patience=2)
+
+    best = min(range(len(judged)), key=lambda epoch: judged[epoch][0])
+    equal = [all(torch.equal(weights[name], last[name]) for name in last) for _, weights in judged]
+    assert len(judged) == best + 1 + 2 < 9
+    assert equal == [epoch == best for epoch in range(len(judged))]

@@ -1,0 +1,39 @@
+"""The card of a model folder shows the figures that were measured, each in its own row."""
+
+import numpy as np
+import pytest
+
+import elsewise as ew
+from elsewise.engines.memory import MemoryEngine
+
+TEXTS = [f"text {i}" for i in range(10)]
+TRUE = [0] * 8 + [1, -1]
+
+
+@pytest.fixture
+def card(tmp_path):
+    """The card after ten texts: all say "a" with 0.9 or 0.6, seven are answered, and six of these are right."""
+    sure, unsure = (np.log([p, 1 - p]).tolist() for p in (0.9, 0.6))
+    table = {text: unsure if i in (0, 1, 9) else sure for i, text in enumerate(TEXTS)}
+    bare = ew.Classifier(MemoryEngine(("a", "b"), table), ew.Identity(), ew.FixedThreshold(0.8))
+    judged = bare.with_provenance(evaluation=ew.evaluate(bare, TEXTS, codes=TRUE).as_dict())
+    judged.save(tmp_path / "model")
+    return (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+
+
+def test_figures_by_hand(card):
+    assert "On 9 in-scope and 1 out-of-scope test texts." in card
+    assert "| Accuracy | 0.8889 |" in card  # 8 of 9 in-scope texts
+    assert "| Coverage | 0.7000 |" in card
+    assert "| Accuracy when answered | 0.8571 |" in card  # 6 of 7
+    assert "| Brier score | 0.2644 |" in card  # (6 * 0.02 + 2 * 0.32 + 1.62) / 9
+
+
+def test_figures_have_the_intervals_of_wilson(card):
+    low, high = (f"{end:.4f}" for end in (ew.metrics.wilson(7, 10).low, ew.metrics.wilson(7, 10).high))
+
+    assert f"| Coverage | 0.7000 | {low} to {high} |" in card
+
+
+def test_a_threshold_by_hand_promises_nothing(card):
+    assert "None: the threshold 0.8 was not tested for one." in card
