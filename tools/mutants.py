@@ -47,7 +47,7 @@ FAULTS: Final = (
     ),
     Fault(
         "energy-sign",
-        "scores/energy.py",
+        "scores/unfitted.py",
         "return log_sum_exp(",
         "return -log_sum_exp(",
         "large logits count as unsure",
@@ -200,8 +200,8 @@ FAULTS: Final = (
     Fault(
         "tune-texts-in-certify",
         "data/splits.py",
-        "_fresh(certify, known)",
-        "_fresh(certify, learned)",
+        "[_fresh(part, known) for",
+        "[_fresh(part, set(known)) for",
         "texts that the calibrator was fitted on certify it too",
         "data/test_splits.py",
     ),
@@ -288,8 +288,8 @@ FAULTS: Final = (
     Fault(
         "gate-lost-in-undo",
         "classifier/history.py",
-        'packed = {**kept, "score"',
-        'packed = {**kept, "gates": [], "score"',
+        'unpack({**kept, "score"',
+        'unpack({**kept, "gates": [], "score"',
         "a threshold that is put back comes without its gates",
         "fitting/test_threshold.py",
     ),
@@ -368,8 +368,8 @@ FAULTS: Final = (
     Fault(
         "exit-0",
         "cli/__init__.py",
-        'to_stderr(f"elsewise: {error}")',
-        'sys.exit(to_stderr(f"elsewise: {error}"))',
+        'to_stderr(f"elsewise: {_with_options(str(error))}")',
+        'sys.exit(to_stderr(f"elsewise: {_with_options(str(error))}"))',
         "a command that failed ends like one that worked",
         "cli/test_cli.py::test_a_wrong_encoding_names_the_remedy",
     ),
