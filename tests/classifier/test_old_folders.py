@@ -1,6 +1,7 @@
 """Folders that an earlier version wrote open, answer as they did and can be changed: see old_folders/README.md."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import elsewise as ew
 from elsewise.fitting import open_threshold
 
 OLD = Path(__file__).parent / "old_folders"
+LOOKS = re.compile(r", and all \d looks at them hold together at \d+ %")
 EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
 
 
@@ -80,7 +82,10 @@ def test_the_threshold_of_an_old_folder_is_changed_and_undone_as_it_was(old):
         )
         after = change.as_dict()["after"]
         check_same({name: after[name] for name in step["after"]}, step["after"], f"{rule} {words}")
-        check_same(answers_of(path, expected["asked"]), step["answers"], f"{rule} {words}")
+        found, before = answers_of(path, expected["asked"]), step["answers"]
+        if rule == "undo":  # its certificate told of the looks before it only, and tells of all now
+            found, before = ({**a, "certificate": LOOKS.sub("", a["certificate"])} for a in (found, before))
+        check_same(found, before, f"{rule} {words}")
 
 
 def test_an_old_folder_is_saved_anew_and_stays_the_same(old, tmp_path):

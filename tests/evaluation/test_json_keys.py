@@ -55,6 +55,7 @@ CERTIFICATE = {
     "rows_needed": "null",
     "method": "string",
     "looks": "number",
+    "earlier_delta": "null",
     **strings("words sentence"),
 }
 OUT_OF_SCOPE_SHARES = {

@@ -13,7 +13,7 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.fitting import open_threshold
 from elsewise.fitting.calibrate import calibrate
-from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage, asked_record
+from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage, among_looks, asked_record
 from elsewise.rules.gates import AmbiguityMargin
 from elsewise.scores import Margin
 from test_import_is_light import alone
@@ -154,7 +154,7 @@ def test_undo_puts_back_exactly_what_was_there(model):
     twice = open_threshold(model).undo()
 
     assert isinstance(once.after.rule, ByLabel)
-    assert twice.after.rule == ew.load(model).rule == before
+    assert twice.after.rule == ew.load(model).rule == among_looks(before, 2)
     assert [entry["what"] for entry in described(model)["history"]] == ["changed", "changed", "undone", "undone"]
 
 
@@ -166,7 +166,7 @@ def test_undo_puts_back_the_gate_too(model):
     undone = open_threshold(model).undo().after.rule
 
     assert (gated.gates, ungated.gates) == ((AmbiguityMargin(0.2),), ())
-    assert undone == ew.load(model).rule == gated
+    assert undone == ew.load(model).rule == among_looks(gated, 3)
 
 
 def test_a_change_after_an_undo_is_undone_to_where_the_undo_had_led(model):
@@ -198,9 +198,26 @@ def test_looks_are_not_forgotten_when_they_are_undone(model):
 
     third = open_threshold(model).change("certified", target_accuracy=0.9)
 
-    assert undone.after.certificate.looks == 1
+    assert undone.after.certificate.looks == 2  # it was chosen again after two
     assert undone.entry["looks"] == 2
     assert third.after.certificate.looks == 3
+
+
+def test_levels_of_several_looks_are_added_up_whatever_they_are(model):
+    """Looks at 95, 60 and 99 %: they hold together at 1 - (0.05 + 0.4 + 0.01)."""
+    first = ew.load(model).certificate.target_accuracy
+
+    loose = open_threshold(model).change("certified", target_accuracy=0.8, confidence_level=0.6).after
+    strict = open_threshold(model).change("certified", target_accuracy=0.8, confidence_level=0.99).after
+    undone = [open_threshold(model).undo().after for _ in range(2)]
+
+    assert "all 2 looks at them hold together at 55 %" in loose.certificate.sentence
+    assert "all 3 looks at them hold together at 54 %" in strict.certificate.sentence
+    for rule in undone:
+        assert "all 3 looks at them hold together at 54 %" in rule.certificate.sentence
+    assert ew.load(model).certificate.target_accuracy == first
+    fourth = open_threshold(model).change("certified", target_accuracy=0.8, confidence_level=0.9).after
+    assert "all 4 looks at them hold together at 44 %" in fourth.certificate.sentence
 
 
 def test_an_earlier_threshold_is_not_put_on_another_confidence(model):
@@ -271,11 +288,23 @@ def test_what_was_judged_with_another_threshold_is_set_apart_and_comes_back_with
     assert (model / "README.md").read_text() == card
 
 
-def test_another_promise_than_the_judged_one_brings_nothing_back(model):
-    """Certified again with the same target it is another certificate, of two looks, whatever its threshold."""
+def test_the_judged_rule_comes_back_with_its_figures_and_a_certificate_of_every_look(model):
+    """Certified again with the same target it decides as it did, but the rows were looked at twice."""
+    judged = json.loads((model / "evaluation.json").read_text())
     open_threshold(model).change("fixed", threshold=0.5)
 
     open_threshold(model).change("certified")
+
+    back = json.loads((model / "evaluation.json").read_text())
+    assert back["system"] == judged["system"]
+    assert (judged["certificate"]["looks"], back["certificate"]["looks"]) == (1, 2)
+    assert back["certificate"]["sentence"] == ew.load(model).certificate.sentence
+
+
+def test_another_promise_than_the_judged_one_brings_nothing_back(model):
+    open_threshold(model).change("fixed", threshold=0.5)
+
+    open_threshold(model).change("certified", target_accuracy=0.8)
 
     assert "system" not in json.loads((model / "evaluation.json").read_text())
 
@@ -386,7 +415,7 @@ def test_the_rows_are_run_on_the_engine_whose_threshold_it_is(text_model):
     assert (text_model / "README.md").read_text() == card
     with pytest.raises(InputError, match="no change of the threshold of onnxruntime-f32 to undo"):
         open_threshold(text_model).undo()
-    assert open_threshold(text_model, engine="openvino").undo().after.certificate.looks == 1
+    assert open_threshold(text_model, engine="openvino").undo().after.certificate.looks == 3
 
 
 def test_neither_torch_nor_transformers_is_needed(text_model, tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 
 from elsewise.classifier.packing import NAMES, pack, unpack
 from elsewise.errors import InputError
-from elsewise.rules import Rule, asked_record
+from elsewise.rules import Rule, among_looks, asked_record
 from elsewise.scores import Score
 from elsewise.storage.json_files import Json, finite
 
@@ -105,15 +105,17 @@ def fingerprint_of(part: Any) -> str:
 def set_apart(evaluation: Json, fingerprint: str, before: Rule, rule: Rule, when: str) -> Json:
     """Move what an evaluation says of a replaced rule to `outdated`.
 
-    Figures of the most probable labels stay. When the evaluated rule comes back, everything is put back. An evaluation
-    of an engine other than `fingerprint`, whose rule is changed at `when`, stays as it is.
+    Figures of the most probable labels stay. When the evaluated rule comes back, whatever the looks since, all figures
+    are put back. An evaluation of an engine other than `fingerprint`, whose rule is changed at `when`, stays as it is.
     """
     if evaluation["engine"]["fingerprint"] != fingerprint:
         return evaluation
     judged = {name: evaluation[name] for name in OF_THE_RULE if name in evaluation}
-    apart = evaluation.get("outdated") or {"rule": fingerprint_of(before), **judged}
+    apart = evaluation.get("outdated") or {"rule": fingerprint_of(among_looks(before, 1)), **judged}
     kept = {name: value for name, value in evaluation.items() if name not in (*OF_THE_RULE, "outdated")}
-    if apart["rule"] == fingerprint_of(rule):
-        return {**kept, **{name: value for name, value in apart.items() if name in OF_THE_RULE}}
+    if apart["rule"] == fingerprint_of(among_looks(rule, 1)):
+        back = {name: value for name, value in apart.items() if name in OF_THE_RULE}
+        told = {} if rule.certificate is None else {"certificate": rule.certificate.as_dict()}
+        return {**kept, **back, **told}
     words = f"measured before the threshold was changed on {when[:10]}; run elsewise evaluate MODEL DATA"
     return {**kept, "outdated": {**apart, "words": words}}

@@ -1,7 +1,7 @@
 """Read and write model folders as a whole; no engine is opened here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from elsewise.classifier.card import model_card
 from elsewise.classifier.packing import check_description, unpack
 from elsewise.engines.files import ModelFiles
 from elsewise.errors import ArtifactError, InputError
-from elsewise.rules import Rule
+from elsewise.rules import Certificate, Rule
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.storage.json_files import Json, read_arrays, read_json, write_json
@@ -98,6 +98,18 @@ class ModelFolder:
         """Number of certifications made on the certify rows, with those undone since."""
         made = [c.looks for key in self.entries if (c := self.rule(key).certificate) is not None]
         return max([*made, *(entry["looks"] for entry in self.history)], default=0)
+
+    def spent(self, one_more: Certificate | None = None) -> float:
+        """Sum of 1 - level over the certifications made on the certify rows, and over one more."""
+        given = [e["certificate"] for e in self.history if e["what"] != "undone" and e["certificate"]]
+        given += [e["before"]["certificate"] for e in self.history if (e.get("before") or {}).get("certificate")]
+        given += [asdict(c) for key in self.entries if (c := self.rule(key).certificate) is not None]
+        levels: dict[int, float] = {}
+        for certificate in given:  # the first of a number is that look; later ones are it, put back
+            levels.setdefault(certificate["looks"], certificate["confidence_level"])
+        usual = min(levels.values(), default=1.0)
+        own = [] if one_more is None else [one_more.confidence_level]
+        return sum(1 - level for level in (*own, *(levels.get(look + 1, usual) for look in range(self.looks))))
 
     def rule(self, key: str) -> Rule:
         """Give the rule of an engine, with its certificate."""

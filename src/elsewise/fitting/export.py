@@ -16,7 +16,7 @@ from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingE
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.rules import Rule, fit_as_asked
+from elsewise.rules import Rule, among_looks, fit_as_asked
 from elsewise.rules.conformal import SplitConformal
 from elsewise.storage.sealed_folder import check_target
 
@@ -145,8 +145,9 @@ def _rule(saved: ModelFolder, best: Serving, certify: Evidence) -> Rule:
             f"{saved.files.path} was certified from Python in a way that export cannot repeat; first run "
             f"`elsewise threshold {saved.files.path} --target-accuracy 0.95`, or certify from Python"
         )
-    return fit_as_asked(
+    made = fit_as_asked(
         NAMES[type(old)], old.asked, score=old.score, looks=saved.looks + 1,
         tune=(best.evidence, saved.arrays["refit.tune.codes"]),
         certify=lambda: (certify, saved.arrays["refit.certify.codes"]),
     )  # fmt: skip
+    return among_looks(made, saved.looks + 1, saved.spent(made.certificate))

@@ -26,7 +26,7 @@ from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.rules import RULES, ByLabel, Rule, asked_record, fit_as_asked
+from elsewise.rules import RULES, ByLabel, Rule, among_looks, asked_record, fit_as_asked
 from elsewise.rules.certificate import Certificate
 from elsewise.storage.json_files import Json, plain, plain_fields
 from elsewise.storage.sealed_folder import MANIFEST, check_target, sha256_of
@@ -331,7 +331,7 @@ class FolderThreshold:
         return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
 
     def undo(self, *, note: str = "") -> Change:
-        """Put back, exactly, the rule before the last change that was not undone yet; its looks still count.
+        """Put back the rule before the last change that was not undone yet; its certificate tells of every look since.
 
         Raises
         ------
@@ -343,7 +343,7 @@ class FolderThreshold:
         last = to_undo(self.folder.history, self.engine)
         if last is None:
             raise InputError(f"{path}: there is no change of the threshold of {self.engine} to undo")
-        rule = restored(last["before"], self.classifier.rule.score)
+        rule = among_looks(restored(last["before"], self.classifier.rule.score), self.folder.looks, self.folder.spent())
         return self._write(rule, recorded("undone", self.engine, rule, looks=self.folder.looks, note=note))
 
     @cached_property
@@ -387,7 +387,8 @@ class FolderThreshold:
 
         tune: tuple[Any, Any] = self._tune or (None, None)
         looks = self.folder.looks + 1
-        return fit_as_asked(name, asked, tune=tune, certify=certify, score=self.classifier.rule.score, looks=looks)
+        made = fit_as_asked(name, asked, tune=tune, certify=certify, score=self.classifier.rule.score, looks=looks)
+        return among_looks(made, looks, self.folder.spent(made.certificate))
 
     def _write(self, rule: Rule, entry: Json) -> Change:
         """Write the folder with a new rule and one more entry in its history."""

@@ -38,6 +38,7 @@ class CertificateFacts:
     rows_needed: int | None
     method: str
     looks: int
+    earlier_delta: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ class _Said:
             return self._fill("group_refusal", who=who, more=self._more("group_more_useless"))
         together = ""
         if scope.together > 1:
-            held = self._held(self.c.looks, scope.joint_level)
+            held = self._held(1 - scope.joint_level)
             together = self._fill("group_together", tests=self._number(scope.together), held=held)
         return self._fill("group", who=who, tested=self._tested(), over_draws=self._over_draws(), together=together)
 
@@ -243,7 +244,7 @@ class _Said:
     def _together(self, scope: Groups) -> str:
         if scope.joint:
             return "" if scope.falls_back else self._fill("all_together")
-        held = self._held(self.c.looks * scope.tests, self.c.confidence_level)
+        held = self._held(scope.tests * (1 - self.c.confidence_level))
         return self._fill("all_alone", tests=self._number(scope.tests), held=held)
 
     def _rare(self, scope: Groups) -> str:
@@ -270,11 +271,10 @@ class _Said:
         return self._fill("tested", method=method or self._method())
 
     def _over_draws(self, kind: str = "over_draws") -> str:
-        looks, together = self.c.looks, ""
+        looks, delta, together = self.c.looks, 1 - self.c.confidence_level, ""
         if looks > 1:
-            held = self._held(looks, self.c.confidence_level)
-            together = self._fill("looks", looks=str(looks), held=held)
-        return self._fill(kind, delta=self._percent(1 - self.c.confidence_level, up=True), together=together)
+            together = self._fill("looks", looks=str(looks), held=self._held(delta))
+        return self._fill(kind, delta=self._percent(delta, up=True), together=together)
 
     def _method(self) -> str:
         known = METHODS.get(self.c.method)
@@ -296,9 +296,10 @@ class _Said:
     def _counted(self, name: str, labels: int) -> str:
         return self._fill(f"{name}_{'many' if labels > 1 else 'one'}", labels=self._number(labels))
 
-    def _held(self, promises: int, level: float) -> str:
-        """Write the confidence level at which several promises hold together (Bonferroni)."""
-        return self._percent(max(0.0, 1 - promises * (1 - level)))
+    def _held(self, delta: float) -> str:
+        """Write the level at which all looks hold together (Bonferroni), of which this one fails by `delta` at most."""
+        earlier = self.c.earlier_delta
+        return self._percent(max(0.0, 1 - delta - (delta * (self.c.looks - 1) if earlier is None else earlier)))
 
     def _percent(self, share: float, *, up: bool = False) -> str:
         written = in_percent(share, np.ceil if up else np.floor)

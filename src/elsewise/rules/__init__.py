@@ -6,7 +6,9 @@
 Every rule answers the most probable label or abstains, and takes evidence or an (n, k) array of probabilities.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -27,8 +29,8 @@ from elsewise.storage.json_files import Json
 
 __all__ = [
     "GATES", "RULES", "AccuracyBand", "AmbiguityMargin", "ByLabel", "Certificate", "CertifiedThreshold",
-    "CostThreshold", "Decisions", "FixedThreshold", "Gate", "Rule", "TargetCoverage", "asked_record", "fit_as_asked",
-    "plan", "threshold_words",
+    "CostThreshold", "Decisions", "FixedThreshold", "Gate", "Rule", "TargetCoverage", "among_looks", "asked_record",
+    "fit_as_asked", "plan", "threshold_words",
 ]  # fmt: skip
 
 
@@ -76,6 +78,22 @@ RULES: Final[dict[str, type[Rule]]] = {
     "by_label": ByLabel,
     "cost": CostThreshold,
 }
+
+
+def among_looks(rule: Rule, looks: int, spent: float | None = None) -> Rule:
+    """Tell a rule's certificates of all looks at their rows, and what these spent: the sum of 1 - level of each.
+
+    Without `spent`, all looks are at the rule's own level.
+    """
+    if rule.certificate is None:
+        return rule
+    delta = 1 - rule.certificate.confidence_level
+    earlier = None if spent is None or math.isclose(spent, looks * delta) else spent - delta
+    told: Any = {"looks": looks, "earlier_delta": earlier}
+    parts: Any = {"certificate": replace(rule.certificate, **told)}
+    if isinstance(rule, ByLabel):
+        parts["certificates"] = tuple(replace(certificate, **told) for certificate in rule.certificates)
+    return replace(rule, **parts)  # type: ignore[type-var]
 
 
 def fit_as_asked(

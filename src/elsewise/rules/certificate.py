@@ -31,7 +31,10 @@ class Certificate:
     method : str
         Name of the test.
     looks : int
-        Number of certifications on the same rows; all hold together at ``1 - looks * (1 - level)``.
+        Number of certifications on the same rows, this one included.
+    earlier_delta : float or None
+        Sum of 1 - level of the others: all hold together at ``1 - earlier_delta - (1 - level)``. None: each of them
+        was made at this level.
     best_accuracy : float
         Best accuracy that these rows support (exploratory, corrected for the whole grid).
     rows_needed : int or None
@@ -57,6 +60,7 @@ class Certificate:
     rows_needed: int | None = None
     method: str = PLAIN
     looks: int = 1
+    earlier_delta: float | None = None
     words: str = ""
     scope: Scope | None = None
 
