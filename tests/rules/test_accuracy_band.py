@@ -7,6 +7,7 @@ from elsewise.arrays import softmax
 from elsewise.errors import InputError
 from elsewise.metrics import clopper_pearson_upper
 from elsewise.rules import AccuracyBand
+from support.small_rules import copy_of
 
 NAN = float("nan")
 
@@ -81,8 +82,8 @@ def test_all_wrong_and_no_rows_support_nothing():
     p, codes = spread(300, 0)
     wrong = (p.argmax(axis=1) + 1) % 4
     for band in (
-        AccuracyBand.fit(p, wrong, reference=p.copy()),
-        AccuracyBand.fit(p[:0], codes[:0], reference=p.copy()),
+        AccuracyBand.fit(p, wrong, reference=copy_of(p)),
+        AccuracyBand.fit(p[:0], codes[:0], reference=copy_of(p)),
     ):
         assert (band.accuracy_low == 0).all()
         assert not band.rule(target_accuracy=0.5).certificate.certified

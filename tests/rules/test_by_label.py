@@ -12,6 +12,7 @@ from elsewise.cli.tables import print_promise
 from elsewise.errors import InputError
 from elsewise.metrics import binomial_cdf
 from elsewise.rules import ByLabel, CertifiedThreshold, threshold_words
+from support.small_rules import copy_of
 
 NAN = float("nan")
 
@@ -37,7 +38,7 @@ def spread(n, k, seed, scale=4.0):
 
 
 def fit(p, codes, **options):
-    return ByLabel.fit(p, codes, **{"reference": p.copy(), **options})
+    return ByLabel.fit(p, codes, **{"reference": copy_of(p), **options})
 
 
 @pytest.mark.parametrize(("joint", "fewest"), [(False, 59), (True, 72)])
@@ -115,7 +116,7 @@ def test_labels_that_fall_back_use_the_threshold_of_all_and_nothing_is_promised_
 
     rule = fit(p, codes, rare="fall_back")
 
-    plain = CertifiedThreshold.fit(p, codes, reference=p.copy())
+    plain = CertifiedThreshold.fit(p, codes, reference=copy_of(p))
     assert not rule.certified_labels.any()
     assert rule.threshold.tolist() == [plain.threshold] * 50
     assert rule.certificate.sentence == "No label is certified by itself. " + plain.certificate.sentence
@@ -232,7 +233,7 @@ def test_ten_thousand_labels_are_pooled():
 def test_hardly_any_rows_certify_nothing(n, joint, rare):
     p, codes = even(3, 1)
 
-    rule = fit(p[:n], codes[:n], reference=p.copy(), joint=joint, rare=rare)
+    rule = fit(p[:n], codes[:n], reference=copy_of(p), joint=joint, rare=rare)
 
     assert not rule.certificate.certified
     assert (rule.threshold == math.inf).all()
@@ -271,7 +272,7 @@ def test_a_model_folder_keeps_it_and_its_card_says_what_is_promised(tmp_path, ca
     rng = np.random.default_rng(0)
     z = rng.normal(size=(1200, 3)) * 6
     codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
-    rule = ByLabel.fit(softmax(z), codes, reference=softmax(z[::2]), target_accuracy=0.8, joint=True)
+    rule = ByLabel.fit(softmax(z), codes, reference=copy_of(softmax(z[::2])), target_accuracy=0.8, joint=True)
     classifier = replace(ew.calibrate(z, codes, labels=("a", "b", "c")), rule=rule)
 
     classifier.save(tmp_path / "model")

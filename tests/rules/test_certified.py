@@ -14,6 +14,7 @@ from elsewise.rules import CertifiedThreshold
 from elsewise.rules.fixed_sequence import BinomialTest, Counts, last_passed
 from elsewise.rules.fixed_sequence import certify as certify_counts
 from elsewise.scores import Energy, Margin
+from support.small_rules import copy_of
 
 NAN = float("nan")
 
@@ -30,7 +31,7 @@ def rows(right, wrong, confidence=0.9):
 
 def certify(right, wrong, **options):
     p, codes = rows(right, wrong)
-    return CertifiedThreshold.fit(p, codes, reference=p.copy(), **options).certificate
+    return CertifiedThreshold.fit(p, codes, reference=copy_of(p), **options).certificate
 
 
 def spread_rows(rng, n, *, k=3, out_of_scope=0.0, scale=2.0):
@@ -91,7 +92,7 @@ def test_the_first_failure_ends_the_search():
     p = column(np.linspace(0.99, 0.6, 1000))
     codes = np.array([0, 1] * 20 + [0] * 960)
 
-    certificate = CertifiedThreshold.fit(p, codes, reference=p.copy(), target_accuracy=0.94).certificate
+    certificate = CertifiedThreshold.fit(p, codes, reference=copy_of(p), target_accuracy=0.94).certificate
 
     assert binom.cdf(20, 1000, 0.06) < 0.05
     assert not certificate.certified
@@ -163,7 +164,9 @@ def test_best_accuracy_is_the_bound_at_the_best_of_all_thresholds():
 def test_the_coverage_has_its_exact_interval():
     p = column([0.9] * 200 + [0.6] * 200)
 
-    certificate = CertifiedThreshold.fit(p, [0] * 300 + [1] * 100, reference=p.copy(), confidence_level=0.9).certificate
+    certificate = CertifiedThreshold.fit(
+        p, [0] * 300 + [1] * 100, reference=copy_of(p), confidence_level=0.9
+    ).certificate
 
     exact = binomtest(200, 400).proportion_ci(0.9, method="exact")
     assert (certificate.coverage_low, certificate.coverage_high) == pytest.approx((exact.low, exact.high))
@@ -173,7 +176,7 @@ def test_out_of_scope_rows_that_are_answered_are_errors():
     p, codes = rows(200, 0)
     codes[:30] = -1
 
-    certificate = CertifiedThreshold.fit(p, codes, reference=p.copy(), target_accuracy=0.8).certificate
+    certificate = CertifiedThreshold.fit(p, codes, reference=copy_of(p), target_accuracy=0.8).certificate
 
     assert (certificate.n, certificate.errors) == (200, 30)
     assert certificate.out_of_scope_share == 0.15
@@ -204,7 +207,7 @@ def test_unreadable_rows_are_counted_and_never_answered():
     p, codes = rows(100, 0)
     p = np.vstack([p, np.full((50, 2), NAN)])
 
-    certificate = CertifiedThreshold.fit(p, np.append(codes, np.ones(50)), reference=p.copy()).certificate
+    certificate = CertifiedThreshold.fit(p, np.append(codes, np.ones(50)), reference=copy_of(p)).certificate
 
     assert (certificate.rows, certificate.n, certificate.errors) == (150, 100, 0)
     assert certificate.coverage == pytest.approx(2 / 3)
@@ -214,7 +217,9 @@ def test_a_score_that_is_blind_to_unreadable_rows_is_served_as_it_was_certified(
     p, codes = rows(100, 0)
     p = np.vstack([p, np.full((50, 2), NAN)])
 
-    rule = CertifiedThreshold.fit(p, np.append(codes, np.ones(50)), reference=p.copy(), score=lambda e: np.ones(len(e)))
+    rule = CertifiedThreshold.fit(
+        p, np.append(codes, np.ones(50)), reference=copy_of(p), score=lambda e: np.ones(len(e))
+    )
 
     assert (rule.certificate.n, rule.certificate.errors) == (100, 0)
     assert (~rule(p).abstained).sum() == 100
@@ -317,7 +322,7 @@ def test_what_cannot_be_promised_is_refused(options, message):
     p, codes = rows(100, 0)
 
     with pytest.raises(InputError, match=f"^{message}$"):
-        CertifiedThreshold.fit(p, codes, **{"reference": p.copy(), **options})
+        CertifiedThreshold.fit(p, codes, **{"reference": copy_of(p), **options})
 
 
 def test_looks_are_counted_in_the_sentence():
@@ -400,7 +405,7 @@ def test_labels_of_the_reference_change_nothing_where_the_surest_are_right():
 def test_codes_of_another_reference_are_refused():
     p, codes = rows(60, 0)
     with pytest.raises(InputError, match="59"):
-        CertifiedThreshold.fit(p, codes, reference=p.copy(), reference_codes=codes[:59])
+        CertifiedThreshold.fit(p, codes, reference=copy_of(p), reference_codes=codes[:59])
 
 
 def test_not_certified_is_said_without_an_exception():

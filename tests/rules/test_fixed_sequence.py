@@ -8,6 +8,7 @@ from elsewise.errors import InputError
 from elsewise.metrics import clopper_pearson_upper
 from elsewise.rules import AccuracyBand, ByLabel, CertifiedThreshold, plan
 from elsewise.rules.fixed_sequence import BinomialTest, Counts, last_passed
+from support.small_rules import copy_of
 
 NAN = float("nan")
 
@@ -100,12 +101,12 @@ def test_rows_that_could_begin_stricter_are_asked_for():
     s = np.linspace(0.99, 0.6, 200)
     p, codes = np.column_stack([s, 1 - s]), np.repeat([0, 1], [100, 100])
 
-    certificate = CertifiedThreshold.fit(p, codes, reference=p.copy(), target_accuracy=0.97).certificate
+    certificate = CertifiedThreshold.fit(p, codes, reference=copy_of(p), target_accuracy=0.97).certificate
 
     assert not certificate.certified
     assert 200 < certificate.rows_needed <= 800
     s, codes = np.linspace(0.99, 0.6, 800), np.repeat([0, 1], [400, 400])
-    more = CertifiedThreshold.fit(np.column_stack([s, 1 - s]), codes, reference=p.copy(), target_accuracy=0.97)
+    more = CertifiedThreshold.fit(np.column_stack([s, 1 - s]), codes, reference=copy_of(p), target_accuracy=0.97)
     assert more.certificate.certified
 
 
@@ -158,7 +159,32 @@ def test_odd_rows_have_a_defined_answer(fit, kind):
 def test_a_confidence_level_or_target_that_is_no_share_is_refused(fit, target):
     p, codes = ODD["all right"]
     with pytest.raises(InputError, match=r"^confidence_level must lie between 0 and 1, got"):
-        FITS[fit](p, codes, reference=p.copy(), confidence_level=target)
+        FITS[fit](p, codes, reference=copy_of(p), confidence_level=target)
     if fit != "band":
         with pytest.raises(InputError, match=r"^target_accuracy must lie between 0 and 1, got"):
-            FITS[fit](p, codes, reference=p.copy(), target_accuracy=target)
+            FITS[fit](p, codes, reference=copy_of(p), target_accuracy=target)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("share", [1, 0.5, 0.1])
+def test_certify_rows_that_are_reference_rows_too_are_refused_whatever_array_they_lie_in(fit, share):
+    """Thresholds chosen on the rows that test them: a promise would be broken in 60 of 300 draws instead of 15."""
+    p = np.random.default_rng(0).dirichlet(np.ones(3), size=600)
+    codes, copies = np.zeros(300, dtype=int), int(300 * share)
+    tune = np.vstack([p[:copies], p[300 + copies :]])
+
+    with pytest.raises(InputError, match=rf"^{copies} of 300 certify rows are reference rows too: "):
+        FITS[fit](p[:300], codes, reference=tune)
+
+    FITS[fit](p[:300], codes, reference=p[300:])
+
+
+def test_rows_that_a_model_repeats_by_itself_and_unreadable_ones_are_no_copies():
+    """A model that gives one of twenty answers, and one that fails on a tenth of the texts."""
+    rng = np.random.default_rng(1)
+    few, unreadable = rng.dirichlet(np.ones(3), size=20)[rng.integers(20, size=600)], rng.dirichlet(np.ones(3), 600)
+    unreadable[::10] = np.nan
+
+    rounded = rng.random(600).round(3)
+    for p in (few, unreadable, np.column_stack([rounded, 1 - rounded])):
+        CertifiedThreshold.fit(p[:300], np.zeros(300, dtype=int), reference=p[300:])

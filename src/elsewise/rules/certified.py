@@ -101,7 +101,7 @@ class CertifiedThreshold:
         Raises
         ------
         InputError
-            If the certify rows are their own reference, a code is out of range, or a share is not within 0..1.
+            If certify rows are reference rows too, a code is out of range, or a share is not within 0..1.
 
         Examples
         --------

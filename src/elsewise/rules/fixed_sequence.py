@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, as_codes
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, map_rows
 from elsewise.errors import InputError
 from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
@@ -37,6 +37,7 @@ QUANTILES = 32  # of the posterior of a risk, over which a chance is averaged
 FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: certifies most often
 FIRST_MARGIN = 1.25  # ... or half of all rows, but never fewer than can well pass: a failure there ends the sequence
 
+COPIES = 0.02  # share of the certify rows that may be reference rows too, by mistakes that hardly matter
 Thresholds = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
@@ -244,7 +245,7 @@ class CertifyRows:
     ) -> Self:
         """Check and score both kinds of rows: n certify rows with their codes (n,), and m others.
 
-        InputError if the certify rows are their own reference, a code is out of range, no reference row can be
+        InputError if certify rows are reference rows too, a code is out of range, no reference row can be
         answered, or `looks` is below 1.
         """
         if looks < 1:
@@ -252,6 +253,11 @@ class CertifyRows:
         rows, others = as_evidence(evidence), as_evidence(reference)
         if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
             raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
+        if copies := count_copies(rows.probabilities, others.probabilities):
+            raise InputError(
+                f"{copies:,} of {len(rows.probabilities):,} certify rows are reference rows too: their probabilities "
+                "are the same to the last bit; take them out of one of the two"
+            )
         score, gates = score or MaximumProbability(), tuple(gates)
         wrong, truth = errors_of(rows, codes)
         confidence, expected = (confidence_of(e, score, gates) for e in (rows, others))
@@ -286,6 +292,40 @@ class CertifyRows:
         if reference_codes is not None:
             tried = Counts.of(self.expected, self.reference_errors(reference_codes))
         return certify(self.counts, test, self.surest_first, out_of_scope_share=share, looks=self.looks, tried=tried)
+
+
+def count_copies(rows: Floats, others: Floats) -> int:
+    """Count the readable rows (n, k) that stand among others (m, k) too, to the last bit; 0 where that may be chance.
+
+    A model that gives few different answers repeats itself: repetition among the n rows says how many of them meet
+    others by chance.
+
+    Examples
+    --------
+    >>> p = np.random.default_rng(0).dirichlet([1, 1, 1], size=100)
+    >>> count_copies(p[:50], p[50:]), count_copies(p[:60], p[50:]), count_copies(p.round(1), p.round(1))
+    (0, 10, 0)
+    """
+    own, known = (_row_hashes(p[~np.isnan(p[:, 0])]) for p in (rows, others))
+    repeated = 1 - len(np.unique(own)) / max(len(own), 1)
+    if repeated > 1 / 2:
+        return 0
+    shared = int(np.isin(own, known).sum())
+    return shared if shared > max(4, COPIES * len(own), 3 * 2 * repeated * len(known)) else 0
+
+
+def _row_hashes(array: Floats) -> NDArray[np.uint64]:
+    """Hash each row (n, k) of floats, bit by bit, shape (n,): two rows of the same values have the same hash."""
+    weights = np.random.default_rng(0).integers(2**63, size=array.shape[1], dtype=np.uint64) * 2 + 1
+
+    def of(rows: Floats) -> NDArray[np.uint64]:
+        bits = np.ascontiguousarray(rows, dtype=np.float64).view(np.uint64).copy()
+        bits ^= bits >> np.uint64(33)
+        bits *= np.uint64(0xFF51AFD7ED558CCD)  # the finalizer of MurmurHash3: every bit of a value counts
+        bits ^= bits >> np.uint64(33)
+        return np.asarray((bits * weights).sum(axis=1, dtype=np.uint64))
+
+    return np.asarray(map_rows(of, array))
 
 
 def errors_of(evidence: Evidence, codes: Any) -> tuple[NDArray[np.bool_], Codes]:
