@@ -283,7 +283,7 @@ def test_another_promise_than_the_judged_one_brings_nothing_back(model):
 def test_a_folder_that_was_changed_meanwhile_is_left_alone(model):
     progress = iter([lambda: open_threshold(model).change("fixed", threshold=0.4)])
 
-    with pytest.raises(InputError, match="was changed by another program while this ran; run the command again"):
+    with pytest.raises(InputError, match="was changed meanwhile, and that change would be lost; run the command again"):
         open_threshold(model, progress=lambda *_: next(progress)()).change("fixed", threshold=0.5)
 
     assert ew.load(model).rule == ew.FixedThreshold(0.4)
