@@ -52,11 +52,19 @@ def plain_fields(value: Any) -> dict[str, Any]:
     return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file; ArtifactError names a file that cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
+
+
 def read_json(path: Path, content: bytes | None = None) -> dict[str, Any]:
     """Read a JSON object from a file, or from its `content`; ArtifactError names a file without one."""
     try:
-        value = json.loads((path.read_bytes() if content is None else content).decode())
-    except (OSError, ValueError, RecursionError) as error:
+        value = json.loads((read_bytes(path) if content is None else content).decode())
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path} holds no JSON object")

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.atomic import lock_in_place, old_of, put_in_place, refusal, restore, sync, work_folder
-from elsewise.storage.json_files import Json, read_json, write_json
+from elsewise.storage.json_files import Json, read_bytes, read_json, write_json
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -58,6 +58,8 @@ def _version(place: Path) -> object:
         stats = [file.lstat() for file in (place, *sorted(place.rglob("*")))]
     except FileNotFoundError:  # nothing is there, or it is being replaced just now, which equals nothing
         return object() if place.exists() or old_of(place).exists() else None
+    except OSError:  # `read` says why
+        return None
     return [(at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for at in stats]
 
 
@@ -202,7 +204,7 @@ def read_sealed(path: Path, wanted: Collection[str] = ()) -> Sealed:
         raise ArtifactError(
             f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise fit DATA -o {path}"
         )
-    sealed = manifest.read_bytes()
+    sealed = read_bytes(manifest)
     saved = read_json(manifest, sealed)
     written = saved.get("format")
     if isinstance(written, int) and written > FORMAT:
@@ -242,7 +244,7 @@ def _verified(path: Path, name: str, known: Json, is_wanted: bool) -> bytes | No
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")
     if file.stat().st_size == known["size"]:
-        content = file.read_bytes() if is_wanted else None
+        content = read_bytes(file) if is_wanted else None
         digest = sha256_of(file) if content is None else hashlib.sha256(content).hexdigest()
         if digest == known["sha256"]:
             return content
