@@ -159,7 +159,7 @@ CASES = [
     broken("a graph that is none, sealed again", "model.onnx", b"\0",
            "model/model.onnx is no ONNX file that can be read: a field of a number that protobuf does not have"),
     broken("arrays that are none, sealed again", "arrays.safetensors", b"{}",
-           "model/arrays.safetensors cannot be read: Error while deserializing header: header too small"),
+           "model/arrays.safetensors cannot be read: Error while deserializing: header too small"),
     broken("a description that is none, sealed again", "elsewise.json", b"[]",
            "model/elsewise.json holds no JSON object"),
     forged("too few labels, sealed again", lambda described: described.update(labels=["a", "b"]),

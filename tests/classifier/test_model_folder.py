@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.classifier import packing
+from elsewise.classifier import model_folder, packing
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage import sealed_folder
@@ -381,3 +381,41 @@ def test_the_certificate_counts_are_what_the_served_rule_gives_on_the_certify_ro
     answered = ~decisions.abstained
     assert int(answered.sum()) == loaded.certificate.n
     assert int((decisions.codes != codes)[answered].sum()) == loaded.certificate.errors
+
+
+def test_a_change_since_it_was_loaded_is_not_saved_over(small):
+    mine, theirs = ew.load(small), ew.load(small)
+    theirs.with_provenance(record={"by": "them"}).save(small)
+
+    with pytest.raises(InputError, match="small was changed meanwhile, and that change would be lost; run the command"):
+        mine.with_provenance(record={"by": "me"}).save(small)
+
+    assert ew.load(small).provenance.record == {"by": "them"}
+
+
+def test_what_a_classifier_saved_itself_it_may_save_over(small, tmp_path):
+    mine = ew.load(small)
+    for number, path in enumerate((small, small, tmp_path / "copy", tmp_path / "copy")):
+        mine.with_provenance(record={"number": number}).save(path)
+
+    ew.load(small).save(tmp_path / "copy")  # what comes from elsewhere replaces it, as a new fit does
+    with pytest.raises(InputError, match="copy was changed meanwhile"):
+        mine.save(tmp_path / "copy")
+    shutil.rmtree(small)
+    mine.save(small)
+
+
+def test_what_is_read_is_what_was_checked(small, monkeypatch):
+    """The bytes that were hashed are parsed: a file that is replaced right after the check is not read again."""
+    checked = model_folder.read_sealed
+
+    def replaced_after(path, wanted):
+        sealed = checked(path, wanted)
+        for name in ("elsewise.json", "canary.json"):
+            (path / name).write_text("{}")
+        return sealed
+
+    before = model_folder.ModelFolder.read(small).description
+    monkeypatch.setattr(model_folder, "read_sealed", replaced_after)
+
+    assert model_folder.ModelFolder.read(small).description == before

@@ -529,3 +529,71 @@ def quietly(call, *words, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ElsewiseWarning)
         return call(*words, **options)
+
+
+def meanwhile(act):
+    """A `progress` that acts once, while the export works."""
+    left = [act]
+    return lambda *_: left.pop()() if left else None
+
+
+@pytest.mark.parametrize("gate", ["close_enough", "never_close_enough"])
+def test_a_threshold_that_was_changed_meanwhile_stays_and_its_look_counts(small, request, gate):
+    request.getfixturevalue(gate)
+    change = meanwhile(lambda: open_threshold(small).change("certified", target_accuracy=0.5, note="sales"))
+
+    made = quietly(export, small, precision="int8", progress=change)
+
+    assert made.certificate.looks == 3
+    assert made.certificate.target_accuracy == 0.5
+    assert [entry["what"] for entry in described(small)["history"]] == ["changed", "exported"]
+    assert described(small)["history"][0]["note"] == "sales"
+    assert ew.load(small, precision="f32").certificate.looks == 2
+    assert same_certificate(ew.load(small, precision="int8"), made)
+
+
+def test_two_exports_at_once_keep_both_engines(small, close_enough):
+    inner = meanwhile(lambda: export(small, precision="int8"))
+
+    outer = export(small, engine="onnxruntime", progress=inner)
+
+    assert outer.certificate.looks == 3
+    assert set(described(small)["engines"]) == {"openvino-f32", "openvino-int8", "onnxruntime-f32"}
+    assert ew.load(small, precision="int8").certificate.looks == 2
+    assert ew.load(small, engine="onnxruntime").certificate.looks == 3
+
+
+def test_an_engine_that_got_its_certificate_before_keeps_a_threshold_that_was_changed_meanwhile(small, monkeypatch):
+    checked = []
+
+    def change_first(path):
+        if not checked:
+            checked.append(open_threshold(path).change("fixed", threshold=0.4))
+
+    monkeypatch.setattr("elsewise.fitting.export.check_target", change_first)
+
+    made = export(small, engine="openvino", precision="f32")
+
+    assert made.rule == ew.load(small).rule == ew.FixedThreshold(0.4)
+
+
+def test_a_model_that_came_meanwhile_is_not_replaced(small):
+    now = ew.load(small)
+    codes = now.provenance.arrays["refit.certify.codes"][::-1].copy()
+    newer = now.with_provenance(arrays={**now.provenance.arrays, "refit.certify.codes": codes})
+
+    with pytest.raises(InputError, match=r"small was replaced by a different model meanwhile; run the command again"):
+        export(small, engine="onnxruntime", progress=meanwhile(lambda: newer.save(small)))
+
+    assert set(described(small)["engines"]) == {"openvino-f32"}
+
+
+def test_files_that_were_changed_since_are_not_saved_with_the_certificate(small, tmp_path):
+    """A folder that was replaced after it was loaded: the classifier answers, and cannot be saved with other files."""
+    loaded = ew.load(small)
+    (small / "model.onnx").write_bytes(b"another")
+
+    with pytest.raises(InputError, match=r"model.onnx was changed after the model was opened; load the model again"):
+        loaded.save(tmp_path / "copy")
+
+    assert not (tmp_path / "copy").exists()

@@ -9,6 +9,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.arrays import ABSTAIN
+from elsewise.classifier.model_folder import ModelFolder
 from elsewise.errors import ArtifactError, InputError
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.fitting import open_threshold
@@ -312,7 +313,7 @@ def test_another_promise_than_the_judged_one_brings_nothing_back(model):
 def test_a_folder_that_was_changed_meanwhile_is_left_alone(model):
     progress = iter([lambda: open_threshold(model).change("fixed", threshold=0.4)])
 
-    with pytest.raises(InputError, match="was changed by another program while this ran; run the command again"):
+    with pytest.raises(InputError, match="was changed meanwhile, and that change would be lost; run the command again"):
         open_threshold(model, progress=lambda *_: next(progress)()).change("fixed", threshold=0.5)
 
     assert ew.load(model).rule == ew.FixedThreshold(0.4)
@@ -429,3 +430,27 @@ app(["threshold", {str(text_model)!r}, "--target-accuracy", "0.5", "--json"], st
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["after"]["certificate"]["looks"] == 3
+
+
+def test_a_change_that_would_be_refused_makes_no_look(model, monkeypatch):
+    late = open_threshold(model)
+    open_threshold(model).change("certified", target_accuracy=0.8)
+    monkeypatch.setattr("elsewise.fitting.threshold.fit_as_asked", lambda *_, **__: pytest.fail("rows were read"))
+
+    with pytest.raises(InputError, match="was changed meanwhile"):
+        late.change("certified", target_accuracy=0.9)
+    with pytest.raises(InputError, match="was changed meanwhile"):
+        late.undo()
+
+    assert ModelFolder.read(model).looks == 2
+
+
+def test_an_opened_threshold_is_changed_once(model):
+    """What it knows of the folder is what was there before its own change."""
+    opened = open_threshold(model)
+    opened.change("fixed", threshold=0.4)
+
+    with pytest.raises(InputError, match="was changed meanwhile"):
+        opened.change("fixed", threshold=0.5)
+
+    assert len(ModelFolder.read(model).history) == 1

@@ -4,15 +4,27 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
-from elsewise.errors import InputError
+from elsewise.errors import ArtifactError, InputError
 from elsewise.storage import atomic, sealed_folder
-from elsewise.storage.atomic import FolderLock, exchange, old_of, put_in_place, refusal, restore, work_folder
-from elsewise.storage.json_files import write_json
-from elsewise.storage.sealed_folder import verify, writing
+from elsewise.storage.atomic import (
+    FolderLock,
+    exchange,
+    lock_in_place,
+    old_of,
+    put_in_place,
+    refusal,
+    restore,
+    work_folder,
+)
+from elsewise.storage.json_files import read_json, write_json
+from elsewise.storage.sealed_folder import changing, manifest_hash, steady, verify, writing
 from elsewise.storage.target_file import open_target
 
 
@@ -189,3 +201,184 @@ def test_what_is_no_model_folder_is_still_refused_and_nothing_is_left(tmp_path):
         pass
 
     assert os.listdir(tmp_path) == ["mine"]  # noqa: PTH208
+
+
+def sealed(path, word):
+    with writing(path) as work:
+        write_json(work / "word.json", {"word": word})
+    return path
+
+
+def word_in(path):
+    return read_json(path / "word.json")["word"]
+
+
+def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(tmp_path):
+    path, words = sealed(tmp_path / "model", "old"), []
+
+    def read(place):
+        words.append(word_in(place))
+        if len(words) < 3:
+            sealed(path, f"new {len(words)}")
+        return words[-1]
+
+    assert steady(path, read) == "new 2"
+    assert words == ["old", "new 1", "new 2"]
+
+
+def test_a_file_that_is_written_while_its_folder_is_read_is_noticed(tmp_path):
+    path, tries = sealed(tmp_path / "model", "old"), []
+
+    def read(place):
+        tries.append(place)
+        if len(tries) == 1:
+            (path / "word.json").write_text("changed")
+        return (path / "word.json").read_text()
+
+    assert steady(path, read) == "changed"
+    assert len(tries) == 2
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="no system call exchanges two names elsewhere")
+def test_a_folder_that_comes_back_meanwhile_is_noticed(tmp_path):
+    """Every file is the one it was, and in between there was another one under its name."""
+    one, other, words = sealed(tmp_path / "one", "one"), sealed(tmp_path / "other", "other"), []
+
+    def read(place):
+        time.sleep(0.05)  # the clock of a disk is coarse
+        is_first = not words
+        if is_first:
+            exchange(one, other)
+        words.append(word_in(place))
+        if is_first:
+            exchange(one, other)
+        return words[-1]
+
+    assert steady(one, read) == "one"
+    assert words == ["other", "one"]
+
+
+def test_a_link_is_followed_once(tmp_path):
+    for name in ("one", "other"):
+        sealed(tmp_path / name, name)
+    link, places = tmp_path / "link", []
+    link.symlink_to(tmp_path / "one")
+
+    def read(place):
+        places.append(place)
+        link.unlink()
+        link.symlink_to(tmp_path / "other")
+        return word_in(place)
+
+    assert steady(link, read) == "one"
+    assert places == [tmp_path / "one"]
+
+
+@pytest.mark.parametrize("name", ["model", "nothing"])
+def test_what_stays_is_refused_at_once_and_named_as_it_was_given(tmp_path, monkeypatch, name):
+    sealed(tmp_path / "model", "old")
+    monkeypatch.chdir(tmp_path)
+    tries = []
+
+    def read(place):
+        tries.append(place)
+        raise ArtifactError(f"{place} is damaged")
+
+    with pytest.raises(ArtifactError, match=f"^{name} is damaged$"):
+        steady(Path(name), read)
+
+    assert tries == [Path(name)]
+
+
+def test_a_folder_that_never_stays_is_refused_in_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(sealed_folder, "TRIES", 3)
+    path = sealed(tmp_path / "model", "old")
+
+    with pytest.raises(ArtifactError, match="model was changed each time while it was read; wait for what changes it"):
+        steady(path, lambda _: sealed(path, "new"))
+
+
+def test_between_two_renames_a_folder_is_waited_for(tmp_path):
+    path = sealed(tmp_path / "model", "old")
+    path.rename(old_of(path))
+
+    def read(place):
+        if not place.exists():
+            old_of(place).rename(place)
+            raise ArtifactError("nothing is there")
+        return word_in(place)
+
+    assert steady(path, read) == "old"
+
+
+def is_locked(path):
+    try:
+        return not FolderLock(path)
+    except BlockingIOError:
+        return True
+
+
+def test_a_change_waits_for_the_change_before_it(tmp_path):
+    """The lock is of the folder that has the name: when that was replaced, of the new one."""
+    path, order = sealed(tmp_path / "model", "old"), []
+
+    def change():
+        with changing(path):
+            order.extend([word_in(path), is_locked(path)])
+
+    waiting = threading.Thread(target=change)
+    with changing(path):
+        waiting.start()
+        time.sleep(0.1)
+        order.append("first")
+        sealed(path, "new")
+    waiting.join()
+
+    assert order == ["first", "new", True]
+    assert not is_locked(path)
+
+
+def test_a_folder_that_is_replaced_just_before_it_is_locked_is_not_what_is_locked(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    path, new = folder_of(tmp_path / "model", "old"), [folder_of(tmp_path / "new", "new")]
+    lock = fcntl.flock
+
+    def replaced_first(descriptor, how):
+        if new:
+            put_in_place(new.pop(), path)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", replaced_first)
+
+    assert lock_in_place(path, seconds=1).is_of(path)
+
+
+def test_a_change_that_lasts_is_not_waited_for_without_end(tmp_path, monkeypatch):
+    path = sealed(tmp_path / "model", "old")
+    monkeypatch.setattr(sealed_folder, "PATIENCE", 0.05)
+    lock = FolderLock(path)
+
+    with pytest.raises(InputError, match="model is being changed by another program; run the command again when"):
+        sealed(path, "new")
+
+    del lock
+    assert word_in(path) == "old"
+
+
+def test_without_locks_a_change_meanwhile_is_noticed_at_the_end(tmp_path, monkeypatch):
+    path = sealed(tmp_path / "model", "old")
+    seen = {path: manifest_hash(path)}
+    monkeypatch.setattr(atomic, "fcntl", None)
+    words = "model was changed meanwhile, and that change would be lost; run the command again"
+
+    def replace_it_while_another_does():
+        with writing(path, seen=seen) as work:
+            write_json(work / "word.json", {"word": "mine"})
+            other = threading.Thread(target=sealed, args=(path, "theirs"))
+            other.start()
+            other.join()
+
+    with pytest.raises(InputError, match=words):
+        replace_it_while_another_does()
+
+    assert word_in(path) == "theirs"

@@ -149,7 +149,8 @@ class Classifier:
         Raises
         ------
         InputError
-            If `path` holds something else, or cannot be written.
+            If `path` holds something else, cannot be written, or was changed by another program since this classifier
+            was loaded from it or saved to it.
         """
         key, (entry, packed), kept = key_of(self.engine), self.entry(), self.provenance
         entries = {**kept.others, key: entry}
@@ -161,7 +162,7 @@ class Classifier:
         answers = {name: entry[CANARY] for name, entry in entries.items()}
         described = {**self._description(), "folded": folded, "engine": key, "engines": entries}
         canary = {"texts": texts, "token_ids": token_ids, "probabilities": answers}
-        write_folder(Path(path), self._save_files, described, canary, arrays, kept.evaluation)
+        write_folder(Path(path), self._save_files, described, canary, arrays, kept.evaluation, kept.seen)
 
     def _save_files(self, place: Path) -> None:
         self.engine.save(place)

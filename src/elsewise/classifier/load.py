@@ -16,7 +16,7 @@ from elsewise.engines.files import ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Evidence
-from elsewise.storage.sealed_folder import MANIFEST, sha256_of
+from elsewise.storage.sealed_folder import MANIFEST, manifest_hash, steady
 
 # Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
 CANARY_TOLERANCE: Final = {"int8": 0.02, "bf16": 0.02, "f16": 0.02, "f32": 1e-3}
@@ -60,10 +60,14 @@ def load(
     ...     load(f"{place}/model").decide(["sure"]).labels
     ['yes']
     """
-    folder = ModelFolder.read(Path(path))
-    if engine is None or isinstance(engine, str):
-        return open_classifier(folder, choose_entry(folder, engine, precision), threads)
-    return open_classifier(folder, entry_around(folder, engine), threads, model=engine)
+
+    def opened(place: Path) -> Classifier:
+        folder = ModelFolder.read(place)
+        if engine is None or isinstance(engine, str):
+            return open_classifier(folder, choose_entry(folder, engine, precision), threads)
+        return open_classifier(folder, entry_around(folder, engine), threads, model=engine)
+
+    return steady(Path(path), opened)
 
 
 def open_classifier(
@@ -107,6 +111,7 @@ def provenance_of(folder: ModelFolder, key: str) -> Provenance:
         gate=folder.entries[key]["gate"] if key in folder.entries else (),
         others=folder.others(key),
         history=folder.history,
+        seen=folder.seen,
         baseline=files if files.digests else None,
     )
 
@@ -123,13 +128,13 @@ def open_baseline(classifier: Classifier) -> Classifier | None:
     files = classifier.provenance.baseline
     if files is None:
         return None
-    try:
-        same = sha256_of(files.path / MANIFEST) == files.digests[MANIFEST]
-    except FileNotFoundError:
-        same = False
-    if not same:
-        raise ArtifactError(f"{files.path} is no longer what was opened; load {files.path.parent} again")
-    return load(files.path)
+
+    def opened(place: Path) -> Classifier:
+        if manifest_hash(place) != files.digests[MANIFEST]:
+            raise ArtifactError(f"{files.path} is no longer what was opened; load {files.path.parent} again")
+        return load(place)
+
+    return steady(files.path, opened)
 
 
 def choose_entry(folder: ModelFolder, engine: str | None, precision: str | None) -> str:

@@ -1,5 +1,6 @@
 """Read and write model folders as a whole; no engine is opened here."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from elsewise.rules import Certificate, Rule
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.storage.json_files import Json, read_arrays, read_json, write_json
-from elsewise.storage.sealed_folder import verify, writing
+from elsewise.storage.sealed_folder import read_sealed, writing
 
 CANARY: Final = "canary"
 REFIT: Final = "refit.safetensors"
@@ -37,6 +38,8 @@ class ModelFolder:
         elsewise.json (each entry of `engines` with its canary probabilities), canary.json, and evaluation.json or None.
     arrays : mapping of arrays
         Arrays of all parts, and of kept rows.
+    manifest : str
+        SHA-256 of the folder's manifest; `write` refuses to replace a folder that has another one by now.
     """
 
     files: ModelFiles
@@ -44,30 +47,43 @@ class ModelFolder:
     canary: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
     evaluation: Mapping[str, Any] | None
+    manifest: str
 
     @classmethod
     def read(cls, path: Path) -> "ModelFolder":
         """Read a folder; ArtifactError if it is damaged, foreign or too new, with the name of the file."""
-        digests = verify(path)
-        description, canary = read_json(path / "elsewise.json"), read_json(path / "canary.json")
+        ours = {"elsewise.json", "canary.json", "evaluation.json", "README.md", *ARRAYS}
+        sealed = read_sealed(path, ours)
+        contents = sealed.contents
+
+        def parsed(name: str) -> dict[str, Any]:
+            return read_json(path / name, contents.get(name))
+
+        description, canary = parsed("elsewise.json"), parsed("canary.json")
         try:
             for key, entry in description["engines"].items():
                 entry[CANARY] = canary["probabilities"][key]
             check_description(description)
         except (KeyError, TypeError, AttributeError, InputError) as error:
             raise ArtifactError(f"{path / 'elsewise.json'} holds what this version cannot read: {error}") from error
-        ours = {"elsewise.json", "canary.json", "evaluation.json", "README.md", *ARRAYS}
         return cls(
-            files=ModelFiles(path, {name: digest for name, digest in digests.items() if name not in ours}),
+            files=ModelFiles(path, {name: digest for name, digest in sealed.digests.items() if name not in ours}),
             description=description,
             canary=canary,
-            arrays={name: array for file in ARRAYS for name, array in read_arrays(path / file).items()},
-            evaluation=read_json(path / "evaluation.json") if "evaluation.json" in digests else None,
+            arrays={
+                name: array
+                for file in ARRAYS
+                if file in contents
+                for name, array in read_arrays(path / file, contents[file]).items()
+            },
+            evaluation=parsed("evaluation.json") if "evaluation.json" in contents else None,
+            manifest=sealed.manifest,
         )
 
     def write(self, path: Path) -> None:
         """Write the folder whole or not at all, with the model's files unchanged; raises as `Classifier.save`."""
-        write_folder(path, self.files.copy_to, self.description, self.canary, self.arrays, self.evaluation)
+        parts = (self.description, self.canary, self.arrays, self.evaluation)
+        write_folder(path, self.files.copy_to, *parts, self.seen)
 
     @property
     def default(self) -> str:
@@ -82,6 +98,11 @@ class ModelFolder:
     def others(self, key: str) -> dict[str, Any]:
         """Give the entries of the engines other than `key`."""
         return {name: entry for name, entry in self.entries.items() if name != key}
+
+    @property
+    def seen(self) -> dict[Path, str]:
+        """The manifest by the folder, as `writing` takes it."""
+        return {Path(os.path.realpath(self.files.path)): self.manifest}
 
     @property
     def file(self) -> Path:
@@ -123,13 +144,13 @@ class ModelFolder:
 
 def write_folder(
     path: Path, save_files: Callable[[Path], None], description: Json, canary: Json,
-    arrays: Mapping[str, NDArray[Any]], evaluation: Json | None,
+    arrays: Mapping[str, NDArray[Any]], evaluation: Json | None, seen: dict[Path, str],
 ) -> None:  # fmt: skip
     """Write a model folder whole or not at all; arrays of kept rows, (n,) or (n, d), go to a file of their own."""
     from safetensors.numpy import save_file  # noqa: PLC0415
 
     entries = {name: {k: v for k, v in e.items() if k != CANARY} for name, e in description["engines"].items()}
-    with writing(path) as work:
+    with writing(path, seen=seen) as work:
         save_files(work)
         write_json(work / "elsewise.json", {**description, "engines": entries})
         write_json(work / "canary.json", canary)

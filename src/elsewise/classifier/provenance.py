@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ class Provenance:
         The folder's entries for other engines, each with its own certificate (JSON).
     history : sequence of mappings
         Changes of the thresholds, the last change at the end (JSON); see `elsewise.classifier.history`.
+    seen : dict from folder to SHA-256
+        Manifests of the folders that it was read from or saved to, as they were then. Copies share it. A save into such
+        a folder is refused where its manifest is another one by now.
     baseline : ModelFiles or None
         The folder of the baseline, TF-IDF and logistic regression fitted on the same rows for the same promise.
         `elsewise.classifier.load.open_baseline` opens it; no answer depends on it.
@@ -43,4 +47,5 @@ class Provenance:
     gate: Sequence[Json] = ()
     others: Mapping[str, Json] = field(default_factory=dict)
     history: Sequence[Json] = ()
+    seen: dict[Path, str] = field(default_factory=dict)
     baseline: ModelFiles | None = None

@@ -76,14 +76,16 @@ class ModelFiles:
         return ModelFiles(self.path, outside, self.place)
 
     def copy_to(self, folder: Path) -> None:
-        """Copy every file into an existing folder; InputError if the source folder is gone."""
-        for name in self.digests:
+        """Copy every file into an existing folder; InputError if one is gone or was changed since."""
+        for name, digest in self.digests.items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 shutil.copyfile(self.path / name, target)
             except FileNotFoundError as error:
                 raise InputError(f"{self.path / name} is gone; fit the model again") from error
+            if sha256_of(target) != digest:
+                raise InputError(f"{self.path / name} was changed after the model was opened; load the model again")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,9 @@
 """Certify a model folder on one more engine or precision, with the files that it needs."""
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import Rule, among_looks, fit_as_asked
 from elsewise.rules.conformal import SplitConformal
-from elsewise.storage.sealed_folder import check_target
+from elsewise.storage.json_files import Json
+from elsewise.storage.sealed_folder import changing, check_target, steady
 
 
 def export(
@@ -52,19 +55,46 @@ def export(
     Raises
     ------
     InputError
-        If a name is unknown, this machine does not have it, or the folder keeps no rows to certify on.
+        If a name is unknown, this machine does not have it, or the folder keeps no rows to certify on; or if another
+        model replaced the folder meanwhile. Changes of thresholds meanwhile are kept, and their looks are counted.
     ArtifactError
         If the folder is damaged.
     MissingExtra
         If a library is not installed.
     """
     path = Path(path)
-    saved = ModelFolder.read(path)
+    saved = steady(path, ModelFolder.read)
     check_target(path)
     wanted = check_engine(engine, precision)
-    made = _certified(saved, "-".join(wanted), threads) or _newly_certified(saved, wanted, threads, progress)
-    _default(saved, made).save(path)
+    ready = _ready(saved, wanted, threads, progress)
+    with changing(path):  # that took minutes: what was changed in the folder meanwhile is kept
+        now = steady(path, ModelFolder.read)
+        _check_same_model(saved, now)
+        made = _with_files_of(now, ready(now))
+        _default(now, made).save(path)
     return made
+
+
+def _check_same_model(saved: ModelFolder, now: ModelFolder) -> None:
+    """Raise InputError unless both hold the same model and rows; what another export added may be there."""
+    rows, rows_now = (
+        {name: array.tobytes() for name, array in folder.arrays.items() if name.startswith("refit.")}
+        for folder in (saved, now)
+    )
+    is_kept = saved.files.digests.items() <= now.files.digests.items() and saved.entries.keys() <= now.entries.keys()
+    if not is_kept or rows != rows_now or saved.description["labels"] != now.description["labels"]:
+        raise InputError(f"{now.files.path} was replaced by a different model meanwhile; run the command again")
+
+
+def _with_files_of(now: ModelFolder, made: Classifier) -> Classifier:
+    """Add the files of another export to those of the new engine; InputError if both made the same file."""
+    engine: Any = made.engine  # an engine of texts, which has files
+    ours, theirs = engine.files.digests.items(), now.files.digests.items()
+    if theirs <= ours:
+        return made
+    if not ours <= theirs:
+        raise InputError(f"{now.files.path} got other files of {key_of(engine)} meanwhile; run the command again")
+    return replace(made, engine=replace(engine, files=now.files))
 
 
 def _default(saved: ModelFolder, made: Classifier) -> Classifier:
@@ -81,7 +111,10 @@ def _default(saved: ModelFolder, made: Classifier) -> Classifier:
     warnings.warn(f"{where}; choose {new} by --engine and --precision", ElsewiseWarning, stacklevel=3)
     entry, arrays = made.entry()
     return kept.with_provenance(
-        others={**kept.provenance.others, new: entry}, arrays={**kept.provenance.arrays, **arrays}
+        others={**kept.provenance.others, new: entry},
+        arrays={**kept.provenance.arrays, **arrays},
+        history=made.provenance.history,
+        seen=made.provenance.seen,
     )
 
 
@@ -95,26 +128,41 @@ def _certified(saved: ModelFolder, key: str, threads: int | None) -> Classifier 
         return None
 
 
-def _newly_certified(
+def _ready(
     saved: ModelFolder, wanted: tuple[str, str], threads: int | None, progress: Progress | None
-) -> Classifier:
-    settings = saved.entries[saved.default]["settings"]
-    labels = tuple(saved.description["labels"])
-    best, table = serving(saved.files, labels, settings, wanted, _kept_rows(saved), threads, progress)
+) -> Callable[[ModelFolder], Classifier]:
+    """Do what takes long, and return what makes the classifier from the folder as it is then."""
+    table: Sequence[Json] = ()
+    known = _certified(saved, "-".join(wanted), threads)
+    if known is None:
+        settings, labels = saved.entries[saved.default]["settings"], tuple(saved.description["labels"])
+        best, table = serving(saved.files, labels, settings, wanted, _kept_rows(saved), threads, progress)
+        known = _certified(saved, key_of(best.engine), threads)
+    if known is None:
+        certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)
+        return partial(_newly_certified, best=best, table=table, certify=certify)
+    return partial(_as_certified, known=known, table=table)
+
+
+def _as_certified(now: ModelFolder, *, known: Classifier, table: Sequence[Json]) -> Classifier:
+    """Give an engine the rule and the provenance that the folder has for it."""
+    key = key_of(known.engine)
+    made = replace(known, rule=now.rule(key), provenance=provenance_of(now, key))
+    return made.with_provenance(gate=table) if table else made
+
+
+def _newly_certified(now: ModelFolder, *, best: Serving, table: Sequence[Json], certify: Evidence) -> Classifier:
     key = key_of(best.engine)
-    if known := _certified(saved, key, threads):
-        return known.with_provenance(gate=table)
-    certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)
-    familiarity, sets = (saved.part(saved.default, name) for name in ("familiarity", "sets"))
-    rule = _rule(saved, best, certify)
-    history = [*saved.history, recorded("exported", key, rule, looks=saved.looks)]
+    familiarity, sets = (now.part(now.default, name) for name in ("familiarity", "sets"))
+    rule = _rule(now, best, certify)
+    history = [*now.history, recorded("exported", key, rule, looks=now.looks)]
     return Classifier(
         best.engine, best.calibrator, rule,
-        other=saved.description["other"],
-        out_of_scope_label=saved.description["out_of_scope_label"],
-        provenance=replace(provenance_of(saved, key), gate=table, history=history),
-        familiarity=familiarity and familiarity.against(best.evidence, saved.arrays["refit.tune.codes"]),
-        sets=sets and SplitConformal.fit(certify, saved.arrays["refit.certify.codes"], coverage=sets.coverage),
+        other=now.description["other"],
+        out_of_scope_label=now.description["out_of_scope_label"],
+        provenance=replace(provenance_of(now, key), gate=table, history=history),
+        familiarity=familiarity and familiarity.against(best.evidence, now.arrays["refit.tune.codes"]),
+        sets=sets and SplitConformal.fit(certify, now.arrays["refit.certify.codes"], coverage=sets.coverage),
     )  # fmt: skip
 
 

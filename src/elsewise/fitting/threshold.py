@@ -5,7 +5,8 @@ rows, and each is one more look at them: looks are counted for ever, even those 
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ from elsewise.progress import Progress
 from elsewise.rules import RULES, ByLabel, Rule, among_looks, asked_record, fit_as_asked
 from elsewise.rules.certificate import Certificate
 from elsewise.storage.json_files import Json, plain, plain_fields
-from elsewise.storage.sealed_folder import MANIFEST, check_target, sha256_of
+from elsewise.storage.sealed_folder import changing, check_target, check_unchanged, steady
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # coverages of the thresholds in an overview
 PER = 1000
@@ -262,12 +263,14 @@ def open_threshold(
     >>> change.after.certificate.target_accuracy, change.after.certificate.looks
     (0.9, 2)
     """
-    path = Path(path)
-    manifest = sha256_of(path / MANIFEST) if (path / MANIFEST).is_file() else ""
-    folder = ModelFolder.read(path)
-    key = choose_entry(folder, engine, precision)
-    classifier = open_classifier(folder, key, threads, answers=False)  # kept rows hold a user's model's answers
-    return FolderThreshold(folder, manifest, key, classifier, progress)
+
+    def opened(place: Path) -> FolderThreshold:
+        folder = ModelFolder.read(place)
+        key = choose_entry(folder, engine, precision)
+        classifier = open_classifier(folder, key, threads, answers=False)  # kept rows hold a user's model's answers
+        return FolderThreshold(folder, key, classifier, progress)
+
+    return steady(Path(path), opened)
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,8 +279,8 @@ class FolderThreshold:
 
     Attributes
     ----------
-    folder, manifest : ModelFolder, str
-        The folder as it was read, and the hash of its contents then.
+    folder : ModelFolder
+        The folder as it was read.
     engine : str
         Whose threshold it is, as in "openvino-int8".
     classifier : Classifier
@@ -287,7 +290,6 @@ class FolderThreshold:
     """
 
     folder: ModelFolder
-    manifest: str
     engine: str
     classifier: Classifier
     progress: Progress | None = None
@@ -323,12 +325,12 @@ class FolderThreshold:
             If the rule or its options are unknown or out of range, the folder keeps no rows that it needs, or a
             different program changed the folder meanwhile.
         """
-        check_target(self.folder.files.path)
         _check_asked(rule, asked)
-        present, looks = self.classifier.rule, self.folder.looks
-        usual = self._last_promise() if RULES[rule].tested else {}
-        made = self._fit(rule, {"gates": present.gates, **usual, **asked})
-        return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
+        with self._changing():
+            present, looks = self.classifier.rule, self.folder.looks
+            usual = self._last_promise() if RULES[rule].tested else {}
+            made = self._fit(rule, {"gates": present.gates, **usual, **asked})
+            return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
 
     def undo(self, *, note: str = "") -> Change:
         """Put back the rule before the last change that was not undone yet; its certificate tells of every look since.
@@ -338,13 +340,22 @@ class FolderThreshold:
         InputError
             If there is no change to undo, or the score was changed since.
         """
+        with self._changing() as path:
+            last = to_undo(self.folder.history, self.engine)
+            if last is None:
+                raise InputError(f"{path}: there is no change of the threshold of {self.engine} to undo")
+            earlier = restored(last["before"], self.classifier.rule.score)
+            rule = among_looks(earlier, self.folder.looks, self.folder.spent())
+            return self._write(rule, recorded("undone", self.engine, rule, looks=self.folder.looks, note=note))
+
+    @contextmanager
+    def _changing(self) -> Iterator[Path]:
+        """Lock the folder, as it was read: a change that would be refused makes no look at certify rows."""
         path = self.folder.files.path
-        check_target(path)
-        last = to_undo(self.folder.history, self.engine)
-        if last is None:
-            raise InputError(f"{path}: there is no change of the threshold of {self.engine} to undo")
-        rule = among_looks(restored(last["before"], self.classifier.rule.score), self.folder.looks, self.folder.spent())
-        return self._write(rule, recorded("undone", self.engine, rule, looks=self.folder.looks, note=note))
+        with changing(path):
+            check_target(path)
+            check_unchanged(path, self.folder.manifest)
+            yield path
 
     @cached_property
     def _tune(self) -> Labelled | None:
@@ -400,8 +411,6 @@ class FolderThreshold:
             folder.evaluation, self.classifier.engine.fingerprint, self.classifier.rule, rule, entry["when"]
         )
         description = {**folder.description, "engines": {**engines, key: changed}, "history": [*folder.history, entry]}
-        if sha256_of(path / MANIFEST) != self.manifest:
-            raise InputError(f"{path} was changed by another program while this ran; run the command again")
         replace(folder, description=description, arrays=arrays, evaluation=evaluation).write(path)
         return Change(key, before, after, _shown(entry), self._others)
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,12 +16,15 @@ from typing import Final
 
 from safetensors import SafetensorError
 
+from elsewise.errors import InputError
+
 try:
     import fcntl
 except ImportError:  # Windows: no locks, so that leftovers stay
     fcntl = None  # type: ignore[assignment]
 
 MB: Final = 1e6
+PAUSE: Final = 0.02  # seconds between two tries to lock a folder
 FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 HERE: Final = -100  # AT_FDCWD: paths are taken as they are
 EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
@@ -37,15 +41,37 @@ class FolderLock:
         self.is_sure = False
         if fcntl is None:
             return
-        descriptor = os.open(folder, os.O_RDONLY)
-        weakref.finalize(self, os.close, descriptor)
+        self.descriptor = os.open(folder, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.is_sure = True
         except BlockingIOError:
             raise
         except OSError:
             return  # the disk knows no locks
+
+    def is_of(self, folder: Path) -> bool:
+        """Whether what is locked still has this name."""
+        return os.path.samestat(os.fstat(self.descriptor), folder.stat())
+
+
+def lock_in_place(path: Path, seconds: float) -> FolderLock | None:
+    """Lock the folder that has this name, also where it was replaced meanwhile; None where there is none.
+
+    InputError if a different program keeps it locked for so many seconds.
+    """
+    until = time.monotonic() + seconds
+    while os.access(path, os.R_OK) and path.is_dir():
+        with suppress(BlockingIOError, FileNotFoundError):
+            lock = FolderLock(path)
+            if not lock.is_sure or lock.is_of(path):
+                return lock
+            del lock
+        if time.monotonic() > until:
+            raise InputError(f"{path} is being changed by another program; run the command again when it has ended")
+        time.sleep(PAUSE)
+    return None
 
 
 @contextmanager

@@ -52,23 +52,31 @@ def plain_fields(value: Any) -> dict[str, Any]:
     return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; ArtifactError names a file without one."""
+def read_bytes(path: Path) -> bytes:
+    """Read a file; ArtifactError names a file that cannot be read."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
+
+
+def read_json(path: Path, content: bytes | None = None) -> dict[str, Any]:
+    """Read a JSON object from a file, or from its `content`; ArtifactError names a file without one."""
+    try:
+        value = json.loads((read_bytes(path) if content is None else content).decode())
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path} holds no JSON object")
     return value
 
 
-def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """Read arrays, (n,) or (n, k), by name; empty for a missing file. ArtifactError names a file without arrays."""
+def read_arrays(file: Path, content: bytes) -> dict[str, NDArray[Any]]:
+    """Read arrays, (n,) or (n, k), by name, from the content of a file; ArtifactError names a file without arrays."""
     from safetensors import SafetensorError  # noqa: PLC0415
-    from safetensors.numpy import load_file  # noqa: PLC0415
+    from safetensors.numpy import load  # noqa: PLC0415
 
     try:
-        return load_file(file) if file.is_file() else {}
+        return load(content)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{file} cannot be read: {error}") from error

@@ -1,22 +1,95 @@
-"""Folders with a SHA-256 manifest: written whole or not at all, read only when every byte is unchanged."""
+"""Folders with a SHA-256 manifest: written whole or not at all, read only when every byte is unchanged.
+
+A folder may be replaced at any moment, by this program or by another one. `steady` reads one version of it, never parts
+of two; `changing` locks it from reading to replacing, so that no change is lost.
+"""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from safetensors import SafetensorError
 
 from elsewise.errors import ArtifactError, InputError
-from elsewise.storage.atomic import put_in_place, refusal, restore, sync, work_folder
-from elsewise.storage.json_files import Json, read_json, write_json
+from elsewise.storage.atomic import lock_in_place, old_of, put_in_place, refusal, restore, sync, work_folder
+from elsewise.storage.json_files import Json, read_bytes, read_json, write_json
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
+TRIES, PAUSE = 50, 0.01  # of reading a folder that is replaced meanwhile; seconds between two of them
+PATIENCE = 600.0  # seconds to wait for a different program that changes a folder
+
+T = TypeVar("T")
+_locked: ContextVar[frozenset[Path]] = ContextVar("_locked", default=frozenset())
+
+
+def steady(path: Path, read: Callable[[Path], T]) -> T:
+    """Give what `read` makes of a folder, from one version of it: read again where it was replaced meanwhile.
+
+    A link is followed once, so `read` gets the folder that it led to.
+    """
+    for _ in range(TRIES):
+        real = Path(os.path.realpath(path))
+        place = path if str(real) == os.path.normpath(path.absolute()) else real
+        before = _version(place)
+        try:
+            made = read(place)
+        except Exception:  # halves of two folders fail in many ways
+            if _version(place) == before:
+                raise
+        else:
+            if _version(place) == before:
+                return made
+        time.sleep(PAUSE)
+    raise ArtifactError(f"{path} was changed each time while it was read; wait for what changes it, and load it again")
+
+
+def _version(place: Path) -> object:
+    """Tell versions of a folder apart: renaming it, or writing a file in it, gives another value."""
+    try:
+        stats = [file.lstat() for file in (place, *sorted(place.rglob("*")))]
+    except FileNotFoundError:  # nothing is there, or it is being replaced just now, which equals nothing
+        return object() if place.exists() or old_of(place).exists() else None
+    except OSError:  # `read` says why
+        return None
+    return [(at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for at in stats]
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Lock a folder while it is read and replaced; InputError if a different program keeps it locked for long."""
+    place = Path(os.path.realpath(path))
+    if place in _locked.get():  # by this thread
+        yield
+        return
+    lock = lock_in_place(place, PATIENCE)
+    token = _locked.set(_locked.get() | {place})
+    try:
+        yield
+    finally:
+        _locked.reset(token)
+        del lock
+
+
+def check_unchanged(path: Path, seen: str | None) -> None:
+    """Raise InputError if a folder has another manifest than `seen`, a SHA-256."""
+    if seen is not None and path.exists() and seen != manifest_hash(path):
+        raise InputError(
+            f"{path} was changed meanwhile, and that change would be lost; run the command again, or load it again"
+        )
+
+
+def manifest_hash(path: Path) -> str:
+    """Hash a folder's manifest with SHA-256; empty where there is none."""
+    return sha256_of(path / MANIFEST) if (path / MANIFEST).is_file() else ""
 
 
 def sha256_of(file: Path) -> str:
@@ -58,25 +131,31 @@ def _is_sound(manifest: Json) -> bool:
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None) -> Iterator[Path]:
+def writing(path: Path, needed: int | None = None, seen: dict[Path, str] | None = None) -> Iterator[Path]:
     """Yield an empty folder to fill; when the block ends it gets its manifest and replaces `path`.
 
     If the process is killed, `path` is what it was before, or whole and new. InputError if `path` exists and is not a
-    model folder, or the disk refuses; the message of a full disk names the bytes `needed`.
+    model folder, or the disk refuses; the message of a full disk names the bytes `needed`. `seen` has the SHA-256 of
+    manifests by folder: InputError if that of `path` is another one by now; that of the new folder is put there.
     """
-    path = Path(os.path.realpath(path))  # a link stays, and leads to the new folder
-    check_target(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        restore(path)
-        with work_folder(path) as work:
-            yield work
-            write_manifest(work)
-            _allow_reading(work)
-            sync(work / MANIFEST, work)
-            put_in_place(work, path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be written: {refusal(error, path.parent, needed)}") from error
+    path, seen = Path(os.path.realpath(path)), {} if seen is None else seen  # a link stays, and leads to the new folder
+    with changing(path):
+        check_target(path)
+        check_unchanged(path, seen.get(path))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            restore(path)
+            with work_folder(path) as work:
+                yield work
+                write_manifest(work)
+                _allow_reading(work)
+                sync(work / MANIFEST, work)
+                check_unchanged(path, seen.get(path))  # again, for disks without locks
+                new = sha256_of(work / MANIFEST)
+                put_in_place(work, path)
+                seen[path] = new
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{path} cannot be written: {refusal(error, path.parent, needed)}") from error
 
 
 def _allow_reading(work: Path) -> None:
@@ -101,8 +180,22 @@ def _seal(files: Json) -> str:
     return hashlib.sha256(json.dumps([FORMAT, files], sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What a verified folder holds: SHA-256 of the manifest and of every file, and the bytes of some files."""
+
+    manifest: str
+    digests: dict[str, str]
+    contents: dict[str, bytes]
+
+
 def verify(path: Path) -> dict[str, str]:
-    """Check every file of a model folder against its manifest, and give their SHA-256 by name.
+    """Check every file of a model folder as `read_sealed` does, and give their SHA-256 by name."""
+    return read_sealed(path).digests
+
+
+def read_sealed(path: Path, wanted: Collection[str] = ()) -> Sealed:
+    """Check every file of a model folder against its manifest; of `wanted` files, give the bytes that were checked.
 
     ArtifactError if it is not a model folder, is too new, or a file is missing, changed, or was added.
     """
@@ -111,7 +204,8 @@ def verify(path: Path) -> dict[str, str]:
         raise ArtifactError(
             f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise fit DATA -o {path}"
         )
-    saved = read_json(manifest)
+    sealed = read_bytes(manifest)
+    saved = read_json(manifest, sealed)
     written = saved.get("format")
     if isinstance(written, int) and written > FORMAT:
         raise ArtifactError(
@@ -123,12 +217,17 @@ def verify(path: Path) -> dict[str, str]:
         raise ArtifactError(f"{manifest} is damaged; restore the folder from a copy")
     files = saved["files"]
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
-        list(pool.map(lambda item: _verify_file(path, *item), files.items()))
+        checked = pool.map(lambda name: _verified(path, name, files[name], name in wanted), files)
+        contents = dict(zip(files, checked, strict=True))
     # Desktops and version control leave hidden files behind: nothing loads them.
     added = sorted(name for name in set(_names_in(path)) - set(files) - {MANIFEST} if "/." not in f"/{name}")
     if added:
         raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
-    return {name: known["sha256"] for name, known in files.items()}
+    return Sealed(
+        hashlib.sha256(sealed).hexdigest(),
+        {name: known["sha256"] for name, known in files.items()},
+        {name: content for name, content in contents.items() if content is not None},
+    )
 
 
 def _names_in(path: Path) -> Iterator[str]:
@@ -137,12 +236,16 @@ def _names_in(path: Path) -> Iterator[str]:
             yield file.relative_to(path).as_posix()
 
 
-def _verify_file(path: Path, name: str, known: Json) -> None:
+def _verified(path: Path, name: str, known: Json, is_wanted: bool) -> bytes | None:
     file, relative = path / name, Path(name)
     is_linked = any(place.is_symlink() for place in (file, *file.parents[: name.count("/")]))
     if is_linked or ".." in relative.parts or relative.is_absolute():
         raise ArtifactError(f"{file} leads out of the model folder")
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")
-    if file.stat().st_size != known["size"] or sha256_of(file) != known["sha256"]:
-        raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")
+    if file.stat().st_size == known["size"]:
+        content = read_bytes(file) if is_wanted else None
+        digest = sha256_of(file) if content is None else hashlib.sha256(content).hexdigest()
+        if digest == known["sha256"]:
+            return content
+    raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")
