@@ -37,7 +37,7 @@ while True:
         new.symlink_to((a, b)[number % 2])
         os.replace(new, link)
     print("replaced", flush=True)
-    time.sleep(0.005)
+    time.sleep(0.02)
 """
 LOOP = """
 import json, sys

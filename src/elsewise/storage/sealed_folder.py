@@ -24,7 +24,7 @@ from elsewise.storage.json_files import Json, read_bytes, read_json, write_json
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
-TRIES, PAUSE = 50, 0.01  # of reading a folder that is replaced meanwhile; seconds between two of them
+READING, PAUSE = 30.0, 0.01  # seconds to read a folder again that is replaced meanwhile, and between two tries
 PATIENCE = 600.0  # seconds to wait for a different program that changes a folder
 
 T = TypeVar("T")
@@ -36,7 +36,8 @@ def steady(path: Path, read: Callable[[Path], T]) -> T:
 
     A link is followed once, so `read` gets the folder that it led to.
     """
-    for _ in range(TRIES):
+    end = time.monotonic() + READING
+    while time.monotonic() < end:
         real = Path(os.path.realpath(path))
         place = path if str(real) == os.path.normpath(path.absolute()) else real
         before = _version(place)
