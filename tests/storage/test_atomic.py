@@ -291,7 +291,7 @@ def test_what_stays_is_refused_at_once_and_named_as_it_was_given(tmp_path, monke
 
 
 def test_a_folder_that_never_stays_is_refused_in_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(sealed_folder, "TRIES", 3)
+    monkeypatch.setattr(sealed_folder, "READING", 0.05)
     path = sealed(tmp_path / "model", "old")
 
     with pytest.raises(ArtifactError, match="model was changed each time while it was read; wait for what changes it"):
