@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from elsewise.errors import InputError
 from elsewise.storage import atomic, sealed_folder
-from elsewise.storage.atomic import FolderLock, exchange, old_of, put_in_place, refusal, restore, work_folder
+from elsewise.storage.atomic import Lock, exchange, old_of, put_in_place, refusal, restore, work_folder
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import verify, writing
 from elsewise.storage.target_file import open_target
@@ -103,7 +103,7 @@ def test_what_was_to_be_removed_does_not_replace_the_new_folder(tmp_path):
 def test_leftovers_of_a_killed_run_go_and_those_of_a_running_one_stay(tmp_path):
     dead, alive = (folder_of(tmp_path / f".model.elsewise-writing-{name}", name) for name in ("dead", "alive"))
     mine = folder_of(tmp_path / ".model.backup", "mine")
-    hold = FolderLock(alive)
+    hold = Lock(alive)
 
     with work_folder(tmp_path / "model") as work:
         assert work.is_dir()
@@ -128,13 +128,13 @@ def test_leftovers_are_found_by_a_name_with_brackets_too(tmp_path):
 
 
 def test_a_folder_is_held_until_it_is_let_go(tmp_path):
-    hold = FolderLock(tmp_path)
+    hold = Lock(tmp_path)
     with pytest.raises(BlockingIOError):
-        FolderLock(tmp_path)
+        Lock(tmp_path)
 
     del hold
 
-    assert FolderLock(tmp_path)
+    assert Lock(tmp_path)
 
 
 def test_a_full_disk_is_told_with_what_is_needed_and_free(tmp_path):

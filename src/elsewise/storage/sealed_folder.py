@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -72,19 +73,22 @@ def writing(path: Path, needed: int | None = None) -> Iterator[Path]:
         with work_folder(path) as work:
             yield work
             write_manifest(work)
-            _allow_reading(work)
+            _allow_reading(work, path)
             sync(work / MANIFEST, work)
             put_in_place(work, path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be written: {refusal(error, path.parent, needed)}") from error
 
 
-def _allow_reading(work: Path) -> None:
-    """Give folder and files the permissions of the umask: temporary folders are private, a model is not."""
+def _allow_reading(work: Path, path: Path) -> None:
+    """Give files the permissions of those that they replace; new ones those of the manifest, else of the umask."""
     umask = os.umask(0)
     os.umask(umask)
-    for path in (work, *work.rglob("*")):
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+    folder = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o777 & ~umask
+    file = stat.S_IMODE((path / MANIFEST).stat().st_mode) if (path / MANIFEST).exists() else folder & 0o666
+    for made in (*work.rglob("*"), work):
+        old = path / made.relative_to(work)
+        made.chmod(stat.S_IMODE(old.stat().st_mode) if old.exists() else folder if made.is_dir() else file)
 
 
 def write_manifest(folder: Path) -> None:
