@@ -1,44 +1,18 @@
 """Disks that refuse once, at any moment of a command: what is there is the old output or the new one, whole."""
 
 import errno
-import os
 import resource
 from collections import Counter
 from contextlib import contextmanager
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from elsewise.storage import atomic
 from support.running import run
-from support.written import commands
+from support.written import commands, refusing
 
-CALLS = ("fsync", "rename", "replace")
 REASONS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 faults_each = pytest.mark.parametrize("faults", [25, pytest.param(500, marks=pytest.mark.faults)])
-
-
-@contextmanager
-def refusing(call, reason, *, is_simple):
-    """Raise OSError at one of the calls, counted from 1; 0 only counts. A simple disk cannot exchange two names."""
-    done = Counter()
-
-    def counted(function):
-        def asked(*arguments, **more):
-            done["calls"] += 1
-            if done["calls"] == call:
-                raise OSError(reason, os.strerror(reason))
-            return function(*arguments, **more)
-
-        return asked
-
-    with patch.multiple(os, **{name: counted(getattr(os, name)) for name in CALLS}):
-        if is_simple:
-            with patch.object(atomic, "exchange", lambda *_: False):
-                yield done
-        else:
-            yield done
 
 
 @contextmanager

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from support import killed, written
+from support.running import run
+from support.written import refusing
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked there")
 kills_each = pytest.mark.parametrize("kills", [10, pytest.param(300, marks=pytest.mark.faults)])
@@ -26,8 +28,8 @@ def ran():
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
 
-        def run(words, seconds=None):
-            process.stdin.write(json.dumps([words, seconds]) + "\n")
+        def run(words, seconds=None, call=None):
+            process.stdin.write(json.dumps([words, seconds, call]) + "\n")
             process.stdin.flush()
             return int(process.stdout.readline())
 
@@ -38,7 +40,7 @@ def ran():
 @kills_each
 def test_what_is_killed_leaves_only_whole_files_and_the_next_run_clears_away(kills, ran, tmp_path):
     rng, ended, every = np.random.default_rng(0), Counter(), list(written.commands(tmp_path / "all"))
-    usual = {}
+    usual, calls = {}, {}
     for number in range(kills):
         command, spare = every[number % len(every)]
         command.begin(spare)
@@ -47,8 +49,15 @@ def test_what_is_killed_leaves_only_whole_files_and_the_next_run_clears_away(kil
             assert ran(command.words) == 0
             usual[command] = time.monotonic() - began
             command.begin(spare)
+            with refusing(0, 0) as done:
+                run(*command.words)
+            calls[command] = done["calls"]
+            command.begin(spare)
 
-        code = ran(command.words, float(rng.uniform(0, 1.1 * usual[command])))
+        if rng.integers(2):
+            code = ran(command.words, seconds=float(rng.uniform(0, 1.1 * usual[command])))
+        else:
+            code = ran(command.words, call=int(rng.integers(1, calls[command] + 1)))
 
         found = command.found()
         left = [found.pop(name) for name in list(found) if name[0] == "."]

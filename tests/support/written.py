@@ -1,17 +1,23 @@
 """Commands that write, each with what was there before and what is there afterwards."""
 
 import json
+import os
 import shutil
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 import elsewise as ew
 from elsewise.engines.memory import MemoryEngine
+from elsewise.storage import atomic
 from elsewise.storage.sealed_folder import verify
 from support.running import run
 
+CALLS = ("fsync", "rename", "replace")  # that put files on the disk and give them their names
 BEST = {"a": [4.0, 0.0], "b": [0.0, 4.0], "c": [0.1, 0.0]}
 CLEAN, RAGGED = "text,id\n" + "a,1\nb,2\n" * 300, "text,id\n" + "b,3\nc\na,4\n" * 200
 
@@ -89,3 +95,25 @@ def rows(n=400, seed=0):
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(n, 3)) * 4
     return 2 * z, (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+
+
+@contextmanager
+def refusing(call, reason, *, is_simple=False):
+    """Raise OSError at one of the calls, counted from 1; 0 only counts. A simple disk cannot exchange two names."""
+    done = Counter()
+
+    def counted(function):
+        def asked(*arguments, **more):
+            done["calls"] += 1
+            if done["calls"] == call:
+                raise OSError(reason, os.strerror(reason))
+            return function(*arguments, **more)
+
+        return asked
+
+    with patch.multiple(os, **{name: counted(getattr(os, name)) for name in CALLS}):
+        if is_simple:
+            with patch.object(atomic, "exchange", lambda *_: False):
+                yield done
+        else:
+            yield done
