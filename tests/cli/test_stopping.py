@@ -10,6 +10,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.engines.memory import MemoryEngine
+from support.running import run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
 
@@ -124,3 +125,15 @@ def test_closed_and_full_streams_are_told_in_a_line(here, words, code, last):
     assert (done.returncode, (done.stderr.splitlines() or [""])[-1]) == (code, last)
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+def test_too_little_memory_is_told_in_a_line(here, monkeypatch):
+    def greedy(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("elsewise.batch.predict.open_source", greedy)
+
+    done = run("predict", "model", "rows.csv", "-o", "out.csv")
+
+    said = "elsewise: this machine has too little memory for that; give it smaller files, or fewer rows\n"
+    assert (done.returncode, done.stderr) == (1, said)

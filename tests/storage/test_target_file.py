@@ -44,7 +44,7 @@ def test_if_one_cannot_get_its_name_none_does(tmp_path, monkeypatch, old):
     replace = os.replace
 
     def refusing(source, target):
-        if Path(target).name == "out":
+        if Path(target).name == "out" and Path(source).name.count(".") == 2:  # what is new, not what comes back
             raise OSError(5, "Input/output error")
         replace(source, target)
 
@@ -54,6 +54,25 @@ def test_if_one_cannot_get_its_name_none_does(tmp_path, monkeypatch, old):
         put(tmp_path, rejects="new", out="new")
 
     assert found(tmp_path) == old
+
+
+def test_an_older_output_never_stands_beside_new_rejects(tmp_path, monkeypatch):
+    states = []
+
+    def noted(function):
+        def act(*names):
+            function(*names)
+            states.append({path.name: path.read_text() for path in tmp_path.glob("[!.]*")})
+
+        return act
+
+    put(tmp_path, rejects="old", out="old")
+    monkeypatch.setattr(os, "rename", noted(os.rename))
+    monkeypatch.setattr(os, "replace", noted(os.replace))
+
+    put(tmp_path, rejects="new", out="new")
+
+    assert states == [{"rejects": "old"}, {}, {"rejects": "new"}, {"rejects": "new", "out": "new"}]
 
 
 def test_a_hidden_file_that_was_removed_takes_the_older_one_with_it(tmp_path):

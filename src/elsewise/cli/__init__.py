@@ -107,7 +107,7 @@ def main() -> None:
                 to_stderr(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")
             raise SystemExit(1) from None
         except MemoryError:
-            to_stderr("elsewise: this machine has too little memory for these files; divide them")
+            to_stderr("elsewise: this machine has too little memory for that; give it smaller files, or fewer rows")
             raise SystemExit(1) from None
 
 

@@ -120,8 +120,8 @@ def _of_archive(path: str, name: str) -> Any:
         if name not in names and len(names) != 1:
             raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}; save one array as {name!r}")
         chosen = name if name in names else names[0]
-        packed = [part for part in arrays.zip.infolist() if part.filename.removesuffix(".npy") == chosen]
-        _refuse_large(path, max(part.file_size for part in packed))
+        packed = arrays.zip.infolist() if arrays.zip else []
+        _refuse_large(path, sum(part.file_size for part in packed if part.filename.removesuffix(".npy") == chosen))
         return arrays[chosen]
 
 

@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -47,9 +47,7 @@ def together() -> Iterator[list[Part]]:
         if parts:
             try_to_write(str(parts[-1].path), _place, parts)
     finally:
-        for file in [file for part in parts for file in (part.hidden, _old_of(part))]:
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
+        _remove(part.hidden for part in parts)
 
 
 @contextmanager
@@ -117,8 +115,7 @@ def _hidden(path: Path, alike: Sequence[Path], parts: list[Part]) -> Iterator[IO
         try_to_write(str(path), _finish, file)
         parts.append(Part(hidden, path, lock))
     except BaseException:
-        with suppress(OSError):
-            hidden.unlink(missing_ok=True)
+        _remove([hidden])
         if file is not None:
             _drop(file)
         raise
@@ -130,10 +127,6 @@ def _made(folder: Path) -> Path:
     return made
 
 
-def _old_of(part: Part) -> Path:
-    return part.hidden.with_suffix(f".old{SUFFIX}")
-
-
 def _finish(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
@@ -141,17 +134,34 @@ def _finish(file: IO[bytes]) -> None:
 
 
 def _place(parts: Sequence[Part]) -> None:
-    """Rename hidden files; if one of them cannot be, those before it make way for what was there."""
+    """Rename hidden files; if one of them cannot be, what was there comes back.
+
+    The last one is the output, and what is before it belongs to it. The older output is taken away first, so that it
+    never stands beside what belongs to another.
+    """
+    names = [(part, Path(os.path.realpath(part.path))) for part in parts]  # a link stays, what it points to is replaced
     with ExitStack() as undo:
-        for part in parts:
-            final = Path(os.path.realpath(part.path))  # a link stays, what it points to is replaced
-            if part is not parts[-1] and final.exists():
-                final.rename(_old_of(part))
-                undo.callback(_old_of(part).replace, final)
+        if any(part.hidden.exists() or final.exists() for part, final in names[:-1]):
+            for part, final in reversed(names):
+                if final.exists():
+                    final.rename(_old_of(part))
+                    undo.callback(_old_of(part).replace, final)
+        for part, final in names:
             if part.hidden.exists():
                 part.hidden.replace(final)
                 undo.callback(final.unlink)
         undo.pop_all()
+    _remove(_old_of(part) for part in parts)
+
+
+def _old_of(part: Part) -> Path:
+    return part.hidden.with_suffix(f".old{SUFFIX}")
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _drop(file: IO[bytes]) -> None:
