@@ -4,6 +4,7 @@ Accepted: numpy, lists, torch, TensorFlow and JAX arrays, and the outputs of `tr
 Nothing here guesses whether numbers are logits or probabilities: the caller says which.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -160,7 +161,8 @@ def as_labels(values: Iterable[Any]) -> tuple[str, ...]:
     if len(names) < 2:  # noqa: PLR2004
         raise InputError(f"there must be at least 2 labels, got {len(names)}")
     if len(set(names)) < len(names):
-        raise InputError(f"labels must differ, got {next(n for n in names if names.count(n) > 1)!r} twice")
+        times = Counter(names)
+        raise InputError(f"labels must differ, got {next(name for name in times if times[name] > 1)!r} twice")
     return names
 
 

@@ -1,5 +1,6 @@
 import csv
 import py_compile
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +57,17 @@ def of(given, save, said, file="z.npz", **more):
     return Case(given, brought(save, **more), CALIBRATE.format(file), said=said)
 
 
+def bomb(name="z.npz", member="logits.npy", size=10**15):
+    """Write a small archive that says it unpacks to so many bytes."""
+    with zipfile.ZipFile(name, "w") as archive:
+        archive.writestr(member, b"")
+        archive.filelist[0].file_size = size
+
+
 CASES = [
+    of("a `.npz` that unpacks to more than the memory", bomb,
+       "z.npz unpacks to 1,000,000 GB, too much for {number} GB of memory; save it as .npy, which is read piece by "
+       "piece"),
     of("a `.npz` that holds objects (a pickle)",
        lambda: np.savez("z.npz", logits=np.array([Bomb()], dtype=object)),
        "z.npz cannot be read as a .npz array of numbers; save it with numpy.savez"),

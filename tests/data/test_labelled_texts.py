@@ -1,11 +1,14 @@
 """Labelled texts from files: what is mended while reading, and what is refused."""
 
+import io
 import unicodedata
 from importlib.util import find_spec
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
+from elsewise.data import logits as logits_module
 from elsewise.data.labelled_texts import Reading, read_files, read_labelled
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.logits import read_codes, read_logits
@@ -192,3 +195,45 @@ def test_parquet_needs_its_extra_or_reads_the_columns_of_the_labels(tmp_path):
     parquet.write_table(pa.table({"a": [1.0, 2.0], "b": [3.0, 4.0], "label": ["a", "b"]}), path)
     assert read_logits(path, Reading(), ("b", "a"))[0].tolist() == [[3.0, 1.0], [4.0, 2.0]]
     assert read_logits(path, Reading())[1] == ("a", "b")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_an_array_that_says_it_is_larger_than_any_memory_is_refused(tmp_path, suffix):
+    header, path = io.BytesIO(), tmp_path / f"x{suffix}"
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**15, 2)})
+    if suffix == ".npy":
+        path.write_bytes(header.getvalue())
+    else:
+        with ZipFile(path, "w") as archive:
+            archive.writestr("logits.npy", header.getvalue())
+
+    with pytest.raises(InputError, match=rf"x{suffix} cannot be read as a {suffix} array of numbers"):
+        read_logits(str(path), Reading())
+
+
+def test_what_unpacks_to_more_than_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "x.npz", logits=np.zeros((1000, 2)))
+    monkeypatch.setattr(logits_module, "memory", lambda: 4 * 16_128)
+    assert len(read_logits(str(tmp_path / "x.npz"), Reading())[0]) == 1000
+
+    monkeypatch.setattr(logits_module, "memory", lambda: 4 * 16_128 - 1)
+    with pytest.raises(InputError, match=r"x.npz unpacks to 0 GB, too much for 0 GB of memory; save it as .npy"):
+        read_logits(str(tmp_path / "x.npz"), Reading())
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "room", "message"),
+    [
+        ("ab", [[1.0], ["x"]], None, r"z.parquet: column 'b' holds string, not numbers"),
+        ("aa", [[1.0], [2.0]], None, r"z.parquet has more than one column named 'a'; rename all but one"),
+        ("ab", [[1.0] * 1000, [2.0] * 1000], 63_999, r"z.parquet unpacks to 0 GB, too much for 0 GB of memory"),
+    ],
+)
+def test_parquet_is_refused_before_it_is_read(tmp_path, monkeypatch, names, columns, room, message):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(logits_module, "memory", lambda: room)
+    table = pa.Table.from_arrays([pa.array(column) for column in columns], names=list(names))
+    parquet.write_table(table, tmp_path / "z.parquet")
+
+    with pytest.raises(InputError, match=message):
+        read_logits(str(tmp_path / "z.parquet"), Reading())

@@ -230,12 +230,15 @@ def test_one_row_one_kind_and_nothing_but_ties_are_judged(labels, row):
     assert judged.slices["city"][0].rows == len(labels)
 
 
-def test_texts_that_made_the_model_are_warned_of_by_split():
+@pytest.mark.parametrize("salt", [b"", b"sixteen bytes..."])
+def test_texts_that_made_the_model_are_warned_of_by_split(salt):
+    """Folders of earlier versions have no salt."""
     from elsewise.data.splits import hashes
 
     engine = MemoryEngine(("yes", "no"), {"sure": [4.0, 0.0], "new": [0.0, 2.0]}, default=[0.1, 0.0])
     made_with = {"split.train": ["sure"], "split.tune": ["hm"]}
-    arrays = {name: np.array(hashes(texts), dtype=np.uint64) for name, texts in made_with.items()}
+    arrays = {name: np.array(hashes(texts, salt), dtype=np.uint64) for name, texts in made_with.items()}
+    arrays |= {"split.salt": np.frombuffer(salt, dtype=np.uint8)} if salt else {}
     classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6), provenance=Provenance(arrays=arrays))
 
     with pytest.warns(ElsewiseWarning, match=r"^2 of 3 texts were used to make the model \(train 1, tune 1\): the fig"):

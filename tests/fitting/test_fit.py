@@ -10,7 +10,9 @@ from elsewise.classifier.load import open_baseline
 from elsewise.data.labels import label_codes
 from elsewise.data.splits import divide
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.evaluation.evaluate import count_seen
 from elsewise.fitting.calibrate import calibrate
+from elsewise.fitting.certify import of_splits
 from elsewise.scores import SCORES, Energy
 
 
@@ -203,6 +205,33 @@ def test_eight_texts_are_enough_to_get_an_honest_answer(tiny_default):
     assert not classifier.certificate.certified
     assert classifier.certificate.rows_needed == 59
     assert not open_baseline(classifier).certificate.certified
+
+
+def test_a_folder_without_rows_holds_no_word_of_the_texts_and_still_knows_what_it_has_seen(tiny_default, tmp_path):
+    texts = [f"{word} {i} zyxxwv" for word in ("refund my money", "where is my parcel") for i in range(40)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = ew.fit(
+            texts, ["refund"] * 40 + ["delivery"] * 40, epochs=1, max_length=32, precision="f32", keep_refit_rows=False
+        )
+    fitted.save(tmp_path / "model")
+
+    files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"zyxxwv" in path.read_bytes()]
+    assert not (tmp_path / "model" / "baseline").exists()
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "It is not kept, for its vocabulary would hold words of the texts." in card
+    unseen = fitted.provenance.record["splits"]["test"]
+    assert count_seen(ew.load(tmp_path / "model"), [*texts, "new"]).seen == len(texts) - unseen
+
+
+def test_hashes_of_one_text_differ_from_folder_to_folder():
+    parts = divide(([f"text {i}" for i in range(40)], ["a", "b"] * 20), None, None, None, 0).parts
+    (_, one), (_, other) = of_splits(parts), of_splits(parts)
+
+    assert one.keys() == other.keys() == {"split.train", "split.tune", "split.certify", "split.salt"}
+    assert not set(one["split.train"].tolist()) & set(other["split.train"].tolist())
+    assert len(one["split.salt"]) == 16
 
 
 def test_a_blank_word_for_other_is_refused_before_training():

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage import atomic, sealed_folder
 from elsewise.storage.atomic import (
-    FolderLock,
+    Lock,
     exchange,
     lock_in_place,
     old_of,
@@ -115,7 +115,7 @@ def test_what_was_to_be_removed_does_not_replace_the_new_folder(tmp_path):
 def test_leftovers_of_a_killed_run_go_and_those_of_a_running_one_stay(tmp_path):
     dead, alive = (folder_of(tmp_path / f".model.elsewise-writing-{name}", name) for name in ("dead", "alive"))
     mine = folder_of(tmp_path / ".model.backup", "mine")
-    hold = FolderLock(alive)
+    hold = Lock(alive)
 
     with work_folder(tmp_path / "model") as work:
         assert work.is_dir()
@@ -140,13 +140,13 @@ def test_leftovers_are_found_by_a_name_with_brackets_too(tmp_path):
 
 
 def test_a_folder_is_held_until_it_is_let_go(tmp_path):
-    hold = FolderLock(tmp_path)
+    hold = Lock(tmp_path)
     with pytest.raises(BlockingIOError):
-        FolderLock(tmp_path)
+        Lock(tmp_path)
 
     del hold
 
-    assert FolderLock(tmp_path)
+    assert Lock(tmp_path)
 
 
 def test_a_full_disk_is_told_with_what_is_needed_and_free(tmp_path):
@@ -313,7 +313,7 @@ def test_between_two_renames_a_folder_is_waited_for(tmp_path):
 
 def is_locked(path):
     try:
-        return not FolderLock(path)
+        return not Lock(path)
     except BlockingIOError:
         return True
 
@@ -356,7 +356,7 @@ def test_a_folder_that_is_replaced_just_before_it_is_locked_is_not_what_is_locke
 def test_a_change_that_lasts_is_not_waited_for_without_end(tmp_path, monkeypatch):
     path = sealed(tmp_path / "model", "old")
     monkeypatch.setattr(sealed_folder, "PATIENCE", 0.05)
-    lock = FolderLock(path)
+    lock = Lock(path)
 
     with pytest.raises(InputError, match="model is being changed by another program; run the command again when"):
         sealed(path, "new")

@@ -36,7 +36,8 @@ def run(*words, text=None, folder=None):
         whole.enter_context(redirect_stdout(stdout))
         whole.enter_context(redirect_stderr(stderr))
         whole.enter_context(warnings.catch_warnings())
-        whole.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        for number in (getattr(signal, name) for name in cli.STOPS if hasattr(signal, name)):
+            whole.callback(signal.signal, number, signal.getsignal(number))
         whole.callback(_forget, Path.cwd())
         code = _code(cli.main)
     return Done(code, *(_written(stream) for stream in (stdout, stderr)))

@@ -15,6 +15,7 @@ from elsewise.engines.batching import prefetch
 from elsewise.errors import InputError
 from elsewise.messages import messages
 from elsewise.progress import Progress
+from elsewise.storage.target_file import Part, together
 
 REJECTED = ".rejected.jsonl"
 REJECT_COLUMNS = ("row", "line", "problem", "raw")
@@ -75,21 +76,25 @@ def predict_file(
         suffix = Path(data).suffix[1:]
         like_data = how.format or (suffix if suffix in ("jsonl", "ndjson", "tsv") else None)
         format_ = like_data if out == "-" else None
-        with open_writer(out, columns, format=format_) as writer, _open_rejects(rejects_path) as rejects:
-            for chunk in prefetch(chunks(source.items, partial(prepared, classifier.engine))):
-                answers = answered(classifier, chunk, more)
-                given = ({names.get(column, column): cell for column, cell in row.cells.items()} for row in chunk.rows)
-                writer.write(cells | answer for cells, answer in zip(given, answers.rows, strict=True))
-                bad = ((row.number, row.line, row.problem, row.raw) for row in chunk.rejected)
-                if rejects is not None:
-                    rejects.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)
-                ledger += answers.counts
-                if progress:
-                    progress("predicting", ledger.read, 0)
-    if rejects_path is not None and not ledger.rejected:
-        rejects_path.unlink()
-        rejects_path = None
-    kept, notes = None if rejects_path is None else str(rejects_path), (*source.notes, *renamed)
+        with together() as parts:
+            with (
+                open_writer(out, columns, format=format_, parts=parts) as writer,
+                _open_rejects(rejects_path, out, parts) as rejects,
+            ):
+                for chunk in prefetch(chunks(source.items, partial(prepared, classifier.engine))):
+                    answers = answered(classifier, chunk, more)
+                    given = [{names.get(key, key): cell for key, cell in row.cells.items()} for row in chunk.rows]
+                    writer.write(cells | answer for cells, answer in zip(given, answers.rows, strict=True))
+                    bad = ((row.number, row.line, row.problem, row.raw) for row in chunk.rejected)
+                    if rejects is not None:
+                        rejects.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)
+                    ledger += answers.counts
+                    if progress:
+                        progress("predicting", ledger.read, 0)
+            for unneeded in parts[:-1] if not ledger.rejected else ():
+                unneeded.hidden.unlink()
+    kept = str(rejects_path) if rejects_path and ledger.rejected else None
+    notes = (*source.notes, *renamed)
     return Summary(ledger.answered, ledger.other, ledger.rejected, ledger.reasons, kept, notes)
 
 
@@ -98,5 +103,5 @@ def _rejects_of(out: str) -> Path | None:
     return Path(f"{out}{REJECTED}") if out != "-" and (Path(out).is_file() or not Path(out).exists()) else None
 
 
-def _open_rejects(path: Path | None) -> AbstractContextManager[Writer | None]:
-    return nullcontext() if path is None else open_writer(path, REJECT_COLUMNS)
+def _open_rejects(path: Path | None, out: str, parts: list[Part]) -> AbstractContextManager[Writer | None]:
+    return nullcontext() if path is None else open_writer(path, REJECT_COLUMNS, parts=parts, like=out)

@@ -130,9 +130,10 @@ def _baseline(evaluation: Json | None, record: Json) -> str:
     figures = (("accuracy", "accuracy"), ("log_loss", "log loss"), ("coverage", "coverage"),
                ("accuracy_when_answered", "accuracy when answered"))  # fmt: skip
     values = ", ".join(f"{words} {_number(judged[name]['value'])}" for name, words in figures)
+    where = "the model folder `baseline`" if record else "not kept, for its vocabulary would hold words of the texts"
     return (
         f"## Is the encoder worth it?\n\n{judged['sentence']} The baseline is TF-IDF and logistic regression{learned}: "
-        f"{values}. It is the model folder `baseline`."
+        f"{values}. It is {where}."
     )
 
 

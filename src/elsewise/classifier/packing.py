@@ -8,6 +8,7 @@ import dataclasses
 import math
 import types
 import typing
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -55,9 +56,8 @@ def check_description(described: Json) -> None:
     if not isinstance(labels, list) or not all(isinstance(label, str) and label.strip() for label in labels):
         raise InputError("labels must be words")
     if len(set(labels)) < len(labels):
-        raise InputError(
-            f"labels must differ, got {next(label for label in labels if labels.count(label) > 1)!r} twice"
-        )
+        twice = next(label for label, times in Counter(labels).items() if times > 1)
+        raise InputError(f"labels must differ, got {twice!r} twice")
     entries[described["engine"]]  # raises if it is missing
     shapes: list[tuple[Json, Json]] = [
         (described, {"other": str, "out_of_scope_label": str | None, "record": dict}),

@@ -8,8 +8,10 @@ import os
 import re
 import signal
 import sys
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from inspect import signature
 from typing import Annotated, Any, Final
 
@@ -39,6 +41,8 @@ Begin with:
 
 elsewise --help lists all commands."""
 EXIT_CODES: Final = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
+STOPS: Final = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows lacks the last
+PATIENCE: Final = 1.0  # seconds for clearing away; a signal after them ends at once
 
 app = typer.Typer(
     name="elsewise",
@@ -83,24 +87,67 @@ def program(
 
 def main() -> None:
     """Run the command line; a user's error is one or two lines and exit 1, a bug is a traceback."""
+    _open_closed()
     warnings.showwarning = _show_warning
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that half-written files are cleared away
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ElsewiseWarning)
+    with _stopped_by_signals():
+        try:
+            try:
+                app()
+            finally:
+                sys.stdout.flush()
+        except ElsewiseError as error:
+            to_stderr(f"elsewise: {_with_options(str(error))}")
+            raise SystemExit(1) from None
+        except OSError as error:
+            _mute()
+            if not isinstance(error, BrokenPipeError):  # the reader closed the pipe
+                to_stderr(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")
+            raise SystemExit(1) from None
+        except MemoryError:
+            to_stderr("elsewise: this machine has too little memory for that; give it smaller files, or fewer rows")
+            raise SystemExit(1) from None
+
+
+def _open_closed() -> None:
+    """Stand in for streams that the caller has closed: nothing to read from stdin, and stdout refuses to be written."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            flags = os.O_RDWR if name == "stderr" else os.O_RDONLY
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """End by SystemExit at the first signal, so that half-written files are cleared away; obey a late second one."""
+    came: list[float] = []
+
+    def stop(number: int, _: Any) -> None:
+        came.append(time.monotonic())
+        if len(came) == 1:
+            _mute()
+            sys.exit(128 + number)
+        if came[-1] - came[0] > PATIENCE:
+            os._exit(128 + number)
+
+    numbers = [getattr(signal, name) for name in STOPS if hasattr(signal, name)]
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    for number in handled:
+        signal.signal(number, stop)
     try:
-        app()
-    except ElsewiseError as error:
-        to_stderr(f"elsewise: {_with_options(str(error))}")
-        raise SystemExit(1) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe
-        raise SystemExit(1) from None
-    except OSError as error:
-        to_stderr(f"elsewise: {error.filename or 'output'}: {error.strerror or error}")
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, signal.SIG_IGN)  # the end is near, and has its exit code
+
+
+def _mute() -> None:
+    """Let what waits for stdout go nowhere: writing it at the end could fail, or wait for a reader."""
+    with suppress(OSError):
+        number = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _with_options(words: str) -> str:

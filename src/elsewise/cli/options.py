@@ -79,7 +79,10 @@ OutFolder = Annotated[Path, OUTPUT("--out", "-o", metavar="FOLDER", help="Folder
 OutRows = Annotated[str, OUTPUT("--out", "-o", metavar="OUT", help="File to write: .csv or .jsonl. - is stdout.")]
 RefitRows = Annotated[
     bool,
-    OUTPUT(help="Keep tokens, logits and codes of tune and certify rows in MODEL, to certify again without the texts."),
+    OUTPUT(
+        help="Keep tokens, logits and codes of tune and certify rows in MODEL, to certify again without the texts; and "
+        "the baseline, which holds words of them."
+    ),
 ]
 TopAdded = Annotated[int, OUTPUT("--top", min=0, help="Add this many best labels with their probabilities.")]
 TopShown = Annotated[int, OUTPUT("--top", min=1, help="Show this many best labels with their probabilities.")]

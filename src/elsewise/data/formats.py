@@ -25,7 +25,7 @@ from elsewise.data import csv, jsonl
 from elsewise.data.lines import open_lines
 from elsewise.data.rows import Cells, Format, Rows, refuse_repeats
 from elsewise.errors import InputError
-from elsewise.storage.target_file import open_target, try_to_write
+from elsewise.storage.target_file import Part, open_target, try_to_write
 
 FORMATS: dict[str, Format] = {".csv": csv, ".tsv": csv, ".jsonl": jsonl, ".ndjson": jsonl}
 DELIMITERS = {".tsv": "\t"}  # suffixes with a fixed delimiter
@@ -95,12 +95,15 @@ def open_writer(
     format: str | None = None,  # noqa: A002
     delimiter: str | None = None,
     stdout: IO[bytes] | None = None,
+    parts: list[Part] | None = None,
+    like: str | PathLike[str] | None = None,
 ) -> Iterator[Writer]:
     """Open a file to write rows to, in a ``with``.
 
     Rows go to a hidden file in the same folder, which replaces `path` at the end of the ``with``, and is removed after
     an error. Stdout (``-``), pipes and devices are written directly. UTF-8, LF line ends; format as in `open_rows`,
-    default: CSV.
+    default: CSV. With the `parts` of `elsewise.storage.target_file.together`, the file gets its name with theirs; a new
+    one is as private as the file `like`.
 
     InputError if the file cannot be written or two columns have one name.
 
@@ -120,7 +123,7 @@ def open_writer(
     suffix = _suffix(path, format) or ".csv"
     kind, separator = FORMATS[suffix], delimiter or DELIMITERS.get(suffix, ",")
     encode = kind.encoder(names, separator)
-    with open_target(path, stdout) as file:
+    with open_target(path, stdout, parts=parts, like=like) as file:
         writer = Writer(file, fspath(path), encode)
         if kind.HAS_HEADER:
             writer.write([{name: name for name in names}])

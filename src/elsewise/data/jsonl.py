@@ -6,6 +6,7 @@ of objects, or an object over several lines, is not read.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, NoReturn
@@ -73,8 +74,8 @@ def _cells(text: str) -> tuple[dict[str, str], str | None]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _UnusableError(f"has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+        times = Counter(key for key, _ in pairs)
+        raise _UnusableError(f"has the key {next(key for key in times if times[key] > 1)!r} twice")
     return members
 
 

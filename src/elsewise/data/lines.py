@@ -106,17 +106,18 @@ class Lines:
             block = self._read() if more else b""
 
     def _cut(self) -> Iterator[str]:
-        number, parts = 0, [""]
+        number, size, parts = 0, 0, [""]
         for text in self._texts():
             # A CR at the end may be half of CR LF.
             end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
             if not end:
                 parts.append(text)
-                if sum(map(len, parts)) > LIMIT:
+                size += len(text)
+                if size > LIMIT:
                     raise InputError(f"{self.name} line {number + 1} is longer than {LIMIT:,} characters")
                 continue
             whole = "".join([*parts, text[:end]])
-            parts = [text[end:]]
+            parts, size = [text[end:]], len(text) - end
             number += _line_ends(whole)
             yield from io.StringIO(whole, newline="")
         rest = "".join(parts)
@@ -137,9 +138,10 @@ def open_lines(path: str | PathLike[str], encoding: str | None = None, stdin: IO
     InputError if it cannot be opened, the encoding is unknown, or a byte order mark says a different encoding.
     """
     if fspath(path) == "-":
-        return Lines(stdin or sys.stdin.buffer, "stdin", encoding, keep_open=True)
+        source = stdin or sys.stdin.buffer
+        return Lines(getattr(source, "raw", source), "stdin", encoding, keep_open=True)
     try:
-        file = Path(path).open("rb")  # noqa: SIM115  Lines closes it
+        file = Path(path).open("rb", buffering=0)  # noqa: SIM115  Lines closes it, also while a thread waits for a pipe
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise InputError(f"{fspath(path)} {_reason(error)}") from error
     try:

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.data.labelled_texts import Reading
-from elsewise.data.rows import Row, Rows, require_columns
+from elsewise.data.rows import Row, Rows, refuse_repeats, require_columns
+from elsewise.engines.machine import memory
 from elsewise.errors import InputError, need
 
 HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
 PARQUET = (".parquet", ".pq")
+COPIES = 4  # of unpacked numbers, while they are checked and answered
+GB = 1e9
 
 
 def read_logits(
@@ -39,7 +42,8 @@ def logit_columns(present: Iterable[str], how: Reading, names: tuple[str, ...] |
     columns = tuple(name for name in present if names or name != how.label_column)
     if any(HEADLESS.fullmatch(column) for column in columns):
         raise InputError(f"the first line of {path} holds numbers, not names; put the labels there, one a column")
-    missing = [] if names is None else [name for name in names if name not in columns]
+    known = set(columns)
+    missing = [] if names is None else [name for name in names if name not in known]
     if names is None or len(missing) == len(names):
         return columns
     if missing:
@@ -98,7 +102,7 @@ def read_array(path: str, name: str) -> NDArray[Any]:
         array = _of_archive(path, name) if kind == ".npz" else np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, OverflowError, BadZipFile) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be read as a {kind} array of numbers; save it with numpy.{save}") from error
@@ -115,23 +119,41 @@ def _of_archive(path: str, name: str) -> Any:
         names = arrays.files
         if name not in names and len(names) != 1:
             raise InputError(f"{path} holds {', '.join(map(repr, names)) or 'no array'}; save one array as {name!r}")
-        return arrays[name if name in names else names[0]]
+        chosen = name if name in names else names[0]
+        packed = arrays.zip.infolist() if arrays.zip else []
+        _refuse_large(path, sum(part.file_size for part in packed if part.filename.removesuffix(".npy") == chosen))
+        return arrays[chosen]
+
+
+def _refuse_large(path: str, unpacked: int) -> None:
+    """Raise InputError before a file is unpacked to more bytes than this machine can work on."""
+    room = memory()
+    if room and unpacked * COPIES > room:
+        raise InputError(
+            f"{path} unpacks to {unpacked / GB:,.0f} GB, too much for {room / GB:,.0f} GB of memory; save it as .npy, "
+            "which is read piece by piece"
+        )
 
 
 def _read_parquet(path: str, how: Reading, names: tuple[str, ...] | None) -> tuple[NDArray[Any], tuple[str, ...]]:
     parquet = need("pyarrow.parquet", extra="parquet")
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            refuse_repeats(schema.names, path)
+            columns = logit_columns(schema.names, how, names, path)
+            for column in columns:
+                if not re.fullmatch(r"u?int\d+|halffloat|float|double", kind := str(schema.field(column).type)):
+                    raise InputError(f"{path}: column {column!r} holds {kind}, not numbers")
+            _refuse_large(path, file.metadata.num_rows * len(columns) * np.dtype(np.float64).itemsize)
+            table = file.read(columns=list(columns))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    columns = logit_columns(table.column_names, how, names, path)
-    arrays = [table.column(column).to_numpy() for column in columns]
-    for column, array in zip(columns, arrays, strict=True):
-        if array.dtype.kind not in "fiu":
-            raise InputError(f"{path}: column {column!r} holds {array.dtype}, not numbers")
-    return np.column_stack(arrays).astype(np.float64), columns
+    return np.column_stack([table.column(column).to_numpy() for column in columns]).astype(np.float64), columns
 
 
 def _usable(rows: Rows, path: str) -> Iterator[Row]:

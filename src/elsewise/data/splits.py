@@ -81,8 +81,8 @@ class DividedTexts:
     parts: Splits
 
 
-def text_hash(text: str) -> int:
-    """Hash a text to 64 bits, after normalising case, blanks and Unicode form.
+def text_hash(text: str, salt: bytes = b"") -> int:
+    """Hash a text to 64 bits, after normalising case, blanks and Unicode form; `salt` has up to 16 bytes.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def text_hash(text: str) -> int:
     True
     """
     normal = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return int.from_bytes(blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=8, salt=salt).digest(), "big")
 
 
 def divide(
@@ -232,9 +232,9 @@ def _without_leaks(given: LabelledTexts, tune: LabelledTexts, certify: LabelledT
     return Splits(train, tune, certify, test, len(given) - len(train), sum(repeated), sum(seen))
 
 
-def hashes(texts: Iterable[str]) -> list[int]:
+def hashes(texts: Iterable[str], salt: bytes = b"") -> list[int]:
     """Hash every text."""
-    return [text_hash(text) for text in texts]
+    return [text_hash(text, salt) for text in texts]
 
 
 def _fresh(rows: LabelledTexts, known: set[int]) -> tuple[LabelledTexts, int, int]:

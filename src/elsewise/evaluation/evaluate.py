@@ -381,7 +381,8 @@ def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     known = {part: arrays[f"split.{part}"] for part in PARTS if f"split.{part}" in arrays}
     if not known:
         return Seen(0, {})
-    given = np.array(hashes(texts), dtype=np.uint64)
+    salt = arrays.get("split.salt", np.empty(0, dtype=np.uint8)).tobytes()  # folders of earlier versions have none
+    given = np.array(hashes(texts, salt), dtype=np.uint64)
     inside = {name: np.isin(given, array) for name, array in known.items()}
     seen = np.any(list(inside.values()), axis=0)
     return Seen(int(seen.sum()), {name: int(flags.sum()) for name, flags in inside.items()})

@@ -8,6 +8,7 @@ since a row is always close to itself. Certify rows stay fresh in both cases.
 """
 
 import platform
+import secrets
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -207,11 +208,16 @@ def sampled(codes: Codes, seed: int) -> Indices:
 
 
 def of_splits(parts: Splits) -> tuple[Json, dict[str, NDArray[Any]]]:
-    """Give the sizes of splits and the versions of libraries, for the record; and hashes of the texts of each, (n,)."""
+    """Give the sizes of splits and the versions of libraries, for the record; and hashes of the texts of each, (n,).
+
+    The hashes have a salt of this call: tables that others have made of hashes tell nothing of the texts.
+    """
     sizes = {name: len(getattr(parts, name)) for name in PARTS}
     dropped = {"untrained": parts.untrained, "repeated": parts.repeated, "seen": parts.seen}
-    seen = {f"split.{name}": hashes(getattr(parts, name).texts) for name in PARTS[:-1]}
-    arrays = {name: np.array(values, dtype=np.uint64) for name, values in seen.items()}
+    salt = secrets.token_bytes(16)
+    seen = {f"split.{name}": hashes(getattr(parts, name).texts, salt) for name in PARTS[:-1]}
+    arrays: dict[str, NDArray[Any]] = {name: np.array(values, dtype=np.uint64) for name, values in seen.items()}
+    arrays["split.salt"] = np.frombuffer(salt, dtype=np.uint8)
     return {"splits": sizes, "dropped": dropped, "versions": versions()}, arrays
 
 

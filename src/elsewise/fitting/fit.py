@@ -82,7 +82,8 @@ def fit(
     held_out, test : (texts, labels), optional
         Rows to calibrate and certify on, and rows to report on. Default: parts of `texts`.
     keep_refit_rows : bool
-        Keep tokens, codes and logits of tune and certify rows, to certify again without the texts.
+        Keep tokens, codes and logits of tune and certify rows, to certify again without the texts. Without them the
+        baseline is left out of the folder too: its vocabulary holds words of the texts. Its figures stay.
     engine : {"auto", "openvino", "onnxruntime", "torch"}, or your own trained model
         The engine that answers; auto is torch on a GPU, openvino elsewhere. Your own model (an object with ``labels``
         and ``run(texts) -> Outputs``, as `elsewise.wrap` makes it) is only calibrated and certified: options about
@@ -170,7 +171,10 @@ def fit(
         baseline=fit_baseline(divided, promise, words, progress, note) if baseline else None,
     )
     classifier = certified.classifier(best.engine, best.calibrator, words, provenance)
-    return evaluated(classifier, divided.parts.test.texts, divided.parts.test.codes)
+    classifier = evaluated(classifier, divided.parts.test.texts, divided.parts.test.codes)
+    return (
+        classifier if keep_refit_rows else classifier.with_provenance(baseline=None)
+    )  # its vocabulary is of the texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

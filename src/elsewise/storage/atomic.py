@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -30,18 +30,18 @@ HERE: Final = -100  # AT_FDCWD: paths are taken as they are
 EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
-class FolderLock:
-    """Locks a folder for this process, until the object is deleted or the process ends, even by a crash.
+class Lock:
+    """Locks a folder or file for this process, until the object is deleted or the process ends, even by a crash.
 
-    BlockingIOError if a different process has locked the folder. `is_sure` is False where files cannot be locked: on
-    Windows, and on some network disks.
+    BlockingIOError if a different process has locked it. `is_sure` is False where files cannot be locked: on Windows,
+    and on some network disks.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self.is_sure = False
         if fcntl is None:
             return
-        self.descriptor = os.open(folder, os.O_RDONLY)
+        self.descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self.descriptor)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -56,7 +56,7 @@ class FolderLock:
         return os.path.samestat(os.fstat(self.descriptor), folder.stat())
 
 
-def lock_in_place(path: Path, seconds: float) -> FolderLock | None:
+def lock_in_place(path: Path, seconds: float) -> Lock | None:
     """Lock the folder that has this name, also where it was replaced meanwhile; None where there is none.
 
     InputError if a different program keeps it locked for so many seconds.
@@ -64,7 +64,7 @@ def lock_in_place(path: Path, seconds: float) -> FolderLock | None:
     until = time.monotonic() + seconds
     while os.access(path, os.R_OK) and path.is_dir():
         with suppress(BlockingIOError, FileNotFoundError):
-            lock = FolderLock(path)
+            lock = Lock(path)
             if not lock.is_sure or lock.is_of(path):
                 return lock
             del lock
@@ -81,13 +81,8 @@ def work_folder(path: Path) -> Iterator[Path]:
     Leftovers of killed runs are removed first, unless their process still holds the lock.
     """
     prefix = f".{path.name}.elsewise-writing-"
-    for left in path.parent.glob(f"{glob_name(prefix)}*"):
-        with suppress(OSError):
-            lock = FolderLock(left)
-            if lock.is_sure:
-                shutil.rmtree(left, ignore_errors=True)
-            del lock
-    work, lock = _locked(path, prefix)
+    sweep(path.parent, f"{glob_name(prefix)}*")
+    work, lock = locked(lambda: Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent)))
     try:
         yield work
     finally:
@@ -100,13 +95,24 @@ def glob_name(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
-def _locked(path: Path, prefix: str) -> tuple[Path, FolderLock]:
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove leftovers of killed runs: hidden files and folders of this pattern that no process has locked."""
+    for left in folder.glob(pattern):
+        with suppress(OSError):
+            lock = Lock(left)
+            if lock.is_sure:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+            del lock
+
+
+def locked(make: Callable[[], Path]) -> tuple[Path, Lock]:
+    """Make a hidden file or folder, and lock it."""
     while True:
-        work = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        made = make()
         with suppress(BlockingIOError, FileNotFoundError):  # taken for a leftover before it was locked: again
-            lock = FolderLock(work)
-            if work.exists():
-                return work, lock
+            lock = Lock(made)
+            if made.exists():
+                return made, lock
 
 
 def old_of(path: Path) -> Path:
@@ -139,8 +145,10 @@ def put_in_place(work: Path, path: Path) -> None:
         if old.exists():
             old.rename(path)
         raise
-    sync(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        sync(path.parent)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def exchange(one: Path, other: Path) -> bool:

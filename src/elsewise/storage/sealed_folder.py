@@ -7,6 +7,7 @@ of two; `changing` locks it from reading to replacing, so that no change is lost
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -149,7 +150,7 @@ def writing(path: Path, needed: int | None = None, seen: dict[Path, str] | None 
             with work_folder(path) as work:
                 yield work
                 write_manifest(work)
-                _allow_reading(work)
+                _allow_reading(work, path)
                 sync(work / MANIFEST, work)
                 check_unchanged(path, seen.get(path))  # again, for disks without locks
                 new = sha256_of(work / MANIFEST)
@@ -159,12 +160,15 @@ def writing(path: Path, needed: int | None = None, seen: dict[Path, str] | None 
             raise InputError(f"{path} cannot be written: {refusal(error, path.parent, needed)}") from error
 
 
-def _allow_reading(work: Path) -> None:
-    """Give folder and files the permissions of the umask: temporary folders are private, a model is not."""
+def _allow_reading(work: Path, path: Path) -> None:
+    """Give files the permissions of those that they replace; new ones those of the manifest, else of the umask."""
     umask = os.umask(0)
     os.umask(umask)
-    for path in (work, *work.rglob("*")):
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+    folder = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o777 & ~umask
+    file = stat.S_IMODE((path / MANIFEST).stat().st_mode) if (path / MANIFEST).exists() else folder & 0o666
+    for made in (*work.rglob("*"), work):
+        old = path / made.relative_to(work)
+        made.chmod(stat.S_IMODE(old.stat().st_mode) if old.exists() else folder if made.is_dir() else file)
 
 
 def write_manifest(folder: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from elsewise.errors import ArtifactError, InputError
-from elsewise.storage.atomic import MB, FolderLock
+from elsewise.storage.atomic import MB, Lock
 from elsewise.storage.json_files import Json, read_json
 from elsewise.storage.sealed_folder import MANIFEST, verify, writing
 
@@ -37,7 +37,7 @@ class Unfinished:
     """A folder of checkpoints, locked for one process as long as `lock` lives."""
 
     path: Path
-    lock: FolderLock
+    lock: Lock
 
     @classmethod
     def open(cls, path: str | Path, *, restart: bool = False) -> Self:
@@ -50,8 +50,8 @@ class Unfinished:
         if foreign:
             raise InputError(f"{path} also holds {foreign[0]}, and is not an unfinished training; choose another name")
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            opened = cls(path, FolderLock(path))
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            opened = cls(path, Lock(path))
         except BlockingIOError as error:
             raise InputError(f"{path} is in use by another training; wait for it, or choose another name") from error
         except OSError as error:

@@ -1,0 +1,76 @@
+"""`predict`, `threshold` and saving, killed at any moment: files are whole, and the next run clears leftovers away."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support import killed, written
+from support.running import run
+from support.written import refusing
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked there")
+kills_each = pytest.mark.parametrize("kills", [10, pytest.param(300, marks=pytest.mark.faults)])
+
+
+@pytest.fixture
+def ran():
+    """Run a command in a child of a process that has everything imported: give its exit status."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, Path(killed.__file__)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+
+        def run(words, seconds=None, call=None):
+            process.stdin.write(json.dumps([words, seconds, call]) + "\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield run
+        process.stdin.close()
+
+
+@kills_each
+def test_what_is_killed_leaves_only_whole_files_and_the_next_run_clears_away(kills, ran, tmp_path):
+    rng, ended, every = np.random.default_rng(0), Counter(), list(written.commands(tmp_path / "all"))
+    usual, calls = {}, {}
+    for number in range(kills):
+        command, spare = every[number % len(every)]
+        command.begin(spare)
+        if command not in usual:
+            began = time.monotonic()
+            assert ran(command.words) == 0
+            usual[command] = time.monotonic() - began
+            command.begin(spare)
+            with refusing(0, 0) as done:
+                run(*command.words)
+            calls[command] = done["calls"]
+            command.begin(spare)
+
+        if rng.integers(2):
+            code = ran(command.words, seconds=float(rng.uniform(0, 1.1 * usual[command])))
+        else:
+            code = ran(command.words, call=int(rng.integers(1, calls[command] + 1)))
+
+        found = command.found()
+        left = [found.pop(name) for name in list(found) if name[0] == "."]
+        for name, content in found.items():
+            assert content in {command.old.get(name), command.new.get(name)}, (command.words, name)
+        which = "old" if found == command.old else "new" if found == command.new else "no output"
+        assert which != "no output" or (command.words[0] == "predict" and "out.csv" not in found), (
+            command.words,
+            found,
+        )
+        ended[command.words[0], "killed" if code < 0 else "ended", which, "left" if left else ""] += 1
+        assert ran(command.words) == 0
+        assert command.found() == command.new
+    for outcome, times in sorted(ended.items()):
+        print(*outcome, times)  # noqa: T201  seen with -rP
+    assert sum(times for outcome, times in ended.items() if outcome[1] == "killed") >= kills / 2
