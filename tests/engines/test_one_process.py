@@ -88,7 +88,9 @@ def classifier():
 
 THINGS = {
     "classifier": classifier,
-    "engine around a model": lambda: ew.wrap(lambda texts: [[1.0, 0.0]] * len(texts), labels=["a", "b"], kind="logits"),
+    "engine around a model": lambda: ew.wrap(
+        lambda texts: [[3.0, -1.0]] * len(texts), labels=["a", "b"], kind="logits"
+    ),
 }
 
 
