@@ -13,8 +13,11 @@ calibrate = ew.Temperature.fit(tune_logits, tune_codes)
 rule = ew.CertifiedThreshold.fit(calibrate(logits), codes, reference=calibrate(tune_logits))
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before whoever imports ONNX Runtime, NNCF too: it calls home
 
 if TYPE_CHECKING:
     from elsewise.arrays import log_softmax, softmax

@@ -16,6 +16,7 @@ from elsewise.classifier.packing import pack
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.labels import label_form
 from elsewise.engines import Stored, as_engine, key_of, prepared, quick_run
+from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence
@@ -27,7 +28,7 @@ from elsewise.rules.familiarity import FamiliarityTest
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Classifier:
+class Classifier(OneProcess):
     """Answers texts by an engine, a calibrator and a rule, fitted together.
 
     Attributes

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import as_texts, to_numpy
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import Opening
+from elsewise.engines.one_process import OneProcess, spare_threads
 from elsewise.engines.output_kinds import to_logits
 from elsewise.engines.tokenizer import is_visible, readable
 from elsewise.errors import ArtifactError, ElsewiseError, ElsewiseWarning, InputError, in_a_line
@@ -36,7 +37,7 @@ Answer = Callable[[list[str]], Outputs]  # a row for each text, in arrays of any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ExternalEngine:
+class ExternalEngine(OneProcess):
     """Runs a user's own model; blank and invisible texts never reach it and are rows of NaN.
 
     Attributes
@@ -180,6 +181,7 @@ class ExternalEngine:
     def _asked(self, texts: list[str]) -> Outputs:
         if self.answer is None:
             raise ArtifactError(self.missing("the folder"))
+        spare_threads()
         try:
             return self.answer(texts)
         except ElsewiseError:

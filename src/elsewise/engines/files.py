@@ -1,6 +1,7 @@
 """The model's files and settings that an engine is opened from."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 import weakref
@@ -20,11 +21,16 @@ TOKENIZER: Final = "tokenizer.json"
 
 
 class TemporaryPlace:
-    """A temporary folder, removed when nothing refers to this object any more."""
+    """A temporary folder, removed when nothing in the process that made it refers to this object any more."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="elsewise-model-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        weakref.finalize(self, _remove, self.path, os.getpid())
+
+
+def _remove(path: Path, process: int) -> None:
+    if os.getpid() == process:  # a forked process may end first
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

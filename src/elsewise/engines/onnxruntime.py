@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
 from elsewise.engines.files import ONNX, TOKENIZER, Opening
 from elsewise.engines.machine import cores
+from elsewise.engines.one_process import opened
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import TextTokenizer
@@ -64,6 +65,6 @@ def open_session(graph: Path, threads: int = 0) -> Any:
     options.enable_mem_pattern = False  # shapes change from batch to batch
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        return opened(onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"]))
     except Exception as error:  # its exceptions have no class in common
         raise ArtifactError(f"{graph} cannot be opened: {str(error).strip().splitlines()[-1]}") from error

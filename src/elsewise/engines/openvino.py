@@ -13,6 +13,7 @@ from typing import Any, Final
 from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
 from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, TOKENIZER, ModelFiles, Opening
 from elsewise.engines.machine import cores
+from elsewise.engines.one_process import of_this_process, opened
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import TextTokenizer
@@ -23,6 +24,7 @@ from elsewise.storage.json_files import Json
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import openvino  # noqa: E402
 
+OPENVINO: Final = "OpenVINO"
 COMPILE_CACHE: Final = "ELSEWISE_COMPILE_CACHE"  # environment: a folder for compiled models, for a faster start
 
 
@@ -90,8 +92,9 @@ class OpenVinoModel:
         return logits.get_length(), features.get_length()
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
-        """Run batches, one in each stream, and queue one more."""
-        idle = [self.compiled.create_infer_request() for _ in range(self.streams + 1)]
+        """Run batches, one in each stream, and queue one more; ElsewiseError in a process that was forked since."""
+        compiled = of_this_process(self.compiled, OPENVINO)
+        idle = [compiled.create_infer_request() for _ in range(self.streams + 1)]
         busy: deque[Any] = deque()
         for ids, mask in batches:
             if not idle:
@@ -115,10 +118,14 @@ def _results(request: Any) -> Result:
     return logits, features
 
 
-@cache
 def core() -> Any:
-    """Return the OpenVINO Core of this process."""
-    return openvino.Core()
+    """Return the OpenVINO Core of this process; ElsewiseError if the process was forked since it was made."""
+    return of_this_process(_core(), OPENVINO)
+
+
+@cache
+def _core() -> Any:
+    return opened(openvino.Core())
 
 
 def _cache(files: ModelFiles, graph: tuple[str, ...]) -> Mapping[str, str]:
@@ -137,6 +144,6 @@ def _cache(files: ModelFiles, graph: tuple[str, ...]) -> Mapping[str, str]:
 def compile_graph(graph: Path, how: Mapping[str, Any]) -> Any:
     """Compile a graph for the processor, with OpenVINO's properties; ArtifactError if it cannot be opened."""
     try:
-        return core().compile_model(str(graph), "CPU", how)
+        return opened(core().compile_model(str(graph), "CPU", how))
     except RuntimeError as error:
         raise ArtifactError(f"{graph} cannot be opened: {str(error).strip().splitlines()[-1]}") from error

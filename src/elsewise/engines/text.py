@@ -9,6 +9,7 @@ from elsewise.arrays import as_texts
 from elsewise.engines.batching import Batch, Result, run_batched
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import TOKENIZER, ModelFiles
+from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Outputs
@@ -35,7 +36,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TextEngine:
+class TextEngine(OneProcess):
     """Turns texts into outputs, bit-identical for a text whatever its neighbours.
 
     Attributes

@@ -19,6 +19,7 @@ import numpy as np
 
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
 from elsewise.engines.files import TOKENIZER, Opening
+from elsewise.engines.one_process import spare_threads
 from elsewise.engines.text import TextEngine, check_precision
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError, InputError, need
@@ -119,6 +120,7 @@ class TorchModel:
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches; the next batch starts before results are copied, so that a GPU keeps working."""
+        spare_threads()
         waiting: deque[tuple[Any, Any]] = deque()
         with head_input(self.model) as caught:
             for batch in batches:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from elsewise.engines.external import ExternalEngine
+from elsewise.engines.one_process import of_this_process
 from elsewise.engines.onnx_safety import check_onnx
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
@@ -56,13 +57,13 @@ def _session(file: Path) -> tuple[list[str], Run]:
 
 
 def _compiled(file: Path) -> tuple[list[str], Run]:
-    from elsewise.engines.openvino import compile_graph  # noqa: PLC0415  OpenVINO
+    from elsewise.engines.openvino import OPENVINO, compile_graph  # noqa: PLC0415  OpenVINO
 
     model = compile_graph(file, {"INFERENCE_PRECISION_HINT": "f32"})
     outputs = [output.get_any_name() for output in model.outputs]
 
     def run(inputs: Arrays) -> Arrays:
-        made = model(dict(inputs))
+        made = of_this_process(model, OPENVINO)(dict(inputs))
         return {name: made[at].copy() for at, name in enumerate(outputs)}
 
     return [given.get_any_name() for given in model.inputs], run
