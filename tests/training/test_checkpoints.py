@@ -276,6 +276,7 @@ def test_checkpoints_cost_at_most_a_small_share_of_the_time(tmp_path, monkeypatc
 
 def test_two_runs_do_not_train_in_one_folder(tmp_path):
     first = Unfinished.open(tmp_path / "model.unfinished")
+    assert first.path.stat().st_mode & 0o777 == 0o700  # the model may be private
 
     with pytest.raises(InputError, match=r"model.unfinished is in use by another training"):
         Unfinished.open(tmp_path / "model.unfinished")
