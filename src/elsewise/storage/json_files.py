@@ -5,13 +5,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from numpy.typing import NDArray
 
-from elsewise.errors import ArtifactError
+from elsewise.errors import ArtifactError, reading
 
 Json: TypeAlias = Mapping[str, Any]  # an object as JSON holds it
+
+LARGEST_JSON: Final = 64 << 20  # bytes; in memory it takes up to 30 times as many
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -54,10 +56,10 @@ def plain_fields(value: Any) -> dict[str, Any]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; ArtifactError names a file without one."""
-    try:
+    with reading(path):
+        if path.stat().st_size > LARGEST_JSON:
+            raise ArtifactError(f"{path} is larger than {LARGEST_JSON >> 20} MB, the most that is read of JSON")
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path} holds no JSON object")
     return value
@@ -65,10 +67,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """Read arrays, (n,) or (n, k), by name; empty for a missing file. ArtifactError names a file without arrays."""
-    from safetensors import SafetensorError  # noqa: PLC0415
     from safetensors.numpy import load_file  # noqa: PLC0415
 
-    try:
+    with reading(file):
         return load_file(file) if file.is_file() else {}
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{file} cannot be read: {error}") from error
