@@ -13,10 +13,12 @@ from safetensors import SafetensorError
 
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.atomic import put_in_place, refusal, restore, sync, work_folder
-from elsewise.storage.json_files import Json, read_json, write_json
+from elsewise.storage.json_files import LARGEST_JSON, Json, read_json, write_json
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
+LARGEST: Final = 32 << 30  # bytes of one file: to hash a sparse file without end would take hours
+LARGEST_OF: Final = {".json": LARGEST_JSON, ".xml": LARGEST_JSON, ".onnx": 2 << 30}
 
 
 def sha256_of(file: Path) -> str:
@@ -144,5 +146,8 @@ def _verify_file(path: Path, name: str, known: Json) -> None:
         raise ArtifactError(f"{file} leads out of the model folder")
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")
-    if file.stat().st_size != known["size"] or sha256_of(file) != known["sha256"]:
+    size, most = file.stat().st_size, LARGEST_OF.get(file.suffix, LARGEST)
+    if size > most:
+        raise ArtifactError(f"{file} has {size:,} bytes, and at most {most:,} are read of such a file")
+    if size != known["size"] or sha256_of(file) != known["sha256"]:
         raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")
