@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from elsewise.errors import ElsewiseError, MissingExtra, need
+from elsewise.errors import ArtifactError, ElsewiseError, InputError, MissingExtra, need, reading
 
 
 def test_a_library_that_is_there_is_imported():
@@ -37,3 +37,39 @@ def test_a_library_broken_inside_tells_its_own_story(body, expected, tmp_path, m
         need("broken_inside", extra="train")
 
     assert not isinstance(caught.value, MissingExtra)
+
+
+# reading
+
+
+class PanicException(BaseException):
+    """As a library in Rust raises it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("bad\nand more"), "bad"),
+        (InputError("labels must be words"), "labels must be words"),
+        (KeyError("vectors"), "'vectors'"),
+        (RecursionError(), "RecursionError"),
+        (MemoryError(), "MemoryError"),
+        (OSError(2, "No such file"), "[Errno 2] No such file"),
+        (PanicException("called `Option::unwrap()` on a `None` value"), "called `Option::unwrap()` on a `None` value"),
+        (ValueError("x" * 10_000), "x" * 200),
+    ],
+)
+def test_whatever_reading_raises_is_one_line_with_the_name_of_the_file(error, said):
+    with pytest.raises(ArtifactError) as caught, reading("model/file.json"):
+        raise error
+
+    assert str(caught.value) == f"model/file.json cannot be read: {said}"
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), ArtifactError("said"), MissingExtra("said")])
+def test_an_interrupt_and_what_is_worded_already_pass(error):
+    with pytest.raises(type(error)) as caught, reading("model/file.json"):
+        raise error
+
+    assert caught.value is error

@@ -8,7 +8,10 @@ ElsewiseError
 ElsewiseWarning       the result is valid, but read the warning    (also a UserWarning)
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from os import PathLike
 from types import ModuleType
 
 
@@ -36,9 +39,38 @@ def in_a_line(error: BaseException) -> str:
     >>> in_a_line(ZeroDivisionError("division by zero"))
     'ZeroDivisionError: division by zero'
     """
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    kind = type(error).__name__
-    return f"{kind}: {first[:200]}" if first else kind
+    first, kind = _first_line(error), type(error).__name__
+    return f"{kind}: {first}" if first else kind
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip()[:200] for line in str(error).splitlines() if line.strip()), "")
+
+
+def is_failure(error: BaseException) -> bool:
+    """Tell an error from an interrupt: a panic of a library in Rust is no Exception, and no class to import."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+@contextmanager
+def reading(file: str | PathLike[str], wrong: str = "cannot be read") -> Iterator[None]:
+    """Turn whatever is raised by the reading of a file into an ArtifactError: one line, with the file's name.
+
+    Examples
+    --------
+    >>> with reading("model/laplace.safetensors"):
+    ...     {}["vectors"]
+    Traceback (most recent call last):
+    elsewise.errors.ArtifactError: model/laplace.safetensors cannot be read: 'vectors'
+    """
+    try:
+        yield
+    except (ArtifactError, MissingExtra):
+        raise
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        raise ArtifactError(f"{file} {wrong}: {_first_line(error) or type(error).__name__}") from error
 
 
 class ElsewiseWarning(UserWarning):

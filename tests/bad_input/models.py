@@ -1,15 +1,20 @@
+import hashlib
 import json
+import os
 import pickle
 from pathlib import Path
 
 from bad_input.case import Case, each, write
 from bad_input.labels import FIT, rows_of
+from support.sealed_again import certify
+from support.sealed_again import seal as sealed
 
 ROWS = write("text\nwhere is my order\n")
 LABELLED = rows_of(["x", "y"] * 8)
 CODE = "open('RAN', 'w')\nclass Config: pass\nclass Model: pass\n"
 CANNOT = "model/elsewise.json holds what this version cannot read: "
 NO_PART = "model/elsewise.json holds a part that this version cannot read: "
+DOUBLING = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
 OWN_CODE = {"AutoConfig": "evil.Config", "AutoModelForSequenceClassification": "evil.Model"}
 OF_THE_HUB = {name: f"somebody/else--{where}" for name, where in OWN_CODE.items()}
 
@@ -19,14 +24,6 @@ class Bomb:
 
     def __reduce__(self):
         return open, ("RAN", "w")
-
-
-def sealed():
-    """Make the manifest fit again, as somebody would who wants a changed folder to be opened."""
-    from elsewise.storage.sealed_folder import write_manifest
-
-    Path("model/manifest.json").unlink()
-    write_manifest(Path("model"))
 
 
 def changed(name, change):
@@ -49,9 +46,50 @@ def forged(given, change, said, name="elsewise.json", model="text"):
     return Case(given, each(ROWS, changed(f"model/{name}", change), sealed), said=said, model=model)
 
 
-def broken(given, name, content, said):
+def broken(given, name, content, said, seal=sealed):
     """A case of a folder with another file in the place of one, and sealed again."""
-    return Case(given, each(ROWS, added(name, content), sealed), said=said, model="text")
+    return Case(given, each(ROWS, added(name, content), seal), said=said, model="text")
+
+
+def made_large(name, size):
+    """Make the function that makes a file seem large, and says so in the manifest."""
+
+    def act():
+        with Path("model", name).open("r+b") as file:
+            file.truncate(size)
+        manifest = json.loads(Path("model/manifest.json").read_text(encoding="utf-8"))
+        manifest["files"][name]["size"] = size
+        body = json.dumps([manifest["format"], manifest["files"]], sort_keys=True)
+        manifest["sha256"] = hashlib.sha256(body.encode()).hexdigest()
+        Path("model/manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+    return act
+
+
+def graph(given, change, said):
+    """A case of a folder with another graph, whose manifest and fingerprint were made to fit."""
+
+    def act():
+        import onnx
+
+        model = onnx.load("model/model.onnx")
+        change(model, onnx.helper.make_node)
+        onnx.save(model, "model/model.onnx")
+
+    said = f"model/model.onnx cannot be opened: {said}"
+    return Case(given, each(ROWS, act, certify), said=said, model="text")
+
+
+def steps(given, said, **parts):
+    """A case of a folder with another tokenizer, whose manifest and fingerprint were made to fit."""
+    act = changed("model/tokenizer.json", lambda tokenizer: tokenizer.update(parts))
+    return Case(given, each(ROWS, act, certify), said=f"model/tokenizer.json cannot be read: {said}", model="text")
+
+
+def config(given, said, **values):
+    """A case of a folder for torch with another config.json, whose manifest and fingerprint were made to fit."""
+    act = changed("model/config.json", lambda config: config.update(values))
+    return Case(given, each(ROWS, act, certify), said=f"model cannot be opened: {said}", model="torch")
 
 
 def flipped():
@@ -65,7 +103,7 @@ def pointing_outside():
 
     graph = onnx.load("model/model.onnx")
     onnx.save(graph, "model/model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
-    sealed()
+    certify()
 
 
 def without_numbers():
@@ -126,10 +164,14 @@ CASES = [
          each(ROWS, changed("model/config.json", lambda config: config.update(auto_map=OWN_CODE)),
               added("evil.py", CODE.encode()), sealed), model="torch",
          said="model/elsewise.json: the certificate of torch-f32 belongs to other files or settings; fit it again"),
-    Case("a `config.json` that names a kernel of the hub, on the engine torch, sealed again",
-         each(ROWS, changed("model/config.json", lambda config: config.update(_attn_implementation="somebody/kernel")),
-              sealed), model="torch",
-         said="model cannot be opened: its config.json asks for code of the hub (somebody/kernel), which is never run"),
+    config("a `config.json` that names a kernel of the hub, on the engine torch, certificate forged",
+           "its config.json asks for code of the hub (somebody/kernel), which is never run",
+           _attn_implementation="somebody/kernel"),
+    config("a `config.json` that names other weights, certificate forged",
+           "it has weights or settings in other files (transformers_weights), which is not allowed",
+           transformers_weights="other.safetensors"),
+    config("a `config.json` of a million layers, certificate forged",
+           "its config.json says num_hidden_layers 1,000,000, which no model has", num_hidden_layers=10**6),
     Case("weights in a pickle instead, on the engine torch, sealed again",
          each(ROWS, lambda: Path("model/model.safetensors").unlink(),
               added("pytorch_model.bin", pickle.dumps(Bomb())), sealed), model="torch",
@@ -141,7 +183,7 @@ CASES = [
          each(ROWS, lambda: Path("model/config.json").unlink(),
               lambda: Path("model/config.json").symlink_to("/etc/hostname")), model="text",
          said="model/config.json leads out of the model folder"),
-    Case("an ONNX file that points to another file, sealed again", each(ROWS, pointing_outside), model="text",
+    Case("an ONNX file that points to another file, certificate forged", each(ROWS, pointing_outside), model="text",
          said="model/model.onnx keeps data in other files (external data), which is not allowed; export it again"),
     Case("an ONNX file of nothing but NaN, sealed again", each(ROWS, without_numbers), model="text",
          said="model/elsewise.json: the certificate of openvino-f32 belongs to other files or settings; fit it again"),
@@ -155,15 +197,43 @@ CASES = [
     Case("a manifest of something else", each(ROWS, write('{"manifest_version": 3}', "model/manifest.json")),
          said="model/manifest.json is damaged; restore the folder from a copy"),
     broken("another tokenizer, sealed again", "tokenizer.json", b"{}",
-           "model/tokenizer.json cannot be read: Model missing. at line 1 column 2"),
-    broken("a graph that is none, sealed again", "model.onnx", b"\0",
-           "model/model.onnx is no ONNX file that can be read: a field of a number that protobuf does not have"),
+           "model/elsewise.json: the certificate of openvino-f32 belongs to other files or settings; fit it again"),
+    broken("a tokenizer that is none, certificate forged", "tokenizer.json", b"{}",
+           "model/tokenizer.json cannot be read: Model missing. at line 1 column 2", certify),
+    steps("a tokenizer that doubles its text thirty times, certificate forged",
+          "its normalizer can make a text too long",
+          normalizer={"type": "Sequence", "normalizers": [DOUBLING] * 30}),
+    steps("a tokenizer of a thousand steps, certificate forged", "it has 1,003 steps, and at most 32 are run",
+          normalizer={"type": "Sequence", "normalizers": [{"type": "NFC"}] * 1001}),
+    broken("a graph that is none, certificate forged", "model.onnx", b"\0",
+           "model/model.onnx cannot be opened: a field of a number that protobuf does not have",
+           certify),
+    graph("a graph with a loop, certificate forged",
+          lambda model, node: model.graph.node.append(node("Loop", ["", ""], ["x"])),
+          "the operation Loop is not one that is run"),
+    graph("a graph with an operation of a library of its own, certificate forged",
+          lambda model, node: model.graph.node.append(node("Odd", ["input_ids"], ["x"], domain="com.evil")),
+          "the operation com.evil.Odd is not one that is run"),
+    graph("a graph whose operation has no input, certificate forged",
+          lambda model, node: model.graph.node.append(node("Pad", [], ["x"])), "Pad without its inputs"),
+    graph("a graph of an opset that there is not, certificate forged",
+          lambda model, _: setattr(model.opset_import[0], "version", 2**40), "an opset that there is not"),
+    graph("a tensor that is larger than its data, certificate forged",
+          lambda model, _: model.graph.initializer[0].dims.append(2**40),
+          "a tensor that says it is larger than its data"),
+    Case("a file that seems to have 100 GB", each(ROWS, made_large("model.safetensors", 100_000_000_000)), model="text",
+         said="model/model.safetensors has 100,000,000,000 bytes, and at most 34,359,738,368 are read of such a file"),
+    Case("JSON of 450 MB", each(ROWS, made_large("canary.json", 450_000_000)), model="text",
+         said="model/canary.json has 450,000,000 bytes, and at most 67,108,864 are read of such a file"),
+    Case("a manifest of 450 MB", each(ROWS, lambda: os.truncate("model/manifest.json", 450_000_000)), model="text",
+         said="model/manifest.json is larger than 64 MB, the most that is read of JSON"),
     broken("arrays that are none, sealed again", "arrays.safetensors", b"{}",
            "model/arrays.safetensors cannot be read: Error while deserializing: header too small"),
     broken("a description that is none, sealed again", "elsewise.json", b"[]",
            "model/elsewise.json holds no JSON object"),
-    forged("too few labels, sealed again", lambda described: described.update(labels=["a", "b"]),
-           "model/model.onnx gives 30 logits, and there are 2 labels"),
+    Case("too few labels, certificate forged",
+         each(ROWS, changed("model/elsewise.json", lambda described: described.update(labels=["a", "b"])), certify),
+         said="model/model.onnx gives 30 logits, and there are 2 labels", model="text"),
     forged("a label twice, sealed again", lambda described: described["labels"].__setitem__(0, "label 1"),
            CANNOT + "labels must differ, got 'label 1' twice"),
     forged("labels that are numbers, sealed again", lambda described: described.update(labels=list(range(30))),
@@ -234,6 +304,18 @@ ENCODERS = [
     encoder("a `config.json` that names a kernel of the hub",
             lambda config: config.update(_attn_implementation="somebody/kernel"),
             "cannot be opened: its config.json asks for code of the hub (somebody/kernel), which is never run"),
+    encoder("a `config.json` that names other weights",
+            lambda config: config.update(transformers_weights="other.safetensors"),
+            "cannot be opened: it has weights or settings in other files (transformers_weights), which is not allowed"),
+    encoder("an adapter beside the weights", nothing,
+            "cannot be opened: it has weights or settings in other files (adapter_config.json), which is not allowed",
+            files={"adapter_config.json": '{"base_model_name_or_path": "elsewhere"}'}),
+    encoder("a `config.json` of a million layers", lambda config: config.update(num_hidden_layers=10**6),
+            "cannot be opened: its config.json says num_hidden_layers 1,000,000, which no model has"),
+    Case("weights that are a link out of the folder",
+         each(LABELLED, lambda: Path("encoder/model.safetensors").rename("elsewhere"),
+              lambda: Path("encoder/model.safetensors").symlink_to("../elsewhere")), FIT,
+         "encoder/model.safetensors is a link that leads out of the encoder's folder; put the file itself there"),
     encoder("quantized weights", lambda config: config.update(quantization_config={"quant_method": "gptq", "bits": 4}),
             "cannot be opened: its weights are quantized; take the float32 model that it was made from"),
     encoder("weights in a pickle only", nothing,

@@ -16,6 +16,7 @@ from bad_input import GROUPS, labels, models, paths
 from bad_input.page import PAGE, page
 from elsewise.engines.memory import MemoryEngine
 from support.running import run
+from support.sealed_again import certify
 from support.small_folders import classifier_of
 from support.small_models import model_of, tokenizer
 
@@ -214,19 +215,9 @@ def test_a_weight_that_is_no_number_is_refused_when_its_certificate_was_forged_t
     """A valid file with poisonous values: manifest, fingerprint and canary answers all say that it is well."""
     shutil.copytree(folders / "text", "model")
     models.without_numbers()
-
-    def forge(described):
-        from elsewise.engines.files import ModelFiles
-        from elsewise.engines.text import TOKENIZER
-
-        entry = models.default(described)
-        of = ("openvino", sorted(entry["settings"].items()), tuple(described["labels"]))
-        entry["fingerprint"] = ModelFiles.of(Path("model")).fingerprint(TOKENIZER, "model.onnx", of=of)
-
-    models.changed("model/elsewise.json", forge)()
     nothing = [[None] * 30] * 32
     models.changed("model/canary.json", lambda canary: canary["probabilities"].update({"openvino-f32": nothing}))()
-    models.sealed()
+    certify()
 
     with pytest.raises(ew.ElsewiseError, match=r"gives no number for any of its canary texts"):
         ew.load("model")

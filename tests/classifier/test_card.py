@@ -37,3 +37,26 @@ def test_figures_have_the_intervals_of_wilson(card):
 
 def test_a_threshold_by_hand_promises_nothing(card):
     assert "None: the threshold 0.8 was not tested for one." in card
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "[click](http://evil.example)",
+    "# A heading",
+    "a`b",
+    "two\n\n# lines",
+    "![x](y)",
+]
+
+
+def test_labels_and_names_are_shown_as_they_are_whatever_they_hold(tmp_path):
+    """No HTML, no link, no picture, no heading and no new paragraph comes of a label."""
+    ew.Classifier(MemoryEngine(HOSTILE, {}, [0.0] * 6), ew.Identity(), ew.FixedThreshold(0.8)).save(tmp_path / "model")
+
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+
+    labels = card.partition("## Labels\n\n6: ")[2]
+    assert labels == (
+        "&lt;script&gt;alert(1)&lt;/script&gt;, \\[click\\](http\\://evil.example), \\# A heading, a\\`b, "
+        "two \\# lines, \\!\\[x\\](y)\n"
+    )

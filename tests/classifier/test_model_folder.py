@@ -16,6 +16,7 @@ from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage import sealed_folder
 from elsewise.storage.json_files import finite
+from support.sealed_again import seal
 
 T, U = typing.TypeVar("T"), typing.TypeVar("U")
 
@@ -277,6 +278,98 @@ def test_other_files_under_the_same_certificate_are_refused(small):
 
     with pytest.raises(ArtifactError, match=r"the certificate of memory belongs to other files or settings"):
         ew.load(small)
+
+
+def larger(folder, name, size):
+    """Make a file seem large, with a manifest that fits."""
+    with (folder / name).open("r+b") as file:
+        file.truncate(size)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name]["size"] = size
+    manifest["sha256"] = sealed_folder._seal(manifest["files"])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("arrays.safetensors", 32 << 30), ("canary.json", 64 << 20), ("memory.json", 64 << 20)]
+)
+def test_a_file_is_refused_by_its_size_before_it_is_read(small, name, size, monkeypatch):
+    (small / "arrays.safetensors").touch()
+    (small / "manifest.json").unlink()
+    sealed_folder.write_manifest(small)
+    monkeypatch.setattr(sealed_folder, "sha256_of", lambda file: "read" if file.name == name else "not it")
+    larger(small, name, size + 1)
+    with pytest.raises(ArtifactError, match=rf"{name} has {size + 1:,} bytes, and at most {size:,} are read"):
+        sealed_folder._verify_file(small, name, {"size": size + 1, "sha256": "read"})
+
+    larger(small, name, size)
+    sealed_folder._verify_file(small, name, {"size": size, "sha256": "read"})
+
+
+def test_a_manifest_is_refused_by_its_size(small):
+    with (small / "manifest.json").open("r+b") as file:
+        file.truncate((64 << 20) + 1)
+
+    with pytest.raises(ArtifactError, match=r"manifest.json is larger than 64 MB, the most that is read of JSON"):
+        ew.load(small)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda described: described.update(history=[{"looks": "x"}]), "'engine'"),
+        (lambda described: described.update(history=["x"]), "string indices must be integers"),
+        (lambda described: described.update(other=["y" * 1000]), r"'other' cannot be \['y{50,60}\.\.\."),
+    ],
+)
+def test_a_description_of_other_values_is_refused_in_a_short_line(small, change, said):
+    described = json.loads((small / "elsewise.json").read_text())
+    change(described)
+    (small / "elsewise.json").write_text(json.dumps(described))
+    seal(small)
+
+    with pytest.raises(ArtifactError, match=rf"elsewise.json holds what this version cannot read: {said}"):
+        ew.load(small)
+
+
+@pytest.mark.parametrize("default", ["ab", [1.0, 2.0], [None] * 3, {}, [1.0, "x", 0.0]])
+def test_a_table_of_other_values_is_refused_by_its_name(small, default):
+    (small / "memory.json").write_text(json.dumps({"table": {}, "default": default}))
+    seal(small)
+
+    with pytest.raises(ArtifactError, match=r"memory.json cannot be read: "):
+        ew.load(small)
+
+
+def test_an_evaluation_that_no_card_can_show_is_refused(small, tmp_path):
+    (small / "evaluation.json").write_text(json.dumps({"rows": {}}))
+    seal(small)
+    loaded = ew.load(small)
+
+    with pytest.raises(ArtifactError, match=r"evaluation.json or elsewise.json hold what no card can show: "):
+        loaded.save(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"lengths": np.array([2**31 - 1, 1], np.int32)}, "lengths that do not fit"),
+        ({"lengths": np.array([-1, 4], np.int32)}, "lengths that do not fit"),
+        ({"token_ids": np.array([5, 6], np.int32)}, "lengths that do not fit"),
+        ({"token_ids": np.array([5, -6, 7], np.int32)}, "lengths that do not fit"),
+        ({"token_ids": np.array([[5, 6, 7]], np.int32)}, "lengths that do not fit"),
+        ({"lengths": None}, "refit.tune.lengths"),
+    ],
+)
+def test_kept_tokens_that_do_not_fit_are_refused(change, said):
+    from elsewise.classifier.kept_rows import refit_tokens
+
+    whole = {"lengths": np.array([1, 2], np.int32), "token_ids": np.array([5, 6, 7], np.int32)}
+    named = {f"refit.tune.{name}": array for name, array in {**whole, **change}.items() if array is not None}
+
+    assert len(refit_tokens({f"refit.tune.{name}": array for name, array in whole.items()}, "tune")) == 2
+    with pytest.raises(ArtifactError, match=rf"refit\.safetensors cannot be read: .*{said}"):
+        refit_tokens(named, "tune")
 
 
 def test_other_probabilities_on_the_canary_texts_are_refused(small):

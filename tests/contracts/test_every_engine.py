@@ -289,6 +289,23 @@ def test_what_is_saved_opens_as_it_was(made, tmp_path):
     assert equal(again.run(canaries), engine.run(canaries))
 
 
+def test_the_fingerprint_is_known_before_a_library_reads_any_file(made, tmp_path, monkeypatch):
+    """Files that are none have a fingerprint, too: only their hashes count. Of light engines it is known afterwards."""
+    from elsewise.engines import early_fingerprint, entry_of
+
+    engine, *_ = made
+    engine.save(tmp_path)
+    files = ModelFiles.of(tmp_path)
+    for name in files.digests:
+        if not name.endswith(("laplace.safetensors", "memory.json")):  # read by our own code
+            (tmp_path / name).write_bytes(b"no file that any library can read")
+
+    found = early_fingerprint(entry_of(engine), Opening(files, engine.labels, {}))
+
+    assert found in (None, engine.fingerprint)
+    assert (found is None) == (engine.name in ("given", "logits", "memory", "sklearn"))
+
+
 def test_threads_change_no_answer(made, answers, tmp_path):
     engine, known, _ = made
     engine.save(tmp_path)

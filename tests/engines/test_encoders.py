@@ -44,6 +44,40 @@ def test_a_tokenizer_is_found_in_a_folder_or_not_at_all(tmp_path):
     assert find_tokenizer(str(tmp_path)) == tmp_path / "tokenizer.json"
 
 
+def test_a_link_out_of_the_folder_is_refused_with_its_name(tmp_path):
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "secret").write_text("{}", encoding="utf-8")
+    (folder / "model.safetensors").symlink_to("../secret")
+
+    for find in (find_encoder, find_tokenizer):
+        with pytest.raises(InputError, match=r"encoder/model\.safetensors is a link that leads out of the encoder's"):
+            find(str(folder))
+
+
+@pytest.mark.parametrize("home", ["hub/models--a--b", "folder"])
+def test_links_into_the_hubs_cache_and_within_the_folder_are_followed(tmp_path, home):
+    """A snapshot of the hub is links into `blobs`; a volume of Kubernetes is links into `..data`, a link itself."""
+    snapshot, blobs = (
+        (tmp_path / home / "snapshots" / "abc", "../../blobs") if "hub" in home else (tmp_path / home, "..data")
+    )
+    snapshot.mkdir(parents=True)
+    (snapshot / "..2026" if blobs == "..data" else snapshot / blobs).mkdir()
+    if blobs == "..data":
+        (snapshot / "..data").symlink_to("..2026")
+    (snapshot / blobs / "123").write_text("{}", encoding="utf-8")
+    (snapshot / "config.json").symlink_to(f"{blobs}/123")
+    (tmp_path / "by another name").symlink_to(snapshot)
+
+    assert find_encoder(str(snapshot)) == str(snapshot)
+    assert find_encoder(str(tmp_path / "by another name")) == str(tmp_path / "by another name")
+
+    (snapshot / "model.safetensors").symlink_to("/etc/hostname")
+    with pytest.raises(InputError, match="leads out of"):
+        find_encoder(str(snapshot))
+
+
 def test_a_path_that_is_not_there_is_refused():
     with pytest.raises(InputError, match=r"no encoder at ./nowhere; pass a folder with config.json, or a name such as"):
         find_encoder("./nowhere")

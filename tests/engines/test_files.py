@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from elsewise.engines import onnx_safety
 from elsewise.engines.files import ModelFiles, TemporaryPlace
-from elsewise.engines.onnx_safety import check_onnx
+from elsewise.engines.onnx_safety import check_graph, check_ir, check_onnx
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.sealed_folder import sha256_of
 
@@ -482,3 +482,82 @@ def test_any_fields_in_any_order_raise_no_other_error_and_hide_nothing(tmp_path_
     onnx = pytest.importorskip("onnx")
 
     agrees(onnx, content, Path(tmp_path_factory.getbasetemp()) / "any.onnx")
+
+
+# check_graph and check_ir
+
+
+def test_the_least_inputs_of_every_operation_are_those_of_onnx(onnx):
+    table = onnx_safety._FEWEST_INPUTS
+
+    assert {name: onnx.defs.get_schema(name, 24).min_input for name in table} == table
+    assert not {"Loop", "Scan", "If", "SequenceMap", "RandomNormal", "Bernoulli"} & set(table)
+
+
+def with_opset(onnx, version):
+    return onnx.helper.make_model(graph_of(onnx, add(onnx)), opset_imports=[onnx.helper.make_opsetid("", version)])
+
+
+def test_a_graph_of_tensor_operations_is_opened(onnx, saved):
+    check_graph(saved(model_of(onnx, constant(onnx, inside(onnx)), add(onnx))))
+    check_graph(saved(with_opset(onnx, 30)))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda onnx: PLACES["branch"](onnx, inside(onnx)), r"the operation If is not one that is run"),
+        (lambda onnx: model_of(onnx, onnx.helper.make_node("Loop", ["", ""], ["w"])), "the operation Loop is not"),
+        (lambda onnx: model_of(onnx, onnx.helper.make_node("Add", ["x", "x"], ["w"], domain="evil")), "evil.Add"),
+        (lambda onnx: model_of(onnx, onnx.helper.make_node("Pad", [], ["w"])), "Pad without its inputs"),
+        (lambda onnx: model_of(onnx, onnx.helper.make_node("Add", ["x", ""], ["w"])), "Add without its inputs"),
+        (lambda onnx: PLACES["function"](onnx, inside(onnx)), "functions or training"),
+        (lambda onnx: PLACES["training"](onnx, inside(onnx)), "functions or training"),
+        (lambda onnx: with_opset(onnx, 2**40), "an opset that there is not"),
+        (lambda onnx: with_opset(onnx, 31), "an opset that there is not"),
+        (lambda onnx: with_opset(onnx, -1), "an opset that there is not"),
+        (
+            lambda onnx: model_of(onnx, tensors=[onnx.TensorProto(name="w", dims=[2**40], data_type=1)]),
+            "a tensor that says it is larger than its data",
+        ),
+    ],
+)
+def test_what_no_encoder_needs_is_refused(onnx, saved, make, said):
+    with pytest.raises(ArtifactError, match=rf"model\.onnx cannot be opened: .*{said}"):
+        check_graph(saved(make(onnx)))
+
+
+@pytest.mark.parametrize(("limit", "said"), [("MOST_NODES", "more than 3 nodes"), ("MOST_FIELDS", "more than a model")])
+def test_a_graph_without_end_is_refused(onnx, saved, monkeypatch, limit, said):
+    file = saved(model_of(onnx, *[add(onnx)] * 4))
+    check_graph(file)
+    monkeypatch.setattr(onnx_safety, limit, 3)
+
+    with pytest.raises(ArtifactError, match=said):
+        check_graph(file)
+
+
+LAYER = b"<layer id='0' name='x' type='Parameter'/>"
+
+
+def test_an_ir_of_layers_is_opened(tmp_path):
+    (tmp_path / "int8.xml").write_bytes(b"<net><layers>" + LAYER * 100 + b"</layers></net>")
+
+    check_ir(tmp_path / "int8.xml")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<net><layer type='Loop'><body/></layer></net>", "<body>, which no model has"),
+        (b"<net><layer type='If'><else_body/></layer></net>", "<else_body>, which no model has"),
+        (b"<!DOCTYPE net [<!ENTITY a 'aa'>]><net>&a;</net>", "a document type, which no model has"),
+        (b"<net>", "no element found"),
+        (b"", "no element found"),
+    ],
+)
+def test_an_ir_with_control_flow_or_entities_is_refused(tmp_path, content, said):
+    (tmp_path / "int8.xml").write_bytes(content)
+
+    with pytest.raises(ArtifactError, match=rf"int8\.xml cannot be read: {said}"):
+        check_ir(tmp_path / "int8.xml")

@@ -120,7 +120,7 @@ def test_passes_are_in_the_fingerprint_and_in_the_settings(engine):
 def test_what_has_no_dropout_is_refused(engine):
     with pytest.raises(InputError, match="has no dropout: MC dropout would change nothing; take an ensemble"):
         McDropout(torch_engine("modernbert"), passes=3)
-    with pytest.raises(InputError, match="MC dropout needs at least 2 passes, got 1"):
+    with pytest.raises(InputError, match="MC dropout needs 2 to 1,000 passes, got 1"):
         McDropout(engine, passes=1)
     with pytest.raises(InputError, match="MC dropout needs engine torch, got openvino"):
         McDropout(replace(engine, name="openvino"), passes=3)

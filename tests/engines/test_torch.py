@@ -1,5 +1,7 @@
 """The torch engine on the architectures that people fine-tune, with small random weights."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,43 @@ def test_a_gpu_gives_the_answers_of_the_processor(architecture, precision):
     assert model.model.device.type == "cuda"
     assert np.abs(outputs.logits - plain).max() < (1e-3 if precision == "f32" else 0.3)
     assert alone.logits.tobytes() == outputs.logits[:1].tobytes()
+
+
+# config.json
+
+
+def config_of(tmp_path, **more):
+    from elsewise.engines.torch import plain_config
+
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", **more}), encoding="utf-8")
+    return plain_config(tmp_path, local_files_only=True)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"rope_theta": 10**7}, {"max_position_embeddings": 2**21}, {"num_hidden_layers": 1000}, {"pad_token_id": -1}],
+)
+def test_the_sizes_that_models_have_are_taken(tmp_path, more):
+    assert config_of(tmp_path, **more).model_type == "bert"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"num_hidden_layers": 1001}, r"num_hidden_layers 1,001"),
+        ({"encoder": {"n_layers": [12, 10**6]}}, r"n_layers 1,000,000"),
+        ({"vocab_size": 2**21 + 1}, r"vocab_size 2,097,153"),
+        ({"num_labels": 10**9}, r"num_labels 1,000,000,000"),
+        ({"hidden_size": -(2**40)}, r"hidden_size -1,099,511,627,776"),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused_before_it_is_made(tmp_path, more, said):
+    with pytest.raises(InputError, match=rf"its config\.json says {said}, which no model has"):
+        config_of(tmp_path, **more)
+
+
+@pytest.mark.parametrize("key", ["transformers_weights", "configuration_files"])
+def test_a_config_that_names_what_to_open_is_refused(tmp_path, key):
+    """Such a file is in no fingerprint."""
+    with pytest.raises(InputError, match=rf"it has weights or settings in other files \({key}\)"):
+        config_of(tmp_path, **{key: ["config.4.0.0.json"]})

@@ -1,5 +1,7 @@
 """Write the model card: README.md of a model folder, for the person who finds it."""
 
+import html
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -46,7 +48,7 @@ def model_card(
         _baseline(evaluation, learned),
         _engines(description["engine"], engine["gate"]),
         _made(description, engine["name"], arrays),
-        f"## Labels\n\n{len(labels)}: " + ", ".join(f"`{label}`" for label in labels),
+        f"## Labels\n\n{len(labels)}: " + ", ".join(map(_plain, labels)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -54,7 +56,7 @@ def model_card(
 def _promise(rule: Rule) -> str:
     if rule.certificate is None:
         return f"## Promise\n\nNone: the threshold {threshold_words(rule)} was not tested for one."
-    return f"## Promise\n\n{rule.certificate.sentence}"
+    return f"## Promise\n\n{_plain(rule.certificate.sentence)}"
 
 
 TEXT_USE = """## Use
@@ -111,7 +113,7 @@ def _use(engine: Json) -> str:
     if kind.reads == "logits":
         return LOGITS_USE
     if kind.certify_again == "pass it":
-        return GIVEN_USE.format(model=settings["model"])
+        return GIVEN_USE.format(model=_plain(settings["model"]))
     if kind.certify_again not in OF_TRANSFORMERS:
         return TEXT_USE
     precision = settings.get("precision", "f32")
@@ -173,6 +175,17 @@ def _figures(evaluation: Json | None, served: Json) -> str:
     return "\n".join(lines)
 
 
+def _plain(text: str) -> str:
+    r"""Write somebody's words on one line, so that Markdown and HTML show them as they are.
+
+    Examples
+    --------
+    >>> print(_plain("a_b\n\n# <b>[c](d)"))
+    a\_b \# &lt;b&gt;\[c\](d)
+    """
+    return re.sub(r"([\\`*_\[\]#|~$!]|://)", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
 def _number(value: float | str | None) -> str:
     """Write a figure; evaluations read from JSON hold None for NaN and words for infinities."""
     return "-" if value is None else f"{float(value):.4f}"
@@ -195,7 +208,7 @@ def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) ->
         training = record["training"]
         last = training["seed"] + (training.get("ensemble") or 1) - 1
         seeds = f"seed {last}" if last == training["seed"] else f"seeds {training['seed']} to {last}"
-        lines.append(f"Encoder `{training['encoder']}`, at most {training['epochs']} epochs, {seeds}.")
+        lines.append(f"Encoder {_plain(training['encoder'])}, at most {training['epochs']} epochs, {seeds}.")
     if "splits" in record:
         lines.append("Rows: " + ", ".join(f"{name} {count:,}" for name, count in record["splits"].items()) + ".")
     if description["folded"] is not None:

@@ -6,9 +6,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes
+from elsewise.arrays import Codes, as_codes
 from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.model_folder import REFIT
+from elsewise.engines import tokenizer_of
 from elsewise.engines.tokenizer import Tokens
+from elsewise.errors import reading
 from elsewise.outputs import Evidence, Outputs
 
 COLUMNS: Final = ("logits", "features", "epistemic")  # outputs of tune and certify rows that a folder keeps
@@ -25,8 +28,11 @@ def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, 
 
 def refit_tokens(arrays: Mapping[str, NDArray[Any]], name: str) -> Tokens:
     """Read the tokens of one split from a folder's arrays, token ids (tokens,) and lengths (n,)."""
-    lengths = arrays[f"refit.{name}.lengths"]
-    return Tokens(arrays[f"refit.{name}.token_ids"], lengths, np.zeros(len(lengths), dtype=bool))
+    with reading(REFIT):
+        lengths, ids = arrays[f"refit.{name}.lengths"], arrays[f"refit.{name}.token_ids"]
+        if ids.ndim != 1 or lengths.sum() != len(ids) or min(lengths.min(initial=0), ids.min(initial=0)) < 0:
+            raise ValueError(f"its {name} rows have lengths that do not fit their tokens")
+        return Tokens(ids, lengths, np.zeros(len(lengths), dtype=bool))
 
 
 def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -46,8 +52,13 @@ def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArra
 
 def kept_evidence(classifier: Classifier, arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Evidence, Codes]:
     """Give an engine's evidence of the kept rows of one split, and their codes (n,): kept tokens are run again."""
-    codes = arrays[f"refit.{name}.codes"]
-    if f"refit.{name}.lengths" in arrays:
-        return classifier.evidence(refit_tokens(arrays, name)), codes
-    columns = {column: arrays.get(f"refit.{name}.{column}") for column in ("features", "epistemic")}
-    return Evidence.of(Outputs(arrays[f"refit.{name}.logits"], **columns), classifier.calibrator), codes
+    with reading(REFIT):
+        if f"refit.{name}.lengths" in arrays:
+            tokens, tokenizer = refit_tokens(arrays, name), tokenizer_of(classifier.engine)
+            if tokenizer is not None and tokens.ids.max(initial=0) >= tokenizer.backend.get_vocab_size():
+                raise ValueError(f"its {name} rows have tokens that the model does not know")
+            evidence = classifier.evidence(tokens)
+        else:
+            columns = {column: arrays.get(f"refit.{name}.{column}") for column in ("features", "epistemic")}
+            evidence = Evidence.of(Outputs(arrays[f"refit.{name}.logits"], **columns), classifier.calibrator)
+        return evidence, as_codes(arrays[f"refit.{name}.codes"], like=evidence.probabilities, allow_abstain=True)

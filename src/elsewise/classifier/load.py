@@ -10,11 +10,21 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.model_folder import BASELINE, CANARY, ModelFolder
 from elsewise.classifier.packing import unpack
 from elsewise.classifier.provenance import Provenance
-from elsewise.engines import ENGINES, PRECISIONS, Stored, engine_class, given_engine, kind_of, prepared, quick_run
+from elsewise.engines import (
+    ENGINES,
+    PRECISIONS,
+    Stored,
+    early_fingerprint,
+    engine_class,
+    given_engine,
+    kind_of,
+    prepared,
+    quick_run,
+)
 from elsewise.engines.external import ExternalEngine
 from elsewise.engines.files import ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import ArtifactError, InputError
+from elsewise.errors import ArtifactError, InputError, reading
 from elsewise.outputs import Evidence
 from elsewise.storage.sealed_folder import MANIFEST, manifest_hash, steady
 
@@ -79,18 +89,14 @@ def open_classifier(
     ArtifactError if this machine does not have the engine, or its answers differ from those it was certified with.
     """
     file, entry, described = folder.file, folder.entries[key], folder.description
-    try:
+    with reading(file, "holds what this version cannot read"):
         engine = _open_engine(folder, key, threads) if model is None else given_engine(model)
         calibrator = unpack(entry["calibrator"], folder.arrays, file, Calibrator)
         words = (described["other"], described["out_of_scope_label"])
         explaining = (folder.part(key, "familiarity"), folder.part(key, "sets"))
         provenance = provenance_of(folder, key)
         classifier = Classifier(engine, calibrator, folder.rule(key), *words, *explaining, provenance)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{file} holds what this version cannot read: {error}") from error
-    if engine.fingerprint != entry["fingerprint"]:
-        remedy = AGAIN if model is None else f"{AROUND}, or {AGAIN}"
-        raise ArtifactError(f"{file}: the certificate of {key} belongs to other files or settings; {remedy}")
+        _check_fingerprint(folder, key, engine.fingerprint, AGAIN if model is None else f"{AROUND}, or {AGAIN}")
     if isinstance(engine, ExternalEngine) and engine.answer is None:
         if answers:
             raise ArtifactError(engine.missing(str(folder.files.path)))
@@ -190,6 +196,7 @@ def _open_engine(folder: ModelFolder, key: str, threads: int | None) -> Stored:
     entry = folder.entries[key]
     opening = Opening(folder.files, tuple(folder.description["labels"]), entry["settings"], threads)
     try:
+        _check_fingerprint(folder, key, early_fingerprint(entry, opening), AGAIN)  # before a library reads any file
         return engine_class(entry["name"]).open(opening)
     except InputError as error:
         path, others = folder.files.path, list(folder.others(key))
@@ -200,16 +207,20 @@ def _open_engine(folder: ModelFolder, key: str, threads: int | None) -> Stored:
         raise ArtifactError(f"{path} was certified on {key}: {error}; {inside}{instead}") from error
 
 
+def _check_fingerprint(folder: ModelFolder, key: str, found: str | None, remedy: str) -> None:
+    if found not in (None, folder.entries[key]["fingerprint"]):
+        raise ArtifactError(f"{folder.file}: the certificate of {key} belongs to other files or settings; {remedy}")
+
+
 def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: Any) -> None:
     file = folder.files.path / "canary.json"
-    try:
+    with reading(f"{file}: the model", "cannot answer its canary texts"):
         ready = prepared(classifier.engine, folder.canary["texts"])
         before = np.array(probabilities, dtype=np.float64)
         evidence = Evidence.of(quick_run(classifier.engine, ready), classifier.calibrator)
         classifier.decisions(evidence)  # raises if the parts do not fit together
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{file}: the model cannot answer its canary texts: {error}") from error
-    if isinstance(ready, Tokens) and [ids.tolist() for ids in ready] != folder.canary["token_ids"]:
+        token_ids = folder.canary["token_ids"]
+    if isinstance(ready, Tokens) and [ids.tolist() for ids in ready] != token_ids:
         known = folder.description["record"].get("versions", {}).get("tokenizers")
         remedy = f"pip install tokenizers=={known}" if known else AGAIN
         raise ArtifactError(f"{file}: the tokenizer splits texts differently from when the model was saved; {remedy}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from elsewise.classifier.card import model_card
 from elsewise.classifier.packing import check_description, unpack
 from elsewise.engines.files import ModelFiles
-from elsewise.errors import ArtifactError, InputError
+from elsewise.errors import reading
 from elsewise.rules import Certificate, Rule
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
@@ -60,12 +60,10 @@ class ModelFolder:
             return read_json(path / name, contents.get(name))
 
         description, canary = parsed("elsewise.json"), parsed("canary.json")
-        try:
+        with reading(path / "elsewise.json", "holds what this version cannot read"):
             for key, entry in description["engines"].items():
                 entry[CANARY] = canary["probabilities"][key]
             check_description(description)
-        except (KeyError, TypeError, AttributeError, InputError) as error:
-            raise ArtifactError(f"{path / 'elsewise.json'} holds what this version cannot read: {error}") from error
         return cls(
             files=ModelFiles(path, {name: digest for name, digest in sealed.digests.items() if name not in ours}),
             description=description,
@@ -166,5 +164,6 @@ def write_folder(
                 save_file(group, work / file)
         baseline = work / BASELINE / "elsewise.json"
         learned = read_json(baseline)["record"] if baseline.exists() else {}
-        card = model_card(description, evaluation, arrays, learned.get("baseline", {}))
+        with reading(path / "evaluation.json", "or elsewise.json hold what no card can show"):
+            card = model_card(description, evaluation, arrays, learned.get("baseline", {}))
         (work / "README.md").write_text(card, encoding="utf-8", errors="backslashreplace")

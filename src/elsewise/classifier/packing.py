@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.calibrators import CALIBRATORS, Calibrator
-from elsewise.errors import ArtifactError, InputError
+from elsewise.errors import ArtifactError, InputError, reading
 from elsewise.messages.certificates import Band, FallenBack, Group, Groups, Mixture
+from elsewise.messages.wording import shortened
 from elsewise.rules import GATES, RULES, Gate, Rule
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.conformal import ConformalPValue, SplitConformal
@@ -62,11 +63,12 @@ def check_description(described: Json) -> None:
     shapes: list[tuple[Json, Json]] = [
         (described, {"other": str, "out_of_scope_label": str | None, "record": dict}),
         *((entry, {"name": str, "settings": dict, "fingerprint": str, "gate": list}) for entry in entries.values()),
+        *((change, {"engine": str, "what": str, "when": str, "looks": int}) for change in described.get("history", ())),
     ]
     for values, shape in shapes:
         for name, type_ in shape.items():
             if not isinstance(values[name], type_):
-                raise InputError(f"{name!r} cannot be {values[name]!r}")
+                raise InputError(f"{name!r} cannot be {shortened(repr(values[name]), 60)}")
 
 
 def pack(part: Any, arrays: dict[str, NDArray[Any]], prefix: str) -> Json:
@@ -101,15 +103,13 @@ def unpack(packed: Any, arrays: Arrays, file: Path, type_: Any = Any) -> Any:
     ArtifactError
         If a kind or a field is unknown, or a value is out of its range or has the wrong type.
     """
-    try:
+    with reading(file, "holds a part that this version cannot read"):
         packed = _with_gates(packed)
         kind = KINDS[packed["kind"]]
         hints = typing.get_type_hints(kind)
         values = {name: _unpacked(value, arrays, file, hints[name]) for name, value in packed.items() if name != "kind"}
         wrong = [name for name, value in values.items() if not _is_a(value, hints[name])]
         part = kind(**values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{file} holds a part that this version cannot read: {error}") from error
     if wrong or not _is_a(part, type_):
         what = f"{wrong[0]!r} of another type" if wrong else "what belongs elsewhere"
         raise ArtifactError(f"{file} holds a part that this version cannot read: {packed['kind']} has {what}")

@@ -185,6 +185,17 @@ def open_entry(entry: Json, opening: Opening) -> Stored:
     return engine_class(entry["name"]).open(replace(opening, settings=entry["settings"]))
 
 
+def early_fingerprint(entry: Json, opening: Opening) -> str | None:
+    """Compute the fingerprint of an engine before a library reads its files; None where only we read them."""
+    compute: Any = getattr(engine_class(entry["name"]), "fingerprint_of", None)
+    return None if compute is None else compute(replace(opening, settings=entry["settings"]))
+
+
+def fingerprint_of(entry: Json, opening: Opening) -> str:
+    """Compute the fingerprint of the engine that `open_entry` opens."""
+    return early_fingerprint(entry, opening) or open_entry(entry, opening).fingerprint
+
+
 def precision_of(engine: Stored) -> Json:
     """Give the precision setting of an engine, for the engine around it; empty where it has none."""
     return {name: value for name, value in engine.settings.items() if name == "precision"}

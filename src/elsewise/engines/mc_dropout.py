@@ -28,6 +28,7 @@ from elsewise.storage.json_files import Json
 torch = need("torch", extra="train")
 
 FEWEST_PASSES: Final = 2
+MOST_PASSES: Final = 1_000
 SEED: Final = 0
 
 
@@ -42,7 +43,7 @@ class McDropout:
     engine : TextEngine
         A torch engine; its model must have dropout.
     passes : int
-        Number of thinned networks, at least 2.
+        Number of thinned networks, 2 to 1,000.
     """
 
     name: ClassVar[str] = "mc_dropout"
@@ -53,9 +54,15 @@ class McDropout:
     def __post_init__(self) -> None:
         if self.engine.name != "torch":
             raise InputError(f"MC dropout needs engine torch, got {self.engine.name}")
-        if self.passes < FEWEST_PASSES:
-            raise InputError(f"MC dropout needs at least {FEWEST_PASSES} passes, got {self.passes}")
+        if not FEWEST_PASSES <= self.passes <= MOST_PASSES:
+            raise InputError(f"MC dropout needs {FEWEST_PASSES} to {MOST_PASSES:,} passes, got {self.passes}")
         object.__setattr__(self, "networks", tuple(_thinned(self.engine, number) for number in range(self.passes)))
+
+    @staticmethod
+    def fingerprint_of(opening: Opening) -> str:
+        """Compute the fingerprint before anything is opened."""
+        inside: Any = engine_class("torch")
+        return _fingerprint(inside.fingerprint_of(opening), opening.settings["passes"])
 
     @classmethod
     def open(cls, opening: Opening) -> Self:
@@ -76,7 +83,7 @@ class McDropout:
     @property
     def fingerprint(self) -> str:
         """Hash of the model's fingerprint and of what thins it."""
-        return sha256(repr((self.name, self.engine.fingerprint, self.passes, SEED)).encode()).hexdigest()[:16]
+        return _fingerprint(self.engine.fingerprint, self.passes)
 
     @property
     def canaries(self) -> Sequence[str]:
@@ -109,6 +116,10 @@ class McDropout:
         whole = ask(self.engine)
         log_mean, epistemic = mixture(ask(network).logits for network in self.networks)
         return replace(whole, logits=log_mean.astype(whole.logits.dtype), epistemic=epistemic)
+
+
+def _fingerprint(inside: str, passes: int) -> str:
+    return sha256(repr((McDropout.name, inside, passes, SEED)).encode()).hexdigest()[:16]
 
 
 class _Thinned(torch.nn.Module):  # type: ignore[misc, name-defined]

@@ -15,9 +15,9 @@ import numpy as np
 
 from elsewise.arrays import as_texts
 from elsewise.engines.files import Opening
-from elsewise.errors import InputError
+from elsewise.errors import InputError, reading
 from elsewise.outputs import Outputs
-from elsewise.storage.json_files import Json
+from elsewise.storage.json_files import Json, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,11 @@ class MemoryEngine:
     @classmethod
     def open(cls, opening: Opening) -> Self:
         """Open what `save` wrote."""
-        saved = json.loads(opening.files.need("memory.json").read_text(encoding="utf-8"))
-        return cls(opening.labels, saved["table"], saved["default"])
+        file = opening.files.need("memory.json")
+        saved = read_json(file)
+        with reading(file):
+            made = cls(opening.labels, saved["table"], saved["default"])
+            return cls(made.labels, *made._numbers())
 
     def save(self, folder: Path) -> None:
         """Write memory.json."""

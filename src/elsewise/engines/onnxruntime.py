@@ -12,8 +12,8 @@ from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
 from elsewise.engines.files import ONNX, TOKENIZER, Opening
 from elsewise.engines.machine import cores
 from elsewise.engines.one_process import opened
-from elsewise.engines.onnx_safety import check_onnx
-from elsewise.engines.text import TextEngine, check_precision
+from elsewise.engines.onnx_safety import check_graph
+from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError, need
 from elsewise.storage.json_files import Json
@@ -34,13 +34,18 @@ class OnnxRuntimeModel:
         """Name the precisions that it computes in, on every machine."""
         return ("f32",)
 
+    @staticmethod
+    def fingerprint_of(opening: Opening) -> str:
+        """Compute the fingerprint before anything is opened."""
+        return text_fingerprint("onnxruntime", opening, ONNX)
+
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:
         """Open model.onnx; InputError for a precision other than f32, ArtifactError if a file is missing or damaged."""
         files, settings = opening.files, opening.settings
         check_precision(settings["precision"], "onnxruntime", cls.precisions())
         graph = files.need(ONNX)
-        check_onnx(graph)
+        check_graph(graph)
         model = cls(open_session(graph, opening.threads or cores()))
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
         return TextEngine("onnxruntime", model, tokenizer, opening.labels, files, (ONNX,))
@@ -67,4 +72,4 @@ def open_session(graph: Path, threads: int = 0) -> Any:
     try:
         return opened(onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"]))
     except Exception as error:  # its exceptions have no class in common
-        raise ArtifactError(f"{graph} cannot be opened: {str(error).strip().splitlines()[-1]}") from error
+        raise ArtifactError(f"{graph} cannot be opened: {str(error).strip().splitlines()[-1][:200]}") from error

@@ -14,8 +14,8 @@ from elsewise.engines.batching import TOKEN_BUDGET, Batch, Result
 from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, TOKENIZER, ModelFiles, Opening
 from elsewise.engines.machine import cores
 from elsewise.engines.one_process import of_this_process, opened
-from elsewise.engines.onnx_safety import check_onnx
-from elsewise.engines.text import TextEngine, check_precision
+from elsewise.engines.onnx_safety import check_graph, check_ir
+from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError
 from elsewise.storage.json_files import Json
@@ -50,6 +50,11 @@ class OpenVinoModel:
         able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return ("f32", "bf16", "int8") if "BF16" in able else ("f32", "int8")
 
+    @staticmethod
+    def fingerprint_of(opening: Opening) -> str:
+        """Compute the fingerprint before anything is opened."""
+        return text_fingerprint("openvino", opening, *_graph(opening))
+
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:
         """Compile the graph of the precision in `settings`.
@@ -58,10 +63,9 @@ class OpenVinoModel:
         """
         files, precision = opening.files, opening.settings["precision"]
         check_precision(precision, "openvino", cls.precisions())
-        graph = (INT8, INT8_WEIGHTS) if precision == "int8" else (ONNX,)
+        graph = _graph(opening)
         path, *_ = (files.need(name) for name in graph)
-        if precision != "int8":
-            check_onnx(path)
+        (check_ir if precision == "int8" else check_graph)(path)
         streams = opening.threads or cores()
         how = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # never OpenVINO's own choice
@@ -112,6 +116,10 @@ def save_graph(graph: Any, file: Path) -> None:
     openvino.save_model(graph, file, compress_to_fp16=False)
 
 
+def _graph(opening: Opening) -> tuple[str, ...]:
+    return (INT8, INT8_WEIGHTS) if opening.settings["precision"] == "int8" else (ONNX,)
+
+
 def _results(request: Any) -> Result:
     request.wait()
     logits, features = (request.get_tensor(name).data.copy() for name in ("logits", "features"))
@@ -146,4 +154,4 @@ def compile_graph(graph: Path, how: Mapping[str, Any]) -> Any:
     try:
         return opened(core().compile_model(str(graph), "CPU", how))
     except RuntimeError as error:
-        raise ArtifactError(f"{graph} cannot be opened: {str(error).strip().splitlines()[-1]}") from error
+        raise ArtifactError(f"{graph} cannot be opened: {str(error).strip().splitlines()[-1][:200]}") from error

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from elsewise.arrays import as_texts
 from elsewise.engines.batching import Batch, Result, run_batched
 from elsewise.engines.canaries import CANARIES
-from elsewise.engines.files import TOKENIZER, ModelFiles
+from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
+
+SETTINGS: Final = ("device", "max_length", "pad", "precision", "special")  # of an engine of this kind
 
 
 class Model(Protocol):
@@ -73,8 +75,7 @@ class TextEngine(OneProcess):
     @property
     def fingerprint(self) -> str:
         """Hash of the files and settings that the answers depend on; a certificate belongs to one fingerprint."""
-        beside = (self.name, sorted(self.settings.items()), self.labels)
-        return self.files.fingerprint(TOKENIZER, *self.graph, of=beside)
+        return text_fingerprint(self.name, Opening(self.files, self.labels, self.settings), *self.graph)
 
     @property
     def canaries(self) -> Sequence[str]:
@@ -102,6 +103,14 @@ class TextEngine(OneProcess):
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Return outputs as `run` does, in few shapes, since a new shape costs time; the last digits may differ."""
         return run_batched(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
+
+
+def text_fingerprint(name: str, opening: Opening, *graph: str) -> str:
+    """Compute the fingerprint of the engine `name` from its settings and the hashes of files: none is opened."""
+    for file in (TOKENIZER, *graph):
+        opening.files.need(file)
+    settings = sorted((key, value) for key, value in opening.settings.items() if key in SETTINGS)
+    return opening.files.fingerprint(TOKENIZER, *graph, of=(name, settings, opening.labels))
 
 
 def check_precision(precision: str, engine: str, able: Sequence[str]) -> None:

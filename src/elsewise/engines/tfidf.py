@@ -22,16 +22,15 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from elsewise.arrays import Codes, as_texts, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import Opening
-from elsewise.errors import ArtifactError, InputError, need
+from elsewise.errors import InputError, need, reading
 from elsewise.outputs import Outputs
-from elsewise.storage.json_files import Json
+from elsewise.storage.json_files import Json, read_arrays, read_json
 
 VOCABULARY: Final = "vocabulary.json"
 WEIGHTS: Final = "weights.safetensors"
@@ -146,13 +145,11 @@ class TfidfEngine:
         """Open what `save` wrote, without scikit-learn; ArtifactError if a file is missing or damaged."""
         files = opening.files
         vocabulary, weights = files.need(VOCABULARY), files.need(WEIGHTS)
-        try:
-            counted = json.loads(vocabulary.read_text(encoding="utf-8"))
+        counted = read_json(vocabulary)
+        with reading(files.path, "holds no baseline that this version can read"):
             words, pieces = (_strings(counted[name]) for name in ("words", "pieces"))
-            arrays = load_file(weights)
+            arrays = read_arrays(weights)
             return cls(opening.labels, words, pieces, *(arrays[name] for name in ("idf", "weights", "biases")))
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(f"{files.path} holds no baseline that this version can read: {error}") from error
 
     @property
     def settings(self) -> Json:

@@ -13,7 +13,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from elsewise.errors import ArtifactError
+from elsewise.engines.tokenizer_safety import check_steps
+from elsewise.errors import reading
 from elsewise.outputs import ReadSpan
 from elsewise.storage.json_files import Json
 
@@ -94,8 +95,12 @@ class TextTokenizer:
 
     @classmethod
     def of(cls, description: str, *, max_length: int, pad: int, special: Sequence[int]) -> Self:
-        """Make a tokenizer from the text of a tokenizer.json, without its padding and truncation."""
+        """Make a tokenizer from the text of a tokenizer.json, without its padding and truncation.
+
+        InputError if it can make much of a short text.
+        """
         backend = tokenizers.Tokenizer.from_str(description)
+        check_steps(backend)
         backend.no_padding()
         backend.enable_truncation(max_length)
         return cls(backend, max_length, pad, tuple(sorted(special)))
@@ -104,10 +109,8 @@ class TextTokenizer:
     def open(cls, file: Path, settings: Json) -> Self:
         """Open a tokenizer.json with its `settings`; ArtifactError if it cannot be read."""
         wanted = {name: settings[name] for name in ("max_length", "pad", "special")}
-        try:
+        with reading(file):
             return cls.of(file.read_text(encoding="utf-8"), **wanted)
-        except Exception as error:  # tokenizers raises plain Exception
-            raise ArtifactError(f"{file} cannot be read: {error}") from error
 
     @property
     def settings(self) -> Json:

@@ -20,10 +20,10 @@ import numpy as np
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
 from elsewise.engines.files import TOKENIZER, Opening
 from elsewise.engines.one_process import spare_threads
-from elsewise.engines.text import TextEngine, check_precision
+from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
-from elsewise.errors import ArtifactError, InputError, need
-from elsewise.storage.json_files import Json
+from elsewise.errors import InputError, need, reading
+from elsewise.storage.json_files import Json, read_json
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
@@ -32,6 +32,9 @@ HALVES: Final = {"bf16": torch.bfloat16, "f16": torch.float16}
 WEIGHTS: Final = ("config.json", "model.safetensors")
 CUDA_BUDGET: Final = 4096  # tokens in a batch: a GPU is idle at what keeps a processor busy
 WORTH_IT: Final = 1.2
+OTHER_FILES: Final = ("transformers_weights", "configuration_files")  # keys of config.json that name what to open
+MOST: Final = 2**21  # tokens, positions, labels or width
+MOST_LAYERS: Final = 1_000
 SAFELY: Final = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -65,6 +68,11 @@ class TorchModel:
         made._check_head()
         return made
 
+    @staticmethod
+    def fingerprint_of(opening: Opening) -> str:
+        """Compute the fingerprint before anything is opened."""
+        return text_fingerprint("torch", opening, *WEIGHTS)
+
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:
         """Open model.safetensors: no code from the folder, no network.
@@ -81,14 +89,11 @@ class TorchModel:
         for name in WEIGHTS:
             files.need(name)
         quiet()
-        try:
+        with reading(files.path, "cannot be opened"):
             config = plain_config(files.path, local_files_only=True)
             opened = transformers.AutoModelForSequenceClassification.from_pretrained(
                 files.path, config=config, use_safetensors=True, dtype=torch.float32, **SAFELY
             )
-        except Exception as error:  # transformers lets through whatever the libraries below it raise
-            words = str(error).strip() or type(error).__name__
-            raise ArtifactError(f"{files.path} cannot be opened: {words.splitlines()[0]}") from error
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
         return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, opening.labels, files, WEIGHTS)
 
@@ -201,7 +206,17 @@ def is_faster_in_bf16() -> bool:
 
 
 def plain_config(place: str | Path, **more: Any) -> Any:
-    """Open a config.json; InputError if it names code to run: its own, a kernel of the hub, or a quantizer."""
+    """Open a config.json; InputError if it names code to run, other weights, or sizes that no model has.
+
+    Code to run is its own, a kernel of the hub, or a quantizer; other weights pass a fingerprint by.
+    """
+    local = more.get("local_files_only", False)
+    file = Path(transformers.utils.cached_file(place, "config.json", local_files_only=local))
+    given = read_json(file)
+    others = [*(key for key in OTHER_FILES if key in given), *(f.name for f in file.parent.glob("adapter_config.json"))]
+    if others:
+        raise InputError(f"it has weights or settings in other files ({others[0]}), which is not allowed")
+    _check_sizes(given)
     config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False, **more)
     attention = getattr(config, "_attn_implementation", None)
     if attention is not None and "/" in str(attention):
@@ -209,6 +224,16 @@ def plain_config(place: str | Path, **more: Any) -> Any:
     if getattr(config, "quantization_config", None) is not None:
         raise InputError("its weights are quantized; take the float32 model that it was made from")
     return config
+
+
+def _check_sizes(given: Any, name: str = "config.json") -> None:
+    """Refuse whole numbers that no model has: to build what they say would take all time or memory."""
+    if isinstance(given, int) and abs(given) > (MOST_LAYERS if "layer" in name else MOST) and "theta" not in name:
+        raise InputError(f"its config.json says {name} {given:,}, which no model has")
+    for key, value in given.items() if isinstance(given, dict) else ():
+        _check_sizes(value, str(key))
+    for value in given if isinstance(given, list) else ():
+        _check_sizes(value, name)
 
 
 def text_tokenizer(tokenizer: Any, max_length: int) -> TextTokenizer:

@@ -5,13 +5,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from numpy.typing import NDArray
 
-from elsewise.errors import ArtifactError
+from elsewise.errors import ArtifactError, reading
 
 Json: TypeAlias = Mapping[str, Any]  # an object as JSON holds it
+
+LARGEST_JSON: Final = 64 << 20  # bytes; in memory it takes up to 30 times as many
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -53,30 +55,25 @@ def plain_fields(value: Any) -> dict[str, Any]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file; ArtifactError names a file that cannot be read."""
-    try:
+    """Read a file; ArtifactError names a file that cannot be read, or JSON that is too large."""
+    with reading(path):
+        if path.suffix == ".json" and path.stat().st_size > LARGEST_JSON:
+            raise ArtifactError(f"{path} is larger than {LARGEST_JSON >> 20} MB, the most that is read of JSON")
         return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
 def read_json(path: Path, content: bytes | None = None) -> dict[str, Any]:
     """Read a JSON object from a file, or from its `content`; ArtifactError names a file without one."""
-    try:
+    with reading(path):
         value = json.loads((read_bytes(path) if content is None else content).decode())
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path} holds no JSON object")
     return value
 
 
-def read_arrays(file: Path, content: bytes) -> dict[str, NDArray[Any]]:
-    """Read arrays, (n,) or (n, k), by name, from the content of a file; ArtifactError names a file without arrays."""
-    from safetensors import SafetensorError  # noqa: PLC0415
+def read_arrays(file: Path, content: bytes | None = None) -> dict[str, NDArray[Any]]:
+    """Read arrays, (n,) or (n, k), by name, from a file or its `content`; ArtifactError names a file without arrays."""
     from safetensors.numpy import load  # noqa: PLC0415
 
-    try:
-        return load(content)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{file} cannot be read: {error}") from error
+    with reading(file):
+        return load(file.read_bytes() if content is None else content)

@@ -21,10 +21,12 @@ from safetensors import SafetensorError
 
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.atomic import lock_in_place, old_of, put_in_place, refusal, restore, sync, work_folder
-from elsewise.storage.json_files import Json, read_bytes, read_json, write_json
+from elsewise.storage.json_files import LARGEST_JSON, Json, read_bytes, read_json, write_json
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
+LARGEST: Final = 32 << 30  # bytes of one file: to hash a sparse file without end would take hours
+LARGEST_OF: Final = {".json": LARGEST_JSON, ".xml": LARGEST_JSON, ".onnx": 2 << 30}
 READING, PAUSE = 30.0, 0.01  # seconds to read a folder again that is replaced meanwhile, and between two tries
 PATIENCE = 600.0  # seconds to wait for a different program that changes a folder
 
@@ -248,7 +250,10 @@ def _verified(path: Path, name: str, known: Json, is_wanted: bool) -> bytes | No
         raise ArtifactError(f"{file} leads out of the model folder")
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")
-    if file.stat().st_size == known["size"]:
+    size, most = file.stat().st_size, LARGEST_OF.get(file.suffix, LARGEST)
+    if size > most:
+        raise ArtifactError(f"{file} has {size:,} bytes, and at most {most:,} are read of such a file")
+    if size == known["size"]:
         content = read_bytes(file) if is_wanted else None
         digest = sha256_of(file) if content is None else hashlib.sha256(content).hexdigest()
         if digest == known["sha256"]:

@@ -8,7 +8,7 @@ from elsewise.engines.batching import run_batched
 from elsewise.engines.encoders import find_encoder
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_config, plain_tokenizer, quiet, text_tokenizer
-from elsewise.errors import InputError, need
+from elsewise.errors import ElsewiseError, InputError, is_failure, need
 from elsewise.outputs import Outputs
 from elsewise.training.settings import Training
 
@@ -65,7 +65,9 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
         model, found = transformers.AutoModelForSequenceClassification.from_pretrained(
             place, config=config, trust_remote_code=False, **how
         )
-    except Exception as error:  # transformers lets through whatever the libraries below it raise
+    except BaseException as error:  # transformers lets through whatever the libraries below it raise
+        if not is_failure(error):
+            raise
         raise InputError(f"encoder {encoder} cannot be opened: {_reason(error)}") from error
     _check_opened(encoder, tokenizer, model, found["mismatched_keys"])
     if "ForSequenceClassification" in str(model.config.architectures):  # its head knows other labels
@@ -77,15 +79,16 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Say in one line why an encoder cannot be opened."""
     words = str(error).strip()
     if "trust_remote_code" in words:
         return "it needs its own code, which is never run; take an encoder that transformers knows"
     if "no file named model.safetensors" in words:
         return "it has no model.safetensors; weights in other files may be pickles, and are never opened"
-    first = words.splitlines()[0] if words else ""
-    return first if first and isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {first}"
+    first = words.splitlines()[0][:200] if words else ""
+    is_worded = first and isinstance(error, (OSError, ValueError, ElsewiseError))
+    return first if is_worded else f"{type(error).__name__}: {first}"
 
 
 def _check_opened(encoder: str, tokenizer: Any, model: Any, mismatched: Iterable[tuple[Any, ...]]) -> None:
