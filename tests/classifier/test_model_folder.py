@@ -303,7 +303,7 @@ def test_a_file_is_refused_by_its_size_before_it_is_read(small, name, size, monk
         sealed_folder._verified(small, name, {"size": size + 1, "sha256": "read"}, False)
 
     larger(small, name, size)
-    sealed_folder._verify_file(small, name, {"size": size, "sha256": "read"})
+    sealed_folder._verified(small, name, {"size": size, "sha256": "read"}, False)
 
 
 def test_a_manifest_is_refused_by_its_size(small):
