@@ -300,10 +300,10 @@ def test_a_file_is_refused_by_its_size_before_it_is_read(small, name, size, monk
     monkeypatch.setattr(sealed_folder, "sha256_of", lambda file: "read" if file.name == name else "not it")
     larger(small, name, size + 1)
     with pytest.raises(ArtifactError, match=rf"{name} has {size + 1:,} bytes, and at most {size:,} are read"):
-        sealed_folder._verified(small, name, {"size": size + 1, "sha256": "read"}, False)
+        sealed_folder._verified(small, name, {"size": size + 1, "sha256": "read"}, is_wanted=False)
 
     larger(small, name, size)
-    sealed_folder._verified(small, name, {"size": size, "sha256": "read"}, False)
+    sealed_folder._verified(small, name, {"size": size, "sha256": "read"}, is_wanted=False)
 
 
 def test_a_manifest_is_refused_by_its_size(small):
