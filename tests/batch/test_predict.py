@@ -214,7 +214,7 @@ def test_memory_does_not_grow_with_the_file(classifier, tmp_path, monkeypatch):
 
         assert summary.answered == chunks * rows
 
-    assert peaks[1] < 1.1 * peaks[0] < 40e6 / 4
+    assert peaks[1] < 1.5 * peaks[0] < 40e6 / 4  # of 2.5 times as many rows
 
 
 def test_logits_are_predicted_from_npy_and_csv(tmp_path):

@@ -461,7 +461,10 @@ def test_a_default_that_the_folder_does_not_have_is_refused(small):
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_a_graph_that_points_to_another_file_is_refused(small, tmp_path, engine):
-    """ONNX may keep its data elsewhere: a folder from a stranger would have us read any file."""
+    """ONNX may keep its data elsewhere: a folder from a stranger would have us read any file.
+
+    Its certificate is of another graph, which is said first; where that is forged too, see the bad input.
+    """
     onnx = pytest.importorskip("onnx")
     export(small, engine="onnxruntime")
     (tmp_path / "secret.bin").write_bytes(bytes(10**6))
@@ -472,7 +475,7 @@ def test_a_graph_that_points_to_another_file_is_refused(small, tmp_path, engine)
     (small / "model.onnx").write_bytes(model.SerializeToString())
     forge(small)
 
-    with pytest.raises(ArtifactError, match=r"model.onnx keeps data in other files \(external data\)"):
+    with pytest.raises(ArtifactError, match="belongs to other files or settings"):
         ew.load(small, engine=engine)
     with pytest.raises(ArtifactError, match=r"model.onnx keeps data in other files \(external data\)"):
         export(small, engine=engine, precision="f32")
