@@ -139,9 +139,8 @@ def fit(
     """
     promise, words = Promise(target_accuracy, confidence_level, score), Words.of(other, out_of_scope_label)
     if not isinstance(engine, str):
-        about: dict[str, object] = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto"}
-        about |= {"ensemble": ensemble, "mc_dropout": mc_dropout, "laplace": laplace}
-        about |= {"checkpoints": checkpoints, "restart": restart}
+        about = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto", "ensemble": ensemble,
+            "mc_dropout": mc_dropout, "laplace": laplace, "checkpoints": checkpoints, "restart": restart}  # fmt: skip
         about |= {name: value is not None for name, value in training.items() if name != "seed"}
         refuse_training(name for name, is_asked in about.items() if is_asked)
         return fit_external(
@@ -170,11 +169,9 @@ def fit(
         gate=table,
         baseline=fit_baseline(divided, promise, words, progress, note) if baseline else None,
     )
-    classifier = certified.classifier(best.engine, best.calibrator, words, provenance)
-    classifier = evaluated(classifier, divided.parts.test.texts, divided.parts.test.codes)
-    return (
-        classifier if keep_refit_rows else classifier.with_provenance(baseline=None)
-    )  # its vocabulary is of the texts
+    made = certified.classifier(best.engine, best.calibrator, words, provenance)
+    made = evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
+    return made if keep_refit_rows else made.with_provenance(baseline=None)  # its vocabulary is of the texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
