@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,16 @@ def workshop(tmp_path_factory):
     yield made
     for folder, before in asked.items():
         assert state(folder) == before, f"a test has changed {folder.name}, which all tests share"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory):
+    """Keep what killed processes leave behind in the folder of this run, which pytest clears away."""
+    place = str(tmp_path_factory.mktemp("temporary"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", place)
+        patch.setattr(tempfile, "tempdir", place)
+        yield
 
 
 @pytest.fixture(scope="session")
