@@ -13,6 +13,7 @@ import pytest
 
 from elsewise.data.sample import OUT_OF_SCOPE, support_texts
 from support.running import run
+from support.workshop import fit_sample
 
 pytestmark = pytest.mark.bench
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -50,10 +51,13 @@ def few(data, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(model, tmp_path_factory):
-    """A small model under the names that benchmarks give theirs, so that none of them trains."""
+def models(sample, tiny_encoder, tmp_path_factory):
+    """A small model under the names that benchmarks give theirs, so that none of them trains; it has dropout."""
     folder = tmp_path_factory.mktemp("bench-models")
-    shutil.copytree(model, folder / "clinc150")
+    shutil.copytree(tiny_encoder, folder / "encoder")
+    config = json.loads((folder / "encoder" / "config.json").read_text(encoding="utf-8"))
+    (folder / "encoder" / "config.json").write_text(json.dumps({**config, "hidden_dropout_prob": 0.1}))
+    fit_sample(sample, encoder=str(folder / "encoder"), epochs=3, target_accuracy=0.3).save(folder / "clinc150")
     for precision in ("f32", "int8"):
         done = run("export", folder / "clinc150", "--engine", "openvino", "--precision", precision)
         assert not done.returncode, done.stderr
