@@ -104,7 +104,9 @@ def measure(classifier: ew.Classifier, test: Part) -> tuple[dict[str, float], di
 def judge_scores(classifier: ew.Classifier, train: Part, val: Part, test: Part) -> dict[str, dict[str, float]]:
     """Every score: fitted on tune rows, its threshold set on in-scope validation rows, judged on test rows."""
     references = References(train.evidence.features, train.codes)
-    is_tune = np.isin(np.array(hashes(val.texts), dtype=np.uint64), classifier.provenance.arrays["split.tune"])
+    kept = classifier.provenance.arrays
+    given = np.array(hashes(val.texts, kept["split.salt"].tobytes()), dtype=np.uint64)
+    is_tune = np.isin(given, kept["split.tune"])
     without, with_some = is_tune & (val.codes >= 0), is_tune | (val.codes < 0)
     judged = {}
     for name, kind in SCORES.items():
