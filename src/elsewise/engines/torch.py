@@ -5,6 +5,7 @@ is only known to 0.03. Features are the input of the head.
 """
 
 import copy
+import os
 import threading
 import timeit
 from collections import deque
@@ -25,6 +26,8 @@ from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import InputError, need, reading
 from elsewise.storage.json_files import Json, read_json
 
+# Before MKL is first asked: the last digits of a matrix product would depend on where a row lies in memory.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
 
