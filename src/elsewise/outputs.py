@@ -103,10 +103,16 @@ class Evidence:
         Rows sum to 1; a row of NaN is an unreadable text.
     outputs : Outputs or None
         None when only probabilities were given.
+    familiarity : (n,) float64 or None
+        P-value: at most a share p of in-scope texts has p or less. None where no `FamiliarityTest` judged the texts.
+    nearest : (n, 2) int64 or None
+        The two labels with the nearest training texts; -1 for none.
     """
 
     probabilities: Floats
     outputs: Outputs | None = None
+    familiarity: NDArray[np.float64] | None = None
+    nearest: Codes | None = None
 
     @classmethod
     def of(cls, outputs: Outputs, calibrator: Callable[[Floats], Floats]) -> Self:
@@ -125,7 +131,8 @@ class Evidence:
 
     def take(self, rows: NDArray[Any]) -> "Evidence":
         """Select m of n texts by indices (m,) or flags (n,)."""
-        return Evidence(self.probabilities[rows], self.outputs and self.outputs.take(rows))
+        familiarity, nearest = (None if column is None else column[rows] for column in (self.familiarity, self.nearest))
+        return Evidence(self.probabilities[rows], self.outputs and self.outputs.take(rows), familiarity, nearest)
 
     @property
     def logits(self) -> Floats:

@@ -1,25 +1,28 @@
 """What holds for every gate in the table. A new gate needs a line in MADE, which says how it is made."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
+from elsewise.arrays import ABSTAIN
+from elsewise.errors import InputError
 from elsewise.messages import MESSAGES
-from elsewise.outputs import Evidence
-from elsewise.rules import GATES, RULES, AmbiguityMargin
+from elsewise.rules import GATES, RULES, AmbiguityMargin, Floor, Unfamiliar
 from elsewise.rules.decisions import Reason, confidence_of, decide
 from elsewise.scores import MaximumProbability
 from support.small_rules import evidence_of, fit, same, saved_and_read
 
-MADE = {"ambiguity_margin": lambda rows, codes: AmbiguityMargin(0.3)}
+MADE = {"ambiguity_margin": AmbiguityMargin(0.3), "floor": Floor(0.7), "unfamiliar": Unfamiliar(0.1)}
 
 every_gate = pytest.mark.parametrize("gate", GATES)
 
 
 def made(gate):
     rows, codes = evidence_of()
-    return MADE[gate](rows, codes), rows, codes
+    return MADE[gate], rows, codes
 
 
 @every_gate
@@ -41,7 +44,7 @@ def test_no_gate_flags_an_unreadable_text_or_takes_its_reason(gate):
     p = rows.probabilities.copy()
     p[3] = np.nan
 
-    decisions = decide(Evidence(p, rows.outputs), MaximumProbability(), 0.5, (gate,))
+    decisions = decide(replace(rows, probabilities=p), MaximumProbability(), 0.5, (gate,))
 
     assert decisions.reasons[3] == Reason.UNREADABLE
 
@@ -62,15 +65,45 @@ def test_every_rule_takes_it_keeps_it_and_acts_on_it_before_it_is_fitted(gate, r
 
 
 @every_gate
-def test_it_is_fitted_again_on_other_rows_and_says_what_it_was_asked_for(gate):
-    gate, *_ = made(gate)
-    rows, codes = evidence_of(n=300, seed=3)
+def test_it_is_made_again_from_what_it_was_asked_for_and_refuses_what_is_no_share(gate):
+    assert GATES[gate](MADE[gate].asked) == MADE[gate]
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match=rf"^{gate} must lie in 0\.\.1, got {wrong}$"):
+            GATES[gate](wrong)
 
-    again = gate.fit(rows, codes)
 
-    assert type(again) is type(gate)
-    assert again.asked == gate.asked > 0
-    assert again(rows).shape == (300,)
+@every_gate
+@pytest.mark.parametrize("rule", ["certified", "by_label"])
+def test_a_certificate_counts_what_it_bars_of_both_kinds_of_rows(gate, rule):
+    gate, rows, codes = made(gate)
+    flagged, inside = gate(rows), codes != ABSTAIN
+
+    certificate = fit(rule, rows, codes, gates=(gate,)).certificate
+
+    (barred,), caught = certificate.barred, certificate.caught
+    assert (barred.reason, barred.rows, barred.n) == (gate.reason, inside.sum(), (flagged & inside).sum())
+    assert barred.high == pytest.approx(beta.ppf(0.95, barred.n + 1, barred.rows - barred.n), abs=1e-12)
+    assert (caught.rows, caught.n) == ((~inside).sum(), (flagged & ~inside).sum())
+    assert caught.low == pytest.approx(
+        beta.ppf(0.05, caught.n, caught.rows - caught.n + 1) if caught.n else 0, abs=1e-12
+    )
+
+
+@every_gate
+@pytest.mark.parametrize("language", MESSAGES)
+def test_every_language_says_in_a_certificate_what_it_bars(gate, language):
+    gate, rows, codes = made(gate)
+    certificate = fit("certified", rows, codes, gates=(gate,)).certificate
+    assert certificate.certified
+
+    said = certificate.say(language)
+
+    words = MESSAGES[language]
+    assert words[f"gate_{gate.reason}"].partition("{")[0] in said
+    assert f"{certificate.barred[0].n} " in said
+    assert words["gates_caught"].partition("{")[0] in said
+    assert words["gates_caught_none"] in replace(certificate, caught=None).say(language)
+    assert said.startswith(replace(certificate, barred=()).say(language))
 
 
 @every_gate

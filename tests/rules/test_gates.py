@@ -15,11 +15,13 @@ from elsewise.rules import (
     AmbiguityMargin,
     CertifiedThreshold,
     FixedThreshold,
+    Floor,
     TargetCoverage,
+    Unfamiliar,
     asked_record,
     fit_as_asked,
 )
-from elsewise.rules.gates import as_gates
+from elsewise.rules.gates import as_gates, with_gates
 from elsewise.scores import MaximumProbability
 from support.small_rules import evidence_of, fit
 
@@ -80,19 +82,34 @@ def test_what_was_asked_before_there_were_gates_makes_the_same_rule():
     assert again == TargetCoverage.fit(rows, codes, coverage=0.6, gates=(AmbiguityMargin(0.1),))
 
 
-def test_gates_are_fitted_again_on_the_tune_rows():
-    """As on those of another engine: what was fitted to other confidences means nothing there."""
+def test_settings_of_gates_come_in_the_order_of_the_table_so_that_the_first_reason_is_the_same():
+    gates = with_gates((Floor(0.5), AmbiguityMargin(0.1)), {"unfamiliar": 0.02, "floor": 0.6})
 
-    class Remembers(AmbiguityMargin):
-        def fit(self, evidence, codes):
-            return AmbiguityMargin(1 / len(codes))
+    assert gates == (Unfamiliar(0.02), Floor(0.6), AmbiguityMargin(0.1))
+    assert with_gates(gates, {"floor": 0, "unfamiliar": None}) == (Unfamiliar(0.02), AmbiguityMargin(0.1))
+    assert with_gates((), {"floor": 0.0}) == ()
 
-    rows, codes = evidence_of(n=8)
 
-    asked = {"coverage": 0.6, "gates": (Remembers(0.5),)}
-    again = fit_as_asked("coverage", asked, tune=(rows, codes), certify=None, score=None, looks=1)
+def test_a_floor_bars_what_is_below_it_and_not_what_reaches_it():
+    p = np.array([[0.5, 0.3, 0.2], [0.49, 0.48, 0.03], [np.nan] * 3])
 
-    assert again.gates == (AmbiguityMargin(0.125),)
+    decisions = FixedThreshold(0.0, gates=(Floor(0.5),))(p)
+
+    assert decisions.reasons.tolist() == ["answered", "unsure", "unreadable"]
+    assert decisions.sentence(1) == (
+        'Other: the model is not sure, its best label "0" has probability 0.490; that is below this rule\'s floor.'
+    )
+
+
+def test_an_unfamiliar_text_is_barred_whatever_its_probability():
+    p = np.array([[0.99, 0.01], [0.99, 0.01], [np.nan, np.nan]])
+    rows = Evidence(p, familiarity=np.array([0.02, 0.03, np.nan]))
+
+    decisions = FixedThreshold(0.0, gates=(Unfamiliar(0.02),))(rows)
+
+    assert decisions.reasons.tolist() == ["unfamiliar", "answered", "unreadable"]
+    with pytest.raises(InputError, match=r"needs to know how familiar texts are; take Classifier\.evidence$"):
+        FixedThreshold(0.0, gates=(Unfamiliar(0.02),))(p)
 
 
 def test_a_margin_replaces_the_margin_and_leaves_other_gates_alone():

@@ -29,13 +29,16 @@ def evidence_of(n=500, k=4, seed=0, dtype=np.float64, *, models=False):
     codes = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
     codes[5::50] = ABSTAIN
     features = z[:, :2] + rng.normal(size=(n, 2)).astype(dtype)
-    return Evidence(softmax(z), Outputs(z, features, epistemic=rng.random(n) if models else None)), codes
+    outputs = Outputs(z, features, epistemic=rng.random(n) if models else None)
+    return Evidence(softmax(z), outputs, familiarity=rng.random(n)), codes
 
 
 def copy_of(rows):
     """Nearly the same texts once more, as a reference that follows when labels are renamed."""
     nearly = 1 - 2**-20
-    return Evidence(rows.probabilities * nearly, rows.outputs) if isinstance(rows, Evidence) else rows * nearly
+    if isinstance(rows, Evidence):
+        return dataclasses.replace(rows, probabilities=rows.probabilities * nearly)
+    return rows * nearly
 
 
 def fit(name, rows, codes, **options):

@@ -19,12 +19,12 @@ from elsewise.engines import Stored, as_engine, key_of, prepared, quick_run
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
-from elsewise.outputs import Evidence
+from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import Rule
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.decisions import Decisions
-from elsewise.rules.familiarity import FamiliarityTest
+from elsewise.rules.familiarity import FamiliarityTest, explained
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -41,7 +41,7 @@ class Classifier(OneProcess):
     out_of_scope_label : str or None
         The label of out-of-scope texts in the data.
     familiarity, sets : FamiliarityTest or None, SplitConformal or None
-        They tell whether a text is unlike the training texts, and which labels stay possible for it.
+        They tell how familiar a text is, for gates and explanations, and which labels stay possible for it.
     provenance : Provenance
         How the classifier was made; saved in its folder and loaded again.
 
@@ -94,11 +94,16 @@ class Classifier(OneProcess):
 
     def evidence(self, texts: Any) -> Evidence:
         """Return what the rule decides by: the evidence of n texts, or of their `engines.prepared` form."""
-        return Evidence.of(self.engine.run(texts), self.calibrator)
+        return self.evidence_of(self.engine.run(texts))
+
+    def evidence_of(self, outputs: Outputs) -> Evidence:
+        """Calibrate the engine's outputs for n texts, and judge how familiar the texts are."""
+        evidence = Evidence.of(outputs, self.calibrator)
+        return evidence if self.familiarity is None else self.familiarity.judged(evidence)
 
     def probabilities(self, texts: Sequence[Any]) -> Floats:
         """Return calibrated probabilities, shape (n, k); a row of NaN for a text that cannot be read."""
-        return self.evidence(texts).probabilities
+        return Evidence.of(self.engine.run(texts), self.calibrator).probabilities
 
     def decide(self, texts: Sequence[Any]) -> Decisions:
         """Answer each of n texts, in order."""
@@ -106,9 +111,9 @@ class Classifier(OneProcess):
 
     def decisions(self, evidence: Evidence) -> Decisions:
         """Apply the rule to evidence, and add explanations and the names of labels and Other."""
-        decisions = self.rule(evidence)
-        if self.familiarity is not None:
-            decisions = self.familiarity.explain(decisions, evidence)
+        if self.familiarity is not None and evidence.familiarity is None:
+            evidence = self.familiarity.judged(evidence)
+        decisions = explained(self.rule(evidence), evidence)
         if self.sets is not None:
             decisions = replace(decisions, sets=self.sets(evidence, names=self.labels))
         return replace(decisions, names=self.labels, other=self.other)

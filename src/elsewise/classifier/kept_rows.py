@@ -60,5 +60,5 @@ def kept_evidence(classifier: Classifier, arrays: Mapping[str, NDArray[Any]], na
             evidence = classifier.evidence(tokens)
         else:
             columns = {column: arrays.get(f"refit.{name}.{column}") for column in ("features", "epistemic")}
-            evidence = Evidence.of(Outputs(arrays[f"refit.{name}.logits"], **columns), classifier.calibrator)
+            evidence = classifier.evidence_of(Outputs(arrays[f"refit.{name}.logits"], **columns))
         return evidence, as_codes(arrays[f"refit.{name}.codes"], like=evidence.probabilities, allow_abstain=True)

@@ -50,6 +50,7 @@ def calibrate(
     files: Annotated[options.Files, Only("label_column", "delimiter", "encoding")],
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
+    gates: options.GateOptions,
     other: options.Other = "Other",
     score: options.Score = "auto",
     out: options.Out,
@@ -85,7 +86,7 @@ def calibrate(
         features=None if features is None else read_logits(features, how)[0],
         out_of_scope=outside[0] if outside and features is None else outside,
         out_of_scope_label=out_of_scope_label, other=other,
-        score=score, seed=seed, keep_refit_rows=refit_rows, **asdict(promise),
+        score=score, seed=seed, keep_refit_rows=refit_rows, **asdict(promise), **asdict(gates),
     )  # fmt: skip
     classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)

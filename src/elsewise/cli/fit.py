@@ -52,6 +52,7 @@ def fit(
     out_of_scope_label: options.OutOfScope = None,
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
+    gates: options.GateOptions,
     other: options.Other = "Other",
     score: options.Score = "auto",
     engine: Annotated[
@@ -92,7 +93,15 @@ def fit(
     texts, labels = given.pop("data")
     say_if_alike(other, labels)
     words = {"other": other, "out_of_scope_label": out_of_scope_label}
-    given |= {**words, **asdict(promise), "engine": model, "score": score, "seed": seed, "keep_refit_rows": refit_rows}
+    given |= {
+        **words,
+        **asdict(promise),
+        **asdict(gates),
+        "engine": model,
+        "score": score,
+        "seed": seed,
+        "keep_refit_rows": refit_rows,
+    }
     with _checkpoints_beside(out) as folder, progress_bar() as progress:
         if isinstance(model, str):
             asked["checkpoints"] = folder

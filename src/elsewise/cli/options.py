@@ -13,7 +13,7 @@ import typer
 
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import DATA, ENGINE, OUTPUT, PROMISE, TRAINING, Only
-from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
+from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
 from elsewise.errors import InputError
 
 if TYPE_CHECKING:
@@ -131,6 +131,22 @@ class PromiseOptions:
         float, PROMISE(help="Share of the answered texts that must be right. The threshold is certified for it.")
     ] = TARGET_ACCURACY
     confidence_level: Annotated[float, PROMISE(help="Confidence level of that promise.")] = CONFIDENCE_LEVEL
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """Options of the gates: which texts are never answered."""
+
+    floor: Annotated[
+        float, PROMISE(help="Never answer a text whose best label has a smaller probability. 0: answer it too.")
+    ] = FLOOR
+    unfamiliar: Annotated[
+        float | None,
+        PROMISE(
+            help="Never answer a text less familiar than all but this share of in-scope texts. 0: answer it too. "
+            "Default: 0.02 where the engine gives features."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,15 +52,29 @@ class NewCosts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class NewGates:
+    """Options of gates, which bar texts whatever their confidence; an option that is not typed keeps a gate."""
+
+    floor: Annotated[
+        float | None, CHANGE(help="Never answer a text whose best label has a smaller probability. 0: answer it too.")
+    ] = None
+    unfamiliar: Annotated[
+        float | None,
+        CHANGE(help="Never answer a text less familiar than all but this share of in-scope texts. 0: answer it too."),
+    ] = None
+    ambiguity_margin: Annotated[
+        float | None, CHANGE(help="Never answer where the best two probabilities are closer than this.")
+    ] = None
+
+
 def threshold(
     model: ModelPath,
     promise: NewPromise,
     costs: NewCosts,
+    gates: NewGates,
     at: Annotated[float | None, THRESHOLD(help="Set the threshold by hand; nothing is certified.")] = None,
     coverage: Annotated[float | None, THRESHOLD(help="Answer this share of the texts; nothing is certified.")] = None,
-    ambiguity_margin: Annotated[
-        float | None, CHANGE(help="Never answer where the best two probabilities are closer than this.")
-    ] = None,
     undo: Annotated[bool, CHANGE("--undo", help="Restore the threshold before the last change.")] = False,
     note: Annotated[str, CHANGE(help="Reason for the change, kept in the history.")] = "",
     engine: KeptEngine = None,
@@ -75,7 +89,7 @@ def threshold(
     from elsewise.fitting.threshold import Change, open_threshold
 
     ways = {"certified": asdict(promise), "fixed": {"at": at}, "coverage": {"coverage": coverage}}
-    wanted = _wanted(ways | {"cost": asdict(costs)}, ambiguity_margin)
+    wanted = _wanted(ways | {"cost": asdict(costs)}, asdict(gates))
     if undo and wanted:
         raise InputError("--undo puts back the threshold before the last change; leave the other options out")
     if note and not (undo or wanted):
@@ -97,8 +111,8 @@ def threshold(
         _show_overview(model, done)
 
 
-def _wanted(ways: dict[str, dict[str, Any]], margin: float | None) -> tuple[str, dict[str, Any]] | None:
-    """Name the rule that the options choose, and its arguments; None where no option chooses a rule."""
+def _wanted(ways: dict[str, dict[str, Any]], gates: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Name the rule that the options choose, and its arguments; None where no option changes anything."""
     said = {
         name: {option: value for option, value in options.items() if value is not None}
         for name, options in ways.items()
@@ -107,7 +121,8 @@ def _wanted(ways: dict[str, dict[str, Any]], margin: float | None) -> tuple[str,
     if len(said) > 1:
         one, other = (f"--{next(iter(options)).replace('_', '-')}" for options in list(said.values())[:2])
         raise InputError(f"{one} and {other} choose the threshold in different ways; give one of them")
-    if not said and margin is None:
+    changed = {name: setting for name, setting in gates.items() if setting is not None}
+    if not said and not changed:
         return None
     name, asked = next(iter(said.items()), ("certified", {}))
     if name == "cost" and len(asked) == 1:
@@ -117,7 +132,7 @@ def _wanted(ways: dict[str, dict[str, Any]], margin: float | None) -> tuple[str,
         asked = {"threshold": asked["at"]}
     if name == "certified":
         name, asked = _promise(asked)
-    return name, asked if margin is None else {**asked, "ambiguity_margin": margin}
+    return name, asked | changed
 
 
 def _promise(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:

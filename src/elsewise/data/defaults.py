@@ -4,6 +4,8 @@ from typing import Final
 
 TARGET_ACCURACY: Final = 0.95
 CONFIDENCE_LEVEL: Final = 0.95
+FLOOR: Final = 0.5
+UNFAMILIAR: Final = 0.02
 BATCH_SIZE: Final = 64
 MAX_LENGTH: Final = 256
 PARTS: Final = ("train", "tune", "certify", "test")

@@ -10,7 +10,7 @@ from elsewise.arrays import ABSTAIN, as_codes, as_labels, as_logits
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import refit_outputs
 from elsewise.data.checks import size_findings, warn
-from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
+from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
 from elsewise.data.splits import stratified
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
@@ -31,6 +31,8 @@ def calibrate(
     other: str = "Other",
     out_of_scope_label: str | None = None,
     score: str = "auto",
+    floor: float = FLOOR,
+    unfamiliar: float | None = None,
     seed: int = 0,
     keep_refit_rows: bool = True,
 ) -> Classifier:
@@ -52,8 +54,8 @@ def calibrate(
         Logits of more rows, all out-of-scope; with features, the pair (logits, features).
     test : (logits, codes), optional
         Rows to report on, used for nothing else; with features, (logits, codes, features).
-    target_accuracy, confidence_level, other, score
-        As in `fit`.
+    target_accuracy, confidence_level, other, score, floor, unfamiliar
+        As in `fit`; `unfamiliar` needs features.
     out_of_scope_label : str, optional
         The word for out-of-scope rows, where labels are words.
     seed : int
@@ -75,7 +77,10 @@ def calibrate(
     >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
     (['yes'], True)
     """
-    promise, words = Promise(target_accuracy, confidence_level, score), Words(other, out_of_scope_label)
+    promise, words = (
+        Promise(target_accuracy, confidence_level, score, floor, unfamiliar),
+        Words(other, out_of_scope_label),
+    )
     z = as_logits(logits)
     check_logits(z)
     y = as_codes(codes, like=z, allow_abstain=True)

@@ -7,6 +7,7 @@ tune rows replace them. The other half then chooses the score, places the grid a
 since a row is always close to itself. Certify rows stay fresh in both cases.
 """
 
+import math
 import platform
 import secrets
 import warnings
@@ -23,7 +24,7 @@ from elsewise.calibrators import Calibrator
 from elsewise.calibrators.choice import choose_calibrator
 from elsewise.classifier.classifier import Classifier, check_other
 from elsewise.classifier.provenance import Provenance
-from elsewise.data.defaults import PARTS
+from elsewise.data.defaults import FLOOR, PARTS, UNFAMILIAR
 from elsewise.data.splits import Splits, hashes, stratified
 from elsewise.engines import Stored
 from elsewise.errors import ElsewiseWarning, InputError
@@ -31,10 +32,11 @@ from elsewise.evaluation.evaluate import evaluate
 from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
-from elsewise.rules import CertifiedThreshold
+from elsewise.rules import CertifiedThreshold, Gate
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.rules.fixed_sequence import BinomialTest, check_promise
+from elsewise.rules.gates import with_gates
 from elsewise.scores.choice import check_score, named_score
 from elsewise.scores.distances import references_of
 from elsewise.storage.json_files import Json
@@ -50,20 +52,51 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a threshold is certified for: the accuracy of answered texts, the confidence level, and the score."""
+    """What a threshold is certified for, and what it never answers.
+
+    Attributes
+    ----------
+    target_accuracy, confidence_level, score : float, float, str
+        The accuracy of answered texts, the confidence level, and the name of the score.
+    floor, unfamiliar : float, float or None
+        Settings of the gates `Floor` and `Unfamiliar`, 0 for none. None: 0.02 where features tell familiar texts from
+        others.
+    """
 
     target_accuracy: float
     confidence_level: float
     score: str
+    floor: float = FLOOR
+    unfamiliar: float | None = None
 
     def __post_init__(self) -> None:
         check_promise(self.target_accuracy, self.confidence_level)
         check_score(self.score)
+        with_gates((), {"floor": self.floor, "unfamiliar": self.unfamiliar})
 
     @property
     def tested(self) -> BinomialTest:
         """The tested share of errors, and its significance level."""
         return BinomialTest.of(self.target_accuracy, self.confidence_level)
+
+    def gates(self, familiarity: FamiliarityTest | None) -> tuple[Gate, ...]:
+        """Make the gates; InputError if `unfamiliar` is asked for, and no features tell familiar texts from others.
+
+        ElsewiseWarning where in-scope tune rows are too few to bar such a share of the texts.
+        """
+        share, n = self.unfamiliar, 0 if familiarity is None else len(familiarity.in_scope.values)
+        if familiarity is None or familiarity.score.labels is None:
+            if share:
+                raise InputError("unfamiliar needs features, the input of the last layer, and there are none")
+            share = 0
+        elif share is None:
+            share = UNFAMILIAR
+        if share and share * (n + 1) < 1:
+            few = f"{n} in-scope tune rows are too few to tell the {percent(share)} least familiar texts"
+            warnings.warn(
+                f"{few}: none is barred; {math.ceil(1 / share) - 1} are needed", ElsewiseWarning, stacklevel=4
+            )
+        return with_gates((), {"floor": self.floor, "unfamiliar": share})
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +214,14 @@ def certified_parts(
         What is certified, and the number of certifications on these certify rows, this time included.
     """
     score, compared = named_score(promise.score, *tuned, known)
+    familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
+    if familiarity is not None:
+        tuned, certify = ((familiarity.judged(rows), codes) for rows, codes in (tuned, certify))
     rule = CertifiedThreshold.fit(
         *certify, reference=tuned[0], reference_codes=tuned[1], score=score, looks=looks,
         target_accuracy=promise.target_accuracy, confidence_level=promise.confidence_level,
+        gates=promise.gates(familiarity),
     )  # fmt: skip
-    familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
     sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
     return CertifiedParts(rule, familiarity, sets, compared)
 

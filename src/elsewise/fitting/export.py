@@ -152,16 +152,19 @@ def _as_certified(now: ModelFolder, *, known: Classifier, table: Sequence[Json])
 
 
 def _newly_certified(now: ModelFolder, *, best: Serving, table: Sequence[Json], certify: Evidence) -> Classifier:
-    key = key_of(best.engine)
+    key, tune = key_of(best.engine), best.evidence
     familiarity, sets = (now.part(now.default, name) for name in ("familiarity", "sets"))
-    rule = _rule(now, best, certify)
+    if familiarity is not None:
+        familiarity = familiarity.against(tune, now.arrays["refit.tune.codes"])
+        tune, certify = familiarity.judged(tune), familiarity.judged(certify)
+    rule = _rule(now, tune, certify)
     history = [*now.history, recorded("exported", key, rule, looks=now.looks)]
     return Classifier(
         best.engine, best.calibrator, rule,
         other=now.description["other"],
         out_of_scope_label=now.description["out_of_scope_label"],
         provenance=replace(provenance_of(now, key), gate=table, history=history),
-        familiarity=familiarity and familiarity.against(best.evidence, now.arrays["refit.tune.codes"]),
+        familiarity=familiarity,
         sets=sets and SplitConformal.fit(certify, now.arrays["refit.certify.codes"], coverage=sets.coverage),
     )  # fmt: skip
 
@@ -185,7 +188,7 @@ def _kept_rows(saved: ModelFolder) -> Rows:
     return Rows(refit_tokens(kept, "tune"), kept["refit.tune.codes"], refit_tokens(kept, "train"))
 
 
-def _rule(saved: ModelFolder, best: Serving, certify: Evidence) -> Rule:
+def _rule(saved: ModelFolder, tune: Evidence, certify: Evidence) -> Rule:
     """Certify the default engine's promise on the new engine's outputs, as one more look."""
     old = saved.rule(saved.default)
     if old.asked is None:
@@ -195,7 +198,7 @@ def _rule(saved: ModelFolder, best: Serving, certify: Evidence) -> Rule:
         )
     made = fit_as_asked(
         NAMES[type(old)], old.asked, score=old.score, looks=saved.looks + 1,
-        tune=(best.evidence, saved.arrays["refit.tune.codes"]),
+        tune=(tune, saved.arrays["refit.tune.codes"]),
         certify=lambda: (certify, saved.arrays["refit.certify.codes"]),
     )  # fmt: skip
     return among_looks(made, saved.looks + 1, saved.spent(made.certificate))

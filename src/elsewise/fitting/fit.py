@@ -17,7 +17,7 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import refit_rows
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, warn
-from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
+from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
 from elsewise.data.splits import DividedTexts, Pairs, Splits, divide
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.files import ModelFiles
@@ -53,6 +53,8 @@ def fit(
     engine: Any = "auto",
     precision: str = "auto",
     score: str = "auto",
+    floor: float = FLOOR,
+    unfamiliar: float | None = None,
     ensemble: int | None = None,
     mc_dropout: int | None = None,
     laplace: bool = False,
@@ -95,6 +97,12 @@ def fit(
     score : str
         The confidence that is compared with the threshold, a name in `elsewise.scores.SCORES`. auto is the maximum
         probability, unless tune rows show significantly that a different score tells right from wrong better.
+    floor : float
+        A text whose best label has a smaller probability is never answered, whatever all answers together promise: an
+        answer that is more likely wrong than right helps nobody. 0 switches this off.
+    unfamiliar : float, optional
+        A text less familiar than all but this share of in-scope texts is never answered: at most this share of in-scope
+        texts is lost so. 0 switches this off. Default: 0.02 where the engine gives features.
     ensemble, mc_dropout, laplace : int, int, bool
         An uncertainty method beyond softmax, at most one: the number of models to train and average (from seeds seed,
         seed + 1, ...), the number of MC-dropout passes on torch, or last-layer Laplace. Decisions then have
@@ -137,7 +145,10 @@ def fit(
         If the encoder does not fit the language, rows are too few to calibrate or certify well, or
         `elsewise.data.check` finds something as serious.
     """
-    promise, words = Promise(target_accuracy, confidence_level, score), Words.of(other, out_of_scope_label)
+    promise, words = (
+        Promise(target_accuracy, confidence_level, score, floor, unfamiliar),
+        Words.of(other, out_of_scope_label),
+    )
     if not isinstance(engine, str):
         about = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto", "ensemble": ensemble,
             "mc_dropout": mc_dropout, "laplace": laplace, "checkpoints": checkpoints, "restart": restart}  # fmt: skip
@@ -234,6 +245,7 @@ def _certified(
     tuned = (best.evidence, parts.tune.codes)
     if not len(parts.tune):  # train texts: overconfident, but still ranked correctly
         tuned = (Evidence.of(best.engine.run(train), best.calibrator), parts.train.codes)
+        promise = replace(promise, unfamiliar=0)  # train texts are more familiar than any other
     known = _references(best, train, parts.train.codes, seed)
     return certified_parts(tuned, (certify, parts.certify.codes), known, promise)
 

@@ -27,8 +27,9 @@ from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.rules import RULES, ByLabel, Rule, among_looks, asked_record, fit_as_asked
+from elsewise.rules import GATES, RULES, ByLabel, Gate, Rule, Unfamiliar, among_looks, asked_record, fit_as_asked
 from elsewise.rules.certificate import Certificate
+from elsewise.rules.gates import with_gates
 from elsewise.storage.json_files import Json, plain, plain_fields
 from elsewise.storage.sealed_folder import changing, check_target, check_unchanged, steady
 
@@ -315,7 +316,8 @@ class FolderThreshold:
         note : str
             Why; kept in the history.
         **asked
-            Arguments of the rule's `fit`, as in ``target_accuracy=0.9`` or ``threshold=0.6``. The score is the present
+            Arguments of the rule's `fit`, as in ``target_accuracy=0.9`` or ``threshold=0.6``, and settings of gates by
+            their names in `elsewise.rules.GATES`, as in ``unfamiliar=0.05``; 0 removes one. The score is the present
             one. Defaults: the present gates; for a promise, the target accuracy and the confidence level of
             the present certificate, or else of the last one.
 
@@ -325,11 +327,14 @@ class FolderThreshold:
             If the rule or its options are unknown or out of range, the folder keeps no rows that it needs, or a
             different program changed the folder meanwhile.
         """
+        settings = {name: asked.pop(name) for name in GATES if name in asked}
         _check_asked(rule, asked)
         with self._changing():
             present, looks = self.classifier.rule, self.folder.looks
+            gates = with_gates(present.gates, settings)
+            self._check_familiarity(gates)
             usual = self._last_promise() if RULES[rule].tested else {}
-            made = self._fit(rule, {"gates": present.gates, **usual, **asked})
+            made = self._fit(rule, {"gates": gates, **usual, **asked})
             return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
 
     def undo(self, *, note: str = "") -> Change:
@@ -347,6 +352,14 @@ class FolderThreshold:
             earlier = restored(last["before"], self.classifier.rule.score)
             rule = among_looks(earlier, self.folder.looks, self.folder.spent())
             return self._write(rule, recorded("undone", self.engine, rule, looks=self.folder.looks, note=note))
+
+    def _check_familiarity(self, gates: Sequence[Gate]) -> None:
+        """Raise InputError for the gate `Unfamiliar`, unless features tell familiar texts from others."""
+        test = self.classifier.familiarity
+        if any(isinstance(gate, Unfamiliar) for gate in gates) and (test is None or test.score.labels is None):
+            raise InputError(
+                f"{self.folder.files.path} cannot tell unfamiliar texts: its engine gave no features when it was fitted"
+            )
 
     @contextmanager
     def _changing(self) -> Iterator[Path]:
@@ -419,7 +432,7 @@ def _check_asked(rule: str, asked: Json) -> None:
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r}; choose one of {', '.join(RULES)}")
     rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks", "gates"}
-    known = set(inspect.signature(RULES[rule].fit).parameters) - rows
+    known = (set(inspect.signature(RULES[rule].fit).parameters) - rows) | set(GATES)
     if unknown := sorted(set(asked) - known):
         raise InputError(f"the rule {rule!r} takes no {unknown[0]}; it takes {', '.join(sorted(known))}")
 

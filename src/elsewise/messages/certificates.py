@@ -23,25 +23,6 @@ IN_GROUPS: Final = "exact binomial test, fixed sequence, in each group by itself
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateFacts:
-    """Numbers of a certificate: the fields of the same names of `elsewise.rules.Certificate`."""
-
-    certified: bool
-    target_accuracy: float
-    confidence_level: float
-    threshold: float
-    rows: int
-    n: int
-    errors: int
-    out_of_scope_share: float
-    best_accuracy: float
-    rows_needed: int | None
-    method: str
-    looks: int
-    earlier_delta: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Mixture:
     """Scope of a promise for texts of which a stated share is out-of-scope.
 
@@ -137,13 +118,75 @@ class Groups:
     rare_threshold: float
 
 
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """How many in-scope certify rows a gate barred: a share of such texts that is never answered.
+
+    Attributes
+    ----------
+    reason : str
+        Reason of the gate.
+    rows, n : int
+        Number of readable in-scope rows, and of those that the gate barred.
+    high : float
+        Upper bound of the barred share (Clopper-Pearson) at the confidence level, by itself.
+    """
+
+    reason: str
+    rows: int
+    n: int
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """How many out-of-scope certify rows the gates barred, all gates together.
+
+    Attributes
+    ----------
+    rows, n : int
+        Number of readable out-of-scope rows, and of those that a gate barred.
+    low : float
+        Lower bound of the barred share (Clopper-Pearson) at the confidence level, by itself.
+    """
+
+    rows: int
+    n: int
+    low: float
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """Numbers of a certificate: the fields of the same names of `elsewise.rules.Certificate`."""
+
+    certified: bool
+    target_accuracy: float
+    confidence_level: float
+    threshold: float
+    rows: int
+    n: int
+    errors: int
+    out_of_scope_share: float
+    best_accuracy: float
+    rows_needed: int | None
+    method: str
+    looks: int
+    earlier_delta: float | None
+    barred: tuple[Barred, ...]
+    caught: Caught | None
+
+
 Scope: TypeAlias = Mixture | Band | Group | FallenBack | Groups
 METHODS: Final = {PLAIN: "method_plain", MIXED: "method_mixed", IN_GROUPS: "method_groups"}
 
 
 def certificate_sentence(tested: CertificateFacts, scope: Scope | None, words: Words) -> str:
-    """Write the promise: over what randomness, for which texts, and what is not covered."""
+    """Write the promise: over what randomness, for which texts, what is not covered, and what gates bar."""
     said = _Said(tested, words)
+    return " ".join([_promise(said, scope), *said.gates()])
+
+
+def _promise(said: "_Said", scope: Scope | None) -> str:
     if scope is None:
         return said.everything()
     say: Mapping[type, Callable[[Any], str]] = {
@@ -222,6 +265,21 @@ class _Said:
             self._fill("source") if self.c.certified else "",
         ]
         return " ".join(sentence for sentence in sentences if sentence)
+
+    def gates(self) -> list[str]:
+        """Write how many in-scope texts each gate bars, and what is known of out-of-scope texts."""
+        c = self.c
+        if not c.certified or not c.barred:
+            return []
+        said = [self._fill(f"gate_{gate.reason}", measured=self._measured(gate)) for gate in c.barred]
+        if c.caught is None:
+            return [*said, self._fill("gates_caught_none")]
+        n, rows, low = self._number(c.caught.n), self._number(c.caught.rows), self._percent(c.caught.low)
+        return [*said, self._fill("gates_caught", n=n, rows=rows, low=low)]
+
+    def _measured(self, gate: Barred) -> str:
+        n, rows, high = self._number(gate.n), self._number(gate.rows), self._percent(gate.high, up=True)
+        return self._fill("gate_measured", n=n, rows=rows, high=high)
 
     def _claim(self, scope: Groups, unit: str) -> str:
         many = "each" if scope.certified > 1 else "one"

@@ -23,6 +23,8 @@ MESSAGES: Final = {
     "reaches": "the confidence {confidence} reaches the threshold {threshold}",
     "below": "the confidence {confidence} is below the threshold {threshold}",
     "barred_ambiguous": "that is closer than this rule's margin",
+    "barred_unfamiliar": "this rule never answers such a text",
+    "barred_unsure": "that is below this rule's floor",
     "nothing": "the confidence {confidence} is not enough, because this rule answers nothing",
     "everything": "the confidence {confidence} is enough, because every readable text is answered",
     # What a customer is shown: no numbers, and no word of the trade.
@@ -65,6 +67,17 @@ MESSAGES: Final = {
     "method_mixed": "exact bounds of both kinds of text, fixed sequence",
     "method_groups": "exact binomial test, fixed sequence, in each group by itself",
     "method_band": "exact bounds at {points} thresholds at once, Bonferroni",
+    # What the gates of a rule bar.
+    "gate_unfamiliar": "A text unlike the training texts is never answered: {measured}.",
+    "gate_unsure": "A text whose best label is too improbable is never answered: {measured}.",
+    "gate_ambiguous": "A text whose best two labels are too close is never answered: {measured}.",
+    "gate_measured": (
+        "of {rows} in-scope texts kept aside {n} were so, at confidence level {level} at most {high} of all such texts"
+    ),
+    "gates_caught": ("Of {rows} out-of-scope texts kept aside {n} were stopped so, at least {low} of all such texts."),
+    "gates_caught_none": (
+        "How many texts that belong to none of the labels are stopped is not known: there was none among them."
+    ),
     # Nothing is promised.
     "refusal": (
         "Nothing is promised, and every text becomes Other: {target} right among what is answered could not be "

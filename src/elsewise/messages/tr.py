@@ -21,6 +21,8 @@ MESSAGES: Final = {
     "reaches": "güven değeri ({confidence}) eşik değerine ({threshold}) ulaşıyor",
     "below": "güven değeri ({confidence}) eşik değerinin ({threshold}) altında kalıyor",
     "barred_ambiguous": "aradaki fark, bu kuralın gerektirdiğinden küçük",
+    "barred_unfamiliar": "bu kural böyle bir metne etiket vermez",
+    "barred_unsure": "bu, kuralın taban olasılığının altında",
     "nothing": "güven değeri ({confidence}) yeterli değil, çünkü bu kural hiçbir metne etiket vermiyor",
     "everything": "güven değeri ({confidence}) yeterli, çünkü okunabilen her metne etiket veriliyor",
     "customer_answered": 'Bu metin otomatik olarak "{best}" başlığı altında sınıflandırıldı.',
@@ -65,6 +67,21 @@ MESSAGES: Final = {
     "method_mixed": "iki metin türü için ayrı ayrı kesin sınırlar, sabit sıra",
     "method_groups": "her grupta ayrı ayrı kesin binom sınaması, sabit sıra",
     "method_band": "{points} eşik değerinde birden kesin sınırlar, Bonferroni",
+    "gate_unfamiliar": "Eğitim metinlerine benzemeyen bir metne etiket verilmez: {measured}.",
+    "gate_unsure": "En iyi etiketinin olasılığı çok düşük olan bir metne etiket verilmez: {measured}.",
+    "gate_ambiguous": "En iyi iki etiketi birbirine çok yakın olan bir metne etiket verilmez: {measured}.",
+    "gate_measured": (
+        "kapsam içi olan, ayrılmış {rows} metinden {n} tanesi böyleydi; {level} güven düzeyinde bu tür metinlerin en "
+        "fazla {high} kadarı böyledir"
+    ),
+    "gates_caught": (
+        "Kapsam dışı olan, ayrılmış {rows} metinden {n} tanesi bu yolla durduruldu; bu, kapsam dışı metinlerin en az "
+        "{low} kadarıdır."
+    ),
+    "gates_caught_none": (
+        "Hiçbir etikete uymayan metinlerin ne kadarının durdurulduğu bilinmiyor: ayrılan metinler arasında böyle bir "
+        "metin yoktu."
+    ),
     "refusal": (
         "Vaat yok ve hiçbir metne etiket verilmiyor: bu sınama için ayrılan {rows} etiketli satırla, etiket verilen "
         "metinlerde {target} doğruluk oranı {level} güven düzeyinde kanıtlanamadı; {more}. "

@@ -22,15 +22,15 @@ from elsewise.rules.cost import CostThreshold
 from elsewise.rules.coverage import TargetCoverage
 from elsewise.rules.decisions import Decisions, Gate
 from elsewise.rules.fixed import FixedThreshold
-from elsewise.rules.gates import GATES, AmbiguityMargin, Asked
+from elsewise.rules.gates import GATES, AmbiguityMargin, Asked, Floor, Unfamiliar
 from elsewise.rules.sample_size import plan
 from elsewise.scores import Score
 from elsewise.storage.json_files import Json
 
 __all__ = [
     "GATES", "RULES", "AccuracyBand", "AmbiguityMargin", "ByLabel", "Certificate", "CertifiedThreshold",
-    "CostThreshold", "Decisions", "FixedThreshold", "Gate", "Rule", "TargetCoverage", "among_looks", "asked_record",
-    "fit_as_asked", "plan", "threshold_words",
+    "CostThreshold", "Decisions", "FixedThreshold", "Floor", "Gate", "Rule", "TargetCoverage", "Unfamiliar",
+    "among_looks", "asked_record", "fit_as_asked", "plan", "threshold_words",
 ]  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def fit_as_asked(
     Parameters
     ----------
     asked : mapping
-        Arguments, as `Rule.asked` gives them; gates are fitted again, on the tune rows.
+        Arguments, as `Rule.asked` gives them.
     tune : pair of evidence of m rows and codes (m,)
         Rows that place the grid of a promise, or the threshold of a rule without one.
     certify : callable
@@ -121,8 +121,6 @@ def fit_as_asked(
     0.9
     """
     fit: Any = RULES[name].fit  # a class method, which a Protocol cannot say
-    if "gates" in asked:
-        asked = {**asked, "gates": tuple(gate.fit(*tune) for gate in asked["gates"])}
     if RULES[name].tested:
         return fit(*certify(), reference=tune[0], reference_codes=tune[1], looks=looks, **asked, score=score)
     return fit(*tune, **asked, score=score)

@@ -148,7 +148,7 @@ class ByLabel:
         tests = _Tests(rows, grouping, test, joint, rows.certify(test, reference_codes))
         found = tests.by_group(reference_codes, falls_back=rare == "fall_back" and bool(grouping.rare))
         return cls(
-            tests.overall(found),
+            rows.with_barred(tests.overall(found)),
             tuple(found.certificates),
             names=grouping.names,
             groups=tuple(grouping.of_label.tolist()),

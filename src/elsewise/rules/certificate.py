@@ -6,7 +6,15 @@ from typing import Any
 
 from elsewise.errors import InputError
 from elsewise.messages import messages
-from elsewise.messages.certificates import MIXED, PLAIN, CertificateFacts, Scope, certificate_sentence
+from elsewise.messages.certificates import (
+    MIXED,
+    PLAIN,
+    Barred,
+    Caught,
+    CertificateFacts,
+    Scope,
+    certificate_sentence,
+)
 from elsewise.storage.json_files import Json
 
 
@@ -43,6 +51,8 @@ class Certificate:
         The promise in English, in folders written before certificates had a scope; else empty.
     scope : Mixture, Band, Group, FallenBack, Groups or None
         Subject of the promise, if not all answers; see `elsewise.messages.certificates`.
+    barred, caught : tuple of Barred, Caught or None
+        How many in-scope rows each gate barred, and how many out-of-scope rows all gates did; None for no such rows.
     """
 
     certified: bool
@@ -63,6 +73,8 @@ class Certificate:
     earlier_delta: float | None = None
     words: str = ""
     scope: Scope | None = None
+    barred: tuple[Barred, ...] = ()
+    caught: Caught | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):

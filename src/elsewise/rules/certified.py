@@ -117,8 +117,10 @@ class CertifiedThreshold:
         test = BinomialTest.of(target_accuracy, confidence_level)
         rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin), looks)
         if out_of_scope_share is None:
-            return cls(rows.certify(test, reference_codes), rows.score, rows.gates)
-        return cls(_mixed(rows, test, out_of_scope_share), rows.score, rows.gates)
+            certificate = rows.certify(test, reference_codes)
+        else:
+            certificate = _mixed(rows, test, out_of_scope_share)
+        return cls(rows.with_barred(certificate), rows.score, rows.gates)
 
     def __call__(self, evidence: Any) -> Decisions:
         """Answer exactly where ``confidence >= threshold``."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ Confidence: TypeAlias = Callable[[Evidence], Floats]  # a score, or any function
 
 
 class Reason(StrEnum):
-    """Reason of a decision on a text. Only `unreadable` decides; the others explain."""
+    """Reason of a decision on a text. `unreadable` and the reasons of gates decide; the others explain."""
 
     ANSWERED = "answered"
     UNREADABLE = "unreadable"
@@ -40,9 +40,6 @@ class Gate(Protocol):
     @property
     def asked(self) -> float:
         """Setting of the gate, as a number; 0 means no gate."""
-
-    def fit(self, evidence: Any, codes: Any) -> Self:
-        """Fit the same gate to n labelled rows, such as those of a different engine, with codes (n,)."""
 
     def __call__(self, evidence: Evidence) -> NDArray[np.bool_]:
         """Flag the texts that are never answered, shape (n,)."""

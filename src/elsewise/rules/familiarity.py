@@ -18,7 +18,7 @@ UNFAMILIAR: Final = 0.05  # at most this share of in-scope texts is called unfam
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamiliarityTest:
-    """A conformal p-value for "this text is in-scope". It explains abstentions and never causes one.
+    """A conformal p-value for "this text is in-scope": it explains abstentions, and `Unfamiliar` bars texts by it.
 
     Source: Vovk, Gammerman & Shafer (2005), "Algorithmic Learning in a Random World"; Bates, Candès, Lei, Romano and
     Sesia (2023), https://arxiv.org/abs/2104.08279.
@@ -69,11 +69,19 @@ class FamiliarityTest:
         """P-values (n,): at most a share p of in-scope texts has p or less; NaN for an unreadable text."""
         return self.in_scope(confidence_of(as_evidence(evidence), self.score))
 
-    def explain(self, decisions: Decisions, evidence: Evidence) -> Decisions:
-        """Add p-values and nearest labels to decisions, and the reason unfamiliar where it explains an abstention."""
-        confidence, nearest = self.score.judge(evidence)
-        p = self.in_scope(confidence_of(evidence, lambda _: confidence))
-        # A text without confidence keeps its reason: unreadable, or flagged by a gate.
-        because = decisions.abstained & ~np.isnan(decisions.confidence) & (p <= UNFAMILIAR)
-        reasons = np.where(because, Reason.UNFAMILIAR, decisions.reasons)
-        return replace(decisions, reasons=reasons, familiarity=p, nearest=nearest)
+    def judged(self, evidence: Any) -> Evidence:
+        """Add p-values (n,) and nearest labels (n, 2) to the evidence of n texts."""
+        rows = as_evidence(evidence)
+        confidence, nearest = self.score.judge(rows)
+        p = self.in_scope(confidence_of(rows, lambda _: confidence))
+        return replace(rows, familiarity=p, nearest=nearest)
+
+
+def explained(decisions: Decisions, evidence: Evidence) -> Decisions:
+    """Add p-values and nearest labels to decisions, and the reason unfamiliar where it explains an abstention."""
+    if evidence.familiarity is None:
+        return decisions
+    # A text without confidence keeps its reason: unreadable, or flagged by a gate.
+    because = decisions.abstained & ~np.isnan(decisions.confidence) & (evidence.familiarity <= UNFAMILIAR)
+    reasons = np.where(because, Reason.UNFAMILIAR, decisions.reasons)
+    return replace(decisions, reasons=reasons, familiarity=evidence.familiarity, nearest=evidence.nearest)

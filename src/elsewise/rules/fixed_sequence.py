@@ -12,7 +12,7 @@ where it is likely to pass.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, map_rows
 from elsewise.errors import InputError
+from elsewise.messages.certificates import Barred, Caught
 from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules.certificate import Certificate
@@ -285,6 +286,25 @@ class CertifyRows:
     def reference_errors(self, reference_codes: Any) -> NDArray[np.bool_]:
         """Whether the most probable label of each reference row is wrong, given their codes (m,), shape (m,)."""
         return errors_of(self.reference, reference_codes)[0]
+
+    def with_barred(self, certificate: Certificate) -> Certificate:
+        """Add what the gates bar of in-scope and out-of-scope rows, with exact bounds at the certificate's level."""
+        if not self.gates:
+            return certificate
+        delta, readable = 1 - certificate.confidence_level, ~np.isnan(self.evidence.probabilities[:, 0])
+        inside, outside = readable & (self.codes != ABSTAIN), readable & (self.codes == ABSTAIN)
+        flags = [gate(self.evidence) for gate in self.gates]
+        rows, caught = int(inside.sum()), int((np.any(flags, axis=0) & outside).sum())
+        barred = [int((own & inside).sum()) for own in flags]
+        high = clopper_pearson_upper(barred, rows, delta)
+        low = float(clopper_pearson_lower(caught, int(outside.sum()), delta))
+        return replace(
+            certificate,
+            barred=tuple(
+                Barred(str(g.reason), rows, n, float(h)) for g, n, h in zip(self.gates, barred, high, strict=True)
+            ),
+            caught=Caught(int(outside.sum()), caught, low) if outside.any() else None,
+        )
 
     def certify(self, test: BinomialTest, reference_codes: Any = None) -> Certificate:
         """Certify one threshold of all rows; codes (m,) of the reference rows show where the tests may begin."""
