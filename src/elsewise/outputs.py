@@ -31,6 +31,8 @@ class Outputs:
     epistemic : (n,) or None
         Disagreement of several models, or of draws of one model's weights: the mutual information of label and model
         in nats, 0 where all agree.
+    embedding : (n, e) or None
+        Embedding of each text by the encoder as it came, at length 1; NaN where it was not asked.
     """
 
     logits: Floats
@@ -38,6 +40,7 @@ class Outputs:
     tokens: NDArray[np.int64] | None = None
     truncated: NDArray[np.bool_] | None = None
     epistemic: NDArray[np.float64] | None = None
+    embedding: Floats | None = None
 
     def take(self, rows: NDArray[Any]) -> "Outputs":
         """Select m of n texts by indices (m,) or flags (n,)."""
@@ -87,10 +90,13 @@ class References:
     ----------
     features, codes : (m, d) and (m,)
         Features from the engine that answers; true codes, 0..k-1.
+    embedding : (m, e) or None
+        Embeddings by the encoder as it came, at length 1.
     """
 
     features: Floats
     codes: Codes
+    embedding: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +158,11 @@ class Evidence:
         if self.outputs is None or self.outputs.features is None:
             raise InputError("this score needs features, and the engine gives none")
         return self.outputs.features
+
+    @property
+    def embedding(self) -> Floats | None:
+        """Embeddings by the encoder as it came, shape (n, e); None where the engine gives none."""
+        return None if self.outputs is None else self.outputs.embedding
 
     @property
     def epistemic(self) -> NDArray[np.float64]:

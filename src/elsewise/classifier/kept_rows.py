@@ -14,7 +14,12 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import reading
 from elsewise.outputs import Evidence, Outputs
 
-COLUMNS: Final = ("logits", "features", "epistemic")  # outputs of tune and certify rows that a folder keeps
+COLUMNS: Final = (
+    "logits",
+    "features",
+    "epistemic",
+    "embedding",
+)  # outputs of tune and certify rows that a folder keeps
 
 
 def refit_rows(name: str, tokens: Tokens, **columns: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -59,6 +64,6 @@ def kept_evidence(classifier: Classifier, arrays: Mapping[str, NDArray[Any]], na
                 raise ValueError(f"its {name} rows have tokens that the model does not know")
             evidence = classifier.evidence(tokens)
         else:
-            columns = {column: arrays.get(f"refit.{name}.{column}") for column in ("features", "epistemic")}
+            columns = {column: arrays.get(f"refit.{name}.{column}") for column in COLUMNS[1:]}
             evidence = classifier.evidence_of(Outputs(arrays[f"refit.{name}.logits"], **columns))
         return evidence, as_codes(arrays[f"refit.{name}.codes"], like=evidence.probabilities, allow_abstain=True)

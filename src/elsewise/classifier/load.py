@@ -18,6 +18,7 @@ from elsewise.engines import (
     engine_class,
     given_engine,
     kind_of,
+    open_entry,
     prepared,
     quick_run,
 )
@@ -197,7 +198,7 @@ def _open_engine(folder: ModelFolder, key: str, threads: int | None) -> Stored:
     opening = Opening(folder.files, tuple(folder.description["labels"]), entry["settings"], threads)
     try:
         _check_fingerprint(folder, key, early_fingerprint(entry, opening), AGAIN)  # before a library reads any file
-        return engine_class(entry["name"]).open(opening)
+        return open_entry(entry, opening)
     except InputError as error:
         path, others = folder.files.path, list(folder.others(key))
         instead = f", or serve it as certified on {others[0]} (--engine, --precision)" if others else ""

@@ -26,6 +26,7 @@ from elsewise.rules.conformal import ConformalPValue, SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.scores import SCORES, Score
 from elsewise.scores.distances import LabelGaussians
+from elsewise.scores.likeness import Likeness
 from elsewise.storage.json_files import Json
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]  # by their names in the JSON
@@ -40,6 +41,7 @@ PARTS: Final = {
     "barred": Barred,
     "caught": Caught,
     "label_gaussians": LabelGaussians,
+    "likeness": Likeness,
     "familiarity_test": FamiliarityTest,
     "conformal_p_value": ConformalPValue,
     "split_conformal": SplitConformal,

@@ -38,6 +38,9 @@ class TrainingOptions:
     laplace: Annotated[
         bool, TRAINING("--laplace", help="Last-layer Laplace: lower confidence on texts unlike the training texts.")
     ] = False
+    second_opinion: Annotated[
+        bool, TRAINING(help="Also ask the encoder as it came where the fine-tuned model is unsure: better, and slower.")
+    ] = True
     restart: Annotated[bool, TRAINING("--restart", help="Start training anew instead of continuing.")] = False
     precision: options.Precision = "auto"
 

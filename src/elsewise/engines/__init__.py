@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from elsewise.engines.files import Opening
+from elsewise.engines.second_opinion import KEY, SecondOpinion
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
@@ -182,13 +183,17 @@ def entry_of(engine: Stored) -> Json:
 
 def open_entry(entry: Json, opening: Opening) -> Stored:
     """Open an engine that `entry_of` described, with the files, labels and threads of the engine around it."""
-    return engine_class(entry["name"]).open(replace(opening, settings=entry["settings"]))
+    name, opening = entry["name"], replace(opening, settings=entry["settings"])
+    return SecondOpinion.open(name, opening) if KEY in opening.settings else engine_class(name).open(opening)
 
 
 def early_fingerprint(entry: Json, opening: Opening) -> str | None:
     """Compute the fingerprint of an engine before a library reads its files; None where only we read them."""
-    compute: Any = getattr(engine_class(entry["name"]), "fingerprint_of", None)
-    return None if compute is None else compute(replace(opening, settings=entry["settings"]))
+    name, opening = entry["name"], replace(opening, settings=entry["settings"])
+    if KEY in opening.settings:
+        return SecondOpinion.fingerprint_of(name, opening)
+    compute: Any = getattr(engine_class(name), "fingerprint_of", None)
+    return None if compute is None else compute(opening)
 
 
 def fingerprint_of(entry: Json, opening: Opening) -> str:

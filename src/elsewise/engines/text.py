@@ -1,9 +1,9 @@
 """The engine of a text model: a tokenizer, a model that a library runs, and the files of both."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from elsewise.arrays import as_texts
 from elsewise.engines.batching import Batch, Result, run_batched
@@ -90,6 +90,10 @@ class TextEngine(OneProcess):
     def save(self, folder: Path) -> None:
         """Copy the files of the model into an existing folder."""
         self.files.copy_to(folder)
+
+    def with_files(self, files: ModelFiles) -> Self:
+        """Give the same engine with more files to save."""
+        return replace(self, files=files)
 
     def prepare(self, texts: Sequence[str]) -> Tokens:
         """Tokenise n texts, for `run`."""

@@ -19,7 +19,8 @@ from typing import Any, Final, Self
 import numpy as np
 
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
-from elsewise.engines.files import TOKENIZER, Opening
+from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
+from elsewise.engines.mean_pooled import HEAD, MeanPooled
 from elsewise.engines.one_process import spare_threads
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
@@ -74,7 +75,7 @@ class TorchModel:
     @staticmethod
     def fingerprint_of(opening: Opening) -> str:
         """Compute the fingerprint before anything is opened."""
-        return text_fingerprint("torch", opening, *WEIGHTS)
+        return text_fingerprint("torch", opening, *_weights(opening.files))
 
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:
@@ -89,16 +90,18 @@ class TorchModel:
             raise InputError(f"engine torch was certified on {settings['device']}, and this machine computes on {here}")
         if opening.threads:
             torch.set_num_threads(opening.threads)
-        for name in WEIGHTS:
+        weights = _weights(files)
+        for name in weights:
             files.need(name)
         quiet()
+        kind = MeanPooled if HEAD in weights else transformers.AutoModelForSequenceClassification
         with reading(files.path, "cannot be opened"):
             config = plain_config(files.path, local_files_only=True)
-            opened = transformers.AutoModelForSequenceClassification.from_pretrained(
+            opened = kind.from_pretrained(
                 files.path, config=config, use_safetensors=True, dtype=torch.float32, **SAFELY
             )
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, opening.labels, files, WEIGHTS)
+        return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, opening.labels, files, weights)
 
     @property
     def settings(self) -> Json:
@@ -176,6 +179,11 @@ class TorchModel:
             raise InputError(f"{name} scores every token, not every text; take an encoder with a text-level head")
         with torch.inference_mode():
             return torch.nn.functional.linear(features, head.weight, head.bias), features
+
+
+def _weights(files: ModelFiles) -> tuple[str, ...]:
+    """Name the files that a model is opened from."""
+    return (*WEIGHTS, HEAD) if HEAD in files else WEIGHTS
 
 
 def _results(tensors: tuple[Any, Any]) -> Result:

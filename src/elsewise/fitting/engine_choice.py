@@ -18,7 +18,8 @@ from elsewise.arrays import Codes, Floats, log_losses
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.engines import PRECISIONS, TEXT_ENGINES, SizedEngine, engine_class, key_of
-from elsewise.engines.files import INT8, ModelFiles, Opening, TemporaryPlace
+from elsewise.engines.files import INT8, ONNX, ModelFiles, Opening, TemporaryPlace
+from elsewise.engines.second_opinion import HOME
 from elsewise.engines.text import check_precision
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
@@ -259,6 +260,12 @@ def _worth_trying(able: Sequence[str], rows: Rows) -> tuple[str, ...]:
     return tuple(p for p in able if p != "int8" or (len(rows.train) and find_spec("nncf")))
 
 
+def opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens) -> SizedEngine:
+    """Open another model's files as `engine` was opened, quantised on train rows if it is."""
+    its_files = quantised(files, train) if engine.settings["precision"] == "int8" else files
+    return engine_class(engine.name).open(Opening(its_files, engine.labels, engine.settings))  # type: ignore[return-value]
+
+
 def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:
     """Copy a model's files and add the int8 graph, unless they have one; InputError without train texts."""
     from elsewise.training.int8 import write_int8  # noqa: PLC0415  torch
@@ -270,4 +277,6 @@ def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:
     place = TemporaryPlace()
     files.copy_to(place.path)
     write_int8(place.path, train)
+    if f"{HOME}/{ONNX}" in files and f"{HOME}/{INT8}" not in files:
+        write_int8(place.path / HOME, train)
     return ModelFiles.of(place.path, place)

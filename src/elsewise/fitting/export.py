@@ -14,8 +14,10 @@ from elsewise.classifier.load import open_classifier, provenance_of
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES
 from elsewise.engines import key_of, kind_of
+from elsewise.engines.second_opinion import HOME, KEY
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
+from elsewise.fitting.second_opinion import asking_second
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import Rule, among_looks, fit_as_asked
@@ -94,7 +96,7 @@ def _with_files_of(now: ModelFolder, made: Classifier) -> Classifier:
         return made
     if not ours <= theirs:
         raise InputError(f"{now.files.path} got other files of {key_of(engine)} meanwhile; run the command again")
-    return replace(made, engine=replace(engine, files=now.files))
+    return replace(made, engine=engine.with_files(now.files))
 
 
 def _default(saved: ModelFolder, made: Classifier) -> Classifier:
@@ -136,7 +138,11 @@ def _ready(
     known = _certified(saved, "-".join(wanted), threads)
     if known is None:
         settings, labels = saved.entries[saved.default]["settings"], tuple(saved.description["labels"])
-        best, table = serving(saved.files, labels, settings, wanted, _kept_rows(saved), threads, progress)
+        rows = _kept_rows(saved)
+        best, table = serving(saved.files, labels, settings, wanted, rows, threads, progress)
+        if KEY in settings:
+            engine: Any = best.engine  # an engine of texts, which has files
+            best = asking_second(best, engine.files.below(HOME), rows)[0]
         known = _certified(saved, key_of(best.engine), threads)
     if known is None:
         certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)

@@ -12,10 +12,10 @@ import numpy as np
 
 from elsewise.data.splits import DividedTexts, LabelledTexts
 from elsewise.engines import SizedEngine, engine_class
-from elsewise.engines.files import ModelFiles, Opening
+from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.fitting.engine_choice import Rows, Serving, fitted_calibrator, gate_rows, measure, quantised
+from elsewise.fitting.engine_choice import Rows, Serving, fitted_calibrator, gate_rows, measure, opened_like
 from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import Json
 from elsewise.training.checkpoint_folder import Unfinished, member_of
@@ -113,14 +113,8 @@ class UncertaintyMethod:
             return kind.fit(engine, train, rows.tune, rows.codes)
         if self.mc_dropout is not None:
             return kind(engine, passes=self.mc_dropout)
-        others = [_opened_like(engine, member(number), rows.train) for number in range(1, self.ensemble or 0)]
+        others = [opened_like(engine, member(number), rows.train) for number in range(1, self.ensemble or 0)]
         return kind((engine, *others))
-
-
-def _opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens) -> SizedEngine:
-    """Open a further member's files as `engine` was opened, quantised if it is."""
-    its_files = quantised(files, train) if engine.settings["precision"] == "int8" else files
-    return engine_class(engine.name).open(Opening(its_files, engine.labels, engine.settings))  # type: ignore[return-value]
 
 
 def train_member(

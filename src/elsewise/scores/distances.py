@@ -28,7 +28,8 @@ def references_of(evidence: Evidence, codes: Codes) -> References:
     """
     features = evidence.features
     usable = (codes != ABSTAIN) & np.isfinite(features).all(axis=1)
-    return checked(References(features[usable], codes[usable]))
+    embedding = evidence.embedding
+    return checked(References(features[usable], codes[usable], None if embedding is None else embedding[usable]))
 
 
 def checked(references: References) -> References:

@@ -1,11 +1,13 @@
-"""Familiarity: how much a text is like the training texts, by its logits and by its features.
+"""Familiarity: how much a text is like the training texts, by its logits and by its features or embedding.
 
-Energy finds texts that raise no logit, the Mahalanobis distance those between or beyond the labels. Both are scaled on
-in-scope tune texts and averaged.
+Energy finds texts that raise no logit; distances find those between or beyond the labels. The parts are scaled on
+in-scope tune texts and averaged. Where the engine asks the encoder as it came (`elsewise.engines.second_opinion`), its
+embedding measures the distance, since fine-tuning folds away what separates unlike texts; a text that was not asked
+about raised its logits so clearly that it counts as familiar.
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,26 +15,33 @@ from numpy.typing import NDArray
 from elsewise.arrays import ABSTAIN, Codes, as_codes, log_sum_exp
 from elsewise.errors import InputError
 from elsewise.outputs import Evidence, References, as_evidence
-from elsewise.scores.distances import LabelGaussians, references_of
+from elsewise.scores.distances import Doubles, LabelGaussians, references_of
+from elsewise.scores.likeness import Likeness
+
+WEIGHTS: Final = {1: (1.0,), 2: (1 / 2, 1 / 2), 3: (1 / 2, 1 / 4, 1 / 4)}  # of energy, and of the distances
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Familiarity:
-    """The mean of energy and minus the Mahalanobis distance, each in standard deviations of in-scope rows.
+    """The mean of energy and of closeness to the training texts, each in standard deviations of in-scope rows.
 
-    Only energy if the engine gives no features. Sources: see `Energy` and `Mahalanobis`.
+    Closeness is two signs of `Likeness` where the engine gives embeddings, else minus the Mahalanobis distance; only
+    energy if it gives no features. Sources: see `Energy`, `Mahalanobis` and `Likeness`.
 
     Attributes
     ----------
     labels : LabelGaussians or None
         Gaussians of the features.
-    centre, scale : (2,) or (1,) float64
-        Mean and standard deviation of the two parts over in-scope rows.
+    centre, scale : (3,), (2,) or (1,) float64
+        Mean and standard deviation of the parts over in-scope rows.
+    likeness : Likeness or None
+        Embeddings of training texts.
     """
 
     labels: LabelGaussians | None
     centre: NDArray[np.float64]
     scale: NDArray[np.float64]
+    likeness: Likeness | None = None
 
     @classmethod
     def fit(cls, evidence: Any, codes: Any, *, references: References | None = None) -> Self:
@@ -48,32 +57,40 @@ class Familiarity:
         if references is None and rows.has_features:
             references = references_of(rows, truth)
         labels = None if references is None else LabelGaussians.fit(references)
-        parts, _ = _parts(rows, labels)
-        usable = (truth != ABSTAIN) & np.isfinite(parts).all(axis=1)
-        if not usable.any():
+        likeness = None
+        if references is not None and references.embedding is not None and rows.embedding is not None:
+            likeness = Likeness.fit(references.embedding, references.codes, rows.logits.shape[1])
+        parts = _parts(rows, labels, likeness)[0][truth != ABSTAIN]
+        parts = parts[np.isfinite(parts[:, 0])]
+        if not len(parts):
             raise InputError("familiarity needs at least one in-scope row that can be read, got 0")
-        spread = parts[usable].std(axis=0)
-        return cls(labels, parts[usable].mean(axis=0), np.where(spread > 0, spread, 1))
+        known = [column[np.isfinite(column)] for column in parts.T]
+        centre = np.array([column.mean() if len(column) else 0.0 for column in known])
+        spread = np.array([column.std() if len(column) else 0.0 for column in known])
+        return cls(labels, centre, np.where(spread > 0, spread, 1), likeness)
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return confidence, shape (n,)."""
-        return self._scaled(_parts(as_evidence(evidence), self.labels)[0])
+        return self.judge(evidence)[0]
 
     def judge(self, evidence: Any) -> tuple[NDArray[np.float64], Codes]:
         """Return confidence (n,), and codes of the two nearest labels, (n, 2), by features, else by logits."""
         rows = as_evidence(evidence)
-        parts, nearest = _parts(rows, self.labels)
+        parts, nearest = _parts(rows, self.labels, self.likeness)
         if nearest is None:
             nearest = np.argsort(-rows.logits, axis=1, kind="stable")[:, :2]
-        return self._scaled(parts), nearest
+        scaled = (parts - self.centre) / self.scale
+        confidence = (scaled * WEIGHTS[scaled.shape[1]]).sum(axis=1)
+        if self.likeness is not None:
+            confidence = np.where(np.isnan(parts[:, 1]) & np.isfinite(parts[:, 0]), np.inf, confidence)
+        return confidence, nearest
 
-    def _scaled(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
-        return ((parts - self.centre) / self.scale).mean(axis=1)
 
-
-def _parts(rows: Evidence, labels: LabelGaussians | None) -> tuple[NDArray[np.float64], Codes | None]:
+def _parts(rows: Evidence, labels: LabelGaussians | None, likeness: Likeness | None) -> tuple[Doubles, Codes | None]:
     energy = log_sum_exp(rows.logits)
     if labels is None:
         return energy[:, None], None
     nearest, apart = labels.nearest(rows.features)
+    if likeness is not None:
+        return np.column_stack([energy, likeness(rows)]), nearest
     return np.column_stack([energy, -np.sqrt(apart[:, 0])]), nearest
