@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from elsewise.calibrators import CALIBRATORS, Calibrator
 from elsewise.errors import ArtifactError, InputError, reading
-from elsewise.messages.certificates import Band, FallenBack, Group, Groups, Mixture
+from elsewise.messages.certificates import Band, FallenBack, Group, Groups, Mixture, Population
 from elsewise.messages.wording import shortened
 from elsewise.rules import GATES, RULES, Gate, Rule
 from elsewise.rules.certificate import Certificate
@@ -37,6 +37,7 @@ PARTS: Final = {
     "group": Group,
     "fallen_back": FallenBack,
     "groups": Groups,
+    "population": Population,
     "label_gaussians": LabelGaussians,
     "familiarity_test": FamiliarityTest,
     "conformal_p_value": ConformalPValue,

@@ -7,3 +7,4 @@ CONFIDENCE_LEVEL: Final = 0.95
 BATCH_SIZE: Final = 64
 MAX_LENGTH: Final = 256
 PARTS: Final = ("train", "tune", "certify", "test")
+LEFT_OUT: Final = ("untrained", "repeated", "seen", "grouped")  # counts of rows that are in none of the parts

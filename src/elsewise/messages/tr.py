@@ -65,6 +65,15 @@ MESSAGES: Final = {
     "method_mixed": "iki metin türü için ayrı ayrı kesin sınırlar, sabit sıra",
     "method_groups": "her grupta ayrı ayrı kesin binom sınaması, sabit sıra",
     "method_band": "{points} eşik değerinde birden kesin sınırlar, Bonferroni",
+    "distinct_texts": (
+        "Bu vaatte her metin, ne kadar sık gelirse gelsin, bir kez sayılır: ayrılan {kept_aside} etiketli satırdan "
+        "{repeats} tanesi daha önceki bir satırı yinelediği için dışarıda bırakıldı."
+    ),
+    "repeats_count": "Bu vaat gelen tüm metinler içindir: her metin geldiği kadar sayılır.",
+    "one_a_group": (
+        "Bu vaat yeni grupların metinleri içindir: her grup, içinden rastgele seçilen bir satırla bir kez sayılır."
+    ),
+    "newest_rows": "Bu sınama için ayrılan metinler, modelin öğrendiği metinlerden daha yenidir.",
     "refusal": (
         "Vaat yok ve hiçbir metne etiket verilmiyor: bu sınama için ayrılan {rows} etiketli satırla, etiket verilen "
         "metinlerde {target} doğruluk oranı {level} güven düzeyinde kanıtlanamadı; {more}. "

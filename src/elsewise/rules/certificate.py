@@ -6,7 +6,7 @@ from typing import Any
 
 from elsewise.errors import InputError
 from elsewise.messages import messages
-from elsewise.messages.certificates import MIXED, PLAIN, CertificateFacts, Scope, certificate_sentence
+from elsewise.messages.certificates import MIXED, PLAIN, CertificateFacts, Population, Scope, certificate_sentence
 from elsewise.storage.json_files import Json
 
 
@@ -43,6 +43,8 @@ class Certificate:
         The promise in English, in folders written before certificates had a scope; else empty.
     scope : Mixture, Band, Group, FallenBack, Groups or None
         Subject of the promise, if not all answers; see `elsewise.messages.certificates`.
+    population : Population or None
+        The texts that the promise is about, if not distinct ones, each by itself.
     """
 
     certified: bool
@@ -63,6 +65,7 @@ class Certificate:
     earlier_delta: float | None = None
     words: str = ""
     scope: Scope | None = None
+    population: Population | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):
@@ -97,4 +100,4 @@ class Certificate:
         if self.words:
             return self.words
         facts = CertificateFacts(*(getattr(self, field.name) for field in fields(CertificateFacts)))
-        return certificate_sentence(facts, self.scope, templates)
+        return certificate_sentence(facts, self.scope, templates, self.population)
