@@ -26,8 +26,8 @@ DISTINCT: Final = 20_001  # values of a column that are counted; a column with m
 USUAL: Final = {name: parameter.default for name, parameter in signature(check).parameters.items()}
 LONG_LABEL: Final = 100  # characters on average
 FEWEST_GROUPS: Final = 20
-FEWEST_ALONE: Final = 0.8  # groups a row, at most: in more of them, most rows are alone
-MORE_ALIKE: Final = 0.1  # pairs within a group that share a label beyond chance
+FEWEST_SHARING: Final = 100  # rows whose group came before; fewer say little of how alike they are
+MORE_ALIKE: Final = 0.15  # share of the pairs within a group that have the same label, beyond chance
 # In the form of `label_form`, in which every i has its dot.
 TEXT_NAMES: Final = {
     *("text", "texts", "message", "body", "content", "description", "comment", "question", "query", "utterance"),
@@ -289,7 +289,7 @@ def _likely_groups(path: str, survey: _Survey, taken: set[str]) -> Iterable[Find
         column.name
         for column in survey.columns
         if column.name not in {*text, survey.how.label_column, *taken}
-        and FEWEST_GROUPS <= column.distinct < min(DISTINCT, FEWEST_ALONE * column.filled)
+        and FEWEST_GROUPS <= column.distinct < min(DISTINCT, column.filled - FEWEST_SHARING + 1)
     ]
     read = read_files([path], survey.how, strict=False, slices=dict.fromkeys(likely, "--group-column"))[0]
     labels = np.unique(read.labels, return_inverse=True)[1] if likely else np.empty(0)
