@@ -148,8 +148,9 @@ def check(
 
     Parameters
     ----------
-    texts, labels, held_out, test, groups, times, count_repeats, out_of_scope_label, target_accuracy, confidence_level,
-    encoder, max_length, seed
+    texts, labels, held_out, test, groups, times, count_repeats, out_of_scope_label
+        As for `elsewise.fit`.
+    target_accuracy, confidence_level, encoder, max_length, seed
         As for `elsewise.fit`.
     lines : n whole numbers, optional
         Lines of the rows in their file, for the findings.
