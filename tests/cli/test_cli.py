@@ -802,3 +802,52 @@ def test_calibrate_takes_features_out_of_scope_rows_and_a_test_set(logits, tmp_p
     assert json.loads(judged.stdout)["classifier"] == said["evaluation"]["classifier"]
     assert half.stderr == "elsewise: test rows need both --test-logits and --test-labels\n"
     assert "--out-of-scope-features belongs to --features and --out-of-scope-logits" in alone.stderr
+
+
+def test_fit_divides_by_groups_and_time_and_the_folder_remembers(around):
+    place, _ = around
+    rows = (place / "rows.csv").read_text(encoding="utf-8").splitlines()
+    marked = [f"{rows[0]},customer,when", *(f"{row},c{i // 2},{i}" for i, row in enumerate(rows[1:]))]
+    (place / "marked.csv").write_text("\n".join(marked) + "\n", encoding="utf-8")
+    words = ("marked.csv", "--group-column", "customer", "--time-column", "when")
+
+    done = run("fit", *words, "--engine", "my_model:model", "--target-accuracy", 0.9, "-o", "marked", folder=place)
+    changed = run("threshold", "marked", "--target-accuracy", 0.85, "--json", folder=place)
+    checked = run("check", *words, "--json", folder=place)
+
+    assert done.returncode == 0, done.stderr
+    said = "rows: train 0, tune 150, certify 300, test 150; left out: 600 in a group that counts once"
+    assert said in done.stderr.splitlines()
+    assert "each group counts once" in done.stdout
+    assert "each group counts once" in (place / "marked" / "README.md").read_text(encoding="utf-8")
+    told = json.loads(changed.stdout)["after"]["certificate"]
+    assert told["population"] == {
+        "rows": 300, "repeats": 0, "counts_repeats": False, "by_group": True, "newest": True
+    }  # fmt: skip
+    assert "--group-column customer --time-column when" in json.loads(checked.stdout)["command"]
+
+
+def test_fit_counts_repeats_where_it_is_asked_to(around):
+    place, _ = around
+    rows = (place / "rows.csv").read_text(encoding="utf-8").splitlines()
+    (place / "traffic.csv").write_text("\n".join([*rows, *rows[1:301]]) + "\n", encoding="utf-8")
+    words = ("fit", "traffic.csv", "--engine", "my_model:model", "--target-accuracy", 0.9, "--count-repeats")
+
+    done = run(*words, "-o", "traffic", folder=place)
+
+    assert "rows: train 0, tune 375, certify 750, test 375" in done.stderr.splitlines()
+    assert "warning" not in done.stderr
+    assert "a text counts as often as it comes" in done.stdout
+
+
+def test_calibrate_reads_groups_and_times_beside_the_labels(logits, tmp_path):
+    rows = (logits / "y.csv").read_text(encoding="utf-8").splitlines()
+    marked = ["label,customer,when", *(f"{row},c{i // 2},2024-05-{1 + i // 60:02d}" for i, row in enumerate(rows[1:]))]
+    (tmp_path / "y.csv").write_text("\n".join(marked) + "\n", encoding="utf-8")
+    words = ("calibrate", "--logits", logits / "z.npy", "--labels", tmp_path / "y.csv", "--names", logits / "names.txt")
+
+    done = run(*words, "--group-column", "customer", "--time-column", "when", "-o", tmp_path / "m", "--json")
+
+    said = json.loads(done.stdout)
+    assert said["record"]["splits"] == {"tune": 210, "certify": 390}
+    assert said["record"]["dropped"]["grouped"] == 600

@@ -12,9 +12,9 @@ import pytest
 from elsewise.arrays import ABSTAIN
 from elsewise.errors import InputError
 from elsewise.messages import MESSAGES, en, messages
-from elsewise.messages.certificates import Scope
+from elsewise.messages.certificates import Population, Scope
 from elsewise.outputs import as_evidence
-from elsewise.rules import AccuracyBand, AmbiguityMargin, ByLabel, CertifiedThreshold, FixedThreshold
+from elsewise.rules import AccuracyBand, AmbiguityMargin, ByLabel, CertifiedThreshold, FixedThreshold, about
 from elsewise.rules.decisions import Reason, decide
 from elsewise.scores import MaximumProbability
 from support.small_rules import saved_and_read
@@ -109,6 +109,17 @@ def every_certificate():
     strict = np.repeat([[0.9, 0.1], [0.6, 0.4]], [90, 900], axis=0)  # the surest rows are the worst
     reference = {"reference": strict.copy(), "target_accuracy": 0.8}
     yield CertifiedThreshold.fit(strict, np.repeat([1, 0], [90, 900]), **reference).certificate
+    plain = CertifiedThreshold.fit(p[:1200], codes[:1200], reference=p[1200:], target_accuracy=0.6)
+    for about_whom in POPULATIONS:
+        yield about(plain, about_whom).certificate
+        yield from about(rule, about_whom).certificates
+
+
+POPULATIONS = (
+    Population(),
+    Population(1234, 56, by_group=True),
+    Population(1234, counts_repeats=True, newest=True),
+)
 
 
 @pytest.fixture(scope="module")

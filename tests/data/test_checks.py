@@ -199,3 +199,53 @@ def test_findings_do_not_hang_on_the_order_of_the_labels():
     again = check([texts[i] for i in order], [labels[i] for i in order])
 
     assert {finding.kind for finding in again.findings} == {finding.kind for finding in check(texts, labels).findings}
+
+
+def test_repeated_texts_are_told_with_their_share():
+    (finding,) = found("repeated_texts", *[("A text of  number 7", "Kargo")] * 30)
+
+    assert finding.sentence.startswith("30 rows (20 %) with a text that came before")
+    assert "--count-repeats" in finding.remedy
+    (counted,) = found("repeated_texts", *[("A text of  number 7", "Kargo")] * 30, count_repeats=True)
+    assert counted.remedy == "each part counts them as often as they come"
+
+
+def mails(differing):
+    """240 texts in words that are all different, of which the last ones differ in numbers only."""
+    letters = "abcdefghijklmnop"
+    texts = [f"hello {letters[i % 16]} from {letters[i // 16]}" for i in range(240 - differing)]
+    return [*texts, *(f"order {1000 + i}, 3.{i:02d} euro" for i in range(differing))], ["a", "b"] * 120
+
+
+@pytest.mark.parametrize(("differing", "told"), [(4, 3), (3, 0), (0, 0)])
+def test_texts_that_differ_in_numbers_only_are_told_above_a_hundredth(differing, told):
+    findings = [one for one in check(*mails(differing)).findings if one.kind == "near_duplicate_texts"]
+
+    assert [len(one.where) for one in findings] == [told] * bool(told)
+    for one in findings:
+        assert one.sentence == "3 rows that differ from an earlier row in numbers only, such as 'order 1001, 3.01 euro'"
+        assert "--group-column" in one.remedy
+
+
+def test_groups_are_counted_and_each_later_part_has_one_row_of_each():
+    checked = check(*mails(9), groups=[f"c{i // 4}" for i in range(240)])
+
+    (finding,) = (one for one in checked.findings if one.kind == "groups")
+    assert finding.sentence == "240 rows in 60 groups, the largest with 4 rows"
+    assert checked.parts["grouped"] == 3 * (checked.parts["certify"] + checked.parts["tune"] + checked.parts["test"])
+    assert not any(one.kind == "near_duplicate_texts" for one in checked.findings)
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ({"groups": ["one"] * 240}, "rows of 1 group cannot be divided into 4 parts"),
+        ({"times": ["never"] * 240}, "the data: the time 'never' in row 0 cannot be read"),
+        ({"groups": ["one"]}, "the data: texts and groups must have equal lengths, got 240 and 1"),
+    ],
+)
+def test_groups_and_times_that_fit_would_refuse_are_errors(marks, said):
+    (finding,) = check(*mails(0), **marks).findings
+
+    assert finding.level == "error"
+    assert finding.sentence.startswith(said)

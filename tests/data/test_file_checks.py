@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from random import Random
 
 import pytest
 
@@ -198,3 +199,58 @@ def test_check_prints_json_and_says_by_its_exit_code_whether_fit_would_refuse(da
     assert done.returncode == 1
     assert said["command"].endswith("-o model --text-column body")
     assert {"level", "kind", "sentence", "remedy", "options", "where"} == set(said["findings"]["findings"][0])
+
+
+def tickets(path, **columns):
+    """240 rows; labels come in runs of 4."""
+    rows = [f"a long text of number {i},{'abc'[i // 4 % 3]}," + ",".join(cell(i) for cell in columns.values())
+            for i in range(240)]  # fmt: skip
+    path.write_text(",".join(("text", "label", *columns)) + "\n" + "\n".join(rows) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "is_told"),
+    [
+        ("writer", lambda i: f"w{i // 4}", True),
+        ("writer", lambda i: f"w{i // 4}" if i % 4 else "", True),
+        ("customer id", lambda i: f"c{i * 7 % 61}", True),
+        ("writer", lambda i: f"w{Random(i).randrange(60)}", False),
+        ("customer id", lambda i: str(max(i, 98)), False),
+        ("customer id", lambda i: str(max(i, 100)), True),
+        ("customer id", lambda i: "xyz"[i // 4 % 3], False),
+    ],
+    ids=[
+        "shares labels",
+        "some without",
+        "is named so",
+        "tells nothing",
+        "nearly all different",
+        "100 share",
+        "a few values",
+    ],
+)
+def test_a_column_that_looks_like_groups_is_suggested(data, name, cell, is_told):
+    checked = check_file(tickets(data, **{name: cell}), **UNKNOWN)
+
+    found = of_kind(checked, "likely_groups")
+    assert [finding.remedy.endswith(shlex.join(["--group-column", name])) for finding in found] == [True] * is_told
+    assert checked.options == ("--encoder", "nobody/nothing")
+
+
+def test_columns_that_are_given_are_in_the_command_and_suggested_no_more(data):
+    path = tickets(data, customer=lambda i: f"c{i // 4}", when=str)
+
+    checked = check_file(path, group_column="customer", time_column="when", count_repeats=True, **UNKNOWN)
+
+    assert checked.findings.parts["grouped"] > 0
+    assert of_kind(checked, "likely_groups") == []
+    command = "--group-column customer --time-column when --count-repeats"
+    assert command in shlex.join(checked.options)
+
+
+def test_a_group_column_that_is_not_there_is_an_error(data):
+    checked = check_file(tickets(data, when=str), group_column="customer", **UNKNOWN)
+
+    (finding,) = checked.findings.of_level("error")
+    assert finding.sentence.endswith("name the right one with --group-column")

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from elsewise.data.splits import LabelledTexts, hashes, split, text_hash
+from elsewise.data.splits import LabelledTexts, divide, hashes, row_hashes, split, text_hash
+from elsewise.errors import InputError
+from elsewise.messages.certificates import Population
 
 PARTS = ("train", "tune", "certify", "test")
 
@@ -201,3 +203,80 @@ def test_any_labels_are_divided_without_loss(codes, seed):
     assert all(code == -1 for _, code in pairs(rows) - kept)
     assert not kept - pairs(rows)
     assert set(parts.train.codes.tolist()) == set(codes) - {-1}
+
+
+def marked(n=600, each=5, **changed):
+    """Texts of groups of `each` rows, a row a minute, of three labels."""
+    texts, labels = [f"text {i}" for i in range(n)], ["abc"[i % 3] for i in range(n)]
+    given = {"groups": [f"customer {i // each}" for i in range(n)], "times": list(range(n)), **changed}
+    return texts, labels, given["groups"], given["times"]
+
+
+def parts_of_marked(rows, held_out=None, test=None, **how):
+    return divide(rows, held_out, test, None, 0, **how).parts
+
+
+def test_each_later_part_has_one_row_of_each_of_its_groups():
+    parts = parts_of_marked(marked(times=None))
+
+    assert sizes(parts) == [360, 12, 18, 18]
+    assert parts.grouped == 600 - 360 - 48
+    known = [set(getattr(parts, name).groups.tolist()) for name in PARTS]
+    assert sum(map(len, known)) == len(set().union(*known)) == 120
+    assert parts.population == Population(18, by_group=True)
+
+
+def test_the_newest_rows_certify_and_test():
+    parts = parts_of_marked(marked(groups=None))
+
+    assert [getattr(parts, name).times.min() for name in PARTS] == [0, 360, 420, 510]
+    assert parts.population == Population(90, newest=True)
+
+
+def test_groups_of_the_data_are_left_out_of_held_out_and_test_files():
+    texts, labels, *_ = marked(40)
+    held_out = ([f"held {i}" for i in range(90)], ["a"] * 90, [f"customer {i}" for i in range(90)])
+    test = (["one", "two", "three"], ["a"] * 3, ["customer 1", "customer 89", "new"])
+
+    parts = parts_of_marked((texts, labels, [f"customer {i // 5}" for i in range(40)]), held_out, test)
+
+    assert (len(parts.train), len(parts.tune) + len(parts.certify), parts.test.texts) == (40, 90 - 8, ("three",))
+    assert parts.grouped == 8 + 2
+
+
+def test_marks_are_asked_for_in_every_file():
+    with pytest.raises(InputError, match=r"^the data has groups and test has none; hand them over with both$"):
+        parts_of_marked(marked(times=None), test=(["x"], ["a"]))
+    with pytest.raises(InputError, match=r"^held_out has times and the data has none; hand them over with both$"):
+        parts_of_marked(marked(groups=None, times=None), (["x"], ["a"], None, [3]))
+    with pytest.raises(InputError, match=r"^the data: texts and groups must have equal lengths, got 600 and 2$"):
+        parts_of_marked(marked(groups=["a", "b"]))
+
+
+def test_a_label_of_the_newest_rows_alone_is_refused():
+    texts, labels, _, times = marked()
+    labels[-1] = "a new one"
+
+    with pytest.raises(InputError, match=r"^label 'a new one' is in none of the 360 oldest rows, which train; drop it"):
+        parts_of_marked((texts, labels, None, times))
+
+
+def test_repeated_texts_are_left_out_and_told_or_counted():
+    texts = [f"text {i}" if i % 4 else "hello" for i in range(600)]
+    labels = ["abc"[i % 3] for i in range(600)]
+
+    once, counted = (parts_of_marked((texts, labels), count_repeats=count) for count in (False, True))
+
+    assert sizes(counted) == [360, 60, 90, 90]
+    assert (counted.repeated, counted.seen, counted.population) == (0, 0, Population(90, counts_repeats=True))
+    assert once.population == Population(90, 90 - len(once.certify))
+    assert once.population.drops_repeats
+    assert not Population(1000, 10).drops_repeats
+
+
+def test_rows_of_numbers_are_known_to_the_last_bit():
+    one, same, other, zero = row_hashes(np.array([[1.0, -0.0], [1.0, 0.0], [1.0, 5e-324], [1.0, 0.0]]))
+
+    assert one == same == zero != other
+    assert row_hashes(np.ones((1, 2), dtype=np.float32)) == row_hashes(np.ones((1, 2)))
+    assert row_hashes(np.ones((1, 2)), b"salt") != row_hashes(np.ones((1, 2)))

@@ -86,11 +86,11 @@ def furnished(model, tmp_path_factory):
     rows = support_texts(rows=700)
     for name, part in (("tickets", rows[:400]), ("labelled", rows[400:500]), ("new", rows[500:550]),
                        ("val", rows[550:650]), ("test", rows[650:])):  # fmt: skip
-        columns = ("text", "label", "channel", "subject", "body")
+        columns = ("text", "label", "channel", "subject", "body", "customer", "created")
         with open_writer(folder / f"{name}.csv", columns) as writer:
             writer.write(
                 {"text": row.text, "label": row.label, "channel": "mail" if i % 2 else "chat",
-                 "subject": row.text[:20], "body": row.text}
+                 "subject": row.text[:20], "body": row.text, "customer": f"c{i // 2}", "created": i}
                 for i, row in enumerate(part)
             )  # fmt: skip
     with (folder / "talepler.csv").open("w", encoding="cp1254", errors="replace", newline="") as file:  # as Excel does

@@ -90,7 +90,7 @@ def test_models_that_are_as_good_are_not_told_apart(judge):
 
 def test_a_model_does_not_differ_from_itself(rows, models):
     codes, z = rows
-    same = compare(models["x"], models["x"], z["x"], codes=codes)
+    same = compare(models["x"], models["x"], z["x"][800:], codes=codes[800:])
 
     assert not numbers(same)[:, 0].any()
     assert not any(figure.shown for figure in same.pairs[0].figures.values())

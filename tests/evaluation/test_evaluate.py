@@ -80,7 +80,7 @@ def test_points_of_the_curve_are_given(judged):
 def test_the_target_of_the_certificate_is_measured():
     z, y = np.tile([[2.0, 0.0], [0.0, 2.0]], (300, 1)), np.tile([0, 1], 300)
     y[:12] = 1 - y[:12]
-    classifier = ew.calibrate(z, y, target_accuracy=0.9)
+    classifier = ew.calibrate(z, y, target_accuracy=0.9, count_repeats=True)
 
     judged = ew.evaluate(classifier, z[100:], codes=y[100:]).system.coverage_at_accuracy
 

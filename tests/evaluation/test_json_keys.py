@@ -56,7 +56,9 @@ CERTIFICATE = {
     "method": "string",
     "looks": "number",
     "earlier_delta": "null",
-    **strings("words sentence"),
+    "words": "string",
+    "population": "null",
+    "sentence": "string",
 }
 OUT_OF_SCOPE_SHARES = {
     "worst_case": "yes or no",

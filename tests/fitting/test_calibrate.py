@@ -68,7 +68,7 @@ def test_labels_in_another_order_than_the_columns_are_warned_of():
     with pytest.warns(
         ElsewiseWarning, match=r"^only 0 % of the 400 tune rows are right: the labels are probably not in"
     ):
-        ew.calibrate(logits, np.roll(codes, 1))
+        ew.calibrate(logits, np.roll(codes, 1), count_repeats=True)
 
 
 def test_no_torch_is_needed_to_fit_around_a_model():
@@ -368,7 +368,7 @@ def test_features_that_are_missing_are_said():
 
 def test_out_of_scope_rows_of_their_own_teach_and_test():
     z, codes, features = brought()
-    more = np.zeros((90, 3)), np.zeros((90, 6))
+    more = np.random.default_rng(5).normal(size=(90, 3)), np.zeros((90, 6))
 
     made = ew.calibrate(z, codes, features=features, out_of_scope=more, target_accuracy=0.7)
 
@@ -407,3 +407,150 @@ def test_rows_that_do_not_fit_the_first_are_refused(more, words):
 
     with pytest.raises(InputError, match=words):
         ew.calibrate(z, codes, **more)
+
+
+def drawn(n=900, seed=0):
+    """Logits of n texts and codes drawn from their softmax."""
+    rng = np.random.default_rng(seed)
+    z = 3 * rng.normal(size=(n, 3))
+    return z, (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+
+
+def test_equal_rows_of_logits_count_once_and_are_told():
+    z, codes = drawn()
+    again, labels = np.tile(z, (10, 1)), np.tile(codes, 10)
+
+    with pytest.warns(ElsewiseWarning, match=r"^8,100 of 9,000 rows of logits equal an earlier row to the last bit: "):
+        made = ew.calibrate(again, labels, target_accuracy=0.8)
+
+    once = ew.calibrate(z, codes, target_accuracy=0.8)
+    assert made.rule.threshold == once.rule.threshold
+    assert made.certificate.rows == once.certificate.rows == 600
+    assert made.provenance.record["dropped"] == {"untrained": 0, "repeated": 8100, "seen": 0, "grouped": 0}
+    assert (
+        "8,100 of 9,000 labelled rows kept aside repeat an earlier row and were left out" in made.certificate.sentence
+    )
+    assert once.certificate.population is None
+
+
+@pytest.mark.parametrize("copies", [9, 10])
+def test_a_hundredth_of_equal_rows_is_not_warned_of(copies):
+    z, codes = drawn(1000 - copies)
+    made = ew.calibrate([*z, *z[:copies]], [*codes, *codes[:copies]], target_accuracy=0.8)
+
+    assert made.provenance.record["dropped"]["repeated"] == copies
+    assert made.certificate.population is None
+
+
+def test_equal_rows_of_different_texts_can_be_counted():
+    z, codes = drawn()
+
+    made = ew.calibrate(np.tile(z, (2, 1)), np.tile(codes, 2), target_accuracy=0.8, count_repeats=True)
+
+    assert made.certificate.rows == 1200
+    assert "a text counts as often as it comes" in made.certificate.sentence
+
+
+def test_logits_of_groups_calibrate_or_certify_and_count_once():
+    z, codes = drawn()
+
+    made = ew.calibrate(z, codes, groups=np.arange(900) // 2, target_accuracy=0.8)
+
+    assert made.provenance.record["splits"] == {"tune": 150, "certify": 300}
+    assert made.provenance.record["dropped"]["grouped"] == 450
+    assert "each group counts once" in made.certificate.sentence
+
+
+def test_the_newest_logits_certify():
+    z, codes = drawn()
+    when = np.random.default_rng(1).permutation(900)
+
+    made = ew.calibrate(z, codes, times=when, target_accuracy=0.8)
+
+    assert set(map(tuple, made.provenance.arrays["refit.certify.logits"])) == set(map(tuple, z[when >= 300]))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"groups": ["a", "b"]}, "groups must have one value for each of 900 rows, got 2"),
+        ({"groups": ["a"] * 900}, "rows of 1 group cannot be divided into 2 parts: whole groups go to one part"),
+        ({"times": ["2024-05-31"] * 900}, "900 rows with 1 time cannot be divided by time into 2 parts"),
+        ({"times": ["soon"] * 900}, "the rows: the time 'soon' in row 0 cannot be read"),
+        ({"times": range(900), "out_of_scope": np.eye(3)}, "out_of_scope rows have no times"),
+    ],
+)
+def test_groups_and_times_that_do_not_do_are_refused(more, said):
+    with pytest.raises(InputError, match=f"^{said}"):
+        ew.calibrate(*drawn(), **more)
+
+
+def test_out_of_scope_rows_are_groups_by_themselves():
+    z, codes = drawn()
+
+    made = ew.calibrate(z, codes, groups=np.arange(900) // 2, out_of_scope=drawn(90, seed=7)[0], target_accuracy=0.6)
+
+    assert made.certificate.rows == 360
+    assert made.certificate.out_of_scope_share == pytest.approx(60 / 360)
+
+
+@pytest.mark.parametrize("marks", [{"groups": np.arange(900) // 2}, {"count_repeats": True, "times": range(900)}])
+def test_a_later_threshold_is_about_the_same_texts(tmp_path, marks):
+    ew.calibrate(*drawn(), target_accuracy=0.8, **marks).save(tmp_path / "model")
+    promised = ew.load(tmp_path / "model").certificate
+
+    changed = open_threshold(tmp_path / "model").change("certified", target_accuracy=0.7).after.certificate
+    open_threshold(tmp_path / "model").change("fixed", threshold=0.9)
+    again = open_threshold(tmp_path / "model").change("by_label").after.rule
+
+    assert promised.population == changed.population == again.certificate.population is not None
+    assert {certificate.population for certificate in again.certificates} == {promised.population}
+    assert changed.rows == promised.rows
+
+
+def test_logits_that_were_calibrated_on_are_recognised():
+    z, codes = drawn()
+    made = ew.calibrate(z, codes, target_accuracy=0.8)
+
+    with pytest.warns(
+        ElsewiseWarning, match=r"^100 of 200 texts were used to make the model \(tune \d+, certify \d+\)"
+    ):
+        judged = ew.evaluate(made, np.vstack([z[:100], drawn(100, seed=3)[0]]), codes=[*codes[:100], *[0] * 100])
+
+    assert judged.rows.seen == 100
+    counted = ew.calibrate(z, codes, target_accuracy=0.8, count_repeats=True)
+    assert ew.evaluate(counted, z, codes=codes).rows.seen == 900
+
+
+def marked_rows(n=1200):
+    texts, labels = rows(n)
+    return texts, labels, {"groups": [f"customer {i // 2}" for i in range(n)], "times": range(n)}
+
+
+def test_a_model_of_yours_is_certified_by_groups_on_the_newest():
+    texts, labels, marks = marked_rows()
+
+    made = ew.fit(texts, labels, engine=Model(), target_accuracy=0.8, **marks)
+
+    assert made.provenance.record["splits"] == {"train": 0, "tune": 150, "certify": 300, "test": 150}
+    assert made.provenance.record["dropped"]["grouped"] == 600
+    assert len(made.provenance.arrays["refit.certify.codes"]) == 300
+    said = made.certificate.sentence
+    assert said.endswith(
+        "It is about texts of new groups: each group counts once, by one row drawn by chance. "
+        "The texts kept aside are newer than those that the model learnt from."
+    )
+
+
+def test_frequent_texts_are_told_of_or_counted():
+    texts, labels = rows(900)
+    more = np.random.default_rng(0).integers(30, size=300)
+    given = [*texts, *(texts[i] for i in more)], [*labels, *(labels[i] for i in more)]
+
+    once, counted = (
+        ew.fit(*given, engine=Model(), target_accuracy=0.8, count_repeats=count) for count in (False, True)
+    )
+
+    assert "It is about distinct texts, however often each comes: " in once.certificate.sentence
+    assert counted.certificate.rows == 600 > once.certificate.rows
+    assert "It is about all texts that come in" in counted.certificate.sentence

@@ -16,13 +16,14 @@ pytest.importorskip("transformers")
 pytest.importorskip("onnxruntime")
 
 import elsewise as ew
-from elsewise.classifier.kept_rows import refit_tokens
+from elsewise.classifier.kept_rows import population_record, refit_tokens
 from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.fitting import engine_choice, open_threshold
 from elsewise.fitting.calibrate import calibrate
 from elsewise.fitting.engine_choice import usual_engine
 from elsewise.fitting.export import export
+from elsewise.messages.certificates import Population
 from elsewise.rules import asked_record
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
@@ -600,3 +601,18 @@ def test_files_that_were_changed_since_are_not_saved_with_the_certificate(small,
         loaded.save(tmp_path / "copy")
 
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.usefixtures("close_enough")
+def test_the_promise_of_a_new_engine_is_about_the_same_texts(small):
+    population = Population(12, by_group=True, newest=True)
+    ew.load(small).with_provenance(record=population_record(population)).save(small)
+
+    assert export(small, engine="onnxruntime").certificate.population == population
+
+
+def test_a_record_of_other_texts_than_there_are_is_refused(small):
+    forge(small, record={"population": {"kind": "population", "rows": "many"}})
+
+    with pytest.raises(ArtifactError, match=r"^elsewise.json holds a part that this version cannot read: population"):
+        open_threshold(small).change("certified")

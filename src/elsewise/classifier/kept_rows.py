@@ -1,6 +1,7 @@
 """Rows that a folder keeps, to certify again without the texts."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -9,10 +10,13 @@ from numpy.typing import NDArray
 from elsewise.arrays import Codes, as_codes
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.model_folder import REFIT
+from elsewise.classifier.packing import pack, unpack
 from elsewise.engines import tokenizer_of
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import reading
+from elsewise.messages.certificates import Population
 from elsewise.outputs import Evidence, Outputs
+from elsewise.storage.json_files import Json
 
 COLUMNS: Final = (
     "logits",
@@ -67,3 +71,14 @@ def kept_evidence(classifier: Classifier, arrays: Mapping[str, NDArray[Any]], na
             columns = {column: arrays.get(f"refit.{name}.{column}") for column in COLUMNS[1:]}
             evidence = classifier.evidence_of(Outputs(arrays[f"refit.{name}.logits"], **columns))
         return evidence, as_codes(arrays[f"refit.{name}.codes"], like=evidence.probabilities, allow_abstain=True)
+
+
+def population_record(population: Population) -> Json:
+    """Note in a folder's record which texts its certify rows stand for; empty where there is nothing to tell."""
+    return {} if population.is_plain else {"population": pack(population, {}, "population")}
+
+
+def kept_population(record: Json) -> Population | None:
+    """Read from a folder's record which texts its certify rows stand for; ArtifactError if it holds something else."""
+    packed = record.get("population")
+    return None if packed is None else unpack(packed, {}, Path("elsewise.json"), Population)

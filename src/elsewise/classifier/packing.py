@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from elsewise.calibrators import CALIBRATORS, Calibrator
 from elsewise.errors import ArtifactError, InputError, reading
-from elsewise.messages.certificates import Band, Barred, Caught, FallenBack, Group, Groups, Mixture
+from elsewise.messages.certificates import Band, Barred, Caught, FallenBack, Group, Groups, Mixture, Population
 from elsewise.messages.wording import shortened
 from elsewise.rules import GATES, RULES, Gate, Rule
 from elsewise.rules.certificate import Certificate
@@ -40,6 +40,7 @@ PARTS: Final = {
     "groups": Groups,
     "barred": Barred,
     "caught": Caught,
+    "population": Population,
     "label_gaussians": LabelGaussians,
     "likeness": Likeness,
     "familiarity_test": FamiliarityTest,

@@ -48,6 +48,7 @@ def calibrate(
     more: MoreRows,
     out_of_scope_label: options.OutOfScope = None,
     files: Annotated[options.Files, Only("label_column", "delimiter", "encoding")],
+    population: options.PopulationOptions,
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
     gates: options.GateOptions,
@@ -62,7 +63,7 @@ def calibrate(
     No text model and no torch is needed.
     """
     from elsewise.data.labels import label_codes
-    from elsewise.data.logits import read_codes, read_logits, read_names
+    from elsewise.data.logits import read_codes, read_columns, read_logits, read_names
     from elsewise.fitting.calibrate import calibrate as calibrate_logits
     from elsewise.messages.wording import listed
     from elsewise.storage.sealed_folder import check_target
@@ -81,10 +82,12 @@ def calibrate(
     tested = _rows(more.test_logits, more.test_features, how, known)
     if tested and more.test_labels is not None:
         tested = (tested[0], read_codes(more.test_labels, how, code_of), *tested[1:])
+    groups, times = population.marks(read_columns(labels, how, population.columns) if population.columns else {})
     classifier = calibrate_logits(
         array, read_codes(labels, how, code_of), labels=known, test=tested,
         features=None if features is None else read_logits(features, how)[0],
         out_of_scope=outside[0] if outside and features is None else outside,
+        groups=groups, times=times, count_repeats=population.count_repeats,
         out_of_scope_label=out_of_scope_label, other=other,
         score=score, seed=seed, keep_refit_rows=refit_rows, **asdict(promise), **asdict(gates),
     )  # fmt: skip

@@ -21,6 +21,7 @@ def check(
     held_out: options.HeldOut = None,
     test: options.Test = None,
     out_of_scope_label: options.OutOfScope = None,
+    population: options.PopulationOptions,
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
     encoder: options.Encoder = None,
@@ -39,7 +40,7 @@ def check(
 
     checked = check_file(
         data, files.reading(), held_out=held_out, test=test, out_of_scope_label=out_of_scope_label, seed=seed,
-        encoder=encoder or DEFAULT_ENCODER, max_length=max_length, **asdict(promise),
+        encoder=encoder or DEFAULT_ENCODER, max_length=max_length, **asdict(population), **asdict(promise),
     )  # fmt: skip
     command = f"{options.program()} {shlex.join(['fit', data, '-o', 'model', *checked.options])}"
     if as_json:

@@ -53,6 +53,7 @@ def fit(
     held_out: options.HeldOut = None,
     test: options.Test = None,
     out_of_scope_label: options.OutOfScope = None,
+    population: options.PopulationOptions,
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
     gates: options.GateOptions,
@@ -91,9 +92,13 @@ def fit(
         refuse_training(typed(context, TrainingOptions))
         asked = {}
     named = {name: path for name, path in {"data": data, "held_out": held_out, "test": test}.items() if path}
-    read = dict(zip(named, options.labelled(list(named.values()), files.reading()), strict=True))
-    given: dict[str, Any] = {name: (one.texts, one.labels) for name, one in read.items()}
-    texts, labels = given.pop("data")
+    files_read = options.labelled(list(named.values()), files.reading(), population.columns)
+    read = dict(zip(named, files_read, strict=True))
+    given: dict[str, Any] = {
+        name: (one.texts, one.labels, *population.marks(one.columns)) for name, one in read.items()
+    }
+    texts, labels, groups, times = given.pop("data")
+    given |= {"groups": groups, "times": times, "count_repeats": population.count_repeats}
     say_if_alike(other, labels)
     words = {"other": other, "out_of_scope_label": out_of_scope_label}
     given |= {

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from elsewise.errors import InputError
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import LabelledFile, Reading
+    from elsewise.data.rows import Columns
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder.")]
 
@@ -150,6 +151,44 @@ class GateOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PopulationOptions:
+    """Options that say which texts the promise is about."""
+
+    group_column: Annotated[
+        str | None,
+        DATA(
+            metavar="COLUMN",
+            help="Column of the customer, thread or template. Whole groups go to one part, and certify counts one row "
+            "of each. A row without a value is a group by itself.",
+        ),
+    ] = None
+    time_column: Annotated[
+        str | None,
+        DATA(metavar="COLUMN", help="Column of the time. Train on the oldest rows, certify and test on the newest."),
+    ] = None
+    count_repeats: Annotated[
+        bool,
+        PROMISE(
+            "--count-repeats",
+            help="Count a text as often as it comes, for a promise about all texts that come in. Default: once.",
+        ),
+    ] = False
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns to read, and the option that names each; none where both are one."""
+        named = {self.group_column: "--group-column", self.time_column: "--time-column"}
+        return {column: option for column, option in named.items() if column is not None}
+
+    def marks(self, read: "Mapping[str, list[str]]") -> tuple[list[str] | None, list[str] | None]:
+        """Give the groups and the times of rows, from columns that were read; None for those not asked for."""
+        from elsewise.data.rows import marks_of
+
+        groups, times = marks_of(read, (self.group_column, self.time_column))
+        return groups, times
+
+
+@dataclass(frozen=True, slots=True)
 class ServedOptions:
     """Options of the engine that answers."""
 
@@ -170,12 +209,15 @@ class ServedOptions:
         return load(model, engine=engine_of(self.engine), precision=self.precision, threads=self.threads)
 
 
-def labelled(paths: Sequence[str], how: "Reading") -> "list[LabelledFile]":
-    """Read the labelled texts of files and print how they were read. An unusable row is an error, or skipped."""
+def labelled(paths: Sequence[str], how: "Reading", columns: "Columns" = ()) -> "list[LabelledFile]":
+    """Read the labelled texts of files, and further columns, and print how they were read.
+
+    An unusable row is an error, or skipped.
+    """
     from elsewise.data.labelled_texts import read_files
     from elsewise.messages.wording import counted
 
-    read = read_files(paths, how, strict=True)
+    read = read_files(paths, how, strict=True, slices=columns)
     for path, one in zip(paths, read, strict=True):
         to_stderr(f"{path}: {counted(len(one.texts), 'row')}, {', '.join(one.notes)}")
     return read

@@ -24,6 +24,7 @@ DROPPED = {
     "untrained": "out-of-scope in train",
     "repeated": "with a text that came before in the same part",
     "seen": "with a text of an earlier part",
+    "grouped": "in a group that counts once",
 }
 _CLASSIFIER_FIGURES = (
     ("accuracy", "accuracy"),

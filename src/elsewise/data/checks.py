@@ -14,13 +14,14 @@ import numpy as np
 
 from elsewise.arrays import ABSTAIN
 from elsewise.calibrators.choice import FEWEST_ROWS
-from elsewise.data.defaults import CONFIDENCE_LEVEL, MAX_LENGTH, PARTS, TARGET_ACCURACY
+from elsewise.data.defaults import CONFIDENCE_LEVEL, LEFT_OUT, MAX_LENGTH, PARTS, TARGET_ACCURACY
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.language import language_warnings
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.messages.certificates import NOTABLE
 from elsewise.messages.wording import counted, listed, percent, shortened
 from elsewise.rules.fixed_sequence import BinomialTest
 
@@ -33,6 +34,7 @@ SAMPLE: Final = 5_000  # texts whose tokens are counted
 USUAL_LIMIT: Final = 512  # tokens; few encoders read more
 GROUPS_SHOWN: Final = 20
 TEXT_SHOWN: Final = 43  # characters
+DIGITS: Final = re.compile(r"\d+(?:[.,:/-]\d+)*")
 CONTROL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 WORDS_FOR_OTHER: Final = (
     *("other", "others", "misc", "miscellaneous", "none", "none of these", "none of the above", "unknown"),
@@ -131,6 +133,9 @@ def check(
     *,
     held_out: Pairs | None = None,
     test: Pairs | None = None,
+    groups: Iterable[Any] | None = None,
+    times: Iterable[Any] | None = None,
+    count_repeats: bool = False,
     out_of_scope_label: str | None = None,
     target_accuracy: float = TARGET_ACCURACY,
     confidence_level: float = CONFIDENCE_LEVEL,
@@ -143,7 +148,9 @@ def check(
 
     Parameters
     ----------
-    texts, labels, held_out, test, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed
+    texts, labels, held_out, test, groups, times, count_repeats, out_of_scope_label
+        As for `elsewise.fit`.
+    target_accuracy, confidence_level, encoder, max_length, seed
         As for `elsewise.fit`.
     lines : n whole numbers, optional
         Lines of the rows in their file, for the findings.
@@ -166,7 +173,8 @@ def check(
     """
     promise = BinomialTest.of(target_accuracy, confidence_level)
     try:
-        divided = divide((texts, labels), held_out, test, out_of_scope_label, seed)
+        rows = (texts, labels, groups, times)
+        divided = divide(rows, held_out, test, out_of_scope_label, seed, count_repeats=count_repeats)
         file = find_tokenizer(encoder)
         settings = {"max_length": max_length, "pad": 0, "special": ()}
         backend = None if file is None else TextTokenizer.open(file, settings).backend
@@ -202,13 +210,14 @@ def examine(
     found = [
         *_label_findings(divided, table, locate),
         *_text_findings(divided, locate),
+        *_population_findings(divided, locate),
         *about_tokens,
         *size_findings(tune, certify, len(divided.rows), promise),
     ]
     if promise.fewest <= certify:
         found.append(_allowed(certify, promise))
     sizes = {name: len(getattr(parts, name)) for name in PARTS}
-    sizes |= {name: getattr(parts, name) for name in ("untrained", "repeated", "seen")}
+    sizes |= {name: getattr(parts, name) for name in LEFT_OUT}
     return Findings(tuple(found), tuple(table), sizes, lengths, promise.delta ** (1 / certify) if certify else None)
 
 
@@ -329,9 +338,12 @@ def _repeats(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
     _, first, text_of = np.unique(np.array(hashes(texts), dtype=np.uint64), return_index=True, return_inverse=True)
     again = len(texts) - len(first)
     if again:
-        words = f"{counted(again, 'row')} with a text that came before (but for case and blanks)"
+        count = f"{counted(again, 'row')} ({percent(again / len(texts))})"
+        words = f"{count} with a text that came before (but for case and blanks)"
         where = np.setdiff1d(np.arange(len(texts)), first).tolist()
-        remedy = "they stay in train; certify and test count a text once"
+        remedy = "they stay in train; certify and test count a text once, unless --count-repeats is given"
+        if divided.parts.population.counts_repeats:
+            remedy = "each part counts them as often as they come"
         yield Finding("note", "repeated_texts", words, remedy, where=tuple(map(locate, where)))
     names = (*divided.names, divided.out_of_scope_label or "")  # a code of -1 is the last of them
     forms = [label_form(name) or name for name in names]  # spellings of one label contradict nothing
@@ -348,6 +360,28 @@ def _repeats(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
     words = f"{count} with different labels ({counted(len(rows), 'row')}), such as {text!r}: {labels}"
     remedy = "no model can be right on all of them: settle on one label for each text"
     yield Finding("warning", "contradicting_labels", words, remedy, where=tuple(map(locate, rows.tolist())))
+
+
+def _population_findings(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
+    rows, groups = divided.rows, divided.rows.groups
+    if groups is not None and len(groups):
+        sizes = np.bincount(groups)
+        count = counted(int((sizes > 0).sum()), "group")
+        words = f"{counted(len(groups), 'row')} in {count}, the largest with {counted(int(sizes.max()), 'row')}"
+        yield Finding("note", "groups", words, "tune, certify and test count one row of each of their groups")
+        return
+    exact, masked = (np.array(hashes(texts), dtype=np.uint64) for texts in (rows.texts, map(_masked, rows.texts)))
+    first, text = (np.unique(array, return_index=True)[1] for array in (masked, exact))
+    again = np.setdiff1d(text, first)
+    if len(again) > NOTABLE * len(rows):
+        example = shortened(rows.texts[again[0]], TEXT_SHOWN)
+        words = f"{counted(len(again), 'row')} that differ from an earlier row in numbers only, such as {example!r}"
+        remedy = "if a template or a customer wrote them, keep them in one part with --group-column"
+        yield Finding("note", "near_duplicate_texts", words, remedy, where=tuple(map(locate, again.tolist())))
+
+
+def _masked(text: str) -> str:
+    return DIGITS.sub("0", text)
 
 
 def _token_findings(

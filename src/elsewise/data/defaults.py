@@ -9,3 +9,4 @@ UNFAMILIAR: Final = 0.02
 BATCH_SIZE: Final = 64
 MAX_LENGTH: Final = 256
 PARTS: Final = ("train", "tune", "certify", "test")
+LEFT_OUT: Final = ("untrained", "repeated", "seen", "grouped")  # counts of rows that are in none of the parts

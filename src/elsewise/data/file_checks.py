@@ -3,6 +3,7 @@
 Every assumption is reported as an error with the option that states it, and is part of the command.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,17 +11,23 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from elsewise.data.checks import Finding, Findings, check
+from elsewise.data.division import Indices
 from elsewise.data.encoding_guess import guess_encoding
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
-from elsewise.data.rows import Row
+from elsewise.data.rows import Row, marks_of
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
 DISTINCT: Final = 20_001  # values of a column that are counted; a column with more holds no labels
 USUAL: Final = {name: parameter.default for name, parameter in signature(check).parameters.items()}
 LONG_LABEL: Final = 100  # characters on average
+FEWEST_GROUPS: Final = 20
+FEWEST_SHARING: Final = 100  # rows whose group came before; fewer say little of how alike they are
+MORE_ALIKE: Final = 0.15  # share of the pairs within a group that have the same label, beyond chance
 # In the form of `label_form`, in which every i has its dot.
 TEXT_NAMES: Final = {
     *("text", "texts", "message", "body", "content", "description", "comment", "question", "query", "utterance"),
@@ -30,6 +37,10 @@ TEXT_NAMES: Final = {
 LABEL_NAMES: Final = {
     *("label", "labels", "category", "class", "intent", "topic", "target", "tag", "type"),
     *("etiket", "kategori", "sinif", "konu", "tür", "tur", "niyet"),
+}
+GROUP_NAMES: Final = {
+    *("customer", "user", "client", "account", "author", "sender", "thread", "conversation", "session", "template"),
+    *("müşteri", "musteri", "kullanici", "gönderen", "gonderen", "konuşma", "konusma", "oturum", "şablon", "sablon"),
 }
 
 
@@ -84,8 +95,9 @@ class _Survey:
 
 
 def check_file(
-    path: str, how: Reading | None = None, *, held_out: str | None = None, test: str | None = None, **asked: Any
-) -> CheckedFile:
+    path: str, how: Reading | None = None, *, held_out: str | None = None, test: str | None = None,
+    group_column: str | None = None, time_column: str | None = None, **asked: Any,
+) -> CheckedFile:  # fmt: skip
     """Check a file of labelled texts, without training.
 
     Parameters
@@ -96,8 +108,11 @@ def check_file(
         Columns, format and fixes. If they do not fit the file, fitting ones are searched and reported.
     held_out, test : str, optional
         Files, as for ``elsewise fit``.
+    group_column, time_column : str, optional
+        Columns with the groups and the times, as for ``elsewise fit``.
     **asked
-        out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed, as for `elsewise.data.check`.
+        count_repeats, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed, as for
+        `elsewise.data.check`.
     """
     if path != "-" and not Path(path).exists():
         raise InputError(f"{path} does not exist")
@@ -107,11 +122,13 @@ def check_file(
     given = survey.how
     read: list[LabelledFile] = []
     files = {"data": path} | {name: file for name, file in (("held_out", held_out), ("test", test)) if file}
+    marks = {"--group-column": group_column, "--time-column": time_column}
+    columns = {column: option for option, column in marks.items() if column is not None}
     try:
         _find_encoding(path, survey)
         _survey(path, survey)
         _find_columns(survey)
-        read = read_files(list(files.values()), survey.how, strict=False)
+        read = read_files(list(files.values()), survey.how, strict=False, slices=columns)
     except InputError as error:
         survey.found.append(Finding("error", "refused", str(error)))
     checked = Findings(())
@@ -119,11 +136,18 @@ def check_file(
         for one, file in zip(read, files.values(), strict=True):
             survey.found += _bad(one, file, survey)
         survey.found += _headless(survey, read[0])
-        pairs = {name: (one.texts, one.labels) for name, one in zip(files, read, strict=True)}
-        apart = {"held_out": pairs.get("held_out"), "test": pairs.get("test")}
-        checked = check(*pairs["data"], lines=read[0].lines, **(asked | apart))
+        rows = {
+            name: (one.texts, one.labels, *marks_of(one.columns, marks.values()))
+            for name, one in zip(files, read, strict=True)
+        }
+        groups, times = rows["data"][2:]
+        apart = {"held_out": rows.get("held_out"), "test": rows.get("test"), "groups": groups, "times": times}
+        checked = check(read[0].texts, read[0].labels, lines=read[0].lines, **(asked | apart))
+        survey.found += _likely_groups(path, survey, set(columns)) if group_column is None else []
     found = [*survey.found, *(_as_taken(finding, survey.how) for finding in checked.findings)]
-    command = _options(given, found, held_out, test, asked)
+    command = _options(
+        given, found, held_out, test, {"group_column": group_column, "time_column": time_column, **asked}
+    )
     usable = survey.rows - read[0].rejected if read else 0
     mended = read[0].notes[len(survey.notes) + bool(read[0].bad) :] if read else ()  # the bad rows are findings
     notes, findings = (*survey.notes, *mended), replace(checked, findings=tuple(found))
@@ -258,6 +282,41 @@ def _headless(survey: _Survey, read: LabelledFile) -> Iterable[Finding]:
         yield Finding("warning", "no_header", words, "put a line with the names of the columns above it", where=(1,))
 
 
+def _likely_groups(path: str, survey: _Survey, taken: set[str]) -> Iterable[Finding]:
+    """Find columns whose values look like customers, threads or templates: they repeat, and tell of the label."""
+    text = {survey.how.text_column, *survey.how.text_column.split(",")}
+    likely = [
+        column.name
+        for column in survey.columns
+        if column.name not in {*text, survey.how.label_column, *taken}
+        and FEWEST_GROUPS <= column.distinct < min(DISTINCT, column.filled - FEWEST_SHARING + 1)
+    ]
+    read = read_files([path], survey.how, strict=False, slices=dict.fromkeys(likely, "--group-column"))[0]
+    labels = np.unique(read.labels, return_inverse=True)[1] if likely else np.empty(0)
+    for name in likely:
+        cells = np.array(marks_of(read.columns, [name])[0])
+        filled = np.array([bool(cell.strip()) for cell in cells.tolist()], dtype=bool)
+        alike, chance = _agreement(np.unique(cells[filled], return_inverse=True)[1], labels[filled])
+        is_named = not GROUP_NAMES.isdisjoint(label_form(name).split())
+        if not is_named and alike < chance + MORE_ALIKE:
+            continue
+        values = counted(len(np.unique(cells[filled])), "value")
+        words = f"column {name!r} looks like groups of rows: {values} in {counted(int(filled.sum()), 'row')}"
+        same = f"{alike:.0%} of the pairs of rows within one have the same label, {chance:.0%} of all pairs"
+        remedy = f"if rows of one group are alike, divide them by it: --group-column {shlex.quote(name)}"
+        yield Finding("note", "likely_groups", f"{words}; {same}", remedy)
+
+
+def _agreement(groups: Indices, labels: Indices) -> tuple[float, float]:
+    """Share of the pairs of rows with equal labels, given groups (n,) and labels (n,): within groups, and of all."""
+    _, pairs = np.unique(np.column_stack([groups, labels]), axis=0, return_counts=True)
+    same, within, equal, every = (
+        float((counts * (counts - 1)).sum())
+        for counts in (pairs, np.bincount(groups), np.bincount(labels), np.array([len(labels)]))
+    )
+    return same / max(within, 1), equal / max(every, 1)
+
+
 def _as_taken(finding: Finding, how: Reading) -> Finding:
     """Drop --skip-bad-rows from a finding's options if it was given: blank texts are already left out."""
     return replace(finding, options=()) if how.skip_bad_rows and "--skip-bad-rows" in finding.options else finding
@@ -273,7 +332,8 @@ def _options(
     words: list[str] = []
     for name, value in values.items():
         if value is not None and value != usual.get(name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            option = f"--{name.replace('_', '-')}"
+            words += [option] if value is True else [option, str(value)]
     words += [word for rule in given.maps for word in ("--map", rule)]
     words += [word for label in given.dropped for word in ("--drop-label", label)]
     words += ["--skip-bad-rows"] * given.skip_bad_rows

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from elsewise.data.formats import open_rows
 from elsewise.data.labels import Relabelling
-from elsewise.data.rows import Row, Rows, is_null, problem_with, require_columns
+from elsewise.data.rows import Columns, Row, Rows, is_null, options_of, problem_with, require_columns
 from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError
 from elsewise.messages.wording import at_lines, counted
@@ -120,17 +120,17 @@ class LabelledFile:
         )
 
 
-def read_labelled(path: str, how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> LabelledFile:
+def read_labelled(path: str, how: Reading, *, strict: bool, slices: Columns = ()) -> LabelledFile:
     """Read texts and labels of one file, as `read_files` does."""
     return read_files([path], how, strict=strict, slices=slices)[0]
 
 
-def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequence[str] = ()) -> list[LabelledFile]:
+def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Columns = ()) -> list[LabelledFile]:
     """Read the labelled texts of several files, or of stdin for ``-``.
 
     Every label named by --map or --drop-label must occur in one of them. `strict` refuses a file with an unusable row,
-    unless `how` skips them; else they are left out. `slices` are further columns to read; cells are empty for keys that
-    a row of JSON Lines lacks.
+    unless `how` skips them; else they are left out. `slices` are further columns to read, or a mapping from them to the
+    options that name them; cells are empty for keys that a row of JSON Lines lacks.
 
     InputError if a file or a column is missing, or, when strict, a row is unusable; the message names the line.
     """
@@ -139,13 +139,13 @@ def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Sequ
     return [one.mended(relabel) for one in read]
 
 
-def _read(path: str, how: Reading, *, strict: bool, slices: Sequence[str]) -> LabelledFile:
+def _read(path: str, how: Reading, *, strict: bool, slices: Columns) -> LabelledFile:
     read = LabelledFile([], [], [], [], (), columns={name: [] for name in slices})
     bad: list[BadRow] = []
     with how.open(path) as file:
         columns = how.text_columns(file.columns, path)
         require_columns(file.columns, {how.label_column: "--label-column"}, path)
-        require_columns(file.columns, dict.fromkeys(slices, "--slice"), path)
+        require_columns(file.columns, options_of(slices), path)
         for row in file:
             text, problem = labelled_text(row, columns, how)
             if problem:

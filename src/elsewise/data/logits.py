@@ -1,7 +1,7 @@
 """Logits and true codes from files: arrays, Parquet, or columns of rows."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.data.labelled_texts import Reading
-from elsewise.data.rows import Row, Rows, refuse_repeats, require_columns
+from elsewise.data.rows import Columns, Row, Rows, options_of, refuse_repeats, require_columns
 from elsewise.engines.machine import memory
 from elsewise.errors import InputError, need
 
@@ -76,12 +76,17 @@ def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArra
         return np.array([_code(row, column, path, code_of) for row in _usable(rows, path)], dtype=np.int64)
 
 
-def read_columns(path: str, how: Reading, slices: Sequence[str]) -> dict[str, list[str]]:
-    """Read columns of a file of rows, by name; empty cells for keys that a row of JSON Lines lacks."""
-    if path == "-" or is_array(path):
-        raise InputError(f"--slice needs columns, and {path} has none to read; keep them in a .csv with the labels")
+def read_columns(path: str, how: Reading, slices: Columns) -> dict[str, list[str]]:
+    """Read columns of a file of rows, by name; empty cells for keys that a row of JSON Lines lacks.
+
+    `slices` are the columns, or a mapping from them to the options that name them.
+    """
+    options = options_of(slices)
+    if options and (path == "-" or is_array(path)):
+        option = next(iter(options.values()))
+        raise InputError(f"{option} needs columns, and {path} has none to read; keep them in a .csv with the labels")
     with how.open(path) as rows:
-        require_columns(rows.columns, dict.fromkeys(slices, "--slice"), path)
+        require_columns(rows.columns, options, path)
         cells = [row.cells for row in _usable(rows, path)]
     return {name: [row.get(name, "") for row in cells] for name in slices}
 

@@ -1,7 +1,7 @@
 """Rows of files in any format: a row, a stream of rows, and checks of their columns."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol, Self, TypeAlias
@@ -82,6 +82,7 @@ class Rows:
         self._lines.close()
 
 
+Columns: TypeAlias = Sequence[str] | Mapping[str, str]  # further columns to read, or the option that names each
 Cells: TypeAlias = Mapping[str, object]  # a row to write: a value by column
 
 
@@ -134,9 +135,25 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
             raise InputError(f"{path} has no column {column!r}; it has {has}; name the right one with {option}")
 
 
+def options_of(columns: Columns) -> Mapping[str, str]:
+    """Give the option that names each of further columns; --slice unless a mapping says."""
+    return columns if isinstance(columns, Mapping) else dict.fromkeys(columns, "--slice")
+
+
 def is_null(cell: object) -> bool:
     """Whether a cell is missing, None or the null of JSON, not the text "null"."""
     return cell is None or (isinstance(cell, JsonText) and cell == "null")
+
+
+def marks_of(read: Mapping[str, list[str]], columns: Iterable[str | None]) -> list[list[str] | None]:
+    """Give the cells of columns that were read, "" for null; None for a column of None.
+
+    Examples
+    --------
+    >>> marks_of({"customer": ["ann", JsonText("null")]}, ["customer", None])
+    [['ann', ''], None]
+    """
+    return [None if name is None else ["" if is_null(cell) else cell for cell in read[name]] for name in columns]
 
 
 def problem_with(row: Row, wanted: Iterable[str]) -> str | None:

@@ -1,34 +1,40 @@
 """Division of labelled rows into train, tune (calibrator and grid), certify (the promise) and test.
 
 Train may repeat a text. The later parts keep one row per distinct (normalised) text, and drop texts of earlier parts:
-repeated texts break the binomial test of a certificate.
+repeated texts break the binomial test of a certificate, unless they come as often as in the texts to be answered.
+Rows of one group (a customer, a thread, a template) go to one part, and the later parts keep one row of each.
 """
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from elsewise.arrays import Codes, as_texts
+from elsewise.arrays import Codes, Floats, as_texts
+from elsewise.data.division import Indices, one_of_each, parts_of
+from elsewise.data.marks import numbered_groups, seconds
 from elsewise.errors import InputError
+from elsewise.messages.certificates import Population
 
-Pairs = tuple[Iterable[str], Iterable[Any]]
-Indices = NDArray[np.int64]
+Pairs: TypeAlias = tuple[Any, ...]  # texts and labels; then groups and times, if there are any
 SHARES = (0.60, 0.10, 0.15, 0.15)  # train, tune, certify, test
 FRESH_SHARES = (1 / 4, 1 / 2, 1 / 4)  # tune, certify, test, for a trained model
+DISTINCT_TEXTS = Population()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledTexts:
-    """Texts with their true codes, -1 for out-of-scope."""
+    """n texts with their true codes (n,), -1 for out-of-scope; and where known their groups (n,) and times (n,)."""
 
     texts: tuple[str, ...]
     codes: Codes
+    groups: Indices | None = None
+    times: Floats | None = None
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -36,7 +42,9 @@ class LabelledTexts:
 
     def take(self, rows: Indices) -> "LabelledTexts":
         """Select rows by their indices."""
-        return LabelledTexts(tuple(self.texts[i] for i in rows.tolist()), self.codes[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        times = None if self.times is None else self.times[rows]
+        return LabelledTexts(tuple(self.texts[i] for i in rows.tolist()), self.codes[rows], groups, times)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +55,11 @@ class Splits:
     ----------
     train, tune, certify, test : LabelledTexts
         The parts; train has no out-of-scope rows.
-    untrained, repeated, seen : int
+    untrained, repeated, seen, grouped : int
         Number of out-of-scope rows left out of train; and of rows left out of tune, certify and test because their text
-        was in the same part, or in an earlier part.
+        was in the same part, or in an earlier part, or because a row of their group was.
+    population : Population
+        The texts that the certify rows stand for.
     """
 
     train: LabelledTexts
@@ -59,6 +69,8 @@ class Splits:
     untrained: int
     repeated: int
     seen: int
+    grouped: int = 0
+    population: Population = DISTINCT_TEXTS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +102,7 @@ def text_hash(text: str, salt: bytes = b"") -> int:
     True
     """
     normal = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return int.from_bytes(blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=8, salt=salt).digest(), "big")
+    return _hashed(normal.encode("utf-8", "surrogatepass"), salt)
 
 
 def divide(
@@ -100,36 +112,45 @@ def divide(
     out_of_scope_label: str | None,
     seed: int,
     names: tuple[str, ...] | None = None,
+    *,
+    count_repeats: bool = False,
 ) -> DividedTexts:
     """Check texts and labels, turn labels into codes, and divide the rows as `split` does.
+
+    `rows`, `held_out` and `test` are texts and labels; groups and times may follow, None where there are none.
 
     `names` are the labels of a trained model, in the order of its codes. Rows need not have all of them, and train is
     empty unless `held_out` is given.
 
-    InputError if lengths differ, there is only one label, a label is not in the training rows or not in `names`, or no
-    row has the out-of-scope label.
+    InputError if lengths differ, there is only one label, a label is not in the training rows or not in `names`, no row
+    has the out-of-scope label, a time cannot be read, or groups or times are too few to divide the rows by.
     """
     asked = {"the data": rows, "held_out": held_out, "test": test}
-    given = {name: _pairs(pairs, name) for name, pairs in asked.items() if pairs is not None}
-    texts, labels = given["the data"]
+    given = {name: _Given.of(pairs, name) for name, pairs in asked.items() if pairs is not None}
+    labels = given["the data"].labels
     is_trained = names is not None
     if names is None:
         names = tuple(sorted(set(labels) - {out_of_scope_label}, key=_by_number_or_name))
     if len(names) < 2:  # noqa: PLR2004
-        got = f"only {names[0]!r}" if names else f"none in {len(texts)} rows"
+        got = f"only {names[0]!r}" if names else f"none in {len(labels)} rows"
         raise InputError(f"at least 2 labels are needed to tell texts apart, got {got}")
     known = {name: code for code, name in enumerate(names)}
     if out_of_scope_label is not None:
-        if not any(out_of_scope_label in part for _, part in given.values()):
+        if not any(out_of_scope_label in part.labels for part in given.values()):
             raise InputError(f"no row has the out-of-scope label {out_of_scope_label!r}; check its spelling")
         if out_of_scope_label in known:
             raise InputError(f"{out_of_scope_label!r} is one of the model's labels; leave out_of_scope_label= out")
         known[out_of_scope_label] = -1
     trained = f"is none of the model's {len(names):,} labels; rename it, or drop it"
     lacking = trained if is_trained else "is not in the training rows; add some, or drop it"
-    coded = {name: _coded(*pairs, known, name, lacking) for name, pairs in given.items()}
+    coded = _marked({name: _coded(part, known, name, lacking) for name, part in given.items()}, given)
     trains = not is_trained or held_out is not None
-    parts = split(coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed, trains=trains)
+    parts = split(
+        coded["the data"], held_out=coded.get("held_out"), test=coded.get("test"), seed=seed, trains=trains,
+        count_repeats=count_repeats,
+    )  # fmt: skip
+    if not is_trained and parts.population.newest:
+        _check_all_trained(names, parts.train)
     return DividedTexts(names, out_of_scope_label, coded["the data"], parts)
 
 
@@ -139,11 +160,25 @@ def _by_number_or_name(label: str) -> tuple[int, int, str]:
     return (0, int(label), label) if is_number else (1, 0, label)
 
 
-def _pairs(pairs: Pairs, name: str) -> tuple[list[str], list[str]]:
-    texts, labels = as_texts(pairs[0]), [_label(label, row) for row, label in enumerate(pairs[1])]
-    if len(texts) != len(labels):
-        raise InputError(f"{name}: texts and labels must have equal lengths, got {len(texts)} and {len(labels)}")
-    return texts, labels
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """Texts and labels as somebody gave them, and the groups and times, None where there are none."""
+
+    texts: list[str]
+    labels: list[str]
+    groups: list[Any] | None
+    times: list[Any] | None
+
+    @classmethod
+    def of(cls, pairs: Pairs, name: str) -> "_Given":
+        texts, labels, *marks = pairs
+        read = as_texts(texts), [_label(label, row) for row, label in enumerate(labels)]
+        columns = [None if column is None else list(column) for column in (*marks, None, None)[:2]]
+        for what, column in zip(("labels", "groups", "times"), (read[1], *columns), strict=True):
+            if column is not None and len(column) != len(read[0]):
+                lengths = f"got {len(read[0])} and {len(column)}"
+                raise InputError(f"{name}: texts and {what} must have equal lengths, {lengths}")
+        return cls(*read, *columns)
 
 
 def _label(label: Any, row: int) -> str:
@@ -152,11 +187,35 @@ def _label(label: Any, row: int) -> str:
     raise InputError(f"labels must be words or whole numbers, got {label!r} in row {row}")
 
 
-def _coded(texts: list[str], labels: list[str], known: Mapping[str, int], name: str, lacking: str) -> LabelledTexts:
-    for row, label in enumerate(labels):
+def _coded(given: _Given, known: Mapping[str, int], name: str, lacking: str) -> LabelledTexts:
+    for row, label in enumerate(given.labels):
         if label not in known:
             raise InputError(f"{name}: label {label!r} in row {row} {lacking}")
-    return LabelledTexts(tuple(texts), np.array([known[label] for label in labels], dtype=np.int64))
+    return LabelledTexts(tuple(given.texts), np.array([known[label] for label in given.labels], dtype=np.int64))
+
+
+def _marked(coded: Mapping[str, LabelledTexts], given: Mapping[str, _Given]) -> dict[str, LabelledTexts]:
+    """Add the groups, numbered alike in all files, and the times."""
+    for what, needed in (("groups", ("held_out", "test")), ("times", ("held_out",))):
+        has = [name for name, part in given.items() if getattr(part, what) is not None]
+        lacks = [name for name in given if name not in has and name in ("the data", *needed)]
+        if has and lacks:
+            raise InputError(f"{has[0]} has {what} and {lacks[0]} has none; hand them over with both")
+    groups = numbered_groups([part.groups for part in given.values()])
+    return {
+        name: replace(rows, groups=own, times=None if part.times is None else seconds(part.times, name))
+        for (name, rows), part, own in zip(coded.items(), given.values(), groups, strict=True)
+    }
+
+
+def _check_all_trained(names: Sequence[str], train: LabelledTexts) -> None:
+    """Raise InputError for the first label that none of the oldest rows has: a model could not learn it."""
+    lacking = sorted(set(range(len(names))) - set(train.codes.tolist()))
+    if lacking:
+        raise InputError(
+            f"label {names[lacking[0]]!r} is in none of the {len(train):,} oldest rows, which train; "
+            f"drop it with --drop-label {shlex.quote(names[lacking[0]])}, or divide without the times"
+        )
 
 
 def split(
@@ -166,8 +225,11 @@ def split(
     test: LabelledTexts | None = None,
     seed: int = 0,
     trains: bool = True,
+    count_repeats: bool = False,
 ) -> Splits:
     """Divide rows 60 / 10 / 15 / 15 %, stratified by label; a label with 1 or 2 rows keeps them in train.
+
+    Rows with groups are divided by whole groups. Rows with times are divided by age, the oldest for train.
 
     Parameters
     ----------
@@ -180,61 +242,76 @@ def split(
     trains : bool
         False for a trained model that has seen none of `rows`: train is empty, and the rows become tune, certify and
         test, 25 / 50 / 25 %, or, with `test`, tune and certify, one third and two thirds.
+    count_repeats : bool
+        Keep repeated texts in tune, certify and test: rows that are a draw of all texts that come in.
     """
     rng = np.random.default_rng(seed)
     if trains and held_out is None:
         shares: Sequence[float] = SHARES if test is None else (SHARES[0] + SHARES[3], *SHARES[1:3], 0)
-        train, *later = (rows.take(part) for part in stratified(rows.codes, shares, rng))
+        train, *later = (rows.take(part) for part in parts_of(rows.codes, shares, rng, rows.groups, rows.times))
     else:
         train = rows.take(np.empty(0, dtype=np.int64)) if held_out is None else rows
         source = rows if held_out is None else held_out
         shares = FRESH_SHARES if held_out is None and test is None else (1 / 3, 2 / 3, 0)
-        later = [source.take(part) for part in stratified(source.codes, shares, rng, whole=0)]
+        parts = parts_of(source.codes, shares, rng, source.groups, source.times, whole=0)
+        later = [source.take(part) for part in parts]
     tune, certify, own_test = later
-    return _without_leaks(train, tune, certify, own_test if test is None else test)
+    later = [tune, certify, own_test if test is None else test]
+    return _without_leaks(train, later, rng, count_repeats=count_repeats)
 
 
-def stratified(codes: Codes, shares: Sequence[float], rng: np.random.Generator, *, whole: int = 2) -> list[Indices]:
-    """Divide rows with codes (n,) by `shares`, stratified by label; returns the sorted indices of each part.
-
-    A label of up to `whole` rows goes to the first part as a whole.
-    """
-    parts: list[list[Indices]] = [[] for _ in shares]
-    owed = np.zeros(len(shares))  # rounding so far, to balance rare labels
-    for code in np.unique(codes):
-        members = rng.permutation(np.flatnonzero(codes == code))
-        wanted = np.array(shares) * len(members) + owed
-        counts = _rounded(wanted, len(members), whole)
-        owed = wanted - counts
-        for part, chunk in zip(parts, np.split(members, np.cumsum(counts)[:-1]), strict=True):
-            part.append(chunk)
-    return [np.sort(np.concatenate(part)) if part else np.empty(0, dtype=np.int64) for part in parts]
-
-
-def _rounded(wanted: NDArray[np.float64], total: int, whole: int) -> Indices:
-    """Round to whole numbers >= 0 with the given total; the first is all of up to `whole` rows, else at least 1."""
-    if total <= whole:
-        return np.array([total, *[0] * (len(wanted) - 1)])
-    lowest = np.array([min(whole, 1), *[0] * (len(wanted) - 1)])
-    counts = np.maximum(np.floor(wanted).astype(np.int64), lowest)
-    while counts.sum() < total:
-        counts[np.argmax(wanted - counts)] += 1
-    while counts.sum() > total:
-        counts[np.argmax(np.where(counts > lowest, counts - wanted, -np.inf))] -= 1
-    return counts
-
-
-def _without_leaks(given: LabelledTexts, tune: LabelledTexts, certify: LabelledTexts, test: LabelledTexts) -> Splits:
+def _without_leaks(
+    given: LabelledTexts, later: Sequence[LabelledTexts], rng: np.random.Generator, *, count_repeats: bool
+) -> Splits:
     train = given.take(np.flatnonzero(given.codes >= 0))
+    tune, certify, test = _one_a_group(given, later, rng)
+    grouped = sum(map(len, later)) - len(tune) - len(certify) - len(test)
+    marks = {"by_group": given.groups is not None, "newest": certify.times is not None}
+    untrained = len(given) - len(train)
+    if count_repeats:
+        population = Population(len(certify), 0, counts_repeats=True, **marks)
+        return Splits(train, tune, certify, test, untrained, 0, 0, grouped, population)
     known = set(hashes(train.texts))
-    parts = [_fresh(part, known) for part in (tune, certify, test)]
-    (tune, certify, test), repeated, seen = zip(*parts, strict=True)
-    return Splits(train, tune, certify, test, len(given) - len(train), sum(repeated), sum(seen))
+    fresh = [_fresh(part, known) for part in (tune, certify, test)]
+    population = Population(len(certify), len(certify) - len(fresh[1][0]), **marks)
+    (tune, certify, test), repeated, seen = zip(*fresh, strict=True)
+    return Splits(train, tune, certify, test, untrained, sum(repeated), sum(seen), grouped, population)
+
+
+def _one_a_group(
+    train: LabelledTexts, later: Sequence[LabelledTexts], rng: np.random.Generator
+) -> Sequence[LabelledTexts]:
+    """Draw one row of each group in the later parts, and drop groups of earlier parts; all rows without groups."""
+    if train.groups is None:
+        return later
+    kept, known = [], train.groups
+    for part in later:
+        groups = np.empty(0, dtype=np.int64) if part.groups is None else part.groups
+        new = np.flatnonzero(~np.isin(groups, known))
+        kept.append(part.take(np.sort(new[one_of_each(groups[new], rng)])))
+        known = np.append(known, groups)
+    return kept
 
 
 def hashes(texts: Iterable[str], salt: bytes = b"") -> list[int]:
     """Hash every text."""
     return [text_hash(text, salt) for text in texts]
+
+
+def row_hashes(rows: Floats, salt: bytes = b"") -> list[int]:
+    """Hash every row of numbers (n, d) to 64 bits, to the last bit; `salt` has up to 16 bytes.
+
+    Examples
+    --------
+    >>> one, other, again = row_hashes(np.array([[0.5, 1.0], [0.5, 2.0], [0.5, 1.0]]))
+    >>> one == again, one == other
+    (True, False)
+    """
+    return [_hashed((np.asarray(row, dtype=np.float64) + 0.0).tobytes(), salt) for row in rows]  # 0.0 is -0.0
+
+
+def _hashed(data: bytes, salt: bytes) -> int:
+    return int.from_bytes(blake2b(data, digest_size=8, salt=salt).digest(), "big")
 
 
 def _fresh(rows: LabelledTexts, known: set[int]) -> tuple[LabelledTexts, int, int]:

@@ -20,7 +20,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import comparison
 from elsewise.evaluation.common_labels import ComparedModel, Truth
 from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, ComparedRows, Comparison, Place, Said
-from elsewise.evaluation.evaluate import USUAL_TARGET, Seen, as_rows, count_seen
+from elsewise.evaluation.evaluate import USUAL_TARGET, Seen, as_rows, count_seen, counts_repeats
 from elsewise.evaluation.paired_bootstrap import PairedBootstrap, SharedThreshold, figures_of, pair_of
 from elsewise.messages.wording import counted, percent
 
@@ -108,7 +108,7 @@ def compare(
     truth = Truth.of_codes(models, true) if labels is None else Truth.of_labels(models, true, out_of_scope_label)
     seen = {name: count_seen(model, given[name]) for name, model in models.items()}
     for name, counts in seen.items():
-        if counts.seen:
+        if counts.seen and not counts_repeats(models[name]):
             warnings.warn(f"{name}: {counts.words(len(given[name]))}", ElsewiseWarning, stacklevel=2)
     compared = [ComparedModel.of(name, model, given[name], truth) for name, model in models.items()]
     repeated = max(_repeated(rows, truth) for rows in given.values())

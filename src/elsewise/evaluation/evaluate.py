@@ -10,9 +10,11 @@ import numpy as np
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats, as_codes
 from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.kept_rows import kept_population
 from elsewise.classifier.load import open_baseline
 from elsewise.data.defaults import PARTS
-from elsewise.data.splits import hashes
+from elsewise.data.splits import hashes, row_hashes
+from elsewise.engines import reads_logits
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import breakdown
 from elsewise.evaluation.answers import Answers, Flags, Shares, shares
@@ -289,7 +291,7 @@ def evaluate(
     answers = Answers(truth, decisions.best, decisions.codes)
     bare = answers.readable & answers.in_scope
     seen = count_seen(classifier, texts)
-    if seen.seen:
+    if seen.seen and not counts_repeats(classifier):
         warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
     certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
     inside, n, p = int(answers.in_scope.sum()), len(truth), evidence.probabilities
@@ -375,6 +377,12 @@ def _judge_out_of_scope(decisions: Decisions, answers: Answers) -> OutOfScopeFig
     )
 
 
+def counts_repeats(classifier: Classifier) -> bool:
+    """Tell whether the promise of a classifier is about all texts that come in, those it was made with included."""
+    population = kept_population(classifier.provenance.record)
+    return population is not None and population.counts_repeats
+
+
 def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     """Count the texts that a classifier was made with, by the hashes that it keeps."""
     arrays = classifier.provenance.arrays
@@ -382,7 +390,8 @@ def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     if not known:
         return Seen(0, {})
     salt = arrays.get("split.salt", np.empty(0, dtype=np.uint8)).tobytes()  # folders of earlier versions have none
-    given = np.array(hashes(texts, salt), dtype=np.uint64)
+    hashed = row_hashes(np.asarray(texts), salt) if reads_logits(classifier.engine) else hashes(texts, salt)
+    given = np.array(hashed, dtype=np.uint64)
     inside = {name: np.isin(given, array) for name, array in known.items()}
     seen = np.any(list(inside.values()), axis=0)
     return Seen(int(seen.sum()), {name: int(flags.sum()) for name, flags in inside.items()})

@@ -43,7 +43,7 @@ def fit_baseline(
         choice = choose_calibrator(engine.run(parts.tune.texts).logits, parts.tune.codes)
         tuned, certify = ((Evidence.of(engine.run(x.texts), choice.calibrator), x.codes) for x in (tune, parts.certify))
         certified = certified_parts(tuned, certify, None, replace(promise, score="auto"), looks=2)
-    splits, seen = of_splits(parts)
+    certified, (splits, seen) = certified.about(parts.population), of_splits(parts)
     record = {"baseline": record, "calibrator": choice.record, "score": certified.compared, **splits}
     provenance = Provenance(record=record, arrays=seen)
     return kept_aside(certified.classifier(engine, choice.calibrator, words, provenance))

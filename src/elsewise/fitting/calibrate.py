@@ -1,21 +1,28 @@
 """Calibrate and certify logits of any model."""
 
+import secrets
+import warnings
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, as_codes, as_labels, as_logits
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, as_labels, as_logits
 from elsewise.classifier.classifier import Classifier
-from elsewise.classifier.kept_rows import refit_outputs
+from elsewise.classifier.kept_rows import population_record, refit_outputs
 from elsewise.data.checks import size_findings, warn
-from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
-from elsewise.data.splits import stratified
+from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, LEFT_OUT, TARGET_ACCURACY
+from elsewise.data.division import Indices, one_of_each, parts_of
+from elsewise.data.marks import numbered_groups, seconds
+from elsewise.data.splits import row_hashes
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
-from elsewise.errors import InputError
+from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions
+from elsewise.messages.certificates import Population
+from elsewise.storage.json_files import Json
 
 
 def calibrate(
@@ -26,6 +33,9 @@ def calibrate(
     features: Any = None,
     out_of_scope: Any = None,
     test: tuple[Any, ...] | None = None,
+    groups: Iterable[Any] | None = None,
+    times: Iterable[Any] | None = None,
+    count_repeats: bool = False,
     target_accuracy: float = TARGET_ACCURACY,
     confidence_level: float = CONFIDENCE_LEVEL,
     other: str = "Other",
@@ -43,8 +53,8 @@ def calibrate(
     Parameters
     ----------
     logits, codes : (n, k), (n,)
-        Logits of texts that the model was not trained on, each text once, and their true codes 0..k-1; -1 for
-        out-of-scope.
+        Logits of texts that the model was not trained on, and their true codes 0..k-1; -1 for out-of-scope. Rows that
+        are equal to the last bit are taken as one text, which counts once.
     labels : k strings, optional
         Default: "0", "1", ...
     features : (n, d), optional
@@ -54,6 +64,11 @@ def calibrate(
         Logits of more rows, all out-of-scope; with features, the pair (logits, features).
     test : (logits, codes), optional
         Rows to report on, used for nothing else; with features, (logits, codes, features).
+    groups, times : n values each, optional
+        As in `fit`: whole groups calibrate or certify, and the newest rows certify.
+    count_repeats : bool
+        Equal rows count as often as they come: they are different texts that the model cannot tell apart, or the rows
+        are a draw of all texts that come in.
     target_accuracy, confidence_level, other, score, floor, unfamiliar
         As in `fit`; `unfamiliar` needs features.
     out_of_scope_label : str, optional
@@ -66,14 +81,15 @@ def calibrate(
     Raises
     ------
     InputError
-        If shapes disagree, a logit is not finite, rows are probabilities, a code is out of range, or labels repeat.
+        If shapes disagree, a logit is not finite, rows are probabilities, a code is out of range, labels repeat, a time
+        cannot be read, or groups or times are too few to divide the rows by.
 
     Examples
     --------
     >>> z = np.tile([[2.0, 0.0], [0.0, 2.0]], (300, 1))
     >>> y = np.tile([0, 1], 300)
     >>> y[:12] = 1 - y[:12]
-    >>> classifier = calibrate(z, y, labels=["yes", "no"])
+    >>> classifier = calibrate(z, y, labels=["yes", "no"], count_repeats=True)
     >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
     (['yes'], True)
     """
@@ -85,23 +101,82 @@ def calibrate(
     check_logits(z)
     y = as_codes(codes, like=z, allow_abstain=True)
     rows = z if features is None else rows_of(z, features)
+    groups, times = (None if values is None else list(values) for values in (groups, times))
     if out_of_scope is not None:
+        if times is not None:
+            raise InputError("out_of_scope rows have no times; put them among the logits, with the code -1")
         more = _brought("out_of_scope", (out_of_scope,) if features is None else out_of_scope, features, rows.shape[1])
         rows, y = np.vstack([rows, more]), np.append(y, np.full(len(more), ABSTAIN))
+        groups = None if groups is None else [*groups, *[None] * len(more)]
     engine = LogitsEngine(_names(labels, z.shape[1]), features=rows.shape[1] - z.shape[1])
-    tune, certify = stratified(y, (1 / 3, 2 / 3), np.random.default_rng(seed))
+    drawn = _Drawn.of(rows, y, groups, times, np.random.default_rng(seed), count_repeats=count_repeats)
+    _warn_of_repeats(drawn.population)
+    tune, certify = drawn.tune, drawn.certify
     warn(size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promise.tested))
     tested = None
     if test is not None:
         tested = _brought("test", (*test[:1], *test[2:]), features, rows.shape[1]), test[1] if len(test) > 1 else ()
     answered = {name: (engine.run(rows[part]), y[part]) for name, part in (("tune", tune), ("certify", certify))}
-    made, judging = certified_engine(engine, answered, None, promise, words, seed)
+    made, judging = certified_engine(engine, answered, None, promise, words, seed, drawn.population)
     sizes = {name: len(y) for name, (_, y) in answered.items()} | ({"test": len(tested[0])} if tested else {})
     classifier = made.with_provenance(
-        record={**made.provenance.record, "splits": sizes, "versions": versions()},
-        arrays=refit_outputs(answered, judging) if keep_refit_rows else {},
+        record={**made.provenance.record, "splits": sizes, "versions": versions(), **drawn.record},
+        arrays={**drawn.hashes, **(refit_outputs(answered, judging) if keep_refit_rows else {})},
     )
     return evaluated(classifier, *tested) if tested else classifier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """Indices of tune and certify rows among the rows of logits; hashes of both; and what the certify rows stand for.
+
+    `dropped` counts the rows in neither part, by the names of `LEFT_OUT`.
+    """
+
+    tune: Indices
+    certify: Indices
+    hashes: dict[str, NDArray[Any]]
+    population: Population
+    dropped: dict[str, int]
+
+    @classmethod
+    def of(
+        cls, rows: Floats, codes: Codes, groups: Any, times: Any, rng: np.random.Generator, *, count_repeats: bool
+    ) -> Self:
+        """Divide rows (n, d) with codes (n,), of which groups and times may be known; equal rows count once."""
+        salt, n = secrets.token_bytes(16), len(rows)
+        group, time = _marks(n, groups, times)
+        hashed = np.array(row_hashes(rows, salt), dtype=np.uint64)
+        kept = np.arange(n) if count_repeats else np.sort(np.unique(hashed, return_index=True)[1])
+        groups, times = None if group is None else group[kept], None if time is None else time[kept]
+        parts = [kept[part] for part in parts_of(codes[kept], (1 / 3, 2 / 3), rng, groups, times, whole=0)]
+        if group is not None:
+            parts = [np.sort(part[one_of_each(group[part], rng)]) for part in parts]
+        tune, certify = parts
+        population = Population(n, n - len(kept), count_repeats, group is not None, time is not None)
+        dropped = {"repeated": n - len(kept), "grouped": len(kept) - len(tune) - len(certify)}
+        hashes = {"split.tune": hashed[tune], "split.certify": hashed[certify]}
+        return cls(tune, certify, hashes | {"split.salt": np.frombuffer(salt, dtype=np.uint8)}, population, dropped)
+
+    @property
+    def record(self) -> Json:
+        """What a folder's record tells of it."""
+        return {"dropped": {name: self.dropped.get(name, 0) for name in LEFT_OUT}, **population_record(self.population)}
+
+
+def _marks(n: int, groups: Any, times: Any) -> tuple[Indices | None, Floats | None]:
+    """Turn the groups and the times of n rows into numbers (n,)."""
+    for name, values in (("groups", groups), ("times", times)):
+        if values is not None and len(values) != n:
+            raise InputError(f"{name} must have one value for each of {n:,} rows, got {len(values):,}")
+    return numbered_groups([groups])[0], None if times is None else seconds(times, "the rows")
+
+
+def _warn_of_repeats(population: Population) -> None:
+    if population.drops_repeats:
+        rows = f"{population.repeats:,} of {population.rows:,} rows of logits equal an earlier row to the last bit"
+        words = f"{rows}: equal rows count once; if they are different texts, count all: count_repeats=True"
+        warnings.warn(f"{words}, or --count-repeats", ElsewiseWarning, stacklevel=3)
 
 
 def _brought(name: str, given: tuple[Any, ...], features: Any, width: int) -> NDArray[Any]:

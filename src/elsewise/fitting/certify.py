@@ -12,7 +12,7 @@ import platform
 import secrets
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, Self
 
@@ -23,16 +23,19 @@ from elsewise.arrays import ABSTAIN, Codes
 from elsewise.calibrators import Calibrator
 from elsewise.calibrators.choice import choose_calibrator
 from elsewise.classifier.classifier import Classifier, check_other
+from elsewise.classifier.kept_rows import population_record
 from elsewise.classifier.provenance import Provenance
-from elsewise.data.defaults import FLOOR, PARTS, UNFAMILIAR
-from elsewise.data.splits import Splits, hashes, stratified
+from elsewise.data.defaults import FLOOR, LEFT_OUT, PARTS, UNFAMILIAR
+from elsewise.data.division import stratified
+from elsewise.data.splits import Splits, hashes
 from elsewise.engines import Stored
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.evaluate import evaluate
+from elsewise.messages.certificates import Population
 from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
-from elsewise.rules import CertifiedThreshold, Gate
+from elsewise.rules import CertifiedThreshold, Gate, about
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.rules.fixed_sequence import BinomialTest, check_promise
@@ -132,6 +135,10 @@ class CertifiedParts:
     sets: SplitConformal | None
     compared: Json
 
+    def about(self, population: Population) -> Self:
+        """Tell the certificate which texts its rows stand for."""
+        return replace(self, rule=about(self.rule, population))
+
     def classifier(self, engine: Stored, calibrator: Calibrator, words: Words, provenance: Provenance) -> Classifier:
         """Make a classifier of these parts, and of the engine and calibrator that they were fitted on."""
         named = (words.other, words.out_of_scope_label)
@@ -139,8 +146,9 @@ class CertifiedParts:
 
 
 def certified_engine(
-    engine: Stored, answered: Mapping[str, Answered], known: Answered | None, promise: Promise, words: Words, seed: int
-) -> tuple[Classifier, Indices]:
+    engine: Stored, answered: Mapping[str, Answered], known: Answered | None, promise: Promise, words: Words, seed: int,
+    population: Population,
+) -> tuple[Classifier, Indices]:  # fmt: skip
     """Calibrate and certify an engine that was trained elsewhere.
 
     Parameters
@@ -153,6 +161,8 @@ def certified_engine(
         Outputs and codes of texts that the model was trained on.
     promise, words, seed
         As in `fit`.
+    population : Population
+        The texts that the certify rows stand for.
 
     Returns
     -------
@@ -174,7 +184,7 @@ def certified_engine(
         (Evidence.of(outputs, choice.calibrator), codes)
         for outputs, codes in ((outputs.take(judging), codes[judging]), answered["certify"])
     )
-    parts = certified_parts(tuned, certify, references, promise)
+    parts = certified_parts(tuned, certify, references, promise).about(population)
     provenance = Provenance(record={"calibrator": choice.record, "score": parts.compared})
     return parts.classifier(engine, choice.calibrator, words, provenance), judging
 
@@ -249,12 +259,12 @@ def of_splits(parts: Splits) -> tuple[Json, dict[str, NDArray[Any]]]:
     The hashes have a salt of this call: tables that others have made of hashes tell nothing of the texts.
     """
     sizes = {name: len(getattr(parts, name)) for name in PARTS}
-    dropped = {"untrained": parts.untrained, "repeated": parts.repeated, "seen": parts.seen}
+    dropped = {name: getattr(parts, name) for name in LEFT_OUT}
     salt = secrets.token_bytes(16)
     seen = {f"split.{name}": hashes(getattr(parts, name).texts, salt) for name in PARTS[:-1]}
     arrays: dict[str, NDArray[Any]] = {name: np.array(values, dtype=np.uint64) for name, values in seen.items()}
     arrays["split.salt"] = np.frombuffer(salt, dtype=np.uint8)
-    return {"splits": sizes, "dropped": dropped, "versions": versions()}, arrays
+    return {"splits": sizes, "dropped": dropped, "versions": versions(), **population_record(parts.population)}, arrays
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.history import recorded
-from elsewise.classifier.kept_rows import refit_tokens
+from elsewise.classifier.kept_rows import kept_population, refit_tokens
 from elsewise.classifier.load import open_classifier, provenance_of
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES
@@ -20,7 +20,7 @@ from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.second_opinion import asking_second
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.rules import Rule, among_looks, fit_as_asked
+from elsewise.rules import Rule, about, among_looks, fit_as_asked
 from elsewise.rules.conformal import SplitConformal
 from elsewise.storage.json_files import Json
 from elsewise.storage.sealed_folder import changing, check_target, steady
@@ -207,4 +207,5 @@ def _rule(saved: ModelFolder, tune: Evidence, certify: Evidence) -> Rule:
         tune=(tune, saved.arrays["refit.tune.codes"]),
         certify=lambda: (certify, saved.arrays["refit.certify.codes"]),
     )  # fmt: skip
+    made = about(made, kept_population(saved.description["record"]))
     return among_looks(made, saved.looks + 1, saved.spent(made.certificate))

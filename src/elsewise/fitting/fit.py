@@ -51,6 +51,9 @@ def fit(
     other: str = "Other",
     held_out: Pairs | None = None,
     test: Pairs | None = None,
+    groups: Iterable[Any] | None = None,
+    times: Iterable[Any] | None = None,
+    count_repeats: bool = False,
     keep_refit_rows: bool = True,
     engine: Any = "auto",
     precision: str = "auto",
@@ -85,7 +88,17 @@ def fit(
     other : str
         The word for an abstention.
     held_out, test : (texts, labels), optional
-        Rows to calibrate and certify on, and rows to report on. Default: parts of `texts`.
+        Rows to calibrate and certify on, and rows to report on. Default: parts of `texts`. With groups or times, they
+        follow: (texts, labels, groups, times), None for what there is not.
+    groups : n values, optional
+        The customer, thread or template of each row. Whole groups go to one part; tune, certify and test then have one
+        row of each group, drawn by chance. The promise is about texts of new groups. None, NaN and blanks: the row is
+        a group by itself.
+    times : n numbers, dates or ISO 8601 strings, optional
+        Train on the oldest rows, certify and test on the newest. With groups, a group is as old as its oldest row.
+    count_repeats : bool
+        The promise is about all texts that come in, where a text counts as often as it comes: for rows that are a draw
+        of them. Default: it is about distinct texts, and repeated ones are left out of tune, certify and test.
     keep_refit_rows : bool
         Keep tokens, codes and logits of tune and certify rows, to certify again without the texts. Without them the
         baseline is left out of the folder too: its vocabulary holds words of the texts. Its figures stay.
@@ -139,8 +152,8 @@ def fit(
     Raises
     ------
     InputError
-        If lengths differ, there is only one label, a label is not in the training rows, or `checkpoints` belong to a
-        call with other arguments.
+        If lengths differ, there is only one label, a label is not in the training rows, groups or times are too few to
+        divide the rows by, a time cannot be read, or `checkpoints` belong to a call with other arguments.
     ArtifactError
         If a checkpoint is damaged or foreign.
     MissingExtra
@@ -163,13 +176,15 @@ def fit(
         about |= {name: value is not None for name, value in training.items() if name != "seed"}
         refuse_training(name for name, is_asked in about.items() if is_asked)
         return fit_external(
-            engine, (texts, labels), promise, words, held_out=held_out, test=test, keep_refit_rows=keep_refit_rows,
+            engine, (texts, labels, groups, times), promise, words, held_out=held_out, test=test,
+            count_repeats=count_repeats, keep_refit_rows=keep_refit_rows,
             seed=training.get("seed", 0), progress=progress, note=note,
         )  # fmt: skip
     method = UncertaintyMethod(ensemble, mc_dropout, laplace)
     wanted = check_engine(method.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
-    divided = divide((texts, labels), held_out, test, words.out_of_scope_label, how.seed)
+    rows = (texts, labels, groups, times)
+    divided = divide(rows, held_out, test, words.out_of_scope_label, how.seed, count_repeats=count_repeats)
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     asks = second_opinion and not method.record
     model = _trained(divided, how, promise, unfinished, progress, note, second_opinion=asks)
@@ -183,6 +198,7 @@ def fit(
         progress("certifying and judging", 0, 0)
     certify = Evidence.of(best.engine.run(model.certify), best.calibrator)
     certified = _certified(best, certify, model, divided.parts, how.seed, promise)
+    certified = certified.about(divided.parts.population)
     training = {"training": {**asdict(model.how), **method.record}, "calibrator": model.choice.record}
     training |= {"second_opinion": worth} if worth else {}
     splits, seen = of_splits(divided.parts)

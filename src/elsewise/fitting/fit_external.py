@@ -19,7 +19,8 @@ from elsewise.progress import Note, Progress
 
 def fit_external(
     model: Any, rows: Pairs, promise: Promise, words: Words, *,
-    held_out: Pairs | None = None, test: Pairs | None = None, keep_refit_rows: bool = True, seed: int = 0,
+    held_out: Pairs | None = None, test: Pairs | None = None, count_repeats: bool = False,
+    keep_refit_rows: bool = True, seed: int = 0,
     progress: Progress | None = None, note: Note | None = None,
 ) -> Classifier:  # fmt: skip
     """Calibrate and certify a model that is already trained, as `elsewise.fit` does with ``engine=model``.
@@ -28,14 +29,14 @@ def fit_external(
     ----------
     model : engine
         Has ``labels`` and ``run(texts) -> Outputs``; `elsewise.wrap` makes an engine of any model.
-    rows : (texts, labels)
+    rows : (texts, labels), or (texts, labels, groups, times)
         n rows that the model was not trained on: 25 % tune, 50 % certify, 25 % test. With `held_out`, the rows that it
         was trained on, from which distances of features are measured.
     held_out, test : (texts, labels), optional
         Rows to calibrate and certify on, one third and two thirds, and to report on.
     promise, words
         What is certified, and the words for texts without a label.
-    keep_refit_rows, seed, progress, note
+    count_repeats, keep_refit_rows, seed, progress, note
         As in `elsewise.fit`.
 
     Raises
@@ -57,7 +58,9 @@ def fit_external(
     engine = as_engine(model)
     if reads_logits(engine):
         raise InputError("a model of logits reads no texts; calibrate it with elsewise.calibrate(logits, codes)")
-    divided = divide(rows, held_out, test, words.out_of_scope_label, seed, names=engine.labels)
+    divided = divide(
+        rows, held_out, test, words.out_of_scope_label, seed, names=engine.labels, count_repeats=count_repeats
+    )
     parts = divided.parts
     if not len(parts.tune):
         raise InputError("no row is left to calibrate on; hand over labelled texts that the model was not trained on")
@@ -71,7 +74,7 @@ def fit_external(
     answered = {name: (engine.run(ready[name]), part.codes) for name, part in asked.items()}
     check_logits(answered["tune"][0].logits)
     known = _known(engine, parts.train, seed) if answered["tune"][0].features is not None else None
-    made, judging = certified_engine(engine, answered, known, promise, words, seed)
+    made, judging = certified_engine(engine, answered, known, promise, words, seed, parts.population)
     kept = {**_tokens(engine, ready, judging), **refit_outputs(answered, judging)} if keep_refit_rows else {}
     splits, seen = of_splits(parts)
     classifier = made.with_provenance(record={**made.provenance.record, **splits}, arrays={**seen, **kept})

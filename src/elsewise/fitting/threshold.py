@@ -17,7 +17,7 @@ import numpy as np
 from elsewise.arrays import Codes
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.history import recorded, restored, set_apart, to_undo
-from elsewise.classifier.kept_rows import kept_evidence
+from elsewise.classifier.kept_rows import kept_evidence, kept_population
 from elsewise.classifier.load import choose_entry, open_classifier
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES, pack
@@ -27,7 +27,7 @@ from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
-from elsewise.rules import GATES, RULES, ByLabel, Gate, Rule, Unfamiliar, among_looks, asked_record, fit_as_asked
+from elsewise.rules import GATES, RULES, ByLabel, Gate, Rule, Unfamiliar, about, among_looks, asked_record, fit_as_asked
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.gates import with_gates
 from elsewise.storage.json_files import Json, plain, plain_fields
@@ -259,7 +259,7 @@ def open_threshold(
     >>> y = np.tile([0, 1], 300)
     >>> y[:12] = 1 - y[:12]
     >>> with tempfile.TemporaryDirectory() as place:
-    ...     calibrate(z, y).save(f"{place}/model")
+    ...     calibrate(z, y, count_repeats=True).save(f"{place}/model")
     ...     change = open_threshold(f"{place}/model").change("certified", target_accuracy=0.9, note="sales asked")
     >>> change.after.certificate.target_accuracy, change.after.certificate.looks
     (0.9, 2)
@@ -412,6 +412,7 @@ class FolderThreshold:
         tune: tuple[Any, Any] = self._tune or (None, None)
         looks = self.folder.looks + 1
         made = fit_as_asked(name, asked, tune=tune, certify=certify, score=self.classifier.rule.score, looks=looks)
+        made = about(made, kept_population(self.folder.description["record"]))
         return among_looks(made, looks, self.folder.spent(made.certificate))
 
     def _write(self, rule: Rule, entry: Json) -> Change:

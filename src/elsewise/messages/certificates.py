@@ -19,6 +19,7 @@ Words: TypeAlias = Mapping[str, str]
 # Names of the tests, as stored in certificates.
 PLAIN: Final = "exact binomial test, fixed sequence"
 MIXED: Final = "exact bounds of both kinds of text, fixed sequence"
+NOTABLE: Final = 0.01  # share of repeated rows that is told
 IN_GROUPS: Final = "exact binomial test, fixed sequence, in each group by itself"
 
 
@@ -176,14 +177,52 @@ class CertificateFacts:
     caught: Caught | None
 
 
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The texts that a promise is about.
+
+    Attributes
+    ----------
+    rows, repeats : int
+        Number of labelled rows drawn for the test, and of those left out because they repeat an earlier row.
+    counts_repeats : bool
+        Whether a text counts as often as it comes; else it counts once.
+    by_group : bool
+        Whether a group of rows (a customer, a thread) counts once, by one row drawn by chance.
+    newest : bool
+        Whether the rows are the newest.
+    """
+
+    rows: int = 0
+    repeats: int = 0
+    counts_repeats: bool = False
+    by_group: bool = False
+    newest: bool = False
+
+    @property
+    def drops_repeats(self) -> bool:
+        """Whether a notable share of the rows was left out as repeated."""
+        return self.repeats > NOTABLE * self.rows
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing to tell: distinct texts, each by itself, in no order."""
+        return not (self.drops_repeats or self.counts_repeats or self.by_group or self.newest)
+
+
 Scope: TypeAlias = Mixture | Band | Group | FallenBack | Groups
 METHODS: Final = {PLAIN: "method_plain", MIXED: "method_mixed", IN_GROUPS: "method_groups"}
 
 
-def certificate_sentence(tested: CertificateFacts, scope: Scope | None, words: Words) -> str:
+def certificate_sentence(
+    tested: CertificateFacts, scope: Scope | None, words: Words, population: Population | None = None
+) -> str:
     """Write the promise: over what randomness, for which texts, what is not covered, and what gates bar."""
     said = _Said(tested, words)
-    return " ".join([_promise(said, scope), *said.gates()])
+    sentences = [_promise(said, scope)]
+    if tested.certified and population is not None and not isinstance(scope, Group | FallenBack):
+        sentences += said.population(population)
+    return " ".join([*sentences, *said.gates()])
 
 
 def _promise(said: "_Said", scope: Scope | None) -> str:
@@ -208,6 +247,17 @@ class _Said:
             return self._refusal()
         tested, source = self._tested(method), self._fill("source")
         return self._fill("promise", tested=tested, over_draws=self._over_draws(), source=source)
+
+    def population(self, population: Population) -> list[str]:
+        """Write which texts the promise is about, a sentence each."""
+        rows, repeats = self._number(population.rows), self._number(population.repeats)
+        told = {
+            "distinct_texts": population.drops_repeats and not population.counts_repeats,
+            "repeats_count": population.counts_repeats,
+            "one_a_group": population.by_group,
+            "newest_rows": population.newest,
+        }
+        return [self._fill(name, kept_aside=rows, repeats=repeats) for name, is_told in told.items() if is_told]
 
     def mixture(self, scope: Mixture) -> str:
         """Write a promise at a stated share of out-of-scope texts, on which every answer is an error."""

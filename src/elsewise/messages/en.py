@@ -78,6 +78,14 @@ MESSAGES: Final = {
     "gates_caught_none": (
         "How many texts that belong to none of the labels are stopped is not known: there was none among them."
     ),
+    # Which texts a promise is about.
+    "distinct_texts": (
+        "It is about distinct texts, however often each comes: {repeats} of {kept_aside} labelled rows kept aside "
+        "repeat an earlier row and were left out."
+    ),
+    "repeats_count": "It is about all texts that come in: a text counts as often as it comes.",
+    "one_a_group": "It is about texts of new groups: each group counts once, by one row drawn by chance.",
+    "newest_rows": "The texts kept aside are newer than those that the model learnt from.",
     # Nothing is promised.
     "refusal": (
         "Nothing is promised, and every text becomes Other: {target} right among what is answered could not be "

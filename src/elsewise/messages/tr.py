@@ -82,6 +82,15 @@ MESSAGES: Final = {
         "Hiçbir etikete uymayan metinlerin ne kadarının durdurulduğu bilinmiyor: ayrılan metinler arasında böyle bir "
         "metin yoktu."
     ),
+    "distinct_texts": (
+        "Bu vaatte her metin, ne kadar sık gelirse gelsin, bir kez sayılır: ayrılan {kept_aside} etiketli satırdan "
+        "{repeats} tanesi daha önceki bir satırı yinelediği için dışarıda bırakıldı."
+    ),
+    "repeats_count": "Bu vaat gelen tüm metinler içindir: her metin geldiği kadar sayılır.",
+    "one_a_group": (
+        "Bu vaat yeni grupların metinleri içindir: her grup, içinden rastgele seçilen bir satırla bir kez sayılır."
+    ),
+    "newest_rows": "Bu sınama için ayrılan metinler, modelin öğrendiği metinlerden daha yenidir.",
     "refusal": (
         "Vaat yok ve hiçbir metne etiket verilmiyor: bu sınama için ayrılan {rows} etiketli satırla, etiket verilen "
         "metinlerde {target} doğruluk oranı {level} güven düzeyinde kanıtlanamadı; {more}. "

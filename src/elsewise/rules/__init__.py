@@ -7,13 +7,14 @@ Every rule answers the most probable label or abstains, and takes evidence or an
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.messages.certificates import Population
 from elsewise.rules.accuracy_band import AccuracyBand
 from elsewise.rules.by_label import ByLabel
 from elsewise.rules.certificate import Certificate
@@ -30,7 +31,7 @@ from elsewise.storage.json_files import Json
 __all__ = [
     "GATES", "RULES", "AccuracyBand", "AmbiguityMargin", "ByLabel", "Certificate", "CertifiedThreshold",
     "CostThreshold", "Decisions", "FixedThreshold", "Floor", "Gate", "Rule", "TargetCoverage", "Unfamiliar",
-    "among_looks", "asked_record", "fit_as_asked", "plan", "threshold_words",
+    "about", "among_looks", "asked_record", "fit_as_asked", "plan", "threshold_words",
 ]  # fmt: skip
 
 
@@ -71,6 +72,7 @@ class Rule(Protocol):
         """Answer or abstain, text by text."""
 
 
+RuleT = TypeVar("RuleT", bound=Rule)
 RULES: Final[dict[str, type[Rule]]] = {
     "fixed": FixedThreshold,
     "certified": CertifiedThreshold,
@@ -89,8 +91,18 @@ def among_looks(rule: Rule, looks: int, spent: float | None = None) -> Rule:
         return rule
     delta = 1 - rule.certificate.confidence_level
     earlier = None if spent is None or math.isclose(spent, looks * delta) else spent - delta
-    told: Any = {"looks": looks, "earlier_delta": earlier}
-    parts: Any = {"certificate": replace(rule.certificate, **told)}
+    return _told(rule, {"looks": looks, "earlier_delta": earlier})
+
+
+def about(rule: RuleT, population: Population | None) -> RuleT:
+    """Tell a rule's certificates which texts their rows stand for."""
+    if rule.certificate is None or population is None or population.is_plain:
+        return rule
+    return _told(rule, {"population": population})
+
+
+def _told(rule: RuleT, told: Mapping[str, Any]) -> RuleT:
+    parts: Any = {"certificate": replace(cast("Certificate", rule.certificate), **told)}
     if isinstance(rule, ByLabel):
         parts["certificates"] = tuple(replace(certificate, **told) for certificate in rule.certificates)
     return replace(rule, **parts)  # type: ignore[type-var]

@@ -12,6 +12,7 @@ from elsewise.messages.certificates import (
     Barred,
     Caught,
     CertificateFacts,
+    Population,
     Scope,
     certificate_sentence,
 )
@@ -53,6 +54,8 @@ class Certificate:
         Subject of the promise, if not all answers; see `elsewise.messages.certificates`.
     barred, caught : tuple of Barred, Caught or None
         How many in-scope rows each gate barred, and how many out-of-scope rows all gates did; None for no such rows.
+    population : Population or None
+        The texts that the promise is about, if not distinct ones, each by itself.
     """
 
     certified: bool
@@ -75,6 +78,7 @@ class Certificate:
     scope: Scope | None = None
     barred: tuple[Barred, ...] = ()
     caught: Caught | None = None
+    population: Population | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):
@@ -109,4 +113,4 @@ class Certificate:
         if self.words:
             return self.words
         facts = CertificateFacts(*(getattr(self, field.name) for field in fields(CertificateFacts)))
-        return certificate_sentence(facts, self.scope, templates)
+        return certificate_sentence(facts, self.scope, templates, self.population)
