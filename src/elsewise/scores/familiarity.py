@@ -18,6 +18,7 @@ from elsewise.outputs import Evidence, References, as_evidence
 from elsewise.scores.distances import Doubles, LabelGaussians, references_of
 from elsewise.scores.likeness import Likeness
 
+NOT_ASKED: Final = 10.0  # standard deviations: more alike than any text that was asked about
 WEIGHTS: Final = {1: (1.0,), 2: (1 / 2, 1 / 2), 3: (1 / 2, 1 / 4, 1 / 4)}  # of energy, and of the distances
 
 
@@ -80,9 +81,8 @@ class Familiarity:
         if nearest is None:
             nearest = np.argsort(-rows.logits, axis=1, kind="stable")[:, :2]
         scaled = (parts - self.centre) / self.scale
+        scaled[:, 1:][np.isnan(parts[:, 1:]) & np.isfinite(parts[:, :1])] = NOT_ASKED
         confidence = (scaled * WEIGHTS[scaled.shape[1]]).sum(axis=1)
-        if self.likeness is not None:
-            confidence = np.where(np.isnan(parts[:, 1]) & np.isfinite(parts[:, 0]), np.inf, confidence)
         return confidence, nearest
 
 
