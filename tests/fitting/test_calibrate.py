@@ -314,7 +314,7 @@ def brought(n=900, seed=0):
 
 def test_features_beside_logits_are_read_in_one_row_with_them(tmp_path):
     z, codes, features = brought()
-    made = ew.calibrate(z, codes, features=features, target_accuracy=0.8, score="mahalanobis")
+    made = ew.calibrate(z, codes, features=features, target_accuracy=0.8, score="mahalanobis", unfamiliar=0)
     made.save(tmp_path / "model")
     away = -3 * np.ones((1, 6))
 
