@@ -325,7 +325,11 @@ def test_a_folder_that_was_changed_meanwhile_is_left_alone(model):
     ("rule", "asked", "words"),
     [
         ("abacus", {}, r"unknown rule 'abacus'; choose one of fixed, certified"),
-        ("fixed", {"coverage": 0.5}, r"the rule 'fixed' takes no coverage; it takes ambiguity_margin, floor, threshold, unfamiliar"),
+        (
+            "fixed",
+            {"coverage": 0.5},
+            r"the rule 'fixed' takes no coverage; it takes ambiguity_margin, floor, threshold, unfamiliar",
+        ),
         ("certified", {"looks": 1}, r"the rule 'certified' takes no looks"),
         ("fixed", {"threshold": float("nan")}, r"threshold must be a number, got nan"),
         ("coverage", {"coverage": 1.1}, r"coverage must lie in 0..1, got 1.1"),

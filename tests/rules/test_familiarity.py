@@ -130,7 +130,9 @@ def test_one_label_alone_is_named_alone():
 
     test = FamiliarityTest.fit(train, np.full(50, 2), references=references)
 
-    assert 'the nearest label is "2"; the confidence' in explained(FixedThreshold(2.0)(rows), test.judged(rows)).sentence(0)
+    assert 'the nearest label is "2"; the confidence' in explained(
+        FixedThreshold(2.0)(rows), test.judged(rows)
+    ).sentence(0)
 
 
 def test_on_other_rows_the_score_stays():
