@@ -13,6 +13,8 @@ import pytest
 import elsewise as ew
 from elsewise import cli
 from elsewise.engines.memory import MemoryEngine
+from elsewise.rules import Floor, Unfamiliar
+from elsewise.rules.familiarity import FamiliarityTest
 from support.running import run, run_process
 from support.small_training import fit_words
 
@@ -195,6 +197,42 @@ def test_predict_adds_the_sentences(by_heart):
     said = [row["sentence"] for row in csv.DictReader(done.stdout.splitlines())]
     assert said[0].startswith('Etiket: "yes", olasılığı 0,982; ')
     assert said[2].startswith("Other: iki etiket birbirine çok yakın, ")
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+    """A model of a hundred texts that bars what is unlike them, and what is below one half."""
+    rng = np.random.default_rng(0)
+    table = {f"text {i}": [5 + rng.random(), 0.0, 0.0] for i in range(100)}
+    table |= {"a stranger": [-2.0, -9.0, -9.0], "torn": [5.2, 5.0, 4.8]}
+    engine = MemoryEngine(("yes", "no", "maybe"), table)
+    known = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.0)).evidence(list(table)[:100])
+    rule = ew.FixedThreshold(0.0, gates=(Unfamiliar(0.02), Floor(0.5)))
+    path = tmp_path_factory.mktemp("gated") / "model"
+    ew.Classifier(engine, ew.Identity(), rule, familiarity=FamiliarityTest.fit(known, np.zeros(100))).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "language", "begin", "end"),
+    [
+        ("a stranger", "unfamiliar", "en", "the text is unlike the training", "this rule never answers such a text"),
+        ("a stranger", "unfamiliar", "tr", "metin, eğitim metinlerine benz", "bu kural böyle bir metne etiket vermez"),
+        ("torn", "unsure", "en", "the model is not sure, its best label", "0.402; that is below this rule's floor"),
+        ("torn", "unsure", "tr", "model emin değil, en olası etiket", "0,402); bu, kuralın taban olasılığının altında"),
+    ],
+)  # fmt: skip
+def test_explain_says_which_gate_bars_a_text(gated, text, reason, language, begin, end):
+    told = run("explain", gated, text, "--language", language)
+    said = json.loads(run("explain", gated, text, "--language", language, "--json").stdout)
+
+    sentence = said["sentence"]
+    assert told.returncode == 0, told.stderr
+    assert sentence in " ".join(told.stdout.split())
+    assert sentence.startswith(f"Other: {begin}")
+    assert sentence.endswith(f"{end}.")
+    assert (said["reason"], said["abstained"], said["confidence"]) == (reason, True, None)
+    assert (said["familiarity"] <= 0.02) == (reason == "unfamiliar")
 
 
 def test_explain_prints_json_and_confirms_it(by_heart, tmp_path):

@@ -10,7 +10,7 @@ from scipy.stats import beta
 from elsewise.arrays import ABSTAIN
 from elsewise.errors import InputError
 from elsewise.messages import MESSAGES
-from elsewise.rules import GATES, RULES, AmbiguityMargin, Floor, Unfamiliar
+from elsewise.rules import GATES, RULES, AccuracyBand, AmbiguityMargin, Floor, Unfamiliar, plan
 from elsewise.rules.decisions import Reason, confidence_of, decide
 from elsewise.scores import MaximumProbability
 from support.small_rules import evidence_of, fit, same, saved_and_read
@@ -70,6 +70,27 @@ def test_it_is_made_again_from_what_it_was_asked_for_and_refuses_what_is_no_shar
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match=rf"^{gate} must lie in 0\.\.1, got {wrong}$"):
             GATES[gate](wrong)
+
+
+@every_gate
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_whose_gate_bars_every_row_is_made_and_answers_nothing(gate, rule):
+    rows, codes = evidence_of()
+
+    made = fit(rule, rows, codes, gates=(GATES[gate](1.0),))
+
+    assert made(rows).abstained.all()
+    assert made.certificate is None or not made.certificate.certified
+    assert made.certificate is None or made.certificate.barred[0].high == 1
+
+
+@every_gate
+def test_a_band_and_a_plan_are_made_of_rows_that_a_gate_bars(gate):
+    (rows, codes), (reference, _) = evidence_of(), evidence_of(n=100, seed=1)
+    gates = (GATES[gate](1.0),)
+
+    assert AccuracyBand.fit(rows, codes, reference=reference, gates=gates).thresholds.tolist() == [-np.inf]
+    assert {step.chance for step in plan(rows, codes, reference=reference, gates=gates).steps} == {0}
 
 
 @every_gate

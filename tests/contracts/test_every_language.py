@@ -13,8 +13,17 @@ from elsewise.arrays import ABSTAIN
 from elsewise.errors import InputError
 from elsewise.messages import MESSAGES, en, messages
 from elsewise.messages.certificates import Population, Scope
-from elsewise.outputs import as_evidence
-from elsewise.rules import AccuracyBand, AmbiguityMargin, ByLabel, CertifiedThreshold, FixedThreshold, about
+from elsewise.outputs import Evidence, as_evidence
+from elsewise.rules import (
+    AccuracyBand,
+    AmbiguityMargin,
+    ByLabel,
+    CertifiedThreshold,
+    FixedThreshold,
+    Floor,
+    Unfamiliar,
+    about,
+)
 from elsewise.rules.decisions import Reason, decide
 from elsewise.scores import MaximumProbability
 from support.small_rules import saved_and_read
@@ -113,6 +122,12 @@ def every_certificate():
     for about_whom in POPULATIONS:
         yield about(plain, about_whom).certificate
         yield from about(rule, about_whom).certificates
+    gates = (Unfamiliar(0.02), Floor(0.5), AmbiguityMargin(0.1))
+    reference = Evidence(p[1200:], familiarity=np.ones(800))
+    for rows in (np.arange(1200), np.flatnonzero(codes[:1200] >= 0)):
+        judged = Evidence(p[rows], familiarity=rng.random(len(rows)))
+        for target, kind in product((0.6, 0.9999), (CertifiedThreshold, ByLabel)):
+            yield kind.fit(judged, codes[rows], reference=reference, target_accuracy=target, gates=gates).certificate
 
 
 POPULATIONS = (

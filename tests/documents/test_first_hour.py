@@ -117,7 +117,8 @@ def test_new_mail_is_answered_and_refused_with_sentences_in_turkish(answers):
 
     assert len(answers) == 400
     assert 0 < len(refused) < 200
-    assert all("güven değeri" in row["sentence"] for row in refused)
+    told = ("güven değeri", "bu kural böyle bir metne etiket vermez", "kuralın taban olasılığının altında")
+    assert all(any(words in row["sentence"] for words in told) for row in refused)
 
 
 def test_a_refusal_is_explained_in_turkish_and_confirmed_later(answers, hour):

@@ -57,6 +57,8 @@ CERTIFICATE = {
     "looks": "number",
     "earlier_delta": "null",
     "words": "string",
+    "barred": [],
+    "caught": "null",
     "population": "null",
     "sentence": "string",
 }
@@ -120,16 +122,21 @@ ON_TUNE_ROWS = {
     "in_scope": MEASURED,
     "confidence": numbers("lowest highest"),
 }
+GATES = numbers("unfamiliar floor ambiguity_margin")
 CERTIFIED = {
     "rule": "string",
-    "asked": {**numbers("target_accuracy confidence_level ambiguity_margin"), "out_of_scope_share": "null"},
+    "asked": {**numbers("target_accuracy confidence_level"), **GATES, "out_of_scope_share": "null"},
     "score": "string",
     "threshold": "number",
-    "certificate": CERTIFICATE,
+    "certificate": {
+        **CERTIFICATE,
+        "barred": [{"reason": "string", **numbers("rows n high")}],
+        "caught": numbers("rows n low"),
+    },
     "measured_on_tune_rows": ON_TUNE_ROWS,
     "labels": [],
 }
-FIXED = {**CERTIFIED, "asked": numbers("threshold ambiguity_margin"), "certificate": "null"}
+FIXED = {**CERTIFIED, "asked": {"threshold": "number", **GATES}, "certificate": "null"}
 ONE_LABEL = {"label": "string", "threshold": "number", "certified": "yes or no", "rare": "yes or no"}
 BY_LABEL = {
     **CERTIFIED,
@@ -138,7 +145,7 @@ BY_LABEL = {
         "joint": "yes or no",
         "rare": "string",
         "groups": "null",
-        "ambiguity_margin": "number",
+        **GATES,
     },
     "threshold": ["number"],
     "labels": [{**ONE_LABEL, **numbers("rows n errors")}],
@@ -332,7 +339,7 @@ def test_a_threshold_has_these_keys(tmp_path):
 
     changes = {"before": CERTIFIED, "after": FIXED, "entry": entry(FIXED)}
     assert same(change, {"engine": "string", **changes, "others": []})
-    possible = {**FIXED, "asked": numbers("coverage ambiguity_margin")}
+    possible = {**FIXED, "asked": {"coverage": "number", **GATES}}
     history = {"history": [entry(CERTIFIED), entry(FIXED)], "looks": "number", "others": []}
     assert same(overview, {"engine": "string", "present": FIXED, "possible": [possible], **history})
     assert same(by_label["after"], BY_LABEL)

@@ -24,7 +24,8 @@ from elsewise.fitting.calibrate import calibrate
 from elsewise.fitting.engine_choice import usual_engine
 from elsewise.fitting.export import export
 from elsewise.messages.certificates import Population
-from elsewise.rules import asked_record
+from elsewise.rules import Floor, Unfamiliar, asked_record
+from elsewise.rules.conformal import ConformalPValue
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
 from support.small_folders import classifier_of
@@ -124,6 +125,29 @@ def test_the_certificate_is_what_the_new_engine_gives_on_the_rows_that_are_kept(
     assert int(answered.sum()) == new.certificate.n > 0
     assert int((decisions.codes != codes)[answered].sum()) == new.certificate.errors
     assert new.certificate.target_accuracy == kept.certificate.target_accuracy
+
+
+def test_gates_go_along_and_texts_are_judged_among_the_tune_rows_of_the_new_engine(small, close_enough):
+    open_threshold(small).change("certified", unfamiliar=0.2, floor=0.05)
+    before = ew.load(small)
+    arrays = before.provenance.arrays
+
+    made = export(small, precision="int8")
+
+    tune, certify = (ew.Evidence.of(made.engine.run(refit_tokens(arrays, name)), made.calibrator)
+                     for name in ("tune", "certify"))  # fmt: skip
+    p = made.familiarity(certify)
+    assert made.rule.gates == before.rule.gates == (Unfamiliar(0.2), Floor(0.05))
+    assert made.familiarity.in_scope.values.tolist() == sorted(before.familiarity.score(tune).tolist())
+    assert made.familiarity.in_scope.values.tolist() != before.familiarity.in_scope.values.tolist()
+    assert p.tolist() == ConformalPValue.fit(before.familiarity.score(tune))(before.familiarity.score(certify)).tolist()
+    unfamiliar, floor = made.certificate.barred
+    assert unfamiliar.n == (p <= 0.2).sum() > 0
+    assert floor.n == (certify.probabilities.max(axis=1) < 0.05).sum()
+    assert made.certificate.looks == 3
+    again = ew.load(small, precision="int8")
+    assert again.decide(TEXTS).reasons.tolist() == made.decide(TEXTS).reasons.tolist()
+    assert again.rule == made.rule
 
 
 def test_what_is_certified_and_answers_otherwise_here_is_certified_again(small):

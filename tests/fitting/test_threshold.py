@@ -30,9 +30,9 @@ def logits_of(n, seed):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder of logits, certified for 85 %, with an evaluation."""
+    """A folder of logits without gates, certified for 85 %, with an evaluation."""
     path = tmp_path_factory.mktemp("made") / "model"
-    classifier = calibrate(*logits_of(2400, 0), labels=list("abcd"), target_accuracy=0.85)
+    classifier = calibrate(*logits_of(2400, 0), labels=list("abcd"), target_accuracy=0.85, floor=0)
     judged = evaluate(classifier, logits_of(300, 1)[0], codes=logits_of(300, 1)[1]).as_dict()
     classifier.with_provenance(evaluation=judged).save(path)
     return path
@@ -236,7 +236,8 @@ def test_the_history_says_what_was_asked_when_and_why(model):
 
     entry = described(model)["history"][0]
 
-    assert entry["asked"] == {"rule": "coverage", "coverage": 0.6, "ambiguity_margin": 0.0}
+    gates = {"unfamiliar": 0.0, "floor": 0.0, "ambiguity_margin": 0.0}
+    assert entry["asked"] == {"rule": "coverage", "coverage": 0.6, **gates}
     assert entry["note"] == "two people are ill"
     assert entry["engine"] == "logits"
     assert entry["when"].endswith("+00:00")
@@ -251,7 +252,8 @@ def test_what_is_not_said_of_a_promise_is_that_of_the_last_certificate(model):
     certificate = open_threshold(model).change("certified").after
 
     assert asked_record(certificate.rule) == {
-        "target_accuracy": 0.85, "confidence_level": 0.9, "ambiguity_margin": 0.1, "out_of_scope_share": None
+        "target_accuracy": 0.85, "confidence_level": 0.9, "out_of_scope_share": None,
+        "unfamiliar": 0.0, "floor": 0.0, "ambiguity_margin": 0.1,
     }  # fmt: skip
 
 
@@ -323,7 +325,11 @@ def test_a_folder_that_was_changed_meanwhile_is_left_alone(model):
     ("rule", "asked", "words"),
     [
         ("abacus", {}, r"unknown rule 'abacus'; choose one of fixed, certified"),
-        ("fixed", {"coverage": 0.5}, r"the rule 'fixed' takes no coverage; it takes ambiguity_margin, threshold"),
+        (
+            "fixed",
+            {"coverage": 0.5},
+            r"the rule 'fixed' takes no coverage; it takes ambiguity_margin, floor, threshold, unfamiliar",
+        ),
         ("certified", {"looks": 1}, r"the rule 'certified' takes no looks"),
         ("fixed", {"threshold": float("nan")}, r"threshold must be a number, got nan"),
         ("coverage", {"coverage": 1.1}, r"coverage must lie in 0..1, got 1.1"),

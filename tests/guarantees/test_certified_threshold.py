@@ -3,63 +3,23 @@
 A promise is false when the true risk above the threshold exceeds 1 - target accuracy. At confidence level 0.95
 that may happen in 5 % of trials, so a correct rule stays within the 99.9 % quantile of Binomial(trials, 0.05):
 131 of 2,000. `make guarantees` runs 2,000 trials of each; the normal run 300, with the quantile that belongs to them.
-
-Every truth gives the share of errors among texts answered at a threshold in closed form: with confidence
-s ~ Beta(a, b) and P(right | s) = base + slope * s**power, the mean of s**power above t is a ratio of two beta tails.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from scipy.special import betaln
 from scipy.stats import beta, binom
 
 from elsewise.arrays import ABSTAIN
 from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_upper
 from elsewise.outputs import Evidence
 from elsewise.rules import CertifiedThreshold
-
-ALPHA = DELTA = 0.05
+from support.known_truths import ALPHA, DELTA, TRUTHS, Truth, allowed, report
 
 trials_each = pytest.mark.parametrize("trials", [300, pytest.param(2000, marks=pytest.mark.guarantee)])
 
 
-@dataclass(frozen=True)
-class Truth:
-    """Confidence and correctness, with the risk and the coverage of every threshold."""
-
-    a: float
-    b: float
-    base: float
-    slope: float = 0.0
-    power: float = 1.0
-    decimals: int | None = None
-
-    def draw(self, rng, n):
-        s = rng.beta(self.a, self.b, size=n)
-        wrong = rng.random(n) > self.base + self.slope * s**self.power
-        return (s if self.decimals is None else s.round(self.decimals)), wrong
-
-    def coverage(self, threshold):
-        return float(beta.sf(self._unrounded(threshold), self.a, self.b))
-
-    def risk(self, threshold):
-        t = self._unrounded(threshold)
-        scale = np.exp(betaln(self.a + self.power, self.b) - betaln(self.a, self.b))
-        tails = beta.sf(t, self.a + self.power, self.b) / beta.sf(t, self.a, self.b)
-        return float(1 - self.base - self.slope * scale * tails)
-
-    def _unrounded(self, threshold):
-        return max(threshold - (0 if self.decimals is None else 0.5 * 10.0**-self.decimals), 0.0)
-
-
-TRUTHS = {
-    "B": Truth(8, 0.35, base=0.25, slope=0.747, power=4),
-    "A": Truth(3, 0.6, base=0.30, slope=0.695, power=3),
-    "F": Truth(8, 0.35, base=0.94999),  # flat, and just failing: every certificate is false
-    "D": Truth(8, 0.35, base=0.25, slope=0.747, power=4, decimals=2),
-}
 each_truth = pytest.mark.parametrize("name", TRUTHS)
 
 
@@ -133,14 +93,6 @@ def begun_by_labels(truth, trials, n, seed):
 
 def violations(found, truth):
     return sum(t < np.inf and truth.risk(t) > ALPHA for t in found)
-
-
-def report(**numbers):
-    print(*(f"{name} {number:.4g}" for name, number in numbers.items()), sep=", ")  # noqa: T201  pytest -rP shows it
-
-
-def allowed(trials):
-    return binom.ppf(0.999, trials, DELTA)
 
 
 def test_the_tolerance_is_the_known_one():

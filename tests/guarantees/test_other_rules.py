@@ -6,26 +6,17 @@ promise of 0.95 is false. Each rule has a wrong twin beside it, which must be ca
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from elsewise.outputs import Evidence
 from elsewise.rules import AccuracyBand, ByLabel, CertifiedThreshold
 from elsewise.rules.fixed_sequence import BinomialTest, Counts, grid_of, last_passed
 from elsewise.rules.out_of_scope_share import Strata, mixed_risk
+from support.known_truths import ALPHA, DELTA, allowed, report
 
-ALPHA = DELTA = 0.05
 JUST_FAILING = 0.94999
 
 trials_each = pytest.mark.parametrize("trials", [300, pytest.param(2000, marks=pytest.mark.guarantee)])
 fewer_trials_each = pytest.mark.parametrize("trials", [150, pytest.param(2000, marks=pytest.mark.guarantee)])
-
-
-def allowed(trials, rate=DELTA):
-    return binom.ppf(0.999, trials, rate)
-
-
-def report(**numbers):
-    print(*(f"{name} {number:.4g}" for name, number in numbers.items()), sep=", ")  # noqa: T201  pytest -rP shows it
 
 
 # Labels: k groups of predictions, confidence above 1/2 so that the best label is the one that was drawn.

@@ -11,7 +11,7 @@ from elsewise.errors import InputError
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import FixedThreshold
 from elsewise.rules.decisions import Reason
-from elsewise.rules.familiarity import FamiliarityTest
+from elsewise.rules.familiarity import FamiliarityTest, explained
 
 
 def texts(n, seed=0, k=4, d=8, far=False):
@@ -55,12 +55,20 @@ def test_reasons_and_labels_are_added_and_decisions_stay():
     test, rows = fitted(), texts(100, seed=5, far=True)[0]
     plain = FixedThreshold(0.999)(rows)
 
-    explained = test.explain(plain, rows)
+    found = explained(plain, test.judged(rows))
 
-    assert np.array_equal(explained.codes, plain.codes)
-    assert np.array_equal(explained.reasons == Reason.UNFAMILIAR, plain.abstained & (explained.familiarity <= 0.05))
-    assert (explained.reasons == Reason.UNFAMILIAR).sum() > 50
-    assert np.array_equal(explained.nearest, test.score.judge(rows)[1])
+    assert np.array_equal(found.codes, plain.codes)
+    assert np.array_equal(found.reasons == Reason.UNFAMILIAR, plain.abstained & (found.familiarity <= 0.05))
+    assert (found.reasons == Reason.UNFAMILIAR).sum() > 50
+    assert np.array_equal(found.familiarity, test(rows))
+    assert np.array_equal(found.nearest, test.score.judge(rows)[1])
+
+
+def test_texts_that_were_not_judged_are_not_explained():
+    rows = texts(5)[0]
+    plain = FixedThreshold(0.999)(rows)
+
+    assert explained(plain, rows) is plain
 
 
 @pytest.mark.parametrize(("known", "reason"), [(19, Reason.UNFAMILIAR), (18, Reason.AMBIGUOUS)])
@@ -69,18 +77,18 @@ def test_one_in_twenty_is_few_enough_to_be_unfamiliar(known, reason):
     p, far = np.array([[0.4, 0.2, 0.2, 0.2]]), Outputs(np.full((1, 4), -99.0), -np.eye(1, 8))
     rows = Evidence(p, far)
 
-    explained = fitted(n=known).explain(FixedThreshold(0.999)(rows), rows)
+    found = explained(FixedThreshold(0.999)(rows), fitted(n=known).judged(rows))
 
-    assert explained.familiarity.tolist() == [1 / (known + 1)]
-    assert explained.reasons.tolist() == [reason]
+    assert found.familiarity.tolist() == [1 / (known + 1)]
+    assert found.reasons.tolist() == [reason]
 
 
 def test_an_answered_text_is_never_called_unfamiliar():
     rows = texts(100, seed=5, far=True)[0]
 
-    explained = fitted().explain(FixedThreshold(0.0)(rows), rows)
+    found = explained(FixedThreshold(0.0)(rows), fitted().judged(rows))
 
-    assert set(explained.reasons.tolist()) == {"answered"}
+    assert set(found.reasons.tolist()) == {"answered"}
 
 
 def test_an_unreadable_text_stays_unreadable():
@@ -89,24 +97,24 @@ def test_an_unreadable_text_stays_unreadable():
     z, features = (np.where(gap, np.nan, x) for x in (rows.logits, rows.features))
     gappy = Evidence.of(Outputs(z, features), softmax)
 
-    explained = fitted().explain(FixedThreshold(0.999)(gappy), gappy)
+    found = explained(FixedThreshold(0.999)(gappy), fitted().judged(gappy))
 
-    assert explained.reasons.tolist() == ["unfamiliar", "unreadable", "unfamiliar"]
-    assert np.isnan(explained.familiarity).tolist() == [False, True, False]
-    assert explained.nearest[1].tolist() == [-1, -1]
+    assert found.reasons.tolist() == ["unfamiliar", "unreadable", "unfamiliar"]
+    assert np.isnan(found.familiarity).tolist() == [False, True, False]
+    assert found.nearest[1].tolist() == [-1, -1]
 
 
 def test_a_text_that_a_margin_bars_stays_ambiguous():
     rows = texts(50, far=True)[0]
     barred = FixedThreshold(0.0, ambiguity_margin=0.99)(rows)
 
-    assert set(fitted().explain(barred, rows).reasons[barred.abstained].tolist()) == {"ambiguous"}
+    assert set(explained(barred, fitted().judged(rows)).reasons[barred.abstained].tolist()) == {"ambiguous"}
 
 
 def test_the_sentence_names_the_nearest_labels():
     rows = texts(1, far=True)[0]
-    explained = fitted(n=99).explain(FixedThreshold(0.999)(rows), rows)
-    named = dataclasses.replace(explained, names=("red", "green", "blue", "grey"))
+    found = explained(FixedThreshold(0.999)(rows), fitted(n=99).judged(rows))
+    named = dataclasses.replace(found, names=("red", "green", "blue", "grey"))
     first, second = (named.names[code] for code in named.nearest[0])
 
     assert named.sentence(0).startswith(
@@ -122,7 +130,9 @@ def test_one_label_alone_is_named_alone():
 
     test = FamiliarityTest.fit(train, np.full(50, 2), references=references)
 
-    assert 'the nearest label is "2"; the confidence' in test.explain(FixedThreshold(2.0)(rows), rows).sentence(0)
+    assert 'the nearest label is "2"; the confidence' in explained(
+        FixedThreshold(2.0)(rows), test.judged(rows)
+    ).sentence(0)
 
 
 def test_on_other_rows_the_score_stays():

@@ -44,7 +44,7 @@ def recorded(
     >>> from elsewise import FixedThreshold
     >>> entry = recorded("changed", "logits", FixedThreshold(0.6), looks=1, before=FixedThreshold(0.5))
     >>> entry["asked"], entry["looks"], restored(entry["before"], FixedThreshold(0.6).score).threshold
-    ({'rule': 'fixed', 'threshold': 0.6, 'ambiguity_margin': 0.0}, 1, 0.5)
+    ({'rule': 'fixed', 'threshold': 0.6, 'unfamiliar': 0.0, 'floor': 0.0, 'ambiguity_margin': 0.0}, 1, 0.5)
     """
     certificate = rule.certificate
     entry = {

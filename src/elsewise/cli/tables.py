@@ -105,7 +105,8 @@ def print_promise(classifier: "Classifier | RuleOnTuneRows") -> None:
     if certificate.certified:
         low, high = certificate.coverage_low, certificate.coverage_high
         words = threshold_words(classifier.rule, digits=4)
-        words = "No threshold is needed" if words == "-inf" else f"Threshold {words}"
+        beside = " beside the gates" if classifier.rule.gates else ""
+        words = f"No threshold is needed{beside}" if words == "-inf" else f"Threshold {words}"
         typer.echo(f"{words}; {certificate.coverage:.1%} of the rows answered ({low:.1%} to {high:.1%}).")
 
 

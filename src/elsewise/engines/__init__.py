@@ -183,16 +183,16 @@ def entry_of(engine: Stored) -> Json:
 
 def open_entry(entry: Json, opening: Opening) -> Stored:
     """Open an engine that `entry_of` described, with the files, labels and threads of the engine around it."""
-    name, opening = entry["name"], replace(opening, settings=entry["settings"])
-    return SecondOpinion.open(name, opening) if KEY in opening.settings else engine_class(name).open(opening)
+    kind, opening = engine_class(entry["name"]), replace(opening, settings=entry["settings"])
+    return SecondOpinion.open(kind, opening) if KEY in opening.settings else kind.open(opening)
 
 
 def early_fingerprint(entry: Json, opening: Opening) -> str | None:
     """Compute the fingerprint of an engine before a library reads its files; None where only we read them."""
-    name, opening = entry["name"], replace(opening, settings=entry["settings"])
+    kind, opening = engine_class(entry["name"]), replace(opening, settings=entry["settings"])
     if KEY in opening.settings:
-        return SecondOpinion.fingerprint_of(name, opening)
-    compute: Any = getattr(engine_class(name), "fingerprint_of", None)
+        return SecondOpinion.fingerprint_of(kind, opening)
+    compute: Any = getattr(kind, "fingerprint_of", None)
     return None if compute is None else compute(opening)
 
 

@@ -144,21 +144,16 @@ class SecondOpinion(OneProcess):
     pool: Pool
 
     @staticmethod
-    def fingerprint_of(name: str, opening: Opening) -> str:
-        """Compute the fingerprint before a library reads any file."""
-        from elsewise.engines import engine_class  # noqa: PLC0415  the table that leads here
-
-        kind: Any = engine_class(name)
+    def fingerprint_of(kind: Any, opening: Opening) -> str:
+        """Compute the fingerprint before a library reads any file, given the class of both engines."""
         inside, pool = _parts(opening)
         return _fingerprint(pool, *(kind.fingerprint_of(one) for one in inside))
 
     @classmethod
-    def open(cls, name: str, opening: Opening) -> Self:
-        """Open both models with the engine of this name; raises as that engine."""
-        from elsewise.engines import engine_class  # noqa: PLC0415
-
+    def open(cls, kind: Any, opening: Opening) -> Self:
+        """Open both models with an engine's class, of the table ENGINES; raises as that engine."""
         inside, pool = _parts(opening)
-        engine, other = (engine_class(name).open(one) for one in inside)
+        engine, other = (kind.open(one) for one in inside)
         return cls(engine, other, pool)
 
     @property

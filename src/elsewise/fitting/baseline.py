@@ -42,7 +42,7 @@ def fit_baseline(
         warnings.simplefilter("ignore", ElsewiseWarning)  # warnings about the rows were given for the encoder already
         choice = choose_calibrator(engine.run(parts.tune.texts).logits, parts.tune.codes)
         tuned, certify = ((Evidence.of(engine.run(x.texts), choice.calibrator), x.codes) for x in (tune, parts.certify))
-        certified = certified_parts(tuned, certify, None, replace(promise, score="auto"), looks=2)
+        certified = certified_parts(tuned, certify, None, replace(promise, score="auto", unfamiliar=0), looks=2)
     certified, (splits, seen) = certified.about(parts.population), of_splits(parts)
     record = {"baseline": record, "calibrator": choice.record, "score": certified.compared, **splits}
     provenance = Provenance(record=record, arrays=seen)

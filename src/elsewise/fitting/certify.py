@@ -87,19 +87,24 @@ class Promise:
 
         ElsewiseWarning where in-scope tune rows are too few to bar such a share of the texts.
         """
-        share, n = self.unfamiliar, 0 if familiarity is None else len(familiarity.in_scope.values)
+        share = self.unfamiliar
         if familiarity is None or familiarity.score.labels is None:
             if share:
                 raise InputError("unfamiliar needs features, the input of the last layer, and there are none")
             share = 0
-        elif share is None:
-            share = UNFAMILIAR
-        if share and share * (n + 1) < 1:
-            few = f"{n} in-scope tune rows are too few to tell the {percent(share)} least familiar texts"
-            warnings.warn(
-                f"{few}: none is barred; {math.ceil(1 / share) - 1} are needed", ElsewiseWarning, stacklevel=4
-            )
+        else:
+            share = UNFAMILIAR if share is None else share
+            warn_of_few_rows(share, familiarity, stacklevel=6)
         return with_gates((), {"floor": self.floor, "unfamiliar": share})
+
+
+def warn_of_few_rows(share: float, familiarity: FamiliarityTest, stacklevel: int) -> None:
+    """Warn where in-scope tune rows are too few for `Unfamiliar(share)` to bar any text."""
+    rows = len(familiarity.in_scope.values)
+    if share and 1 / (rows + 1) > share:  # the smallest p-value
+        few = f"{rows} in-scope tune rows are too few to tell the {percent(share)} least familiar texts"
+        needed = math.ceil(1 / share) - 1
+        warnings.warn(f"{few}: none is barred; {needed:,} are needed", ElsewiseWarning, stacklevel=stacklevel)
 
 
 @dataclass(frozen=True, slots=True)

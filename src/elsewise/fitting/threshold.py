@@ -5,7 +5,7 @@ rows, and each is one more look at them: looks are counted for ever, even those 
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +24,7 @@ from elsewise.classifier.packing import NAMES, pack
 from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers, Flags
+from elsewise.fitting.certify import warn_of_few_rows
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
@@ -332,7 +333,7 @@ class FolderThreshold:
         with self._changing():
             present, looks = self.classifier.rule, self.folder.looks
             gates = with_gates(present.gates, settings)
-            self._check_familiarity(gates)
+            self._check_familiarity(gates, settings)
             usual = self._last_promise() if RULES[rule].tested else {}
             made = self._fit(rule, {"gates": gates, **usual, **asked})
             return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
@@ -353,13 +354,15 @@ class FolderThreshold:
             rule = among_looks(earlier, self.folder.looks, self.folder.spent())
             return self._write(rule, recorded("undone", self.engine, rule, looks=self.folder.looks, note=note))
 
-    def _check_familiarity(self, gates: Sequence[Gate]) -> None:
-        """Raise InputError for the gate `Unfamiliar`, unless features tell familiar texts from others."""
+    def _check_familiarity(self, gates: Sequence[Gate], settings: Mapping[str, Any]) -> None:
+        """Raise InputError for the gate `Unfamiliar` without features, and warn where it is new and bars no text."""
         test = self.classifier.familiarity
-        if any(isinstance(gate, Unfamiliar) for gate in gates) and (test is None or test.score.labels is None):
-            raise InputError(
-                f"{self.folder.files.path} cannot tell unfamiliar texts: its engine gave no features when it was fitted"
-            )
+        if test is None or test.score.labels is None:
+            if any(isinstance(gate, Unfamiliar) for gate in gates):
+                path = self.folder.files.path
+                raise InputError(f"{path} cannot tell unfamiliar texts: its engine gave no features when it was fitted")
+        elif settings.get("unfamiliar"):
+            warn_of_few_rows(settings["unfamiliar"], test, stacklevel=4)
 
     @contextmanager
     def _changing(self) -> Iterator[Path]:

@@ -144,7 +144,7 @@ def asked_record(rule: Rule) -> Json | None:
     Examples
     --------
     >>> asked_record(FixedThreshold(0.6, ambiguity_margin=0.1))
-    {'threshold': 0.6, 'ambiguity_margin': 0.1}
+    {'threshold': 0.6, 'unfamiliar': 0.0, 'floor': 0.0, 'ambiguity_margin': 0.1}
     """
     if rule.asked is None:
         return None

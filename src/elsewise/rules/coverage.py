@@ -53,14 +53,15 @@ class TargetCoverage:
     ) -> Self:
         """Fit the threshold on evidence of n texts; their codes (n,) are not needed.
 
-        InputError if `coverage` or the margin is not within 0..1, or no text can be answered.
+        InputError if `coverage` or the margin is not within 0..1, or no text can be read.
         """
         check_share("coverage", coverage)
         score, gates = score or MaximumProbability(), as_gates(gates, ambiguity_margin)
-        confidence = confidence_of(as_evidence(evidence), score, gates)
-        surest_first = np.sort(confidence[~np.isnan(confidence)])[::-1]
-        if not len(surest_first):
+        rows = as_evidence(evidence)
+        if np.isnan(rows.probabilities).any(axis=1).all():
             raise InputError("coverage needs at least one text that can be read, got none")
+        confidence = confidence_of(rows, score, gates)
+        surest_first = np.sort(confidence[~np.isnan(confidence)])[::-1]
         answered = min(int(np.ceil(round(coverage * len(confidence), 9))), len(surest_first))
         threshold = float(surest_first[answered - 1]) if answered else float("inf")
         return cls(threshold, coverage, score, gates)

@@ -247,7 +247,7 @@ class CertifyRows:
         """Check and score both kinds of rows: n certify rows with their codes (n,), and m others.
 
         InputError if certify rows are reference rows too, a code is out of range, no reference row can be
-        answered, or `looks` is below 1.
+        read, or `looks` is below 1.
         """
         if looks < 1:
             raise InputError(f"looks must be at least 1, as this certification counts too, got {looks}")
@@ -262,7 +262,7 @@ class CertifyRows:
         score, gates = score or MaximumProbability(), tuple(gates)
         wrong, truth = errors_of(rows, codes)
         confidence, expected = (confidence_of(e, score, gates) for e in (rows, others))
-        if np.isnan(expected).all():
+        if np.isnan(others.probabilities).any(axis=1).all():
             raise InputError(
                 "the reference rows place the grid of thresholds: at least one readable row is needed, got 0"
             )
@@ -365,13 +365,15 @@ def grid_of(surest_first: Thresholds, first_coverage: float) -> Thresholds:
 def at_coverages(surest_first: Thresholds, coverages: Thresholds) -> Thresholds:
     """Place thresholds that answer shares (c,) of m reference rows, from their confidences in descending order, (m,).
 
-    Returns (g,), strict to loose, without repeats, and "answer everything" (-inf) at the end.
+    Returns (g,), strict to loose, without repeats, and "answer everything" (-inf) at the end; that alone for no row.
 
     Examples
     --------
     >>> at_coverages(np.array([0.9, 0.8, 0.8, 0.6]), np.array([0.25, 0.5, 0.75])).tolist()
     [0.9, 0.8, -inf]
     """
+    if not len(surest_first):
+        return np.array([-math.inf])
     at = np.clip(np.ceil(coverages * len(surest_first)).astype(int) - 1, 0, len(surest_first) - 1)
     return np.append(np.unique(surest_first[at])[::-1], -math.inf)
 

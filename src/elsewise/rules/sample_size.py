@@ -157,7 +157,7 @@ def _draw(
     """Simulate the answers at each of g thresholds, and errors among them, (draws, g) each."""
     n, errors = (np.diff(column, prepend=0) for column in sample.at(grid))
     both = n + np.diff(np.searchsorted(-surest_first, -grid, side="right"), prepend=0)  # the grid is the reference's
-    barred = (sample.rows - n.sum()) * both.sum() / max(n.sum(), 1)
+    barred = (sample.rows - n.sum()) * both.sum() / max(n.sum(), 1) if both.any() else 1
     shares = np.append(both, barred)
     drawn = rng.multinomial(rows, shares / shares.sum(), size=DRAWS)[:, :-1]
     wrong = rng.binomial(drawn, _rates(n, errors, rng))
