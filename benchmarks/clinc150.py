@@ -22,6 +22,7 @@ import numpy as np
 import elsewise as ew
 from elsewise import metrics
 from elsewise.data.splits import hashes
+from elsewise.engines.second_opinion import SecondOpinion
 from elsewise.metrics import clopper_pearson_lower
 from elsewise.outputs import References
 from elsewise.scores import SCORES, Combined, Score
@@ -71,7 +72,7 @@ def judge(evidence: ew.Evidence, codes: np.ndarray, rule: object) -> dict[str, f
         "upper": 1 - float(clopper_pearson_lower(n - k, n, 0.05)),
         "right_all": k_all / n_all if n_all else np.nan,
         "recall": 1 - answered[~inside].mean(),
-        "auroc": metrics.auc(decisions.confidence, inside).value,
+        "auroc": metrics.auc(np.nan_to_num(decisions.confidence, nan=-np.inf), inside).value,
     }
 
 
@@ -90,12 +91,13 @@ class Part:
         return cls(texts, classifier.evidence(texts), np.array([known.get(label, -1) for _, label in rows]))
 
     def take(self, rows: np.ndarray) -> tuple[ew.Evidence, np.ndarray]:
-        outputs = ew.Outputs(self.evidence.logits[rows], self.evidence.features[rows])
-        return ew.Evidence(self.evidence.probabilities[rows], outputs), self.codes[rows]
+        return self.evidence.take(rows), self.codes[rows]
 
 
 def measure(classifier: ew.Classifier, test: Part) -> tuple[dict[str, float], dict[str, float], dict[str, object]]:
-    raw = ew.softmax(test.evidence.logits * np.float32(classifier.provenance.folded.temperature))
+    engine = classifier.engine
+    tuned = engine.engine if isinstance(engine, SecondOpinion) else engine
+    raw = ew.softmax(tuned.run(test.texts).logits * np.float32(classifier.provenance.folded.temperature))
     ours = judge(test.evidence, test.codes, classifier.rule)
     today = judge(ew.Evidence(raw), test.codes, ew.FixedThreshold(0.6))
     return ours, today, {"certificate": classifier.certificate, "temperature": classifier.provenance.folded.temperature}

@@ -98,6 +98,12 @@ def test_uncertainty(data, models, tmp_path):
     assert "Laplace" in made
 
 
+def test_other(data, few, models, tmp_path):
+    folders = ("--models", models / "clinc150-0", models / "clinc150-1", "--far", few)
+    made = page_of(tmp_path, "other", "--data", data, *folders)
+    assert "| without it |" in made
+
+
 def test_resplits(data, models, tmp_path):
     pytest.importorskip("mapie")
     made = page_of(tmp_path, "resplits", "--data", data, "--model", models / "clinc150-0", "--splits", 3)

@@ -61,6 +61,11 @@ class Familiarity:
         likeness = None
         if references is not None and references.embedding is not None and rows.embedding is not None:
             likeness = Likeness.fit(references.embedding, references.codes, rows.logits.shape[1])
+        return cls.scaled(labels, likeness, rows, truth)
+
+    @classmethod
+    def scaled(cls, labels: LabelGaussians | None, likeness: Likeness | None, rows: Evidence, truth: Codes) -> Self:
+        """Fit the scale of given distances on in-scope rows with codes (n,), -1 for out-of-scope; raises as `fit`."""
         parts = _parts(rows, labels, likeness)[0][truth != ABSTAIN]
         parts = parts[np.isfinite(parts[:, 0])]
         if not len(parts):
