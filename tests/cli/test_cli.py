@@ -173,6 +173,18 @@ def test_a_slice_of_json_lines_may_lack_cells_and_rejected_rows_leave_no_trace(b
     assert [(row["value"], row["rows"]) for row in judged["slices"]["city"]] == [("", 1), ("Wien", 1)]
 
 
+def test_explain_of_a_text_that_a_gate_bars_compares_no_confidence(by_heart, tmp_path):
+    shutil.copytree(by_heart / "model", tmp_path / "model")
+    changed = run("threshold", tmp_path / "model", "--at", "0.3", "--floor", "0.6")
+
+    told = run("explain", tmp_path / "model", "c")
+
+    assert told.returncode == changed.returncode == 0, told.stderr + changed.stderr
+    assert "that is below this rule's floor." in told.stdout
+    assert "The best labels; a gate bars the text, whatever its confidence\n" in told.stdout
+    assert "nan" not in told.stdout
+
+
 def test_explain_tells_why_and_writes_a_receipt_that_it_confirms(by_heart, tmp_path):
     receipt = tmp_path / "receipt.json"
 

@@ -1,5 +1,6 @@
 """``elsewise explain``."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,13 +113,19 @@ NAMES_SHOWN = 8
 CHARACTERS_SHOWN = 200
 
 
+def _compared(explained: "Explanation") -> str:
+    """Say what was compared with the threshold."""
+    if math.isnan(explained.confidence):
+        return "a gate bars the text, whatever its confidence"
+    return f"the confidence ({explained.score}) is {explained.confidence:.4g}, the threshold {explained.threshold:.4g}"
+
+
 def _print_explanation(explained: "Explanation") -> None:
     """Print why a text was decided as it was."""
     to_stdout(explained.sentence)
     to_stdout(f"For a customer: {explained.customer_sentence}")
     if explained.probabilities:
-        against = f"the confidence ({explained.score}) is {explained.confidence:.4g}"
-        to_stdout(f"\nThe best labels; {against}, the threshold {explained.threshold:.4g}")
+        to_stdout(f"\nThe best labels; {_compared(explained)}")
         print_table("", ("label", "probability"), [(name, f"{p:.4f}") for name, p in explained.probabilities.items()])
     for name, labels in (("Nearest labels", explained.nearest), ("Labels that stay possible", explained.possible)):
         if labels:
