@@ -114,12 +114,9 @@ def test_the_measured_share_is_no_bound(n_tune, trials):
 
 @dataclass(frozen=True)
 class Curve:
-    """Texts of a truth, of which a share that is least familiar is wrong at a rate of its own.
+    """Texts of a truth; the least familiar ones, a share `strange`, are wrong at a rate of their own."""
 
-    `truth` may be Cliff too: what has `draw(rng, n)` and `risk(threshold)`.
-    """
-
-    truth: object
+    truth: "Truth | Cliff"
     strange: float = 0.0
     wrong: float = 0.0
 
