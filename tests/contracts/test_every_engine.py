@@ -307,11 +307,16 @@ def test_the_fingerprint_is_known_before_a_library_reads_any_file(made, tmp_path
 
 
 def test_threads_change_no_answer(made, answers, tmp_path):
+    """Of torch the last digits may differ on several threads, as docs/engines.md says."""
     engine, known, _ = made
     engine.save(tmp_path)
     for threads in (1, 3):
         one = reopened(engine, ModelFiles.of(tmp_path), engine.labels, engine.settings, threads)
-        assert equal(one.run(known), answers)
+        found = one.run(known)
+        if engine.name in ("torch", "mc_dropout"):
+            assert np.allclose(found.logits, answers.logits, rtol=0, atol=1e-5, equal_nan=True)
+        else:
+            assert equal(found, answers)
         assert one.fingerprint == engine.fingerprint
 
 
