@@ -24,6 +24,7 @@ from elsewise.classifier.packing import NAMES, pack
 from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers, Flags
+from elsewise.evaluation.strangers import Strangers, strangers_of
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
@@ -186,6 +187,8 @@ class Change:
         Both measured on the same rows.
     entry : mapping
         The entry in the folder's history (JSON).
+    strangers : Strangers or None
+        How many built-in strange texts would get a label now. None for a model that cannot answer them here.
     """
 
     engine: str
@@ -193,6 +196,7 @@ class Change:
     after: RuleOnTuneRows
     entry: Json
     others: tuple[str, ...]
+    strangers: Strangers | None
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers."""
@@ -215,6 +219,8 @@ class Overview:
         Every change, also of other engines (JSON).
     looks : int
         How many certifications were made on the certify rows.
+    strangers : Strangers or None
+        How many built-in strange texts would get a label. None for a model that cannot answer them here.
     """
 
     engine: str
@@ -223,6 +229,7 @@ class Overview:
     history: Sequence[Json]
     looks: int
     others: tuple[str, ...]
+    strangers: Strangers | None
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers."""
@@ -303,7 +310,8 @@ class FolderThreshold:
             possible = tuple(self._judge(self._fit("coverage", {"coverage": c, **asked})) for c in COVERAGES)
         folder, present = self.folder, self._judge(self.classifier.rule)
         history = [_shown(entry) for entry in folder.history]
-        return Overview(self.engine, present, possible, history, folder.looks, self._others)
+        strangers = strangers_of(self.classifier)
+        return Overview(self.engine, present, possible, history, folder.looks, self._others, strangers)
 
     def change(self, rule: str, *, note: str = "", **asked: Any) -> Change:
         """Give the engine a new rule, made on the rows that the folder keeps, and save it there.
@@ -424,9 +432,12 @@ class FolderThreshold:
         evaluation = folder.evaluation and set_apart(
             folder.evaluation, self.classifier.engine.fingerprint, self.classifier.rule, rule, entry["when"]
         )
+        strangers = strangers_of(replace(self.classifier, rule=rule).with_provenance(evaluation=evaluation))
+        if strangers and evaluation and evaluation["engine"]["fingerprint"] == self.classifier.engine.fingerprint:
+            evaluation = {**evaluation, "strangers": plain(strangers)}
         description = {**folder.description, "engines": {**engines, key: changed}, "history": [*folder.history, entry]}
         replace(folder, description=description, arrays=arrays, evaluation=evaluation).write(path)
-        return Change(key, before, after, _shown(entry), self._others)
+        return Change(key, before, after, _shown(entry), self._others, strangers)
 
 
 def _check_asked(rule: str, asked: Json) -> None:
