@@ -43,8 +43,8 @@ class Strangers:
         Examples
         --------
         >>> from elsewise import FixedThreshold
-        >>> Strangers.of(FixedThreshold(0.8)([[0.9, 0.1], [0.6, 0.4]])).sentence[-26:]
-        ') 50 % would get a label.'
+        >>> Strangers.of(FixedThreshold(0.8)([[0.9, 0.1], [0.6, 0.4]])).sentence[-23:]
+        '50 % would get a label.'
         """
         n, answered = len(decisions), int((~decisions.abstained).sum())
         share = percent(answered / n) if answered else "none"
