@@ -34,7 +34,7 @@ def demo(out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, as_json:
     print_evaluation(shown.classifier.evaluation or {})
     print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
     asked = shown.classifier.decide([STRANGER])
-    to_stdout(f'Asked "{STRANGER}", the model says {asked.labels[0]}. {asked.sentence(0)}')
+    to_stdout(f'And "{STRANGER}"? {asked.sentence(0)}')
     print_strangers(strangers_of(shown.classifier))
     answered = shown.reasons().get("answered", 0)
     to_stdout(
