@@ -39,6 +39,10 @@ def test_a_threshold_by_hand_promises_nothing(card):
     assert "None: the threshold 0.8 was not tested for one." in card
 
 
+def test_strange_texts_are_told_of_the_engine_and_the_threshold_that_answer(card):
+    assert "random letters) none would get a label. Some may belong to a label of this model." in card
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "[click](http://evil.example)",

@@ -126,6 +126,7 @@ def test_an_evaluation_is_json_with_value_low_and_high(judged):
         "certificate",
         "engine",
         "baseline",
+        "strangers",
     }
     assert set(written["classifier"]["accuracy"]) == {"value", "low", "high"}
     assert set(written["classifier"]["ece"]) == {"value", "low", "high", "null"}

@@ -67,6 +67,7 @@ OUT_OF_SCOPE_SHARES = {
     **estimates("in_scope_coverage in_scope_risk out_of_scope_answered"),
     "shares": [{"share": "number", **estimates("coverage accuracy_when_answered")}],
 }
+STRANGERS = {**numbers("n answered"), "sentence": "string"}
 SLICE = {"value": "string", **numbers("pooled rows"), **estimates("accuracy coverage accuracy_when_answered")}
 EVALUATION = {
     "rows": {**numbers("in_scope out_of_scope unreadable seen"), "seen_in": numbers("train"), "rejected": "number"},
@@ -107,6 +108,7 @@ EVALUATION = {
         "p_value": "number",
         "sentence": "string",
     },
+    "strangers": STRANGERS,
 }
 BARE_EVALUATION = {
     **EVALUATION,
@@ -338,15 +340,14 @@ def test_a_threshold_has_these_keys(tmp_path):
     ew.load(path).with_provenance(arrays={}, history=()).save(path)
 
     changes = {"before": CERTIFIED, "after": FIXED, "entry": entry(FIXED)}
-    assert same(change, {"engine": "string", **changes, "others": []})
+    assert same(change, {"engine": "string", **changes, "others": [], "strangers": "null"})
     possible = {**FIXED, "asked": {"coverage": "number", **GATES}}
-    history = {"history": [entry(CERTIFIED), entry(FIXED)], "looks": "number", "others": []}
+    history = {"history": [entry(CERTIFIED), entry(FIXED)], "looks": "number", "others": [], "strangers": "null"}
     assert same(overview, {"engine": "string", "present": FIXED, "possible": [possible], **history})
     assert same(by_label["after"], BY_LABEL)
     without = {"present": {**BY_LABEL, "measured_on_tune_rows": "null"}, "possible": [], "history": []}
-    assert same(
-        open_threshold(path).overview().as_dict(), {"engine": "string", **without, "looks": "number", "others": []}
-    )
+    ends = {"looks": "number", "others": [], "strangers": "null"}
+    assert same(open_threshold(path).overview().as_dict(), {"engine": "string", **without, **ends})
 
 
 def test_a_row_of_the_gate_has_these_keys():

@@ -172,6 +172,8 @@ def _figures(evaluation: Json | None, served: Json) -> str:
     lines.append(f"\nA perfectly calibrated model would measure a calibration error of {null} on these texts.")
     if not ships:
         lines.append("\nCoverage and accuracy when answered were not judged with this threshold: `elsewise evaluate`.")
+    if evaluation.get("strangers") and engine["fingerprint"] == served["fingerprint"]:
+        lines.append(f"\n{evaluation['strangers']['sentence']} Some may belong to a label of this model.")
     return "\n".join(lines)
 
 

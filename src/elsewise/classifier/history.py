@@ -18,7 +18,9 @@ from elsewise.storage.json_files import Json, finite
 What = Literal["changed", "undone", "exported"]
 Entry = Json
 
-OF_THE_RULE = ("system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline")
+OF_THE_RULE = (
+    "system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline", "strangers",
+)  # fmt: skip
 
 
 def recorded(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from elsewise.cli.options import AsJson, Epochs, OutFolder, program
 from elsewise.cli.output import description, print_json, print_table, progress_bar, to_stdout
-from elsewise.cli.tables import print_evaluation, print_promise
+from elsewise.cli.tables import print_evaluation, print_promise, print_strangers
 from elsewise.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from elsewise.rules.decisions import Decisions
 
 EXAMPLES_EACH = 3
+STRANGER = "what is the capital of France"  # of no concern to the shop
 NEW_SHARE = 8  # one text in eight is kept as new mail
 
 
 def demo(out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, as_json: AsJson = False) -> None:
     """Fit, certify and predict on built-in support texts, offline."""
+    from elsewise.evaluation.strangers import strangers_of
+
     with progress_bar() as progress:
         shown = run_demo(out, progress=progress, epochs=epochs)
     if as_json:
@@ -30,6 +33,9 @@ def demo(out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, as_json:
     print_promise(shown.classifier)
     print_evaluation(shown.classifier.evaluation or {})
     print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
+    asked = shown.classifier.decide([STRANGER])
+    to_stdout(f'And "{STRANGER}"? {asked.sentence(0)}')
+    print_strangers(strangers_of(shown.classifier))
     answered = shown.reasons().get("answered", 0)
     to_stdout(
         f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:"

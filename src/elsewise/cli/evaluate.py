@@ -8,7 +8,7 @@ import typer
 from elsewise.cli.options import AsJson, Features, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
 from elsewise.cli.output import print_json, progress_bar, to_stderr
 from elsewise.cli.panels import DATA
-from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise
+from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise, print_strangers
 from elsewise.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def evaluate(
         print_promise(classifier)
         print_evaluation(judged.as_dict())
         print_breakdown(judged)
+        print_strangers(judged.strangers)
 
 
 def _judged_texts(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
     from elsewise.evaluation.breakdown import LabelRow
     from elsewise.evaluation.evaluate import Evaluation
+    from elsewise.evaluation.strangers import Strangers
     from elsewise.fitting.threshold import RuleOnTuneRows
     from elsewise.metrics import CalibrationError, Estimate
     from elsewise.storage.json_files import Json
@@ -64,8 +65,12 @@ def print_gate(gate: "Sequence[Json]") -> None:
 
 def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
     """Print the rows, the promise and the figures of a fitted classifier."""
+    from elsewise.evaluation.strangers import strangers_of
+    from elsewise.storage.json_files import plain
+
+    strangers = strangers_of(classifier)
     if as_json:
-        print_json({"model": str(out), **description(classifier)})
+        print_json({"model": str(out), **description(classifier), "strangers": plain(strangers)})
         return
     record = classifier.provenance.record
     sizes = ", ".join(f"{name} {count:,}" for name, count in record["splits"].items())
@@ -79,6 +84,7 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
         print_gate(classifier.provenance.gate)
     print_promise(classifier)
     print_evaluation(classifier.evaluation or {})
+    print_strangers(strangers)
     to_stderr(f"written: {out}")
 
 
@@ -108,6 +114,15 @@ def print_promise(classifier: "Classifier | RuleOnTuneRows") -> None:
         beside = " beside the gates" if classifier.rule.gates else ""
         words = f"No threshold is needed{beside}" if words == "-inf" else f"Threshold {words}"
         typer.echo(f"{words}; {certificate.coverage:.1%} of the rows answered ({low:.1%} to {high:.1%}).")
+
+
+def print_strangers(strangers: "Strangers | None") -> None:
+    """Print how many built-in strange texts would get a label; nothing where the model cannot answer them.
+
+    Some of them may belong to a label of the model. It is a measurement, not a promise.
+    """
+    if strangers is not None:
+        to_stdout(strangers.sentence)
 
 
 def print_evaluation(judged: "Json") -> None:

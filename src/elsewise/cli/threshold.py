@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from elsewise.cli.options import AsJson, KeptEngine, ModelPath, ServedPrecision, Threads
 from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr, to_stdout
 from elsewise.cli.panels import CHANGE, PROMISE, THRESHOLD
-from elsewise.cli.tables import WORST_LABELS, brief, print_promise
+from elsewise.cli.tables import WORST_LABELS, brief, print_promise, print_strangers
 from elsewise.errors import InputError
 
 if TYPE_CHECKING:
@@ -153,6 +153,7 @@ def _show_change(model: Path, change: "Change") -> None:
         to_stdout(sentence)  # of a threshold by cost
     _print_rules({"before": change.before, "after": change.after})
     _print_labels(change.after)
+    print_strangers(change.strangers)
     certificate = change.after.certificate
     if certificate is not None and not certificate.certified:
         to_stderr(f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo")
@@ -174,6 +175,7 @@ def _show_overview(model: Path, overview: "Overview") -> None:
     if overview.present.measured:
         times = f"{looks} certification{'' if looks == 1 else 's'}"
         to_stdout(f"The certify rows were read for {times}; the next one is look {looks + 1}.")
+    print_strangers(overview.strangers)
     _say_others(model, overview.others, f"this is the threshold of {overview.engine}")
 
 

@@ -19,6 +19,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import breakdown
 from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
+from elsewise.evaluation.strangers import Strangers, measure_strangers
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions
@@ -190,6 +191,8 @@ class Evaluation:
         The promise, with its sentence, and the engine that answered.
     baseline : BaselineFigures or None
         The classifier's baseline on the same rows, if it has one, and whether the encoder is worth it.
+    strangers : Strangers or None
+        How many built-in strange texts would get a label. None for a model of logits.
     """
 
     rows: RowCounts
@@ -202,6 +205,7 @@ class Evaluation:
     certificate: Certificate | None
     engine: JudgedEngine
     baseline: BaselineFigures | None = None
+    strangers: Strangers | None = None
 
     def __str__(self) -> str:
         """Print the main figures, a line each, with their 95 % intervals."""
@@ -216,6 +220,8 @@ class Evaluation:
         ]
         if self.certificate:
             lines.append(self.certificate.sentence)
+        if self.strangers:
+            lines.append(self.strangers.sentence)
         return "\n".join([*lines, "Everything else: as_dict(), and the attributes."])
 
     def as_dict(self) -> dict[str, Any]:
@@ -308,6 +314,7 @@ def evaluate(
         certificate=certificate,
         engine=JudgedEngine(engine.name, engine.settings.get("precision"), engine.fingerprint),
         baseline=None if baseline is None else compare_with_baseline(baseline, classifier, texts, answers, p),
+        strangers=measure_strangers(classifier),
     )
 
 

@@ -24,6 +24,7 @@ from elsewise.classifier.packing import NAMES, pack
 from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers, Flags
+from elsewise.evaluation.strangers import Strangers, strangers_of
 from elsewise.fitting.certify import warn_of_few_rows
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
@@ -187,6 +188,8 @@ class Change:
         Both measured on the same rows.
     entry : mapping
         The entry in the folder's history (JSON).
+    strangers : Strangers or None
+        How many built-in strange texts would get a label now. None for a model that cannot answer them here.
     """
 
     engine: str
@@ -194,6 +197,7 @@ class Change:
     after: RuleOnTuneRows
     entry: Json
     others: tuple[str, ...]
+    strangers: Strangers | None
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers."""
@@ -216,6 +220,8 @@ class Overview:
         Every change, also of other engines (JSON).
     looks : int
         How many certifications were made on the certify rows.
+    strangers : Strangers or None
+        How many built-in strange texts would get a label. None for a model that cannot answer them here.
     """
 
     engine: str
@@ -224,6 +230,7 @@ class Overview:
     history: Sequence[Json]
     looks: int
     others: tuple[str, ...]
+    strangers: Strangers | None
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers."""
@@ -304,7 +311,8 @@ class FolderThreshold:
             possible = tuple(self._judge(self._fit("coverage", {"coverage": c, **asked})) for c in COVERAGES)
         folder, present = self.folder, self._judge(self.classifier.rule)
         history = [_shown(entry) for entry in folder.history]
-        return Overview(self.engine, present, possible, history, folder.looks, self._others)
+        strangers = strangers_of(self.classifier)
+        return Overview(self.engine, present, possible, history, folder.looks, self._others, strangers)
 
     def change(self, rule: str, *, note: str = "", **asked: Any) -> Change:
         """Give the engine a new rule, made on the rows that the folder keeps, and save it there.
@@ -427,9 +435,12 @@ class FolderThreshold:
         evaluation = folder.evaluation and set_apart(
             folder.evaluation, self.classifier.engine.fingerprint, self.classifier.rule, rule, entry["when"]
         )
+        strangers = strangers_of(replace(self.classifier, rule=rule).with_provenance(evaluation=evaluation))
+        if strangers and evaluation and evaluation["engine"]["fingerprint"] == self.classifier.engine.fingerprint:
+            evaluation = {**evaluation, "strangers": plain(strangers)}
         description = {**folder.description, "engines": {**engines, key: changed}, "history": [*folder.history, entry]}
         replace(folder, description=description, arrays=arrays, evaluation=evaluation).write(path)
-        return Change(key, before, after, _shown(entry), self._others)
+        return Change(key, before, after, _shown(entry), self._others, strangers)
 
 
 def _check_asked(rule: str, asked: Json) -> None:
