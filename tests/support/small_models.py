@@ -82,3 +82,24 @@ def files_of(architecture, seed=0, **more):
 
     learner = learner_of(architecture, seed=seed, **more)
     return write_model(learner.model, learner, LABELS), learner
+
+
+def as_it_came(architecture, seed=7, **more):
+    """A mean-pooled encoder with a head, of random weights."""
+    from elsewise.engines.mean_pooled import MeanPooled
+    from elsewise.engines.torch import TorchModel
+
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    whole = model_of(architecture, seed=seed, **more)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made = MeanPooled(transformers.AutoModel.from_config(whole.config))
+        torch.nn.init.normal_(made.classifier.weight, std=3)
+    return TorchModel.of(made, "f32")
+
+
+def second_files_of(architecture, **more):
+    """The files of a small encoder as it came, as `fit` writes them."""
+    from elsewise.training.onnx_graph import write_model
+
+    return write_model(as_it_came(architecture, **more), learner_of(architecture), LABELS)

@@ -19,18 +19,17 @@ HEAD: Final = "head.safetensors"  # of a folder with such an encoder
 class MeanPooled(torch.nn.Module):  # type: ignore[misc, name-defined]
     """Gives logits of the embedding; `engines.torch` runs it as it runs a classifier of `transformers`."""
 
-    def __init__(self, encoder: Any, config: Any) -> None:
+    def __init__(self, encoder: Any) -> None:
         super().__init__()
-        self.encoder, self.config = encoder, config
-        self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
+        self.encoder, self.config = encoder, encoder.config
+        self.classifier = torch.nn.Linear(self.config.hidden_size, self.config.num_labels)
 
     @classmethod
     def from_pretrained(cls, folder: Path, config: Any, **how: Any) -> Self:
         """Open what `save_pretrained` wrote."""
-        made = cls(transformers.AutoModel.from_pretrained(folder, config=config, **how), config)
-        made.classifier.load_state_dict(
-            {name: torch.from_numpy(a.copy()) for name, a in read_arrays(folder / HEAD).items()}
-        )
+        made = cls(transformers.AutoModel.from_pretrained(folder, config=config, **how))
+        head = read_arrays(folder / HEAD)
+        made.classifier.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in head.items()})
         return made
 
     @property
@@ -40,7 +39,7 @@ class MeanPooled(torch.nn.Module):  # type: ignore[misc, name-defined]
 
     def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
         """Return the logits (n, k) of token ids and their mask (n, tokens)."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         weights = mask[:, :, None].to(hidden.dtype)
         mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)

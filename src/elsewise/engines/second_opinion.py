@@ -8,7 +8,7 @@ Mixing: log p = (1 - w) log p1 + w log p2, each after its own temperature (a log
 1986, https://doi.org/10.1214/ss/1177013825). The mixture is one engine, calibrated and certified as a whole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,14 +22,39 @@ from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines.files import ModelFiles, Opening
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
+from elsewise.errors import InputError, reading
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
 
 HOME: Final = "second-opinion"  # folder of the encoder as it came, inside the model folder
+DESCRIPTION: Final = "elsewise.json"  # holds the settings
 KEY: Final = "second_opinion"  # its settings, among those of the fine-tuned engine
 ASKED: Final = 0.2  # the second is asked where the first is in its lowest share of tune rows, by energy or confidence
 FEWEST_ROWS: Final = 200  # tune rows that choose a weight; with fewer both count the same
 WEIGHTS: Final = np.linspace(0.05, 0.95, 19)
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a second opinion is worth on tune rows.
+
+    Attributes
+    ----------
+    log_loss_gain, standard_error : float
+        By how much the mean log loss of in-scope rows falls, in nats, judged on rows that did not choose the weight;
+        and the standard error of that.
+    share_asked : float
+        Share of the rows for which the second is asked.
+    """
+
+    log_loss_gain: float
+    standard_error: float
+    share_asked: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the gain is larger than its standard error."""
+        return self.log_loss_gain > self.standard_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +65,26 @@ class Pool:
     ----------
     weight : float
         Weight of the second, 0..1.
-    temperatures : tuple of float
+    temperatures : (float, float)
         Temperature of the first, and of the second.
     energy, confidence : float
         The second is asked where the first's energy or its best probability is lower.
+
+    Raises
+    ------
+    InputError
+        If a number is out of its range, or NaN.
+
+    Examples
+    --------
+    The first is sure of the first text, and is not asked to share it.
+
+    >>> pool = Pool(weight=0.5, temperatures=(1.0, 1.0), energy=1.0, confidence=0.9)
+    >>> first, second = np.array([[9.0, 0.0], [0.5, 0.0]]), np.array([[0.0, 2.0], [0.0, 2.0]])
+    >>> pool.asks(first).tolist()
+    [False, True]
+    >>> (pool.mixed(first, second)[1] - pool.mixed(first, second)[1].max()).round(2).tolist()
+    [-0.75, 0.0]
     """
 
     weight: float
@@ -51,34 +92,43 @@ class Pool:
     energy: float
     confidence: float
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise InputError(f"the weight of a second opinion must lie in 0..1, got {self.weight}")
+        if not all(0 < one < np.inf for one in self.temperatures):
+            raise InputError(f"the temperatures of two opinions must be above 0 and finite, got {self.temperatures}")
+        if np.isnan((self.energy, self.confidence)).any():
+            raise InputError("a second opinion is asked below an energy and a confidence, and NaN is neither")
+
     @classmethod
-    def fit(cls, first: Floats, second: Floats, codes: Codes) -> "tuple[Pool, float, float]":
+    def fit(cls, first: Floats, second: Floats, codes: Codes) -> "tuple[Pool, Worth]":
         """Fit on logits of both (n, k) for n tune rows with codes (n,), -1 for out-of-scope.
 
-        Returns
-        -------
-        pool, gain, error
-            Mean gain of log loss over all in-scope rows, in nats, judged on rows that did not choose the weight; and
-            its standard error.
+        Which rows are asked about never depends on their codes. InputError if no in-scope row can be read by both.
         """
         usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1) & (codes >= 0)
         first, second, codes = first[usable], second[usable], codes[usable]
-        temperatures = tuple(float(best_temperature(z, codes) or 1) for z in (first, second))
-        pool = cls(0.5, temperatures, -np.inf, -np.inf)  # type: ignore[arg-type]
-        energy, confidence = pool.signs(first)
-        pool = replace(pool, energy=_lowest(energy), confidence=_lowest(confidence))
-        asked = pool.asks(first)
-        halves = np.arange(len(codes)) % 2 == 0
-        if len(codes) < FEWEST_ROWS:
-            return pool, *_gain(pool, pool, first, second, codes, asked, halves)
-        one, other = (pool.weighed(first, second, codes, asked & half) for half in (halves, ~halves))
-        gain, error = _gain(other, one, first, second, codes, asked, halves)
-        return pool.weighed(first, second, codes, asked), gain, error
+        temperatures = (best_temperature(first, codes) or 1.0, best_temperature(second, codes) or 1.0)
+        even = cls(0.5, temperatures, np.inf, np.inf)
+        energy, confidence = (float(np.quantile(sign, ASKED)) for sign in even.signs(first))
+        even = replace(even, energy=energy, confidence=confidence)
+        asked = even.asks(first)
+
+        def chosen(rows: NDArray[np.bool_]) -> Pool:
+            return even.weighed(first, second, codes, rows) if len(codes) >= FEWEST_ROWS else even
+
+        gains, halves = np.zeros(len(codes)), np.arange(len(codes)) % 2 == 0
+        for half in (halves, ~halves):
+            rows, pool = asked & half, chosen(asked & ~half)
+            alone, both = pool.mixed(first[rows]), pool.mixed(first[rows], second[rows])
+            gains[rows] = true_log_softmax(both, codes[rows]) - true_log_softmax(alone, codes[rows])
+        worth = Worth(float(gains.mean()), float(gains.std() / np.sqrt(len(gains))), float(asked.mean()))
+        return chosen(asked), worth
 
     def signs(self, logits: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Energy and best probability of the first opinion, given its logits (n, k), shape (n,) each."""
         log_p = log_softmax(logits / logits.dtype.type(self.temperatures[0]))
-        return log_sum_exp(logits).astype(np.float64), np.exp(log_p.max(axis=1).astype(np.float64))
+        return log_sum_exp(logits), np.exp(log_p.max(axis=1).astype(np.float64))
 
     def asks(self, logits: Floats) -> NDArray[np.bool_]:
         """Where the second opinion is asked, given the first's logits (n, k), finite; shape (n,)."""
@@ -93,35 +143,13 @@ class Pool:
             log_p = log_softmax(first.dtype.type(1 - self.weight) * log_p + first.dtype.type(self.weight) * other)
         return log_p + log_sum_exp(first)[:, None].astype(first.dtype)
 
-    def losses(self, first: Floats, second: Floats, codes: Codes) -> NDArray[np.float64]:
-        """Log loss of each of n mixed rows with codes (n,), in nats, shape (n,)."""
-        return -true_log_softmax(self.mixed(first, second), codes).astype(np.float64)
-
     def weighed(self, first: Floats, second: Floats, codes: Codes, rows: NDArray[np.bool_]) -> "Pool":
         """Choose the weight with the least log loss on some of n rows, flags (n,); the same pool for none."""
         if not rows.any():
             return self
         z, other, y = first[rows], second[rows], codes[rows]
         pools = [replace(self, weight=float(weight)) for weight in WEIGHTS]
-        return min(pools, key=lambda pool: float(pool.losses(z, other, y).mean()))
-
-
-def _lowest(values: NDArray[np.float64]) -> float:
-    return float(np.quantile(values, ASKED)) if len(values) else np.inf
-
-
-def _gain(
-    even: Pool, odd: Pool, first: Floats, second: Floats, codes: Codes, asked: NDArray[np.bool_],
-    halves: NDArray[np.bool_],
-) -> tuple[float, float]:  # fmt: skip
-    """Mean gain of log loss over all rows, and its standard error: each half judged with its own pool."""
-    gains = np.zeros(len(codes))
-    for pool, half in ((even, halves), (odd, ~halves)):
-        rows = asked & half
-        alone = -true_log_softmax(pool.mixed(first[rows]), codes[rows]).astype(np.float64)
-        gains[rows] = alone - pool.losses(first[rows], second[rows], codes[rows])
-    n = len(gains)
-    return (float(gains.mean()), float(gains.std() / np.sqrt(n))) if n else (0.0, 0.0)
+        return max(pools, key=lambda pool: float(true_log_softmax(pool.mixed(z, other), y).mean(dtype=np.float64)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,13 +173,13 @@ class SecondOpinion(OneProcess):
 
     @staticmethod
     def fingerprint_of(kind: Any, opening: Opening) -> str:
-        """Compute the fingerprint before a library reads any file, given the class of both engines."""
+        """Compute the fingerprint before a library reads any file; `kind` is the class of the engines inside."""
         inside, pool = _parts(opening)
         return _fingerprint(pool, *(kind.fingerprint_of(one) for one in inside))
 
     @classmethod
     def open(cls, kind: Any, opening: Opening) -> Self:
-        """Open both models with an engine's class, of the table ENGINES; raises as that engine."""
+        """Open both models with an engine's class; raises as that engine, and ArtifactError for unusable settings."""
         inside, pool = _parts(opening)
         engine, other = (kind.open(one) for one in inside)
         return cls(engine, other, pool)
@@ -192,10 +220,8 @@ class SecondOpinion(OneProcess):
     @property
     def files(self) -> ModelFiles:
         """All files: those of the second under its folder."""
-        files, below = (
-            self.engine.files,
-            {f"{HOME}/{name}": digest for name, digest in self.other.files.digests.items()},
-        )
+        files: ModelFiles = self.engine.files
+        below = {f"{HOME}/{name}": digest for name, digest in self.other.files.digests.items()}
         return replace(files, digests={**files.digests, **below})
 
     @property
@@ -220,34 +246,49 @@ class SecondOpinion(OneProcess):
         return tokens
 
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
-        """Return mixed logits (n, k), the first's features (n, d), and the second's embedding (n, d)."""
+        """Return mixed logits (n, k), the first's features (n, d), and the second's embedding (n, e)."""
         tokens = texts if isinstance(texts, Tokens) else self.prepare(texts)
-        return self._mixed(tokens, lambda engine, some: engine.run(some))
+        first = self.engine.run(tokens)
+        readable = _readable(first)
+        asked = readable[self.pool.asks(first.logits[readable])]
+        return self._mixed(first, asked, self.other.run(tokens.take(asked)))
 
     def quick_run(self, tokens: Tokens) -> Outputs:
-        """Return outputs as `run` does, faster on a fresh start; the last digits may differ."""
-        return self._mixed(tokens, lambda engine, some: engine.quick_run(some))
+        """Ask both about every text, faster on a fresh start; the last digits may differ.
 
-    def _mixed(self, tokens: Tokens, ask: Callable[[Any, Tokens], Outputs]) -> Outputs:
-        first = ask(self.engine, tokens)
-        readable = np.flatnonzero(np.isfinite(first.logits).all(axis=1))
-        asked = readable[self.pool.asks(first.logits[readable])]
-        second = ask(self.other, tokens.take(asked))
-        logits, embedding = first.logits.copy(), np.full((len(tokens), self.other.model.widths[1]), np.nan, np.float32)
-        logits[readable] = self.pool.mixed(first.logits[readable])
-        logits[asked] = self.pool.mixed(first.logits[asked], second.logits)
+        Canary texts go this way: last digits never decide whether the second is asked, and so jump to another answer.
+        """
+        first = self.engine.quick_run(tokens)
+        asked = _readable(first)
+        return self._mixed(first, asked, self.other.quick_run(tokens.take(asked)))
+
+    def _mixed(self, first: Outputs, asked: NDArray[np.int64], second: Outputs) -> Outputs:
+        """Mix the first's outputs of n texts with the second's of the texts `asked` (m,).
+
+        A text that the second gives no number for has none.
+        """
+        logits = first.logits.copy()
+        embedding = np.full((len(logits), self.other.model.widths[1]), np.nan, np.float32)
+        alone, heard = np.setdiff1d(_readable(first), asked), _readable(second)
+        logits[alone], logits[asked] = self.pool.mixed(first.logits[alone]), np.nan
+        logits[asked[heard]] = self.pool.mixed(first.logits[asked[heard]], second.logits[heard])
         embedding[asked] = second.features
         return replace(first, logits=logits, embedding=embedding)
 
 
+def _readable(outputs: Outputs) -> NDArray[np.int64]:
+    return np.flatnonzero(np.isfinite(outputs.logits).all(axis=1))
+
+
 def _parts(opening: Opening) -> tuple[tuple[Opening, Opening], Pool]:
-    """Give what each model is opened from, and how they are mixed."""
-    settings = dict(opening.settings)
-    kept = settings.pop(KEY)
-    first, second = (float(one) for one in kept["temperatures"])
-    pool = Pool(float(kept["weight"]), (first, second), float(kept["energy"]), float(kept["confidence"]))
-    places = opening.files.beside(HOME), opening.files.below(HOME)
-    one, other = (replace(opening, files=files, settings=settings) for files in places)
+    """Give what each model is opened from, and how they are mixed; ArtifactError for settings that cannot be."""
+    settings, files = dict(opening.settings), opening.files
+    with reading(files.path / DESCRIPTION, "holds a second opinion that cannot be read"):
+        kept = settings.pop(KEY)
+        first, second = (float(one) for one in kept["temperatures"])
+        pool = Pool(float(kept["weight"]), (first, second), float(kept["energy"]), float(kept["confidence"]))
+    places = files.beside(HOME), files.below(HOME)
+    one, other = (replace(opening, files=place, settings=settings) for place in places)
     return (one, other), pool
 
 

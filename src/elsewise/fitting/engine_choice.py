@@ -260,10 +260,11 @@ def _worth_trying(able: Sequence[str], rows: Rows) -> tuple[str, ...]:
     return tuple(p for p in able if p != "int8" or (len(rows.train) and find_spec("nncf")))
 
 
-def opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens) -> SizedEngine:
+def opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens, threads: int | None = None) -> SizedEngine:
     """Open another model's files as `engine` was opened, quantised on train rows if it is."""
     its_files = quantised(files, train) if engine.settings["precision"] == "int8" else files
-    return engine_class(engine.name).open(Opening(its_files, engine.labels, engine.settings))  # type: ignore[return-value]
+    made: Any = engine_class(engine.name).open(Opening(its_files, engine.labels, engine.settings, threads))
+    return made
 
 
 def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:
@@ -276,7 +277,7 @@ def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:
         raise InputError("int8 is calibrated on train texts, and none are kept here; fit again with refit rows")
     place = TemporaryPlace()
     files.copy_to(place.path)
-    write_int8(place.path, train)
-    if f"{HOME}/{ONNX}" in files and f"{HOME}/{INT8}" not in files:
-        write_int8(place.path / HOME, train)
+    for folder in (place.path, place.path / HOME):
+        if (folder / ONNX).exists():
+            write_int8(folder, train)
     return ModelFiles.of(place.path, place)

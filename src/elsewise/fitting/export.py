@@ -142,7 +142,7 @@ def _ready(
         best, table = serving(saved.files, labels, settings, wanted, rows, threads, progress)
         if KEY in settings:
             engine: Any = best.engine  # an engine of texts, which has files
-            best = asking_second(best, engine.files.below(HOME), rows)[0]
+            best = asking_second(best, engine.files.below(HOME), rows, threads)[0]
         known = _certified(saved, key_of(best.engine), threads)
     if known is None:
         certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)

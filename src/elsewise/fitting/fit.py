@@ -26,7 +26,7 @@ from elsewise.fitting.baseline import fit_baseline
 from elsewise.fitting.certify import CertifiedParts, Promise, Words, certified_parts, evaluated, of_splits, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.fit_external import fit_external, refuse_training
-from elsewise.fitting.second_opinion import with_second_opinion
+from elsewise.fitting.second_opinion import learn_second, with_second_opinion
 from elsewise.fitting.uncertainty import UncertaintyMethod, in_scope, train_member
 from elsewise.outputs import Evidence, References
 from elsewise.progress import Note, Progress
@@ -133,7 +133,8 @@ def fit(
     progress : callable, optional
         Called with (words, steps done, steps in all).
     note : callable, optional
-        Called with words: how long training may take, where it continues, and why the baseline is left out.
+        Called with words: how long training may take, where it continues, what the second opinion is worth, and why it
+        or the baseline is left out.
     checkpoints : path, optional
         A folder for checkpoints. The same call continues from the last one, however it ended. Remove the folder when
         the classifier is saved.
@@ -237,7 +238,6 @@ def _trained(
     from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
     from elsewise.training.onnx_graph import write_model  # noqa: PLC0415  torch
-    from elsewise.training.second_opinion import AsItCame  # noqa: PLC0415  torch
 
     parts, before = divided.parts, member_of(unfinished, 0)
     learner, how = _prepared(divided, how, promise, unfinished)
@@ -256,7 +256,7 @@ def _trained(
             progress("asking the encoder as it came", 0, 0)
         chosen = sampled(parts.train.codes, how.seed)
         known = train_tokens.take(chosen), parts.train.codes[chosen]
-        second = AsItCame.learn(learner, how, *known, divided.names)
+        second = learn_second(learner, how, known, divided.names, parts.tune.codes, note)
     return _Trained(files, learner.tokenize.settings, how, choice, rows, train_tokens, certify, second)
 
 

@@ -58,9 +58,7 @@ class Familiarity:
         if references is None and rows.has_features:
             references = references_of(rows, truth)
         labels = None if references is None else LabelGaussians.fit(references)
-        likeness = None
-        if references is not None and references.embedding is not None and rows.embedding is not None:
-            likeness = Likeness.fit(references.embedding, references.codes, rows.logits.shape[1])
+        likeness = None if references is None else _likeness(references, rows)
         return cls.scaled(labels, likeness, rows, truth)
 
     @classmethod
@@ -86,9 +84,18 @@ class Familiarity:
         if nearest is None:
             nearest = np.argsort(-rows.logits, axis=1, kind="stable")[:, :2]
         scaled = (parts - self.centre) / self.scale
-        scaled[:, 1:][np.isnan(parts[:, 1:]) & np.isfinite(parts[:, :1])] = NOT_ASKED
+        if self.likeness is not None:
+            scaled[:, 1:][np.isnan(parts[:, 1:]) & np.isfinite(parts[:, :1])] = NOT_ASKED
         confidence = (scaled * WEIGHTS[scaled.shape[1]]).sum(axis=1)
         return confidence, nearest
+
+
+def _likeness(references: References, rows: Evidence) -> Likeness | None:
+    """Fit likeness where the engine gives embeddings, and training texts have any."""
+    embedding = references.embedding
+    if rows.embedding is None or embedding is None or not np.isfinite(embedding).any():
+        return None
+    return Likeness.fit(embedding, references.codes, rows.logits.shape[1])
 
 
 def _parts(rows: Evidence, labels: LabelGaussians | None, likeness: Likeness | None) -> tuple[Doubles, Codes | None]:

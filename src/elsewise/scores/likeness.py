@@ -37,8 +37,12 @@ class Likeness:
 
     @classmethod
     def fit(cls, embedding: Floats, codes: Codes, k: int) -> Self:
-        """Fit on embeddings (m, e) of training texts with codes (m,), 0..k-1."""
-        rows = unit(np.asarray(embedding, dtype=np.float64))
+        """Fit on embeddings (m, e) of training texts with codes (m,), 0..k-1; rows of NaN are left out.
+
+        InputError if no embedding is left.
+        """
+        known = np.isfinite(embedding).all(axis=1)
+        rows, codes = unit(np.asarray(embedding[known], dtype=np.float64)), codes[known]
         sums = np.zeros((k, rows.shape[1]))
         np.add.at(sums, codes, rows)
         neighbours = NearestNeighbours.of(References(rows.astype(np.float16), codes), k=NEIGHBOUR)

@@ -46,17 +46,17 @@ class AsItCame:
     ) -> "AsItCame":
         """Open the encoder once more, and fit a head on the embeddings of m train texts with codes (m,).
 
-        InputError if torch cannot trace this architecture.
+        Raises whatever `transformers` and torch raise for an encoder without such an embedding, and InputError if torch
+        cannot trace it.
         """
         place = find_encoder(how.encoder)
         config = plain_config(place, num_labels=len(labels), id2label=dict(enumerate(labels)))
         encoder = transformers.AutoModel.from_pretrained(
             place, config=config, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
-        model = TorchModel.of(MeanPooled(encoder, config), "f32")
+        model = TorchModel.of(MeanPooled(encoder), "f32")
         fast = replace(model, precision="bf16") if how.precision == "bf16" else model
-        found = run_batched(tokens, learner.tokenize, fast.forward, fast.widths, fast.budget).features
-        embedding = np.asarray(found)
+        embedding: Any = run_batched(tokens, learner.tokenize, fast.forward, fast.widths, fast.budget).features
         read = np.isfinite(embedding).all(axis=1)
         weight, bias = logistic_regression(embedding[read], codes[read], len(labels))
         with torch.no_grad():
