@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from elsewise.classifier.packing import unpack
 from elsewise.engines import kind_of
+from elsewise.engines.second_opinion import KEY
 from elsewise.rules import Rule, threshold_words
 from elsewise.storage.json_files import Json
 
@@ -81,6 +82,7 @@ OTHER_PROBABILITIES = {
     "ensemble": "They are those of the first member alone; here they are the mean of {members}, re-calibrated.",
     "laplace": "They are those before Laplace, which here makes some texts less sure.",
     "mc_dropout": "They are those of the whole model; here they are the mean of {passes} thinned ones, re-calibrated.",
+    KEY: "They are those of the fine-tuned model alone; here the encoder as it came is asked too where that is unsure.",
 }
 
 GIVEN_USE = """## Use
@@ -117,7 +119,7 @@ def _use(engine: Json) -> str:
     if kind.certify_again not in OF_TRANSFORMERS:
         return TEXT_USE
     precision = settings.get("precision", "f32")
-    around = OTHER_PROBABILITIES.get(engine["name"], "").format(
+    around = OTHER_PROBABILITIES.get(KEY if KEY in settings else engine["name"], "").format(
         members=len(settings.get("members", ())), passes=settings.get("passes")
     )
     inexact = "" if precision == "f32" else INEXACT.format(precision=precision)
@@ -203,6 +205,17 @@ def _chosen(choice: Json) -> str:
     return f"{words} Log loss on rows held out: {losses}. It gives {changed:.2%} of these rows another best label."
 
 
+def _second_opinion(worth: Json) -> str:
+    """Say what the encoder as it came was worth on tune rows, and so whether it is asked."""
+    gain, error = worth["log_loss_gain"], worth["standard_error"]
+    change = (
+        f"the log loss of tune rows {'falls' if gain > 0 else 'rises'} by {abs(gain):.4f} (standard error {error:.4f})"
+    )
+    if not worth["kept"]:
+        return f"A second opinion, of the encoder as it came, was left out: {change} with it."
+    return f"A second opinion, of the encoder as it came, is asked about {worth['share_asked']:.0%} of tune texts: {change}."
+
+
 def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     record = description["record"]
     lines = []
@@ -219,6 +232,8 @@ def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) ->
         lines.append(f"{folded.sentence}, folded into the last layer{whose}.")
     if "calibrator" in record:
         lines.append(_chosen(record["calibrator"]))
+    if KEY in record:
+        lines.append(_second_opinion(record[KEY]))
     if "score" in record:
         lines.append(f"Confidence: `{record['score']['chosen']}`.")
     if any(name.startswith("refit.") for name in arrays):

@@ -37,10 +37,7 @@ class Likeness:
 
     @classmethod
     def fit(cls, embedding: Floats, codes: Codes, k: int) -> Self:
-        """Fit on embeddings (m, e) of training texts with codes (m,), 0..k-1; rows of NaN are left out.
-
-        InputError if no embedding is left.
-        """
+        """Fit on embeddings (m, e) of training texts with codes (m,), 0..k-1; rows of NaN are left out."""
         known = np.isfinite(embedding).all(axis=1)
         rows, codes = unit(np.asarray(embedding[known], dtype=np.float64)), codes[known]
         sums = np.zeros((k, rows.shape[1]))

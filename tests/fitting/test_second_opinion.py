@@ -1,0 +1,214 @@
+"""A second opinion from `fit` to a loaded folder: kept where tune rows show that it helps, and left out with a word."""
+
+import json
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+import elsewise as ew
+from elsewise.classifier.load import load
+from elsewise.engines.second_opinion import SecondOpinion, Worth
+from elsewise.errors import ArtifactError
+from elsewise.fitting import open_threshold
+from elsewise.fitting.engine_choice import Rows, serving
+from elsewise.fitting.export import export
+from elsewise.fitting.second_opinion import learn_second, with_second_opinion
+from elsewise.training.second_opinion import AsItCame
+from support.small_models import LABELS, files_of, model_of, second_files_of, texts, tokenizer
+
+WORDS = ["refund", "invoice", "order", "hello"]
+TEXTS = texts(30)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("encoder")
+    model_of("bert", initializer_range=0.1).save_pretrained(path)
+    tokenizer().save_pretrained(path)
+    return str(path)
+
+
+def fitted(encoder, n=700, **how):
+    rng = np.random.default_rng(0)
+    others = ["where", "is", "my", "the", "please", "a", "b", "c"]
+    labels = [WORDS[code] for code in rng.integers(4, size=n)]
+    rows = [f"{label} {' '.join(rng.choice(others, size=6))}" for label in labels]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ew.fit(
+            rows, labels, encoder=encoder, epochs=1, learning_rate=5e-3, target_accuracy=0.6, max_length=32,
+            precision="f32", baseline=False, **how,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(encoder, tmp_path_factory):
+    """A classifier that has one, whatever tune rows show; its folder; and what was said."""
+    said, path = [], tmp_path_factory.mktemp("models") / "model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Worth, "is_clear", property(lambda _: True))
+        classifier = fitted(encoder, note=said.append)
+    classifier.save(path)
+    return classifier, path, said
+
+
+def answers(classifier):
+    return classifier.probabilities(TEXTS).tobytes()
+
+
+def test_a_fit_asks_a_second_opinion_and_says_what_it_is_worth(made):
+    classifier, path, said = made
+
+    assert isinstance(classifier.engine, SecondOpinion)
+    assert any("the second opinion is kept: the log loss of tune rows" in words for words in said)
+    record = json.loads((path / "elsewise.json").read_text(encoding="utf-8"))["record"]["second_opinion"]
+    assert record["kept"] is True
+    assert 0.2 <= record["share_asked"] <= 0.4
+    assert record.keys() >= {"log_loss_gain", "standard_error", "weight", "temperatures", "energy", "confidence"}
+
+
+def test_its_familiarity_is_measured_in_the_embedding_of_the_encoder_as_it_came(made):
+    classifier, *_ = made
+
+    likeness = classifier.familiarity.score.likeness
+    evidence = classifier.evidence(TEXTS)
+
+    assert likeness.known.all()
+    assert likeness.centroids.shape == (4, 32)
+    assert ((evidence.familiarity >= 0) & (evidence.familiarity <= 1)).all()
+
+
+def test_a_loaded_folder_answers_as_what_was_saved_and_can_be_saved_again(made, tmp_path):
+    classifier, path, _ = made
+    loaded = load(path)
+
+    loaded.with_provenance(history=loaded.provenance.history).save(tmp_path / "again")
+
+    assert answers(loaded) == answers(load(tmp_path / "again")) == answers(classifier)
+    assert loaded.engine.fingerprint == classifier.engine.fingerprint
+    files, again = (
+        {p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file()}
+        for place in (path, tmp_path / "again")
+    )
+    assert files == again
+    assert {"second-opinion/model.onnx", "second-opinion/head.safetensors", "second-opinion/tokenizer.json"} < files
+
+
+def test_files_of_the_second_are_as_readable_as_those_of_the_first(made):
+    _, path, _ = made
+
+    modes = {file.stat().st_mode for file in path.rglob("model.onnx")}
+
+    assert len(modes) == 1
+    assert (path / "second-opinion").stat().st_mode == path.stat().st_mode
+
+
+@pytest.mark.parametrize("how", [{"engine": "onnxruntime"}, {"engine": "torch"}, {"precision": "int8"}])
+def test_an_export_keeps_it(made, tmp_path, how):
+    path = shutil.copytree(made[1], tmp_path / "model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # random weights may be far from float32
+        exported = export(path, **{"engine": "openvino", "precision": "f32", **how})
+
+    loaded = load(path, engine=exported.engine.name, precision=exported.engine.settings["precision"])
+
+    assert isinstance(loaded.engine, SecondOpinion)
+    assert answers(loaded) == answers(exported)
+    assert answers(load(path, engine="openvino", precision="f32")) == answers(made[0])
+    assert (path / "second-opinion" / "openvino" / "int8.xml").exists() == (how == {"precision": "int8"})
+
+
+def test_another_threshold_is_certified_with_it(made, tmp_path):
+    path = shutil.copytree(made[1], tmp_path / "model")
+
+    open_threshold(path).target(0.5)
+
+    assert isinstance(load(path).engine, SecondOpinion)
+    assert answers(load(path)) == answers(made[0])
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json", "head.safetensors", "config.json"])
+def test_a_changed_file_of_it_is_refused_by_its_name(made, tmp_path, file):
+    path = shutil.copytree(made[1], tmp_path / "model")
+    (path / "second-opinion" / file).write_bytes(b"changed")
+
+    with pytest.raises(ArtifactError, match=f"second-opinion/{file}"):
+        load(path)
+
+
+def test_the_card_says_what_other_tools_see_and_what_it_was_worth(made):
+    card = (made[1] / "README.md").read_text(encoding="utf-8")
+
+    assert "those of the fine-tuned model alone" in card
+    assert "second opinion" in card
+    assert "of tune texts" in card
+
+
+def test_without_it_the_encoder_is_not_opened_again(encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(AsItCame, "learn", lambda *_: pytest.fail("it was asked"))
+
+    classifier = fitted(encoder, second_opinion=False)
+    classifier.save(tmp_path / "model")
+
+    assert not (tmp_path / "model" / "second-opinion").exists()
+    assert "second_opinion" not in classifier.provenance.record
+    assert classifier.familiarity.score.likeness is None
+
+
+def test_an_encoder_without_an_embedding_is_fine_tuned_all_the_same(encoder, monkeypatch):
+    """... and the note says what it lacks, in a line."""
+    monkeypatch.setattr("transformers.AutoModel.from_pretrained", refuse)
+    said = []
+
+    classifier = fitted(encoder, note=said.append)
+
+    assert "the second opinion is left out: ValueError: no embedding" in said
+    assert not isinstance(classifier.engine, SecondOpinion)
+
+
+def refuse(*_, **__):
+    raise ValueError("no embedding\nat all")
+
+
+@pytest.mark.parametrize("n", [0, 30])
+def test_few_tune_rows_leave_it_out(n):
+    said = []
+
+    codes = np.concatenate([np.zeros(n, dtype=np.int64), np.full(90, -1)])
+    assert learn_second(None, None, (None, None), ("a", "b"), codes, said.append) is None
+
+    assert said == [f"the second opinion is left out: {n} tune rows are too few to show whether it helps (50 needed)"]
+
+
+def test_an_interrupt_is_no_failure_of_the_encoder(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AsItCame, "learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learn_second(None, None, (None, None), ("a", "b"), np.zeros(60, dtype=np.int64))
+
+
+@pytest.mark.parametrize("whose", ["first", "second"])
+def test_tune_rows_decide_whether_it_is_kept(whose):
+    """Codes that are drawn from one of two models of random weights: the other has nothing to say about them."""
+    files, learner = files_of("bert")
+    second, tune = second_files_of("bert"), learner.tokenize(texts(400))
+    settings = {**learner.tokenize.settings, "precision": "f32"}
+    model = {"first": files, "second": second}[whose]
+    logits = serving(model, LABELS, settings, ("openvino", "f32"), Rows(tune, np.zeros(400, dtype=np.int64), tune))[0]
+    drawn = np.random.default_rng(0).gumbel(size=logits.outputs.logits.shape) / 4
+    rows = Rows(tune, (logits.outputs.logits + drawn).argmax(axis=1), tune)
+    best, _ = serving(files, LABELS, settings, ("openvino", "f32"), rows)
+    said = []
+
+    served, record = with_second_opinion(best, second, rows, said.append)
+
+    assert record["kept"] == isinstance(served.engine, SecondOpinion) == (whose == "second")
+    assert (served is best) == (whose == "first")
+    assert said[0].startswith(f"the second opinion is {'kept' if record['kept'] else 'left out'}: the log loss of tune")
