@@ -208,12 +208,9 @@ def _chosen(choice: Json) -> str:
 def _second_opinion(worth: Json) -> str:
     """Say what the encoder as it came was worth on tune rows, and so whether it is asked."""
     gain, error = worth["log_loss_gain"], worth["standard_error"]
-    change = (
-        f"the log loss of tune rows {'falls' if gain > 0 else 'rises'} by {abs(gain):.4f} (standard error {error:.4f})"
-    )
-    if not worth["kept"]:
-        return f"A second opinion, of the encoder as it came, was left out: {change} with it."
-    return f"A second opinion, of the encoder as it came, is asked about {worth['share_asked']:.0%} of tune texts: {change}."
+    asked = f"is asked about {worth['share_asked']:.0%} of texts" if worth["kept"] else "was left out"
+    change = f"{'falls' if gain > 0 else 'rises'} by {abs(gain):.4f} with it (standard error {error:.4f})"
+    return f"A second opinion, of the encoder as it came, {asked}: the log loss of tune rows {change}."
 
 
 def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
