@@ -138,9 +138,8 @@ def tiny_encoder(workshop, sample):
         known = transformers.AutoModel.from_pretrained(source).embeddings.word_embeddings.weight.detach()
         averaging(words.vocab_size, known).save_pretrained(folder)
         learnt = folder / "learnt"
-        fit_sample(support_texts(1, 1500), encoder=str(folder), epochs=8, learning_rate=2e-3, baseline=False).save(
-            learnt
-        )
+        quickly = {"epochs": 8, "learning_rate": 2e-3, "baseline": False, "second_opinion": False}
+        fit_sample(support_texts(1, 1500), encoder=str(folder), **quickly).save(learnt)
         transformers.AutoModel.from_pretrained(learnt).save_pretrained(folder)
         shutil.rmtree(learnt)
 
