@@ -64,3 +64,26 @@ def test_labels_and_names_are_shown_as_they_are_whatever_they_hold(tmp_path):
         "&lt;script&gt;alert(1)&lt;/script&gt;, \\[click\\](http\\://evil.example), \\# A heading, a\\`b, "
         "two \\# lines, \\!\\[x\\](y)\n"
     )
+
+
+WORTH = {"kept": True, "log_loss_gain": 0.0431, "standard_error": 0.004, "share_asked": 0.268}
+LEFT_OUT = {"kept": False, "log_loss_gain": -0.002, "standard_error": 0.001, "share_asked": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("worth", "words"),
+    [
+        (
+            WORTH,
+            "is asked about 27% of texts: the log loss of tune rows falls by 0.0431 with it (standard error 0.0040).",
+        ),
+        (LEFT_OUT, "was left out: the log loss of tune rows rises by 0.0020 with it (standard error 0.0010)."),
+    ],
+)
+def test_the_worth_of_a_second_opinion_is_told(tmp_path, worth, words):
+    bare = ew.Classifier(MemoryEngine(("a", "b"), {"x": [1.0, 0.0]}), ew.Identity(), ew.FixedThreshold(0.8))
+
+    bare.with_provenance(record={"second_opinion": worth}).save(tmp_path / "model")
+
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert f"A second opinion, of the encoder as it came, {words}" in card

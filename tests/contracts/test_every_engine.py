@@ -9,12 +9,12 @@ import pytest
 
 from elsewise.engines import ENGINES, TEXT_ENGINES, engine_class, kind_of, open_entry, prepared, quick_run, reads_logits
 from elsewise.engines.files import ModelFiles, Opening
-from elsewise.engines.second_opinion import Pool, SecondOpinion
+from elsewise.engines.second_opinion import SecondOpinion
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
-from elsewise.fitting.engine_choice import opened_like, quantised
+from elsewise.fitting.engine_choice import quantised
 from elsewise.outputs import Outputs, entropy
-from support.small_models import LABELS, LONGEST, files_of, second_files_of, texts
+from support.small_models import LABELS, LONGEST, asking_a_second, files_of, texts
 
 UNREADABLE = ["", "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
 
@@ -38,15 +38,10 @@ def text_engine(name, precision):
     return make
 
 
-def asking_a_second(name, precision):
-    """A fine-tuned model, and the encoder as it came, which is asked about some of the texts."""
-
+def second_opinion(name, precision):
     def make(files):
         engine, known, unreadable = text_engine(name, precision)(files)
-        other = opened_like(engine, second_files_of("bert"), files[1].tokenize(texts(60)))
-        asking = SecondOpinion(engine, other, Pool(0.4, (1.5, 0.8), -np.inf, -np.inf))
-        energy, confidence = (float(np.quantile(sign, 0.3)) for sign in asking.pool.signs(engine.run(known).logits))
-        return replace(asking, pool=replace(asking.pool, energy=energy, confidence=confidence)), known, unreadable
+        return asking_a_second(engine, files[1]), known, unreadable
 
     return make
 
@@ -139,7 +134,7 @@ MADE = {  # makes an engine, its texts, and texts that it cannot read
         )
     },
     **{
-        f"{name} {precision} with a second opinion": asking_a_second(name, precision)
+        f"{name} {precision} with a second opinion": second_opinion(name, precision)
         for name, precision in (("openvino", "f32"), ("openvino", "int8"), ("torch", "f32"))
     },
 }

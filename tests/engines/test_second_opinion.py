@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 
-from elsewise.engines.second_opinion import ASKED, FEWEST_ROWS, WEIGHTS, Pool, SecondOpinion
+from elsewise.engines.second_opinion import ASKED, FEWEST_ROWS, WEIGHTS, Pool
 from elsewise.errors import ArtifactError, InputError
 
 PLAIN = Pool(weight=0.5, temperatures=(1.0, 1.0), energy=-np.inf, confidence=-np.inf)
@@ -157,10 +157,9 @@ pytest.importorskip("transformers")
 
 from elsewise.engines import engine_class, entry_of, open_entry  # noqa: E402
 from elsewise.engines.files import ModelFiles, Opening  # noqa: E402
-from elsewise.fitting.engine_choice import opened_like  # noqa: E402
-from support.small_models import LABELS, files_of, second_files_of, texts  # noqa: E402
+from support.small_models import LABELS, asking_a_second, files_of, texts  # noqa: E402
 
-KNOWN = texts(40)
+KNOWN = texts(64)
 
 
 def asking(name="openvino", precision="f32"):
@@ -169,10 +168,7 @@ def asking(name="openvino", precision="f32"):
     if precision not in kind.precisions():
         pytest.skip(f"{name} does not compute in {precision} here")
     engine = kind.open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": precision}))
-    other = opened_like(engine, second_files_of("bert"), learner.tokenize(KNOWN))
-    pool = replace(PLAIN, weight=0.4)
-    energy = float(np.median(pool.signs(engine.run(KNOWN).logits)[0]))
-    return SecondOpinion(engine, other, replace(pool, energy=energy))
+    return asking_a_second(engine, learner)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +195,7 @@ def test_the_second_is_asked_about_some_texts_and_mixed_with_the_first(name, pre
     outputs, first, second = engine.run(KNOWN), engine.engine.run(KNOWN), engine.other.run(KNOWN)
 
     asked = engine.pool.asks(first.logits)
-    assert 10 < asked.sum() < 30
+    assert 15 < asked.sum() < 50
     assert np.isfinite(outputs.embedding).all(axis=1).tolist() == asked.tolist()
     assert outputs.logits[asked].tobytes() == engine.pool.mixed(first.logits, second.logits)[asked].tobytes()
     assert outputs.logits[~asked].tobytes() == engine.pool.mixed(first.logits)[~asked].tobytes()
@@ -220,7 +216,7 @@ def test_the_second_is_not_run_for_other_texts(made):
 
     engine = replace(made, other=Other())
     engine.run(KNOWN)
-    replace(engine, pool=PLAIN).run(KNOWN)
+    replace(engine, pool=replace(made.pool, energy=-np.inf, confidence=-np.inf)).run(KNOWN)
 
     assert seen == [int(made.pool.asks(made.engine.run(KNOWN).logits).sum()), 0]
 

@@ -17,7 +17,7 @@ import pytest
 import elsewise as ew
 from support import mutated
 from support.small_folders import classifier_of
-from support.small_models import LABELS, files_of, texts
+from support.small_models import LABELS, asking_a_second, files_of, learner_of, texts
 
 pytest.importorskip("torch")
 WORKER = Path(mutated.__file__)
@@ -54,6 +54,7 @@ def around():
     yield "ensemble", engine_class("ensemble")((inside, opened("openvino", 1)))
     yield "laplace", engine_class("laplace").fit(inside, texts(60), texts(64), np.full(64, -1))
     yield "mc_dropout", engine_class("mc_dropout")(opened("torch"), passes=2)
+    yield "second opinion", asking_a_second(inside, learner_of("bert"))
 
 
 def baseline():

@@ -207,7 +207,10 @@ def test_members_come_from_seeds_of_their_own(encoder):
 
     assert classifier.provenance.record["training"]["ensemble"] == 2
     assert "second_opinion" not in classifier.provenance.record
-    assert fitted(encoder, seed=5, second_opinion=False).engine.run(TEXTS).logits.tobytes() == one.run(TEXTS).logits.tobytes()
+    assert (
+        fitted(encoder, seed=5, second_opinion=False).engine.run(TEXTS).logits.tobytes()
+        == one.run(TEXTS).logits.tobytes()
+    )
     assert not np.allclose(one.run(TEXTS).logits, other.run(TEXTS).logits, atol=0.1)
 
 

@@ -103,3 +103,17 @@ def second_files_of(architecture, **more):
     from elsewise.training.onnx_graph import write_model
 
     return write_model(as_it_came(architecture, **more), learner_of(architecture), LABELS)
+
+
+def asking_a_second(engine, learner, share=0.3):
+    """Ask a small encoder as it came beside an engine: about so many texts by energy, and as many by confidence."""
+    from dataclasses import replace
+
+    from elsewise.engines.second_opinion import Pool, SecondOpinion
+    from elsewise.fitting.engine_choice import opened_like
+
+    tokens = learner.tokenize(texts(64))
+    pool = Pool(0.4, (1.5, 0.8), -np.inf, -np.inf)
+    energy, confidence = (float(np.quantile(sign, share)) for sign in pool.signs(engine.run(tokens).logits))
+    other = opened_like(engine, second_files_of("bert"), tokens)
+    return SecondOpinion(engine, other, replace(pool, energy=energy, confidence=confidence))
