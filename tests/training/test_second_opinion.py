@@ -127,6 +127,16 @@ def test_the_graph_of_every_architecture_answers_as_torch_does(architecture):
         assert np.abs(logits - plain).max() < 1e-3
 
 
+def test_padding_does_not_count_in_the_mean():
+    model, ids = as_it_came("bert"), np.array([[2, 7, 8, 9, 3, 0, 0, 0]])
+    mask = (ids > 0).astype(np.int64)
+
+    ((_, padded),) = model.forward([(ids, mask)])
+    ((_, plain),) = model.forward([(ids[:, :5], mask[:, :5])])
+
+    assert np.abs(padded - plain).max() < 1e-5
+
+
 def test_attention_is_as_it_was_when_a_graph_has_been_written():
     model = as_it_came("bert")
     before = model.model.config._attn_implementation
