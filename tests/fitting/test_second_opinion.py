@@ -194,6 +194,15 @@ def test_few_tune_rows_leave_it_out(n):
     assert said == [f"the second opinion is left out: {n} tune rows are too few to show whether it helps (50 needed)"]
 
 
+def test_many_labels_leave_it_out():
+    said = []
+
+    labels = tuple(map(str, range(1001)))
+    assert learn_second(None, None, (None, None), labels, np.zeros(60, dtype=np.int64), said.append) is None
+
+    assert said == ["the second opinion is left out: 1,001 labels are more than the 1,000 that it learns in minutes"]
+
+
 def test_an_interrupt_is_no_failure_of_the_encoder(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

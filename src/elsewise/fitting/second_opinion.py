@@ -9,6 +9,7 @@ from elsewise.engines.files import ModelFiles
 from elsewise.engines.second_opinion import HOME, Pool, SecondOpinion, Worth
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import in_a_line, is_failure
+from elsewise.fitting.baseline import MOST_LABELS
 from elsewise.fitting.engine_choice import Rows, Serving, measure, opened_like
 from elsewise.progress import Note
 from elsewise.storage.json_files import Json
@@ -38,7 +39,9 @@ def learn_second(
     """
     from elsewise.training.second_opinion import AsItCame  # noqa: PLC0415  torch
 
-    if (n := int((tune >= 0).sum())) < FEWEST_ROWS:
+    if len(labels) > MOST_LABELS:
+        why = f"{len(labels):,} labels are more than the {MOST_LABELS:,} that it learns in minutes"
+    elif (n := int((tune >= 0).sum())) < FEWEST_ROWS:
         why = f"{n} tune rows are too few to show whether it helps ({FEWEST_ROWS} needed)"
     else:
         try:
