@@ -58,9 +58,16 @@ FEW = {*ENDED_BY_PYTHON, *WRAPPED}  # where each is asked once
 def ask(engine, texts, before):
     """In the forked process: the number of its end."""
     try:
-        return 0 if equal(engine.run(texts), before) else 3
+        return 0 if alike(engine, engine.run(texts), before) else 3
     except ElsewiseError as error:
         return 4 if "fork first, then load in each process" in str(error) else 5
+
+
+def alike(engine, outputs, before):
+    """Bit for bit; of torch, which has one thread now, the last digits may differ, as docs/engines.md says."""
+    if engine.name in ("torch", "mc_dropout", "given"):
+        return np.allclose(outputs.logits, before.logits, rtol=0, atol=1e-5, equal_nan=True)
+    return equal(outputs, before)
 
 
 def end_of(child):
