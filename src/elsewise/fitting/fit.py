@@ -125,8 +125,8 @@ def fit(
         `epistemic`.
     second_opinion : bool
         Also ask the encoder as it came, where the fine-tuned model is unsure, and mix both: better probabilities, and a
-        better eye for unfamiliar texts, for about a quarter more time a text. Left out where tune rows do not show that
-        it helps, above 1,000 labels, and beside an uncertainty method.
+        better eye for unfamiliar texts, for more time a text. Left out where tune rows do not show that it helps, above
+        1,000 labels, and beside an uncertainty method.
     baseline : bool
         Also fit TF-IDF and logistic regression on the same rows, so that evaluations show what the encoder is worth.
         Left out above 200,000 train rows or 1,000 labels, and where scikit-learn is not installed.

@@ -48,10 +48,13 @@ class Likeness:
     def __call__(self, evidence: Evidence) -> Doubles:
         """Return both signs of n texts, (n, 2), larger is more alike; NaN for a text without embedding."""
         embedding = np.asarray(evidence.embedding)
-        to_centroid = each_row(self._to_centroids, embedding, self.centroids.shape[1])
-        said = evidence.logits.argmax(axis=1)
-        near = self.neighbours.kth(embedding)
-        return np.column_stack([np.where(self.known[said], to_centroid[np.arange(len(said)), said], near), near])
+        asked = np.flatnonzero(np.isfinite(embedding).all(axis=1))  # the others would cost as much
+        rows, said = embedding[asked], evidence.logits[asked].argmax(axis=1)
+        to_centroid = each_row(self._to_centroids, rows, self.centroids.shape[1])[np.arange(len(said)), said]
+        near = self.neighbours.kth(rows)
+        signs = np.full((len(embedding), 2), np.nan)
+        signs[asked] = np.column_stack([np.where(self.known[said], to_centroid, near), near])
+        return signs
 
     def _to_centroids(self, rows: Doubles) -> Doubles:
         return products(rows, np.ascontiguousarray(self.centroids.T, dtype=np.float64))
