@@ -448,9 +448,9 @@ FAULTS: Final = (
     Fault(
         "said-label",
         "scores/likeness.py",
-        "said = evidence.logits.argmax(axis=1)",
-        "said = to_centroid.argmax(axis=1)",
-        "a text is compared with the nearest label instead of the one that is said",
+        "evidence.logits.argmax(axis=1), -1)",
+        "evidence.logits.argmin(axis=1), -1)",
+        "a text is compared with a label that is not said",
         "scores/test_likeness.py::test_both_signs_by_hand",
     ),
     Fault(

@@ -8,7 +8,7 @@ import pytest
 from elsewise.arrays import softmax
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.scores import Familiarity
-from elsewise.scores.likeness import NEIGHBOUR, Likeness
+from elsewise.scores.likeness import Likeness
 
 
 def of_length_one(rows):
@@ -27,19 +27,21 @@ def evidence_of(embedding, logits):
 
 
 def test_both_signs_by_hand():
-    """Cosine to the centroid of the said label (to the neighbour for a label without texts), and to the third text."""
+    """Cosine to the centroid of the said label and to its nearest text; -1 for a label without texts."""
     embedding, codes = known()
     rng = np.random.default_rng(1)
     rows, logits = of_length_one(rng.normal(size=(30, 6))), rng.normal(size=(30, 4))
 
     found = Likeness.fit(embedding, codes, 4)(evidence_of(rows, logits))
 
-    near = np.sort(rows @ embedding.T, axis=1)[:, -NEIGHBOUR]
     centroids = of_length_one(np.array([embedding[codes == code].sum(axis=0) for code in range(3)]))
     said = logits.argmax(axis=1)
-    to_label = [near[i] if code == 3 else rows[i] @ centroids[code] for i, code in enumerate(said)]
+    signs = [
+        (-1, -1) if code == 3 else (rows[i] @ centroids[code], (embedding[codes == code] @ rows[i]).max())
+        for i, code in enumerate(said)
+    ]
     assert {*said.tolist()} == {0, 1, 2, 3}
-    assert found == pytest.approx(np.column_stack([to_label, near]), abs=2e-3)  # texts are kept in float16
+    assert found == pytest.approx(np.array(signs), abs=2e-3)  # texts are kept in float16
 
 
 def test_a_text_alone_has_the_likeness_it_has_among_others():

@@ -30,7 +30,7 @@ class NearestNeighbours:
 
     Attributes
     ----------
-    references, starts : (m, d) float32 or float16, and (g + 1,)
+    references, starts : (m, d) float32 and (g + 1,)
         References of length 1, sorted by label; first index of each label, and m.
     centres, radii : (g, d) float32 and (g,) float64
         Mean of each label's references, and their largest distance from it.
@@ -38,7 +38,7 @@ class NearestNeighbours:
         Rank of the neighbour that counts.
     """
 
-    references: NDArray[np.floating[Any]]
+    references: NDArray[np.float32]
     starts: Codes
     centres: NDArray[np.float32]
     radii: NDArray[np.float64]
@@ -66,16 +66,9 @@ class NearestNeighbours:
         if k < 1:
             raise InputError(f"k must be at least 1, got {k}")
         rows = as_evidence(evidence)
-        return cls.of(
-            references or references_of(rows, as_codes(codes, like=rows.probabilities, allow_abstain=True)), k
-        )
-
-    @classmethod
-    def of(cls, known: References, k: int = NEIGHBOURS) -> Self:
-        """Keep references, of which the k-th nearest counts."""
+        known = references or references_of(rows, as_codes(codes, like=rows.probabilities, allow_abstain=True))
         order = np.argsort(known.codes, kind="stable")
-        kind: type[Any] = np.float16 if np.asarray(known.features).dtype == np.float16 else np.float32
-        vectors = unit(np.asarray(known.features, dtype=np.float64)[order]).astype(kind)
+        vectors = unit(np.asarray(known.features, dtype=np.float64)[order]).astype(np.float32)
         _, starts = np.unique(known.codes[order], return_index=True)
         sizes = np.diff(starts, append=len(order))
         centres = np.add.reduceat(vectors, starts, axis=0, dtype=np.float64) / sizes[:, None]
@@ -85,11 +78,7 @@ class NearestNeighbours:
 
     def __call__(self, evidence: Any) -> NDArray[np.float64]:
         """Return confidence, shape (n,)."""
-        return self.kth(as_evidence(evidence).features)
-
-    def kth(self, features: Any) -> NDArray[np.float64]:
-        """Cosine of features (n, d) to the k-th nearest reference, shape (n,)."""
-        return each_row(self._kth, features, self.references.shape[1])
+        return each_row(self._kth, as_evidence(evidence).features, self.references.shape[1])
 
     def _kth(self, rows: Doubles) -> Doubles:
         """Similarity of the k-th most similar reference: the nearest label first, then labels that can still matter."""
