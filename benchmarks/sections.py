@@ -22,11 +22,17 @@ def write_section(name: str, body: str) -> None:
     """Put a section in place of the one with the same name, or at the end."""
     start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else TITLE
-    section = f"{start}\n{body.strip()}\n\n{_made_by()}\n{end}\n"
+    section = f"{start}\n{_unwrapped(body.strip())}\n\n{_made_by()}\n{end}\n"
     pattern = re.compile(re.escape(start) + ".*?" + re.escape(end) + "\n", re.DOTALL)
     page = pattern.sub(lambda _: section, page) if pattern.search(page) else f"{page.rstrip()}\n\n{section}"
     PAGE.write_text(page, encoding="utf-8")
     print(section)
+
+
+def _unwrapped(body: str) -> str:
+    """Join the lines of each paragraph; tables and headings stay."""
+    parts = body.split("\n\n")
+    return "\n\n".join(part if part.startswith(("|", "#", "```")) else part.replace("\n", " ") for part in parts)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
