@@ -47,7 +47,8 @@ def predict(model: str, data: str, out: str, precision: str | None = None) -> No
     def report(_: str, rows: int, __: int) -> None:
         print(json.dumps([rows, time.perf_counter() - start, resident_mb(), peak_mb()]), flush=True)
 
-    print(json.dumps({"engine": classifier.engine.name, **classifier.engine.model.settings}), flush=True)
+    engine = classifier.engine
+    print(json.dumps({"engine": engine.name, "precision": engine.settings["precision"]}), flush=True)
     predict_file(classifier, data, out, progress=report)
 
 
