@@ -91,34 +91,31 @@ def fit(
     if not isinstance(model, str):
         refuse_training(typed(context, TrainingOptions))
         asked = {}
-    named = {name: path for name, path in {"data": data, "held_out": held_out, "test": test}.items() if path}
-    files_read = options.labelled(list(named.values()), files.reading(), population.columns)
-    read = dict(zip(named, files_read, strict=True))
-    given: dict[str, Any] = {
-        name: (one.texts, one.labels, *population.marks(one.columns)) for name, one in read.items()
-    }
+    given, mended = _rows_of({"data": data, "held_out": held_out, "test": test}, files, population)
     texts, labels, groups, times = given.pop("data")
-    given |= {"groups": groups, "times": times, "count_repeats": population.count_repeats}
     say_if_alike(other, labels)
-    words = {"other": other, "out_of_scope_label": out_of_scope_label}
-    given |= {
-        **words,
-        **asdict(promise),
-        **asdict(gates),
-        "engine": model,
-        "score": score,
-        "seed": seed,
-        "keep_refit_rows": refit_rows,
-    }
+    given |= {"groups": groups, "times": times, "count_repeats": population.count_repeats, "other": other,
+        "out_of_scope_label": out_of_scope_label, **asdict(promise), **asdict(gates), "engine": model, "score": score,
+        "seed": seed, "keep_refit_rows": refit_rows}  # fmt: skip
     with _checkpoints_beside(out) as folder, progress_bar() as progress:
         if isinstance(model, str):
             asked["checkpoints"] = folder
         classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
-        mended = {name: one.record for name, one in read.items() if one.record}
         if mended:
             classifier = classifier.with_provenance(record={**classifier.provenance.record, "mended": mended})
         classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)
+
+
+def _rows_of(
+    paths: dict[str, str | None], files: options.Files, population: options.PopulationOptions
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the files that are named: texts, labels, groups and times of each, and what was mended while reading."""
+    named = {name: path for name, path in paths.items() if path}
+    found = options.labelled(list(named.values()), files.reading(), population.columns)
+    read = dict(zip(named, found, strict=True))
+    rows = {name: (one.texts, one.labels, *population.marks(one.columns)) for name, one in read.items()}
+    return rows, {name: one.record for name, one in read.items() if one.record}
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,10 +166,8 @@ def fit(
         If the encoder does not fit the language, rows are too few to calibrate or certify well, or
         `elsewise.data.check` finds something as serious.
     """
-    promise, words = (
-        Promise(target_accuracy, confidence_level, score, floor, unfamiliar),
-        Words.of(other, out_of_scope_label),
-    )
+    promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar)
+    words, rows = Words.of(other, out_of_scope_label), (texts, labels, groups, times)
     if not isinstance(engine, str):
         about = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto", "ensemble": ensemble,
             "mc_dropout": mc_dropout, "laplace": laplace, "second_opinion": not second_opinion,
@@ -177,35 +175,26 @@ def fit(
         about |= {name: value is not None for name, value in training.items() if name != "seed"}
         refuse_training(name for name, is_asked in about.items() if is_asked)
         return fit_external(
-            engine, (texts, labels, groups, times), promise, words, held_out=held_out, test=test,
-            count_repeats=count_repeats, keep_refit_rows=keep_refit_rows,
-            seed=training.get("seed", 0), progress=progress, note=note,
+            engine, rows, promise, words, held_out=held_out, test=test, count_repeats=count_repeats,
+            keep_refit_rows=keep_refit_rows, seed=training.get("seed", 0), progress=progress, note=note,
         )  # fmt: skip
     method = UncertaintyMethod(ensemble, mc_dropout, laplace)
     wanted = check_engine(method.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
-    rows = (texts, labels, groups, times)
     divided = divide(rows, held_out, test, words.out_of_scope_label, how.seed, count_repeats=count_repeats)
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     asks = second_opinion and not method.record
     model = _trained(divided, how, promise, unfinished, progress, note, second_opinion=asks)
-    best, table = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
-    worth: Json = {}
-    if model.second is not None:
-        best, worth = with_second_opinion(best, model.second.files, model.rows, note)
     member = train_member(divided, model.rows, model.how, progress, unfinished, note)
-    best, table = method.added_to(best, table, model.rows, model.train, member)
+    best, table, added = _served(model, divided.names, wanted, method, member, progress, note)
     if progress:
         progress("certifying and judging", 0, 0)
     certify = Evidence.of(best.engine.run(model.certify), best.calibrator)
-    certified = _certified(best, certify, model, divided.parts, how.seed, promise)
-    certified = certified.about(divided.parts.population)
-    training = {"training": {**asdict(model.how), **method.record}, "calibrator": model.choice.record}
-    training |= {"second_opinion": worth} if worth else {}
+    certified = _certified(best, certify, model, divided.parts, how.seed, promise).about(divided.parts.population)
     splits, seen = of_splits(divided.parts)
     provenance = Provenance(
         folded=model.choice.calibrator,
-        record={**training, "score": certified.compared, **splits},
+        record={**added, "score": certified.compared, **splits},
         arrays={**seen, **(_refit_rows(model, best, certify, divided) if keep_refit_rows else {})},
         gate=table,
         baseline=fit_baseline(divided, promise, words, progress, note) if baseline else None,
@@ -258,6 +247,19 @@ def _trained(
         known = train_tokens.take(chosen), parts.train.codes[chosen]
         second = learn_second(learner, how, known, divided.names, parts.tune.codes, note)
     return _Trained(files, learner.tokenize.settings, how, choice, rows, train_tokens, certify, second)
+
+
+def _served(
+    model: _Trained, labels: tuple[str, ...], wanted: tuple[str, str], method: UncertaintyMethod,
+    member: Callable[[int], ModelFiles], progress: Progress | None, note: Note | None,
+) -> tuple[Serving, tuple[Json, ...], Json]:  # fmt: skip
+    """Choose the engine, and add the second opinion or the uncertainty method; also give the table and the record."""
+    best, table = serving(model.files, labels, model.reading, wanted, model.rows, progress=progress)
+    record: Json = {"training": {**asdict(model.how), **method.record}, "calibrator": model.choice.record}
+    if model.second is not None:
+        best, worth = with_second_opinion(best, model.second.files, model.rows, note)
+        record = {**record, "second_opinion": worth}
+    return *method.added_to(best, table, model.rows, model.train, member), record
 
 
 def _prepared(
