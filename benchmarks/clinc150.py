@@ -22,7 +22,7 @@ import numpy as np
 import elsewise as ew
 from elsewise import metrics
 from elsewise.data.splits import hashes
-from elsewise.engines.second_opinion import SecondOpinion
+from elsewise.engines.pool import fine_tuned
 from elsewise.metrics import clopper_pearson_lower
 from elsewise.outputs import References
 from elsewise.scores import SCORES, Combined, Score
@@ -96,7 +96,7 @@ class Part:
 
 def measure(classifier: ew.Classifier, test: Part) -> tuple[dict[str, float], dict[str, float], dict[str, object]]:
     engine = classifier.engine
-    tuned = engine.engine if isinstance(engine, SecondOpinion) else engine
+    tuned = fine_tuned(engine)
     raw = ew.softmax(tuned.run(test.texts).logits * np.float32(classifier.provenance.folded.temperature))
     ours = judge(test.evidence, test.codes, classifier.rule)
     today = judge(ew.Evidence(raw), test.codes, ew.FixedThreshold(0.6))

@@ -416,18 +416,18 @@ FAULTS: Final = (
     Fault(
         "canary-at-the-edge",
         "engines/second_opinion.py",
-        "        asked = _readable(first)\n",
-        "        asked = _readable(first)[self.pool.asks(first.logits[_readable(first)])]\n",
+        "        asked = readable(first)\n",
+        "        asked = readable(first)[self.pool.asks(first.logits[readable(first)])]\n",
         "a canary text may be asked about on one processor and not on the next",
         "engines/test_second_opinion.py::test_a_quick_run_asks_about_every_text",
     ),
     Fault(
         "worth-of-its-own-rows",
-        "engines/second_opinion.py",
+        "engines/pool.py",
         "rows, pool = asked & half, chosen(asked & ~half)",
         "rows, pool = asked & half, chosen(asked & half)",
         "a second opinion is judged on the rows that chose its weight",
-        "engines/test_second_opinion.py::test_the_worth_is_judged_on_rows_that_did_not_choose_the_weight",
+        "engines/test_pool.py::test_the_worth_is_judged_on_rows_that_did_not_choose_the_weight",
     ),
     Fault(
         "silent-second",

@@ -14,7 +14,7 @@ import elsewise as ew
 from elsewise.classifier import model_folder, packing
 from elsewise.classifier.kept_rows import kept_evidence
 from elsewise.engines.memory import MemoryEngine
-from elsewise.engines.second_opinion import SecondOpinion
+from elsewise.engines.pool import fine_tuned
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage import sealed_folder
 from elsewise.storage.json_files import finite
@@ -104,7 +104,7 @@ def test_the_transformers_pipeline_gives_the_same_probabilities_to_five_decimals
 
     theirs = pipe(texts, batch_size=32)
 
-    alone = fitted.engine.engine if isinstance(fitted.engine, SecondOpinion) else fitted.engine
+    alone = fine_tuned(fitted.engine)
     ours = ew.softmax(alone.run(texts).logits)
     column = {label: code for code, label in enumerate(fitted.labels)}
     worst = max(

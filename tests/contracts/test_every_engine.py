@@ -14,7 +14,7 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.fitting.engine_choice import quantised
 from elsewise.outputs import Outputs, entropy
-from support.small_models import LABELS, LONGEST, asking_a_second, files_of, texts
+from support.small_models import LABELS, LONGEST, asking_a_second, files_of, texts, with_token_counts
 
 UNREADABLE = ["", "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
 
@@ -44,6 +44,19 @@ def second_opinion(name, precision):
         return asking_a_second(engine, files[1]), known, unreadable
 
     return make
+
+
+def token_counts(name, precision):
+    def make(files):
+        engine, known, unreadable = text_engine(name, precision)(files)
+        return with_token_counts(engine, files[1]), known, unreadable
+
+    return make
+
+
+def all_opinions(files):
+    engine, known, unreadable = token_counts("openvino", "f32")(files)
+    return asking_a_second(engine, files[1]), known, unreadable
 
 
 def ensemble(files):
@@ -137,6 +150,8 @@ MADE = {  # makes an engine, its texts, and texts that it cannot read
         f"{name} {precision} with a second opinion": second_opinion(name, precision)
         for name, precision in (("openvino", "f32"), ("openvino", "int8"), ("torch", "f32"))
     },
+    "onnxruntime f32 with token counts": token_counts("onnxruntime", "f32"),
+    "openvino f32 with all opinions": all_opinions,
 }
 
 

@@ -10,7 +10,7 @@ from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.classifier.load import open_baseline
 from elsewise.data.labels import label_codes
 from elsewise.data.splits import divide
-from elsewise.engines.second_opinion import SecondOpinion
+from elsewise.engines.pool import Pooled, fine_tuned
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.evaluate import count_seen
 from elsewise.fitting.calibrate import calibrate
@@ -33,7 +33,7 @@ def test_a_fitted_classifier_carries_its_promise_and_its_evaluation(fitted, samp
 def test_folding_a_temperature_makes_plain_softmax_calibrated(fitted):
     """Undone, the logits of the tune rows have the folded temperature as their best one; folded, they have 1."""
     codes = fitted.provenance.arrays["refit.tune.codes"]
-    alone = fitted.engine.engine if isinstance(fitted.engine, SecondOpinion) else fitted.engine
+    alone = fine_tuned(fitted.engine)
     logits = alone.run(refit_tokens(fitted.provenance.arrays, "tune")).logits[codes >= 0]
 
     again = ew.Temperature.fit(logits, codes[codes >= 0])
@@ -272,7 +272,7 @@ def test_a_fitted_classifier_says_what_was_tried_and_what_serves(fitted):
     """precision="f32" tries nothing else; the rows that are kept are those that export certifies on."""
     assert [row["engine"] for row in fitted.provenance.gate] == [f"{fitted.engine.name}-f32"]
     assert fitted.provenance.gate[0]["passed"]
-    assert fitted.calibrator == ew.Identity() or isinstance(fitted.engine, SecondOpinion)
+    assert fitted.calibrator == ew.Identity() or isinstance(fitted.engine, Pooled)
     assert isinstance(fitted.provenance.folded, ew.Temperature)
     assert fitted.provenance.record["calibrator"]["chosen"] == "temperature"
     for split, columns in (("train", ()), ("tune", ("codes", "logits")), ("certify", ("codes", "logits"))):

@@ -109,11 +109,22 @@ def asking_a_second(engine, learner, share=0.3):
     """Ask a small encoder as it came beside an engine: about so many texts by energy, and as many by confidence."""
     from dataclasses import replace
 
-    from elsewise.engines.second_opinion import Pool, SecondOpinion
+    from elsewise.engines.pool import Pool
+    from elsewise.engines.second_opinion import SecondOpinion
     from elsewise.fitting.engine_choice import opened_like
 
     tokens = learner.tokenize(texts(64))
-    pool = Pool(0.4, (1.5, 0.8), -np.inf, -np.inf)
+    pool = Pool(0.4, (1.5, 0.8))
     energy, confidence = (float(np.quantile(sign, share)) for sign in pool.signs(engine.run(tokens).logits))
     other = opened_like(engine, second_files_of("bert"), tokens)
-    return SecondOpinion(engine, other, replace(pool, energy=energy, confidence=confidence))
+    return SecondOpinion(engine, replace(pool, energy=energy, confidence=confidence), other)
+
+
+def with_token_counts(engine, learner):
+    """Mix in token counts that know random codes of a few texts."""
+    from elsewise.engines.pool import Pool
+    from elsewise.engines.token_counts import TokenCounts, WithTokenCounts
+
+    tokens, codes = learner.tokenize(texts(60)), np.arange(60) % len(LABELS)
+    counts = TokenCounts.learn(tokens, codes, len(LABELS), learner.tokenize.special)
+    return WithTokenCounts(engine, Pool(0.4, (1.5, 0.8)), counts)

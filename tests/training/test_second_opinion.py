@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from elsewise.arrays import softmax
 from support.small_models import ARCHITECTURES, LABELS, LONGEST, as_it_came, learner_of, model_of, texts, tokenizer
@@ -13,50 +12,9 @@ transformers = pytest.importorskip("transformers")
 
 from elsewise.engines import engine_class  # noqa: E402
 from elsewise.engines.files import Opening  # noqa: E402
+from elsewise.engines.logistic_regression import logistic_regression  # noqa: E402
 from elsewise.training.onnx_graph import write_model  # noqa: E402
-from elsewise.training.second_opinion import STRENGTH, AsItCame, logistic_regression  # noqa: E402
-
-K = 5
-
-
-def embeddings(n=400, d=12, k=K, seed=0):
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(k, size=n)
-    rows = np.eye(d)[codes] + rng.normal(size=(n, d))
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True), codes
-
-
-@pytest.mark.parametrize("k", [2, K])
-def test_the_head_is_the_logistic_regression_of_scikit_learn(k):
-    """For two labels scikit-learn has one vector instead of two that differ: its penalty is then half of ours."""
-    x, codes = embeddings(k=k)
-    strength = STRENGTH * (2 if k == 2 else 1)
-
-    weight, bias = logistic_regression(x, codes, k)
-
-    theirs = LogisticRegression(C=strength, max_iter=2000, tol=1e-8).fit(x, codes).predict_proba(x)
-    assert softmax(x @ weight.T + bias) == pytest.approx(theirs, abs=1e-3)
-
-
-def test_a_label_of_one_row_and_one_of_none_have_a_place_in_the_head():
-    x, codes = embeddings(k=3)
-    codes[codes == 2] = 0
-    codes[0] = 2
-
-    weight, bias = logistic_regression(x, codes, 4)
-
-    p = softmax(x @ weight.T + bias)
-    assert (weight.shape, bias.shape) == ((4, 12), (4,))
-    assert p[0].argmax() == 2
-    assert p[:, 3].max() < 0.01
-
-
-def test_embeddings_that_are_all_equal_have_the_frequencies_of_labels_as_probabilities():
-    codes = np.array([0] * 60 + [1] * 30 + [2] * 10)
-
-    weight, bias = logistic_regression(np.full((100, 4), 0.5), codes, 3)
-
-    assert softmax(np.full((1, 4), 0.5) @ weight.T + bias)[0] == pytest.approx([0.6, 0.3, 0.1], abs=1e-3)
+from elsewise.training.second_opinion import STRENGTH, AsItCame  # noqa: E402
 
 
 def mean_of_last_layer(encoder, ids):
@@ -94,7 +52,7 @@ def test_every_engine_gives_the_embedding_and_the_head_of_it(learnt, name):
 
     outputs = engine_class(name).open(Opening(made.files, LABELS, settings)).run(tokens)
 
-    weight, bias = logistic_regression(made.embedding[:-1].astype(np.float32), codes[:-1], len(LABELS))
+    weight, bias = logistic_regression(made.embedding[:-1].astype(np.float32), codes[:-1], len(LABELS), STRENGTH)
     assert outputs.features[:-1] == pytest.approx(made.embedding[:-1].astype(float), abs=1e-3)
     assert softmax(outputs.logits[:-1]) == pytest.approx(softmax(outputs.features[:-1] @ weight.T + bias), abs=5e-3)
     assert np.isnan(outputs.logits[-1]).all()

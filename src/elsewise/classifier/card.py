@@ -10,8 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from elsewise.classifier.packing import unpack
-from elsewise.engines import kind_of
-from elsewise.engines.second_opinion import KEY
+from elsewise.engines import kind_of, second_opinion, token_counts
 from elsewise.rules import Rule, threshold_words
 from elsewise.storage.json_files import Json
 
@@ -82,7 +81,12 @@ OTHER_PROBABILITIES = {
     "ensemble": "They are those of the first member alone; here they are the mean of {members}, re-calibrated.",
     "laplace": "They are those before Laplace, which here makes some texts less sure.",
     "mc_dropout": "They are those of the whole model; here they are the mean of {passes} thinned ones, re-calibrated.",
-    KEY: "They are those of the fine-tuned model alone; here the encoder as it came is asked too where that is unsure.",
+    second_opinion.KEY: "They are those of the fine-tuned model alone; here other opinions are mixed in.",
+    token_counts.KEY: "They are those of the fine-tuned model alone; here those of token counts are mixed in.",
+}
+OPINIONS = {
+    token_counts.KEY: "An opinion of token counts",
+    second_opinion.KEY: "A second opinion, of the encoder as it came,",
 }
 
 GIVEN_USE = """## Use
@@ -119,7 +123,8 @@ def _use(engine: Json) -> str:
     if kind.certify_again not in OF_TRANSFORMERS:
         return TEXT_USE
     precision = settings.get("precision", "f32")
-    around = OTHER_PROBABILITIES.get(KEY if KEY in settings else engine["name"], "").format(
+    asked = next((key for key in (second_opinion.KEY, token_counts.KEY) if key in settings), engine["name"])
+    around = OTHER_PROBABILITIES.get(asked, "").format(
         members=len(settings.get("members", ())), passes=settings.get("passes")
     )
     inexact = "" if precision == "f32" else INEXACT.format(precision=precision)
@@ -205,12 +210,12 @@ def _chosen(choice: Json) -> str:
     return f"{words} Log loss on rows held out: {losses}. It gives {changed:.2%} of these rows another best label."
 
 
-def _second_opinion(worth: Json) -> str:
-    """Say what the encoder as it came was worth on tune rows, and so whether it is asked."""
+def _opinion(whose: str, worth: Json) -> str:
+    """Say what a further opinion was worth on tune rows, and so whether it is asked."""
     gain, error = worth["log_loss_gain"], worth["standard_error"]
     asked = f"is asked about {worth['share_asked']:.0%} of texts" if worth["kept"] else "was left out"
     change = f"{'falls' if gain > 0 else 'rises'} by {abs(gain):.4f} with it (standard error {error:.4f})"
-    return f"A second opinion, of the encoder as it came, {asked}: the log loss of tune rows {change}."
+    return f"{whose} {asked}: the log loss of tune rows {change}."
 
 
 def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -229,8 +234,7 @@ def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) ->
         lines.append(f"{folded.sentence}, folded into the last layer{whose}.")
     if "calibrator" in record:
         lines.append(_chosen(record["calibrator"]))
-    if KEY in record:
-        lines.append(_second_opinion(record[KEY]))
+    lines += [_opinion(whose, record[key]) for key, whose in OPINIONS.items() if key in record]
     if "score" in record:
         lines.append(f"Confidence: `{record['score']['chosen']}`.")
     if any(name.startswith("refit.") for name in arrays):

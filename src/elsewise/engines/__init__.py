@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
+from elsewise.engines import token_counts
 from elsewise.engines.files import Opening
 from elsewise.engines.second_opinion import KEY, SecondOpinion
 from elsewise.errors import InputError
@@ -184,7 +185,10 @@ def entry_of(engine: Stored) -> Json:
 def open_entry(entry: Json, opening: Opening) -> Stored:
     """Open an engine that `entry_of` described, with the files, labels and threads of the engine around it."""
     kind, opening = engine_class(entry["name"]), replace(opening, settings=entry["settings"])
-    return SecondOpinion.open(kind, opening) if KEY in opening.settings else kind.open(opening)
+    if KEY in opening.settings:
+        return SecondOpinion.open(kind, opening)
+    made: Stored = token_counts.open_engine(kind, opening)
+    return made
 
 
 def early_fingerprint(entry: Json, opening: Opening) -> str | None:
@@ -192,8 +196,7 @@ def early_fingerprint(entry: Json, opening: Opening) -> str | None:
     kind, opening = engine_class(entry["name"]), replace(opening, settings=entry["settings"])
     if KEY in opening.settings:
         return SecondOpinion.fingerprint_of(kind, opening)
-    compute: Any = getattr(kind, "fingerprint_of", None)
-    return None if compute is None else compute(opening)
+    return token_counts.fingerprint_of(kind, opening) if hasattr(kind, "fingerprint_of") else None
 
 
 def fingerprint_of(entry: Json, opening: Opening) -> str:

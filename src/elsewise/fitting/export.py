@@ -14,10 +14,9 @@ from elsewise.classifier.load import open_classifier, provenance_of
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES
 from elsewise.engines import key_of, kind_of
-from elsewise.engines.second_opinion import HOME, KEY
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
-from elsewise.fitting.second_opinion import asking_second
+from elsewise.fitting.opinions import asked_again
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
 from elsewise.rules import Rule, about, among_looks, fit_as_asked
@@ -140,9 +139,7 @@ def _ready(
         settings, labels = saved.entries[saved.default]["settings"], tuple(saved.description["labels"])
         rows = _kept_rows(saved)
         best, table = serving(saved.files, labels, settings, wanted, rows, threads, progress)
-        if KEY in settings:
-            engine: Any = best.engine  # an engine of texts, which has files
-            best = asking_second(best, engine.files.below(HOME), rows, threads)[0]
+        best = asked_again(best, settings, rows, threads)
         known = _certified(saved, key_of(best.engine), threads)
     if known is None:
         certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)

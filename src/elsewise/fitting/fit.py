@@ -26,7 +26,7 @@ from elsewise.fitting.baseline import fit_baseline
 from elsewise.fitting.certify import CertifiedParts, Promise, Words, certified_parts, evaluated, of_splits, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.fit_external import fit_external, refuse_training
-from elsewise.fitting.second_opinion import learn_second, with_second_opinion
+from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
 from elsewise.fitting.uncertainty import UncertaintyMethod, in_scope, train_member
 from elsewise.outputs import Evidence, References
 from elsewise.progress import Note, Progress
@@ -37,7 +37,6 @@ from elsewise.training.settings import Training
 
 if TYPE_CHECKING:
     from elsewise.training.encoder import Learner
-    from elsewise.training.second_opinion import AsItCame
 
 
 def fit(
@@ -124,9 +123,9 @@ def fit(
         seed + 1, ...), the number of MC-dropout passes on torch, or last-layer Laplace. Decisions then have
         `epistemic`.
     second_opinion : bool
-        Also ask the encoder as it came, where the fine-tuned model is unsure, and mix both: better probabilities, and a
-        better eye for unfamiliar texts, for more time a text. Left out where tune rows do not show that it helps, above
-        1,000 labels, and beside an uncertainty method.
+        Also ask two other models, and mix what they say: token counts, and, where the fine-tuned model is unsure, the
+        encoder as it came. Better probabilities, and a better eye for unfamiliar texts, for more time a text. Each is
+        left out where tune rows do not show that it helps, above 1,000 labels, and beside an uncertainty method.
     baseline : bool
         Also fit TF-IDF and logistic regression on the same rows, so that evaluations show what the encoder is worth.
         Left out above 200,000 train rows or 1,000 labels, and where scikit-learn is not installed.
@@ -215,7 +214,7 @@ class _Trained:
     rows: Rows
     train: Tokens
     certify: Tokens
-    second: "AsItCame | None"
+    opinions: Opinions
 
 
 def _trained(
@@ -239,14 +238,14 @@ def _trained(
     choice = choose_calibrator(logits, parts.tune.codes, preserve_argmax=has_no_bias)
     rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
     files = write_model(model.folded(choice.calibrator), learner, divided.names)
-    second = None
+    opinions = Opinions()
     if second_opinion:
         if progress:
-            progress("asking the encoder as it came", 0, 0)
+            progress("asking for other opinions", 0, 0)
         chosen = sampled(parts.train.codes, how.seed)
         known = train_tokens.take(chosen), parts.train.codes[chosen]
-        second = learn_second(learner, how, known, divided.names, parts.tune.codes, note)
-    return _Trained(files, learner.tokenize.settings, how, choice, rows, train_tokens, certify, second)
+        opinions = learn_opinions(learner, how, known, divided.names, parts.tune.codes, note)
+    return _Trained(files, learner.tokenize.settings, how, choice, rows, train_tokens, certify, opinions)
 
 
 def _served(
@@ -256,10 +255,8 @@ def _served(
     """Choose the engine, and add the second opinion or the uncertainty method; also give the table and the record."""
     best, table = serving(model.files, labels, model.reading, wanted, model.rows, progress=progress)
     record: Json = {"training": {**asdict(model.how), **method.record}, "calibrator": model.choice.record}
-    if model.second is not None:
-        best, worth = with_second_opinion(best, model.second.files, model.rows, note)
-        record = {**record, "second_opinion": worth}
-    return *method.added_to(best, table, model.rows, model.train, member), record
+    best, worth = with_opinions(best, model.opinions, model.rows, note)
+    return *method.added_to(best, table, model.rows, model.train, member), {**record, **worth}
 
 
 def _prepared(
@@ -287,7 +284,7 @@ def _certified(
     if not len(parts.tune):  # train texts: overconfident, but still ranked correctly
         tuned = (Evidence.of(best.engine.run(train), best.calibrator), parts.train.codes)
         promise = replace(promise, unfamiliar=0)  # train texts are more familiar than any other
-    known = _references(best, train, parts.train.codes, seed, model.second)
+    known = _references(best, train, parts.train.codes, seed, model.opinions)
     return certified_parts(tuned, (certify, parts.certify.codes), known, promise)
 
 
@@ -299,11 +296,11 @@ def _refit_rows(model: _Trained, best: Serving, certify: Evidence, divided: Divi
     }
 
 
-def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int, second: "AsItCame | None") -> References | None:
+def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int, opinions: Opinions) -> References | None:
     """Take features of train texts of every label; None from an engine without features."""
     rows = sampled(codes, seed)
     outputs = best.engine.run(tokens.take(rows))
-    if second is not None:
-        outputs = replace(outputs, embedding=second.embedding)
+    if opinions.as_it_came is not None:
+        outputs = replace(outputs, embedding=opinions.as_it_came.embedding)
     evidence = Evidence(outputs.logits, outputs)
     return references_of(evidence, codes[rows]) if evidence.has_features else None

@@ -14,14 +14,16 @@ import elsewise as ew
 from elsewise.classifier.load import load
 from elsewise.engines.files import INT8, ONNX
 from elsewise.engines.openvino import core, save_graph
-from elsewise.engines.second_opinion import SecondOpinion, Worth
+from elsewise.engines.pool import Worth
+from elsewise.engines.second_opinion import SecondOpinion
+from elsewise.engines.token_counts import TokenCounts, WithTokenCounts
 from elsewise.errors import ArtifactError
 from elsewise.fitting import open_threshold
-from elsewise.fitting.engine_choice import Rows, serving
+from elsewise.fitting.engine_choice import Rows, measure, serving
 from elsewise.fitting.export import export
-from elsewise.fitting.second_opinion import learn_second, with_second_opinion
+from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
 from elsewise.training.second_opinion import AsItCame
-from support.small_models import LABELS, files_of, model_of, second_files_of, texts, tokenizer
+from support.small_models import LABELS, files_of, learner_of, model_of, second_files_of, texts, tokenizer
 
 WORDS = ["refund", "invoice", "order", "hello"]
 TEXTS = texts(30)
@@ -184,23 +186,29 @@ def refuse(*_, **__):
     raise ValueError("no embedding\nat all")
 
 
+def known_of(learner):
+    return learner.tokenize(texts(60)), np.arange(60) % len(LABELS)
+
+
 @pytest.mark.parametrize("n", [0, 30])
 def test_few_tune_rows_leave_it_out(n):
     said = []
 
     codes = np.concatenate([np.zeros(n, dtype=np.int64), np.full(90, -1)])
-    assert learn_second(None, None, (None, None), ("a", "b"), codes, said.append) is None
+    assert learn_opinions(None, None, (None, None), ("a", "b"), codes, said.append) == Opinions()
 
-    assert said == [f"the second opinion is left out: {n} tune rows are too few to show whether it helps (50 needed)"]
+    few = f"{n} tune rows are too few to show whether they help (50 needed)"
+    assert said == [f"the second opinion is left out, and token counts too: {few}"]
 
 
 def test_many_labels_leave_it_out():
     said = []
 
     labels = tuple(map(str, range(1001)))
-    assert learn_second(None, None, (None, None), labels, np.zeros(60, dtype=np.int64), said.append) is None
+    assert learn_opinions(None, None, (None, None), labels, np.zeros(60, dtype=np.int64), said.append) == Opinions()
 
-    assert said == ["the second opinion is left out: 1,001 labels are more than the 1,000 that it learns in minutes"]
+    many = "1,001 labels are more than the 1,000 that are learnt in minutes"
+    assert said == [f"the second opinion is left out, and token counts too: {many}"]
 
 
 def test_an_interrupt_is_no_failure_of_the_encoder(monkeypatch):
@@ -208,8 +216,9 @@ def test_an_interrupt_is_no_failure_of_the_encoder(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(AsItCame, "learn", interrupted)
+    learner = learner_of("bert")
     with pytest.raises(KeyboardInterrupt):
-        learn_second(None, None, (None, None), ("a", "b"), np.zeros(60, dtype=np.int64))
+        learn_opinions(learner, None, known_of(learner), LABELS, np.zeros(60, dtype=np.int64))
 
 
 @pytest.mark.parametrize("whose", ["first", "second"])
@@ -225,8 +234,29 @@ def test_tune_rows_decide_whether_it_is_kept(whose):
     best, _ = serving(files, LABELS, settings, ("openvino", "f32"), rows)
     said = []
 
-    served, record = with_second_opinion(best, second, rows, said.append)
+    served, record = with_opinions(best, Opinions(as_it_came=AsItCame(second, np.empty(0))), rows, said.append)
+    record = record["second_opinion"]
 
     assert record["kept"] == isinstance(served.engine, SecondOpinion) == (whose == "second")
     assert (served is best) == (whose == "first")
     assert said[0].startswith(f"the second opinion is {'kept' if record['kept'] else 'left out'}: the log loss of tune")
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_tune_rows_decide_whether_token_counts_are_kept(helps):
+    """Codes that follow the first token of a text, or a model of random weights; counts know the first token."""
+    files, learner = files_of("bert")
+    known, tune = learner.tokenize(texts(200)), learner.tokenize(texts(400)[200:])
+    first, said = ([int(ids[1]) % len(LABELS) for ids in tokens] for tokens in (known, tune))
+    counts = TokenCounts.learn(known, np.array(first), len(LABELS), learner.tokenize.special)
+    settings = {**learner.tokenize.settings, "precision": "f32"}
+    engine = serving(files, LABELS, settings, ("openvino", "f32"), Rows(tune, np.array(said), tune))[0].engine
+    drawn = engine.run(tune).logits + np.random.default_rng(0).gumbel(size=(200, len(LABELS))) / 4
+    rows = Rows(tune, np.array(said) if helps else drawn.argmax(axis=1), tune)
+    notes = []
+
+    served, record = with_opinions(measure(engine, tune, rows.codes), Opinions(counts), rows, notes.append)
+
+    assert record["token_counts"]["kept"] == isinstance(served.engine, WithTokenCounts) == helps
+    kept = "kept" if helps else "left out"
+    assert notes[0].startswith(f"the opinion of token counts is {kept}: the log loss of tune rows")
