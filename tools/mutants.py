@@ -456,8 +456,8 @@ FAULTS: Final = (
     Fault(
         "mean-of-padding",
         "engines/mean_pooled.py",
-        "weights = mask[:, :, None].to(hidden.dtype)",
-        "weights = torch.ones_like(mask)[:, :, None].to(hidden.dtype)",
+        "mask[:, :, None].float()",
+        "torch.ones_like(mask)[:, :, None].float()",
         "padding counts in the mean of a text's tokens",
         "training/test_second_opinion.py::test_padding_does_not_count_in_the_mean",
     ),

@@ -12,7 +12,7 @@ from elsewise.cli import options
 from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
 from elsewise.cli.panels import ENGINE, TRAINING, typed
 from elsewise.cli.tables import show_fitted
-from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH
+from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH, TETHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,9 @@ class TrainingOptions:
     second_opinion: Annotated[
         bool, TRAINING(help="Also ask the encoder as it came where the fine-tuned model is unsure: better, and slower.")
     ] = True
+    tether: Annotated[
+        float, TRAINING(min=0, help="How strongly fine-tuning is kept near the encoder as it came. 0: not at all.")
+    ] = TETHER
     restart: Annotated[bool, TRAINING("--restart", help="Start training anew instead of continuing.")] = False
     precision: options.Precision = "auto"
 

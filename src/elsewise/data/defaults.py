@@ -8,5 +8,6 @@ FLOOR: Final = 0.5
 UNFAMILIAR: Final = 0.02
 BATCH_SIZE: Final = 64
 MAX_LENGTH: Final = 256
+TETHER: Final = 0.0  # weight of the loss that keeps an embedding near that of the encoder as it came
 PARTS: Final = ("train", "tune", "certify", "test")
 LEFT_OUT: Final = ("untrained", "repeated", "seen", "grouped")  # counts of rows that are in none of the parts

@@ -39,11 +39,9 @@ class MeanPooled(torch.nn.Module):  # type: ignore[misc, name-defined]
 
     def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
         """Return the logits (n, k) of token ids and their mask (n, tokens)."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        weights = mask[:, :, None].to(hidden.dtype)
-        mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
-        return SimpleNamespace(logits=self.classifier(torch.nn.functional.normalize(mean, dim=1)))
+        return SimpleNamespace(logits=self.classifier(embedding_of(hidden, mask)))
 
     def get_input_embeddings(self) -> Any:
         """Give the embeddings of token ids."""
@@ -60,3 +58,9 @@ class MeanPooled(torch.nn.Module):  # type: ignore[misc, name-defined]
         self.encoder.save_pretrained(folder, **how)
         head = self.classifier.state_dict()
         save_file({name: tensor.cpu().contiguous() for name, tensor in head.items()}, folder / HEAD)
+
+
+def embedding_of(hidden: Any, mask: Any) -> Any:
+    """Give the embeddings (n, d), float32, of a last layer (n, tokens, d) under its mask (n, tokens)."""
+    hidden, weights = hidden.float(), mask[:, :, None].float()
+    return torch.nn.functional.normalize((hidden * weights).sum(dim=1) / weights.sum(dim=1), dim=1)

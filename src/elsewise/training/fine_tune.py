@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from elsewise.calibrators import PriorCorrection
 from elsewise.data.splits import LabelledTexts
-from elsewise.engines.tokenizer import TextTokenizer
+from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_tokenizer
 from elsewise.errors import InputError, need
 from elsewise.messages.wording import counted, listed
@@ -31,6 +31,7 @@ from elsewise.training.checkpoint_folder import STATE, Checkpoints
 from elsewise.training.checkpoints import CheckpointCallback, read_weights, set_weights, weights_of, write_trained
 from elsewise.training.encoder import Learner
 from elsewise.training.settings import Training
+from elsewise.training.tether import Tether
 from elsewise.training.trainer import Reporter, trainer_of
 
 torch = need("torch", extra="train")
@@ -113,7 +114,7 @@ def _trained(
     """Run the Trainer, and return the model with the best weights."""
     callbacks = [callback, *([Reporter(progress)] if progress else [])]
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
-        trainer = trainer_of(learner, examples, tuning, how, weights, callbacks, work)
+        trainer = trainer_of(learner, examples, tuning, how, weights, callbacks, work, _tether(learner, examples, how))
         if note:
             note(_time_needed(trainer, tuning, callback))
         trainer.train(resume_from_checkpoint=None if callback.start is None else str(callback.start))
@@ -123,6 +124,16 @@ def _trained(
     # As it was before training: accelerate leaves its autocast on `forward`, and answers would stay in bfloat16.
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return replace(learner.model, model=trained.eval())
+
+
+def _tether(learner: Learner, examples: list[Any], how: Training) -> Tether | None:
+    """Embed the examples, before any of them is learnt, and number them."""
+    if not how.tether:
+        return None
+    for row, example in enumerate(examples):
+        example["row"] = row
+    tokens = Tokens.of([example["input_ids"] for example in examples])
+    return Tether.of(learner, tokens, how.tether, how.precision)
 
 
 def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training) -> Json:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH
+from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH, TETHER
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
 
@@ -38,6 +38,8 @@ class Training:
         Precision of the encoder while it learns; auto is bf16 where that is faster, as measured.
     seed : int
         Seed of the splits, the head, dropout and the order of the texts.
+    tether : float
+        Weight of the loss that keeps the embedding near that of the encoder as it came; 0 leaves it free.
     class_weights : None, "balanced" or mapping of label to weight
         How much an error on a text of each label counts in training. balanced is n / (k n_y), so that every label
         counts the same. In a mapping only ratios matter, and missing labels count 1. The logits are corrected
@@ -52,6 +54,7 @@ class Training:
     max_length: int = MAX_LENGTH
     precision: str = "auto"
     seed: int = 0
+    tether: float = TETHER
     class_weights: str | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
@@ -61,6 +64,8 @@ class Training:
                 raise InputError(f"{name} must be at least {least}, got {value}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must lie between 0 and 1, got {self.learning_rate}")
+        if not 0 <= self.tether < np.inf:
+            raise InputError(f"tether must be at least 0 and finite, got {self.tether}")
         if self.precision not in TRAINING_PRECISIONS:
             raise InputError(
                 f"the training precision must be one of {', '.join(TRAINING_PRECISIONS)}, got {self.precision!r}"

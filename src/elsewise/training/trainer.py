@@ -17,6 +17,7 @@ from elsewise.errors import InputError, need
 from elsewise.progress import Progress
 from elsewise.training.encoder import Learner
 from elsewise.training.settings import USUAL_RATE, Training
+from elsewise.training.tether import Tether, last_layer
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
@@ -68,11 +69,11 @@ def best_log_loss(prediction: Any, weights: NDArray[np.float64] | None = None) -
 
 def trainer_of(
     learner: Learner, examples: list[Any], tuning: list[Any], how: Training, weights: NDArray[np.float64] | None,
-    callbacks: list[Any], folder: str,
+    callbacks: list[Any], folder: str, tether: Tether | None = None,
 ) -> Any:  # fmt: skip
     """Make a Trainer that writes nothing, and evaluates after each epoch where there are rows to tune on.
 
-    Examples have "input_ids" and "labels"; `weights` (k,) are class weights.
+    Examples have "input_ids" and "labels", and their "row" where there is a tether; `weights` (k,) are class weights.
     """
     arguments = transformers.TrainingArguments(
         output_dir=folder,
@@ -104,6 +105,7 @@ def trainer_of(
         compute_metrics=partial(best_log_loss, weights=weights),
         callbacks=callbacks,
     )
+    trainer.tether = tether
     trainer.remove_callback(transformers.PrinterCallback)
     return trainer
 
@@ -114,6 +116,17 @@ class GroupedTrainer(transformers.Trainer):  # type: ignore[misc, name-defined]
     Its own grouping sorts fifty batches at a time from long to short, so that neighbouring steps are much alike. On 150
     labels that, and a loss in bfloat16, cost accuracy.
     """
+
+    tether: Tether | None = None
+
+    def compute_loss(self, model: Any, inputs: Any, *more: Any, **how: Any) -> Any:
+        """Return the loss of a batch, with that of the tether for train texts."""
+        rows = inputs.pop("row", None)
+        if rows is None or self.tether is None:
+            return super().compute_loss(model, inputs, *more, **how)
+        with last_layer(self.model) as caught:
+            loss = super().compute_loss(model, inputs, *more, **how)
+        return loss + self.tether.loss(caught[-1], inputs["attention_mask"], rows)
 
     def get_train_dataloader(self) -> Any:
         """Return the batches of an epoch, in a new order every epoch."""
