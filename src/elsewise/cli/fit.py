@@ -12,7 +12,7 @@ from elsewise.cli import options
 from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
 from elsewise.cli.panels import ENGINE, TRAINING, typed
 from elsewise.cli.tables import show_fitted
-from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH, TETHER
+from elsewise.data.defaults import MAX_LENGTH, TETHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ class TrainingOptions:
     learning_rate: Annotated[
         float | None, TRAINING(help="Peak learning rate of the encoder. Default: 2e-4 for MiniLM, 5e-5 for BERT-base.")
     ] = None
-    batch_size: Annotated[int, TRAINING(min=1, help="Texts in one training step.")] = BATCH_SIZE
+    batch_size: Annotated[
+        int | None, TRAINING(min=1, help="Texts in one training step. Default: 64, fewer for few rows.")
+    ] = None
     max_length: options.MaxLength = MAX_LENGTH
     class_weights: Annotated[
         str | None, TRAINING(help="balanced: rare labels count as much as frequent ones in training. Default: none.")

@@ -6,7 +6,6 @@ TARGET_ACCURACY: Final = 0.95
 CONFIDENCE_LEVEL: Final = 0.95
 FLOOR: Final = 0.5
 UNFAMILIAR: Final = 0.02
-BATCH_SIZE: Final = 64
 MAX_LENGTH: Final = 256
 TETHER: Final = 0.0  # weight of the loss that keeps an embedding near that of the encoder as it came
 PARTS: Final = ("train", "tune", "certify", "test")

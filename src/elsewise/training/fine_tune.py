@@ -30,7 +30,7 @@ from elsewise.storage.json_files import Json, read_json
 from elsewise.training.checkpoint_folder import STATE, Checkpoints
 from elsewise.training.checkpoints import CheckpointCallback, read_weights, set_weights, weights_of, write_trained
 from elsewise.training.encoder import Learner
-from elsewise.training.settings import Training
+from elsewise.training.settings import BATCH_SIZES, Training
 from elsewise.training.tether import Tether
 from elsewise.training.trainer import Reporter, trainer_of
 
@@ -97,12 +97,12 @@ def train(
     weights = _class_weights(how.class_weights, rows.codes, model.config.id2label)
     if weights is not None and last_linear(model).bias is None:
         raise InputError(f"class_weights: the last layer of {type(model).__name__} has no bias to correct them in")
-    callback = CheckpointCallback(model, how.patience, checkpoints, settings, found[0] if found else None)
+    callback = CheckpointCallback(model, how.patience or 3, checkpoints, settings, found[0] if found else None)
     trained = _trained(learner, examples, tuning, how, weights, callback, progress, note)
     if weights is not None:
         trained = trained.folded(PriorCorrection(1 / weights))
     if checkpoints:
-        steps = (how.epochs or 1) * math.ceil(len(examples) / how.batch_size)
+        steps = (how.epochs or 1) * math.ceil(len(examples) / (how.batch_size or BATCH_SIZES[0]))
         write_trained(trained.model, checkpoints, steps, settings)
     return trained
 

@@ -1,16 +1,20 @@
 """Settings of fine-tuning, checked, with defaults by the number of rows and the width of the encoder."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from elsewise.data.defaults import BATCH_SIZE, MAX_LENGTH, TETHER
+from elsewise.data.defaults import MAX_LENGTH, TETHER
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
 
 USUAL_ROWS, USUAL_EPOCHS = 15_000, 9
+STEPS: Final = 400  # of the optimizer, about, that an encoder needs to learn labels, however few the rows
+BATCH_SIZES: Final = (64, 32, 16, 8)
+WAIT: Final = 0.3  # of the epochs, without a better tune log loss, before training stops
 USUAL_WIDTH, USUAL_RATE = 384, 2e-4
 TRAINING_PRECISIONS: Final = ("auto", "bf16", "f32")
 BALANCED: Final = "balanced"
@@ -25,13 +29,13 @@ class Training:
     encoder : str
         A name or a folder.
     epochs : int or None
-        Maximum number of epochs; None chooses 3 to 12, fewer for more rows.
+        Maximum number of epochs; None chooses 3 to 12, fewer for more rows, and more than 12 for fewer than 250.
     learning_rate : float or None
         Peak learning rate of the encoder; None chooses by its width: 2e-4 at 384 (MiniLM), 5e-5 at 768 (BERT-base).
-    batch_size : int
-        Texts in a step.
-    patience : int
-        Stop after this many epochs without a better tune log loss.
+    batch_size : int or None
+        Texts in a step; None chooses 64, or down to 8 for fewer rows, so that there are about 400 steps.
+    patience : int or None
+        Stop after this many epochs without a better tune log loss; None chooses 3, more where there are many.
     max_length : int
         Tokens read of a text, special tokens included.
     precision : {"auto", "bf16", "f32"}
@@ -49,8 +53,8 @@ class Training:
     encoder: str = DEFAULT_ENCODER
     epochs: int | None = None
     learning_rate: float | None = None
-    batch_size: int = BATCH_SIZE
-    patience: int = 3
+    batch_size: int | None = None
+    patience: int | None = None
     max_length: int = MAX_LENGTH
     precision: str = "auto"
     seed: int = 0
@@ -76,14 +80,19 @@ class Training:
             )
 
     def resolved(self, rows: int, width: int) -> "Training":
-        """Fill in the defaults: more epochs for fewer rows, smaller steps for wider encoders."""
+        """Fill in the defaults: more epochs and smaller batches for fewer rows, smaller steps for wider encoders."""
         from elsewise.engines.torch import is_faster_in_bf16  # noqa: PLC0415  torch
 
         epochs = int(np.clip(round(USUAL_EPOCHS * (USUAL_ROWS / max(rows, 1)) ** 0.5), 3, 12))
+        enough = (size for size in BATCH_SIZES if epochs * math.ceil(rows / size) >= STEPS)
+        batch_size = next(enough, BATCH_SIZES[-1]) if self.batch_size is None else self.batch_size
+        epochs = max(epochs, math.ceil(STEPS / math.ceil(max(rows, 1) / batch_size)))
         rate = float(np.clip(USUAL_RATE * (USUAL_WIDTH / width) ** 2, 2e-5, 5e-4))
         return replace(
             self,
             epochs=epochs if self.epochs is None else self.epochs,
+            batch_size=batch_size,
+            patience=max(3, round(WAIT * epochs)) if self.patience is None else self.patience,
             learning_rate=rate if self.learning_rate is None else self.learning_rate,
             precision=("bf16" if is_faster_in_bf16() else "f32") if self.precision == "auto" else self.precision,
         )

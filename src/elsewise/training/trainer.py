@@ -16,7 +16,7 @@ from elsewise.engines.torch import last_linear
 from elsewise.errors import InputError, need
 from elsewise.progress import Progress
 from elsewise.training.encoder import Learner
-from elsewise.training.settings import USUAL_RATE, Training
+from elsewise.training.settings import BATCH_SIZES, USUAL_RATE, Training
 from elsewise.training.tether import Tether, last_layer
 
 torch = need("torch", extra="train")
@@ -75,11 +75,12 @@ def trainer_of(
 
     Examples have "input_ids" and "labels", and their "row" where there is a tether; `weights` (k,) are class weights.
     """
+    batch_size = how.batch_size or BATCH_SIZES[0]
     arguments = transformers.TrainingArguments(
         output_dir=folder,
         num_train_epochs=how.epochs,
-        per_device_train_batch_size=how.batch_size,
-        per_device_eval_batch_size=2 * how.batch_size,
+        per_device_train_batch_size=batch_size,
+        per_device_eval_batch_size=2 * batch_size,
         warmup_steps=0.1,
         lr_scheduler_type="linear",
         bf16=how.precision == "bf16",
