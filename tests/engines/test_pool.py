@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 
-from elsewise.engines.pool import FEWEST_ROWS, WEIGHTS, Pool
+from elsewise.engines.pool import FEWEST_ROWS, WEIGHTS, Pool, Worth
 from elsewise.engines.second_opinion import ASKED
 from elsewise.errors import InputError
 
@@ -84,7 +84,7 @@ def test_the_worth_is_judged_on_rows_that_did_not_choose_the_weight():
         gains[rows] = loss(alone, codes[rows]) - loss(both, codes[rows])
     assert worth.log_loss_gain == pytest.approx(gains.mean())
     assert worth.standard_error == pytest.approx(gains.std() / np.sqrt(len(codes)))
-    assert worth.is_clear
+    assert worth.is_kept
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -94,7 +94,7 @@ def test_an_opinion_about_nothing_is_worth_nothing(seed):
 
     _, worth = Pool.fit(first, np.random.default_rng(seed + 100).normal(size=first.shape), codes, ASKED)
 
-    assert not worth.is_clear
+    assert not worth.is_kept
 
 
 def test_which_rows_are_asked_about_does_not_depend_on_their_codes_but_for_the_temperature():
@@ -134,8 +134,8 @@ def test_logits_that_are_all_equal_have_a_mixture(constant):
 def test_two_labels_of_one_row_each_have_a_pool():
     pool, worth = Pool.fit(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1]))
 
-    assert pool.weight == 0.5
-    assert not worth.is_clear
+    assert pool == Pool(0.5, (1.0, 1.0))
+    assert not worth.is_kept
 
 
 @pytest.mark.parametrize(
@@ -168,3 +168,10 @@ def test_a_pool_is_read_as_it_was_written(share):
     pool, _ = Pool.fit(*planted(), share)
 
     assert Pool.read(json.loads(json.dumps(pool.settings, allow_nan=False))) == pool
+
+
+@pytest.mark.parametrize(
+    ("rows", "gain", "kept"), [(1000, 0.01, False), (1000, 0.03, True), (49, 0.01, True), (49, -0.01, False)]
+)
+def test_a_gain_must_be_clear_where_there_are_rows_to_show_it(rows, gain, kept):
+    assert Worth(log_loss_gain=gain, standard_error=0.02, share_asked=1.0, rows=rows).is_kept == kept

@@ -25,6 +25,7 @@ from elsewise.storage.json_files import Json
 DESCRIPTION: Final = "elsewise.json"  # holds the settings
 BOUNDS: Final = ("energy", "confidence")
 FEWEST_ROWS: Final = 200  # tune rows that choose a weight; with fewer both count the same
+FEWEST_TO_SCALE: Final = 50  # tune rows that choose a temperature
 WEIGHTS: Final = np.linspace(0.05, 0.95, 19)
 
 
@@ -39,16 +40,19 @@ class Worth:
         and the standard error of that.
     share_asked : float
         Share of the rows for which the second is asked.
+    rows : int
+        In-scope rows that this was judged on.
     """
 
     log_loss_gain: float
     standard_error: float
     share_asked: float
+    rows: int
 
     @property
-    def is_clear(self) -> bool:
-        """Whether the gain is larger than its standard error."""
-        return self.log_loss_gain > self.standard_error
+    def is_kept(self) -> bool:
+        """Whether the gain is larger than its standard error; any gain will do on too few rows to tell."""
+        return self.log_loss_gain > (self.standard_error if self.rows >= FEWEST_TO_SCALE else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,9 @@ class Pool:
         """
         usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1) & (codes >= 0)
         first, second, codes = first[usable], second[usable], codes[usable]
-        temperatures = (best_temperature(first, codes) or 1.0, best_temperature(second, codes) or 1.0)
+        temperatures = (1.0, 1.0)
+        if len(codes) >= FEWEST_TO_SCALE:
+            temperatures = (best_temperature(first, codes) or 1.0, best_temperature(second, codes) or 1.0)
         even = cls(0.5, temperatures)
         if share < 1:
             energy, confidence = (float(np.quantile(sign, share)) for sign in even.signs(first))
@@ -118,7 +124,7 @@ class Pool:
             rows, pool = asked & half, chosen(asked & ~half)
             alone, both = pool.mixed(first[rows]), pool.mixed(first[rows], second[rows])
             gains[rows] = true_log_softmax(both, codes[rows]) - true_log_softmax(alone, codes[rows])
-        worth = Worth(float(gains.mean()), float(gains.std() / np.sqrt(len(gains))), float(asked.mean()))
+        worth = Worth(float(gains.mean()), float(gains.std() / np.sqrt(len(gains))), float(asked.mean()), len(codes))
         return chosen(asked), worth
 
     @classmethod

@@ -1,13 +1,15 @@
 """Add opinions to a fine-tuned engine, each if tune rows show that it helps: token counts, the encoder as it came."""
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from elsewise.arrays import Codes
-from elsewise.calibrators.choice import FEWEST_ROWS
+import numpy as np
+
+from elsewise.arrays import Codes, Floats, true_log_softmax
+from elsewise.calibrators.best_temperature import best_temperature
 from elsewise.engines import second_opinion, token_counts
 from elsewise.engines.files import ModelFiles
-from elsewise.engines.pool import Pool, Worth
+from elsewise.engines.pool import FEWEST_ROWS, Pool, Worth
 from elsewise.engines.second_opinion import ASKED, HOME, SecondOpinion
 from elsewise.engines.token_counts import TokenCounts, WithTokenCounts
 from elsewise.engines.tokenizer import Tokens
@@ -21,6 +23,9 @@ from elsewise.training.settings import Training
 if TYPE_CHECKING:
     from elsewise.training.encoder import Learner
     from elsewise.training.second_opinion import AsItCame
+
+
+FEWEST: Final = 20  # in-scope tune rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,8 @@ def learn_opinions(
 def _unusable(labels: tuple[str, ...], tune: Codes) -> str | None:
     if len(labels) > MOST_LABELS:
         return f"{len(labels):,} labels are more than the {MOST_LABELS:,} that are learnt in minutes"
-    if (n := int((tune >= 0).sum())) < FEWEST_ROWS:
-        return f"{n} tune rows are too few to show whether they help ({FEWEST_ROWS} needed)"
+    if (n := int((tune >= 0).sum())) < FEWEST:
+        return f"{n} tune rows are too few to show whether they help ({FEWEST} needed)"
     return None
 
 
@@ -115,9 +120,24 @@ def asking_second(
     """Ask the encoder as it came beside an engine; also tell how both are mixed, and what that is worth."""
     engine: Any = best.engine
     other: Any = opened_like(best.engine, files, rows.train, threads)
-    pool, worth = Pool.fit(best.outputs.logits, other.run(rows.tune).logits, rows.codes, ASKED)
+    first, second = best.outputs.logits, other.run(rows.tune).logits
+    pool, worth = Pool.fit(first, second, rows.codes, _share(first, second, rows.codes))
     made: Any = SecondOpinion(engine.with_files(engine.files.beside(HOME)), pool, other)
     return measure(made, rows.tune, rows.codes, best), pool, worth
+
+
+def _share(first: Floats, second: Floats, codes: Codes) -> float:
+    """Choose where the second is asked: everywhere, where it is the better one or tune rows are few to tell."""
+    usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1) & (codes >= 0)
+    if usable.sum() < FEWEST_ROWS:
+        return 1.0
+    losses = (_loss(logits[usable], codes[usable]) for logits in (first, second))
+    return 1.0 if next(losses) > next(losses) else ASKED
+
+
+def _loss(logits: Floats, codes: Codes) -> float:
+    scaled = logits / logits.dtype.type(best_temperature(logits, codes) or 1)
+    return -float(true_log_softmax(scaled, codes).mean(dtype=np.float64))
 
 
 def asked_again(best: Serving, settings: Json, rows: Rows, threads: int | None = None) -> Serving:
@@ -134,7 +154,7 @@ def _kept_if_clear(
 ) -> tuple[Serving, Json]:
     asking, pool, worth = made
     if note:
-        verb, kept = "falls" if worth.log_loss_gain > 0 else "rises", "kept" if worth.is_clear else "left out"
+        verb, kept = "falls" if worth.log_loss_gain > 0 else "rises", "kept" if worth.is_kept else "left out"
         change = f"the log loss of tune rows {verb} by {abs(worth.log_loss_gain):.3f} with it"
         note(f"{what} is {kept}: {change} (standard error {worth.standard_error:.3f})")
-    return asking if worth.is_clear else best, {"kept": worth.is_clear, **asdict(worth), **pool.settings}
+    return asking if worth.is_kept else best, {"kept": worth.is_kept, **asdict(worth), **pool.settings}
