@@ -22,7 +22,7 @@ def test_there_are_enough_steps_however_few_the_rows(rows):
 
 @pytest.mark.parametrize(
     ("rows", "epochs", "batch_size", "patience"),
-    [(15_000, 6, 64, 3), (4400, 11, 64, 3), (1000, 12, 16, 4), (124, 25, 8, 8), (1_000_000, 3, 64, 3)],
+    [(15_000, 4, 64, 3), (4400, 7, 64, 3), (1000, 12, 16, 4), (124, 25, 8, 8), (1_000_000, 3, 64, 3)],
 )
 def test_few_rows_have_small_batches_and_more_epochs(rows, epochs, batch_size, patience):
     how = resolved(rows)

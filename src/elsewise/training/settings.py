@@ -11,7 +11,7 @@ from elsewise.data.defaults import MAX_LENGTH, TETHER
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError
 
-USUAL_ROWS, USUAL_EPOCHS = 15_000, 6
+USUAL_ROWS, USUAL_EPOCHS = 15_000, 4
 STEPS: Final = 400  # of the optimizer, about, that an encoder needs to learn labels, however few the rows
 BATCH_SIZES: Final = (64, 32, 16, 8)
 WAIT: Final = 0.3  # of the epochs, without a better tune log loss, before training stops
