@@ -292,7 +292,7 @@ def nothing(config):
     """Leave config.json as it is."""
 
 
-NEVER_RUN = "cannot be opened: it needs its own code, which is never run; take an encoder that transformers knows"
+NEVER_RUN = "cannot be opened: it needs its own code, which is never run; take another encoder"
 ENCODERS = [
     encoder("a `config.json` that names code, of a kind that is known",
             lambda config: config.update(auto_map=OWN_CODE), files={"evil.py": CODE},
