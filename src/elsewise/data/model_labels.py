@@ -82,9 +82,9 @@ def _known(own: Sequence[str], names: Iterable[Any] | None, found: Iterable[str]
         return tuple(own)
     codes = tuple(map(str, range(len(own))))
     if not set(found) <= set(codes):
-        theirs, rows = (listed(map(repr, words), most=SHOWN) for words in (own, sorted(set(found))))
+        theirs, rows = f"{own[0]} to {own[-1]}", listed(map(repr, sorted(set(found))), most=SHOWN)
         remedy = "say what they are called, in the order of its codes: names="
-        raise InputError(f"nobody has named the labels of the model: it has {theirs}; the rows have {rows}; {remedy}")
+        raise InputError(f"nobody has named the labels of the model ({theirs}), and the rows have {rows}; {remedy}")
     return codes
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from elsewise.engines.batching import run_batched
 from elsewise.engines.encoders import ANOTHER, find_encoder
@@ -15,6 +15,9 @@ from elsewise.training.settings import Training
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
+
+# Without any of them `transformers` makes up a tokenizer that knows no word.
+TOKENIZERS: Final = ("tokenizer.json", "vocab*", "*.model", "*.codes", "*.bpe", "*.spm")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +94,8 @@ def open_model(place: str, named: str, **config: Any) -> tuple[Any, Any, Mapping
     InputError
         If it cannot be opened, or has no tokenizer that can pad.
     """
+    if Path(place).is_dir() and not any(next(Path(place).glob(name), None) for name in TOKENIZERS):
+        raise InputError(f"{named} has no tokenizer; save it there: tokenizer.save_pretrained({place!r})")
     how = {"dtype": torch.float32, "use_safetensors": True, "ignore_mismatched_sizes": True}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
@@ -101,7 +106,8 @@ def open_model(place: str, named: str, **config: Any) -> tuple[Any, Any, Mapping
         if not is_failure(error):
             raise
         raise InputError(f"{named} cannot be opened: {_reason(error)}") from error
-    _check_tokenizer(place, named, tokenizer)
+    if tokenizer.pad_token is None:
+        raise InputError(f"{named} has a tokenizer without a padding token{ANOTHER}")
     return model, tokenizer, found
 
 
@@ -115,15 +121,6 @@ def _reason(error: BaseException) -> str:
     first = words.splitlines()[0][:200] if words else ""
     is_worded = first and isinstance(error, (OSError, ValueError, ElsewiseError))
     return first if is_worded else f"{type(error).__name__}: {first}"
-
-
-def _check_tokenizer(place: str, named: str, tokenizer: Any) -> None:
-    """Refuse what `transformers` would make up: a tokenizer of special tokens alone, and missing padding tokens."""
-    files = [Path(place, name) for name in tokenizer.vocab_files_names.values()]
-    if Path(place).is_dir() and not any(file.is_file() for file in files):
-        raise InputError(f"{named} has no tokenizer; save it there: tokenizer.save_pretrained({place!r})")
-    if tokenizer.pad_token is None:
-        raise InputError(f"{named} has a tokenizer without a padding token{ANOTHER}")
 
 
 def check_shapes(named: str, mismatched: Iterable[tuple[Any, ...]]) -> None:

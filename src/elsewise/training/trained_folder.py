@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.arrays import as_labels
+from elsewise.engines.batching import EXACT_LENGTHS
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.encoders import ANOTHER, find_encoder
 from elsewise.engines.tokenizer import readable
@@ -23,7 +24,7 @@ torch = need("torch", extra="train")
 
 USUAL_LENGTH: Final = 512  # tokens, of a model that says no limit
 MOST_LENGTH: Final = 2**20  # a tokenizer without a limit says 1e30
-PADDED: Final = "word " * 70  # its tokens are more than run at their exact length
+PADDED: Final = "where is my order " * (EXACT_LENGTHS // 4)  # with special tokens, more than run at their exact length
 CLOSE: Final = 1e-3  # of logits
 WRAP: Final = "open it yourself: elsewise.fit(texts, labels, engine=elsewise.wrap((model, tokenizer)))"
 
