@@ -415,7 +415,7 @@ FINE_TUNED = [
     mine("an adapter beside the weights", "encoder cannot be opened: it has weights or settings in other files "
          "(adapter_config.json), which is not allowed", write("{}", "encoder/adapter_config.json")),
     mine("a pointer of Git LFS instead of weights",
-         "encoder/model.safetensors is a pointer of Git LFS, not the weights; fetch them: git lfs pull",
+         "encoder/model.safetensors is a pointer of Git LFS, not the file itself; fetch it: git lfs pull",
          write(POINTER, "encoder/model.safetensors")),
     mine("weights in a pickle only", "encoder has its weights in a pickle (pytorch_model.bin), which is never opened; "
          "open it with transformers and call model.save_pretrained()",

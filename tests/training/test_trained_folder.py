@@ -77,6 +77,21 @@ def test_labels_come_in_the_order_of_their_codes_however_they_were_written(mine)
     assert set(labels_of_head("mine")) == set(LABELS)
 
 
+@pytest.mark.parametrize("lowers", [True, False])
+def test_upper_case_is_read_as_the_model_reads_it(lowers, mine):
+    """Also from a folder of older versions of `transformers`, with a vocabulary and no tokenizer.json."""
+    words = [*tokenizer().get_vocab(), "Order"]
+    (mine / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    (mine / "tokenizer.json").unlink()
+    reads = {"tokenizer_class": "BertTokenizer", "do_lower_case": lowers}
+    (mine / "tokenizer_config.json").write_text(json.dumps(reads), encoding="utf-8")
+
+    ids = open_trained("mine")[0].tokenize(["my Order"]).ids.tolist()
+
+    assert ids == transformers.AutoTokenizer.from_pretrained(mine)("my Order")["input_ids"]
+    assert [words[i] for i in ids[1:-1]] == ["my", "order" if lowers else "Order"]
+
+
 def test_the_check_leaves_no_truncation_in_the_tokenizer(mine, tmp_path):
     learner, _ = open_trained("mine")
     learner.tokenizer.save_pretrained(tmp_path / "again")

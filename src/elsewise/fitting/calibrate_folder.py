@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsewise.classifier.classifier import Classifier
-from elsewise.data.checks import examine, warn
 from elsewise.data.model_labels import settle_labels
-from elsewise.data.splits import DividedTexts, Pairs, divide
-from elsewise.errors import InputError
+from elsewise.data.splits import DividedTexts, Pairs
 from elsewise.fitting.certify import Promise, Words, check_tune_rows, evaluated, halves
 from elsewise.fitting.engine_choice import Rows, check_engine, serving
+from elsewise.fitting.fit_external import divide_for
 from elsewise.fitting.text_model import TextModel, certified_text_model, folded
 from elsewise.messages.wording import counted, percent
 from elsewise.progress import Note, Progress
@@ -58,9 +57,15 @@ def calibrate_folder(
     wanted = check_engine(engine, precision)
     say = note or (lambda _: None)
     learner, own = open_trained(folder)
-    divided = _divided(own, rows, test, words, names, seed, count_repeats=count_repeats)
-    warn(examine(divided, promise.tested).findings)
-    model, record = _calibrated(folder, learner, divided, seed, say, progress)
+    kind, longest = type(learner.model.model).__name__, learner.tokenize.max_length
+    say(f"{folder}: {kind}, {counted(len(own), 'label')}, reads up to {longest:,} tokens of a text")
+    given = [rows] if test is None else [rows, test]
+    labels, read = settle_labels(own, [part[1] for part in given], names, words.out_of_scope_label)
+    fresh, *more = [(part[0], said, *part[2:]) for part, said in zip(given, read, strict=True)]
+    tested = more[0] if more else None
+    divided = divide_for(labels, fresh, promise, words, seed, note, test=tested, count_repeats=count_repeats)
+    model = _calibrated(folder, learner, divided, seed, say, progress)
+    record = {"model": {"folder": folder, "kind": kind, "max_length": longest}}
     best, gate = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
     made = certified_text_model(
         model, best, gate, divided.parts, promise, words, record, seed, progress, keep_refit_rows=keep_refit_rows
@@ -68,36 +73,17 @@ def calibrate_folder(
     return evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
 
 
-def _divided(
-    own: tuple[str, ...], rows: Pairs, test: Pairs | None, words: Words, names: Iterable[Any] | None, seed: int, *,
-    count_repeats: bool,
-) -> DividedTexts:  # fmt: skip
-    """Divide the rows, after the labels of model and rows were settled."""
-    given = [rows] if test is None else [rows, test]
-    labels, read = settle_labels(own, [part[1] for part in given], names, words.out_of_scope_label)
-    first, *more = ((part[0], said, *part[2:]) for part, said in zip(given, read, strict=True))
-    divided = divide(
-        first, None, more[0] if more else None, words.out_of_scope_label, seed, labels, count_repeats=count_repeats
-    )
-    if not len(divided.parts.tune):
-        raise InputError("no row is left to calibrate on; hand over labelled texts that the model was not trained on")
-    return divided
-
-
 def _calibrated(
     folder: str, learner: "Learner", divided: DividedTexts, seed: int, say: Note, progress: Progress | None
-) -> tuple[TextModel, dict[str, Any]]:
-    """Fold the calibrator in; also give the record of the model."""
+) -> TextModel:
+    """Fold the calibrator in, and choose the tune rows that stand for train rows."""
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
     from elsewise.training.trained_folder import or_wrapped  # noqa: PLC0415  torch
 
     tune, certify = (learner.tokenize(part.texts) for part in (divided.parts.tune, divided.parts.certify))
-    codes, longest = divided.parts.tune.codes, learner.tokenize.max_length
-    kind = type(learner.model.model).__name__
-    say(f"{folder}: {kind}, {counted(len(divided.names), 'label')}, reads up to {longest:,} tokens of a text")
-    say(f"all {len(divided.rows):,} rows are taken as texts that the model was not trained on")
+    codes = divided.parts.tune.codes
     if share := float(np.concatenate([tune.truncated, certify.truncated]).mean()):
-        say(f"{percent(share)} of the texts are longer than the {longest:,} tokens; the rest of each is not read")
+        say(f"{percent(share)} of the texts are longer than that; the rest of each is not read")
     say("the model's train rows are unknown: half of the tune rows stand for them where distances are measured")
     say("for want of train rows there is no second opinion and no baseline")
     if progress:
@@ -109,6 +95,7 @@ def _calibrated(
     of_known, judging = halves(outputs, codes, seed)
     known = np.empty(0, dtype=np.int64) if of_known is None else of_known
     quantised = quantise_rows(tune if of_known is None else tune.take(known), np.random.default_rng(seed))
-    rows = Rows(tune, codes, quantised)
-    reading, record = learner.tokenize.settings, {"model": {"folder": folder, "kind": kind, "max_length": longest}}
-    return TextModel(files, reading, choice, rows, (tune.take(known), codes[known]), certify, judging), record
+    known_rows = tune.take(known), codes[known]
+    return TextModel(
+        files, learner.tokenize.settings, choice, Rows(tune, codes, quantised), known_rows, certify, judging
+    )

@@ -29,13 +29,12 @@ def check_folder(folder: str) -> None:
 
 
 def _check_files(place: Path) -> None:
-    """Refuse weights that are not there: in a pickle, or left on a server of Git LFS."""
-    files = sorted(place.glob("*.safetensors"))
-    for file in files:
+    """Refuse weights in a pickle, and files that are left on a server of Git LFS."""
+    for file in sorted(file for file in place.iterdir() if file.is_file()):
         with file.open("rb") as opened:
             if opened.read(len(POINTER)) == POINTER:
-                raise InputError(f"{file} is a pointer of Git LFS, not the weights; fetch them: git lfs pull")
-    if not files:
+                raise InputError(f"{file} is a pointer of Git LFS, not the file itself; fetch it: git lfs pull")
+    if not any(place.glob("*.safetensors")):
         pickle = next(place.glob("pytorch_model*.bin"), None)
         has = f"its weights in a pickle ({pickle.name}), which is never opened" if pickle else "no model.safetensors"
         raise InputError(f"{place} has {has}; open it with transformers and call model.save_pretrained()")
