@@ -286,6 +286,22 @@ FAULTS: Final = (
         "training/test_fine_tune.py",
     ),
     Fault(
+        "names-in-another-order",
+        "data/model_labels.py",
+        "if given != tuple(own) and set(given) == set(own):",
+        "if given != tuple(own) and set(given) < set(own):",
+        "the labels of a fine-tuned folder are called by each other's names",
+        "data/test_model_labels.py",
+    ),
+    Fault(
+        "padding-read",
+        "training/trained_folder.py",
+        "if np.isfinite(logits).all() and not",
+        "if np.isnan(logits).all() and not",
+        "a fine-tuned folder that reads padding is served with other answers",
+        "training/test_trained_folder.py",
+    ),
+    Fault(
         "calibrated-on-certify",
         "fitting/certify.py",
         'outputs, codes = answered["tune"]',

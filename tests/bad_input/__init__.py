@@ -27,5 +27,6 @@ GROUPS = {
     "Model folders": (models.CASES, OF_FOLDERS),
     "Logits, and models of your own": (answers.CASES, OF_ANSWERS),
     "Groups and times": (population.CASES, OF_MARKS),
+    "Fine-tuned folders": (models.FINE_TUNED, "`calibrate FOLDER`. Only safetensors are opened, and no code is run."),
     "Encoders": (models.ENCODERS, "`fit --encoder ./encoder`. Only safetensors are opened, and no code is run."),
 }

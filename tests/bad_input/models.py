@@ -292,7 +292,7 @@ def nothing(config):
     """Leave config.json as it is."""
 
 
-NEVER_RUN = "cannot be opened: it needs its own code, which is never run; take an encoder that transformers knows"
+NEVER_RUN = "cannot be opened: it needs its own code, which is never run; take another encoder"
 ENCODERS = [
     encoder("a `config.json` that names code, of a kind that is known",
             lambda config: config.update(auto_map=OWN_CODE), files={"evil.py": CODE},
@@ -336,4 +336,144 @@ ENCODERS = [
     Case("a folder that is not there", LABELLED, FIT.replace("--encoder encoder", "--encoder ./nothing"),
          "no encoder at ./nothing; pass a folder with config.json, or a name such as "
          "sentence-transformers/all-MiniLM-L6-v2"),
+]  # fmt: skip
+
+
+OWN = "calibrate encoder data.csv -o new"
+WRAP = "open it yourself: elsewise.fit(texts, labels, engine=elsewise.wrap((model, tokenizer)))"
+HEAD = "train a head for labels: elsewise fit DATA --encoder encoder -o MODEL"
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 438000000\n"
+
+
+def mine(given, said, *steps, labels=("x", "y")):
+    """A case of `calibrate` on a fine-tuned folder, changed by these steps."""
+    return Case(given, each(rows_of(list(labels) * 8), *steps), OWN, said)
+
+
+def set_to(name="config.json", **values):
+    """Make the function that sets values in a JSON file of the folder."""
+    return changed(f"encoder/{name}", lambda config: config.update(values))
+
+
+def renamed(old, new):
+    return lambda: Path("encoder", old).rename(f"encoder/{new}")
+
+
+def tensors(change):
+    """Make the function that changes the weights."""
+
+    def act():
+        from safetensors.numpy import load_file, save_file
+
+        held = load_file("encoder/model.safetensors")
+        change(held)
+        save_file(held, "encoder/model.safetensors", metadata={"format": "pt"})
+
+    return act
+
+
+def without_head(held):
+    for name in ("classifier.weight", "classifier.bias"):
+        del held[name]
+
+
+def of_two_labels(held):
+    held |= {name: held[name][:2] for name in ("classifier.weight", "classifier.bias")}
+
+
+def with_more(held):
+    import numpy as np
+
+    held["mine.weight"] = np.zeros(2, dtype=np.float32)
+
+
+def in_a_checkpoint():
+    Path("checkpoint-20").mkdir()
+    for file in sorted(Path("encoder").iterdir()):
+        file.rename(f"checkpoint-20/{file.name}")
+    Path("checkpoint-20").rename("encoder/checkpoint-20")
+
+
+def typed_tokens():
+    text = Path("encoder/tokenizer.json").read_text(encoding="utf-8")
+    second = '"id": "[SEP]",\n          "type_id": 1'
+    changed_text = text.replace(second.replace("1", "0"), second)
+    assert changed_text != text
+    Path("encoder/tokenizer.json").write_text(changed_text, encoding="utf-8")
+
+
+FINE_TUNED = [
+    Case("a folder that is not there", LABELLED, "calibrate ./nothing data.csv -o new",
+         "there is no folder ./nothing; name the one that save_pretrained() wrote"),
+    mine("a folder without `config.json`", "encoder has no config.json; name what save_pretrained() wrote",
+         lambda: Path("encoder/config.json").unlink()),
+    mine("a Trainer's folder of checkpoints",
+         "encoder has no config.json; take a checkpoint in it: encoder/checkpoint-20", in_a_checkpoint),
+    mine("an adapter", "encoder is an adapter without its base model; save both as one: "
+         "model.merge_and_unload().save_pretrained('encoder-merged')",
+         renamed("model.safetensors", "adapter_model.safetensors"), renamed("config.json", "adapter_config.json")),
+    mine("an adapter beside the weights", "encoder cannot be opened: it has weights or settings in other files "
+         "(adapter_config.json), which is not allowed", write("{}", "encoder/adapter_config.json")),
+    mine("a pointer of Git LFS instead of weights",
+         "encoder/model.safetensors is a pointer of Git LFS, not the file itself; fetch it: git lfs pull",
+         write(POINTER, "encoder/model.safetensors")),
+    mine("weights in a pickle only", "encoder has its weights in a pickle (pytorch_model.bin), which is never opened; "
+         "open it with transformers and call model.save_pretrained()",
+         lambda: Path("encoder/model.safetensors").unlink(), write(pickle.dumps(Bomb()), "encoder/pytorch_model.bin")),
+    mine("no weights", "encoder has no model.safetensors; open it with transformers and call model.save_pretrained()",
+         lambda: Path("encoder/model.safetensors").unlink()),
+    mine("a `config.json` that names code, of another kind",
+         f"encoder cannot be opened: it needs its own code, which is never run; {WRAP}",
+         set_to(auto_map=OWN_CODE, model_type="evil"), write(CODE, "encoder/evil.py")),
+    mine("a model for several labels a text",
+         "encoder was trained for texts with several labels (problem_type multi_label_classification); if one label is "
+         "right for a text, wrap it: elsewise.wrap((model, tokenizer), kind='sigmoid')",
+         set_to(problem_type="multi_label_classification")),
+    mine("a regression", f"encoder gives one number for a text (regression), and no label; {HEAD}",
+         set_to(problem_type="regression")),
+    mine("a model with one output", f"encoder gives one number for a text (regression), and no label; {HEAD}",
+         set_to(id2label={"0": "LABEL_0"})),
+    mine("a model that labels tokens",
+         f"encoder holds BertForTokenClassification, which gives no label for a text; {HEAD}",
+         set_to(architectures=["BertForTokenClassification"])),
+    mine("an encoder without a head", f"encoder holds BertModel, which gives no label for a text; {HEAD}",
+         set_to(architectures=["BertModel"]), tensors(without_head)),
+    mine("a head without weights", "encoder lacks trained weights (classifier.bias); train them: "
+         "elsewise fit DATA --encoder encoder -o MODEL", tensors(without_head)),
+    mine("weights that `transformers` does not open", "encoder has weights of something else (mine.weight), and "
+         f"transformers opens it as BertForSequenceClassification; {WRAP}", tensors(with_more)),
+    mine("a class that `transformers` does not know", "encoder has a model of its own class, "
+         "MyOwnForSequenceClassification, and transformers opens it as BertForSequenceClassification; "
+         f"{WRAP}", set_to(architectures=["MyOwnForSequenceClassification"])),
+    mine("weights of other shapes", "encoder has weights of other shapes than its config.json says: {name}",
+         set_to(intermediate_size=96)),
+    mine("no tokenizer", "encoder has no tokenizer; save it there: tokenizer.save_pretrained('encoder')",
+         lambda: Path("encoder/tokenizer.json").unlink()),
+    mine("a tokenizer that cuts texts at their beginning",
+         f"encoder: its tokenizer cuts long texts at their beginning (truncation_side); {WRAP}",
+         set_to("tokenizer_config.json", truncation_side="left")),
+    mine("a tokenizer that gives token types", f"encoder: its tokenizer gives token types (token_type_ids); {WRAP}",
+         set_to("tokenizer_config.json", model_input_names=["input_ids", "token_type_ids", "attention_mask"]),
+         typed_tokens),
+    mine("codes of labels that do not begin at 0",
+         "encoder/config.json numbers its labels [1, 2]; id2label must go from 0 to k - 1",
+         tensors(of_two_labels),
+         set_to(id2label={"1": "x", "2": "y"})),
+    mine("a label twice", "encoder/config.json: labels must differ, got 'x' twice",
+         set_to(id2label=dict.fromkeys(map(str, range(30)), "x"))),
+    mine("words as labels, and a model whose labels nobody has named",
+         "nobody has named the labels of the model (LABEL_0 to LABEL_29), and the rows have 'x', 'y'; say what they "
+         "are called, in the order of its codes: --names"),
+    mine("a label that the model does not have",
+         "the rows have labels that the model does not have: 'Refund' (8 rows); it has 'refund', 'login'; "
+         "rename them (--map Refund=refund), drop them, or mark those that belong to none by --out-of-scope-label",
+         tensors(of_two_labels),
+         set_to(id2label={"0": "refund", "1": "login"}), labels=("Refund", "login")),
+    mine("codes as labels, and a model that knows words",
+         "the rows have labels that the model does not have: '0' (8 rows), '1' (8 rows); it has 'refund', 'login'; if "
+         "they are its codes, pass them as whole numbers from Python, or add --map 0=refund --map 1=login",
+         tensors(of_two_labels),
+         set_to(id2label={"0": "refund", "1": "login"}), labels=("0", "1")),
+    Case("options of logits", LABELLED, OWN + " --features features.npy",
+         "--features is about logits, and encoder answers texts; leave it out"),
 ]  # fmt: skip

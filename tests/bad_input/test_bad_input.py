@@ -167,7 +167,9 @@ print(json.dumps(events))
             models.CASES, "openvino,safetensors.numpy,transformers,elsewise.engines.torch", id="model folders"
         ),
         pytest.param(
-            models.ENCODERS, "torch,transformers,elsewise.fitting.fit,elsewise.training.fine_tune", id="encoders"
+            models.ENCODERS + models.FINE_TUNED,
+            "torch,transformers,elsewise.fitting.fit,elsewise.training.fine_tune",
+            id="encoders",
         ),
     ],
 )

@@ -37,7 +37,7 @@ def sections(page):
     [
         ("fit", ["Arguments", "Data", "Promise", "Training", "Engine", "Output"]),
         ("check", ["Arguments", "Data", "Promise", "Training", "Output"]),
-        ("calibrate", ["Data", "Promise", "Output"]),
+        ("calibrate", ["Arguments", "Data", "Promise", "Engine", "Output"]),
         ("evaluate", ["Arguments", "Data", "Engine", "Output"]),
         ("compare", ["Arguments", "Data", "Engine", "Output"]),
         ("predict", ["Arguments", "Data", "Engine", "Output"]),

@@ -18,13 +18,14 @@ import pytest
 
 from documents.test_docs import BLOCK, DOCUMENTS, SHELLS
 from elsewise.data.formats import open_writer
-from elsewise.data.sample import support_texts
+from elsewise.data.sample import OUT_OF_SCOPE, support_texts
 from support.running import run
 from support.small_models import model_of, tokenizer
 from support.workshop import linked
 
 NOT_RUN = re.compile(r"<!-- not run: [^>]+ -->\s*\Z")
 SHORT = {"--epochs": "1", "--precision": "f32", "--encoder": "small-encoder"}
+SHORT_OF = {"fit": SHORT, "calibrate": {"--precision": "f32"}}
 SHIM = """#!{python}
 import sys
 sys.path.insert(0, {tests!r})
@@ -50,9 +51,10 @@ model = Mine()
 
 def shortened(words):
     """The words of a command, so that training is short where they leave its length open."""
-    if words[:1] != ["fit"] or any("my_model:" in word for word in words):  # nothing is trained around a model
+    if {"my_model:model", "--logits"} & set(words):  # nothing is trained around a model, nor written for logits
         return words
-    return words + [word for option, value in SHORT.items() if option not in words for word in (option, value)]
+    short = SHORT_OF.get(words[0] if words else "", {})
+    return words + [word for option, value in short.items() if option not in words for word in (option, value)]
 
 
 def plain_words(line):
@@ -80,7 +82,7 @@ def test_commands_are_found_and_blocks_that_are_not_run_are_not():
 
 
 @pytest.fixture(scope="module")
-def furnished(model, tmp_path_factory):
+def furnished(model, my_bert, tmp_path_factory):
     """A folder with what the pages speak of, and a program `elsewise` that trains briefly."""
     folder = tmp_path_factory.mktemp("documents")
     rows = support_texts(rows=700)
@@ -109,8 +111,11 @@ def furnished(model, tmp_path_factory):
         writer.write({"label": f"name {code}"} for code in codes[:600])
     (folder / "names.txt").write_text("".join(f"name {code}\n" for code in range(4)), encoding="utf-8")
     (folder / "mail.txt").write_text("where is my parcel, it is two weeks late\n", encoding="utf-8")
-    for name in ("model", "other-model"):
-        linked(model, folder / name)
+    for name, source in (("model", model), ("other-model", model), ("my-bert", my_bert)):
+        linked(source, folder / name)
+    with open_writer(folder / "held_out.csv", ("text", "label")) as writer:
+        in_scope = (row for row in support_texts(3, 400) if row.label != OUT_OF_SCOPE)
+        writer.write({"text": row.text, "label": row.label} for row in in_scope)
     model_of("bert").save_pretrained(folder / "small-encoder")
     tokenizer().save_pretrained(folder / "small-encoder")
     (folder / "bin").mkdir()

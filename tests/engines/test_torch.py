@@ -66,7 +66,7 @@ def test_a_head_that_scores_every_token_is_refused():
 
 
 def test_a_tokenizer_without_a_fast_backend_is_refused():
-    with pytest.raises(InputError, match=r"has no tokenizer\.json; take an encoder that has one"):
+    with pytest.raises(InputError, match=r"has no tokenizer\.json; take another encoder"):
         text_tokenizer(object(), 64)
 
 

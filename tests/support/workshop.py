@@ -162,3 +162,37 @@ def fitted(model):
 def tiny_default(tiny_encoder, monkeypatch):
     """Take the tiny encoder where no encoder is named."""
     monkeypatch.setattr("elsewise.engines.encoders._cached", lambda name, *files: tiny_encoder / files[0])
+
+
+@pytest.fixture(scope="session")
+def my_bert(workshop, model):
+    """A classifier that somebody has fine-tuned, three times too sure, as `save_pretrained` writes it."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+
+    def make(folder):
+        tuned = transformers.AutoModelForSequenceClassification.from_pretrained(model)
+        with torch.no_grad():
+            tuned.classifier.weight.mul_(3)
+            tuned.classifier.bias.mul_(3)
+        tuned.save_pretrained(folder)
+        transformers.AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+
+    return workshop("my-bert", make)
+
+
+@pytest.fixture(scope="session")
+def held_out():
+    """Rows that `my_bert` was not trained on."""
+    return support_texts(7, 1200)
+
+
+@pytest.fixture(scope="session")
+def calibrated(workshop, my_bert, held_out):
+    """The folder that `my_bert` becomes on `held_out`, in float32."""
+
+    def make(folder):
+        rows = [[getattr(row, name) for row in held_out] for name in ("text", "label")]
+        how = {"out_of_scope_label": OUT_OF_SCOPE, "target_accuracy": 0.6, "precision": "f32"}
+        ew.calibrate(my_bert, *rows, **how).save(folder)
+
+    return workshop("calibrated", make)

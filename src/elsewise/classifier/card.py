@@ -226,6 +226,9 @@ def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) ->
         last = training["seed"] + (training.get("ensemble") or 1) - 1
         seeds = f"seed {last}" if last == training["seed"] else f"seeds {training['seed']} to {last}"
         lines.append(f"Encoder {_plain(training['encoder'])}, at most {training['epochs']} epochs, {seeds}.")
+    if "model" in record:
+        kind, folder = record["model"]["kind"], record["model"]["folder"]
+        lines.append(f"{kind} from {_plain(folder)}, fine-tuned before, on texts that are not known here.")
     if "splits" in record:
         lines.append("Rows: " + ", ".join(f"{name} {count:,}" for name, count in record["splits"].items()) + ".")
     if description["folded"] is not None:
@@ -240,6 +243,7 @@ def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) ->
     if any(name.startswith("refit.") for name in arrays):
         held = "logits and codes of tune and certify rows"
         if "refit.tune.lengths" in arrays:
-            held = "tokens of tune, certify and some train texts: it is customer data"
+            parts = "tune and certify" if "model" in record else "tune, certify and some train"
+            held = f"tokens of {parts} texts: it is customer data"
         lines.append(f"`refit.safetensors` holds {held}.")
     return "## How it was made\n\n" + " ".join(lines) if lines else ""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -96,7 +96,7 @@ def fit(
     if not isinstance(model, str):
         refuse_training(typed(context, TrainingOptions))
         asked = {}
-    given, mended = _rows_of({"data": data, "held_out": held_out, "test": test}, files, population)
+    given, mended = options.rows_of({"data": data, "held_out": held_out, "test": test}, files, population)
     texts, labels, groups, times = given.pop("data")
     say_if_alike(other, labels)
     given |= {"groups": groups, "times": times, "count_repeats": population.count_repeats, "other": other,
@@ -106,21 +106,8 @@ def fit(
         if isinstance(model, str):
             asked["checkpoints"] = folder
         classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
-        if mended:
-            classifier = classifier.with_provenance(record={**classifier.provenance.record, "mended": mended})
-        classifier.save(out)
+        options.noted(classifier, mended).save(out)
     show_fitted(classifier, out, as_json=as_json)
-
-
-def _rows_of(
-    paths: dict[str, str | None], files: options.Files, population: options.PopulationOptions
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read the files that are named: texts, labels, groups and times of each, and what was mended while reading."""
-    named = {name: path for name, path in paths.items() if path}
-    found = options.labelled(list(named.values()), files.reading(), population.columns)
-    read = dict(zip(named, found, strict=True))
-    rows = {name: (one.texts, one.labels, *population.marks(one.columns)) for name, one in read.items()}
-    return rows, {name: one.record for name, one in read.items() if one.record}
 
 
 @contextmanager

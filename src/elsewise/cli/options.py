@@ -27,11 +27,12 @@ Features = Annotated[str | None, DATA(metavar="FILE", help="Features (.npy, .npz
 HeldOut = Annotated[
     str | None, DATA(metavar="FILE", help="Labelled texts to calibrate and certify on. Default: a part of DATA.")
 ]
-Labels = Annotated[str, DATA(metavar="FILE", help="True codes (.npy, .npz), or labels or codes (.csv).")]
 LabelsOfLogits = Annotated[
     str | None, DATA(metavar="FILE", help="For logits: true codes (.npy, .npz), or labels or codes (.csv).")
 ]
-Logits = Annotated[str, DATA(metavar="FILE", help="Logits: .npy, .npz, or .csv with one column of numbers a label.")]
+Logits = Annotated[
+    str | None, DATA(metavar="FILE", help="Logits: .npy, .npz, or .csv with one column of numbers a label.")
+]
 LogitsOfModels = Annotated[
     list[str] | None,
     DATA("--logits", metavar="FILE", help="Logits (.npy, .csv) of the rows, once for each model of logits, in order."),
@@ -221,6 +222,24 @@ def labelled(paths: Sequence[str], how: "Reading", columns: "Columns" = ()) -> "
     for path, one in zip(paths, read, strict=True):
         to_stderr(f"{path}: {counted(len(one.texts), 'row')}, {', '.join(one.notes)}")
     return read
+
+
+def rows_of(
+    paths: "Mapping[str, str | None]", files: Files, population: PopulationOptions
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the files that are named: texts, labels, groups and times of each, and what was mended while reading."""
+    named = {name: path for name, path in paths.items() if path}
+    found = labelled(list(named.values()), files.reading(), population.columns)
+    read = dict(zip(named, found, strict=True))
+    rows = {name: (one.texts, one.labels, *population.marks(one.columns)) for name, one in read.items()}
+    return rows, {name: one.record for name, one in read.items() if one.record}
+
+
+def noted(classifier: "Classifier", mended: dict[str, Any]) -> "Classifier":
+    """Note in a classifier's record what was mended while its rows were read."""
+    if not mended:
+        return classifier
+    return classifier.with_provenance(record={**classifier.provenance.record, "mended": mended})
 
 
 def refuse_inside(out: str, model: Path) -> None:

@@ -1,6 +1,6 @@
 """Options in groups: one dataclass is one parameter of a command, and at least one panel of its ``--help``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, fields, is_dataclass
 from functools import partial, wraps
 from inspect import Parameter, Signature, signature
@@ -59,12 +59,17 @@ def _group(hint: Any) -> tuple[Callable[..., Any], list[Parameter]] | None:
     ]  # fmt: skip
 
 
-def typed(context: typer.Context, group: type[Any]) -> list[str]:
-    """List the options of a group that were typed, even with their default value, as ``--batch-size``."""
+def typed(context: typer.Context, group: type[Any], names: Collection[str] | None = None) -> list[str]:
+    """List the options of a group that were typed, even with their default value, as ``--batch-size``.
+
+    `names` limits it to some fields of the group.
+    """
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     return [
-        f"--{one.name.replace('_', '-')}"
+        options[one.name]
         for one in fields(group)
-        if getattr(context.get_parameter_source(one.name), "name", "") == "COMMANDLINE"
+        if (names is None or one.name in names)
+        and getattr(context.get_parameter_source(one.name), "name", "") == "COMMANDLINE"
     ]
 
 

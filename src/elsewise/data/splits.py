@@ -172,7 +172,7 @@ class _Given:
     @classmethod
     def of(cls, pairs: Pairs, name: str) -> "_Given":
         texts, labels, *marks = pairs
-        read = as_texts(texts), [_label(label, row) for row, label in enumerate(labels)]
+        read = as_texts(texts), [as_label(label, row) for row, label in enumerate(labels)]
         columns = [None if column is None else list(column) for column in (*marks, None, None)[:2]]
         for what, column in zip(("labels", "groups", "times"), (read[1], *columns), strict=True):
             if column is not None and len(column) != len(read[0]):
@@ -181,7 +181,8 @@ class _Given:
         return cls(*read, *columns)
 
 
-def _label(label: Any, row: int) -> str:
+def as_label(label: Any, row: int) -> str:
+    """Turn a label into a word; InputError, with its row, for what is neither a word nor a whole number."""
     if isinstance(label, str | int | np.integer) and str(label).strip():
         return str(label)
     raise InputError(f"labels must be words or whole numbers, got {label!r} in row {row}")

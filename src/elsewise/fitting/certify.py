@@ -175,11 +175,9 @@ def certified_engine(
         `rows` are indices of tune rows from which no distance is measured.
     """
     outputs, codes = answered["tune"]
-    if not np.isfinite(outputs.logits).all(axis=1).any():
-        raise InputError(f"none of {len(codes):,} tune rows has finite logits: all are blank, or the model fails")
-    _warn_of_order(outputs.logits, codes)
+    check_tune_rows(outputs.logits, codes)
     choice = choose_calibrator(outputs.logits, codes)
-    of_references, judging = _halves(outputs, codes, seed) if known is None else (None, np.arange(len(codes)))
+    of_references, judging = halves(outputs, codes, seed) if known is None else (None, np.arange(len(codes)))
     if of_references is not None:
         known = outputs.take(of_references), codes[of_references]
     references = None
@@ -194,8 +192,14 @@ def certified_engine(
     return parts.classifier(engine, choice.calibrator, words, provenance), judging
 
 
-def _warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
-    """Warn where one constant answer would be right more often: labels may be in the wrong order."""
+def check_tune_rows(logits: NDArray[Any], codes: Codes) -> None:
+    """Check the logits (n, k) of tune rows, codes (n,), of a model that was trained elsewhere.
+
+    InputError if no row can be used. ElsewiseWarning where one constant answer would be right more often: labels may be
+    in the wrong order.
+    """
+    if not np.isfinite(logits).all(axis=1).any():
+        raise InputError(f"none of {len(codes):,} tune rows has finite logits: all are blank, or the model fails")
     inside = (codes != ABSTAIN) & np.isfinite(logits).all(axis=1)
     n, right = int(inside.sum()), int((logits[inside].argmax(axis=1) == codes[inside]).sum())
     if n and clopper_pearson_upper(right, n, 0.001) < np.bincount(codes[inside]).max() / n:
@@ -204,8 +208,11 @@ def _warn_of_order(logits: NDArray[Any], codes: Codes) -> None:
         warnings.warn(f"{only}: {words}", ElsewiseWarning, stacklevel=4)
 
 
-def _halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, Indices]:
-    """Divide tune rows into those that distances of features are measured from, and those that choose and test."""
+def halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, Indices]:
+    """Divide n tune rows, codes (n,), into those that distances are measured from, and those that choose and test.
+
+    None, and all rows, where there are no features (n, d) to measure distances of.
+    """
     everything = np.arange(len(codes))
     if outputs.features is None:
         return None, everything

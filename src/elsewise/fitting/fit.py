@@ -3,36 +3,32 @@
 train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
 """
 
+import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from elsewise.arrays import Codes
-from elsewise.calibrators.choice import CalibratorChoice, choose_calibrator
 from elsewise.classifier.classifier import Classifier
-from elsewise.classifier.kept_rows import refit_rows
-from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, warn
 from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
-from elsewise.data.splits import DividedTexts, Pairs, Splits, divide
+from elsewise.data.splits import DividedTexts, Pairs, divide
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.files import ModelFiles
-from elsewise.engines.tokenizer import Tokens
 from elsewise.fitting.baseline import fit_baseline
-from elsewise.fitting.certify import CertifiedParts, Promise, Words, certified_parts, evaluated, of_splits, sampled
+from elsewise.fitting.certify import Promise, Words, evaluated, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
+from elsewise.fitting.text_model import TextModel, certified_text_model, folded
 from elsewise.fitting.uncertainty import UncertaintyMethod, in_scope, train_member
-from elsewise.outputs import Evidence, References
+from elsewise.messages.wording import listed
 from elsewise.progress import Note, Progress
-from elsewise.scores.distances import references_of
 from elsewise.storage.json_files import Json
 from elsewise.training.checkpoint_folder import Unfinished, member_of
+from elsewise.training.saved_folder import labels_of_head
 from elsewise.training.settings import Training
 
 if TYPE_CHECKING:
@@ -183,80 +179,58 @@ def fit(
     divided = divide(rows, held_out, test, words.out_of_scope_label, how.seed, count_repeats=count_repeats)
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     asks = second_opinion and not method.record
-    model = _trained(divided, how, promise, unfinished, progress, note, second_opinion=asks)
-    member = train_member(divided, model.rows, model.how, progress, unfinished, note)
-    best, table, added = _served(model, divided.names, wanted, method, member, progress, note)
-    if progress:
-        progress("certifying and judging", 0, 0)
-    certify = Evidence.of(best.engine.run(model.certify), best.calibrator)
-    certified = _certified(best, certify, model, divided.parts, how.seed, promise).about(divided.parts.population)
-    splits, seen = of_splits(divided.parts)
-    provenance = Provenance(
-        folded=model.choice.calibrator,
-        record={**added, "score": certified.compared, **splits},
-        arrays={**seen, **(_refit_rows(model, best, certify, divided) if keep_refit_rows else {})},
-        gate=table,
-        baseline=fit_baseline(divided, promise, words, progress, note) if baseline else None,
+    model, how = _trained(divided, how, promise, unfinished, progress, note, second_opinion=asks)
+    member = train_member(divided, model.rows, how, progress, unfinished, note)
+    best, table, added = _served(model, divided, how, wanted, method, member, progress, note)
+    made = certified_text_model(
+        model, best, table, divided.parts, promise, words, added, how.seed, progress, keep_refit_rows=keep_refit_rows
     )
-    made = certified.classifier(best.engine, best.calibrator, words, provenance)
+    if baseline:
+        made = made.with_provenance(baseline=fit_baseline(divided, promise, words, progress, note))
     made = evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
     return made if keep_refit_rows else made.with_provenance(baseline=None)  # its vocabulary is of the texts
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trained:
-    """A trained model with its calibrator folded in, and the rows that its engine is chosen and certified on."""
-
-    files: ModelFiles
-    reading: Json  # settings of its tokenizer
-    how: Training
-    choice: CalibratorChoice
-    rows: Rows
-    train: Tokens
-    certify: Tokens
-    opinions: Opinions
 
 
 def _trained(
     divided: DividedTexts, how: Training, promise: Promise, unfinished: Unfinished | None, progress: Progress | None,
     note: Note | None, *, second_opinion: bool,
-) -> _Trained:  # fmt: skip
-    """Train the encoder on train rows, and calibrate it on tune rows."""
-    from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
+) -> tuple[TextModel, Training]:  # fmt: skip
+    """Train the encoder on train rows, and calibrate it on tune rows; also give the settings, completed."""
     from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
-    from elsewise.training.onnx_graph import write_model  # noqa: PLC0415  torch
 
     parts, before = divided.parts, member_of(unfinished, 0)
     learner, how = _prepared(divided, how, promise, unfinished)
+    if note and len(own := labels_of_head(how.encoder)) > 1:
+        left = f"{how.encoder} is a classifier already: its head, for {listed(map(repr, own))}, is left behind"
+        note(f"{left}; to keep it: elsewise calibrate {shlex.quote(how.encoder)} HELD_OUT -o MODEL")
     model = train(learner, parts.train, in_scope(parts.tune), how, progress, checkpoints=before, note=note)
     if progress:
         progress("calibrating", 0, 0)
     train_tokens, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
-    has_no_bias = last_linear(model.model).bias is None
     logits = learner.outputs(model, tune).logits
-    choice = choose_calibrator(logits, parts.tune.codes, preserve_argmax=has_no_bias)
+    files, choice = folded(model, learner, logits, parts.tune.codes, divided.names)
     rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
-    files = write_model(model.folded(choice.calibrator), learner, divided.names)
     opinions = Opinions()
     if second_opinion:
         if progress:
             progress("asking for other opinions", 0, 0)
         chosen = sampled(parts.train.codes, how.seed)
-        known = train_tokens.take(chosen), parts.train.codes[chosen]
-        opinions = learn_opinions(learner, how, known, divided.names, parts.tune.codes, note)
-    return _Trained(files, learner.tokenize.settings, how, choice, rows, train_tokens, certify, opinions)
+        taught = train_tokens.take(chosen), parts.train.codes[chosen]
+        opinions = learn_opinions(learner, how, taught, divided.names, parts.tune.codes, note)
+    known = train_tokens, parts.train.codes
+    return TextModel(files, learner.tokenize.settings, choice, rows, known, certify, opinions=opinions), how
 
 
 def _served(
-    model: _Trained, labels: tuple[str, ...], wanted: tuple[str, str], method: UncertaintyMethod,
+    model: TextModel, divided: DividedTexts, how: Training, wanted: tuple[str, str], method: UncertaintyMethod,
     member: Callable[[int], ModelFiles], progress: Progress | None, note: Note | None,
 ) -> tuple[Serving, tuple[Json, ...], Json]:  # fmt: skip
-    """Choose the engine, and add the second opinion or the uncertainty method; also give the table and the record."""
-    best, table = serving(model.files, labels, model.reading, wanted, model.rows, progress=progress)
-    record: Json = {"training": {**asdict(model.how), **method.record}, "calibrator": model.choice.record}
+    """Choose the engine, and add other opinions or the uncertainty method; also give the table and the record."""
+    best, table = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
     best, worth = with_opinions(best, model.opinions, model.rows, note)
-    return *method.added_to(best, table, model.rows, model.train, member), {**record, **worth}
+    record = {"training": {**asdict(how), **method.record}, **worth}
+    return *method.added_to(best, table, model.rows, model.known[0], member), record
 
 
 def _prepared(
@@ -273,34 +247,3 @@ def _prepared(
     tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
     warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
     return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)
-
-
-def _certified(
-    best: Serving, certify: Evidence, model: _Trained, parts: Splits, seed: int, promise: Promise
-) -> CertifiedParts:
-    """Certify the chosen engine's outputs of tune, certify and train rows."""
-    train = model.train
-    tuned = (best.evidence, parts.tune.codes)
-    if not len(parts.tune):  # train texts: overconfident, but still ranked correctly
-        tuned = (Evidence.of(best.engine.run(train), best.calibrator), parts.train.codes)
-        promise = replace(promise, unfamiliar=0)  # train texts are more familiar than any other
-    known = _references(best, train, parts.train.codes, seed, model.opinions)
-    return certified_parts(tuned, (certify, parts.certify.codes), known, promise)
-
-
-def _refit_rows(model: _Trained, best: Serving, certify: Evidence, divided: DividedTexts) -> dict[str, NDArray[Any]]:
-    return {
-        **refit_rows("train", model.rows.train),
-        **refit_rows("tune", model.rows.tune, codes=model.rows.codes, logits=best.outputs.logits),
-        **refit_rows("certify", model.certify, codes=divided.parts.certify.codes, logits=certify.logits),
-    }
-
-
-def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int, opinions: Opinions) -> References | None:
-    """Take features of train texts of every label; None from an engine without features."""
-    rows = sampled(codes, seed)
-    outputs = best.engine.run(tokens.take(rows))
-    if opinions.as_it_came is not None:
-        outputs = replace(outputs, embedding=opinions.as_it_came.embedding)
-    evidence = Evidence(outputs.logits, outputs)
-    return references_of(evidence, codes[rows]) if evidence.has_features else None

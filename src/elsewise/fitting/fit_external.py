@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import refit_outputs, refit_rows
 from elsewise.data.checks import examine, warn
-from elsewise.data.splits import LabelledTexts, Pairs, divide
+from elsewise.data.splits import DividedTexts, LabelledTexts, Pairs, divide
 from elsewise.engines import Stored, as_engine, prepared, reads_logits
 from elsewise.engines.output_kinds import check_logits
 from elsewise.engines.tokenizer import Tokens
@@ -58,15 +58,9 @@ def fit_external(
     engine = as_engine(model)
     if reads_logits(engine):
         raise InputError("a model of logits reads no texts; calibrate it with elsewise.calibrate(logits, codes)")
-    divided = divide(
-        rows, held_out, test, words.out_of_scope_label, seed, names=engine.labels, count_repeats=count_repeats
-    )
-    parts = divided.parts
-    if not len(parts.tune):
-        raise InputError("no row is left to calibrate on; hand over labelled texts that the model was not trained on")
-    warn(examine(divided, promise.tested).findings)
-    if note and held_out is None:
-        note(f"all {len(divided.rows):,} rows are taken as texts that the model was not trained on")
+    parts = divide_for(
+        engine.labels, rows, promise, words, seed, note, held_out=held_out, test=test, count_repeats=count_repeats
+    ).parts
     if progress:
         progress("answering tune and certify rows", 0, 0)
     asked = {"tune": parts.tune, "certify": parts.certify}
@@ -81,6 +75,23 @@ def fit_external(
     if progress:
         progress("judging", 0, 0)
     return evaluated(classifier, parts.test.texts, parts.test.codes)
+
+
+def divide_for(
+    labels: tuple[str, ...], rows: Pairs, promise: Promise, words: Words, seed: int, note: Note | None, *,
+    held_out: Pairs | None = None, test: Pairs | None = None, count_repeats: bool = False,
+) -> DividedTexts:  # fmt: skip
+    """Divide rows for a model with these `labels` that is trained already, check them, and say what they are taken for.
+
+    InputError if none is left to calibrate on, or one has a label that the model does not have.
+    """
+    divided = divide(rows, held_out, test, words.out_of_scope_label, seed, names=labels, count_repeats=count_repeats)
+    if not len(divided.parts.tune):
+        raise InputError("no row is left to calibrate on; hand over labelled texts that the model was not trained on")
+    warn(examine(divided, promise.tested).findings)
+    if note and held_out is None:
+        note(f"all {len(divided.rows):,} rows are taken as texts that the model was not trained on")
+    return divided
 
 
 def refuse_training(names: Iterable[str]) -> None:

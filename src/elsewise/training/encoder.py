@@ -1,11 +1,12 @@
 """Open an encoder with a new head for the labels, and its tokenizer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from elsewise.engines.batching import run_batched
-from elsewise.engines.encoders import find_encoder
+from elsewise.engines.encoders import ANOTHER, find_encoder
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_config, plain_tokenizer, quiet, text_tokenizer
 from elsewise.errors import ElsewiseError, InputError, is_failure, need
@@ -14,6 +15,9 @@ from elsewise.training.settings import Training
 
 torch = need("torch", extra="train")
 transformers = need("transformers", extra="train")
+
+# Without any of them `transformers` makes up a tokenizer that knows no word.
+TOKENIZERS: Final = ("tokenizer.json", "vocab*", "*.model", "*.codes", "*.bpe", "*.spm")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +46,7 @@ def prepare(labels: Sequence[str], how: Training) -> Learner:
     quiet()
     transformers.set_seed(how.seed)
     model, tokenizer = load_encoder(how.encoder, labels)
-    tokenize = text_tokenizer(tokenizer, _longest(model, how.max_length))
+    tokenize = text_tokenizer(tokenizer, longest(model, how.max_length))
     return Learner(TorchModel.of(model, "f32"), tokenizer, tokenize)
 
 
@@ -51,25 +55,13 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
 
     InputError if it is not found, or is not an encoder that `transformers` can classify with.
     """
-    place = find_encoder(encoder)
+    names = {"num_labels": len(labels), "id2label": dict(enumerate(labels))}
     codes = {label: code for code, label in enumerate(labels)}
-    how = {
-        "dtype": torch.float32,
-        "use_safetensors": True,
-        "ignore_mismatched_sizes": True,
-        "output_loading_info": True,
-    }
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-        config = plain_config(place, num_labels=len(labels), id2label=dict(enumerate(labels)), label2id=codes)
-        model, found = transformers.AutoModelForSequenceClassification.from_pretrained(
-            place, config=config, trust_remote_code=False, **how
-        )
-    except BaseException as error:  # transformers lets through whatever the libraries below it raise
-        if not is_failure(error):
-            raise
-        raise InputError(f"encoder {encoder} cannot be opened: {_reason(error)}") from error
-    _check_opened(encoder, tokenizer, model, found["mismatched_keys"])
+    model, tokenizer, found = open_model(find_encoder(encoder), f"encoder {encoder}", **names, label2id=codes)
+    head = {id(parameter) for parameter in last_linear(model).parameters()}
+    parameters = dict(model.named_parameters())
+    wrong = [key for key in found["mismatched_keys"] if id(parameters.get(key[0])) not in head]
+    check_shapes(f"encoder {encoder}", wrong)
     if "ForSequenceClassification" in str(model.config.architectures):  # its head knows other labels
         head = last_linear(model)
         torch.nn.init.normal_(head.weight, std=getattr(model.config, "initializer_range", 0.02))
@@ -79,11 +71,51 @@ def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def open_model(place: str, named: str, **config: Any) -> tuple[Any, Any, Mapping[str, Any]]:
+    """Open a model that classifies texts, and its tokenizer: safetensors only, no code from the hub.
+
+    Parameters
+    ----------
+    place : str
+        A folder, or a name on the hub.
+    named : str
+        What messages call it.
+    **config
+        Settings to change.
+
+    Returns
+    -------
+    model, tokenizer, found
+        `found` has the weights that `transformers` missed, did not expect, or found in another shape, by the keys of
+        its loading info.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened, or has no tokenizer that can pad.
+    """
+    if Path(place).is_dir() and not any(next(Path(place).glob(name), None) for name in TOKENIZERS):
+        raise InputError(f"{named} has no tokenizer; save it there: tokenizer.save_pretrained({place!r})")
+    how = {"dtype": torch.float32, "use_safetensors": True, "ignore_mismatched_sizes": True}
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        model, found = transformers.AutoModelForSequenceClassification.from_pretrained(
+            place, config=plain_config(place, **config), trust_remote_code=False, output_loading_info=True, **how
+        )
+    except BaseException as error:  # transformers lets through whatever the libraries below it raise
+        if not is_failure(error):
+            raise
+        raise InputError(f"{named} cannot be opened: {_reason(error)}") from error
+    if tokenizer.pad_token is None:
+        raise InputError(f"{named} has a tokenizer without a padding token{ANOTHER}")
+    return model, tokenizer, found
+
+
 def _reason(error: BaseException) -> str:
     """Say in one line why an encoder cannot be opened."""
     words = str(error).strip()
     if "trust_remote_code" in words:
-        return "it needs its own code, which is never run; take an encoder that transformers knows"
+        return f"it needs its own code, which is never run{ANOTHER}"
     if "no file named model.safetensors" in words:
         return "it has no model.safetensors; weights in other files may be pickles, and are never opened"
     first = words.splitlines()[0][:200] if words else ""
@@ -91,18 +123,13 @@ def _reason(error: BaseException) -> str:
     return first if is_worded else f"{type(error).__name__}: {first}"
 
 
-def _check_opened(encoder: str, tokenizer: Any, model: Any, mismatched: Iterable[tuple[Any, ...]]) -> None:
-    """Refuse what `transformers` would make up: missing padding tokens, and weights of other shapes."""
-    if tokenizer.pad_token is None:
-        raise InputError(f"encoder {encoder} has a tokenizer without a padding token; take another encoder")
-    head = {id(parameter) for parameter in last_linear(model).parameters()}
-    parameters = dict(model.named_parameters())
-    wrong = [name for name, *_ in mismatched if id(parameters.get(name)) not in head]
-    if wrong:
-        raise InputError(f"encoder {encoder} has weights of other shapes than its config.json says: {wrong[0]}")
+def check_shapes(named: str, mismatched: Iterable[tuple[Any, ...]]) -> None:
+    """Raise InputError for the first weights of another shape, which `transformers` would make up."""
+    for name, *_ in mismatched:
+        raise InputError(f"{named} has weights of other shapes than its config.json says: {name}")
 
 
-def _longest(model: Any, max_length: int) -> int:
+def longest(model: Any, max_length: int) -> int:
     """Return the maximum number of tokens: `max_length`, or fewer where the encoder has fewer positions."""
     config = model.config
     positions = getattr(config, "max_position_embeddings", None) or max_length

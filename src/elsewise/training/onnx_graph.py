@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from elsewise.engines.encoders import ANOTHER
 from elsewise.engines.files import ONNX, ModelFiles, TemporaryPlace
 from elsewise.engines.mean_pooled import MeanPooled
 from elsewise.engines.onnx_safety import check_onnx
@@ -66,7 +67,7 @@ def write_onnx(model: TorchModel, folder: Path) -> None:
     except Exception as error:  # torch raises many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         name = type(model.model).__name__
-        raise InputError(f"{name} cannot be written as ONNX ({reason}); take another encoder") from error
+        raise InputError(f"{name} cannot be written as ONNX ({reason}){ANOTHER}") from error
     finally:
         model.model.set_attn_implementation(attention)
         model.model.to(device)

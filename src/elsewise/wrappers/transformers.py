@@ -3,20 +3,19 @@
 Their library defines that they return logits. They know their labels (`config.id2label`) unless nobody named them.
 """
 
-import re
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from elsewise.data.model_labels import is_unnamed
 from elsewise.engines.external import ExternalEngine
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
 from elsewise.wrappers.request import SAY_SIGMOID, WrapRequest, of_texts, pick
 from elsewise.wrappers.weights import answering, digest_of, library_of, weights_of
 
-UNNAMED = re.compile(r"LABEL_\d+")
 DEFAULT_LENGTH = 512  # tokens, of a model that has no last position
 OFFSET = ("roberta", "xlm-roberta", "camembert")  # their first positions are taken
 
@@ -39,7 +38,7 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     _check_kind(config, request.kind)
     names = tuple(str(config.id2label[code]) for code in sorted(config.id2label))
     is_its_own = request.labels is not None and set(request.labels) == set(names)  # LABEL_1, LABEL_0: in another order
-    is_named = len(names) > 1 and (is_its_own or not all(UNNAMED.fullmatch(own) for own in names))
+    is_named = len(names) > 1 and (is_its_own or not is_unnamed(names))
     labels, columns = request.columns(names) if is_named else (request.named(), None)
     lock = threading.Lock()
 

@@ -1,0 +1,101 @@
+"""From a fine-tuned folder and labelled texts that are new to it to a certified classifier: no weight is trained.
+
+tune -> calibrator, engine, score, grid    certify -> threshold + certificate    test -> evaluation
+
+The texts that the model was trained on are unknown. Distances are measured from half of the tune rows instead, and the
+other half chooses the score and places the grid. int8 is calibrated on the first half too.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from elsewise.classifier.classifier import Classifier
+from elsewise.data.model_labels import settle_labels
+from elsewise.data.splits import DividedTexts, Pairs
+from elsewise.fitting.certify import Promise, Words, check_tune_rows, evaluated, halves
+from elsewise.fitting.engine_choice import Rows, check_engine, serving
+from elsewise.fitting.fit_external import divide_for
+from elsewise.fitting.text_model import TextModel, certified_text_model, folded
+from elsewise.messages.wording import counted, percent
+from elsewise.progress import Note, Progress
+
+if TYPE_CHECKING:
+    from elsewise.training.encoder import Learner
+
+
+def calibrate_folder(
+    folder: str, rows: Pairs, promise: Promise, words: Words, *,
+    names: Iterable[Any] | None = None, test: Pairs | None = None, count_repeats: bool = False,
+    keep_refit_rows: bool = True, engine: str = "auto", precision: str = "auto", seed: int = 0,
+    progress: Progress | None = None, note: Note | None = None,
+) -> Classifier:  # fmt: skip
+    """Calibrate and certify a fine-tuned folder, as `elsewise.calibrate` does.
+
+    Parameters
+    ----------
+    folder : str
+        A sequence classification model as `save_pretrained` wrote it, with its tokenizer.
+    rows, test : (texts, labels), or (texts, labels, groups, times)
+        n rows that the model was not trained on, 25 % tune, 50 % certify, 25 % test; with `test`, one third and two
+        thirds.
+    promise, words
+        What is certified, and the words for texts without a label.
+    names : k strings, optional
+        What to call the model's labels, in the order of its codes.
+    count_repeats, keep_refit_rows, engine, precision, seed, progress, note
+        As in `elsewise.fit`.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no such model, or a row has a label that the model does not have.
+    """
+    from elsewise.training.trained_folder import open_trained  # noqa: PLC0415  torch
+
+    wanted = check_engine(engine, precision)
+    say = note or (lambda _: None)
+    learner, own = open_trained(folder)
+    kind, longest = type(learner.model.model).__name__, learner.tokenize.max_length
+    say(f"{folder}: {kind}, {counted(len(own), 'label')}, reads up to {longest:,} tokens of a text")
+    given = [rows] if test is None else [rows, test]
+    labels, read = settle_labels(own, [part[1] for part in given], names, words.out_of_scope_label)
+    fresh, *more = [(part[0], said, *part[2:]) for part, said in zip(given, read, strict=True)]
+    tested = more[0] if more else None
+    divided = divide_for(labels, fresh, promise, words, seed, note, test=tested, count_repeats=count_repeats)
+    model = _calibrated(folder, learner, divided, seed, say, progress)
+    record = {"model": {"folder": folder, "kind": kind, "max_length": longest}}
+    best, gate = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
+    made = certified_text_model(
+        model, best, gate, divided.parts, promise, words, record, seed, progress, keep_refit_rows=keep_refit_rows
+    )
+    return evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
+
+
+def _calibrated(
+    folder: str, learner: "Learner", divided: DividedTexts, seed: int, say: Note, progress: Progress | None
+) -> TextModel:
+    """Fold the calibrator in, and choose the tune rows that stand for train rows."""
+    from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
+    from elsewise.training.trained_folder import or_wrapped  # noqa: PLC0415  torch
+
+    tune, certify = (learner.tokenize(part.texts) for part in (divided.parts.tune, divided.parts.certify))
+    codes = divided.parts.tune.codes
+    if share := float(np.concatenate([tune.truncated, certify.truncated]).mean()):
+        say(f"{percent(share)} of the texts are longer than that; the rest of each is not read")
+    say("the model's train rows are unknown: half of the tune rows stand for them where distances are measured")
+    say("for want of train rows there is no second opinion and no baseline")
+    if progress:
+        progress("calibrating", 0, 0)
+    outputs = learner.outputs(learner.model, tune)
+    check_tune_rows(outputs.logits, codes)
+    with or_wrapped(folder):
+        files, choice = folded(learner.model, learner, outputs.logits, codes, divided.names)
+    of_known, judging = halves(outputs, codes, seed)
+    known = np.empty(0, dtype=np.int64) if of_known is None else of_known
+    quantised = quantise_rows(tune if of_known is None else tune.take(known), np.random.default_rng(seed))
+    known_rows = tune.take(known), codes[known]
+    return TextModel(
+        files, learner.tokenize.settings, choice, Rows(tune, codes, quantised), known_rows, certify, judging
+    )
