@@ -12,18 +12,23 @@ pytest.importorskip("transformers")
 
 import elsewise as ew
 from elsewise.classifier.load import load
+from elsewise.engines.batching import run_batched
 from elsewise.engines.files import INT8, ONNX
+from elsewise.engines.mean_pooled import MeanPooled
 from elsewise.engines.openvino import core, save_graph
-from elsewise.engines.pool import Worth
+from elsewise.engines.pool import Worth, fine_tuned
 from elsewise.engines.second_opinion import SecondOpinion
 from elsewise.engines.token_counts import TokenCounts, WithTokenCounts
+from elsewise.engines.torch import TorchModel
 from elsewise.errors import ArtifactError
 from elsewise.fitting import open_threshold
 from elsewise.fitting.engine_choice import Rows, measure, serving
 from elsewise.fitting.export import export
 from elsewise.fitting.opinions import Opinions, asking_second, learn_opinions, with_opinions
+from elsewise.training.encoder import prepare
 from elsewise.training.second_opinion import AsItCame
 from support.small_models import LABELS, files_of, learner_of, model_of, second_files_of, texts, tokenizer
+from support.small_training import how
 
 WORDS = ["refund", "invoice", "order", "hello"]
 TEXTS = texts(30)
@@ -235,7 +240,7 @@ def test_tune_rows_decide_whether_it_is_kept(whose):
     best, _ = serving(files, LABELS, settings, ("openvino", "f32"), rows)
     said = []
 
-    served, record = with_opinions(best, Opinions(as_it_came=AsItCame(second, np.empty(0))), rows, said.append)
+    served, record = with_opinions(best, Opinions(as_it_came=AsItCame(None, second, np.empty(0))), rows, said.append)
     record = record["second_opinion"]
 
     assert record["kept"] == isinstance(served.engine, SecondOpinion) == (whose == "second")
@@ -276,3 +281,56 @@ def test_tune_rows_decide_whether_token_counts_are_kept(helps):
     assert record["token_counts"]["kept"] == isinstance(served.engine, WithTokenCounts) == helps
     kept = "kept" if helps else "left out"
     assert notes[0].startswith(f"the opinion of token counts is {kept}: the log loss of tune rows")
+
+
+@pytest.fixture(scope="module")
+def quick(encoder, tmp_path_factory):
+    said, path = [], tmp_path_factory.mktemp("models") / "model"
+    classifier = fitted(encoder, quick=True, note=said.append)
+    classifier.save(path)
+    return classifier, path, said
+
+
+def test_a_quick_fit_serves_the_encoder_as_it_came(quick, encoder):
+    classifier, _, said = quick
+
+    learner = prepare(classifier.labels, how(encoder=encoder, max_length=32))
+    embedding = run_embedding(learner, TEXTS)
+    assert fine_tuned(classifier.engine).run(TEXTS).features == pytest.approx(embedding, abs=1e-3)
+    assert "the encoder as it came is served, without fine-tuning" in said
+    assert any(words.startswith("without fine-tuning, ") and "of 70 tune rows" in words for words in said)
+    assert not any("training takes" in words for words in said)
+
+
+def run_embedding(learner, texts):
+    model = TorchModel.of(MeanPooled(learner.model.model.base_model), "f32")
+    tokens = learner.tokenize(texts)
+    return run_batched(tokens, learner.tokenize, model.forward, model.widths, model.budget).features
+
+
+def test_a_quick_folder_is_like_any_other(quick, tmp_path):
+    classifier, saved, _ = quick
+    path = shutil.copytree(saved, tmp_path / "model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exported = export(path, engine="torch", precision="f32")
+    open_threshold(path).change("certified", target_accuracy=0.5)
+
+    assert answers(load(saved)) == answers(classifier)
+    assert exported.probabilities(TEXTS) == pytest.approx(classifier.probabilities(TEXTS), abs=1e-3)
+    card = (path / "README.md").read_text(encoding="utf-8")
+    assert "as it came, with a logistic regression on its embedding" in card
+    assert "pipeline(" not in card
+
+
+@pytest.mark.parametrize("method", [{"ensemble": 2}, {"laplace": True}])
+def test_a_quick_fit_takes_no_uncertainty_method(encoder, method):
+    with pytest.raises(ew.InputError, match=f"{next(iter(method))} is about training, and quick=True trains nothing"):
+        fitted(encoder, quick=True, **method)
+
+
+def test_a_quick_fit_of_what_cannot_be_taught_is_refused(encoder, monkeypatch):
+    monkeypatch.setattr("transformers.AutoModel.from_pretrained", refuse)
+
+    with pytest.raises(ew.InputError, match="quick=True serves the encoder as it came, and that is left out here"):
+        fitted(encoder, quick=True)

@@ -43,7 +43,7 @@ def model_card(
     parts = [
         "\n".join(front) + title if is_text and kind.certify_again != "pass it" else title,
         _promise(unpack(engine["rule"], arrays, Path("elsewise.json"))),
-        _use(engine),
+        _use(engine, description["record"]),
         _figures(evaluation, engine),
         _baseline(evaluation, learned),
         _engines(description["engine"], engine["gate"]),
@@ -76,6 +76,10 @@ OTHER_TOOLS = """
 
 `transformers.pipeline("text-classification", model="THIS_FOLDER", top_k=None, truncation=True)` gives calibrated
 probabilities too, without Other: the calibration is folded into the last layer."""
+
+WITHOUT_HEAD = """
+
+Other tools find the encoder as it came, without its head, which lies in `head.safetensors`."""
 
 OTHER_PROBABILITIES = {
     "ensemble": "They are those of the first member alone; here they are the mean of {members}, re-calibrated.",
@@ -114,7 +118,7 @@ INEXACT = """ They are those of float32; this model was
 certified in {precision}, where probabilities differ a little, and the promise is about those."""
 
 
-def _use(engine: Json) -> str:
+def _use(engine: Json, record: Json) -> str:
     kind, settings = kind_of(engine["name"]), engine["settings"]
     if kind.reads == "logits":
         return LOGITS_USE
@@ -122,6 +126,8 @@ def _use(engine: Json) -> str:
         return GIVEN_USE.format(model=_plain(settings["model"]))
     if kind.certify_again not in OF_TRANSFORMERS:
         return TEXT_USE
+    if record.get("training", {}).get("quick"):
+        return TEXT_USE + WITHOUT_HEAD
     precision = settings.get("precision", "f32")
     asked = next((key for key in (second_opinion.KEY, token_counts.KEY) if key in settings), engine["name"])
     around = OTHER_PROBABILITIES.get(asked, "").format(
@@ -225,7 +231,10 @@ def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) ->
         training = record["training"]
         last = training["seed"] + (training.get("ensemble") or 1) - 1
         seeds = f"seed {last}" if last == training["seed"] else f"seeds {training['seed']} to {last}"
-        lines.append(f"Encoder {_plain(training['encoder'])}, at most {training['epochs']} epochs, {seeds}.")
+        how = f"at most {training['epochs']} epochs, {seeds}"
+        if training.get("quick"):
+            how = "as it came, with a logistic regression on its embedding"
+        lines.append(f"Encoder {_plain(training['encoder'])}, {how}.")
     if "model" in record:
         kind, folder = record["model"]["kind"], record["model"]["folder"]
         lines.append(f"{kind} from {_plain(folder)}, fine-tuned before, on texts that are not known here.")

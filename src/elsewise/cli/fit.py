@@ -43,6 +43,9 @@ class TrainingOptions:
     second_opinion: Annotated[
         bool, TRAINING(help="Also ask the encoder as it came where the fine-tuned model is unsure: better, and slower.")
     ] = True
+    quick: Annotated[
+        bool, TRAINING("--quick", help="Do not fine-tune: a minute instead of many, and often nearly as good.")
+    ] = False
     tether: Annotated[
         float, TRAINING(min=0, help="How strongly fine-tuning is kept near the encoder as it came. 0: not at all.")
     ] = TETHER

@@ -5,7 +5,7 @@ train -> weights    tune -> calibrator, grid     certify -> threshold + certific
 
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
 from elsewise.data.splits import DividedTexts, Pairs, divide
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.files import ModelFiles
+from elsewise.engines.tokenizer import Tokens
+from elsewise.errors import InputError
 from elsewise.fitting.baseline import fit_baseline
 from elsewise.fitting.certify import Promise, Words, evaluated, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
@@ -24,7 +26,7 @@ from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
 from elsewise.fitting.text_model import TextModel, certified_text_model, folded
 from elsewise.fitting.uncertainty import UncertaintyMethod, in_scope, train_member
-from elsewise.messages.wording import listed
+from elsewise.messages.wording import listed, percent
 from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import Json
 from elsewise.training.checkpoint_folder import Unfinished, member_of
@@ -32,6 +34,7 @@ from elsewise.training.saved_folder import labels_of_head
 from elsewise.training.settings import Training
 
 if TYPE_CHECKING:
+    from elsewise.engines.torch import TorchModel
     from elsewise.training.encoder import Learner
 
 
@@ -59,6 +62,7 @@ def fit(
     mc_dropout: int | None = None,
     laplace: bool = False,
     second_opinion: bool = True,
+    quick: bool = False,
     baseline: bool = True,
     progress: Progress | None = None,
     note: Note | None = None,
@@ -122,6 +126,9 @@ def fit(
         Also ask two other models, and mix what they say: token counts, and, where the fine-tuned model is unsure, the
         encoder as it came. Better probabilities, and a better eye for unfamiliar texts, for more time a text. Each is
         left out where tune rows do not show that it helps, above 1,000 labels, and beside an uncertainty method.
+    quick : bool
+        Do not fine-tune: serve the encoder as it came, with a head of its own, and token counts where they help. A
+        minute instead of many, and often nearly as good; with few rows as good or better.
     baseline : bool
         Also fit TF-IDF and logistic regression on the same rows, so that evaluations show what the encoder is worth.
         Left out above 200,000 train rows or 1,000 labels, and where scikit-learn is not installed.
@@ -165,7 +172,7 @@ def fit(
     words, rows = Words.of(other, out_of_scope_label), (texts, labels, groups, times)
     if not isinstance(engine, str):
         about = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto", "ensemble": ensemble,
-            "mc_dropout": mc_dropout, "laplace": laplace, "second_opinion": not second_opinion,
+            "mc_dropout": mc_dropout, "laplace": laplace, "second_opinion": not second_opinion, "quick": quick,
             "checkpoints": checkpoints, "restart": restart}  # fmt: skip
         about |= {name: value is not None for name, value in training.items() if name != "seed"}
         refuse_training(name for name, is_asked in about.items() if is_asked)
@@ -179,9 +186,13 @@ def fit(
     divided = divide(rows, held_out, test, words.out_of_scope_label, how.seed, count_repeats=count_repeats)
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     asks = second_opinion and not method.record
-    model, how = _trained(divided, how, promise, unfinished, progress, note, second_opinion=asks)
+    if quick and method.record:
+        raise InputError(f"{next(iter(method.record))} is about training, and quick=True trains nothing; leave one out")
+    learner, how = _prepared(divided, how, promise, unfinished, note)
+    taught = _taught(learner, how, divided, progress, note, asked=asks or quick)
+    model = _as_it_came(taught, divided, note) if quick else _trained(taught, divided, how, unfinished, progress, note)
     member = train_member(divided, model.rows, how, progress, unfinished, note)
-    best, table, added = _served(model, divided, how, wanted, method, member, progress, note)
+    best, table, added = _served(model, divided, how, wanted, method, member, progress, note, quick=quick)
     made = certified_text_model(
         model, best, table, divided.parts, promise, words, added, how.seed, progress, keep_refit_rows=keep_refit_rows
     )
@@ -191,52 +202,88 @@ def fit(
     return made if keep_refit_rows else made.with_provenance(baseline=None)  # its vocabulary is of the texts
 
 
-def _trained(
-    divided: DividedTexts, how: Training, promise: Promise, unfinished: Unfinished | None, progress: Progress | None,
-    note: Note | None, *, second_opinion: bool,
-) -> tuple[TextModel, Training]:  # fmt: skip
-    """Train the encoder on train rows, and calibrate it on tune rows; also give the settings, completed."""
-    from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taught:
+    """The texts of train, tune and certify rows as tokens, and what can be learnt from them before any training."""
+
+    learner: "Learner"
+    train: Tokens
+    tune: Tokens
+    certify: Tokens
+    quantised: Tokens
+    opinions: Opinions
+
+
+def _taught(
+    learner: "Learner", how: Training, divided: DividedTexts, progress: Progress | None, note: Note | None, *,
+    asked: bool,
+) -> _Taught:  # fmt: skip
+    """Tokenise the rows, and learn what may be asked beside the fine-tuned model; say what it reaches."""
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
 
+    parts, opinions = divided.parts, Opinions()
+    train, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
+    if asked:
+        if progress:
+            progress("teaching the encoder as it came", 0, 0)
+        rows = sampled(parts.train.codes, how.seed)
+        known = train.take(rows), parts.train.codes[rows]
+        opinions = learn_opinions(learner, how, known, divided.names, parts.tune.codes, note)
+        if note and opinions.as_it_came is not None:
+            right = learner.outputs(opinions.as_it_came.model, tune).logits.argmax(axis=1) == parts.tune.codes
+            count = int((parts.tune.codes >= 0).sum())
+            note(f"without fine-tuning, {percent(right.sum() / count)} of {count:,} tune rows get the right label")
+    return _Taught(learner, train, tune, certify, quantise_rows(train, np.random.default_rng(how.seed)), opinions)
+
+
+def _as_it_came(taught: _Taught, divided: DividedTexts, note: Note | None) -> TextModel:
+    """Take the encoder as it came for the model."""
+    second = taught.opinions.as_it_came
+    if second is None:
+        raise InputError("quick=True serves the encoder as it came, and that is left out here; fit without it")
+    if note:
+        note("the encoder as it came is served, without fine-tuning")
+    return _text_model(taught, second.model, divided, Opinions(taught.opinions.counts))
+
+
+def _trained(
+    taught: _Taught, divided: DividedTexts, how: Training, unfinished: Unfinished | None, progress: Progress | None,
+    note: Note | None,
+) -> TextModel:  # fmt: skip
+    """Train the encoder on train rows, and calibrate it on tune rows."""
+    from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
+
     parts, before = divided.parts, member_of(unfinished, 0)
-    learner, how = _prepared(divided, how, promise, unfinished)
-    if note and len(own := labels_of_head(how.encoder)) > 1:
-        left = f"{how.encoder} is a classifier already: its head, for {listed(map(repr, own))}, is left behind"
-        note(f"{left}; to keep it: elsewise calibrate {shlex.quote(how.encoder)} HELD_OUT -o MODEL")
-    model = train(learner, parts.train, in_scope(parts.tune), how, progress, checkpoints=before, note=note)
+    model = train(taught.learner, parts.train, in_scope(parts.tune), how, progress, checkpoints=before, note=note)
     if progress:
         progress("calibrating", 0, 0)
-    train_tokens, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
-    logits = learner.outputs(model, tune).logits
-    files, choice = folded(model, learner, logits, parts.tune.codes, divided.names)
-    rows = Rows(tune, parts.tune.codes, quantise_rows(train_tokens, np.random.default_rng(how.seed)))
-    opinions = Opinions()
-    if second_opinion:
-        if progress:
-            progress("asking for other opinions", 0, 0)
-        chosen = sampled(parts.train.codes, how.seed)
-        taught = train_tokens.take(chosen), parts.train.codes[chosen]
-        opinions = learn_opinions(learner, how, taught, divided.names, parts.tune.codes, note)
-    known = train_tokens, parts.train.codes
-    return TextModel(files, learner.tokenize.settings, choice, rows, known, certify, opinions=opinions), how
+    return _text_model(taught, model, divided, taught.opinions)
+
+
+def _text_model(taught: _Taught, model: "TorchModel", divided: DividedTexts, opinions: Opinions) -> TextModel:
+    """Fold the calibrator into a model's last layer."""
+    learner, codes = taught.learner, divided.parts.tune.codes
+    logits = learner.outputs(model, taught.tune).logits
+    files, choice = folded(model, learner, logits, codes, divided.names)
+    rows, known = Rows(taught.tune, codes, taught.quantised), (taught.train, divided.parts.train.codes)
+    return TextModel(files, learner.tokenize.settings, choice, rows, known, taught.certify, opinions=opinions)
 
 
 def _served(
     model: TextModel, divided: DividedTexts, how: Training, wanted: tuple[str, str], method: UncertaintyMethod,
-    member: Callable[[int], ModelFiles], progress: Progress | None, note: Note | None,
+    member: Callable[[int], ModelFiles], progress: Progress | None, note: Note | None, *, quick: bool,
 ) -> tuple[Serving, tuple[Json, ...], Json]:  # fmt: skip
     """Choose the engine, and add other opinions or the uncertainty method; also give the table and the record."""
     best, table = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
     best, worth = with_opinions(best, model.opinions, model.rows, note)
-    record = {"training": {**asdict(how), **method.record}, **worth}
+    record = {"training": {**asdict(how), **method.record, "quick": quick}, **worth}
     return *method.added_to(best, table, model.rows, model.known[0], member), record
 
 
 def _prepared(
-    divided: DividedTexts, how: Training, promise: Promise, unfinished: Unfinished | None
+    divided: DividedTexts, how: Training, promise: Promise, unfinished: Unfinished | None, note: Note | None
 ) -> "tuple[Learner, Training]":
-    """Open the encoder, complete the settings, and warn of what `check` finds."""
+    """Open the encoder, complete the settings, and warn of what `check` finds, and of a head that is left behind."""
     from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
 
     first = member_of(unfinished, 0)
@@ -246,4 +293,7 @@ def _prepared(
     learner = prepare(divided.names, how)
     tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
     warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
+    if note and len(own := labels_of_head(how.encoder)) > 1:
+        left = f"{how.encoder} is a classifier already: its head, for {listed(map(repr, own))}, is left behind"
+        note(f"{left}; to keep it: elsewise calibrate {shlex.quote(how.encoder)} HELD_OUT -o MODEL")
     return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)

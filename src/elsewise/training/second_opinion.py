@@ -31,12 +31,15 @@ class AsItCame:
 
     Attributes
     ----------
+    model : TorchModel
+        With its head.
     files : ModelFiles
         Its files, as those of any model.
     embedding : (m, e) float16
         Embeddings of the texts that the head was fitted on, at length 1; NaN for an unreadable text.
     """
 
+    model: TorchModel
     files: ModelFiles
     embedding: NDArray[np.float16]
 
@@ -62,4 +65,4 @@ class AsItCame:
         with torch.no_grad():
             model.model.classifier.weight.copy_(torch.from_numpy(weight))
             model.model.classifier.bias.copy_(torch.from_numpy(bias))
-        return cls(write_model(model, learner, labels), embedding.astype(np.float16))
+        return cls(model, write_model(model, learner, labels), embedding.astype(np.float16))
