@@ -52,7 +52,7 @@ def fitted(given, labels, then, n, said, texts=None):
     return Case(given, rows_of(labels, texts), FIT, said, then, has_labels(n))
 
 
-FEW = "warning: 0 tune rows are too few to calibrate on (20 needed): probabilities stay as the model gives them"
+FEW = "warning: 0 tune rows are too few to calibrate on (50 needed): probabilities stay as the model gives them"
 
 CASES = [
     *(Case(given, rows_of(LABELS * 3), "", "", KEPT) for given in ODD),

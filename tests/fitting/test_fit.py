@@ -136,7 +136,7 @@ def test_few_rows_are_said_with_what_they_could_certify_at_best():
         calibrate(z, codes)
 
     words = [str(warning.message) for warning in said]
-    assert "30 tune rows are too few to calibrate on (20 needed): probabilities stay as the model gives them" in words
+    assert "30 tune rows are too few to calibrate on (50 needed): probabilities stay as the model gives them" in words
     few = "60 certify rows are few: 95.1% is the best accuracy that could be certified on them, without one error"
     assert few in words
 
