@@ -79,6 +79,27 @@ def to_undo(history: Sequence[Entry], engine: str) -> Entry | None:
     return changes[-1] if changes else None
 
 
+def is_looked_at(history: Sequence[Entry], engine: str, band: Json) -> bool:
+    """Tell whether thresholds of this accuracy band were chosen before: a further one is the same look.
+
+    `band` is what `elsewise.rules.asked_record` tells of the new rule. Another confidence level, other gates or an
+    engine exported since make another band.
+
+    Examples
+    --------
+    >>> asked = {"rule": "accuracy_band", "threshold": 0.8, "floor": 0.5}
+    >>> entry = {"engine": "logits", "what": "changed", "asked": asked}
+    >>> [is_looked_at([entry], "logits", {"threshold": 0.6, "floor": floor}) for floor in (0.5, 0.0)]
+    [True, False]
+    """
+    own: list[Entry] = []
+    for entry in history:
+        if entry["engine"] == engine:
+            own = [] if entry["what"] == "exported" else [*own, entry]
+    wanted = {**band, "rule": "accuracy_band", "threshold": None}
+    return any({**entry["asked"], "threshold": None} == wanted for entry in own if entry["what"] == "changed")
+
+
 def restored(kept: Json, score: Score) -> Rule:
     """Make an earlier rule again, with the present score; InputError if the score was changed since."""
     if kept["score"] != fingerprint_of(score):
@@ -102,6 +123,18 @@ def fingerprint_of(part: Any) -> str:
     for array in arrays.values():
         hashed.update(np.ascontiguousarray(array).tobytes())
     return hashed.hexdigest()[:16]
+
+
+def marked(report: str, *, outdated: bool) -> str:
+    """Show the notice of a page report.html that it is outdated, or hide it.
+
+    Examples
+    --------
+    >>> marked('<p id="outdated" hidden>', outdated=True), marked('<p id="outdated">', outdated=False)
+    ('<p id="outdated">', '<p id="outdated" hidden>')
+    """
+    hidden, shown = 'id="outdated" hidden>', 'id="outdated">'
+    return report.replace(hidden, shown, 1) if outdated else report.replace(shown, hidden, 1)
 
 
 def set_apart(evaluation: Json, fingerprint: str, before: Rule, rule: Rule, when: str) -> Json:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,17 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import breakdown
 from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
+from elsewise.evaluation.judged_rows import BestLabels, JudgedRows, before_calibration
 from elsewise.evaluation.strangers import Strangers, measure_strangers
+from elsewise.messages.notebook import html_table
+from elsewise.messages.wording import percent
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions
 from elsewise.storage.json_files import plain_fields
 
 CURVE_POINTS = 101
+HEADER = ("", "value", "95 % interval")
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured
 USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no certificate has another
 
@@ -193,6 +197,8 @@ class Evaluation:
         The classifier's baseline on the same rows, if it has one, and whether the encoder is worth it.
     strangers : Strangers or None
         How many built-in strange texts would get a label. None for a model of logits.
+    judged : JudgedRows or None
+        The rows themselves, for pictures and reports; not part of `as_dict`.
     """
 
     rows: RowCounts
@@ -206,27 +212,43 @@ class Evaluation:
     engine: JudgedEngine
     baseline: BaselineFigures | None = None
     strangers: Strangers | None = None
+    judged: JudgedRows | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
-        """Print the main figures, a line each, with their 95 % intervals."""
+        """Print a short table of the main figures, and the promise in a few words."""
+        lines = [f"{name:<44}{value:>8}  {interval}" for name, value, interval in (HEADER, *self._main())]
+        return "\n".join([*lines, *(f"{name:<46}{words}" for name, words in self._words().items())])
+
+    def _repr_html_(self) -> str:
+        rows = [*self._main(), *((name, words, "") for name, words in self._words().items())]
+        return html_table(f"{self.rows.in_scope:,} in-scope rows", HEADER, rows)
+
+    def _main(self) -> list[tuple[str, str, str]]:
+        """List the main figures: name, value and interval."""
         bare, shipped = self.classifier, self.system
-        lines = [
-            f"{self.rows.in_scope:,} in-scope and {self.rows.out_of_scope:,} out-of-scope rows",
-            f"accuracy, every row answered: {bare.accuracy}",
-            f"log loss: {bare.log_loss}",
-            f"expected calibration error: {bare.ece}",
-            f"coverage: {shipped.coverage}",
-            f"accuracy when answered: {shipped.accuracy_when_answered}",
-        ]
-        if self.certificate:
-            lines.append(self.certificate.sentence)
-        if self.strangers:
-            lines.append(self.strangers.sentence)
-        return "\n".join([*lines, "Everything else: as_dict(), and the attributes."])
+        figures: dict[str, Estimate | CalibrationError] = {
+            "accuracy, every row answered": bare.accuracy,
+            "log loss": bare.log_loss,
+            f"calibration error ({bare.ece.null:.4f} if perfect)": bare.ece,
+            "coverage": shipped.coverage,
+            "accuracy when answered": shipped.accuracy_when_answered,
+        }
+        return [(name, f"{e.value:.4f}", f"{e.low:.4f} to {e.high:.4f}") for name, e in figures.items()]
+
+    def _words(self) -> dict[str, str]:
+        """Give the numbers of rows, the promise, and strange texts, in a few words each."""
+        rows, c = self.rows, self.certificate
+        said = {"rows": f"{rows.in_scope:,} in scope, {rows.out_of_scope:,} out of scope"}
+        if c is not None:
+            asked = f"{percent(c.target_accuracy)} at level {percent(c.confidence_level)}"
+            said["promise"] = asked if c.certified else f"none: {asked} could not be certified"
+        if self.strangers is not None:
+            said["strange texts that would get a label"] = f"{self.strangers.answered:,} of {self.strangers.n:,}"
+        return said
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers."""
-        return plain_fields(self)
+        return plain_fields(self, leave_out=("judged",))
 
 
 def evaluate(
@@ -300,6 +322,11 @@ def evaluate(
     if seen.seen and not counts_repeats(classifier):
         warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
     certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
+    beside, compared = None, None
+    if baseline is not None:
+        theirs = baseline.evidence(texts)
+        beside = BestLabels.of_decisions(baseline.decisions(theirs))
+        compared = compare_with_baseline(baseline, classifier, theirs, answers, evidence.probabilities)
     inside, n, p = int(answers.in_scope.sum()), len(truth), evidence.probabilities
     lengths = (None, None) if evidence.outputs is None else (evidence.outputs.tokens, evidence.outputs.truncated)
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
@@ -313,8 +340,9 @@ def evaluate(
         out_of_scope_shares=breakdown.by_out_of_scope_share(answers),
         certificate=certificate,
         engine=JudgedEngine(engine.name, engine.settings.get("precision"), engine.fingerprint),
-        baseline=None if baseline is None else compare_with_baseline(baseline, classifier, texts, answers, p),
+        baseline=compared,
         strangers=measure_strangers(classifier),
+        judged=JudgedRows(texts, answers, decisions, before_calibration(classifier, texts, evidence), beside),
     )
 
 
