@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Self
 from elsewise.messages.certificates import MIXED, PLAIN
 from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
+from elsewise.rules.certify_rows import CertifyRows
 from elsewise.rules.decisions import Decisions, Gate, decide
-from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, certify, check_share
+from elsewise.rules.fixed_sequence import BinomialTest, certify, check_share
 from elsewise.rules.gates import Asked, as_gates
 from elsewise.rules.out_of_scope_share import Strata
 from elsewise.scores import MaximumProbability, Score
