@@ -51,6 +51,7 @@ def calibrate(
     population: options.PopulationOptions,
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
+    strict: options.Strict = False,
     gates: options.GateOptions,
     other: options.Other = "Other",
     score: options.Score = "auto",
@@ -89,7 +90,7 @@ def calibrate(
         out_of_scope=outside[0] if outside and features is None else outside,
         groups=groups, times=times, count_repeats=population.count_repeats,
         out_of_scope_label=out_of_scope_label, other=other,
-        score=score, seed=seed, keep_refit_rows=refit_rows, **asdict(promise), **asdict(gates),
+        score=score, seed=seed, keep_refit_rows=refit_rows, strict=strict, **asdict(promise), **asdict(gates),
     )  # fmt: skip
     classifier.save(out)
     show_fitted(classifier, out, as_json=as_json)

@@ -20,7 +20,7 @@ from elsewise.data.splits import row_hashes
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
 from elsewise.errors import ElsewiseWarning, InputError
-from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions
+from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions, warn_of_promise
 from elsewise.messages.certificates import Population
 from elsewise.storage.json_files import Json
 
@@ -38,6 +38,7 @@ def calibrate(
     count_repeats: bool = False,
     target_accuracy: float = TARGET_ACCURACY,
     confidence_level: float = CONFIDENCE_LEVEL,
+    strict: bool = False,
     other: str = "Other",
     out_of_scope_label: str | None = None,
     score: str = "auto",
@@ -69,7 +70,7 @@ def calibrate(
     count_repeats : bool
         Equal rows count as often as they come: they are different texts that the model cannot tell apart, or the rows
         are a draw of all texts that come in.
-    target_accuracy, confidence_level, other, score, floor, unfamiliar
+    target_accuracy, confidence_level, strict, other, score, floor, unfamiliar
         As in `fit`; `unfamiliar` needs features.
     out_of_scope_label : str, optional
         The word for out-of-scope rows, where labels are words.
@@ -77,6 +78,11 @@ def calibrate(
         Seed of the division of the rows.
     keep_refit_rows : bool
         Keep logits and codes, to choose a new threshold without them.
+
+    Warns
+    -----
+    PromiseWarning
+        If less is promised than was asked for, or nothing.
 
     Raises
     ------
@@ -94,7 +100,7 @@ def calibrate(
     (['yes'], True)
     """
     promise, words = (
-        Promise(target_accuracy, confidence_level, score, floor, unfamiliar),
+        Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict),
         Words(other, out_of_scope_label),
     )
     z = as_logits(logits)
@@ -123,6 +129,7 @@ def calibrate(
         record={**made.provenance.record, "splits": sizes, "versions": versions(), **drawn.record},
         arrays={**drawn.hashes, **(refit_outputs(answered, judging) if keep_refit_rows else {})},
     )
+    warn_of_promise(classifier.certificate)
     return evaluated(classifier, *tested) if tested else classifier
 
 

@@ -16,6 +16,7 @@ from elsewise.classifier.packing import NAMES
 from elsewise.engines import key_of, kind_of
 from elsewise.engines.second_opinion import HOME, KEY
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
+from elsewise.fitting.certify import warn_of_promise
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.second_opinion import asking_second
 from elsewise.outputs import Evidence
@@ -63,6 +64,11 @@ def export(
         If the folder is damaged.
     MissingExtra
         If a library is not installed.
+
+    Warns
+    -----
+    PromiseWarning
+        If less is promised than was asked for, or nothing.
     """
     path = Path(path)
     saved = steady(path, ModelFolder.read)
@@ -74,6 +80,7 @@ def export(
         _check_same_model(saved, now)
         made = _with_files_of(now, ready(now))
         _default(now, made).save(path)
+    warn_of_promise(made.certificate)
     return made
 
 

@@ -23,7 +23,16 @@ from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.fitting.baseline import fit_baseline
-from elsewise.fitting.certify import CertifiedParts, Promise, Words, certified_parts, evaluated, of_splits, sampled
+from elsewise.fitting.certify import (
+    CertifiedParts,
+    Promise,
+    Words,
+    certified_parts,
+    evaluated,
+    of_splits,
+    sampled,
+    warn_of_promise,
+)
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.second_opinion import learn_second, with_second_opinion
@@ -47,6 +56,7 @@ def fit(
     encoder: str = DEFAULT_ENCODER,
     target_accuracy: float = TARGET_ACCURACY,
     confidence_level: float = CONFIDENCE_LEVEL,
+    strict: bool = False,
     out_of_scope_label: str | None = None,
     other: str = "Other",
     held_out: Pairs | None = None,
@@ -83,6 +93,9 @@ def fit(
         A BERT-family encoder by name or folder.
     target_accuracy, confidence_level : float
         The promise: at least this share of the answered texts is right, at this confidence level.
+    strict : bool
+        Promise that accuracy or nothing. Default: where it cannot be certified, the best lower target that can be
+        (99 %, 98 %, ... 50 %) is promised, by the same test; the certificate and a warning say so.
     out_of_scope_label : str, optional
         The label of rows that belong to none of the labels. They are never trained on; answering one is an error.
     other : str
@@ -162,11 +175,13 @@ def fit(
 
     Warns
     -----
+    PromiseWarning
+        If less is promised than was asked for, or nothing.
     ElsewiseWarning
         If the encoder does not fit the language, rows are too few to calibrate or certify well, or
         `elsewise.data.check` finds something as serious.
     """
-    promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar)
+    promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict)
     words, rows = Words.of(other, out_of_scope_label), (texts, labels, groups, times)
     if not isinstance(engine, str):
         about = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto", "ensemble": ensemble,
@@ -200,6 +215,7 @@ def fit(
         baseline=fit_baseline(divided, promise, words, progress, note) if baseline else None,
     )
     made = certified.classifier(best.engine, best.calibrator, words, provenance)
+    warn_of_promise(made.certificate)
     made = evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
     return made if keep_refit_rows else made.with_provenance(baseline=None)  # its vocabulary is of the texts
 

@@ -112,12 +112,15 @@ class CertifyRows:
             caught=Caught(int(outside.sum()), caught, low) if outside.any() else None,
         )
 
-    def certify(self, test: BinomialTest, reference_codes: Any = None) -> Certificate:
+    def certify(self, test: BinomialTest, reference_codes: Any = None, *, ladder: bool = False) -> Certificate:
         """Certify one threshold of all rows; codes (m,) of the reference rows show where the tests may begin."""
         share, tried = self.out_of_scope_share, None
         if reference_codes is not None:
             tried = Counts.of(self.expected, self.reference_errors(reference_codes))
-        return certify(self.counts, test, self.surest_first, out_of_scope_share=share, looks=self.looks, tried=tried)
+        return certify(
+            self.counts, test, self.surest_first,
+            out_of_scope_share=share, looks=self.looks, tried=tried, ladder=ladder,
+        )  # fmt: skip
 
 
 def count_copies(rows: Floats, others: Floats) -> int:
