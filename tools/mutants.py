@@ -335,7 +335,7 @@ FAULTS: Final = (
     ),
     Fault(
         "measured-share-as-bound",
-        "rules/fixed_sequence.py",
+        "rules/certify_rows.py",
         "high = clopper_pearson_upper(barred, rows, delta)",
         "high = np.asarray(barred) / rows",
         "a certificate bounds what a gate bars by the share that was measured",

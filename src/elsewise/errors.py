@@ -6,6 +6,7 @@ ElsewiseError
 └── MissingExtra      an optional dependency is not installed          (also an ImportError)
 
 ElsewiseWarning       the result is valid, but read the warning    (also a UserWarning)
+└── PromiseWarning    less is promised than was asked for, or nothing
 """
 
 from collections.abc import Iterator
@@ -75,6 +76,10 @@ def reading(file: str | PathLike[str], wrong: str = "cannot be read") -> Iterato
 
 class ElsewiseWarning(UserWarning):
     """The result is valid, but the message says what to know about it."""
+
+
+class PromiseWarning(ElsewiseWarning):
+    """Less is promised than was asked for, or nothing; the certificate says why."""
 
 
 def need(module: str, extra: str) -> ModuleType:

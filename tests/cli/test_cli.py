@@ -594,7 +594,7 @@ def test_threshold_by_the_band_keeps_a_promise(own_logits_model):
 
 def test_threshold_tells_the_labels_and_the_way_back_when_nothing_is_certified(own_logits_model):
     labels = run("threshold", own_logits_model, "--per-label")
-    nothing = run("threshold", own_logits_model, "--target-accuracy", 0.9999)
+    nothing = run("threshold", own_logits_model, "--target-accuracy", 0.9999, "--strict")
 
     assert "name 3" in labels.stdout
     assert f"every text is Other now; to put the threshold before back: elsewise threshold {own_logits_model}" in (
@@ -627,6 +627,7 @@ def test_threshold_says_which_engines_keep_their_own(small, exported, tmp_path):
         (("--cost-of-error", 1), "--cost-of-error needs --cost-of-review"),
         (("--joint",), "add --per-label"),
         (("--per-label", "--out-of-scope-share", 0.1), "--out-of-scope-share is for one threshold of all labels"),
+        (("--per-label", "--strict"), "--strict is for one threshold of all labels"),
         (("--undo", "--at", 0.7), "--undo puts back the threshold before the last change; leave the other options out"),
         (("--undo",), "there is no change of the threshold of logits to undo"),
         (("--band",), "--band says that the threshold of --at keeps a promise; add --at, as in --at 0.6 --band"),

@@ -102,6 +102,14 @@ def test_numbers_are_written_as_the_language_writes_them(language):
     assert all(set(re.findall(r"\d([.,])\d", one)) <= {mark} for one in said)
 
 
+def rows_alike():
+    """Promises and refusals of one threshold, strict or not, with and without gates."""
+    p = np.tile([0.9, 0.1], (200, 1))
+    for gates, wrong, strict in product(((), (Floor(0.5),)), (0, 20, 150), (True, False)):
+        how = {"reference": 0.999 * p, "gates": gates, "strict": strict}
+        yield CertifiedThreshold.fit(p, np.repeat([0, 1], [200 - wrong, wrong]), **how).certificate
+
+
 def every_certificate():
     """Every kind of promise and of refusal: labels 4 and 5 are rare, and 2 and 3 always wrong in the second round."""
     rng = np.random.default_rng(5)
@@ -114,8 +122,8 @@ def every_certificate():
         for target, n in product((0.6, 0.9, 0.9999), (30, 200, 1200)):
             promise = {**reference, "target_accuracy": target, "looks": 2 if n == 1200 else 1}
             for share, rows in product((None, 0.0, 0.05), (np.arange(n), np.flatnonzero(codes[:n] >= 0))):
-                rule = CertifiedThreshold.fit(p[rows], codes[rows], **promise, out_of_scope_share=share)
-                yield rule.certificate
+                how = {**promise, "out_of_scope_share": share, "strict": n == 1200}
+                yield CertifiedThreshold.fit(p[rows], codes[rows], **how).certificate
             for joint, rare, groups in product((False, True), ("pool", "fall_back"), (None, "aabccd", "abcdee")):
                 how = {**promise, "joint": joint, "rare": rare, "groups": groups and list(groups)}
                 rule = ByLabel.fit(p[:n], codes[:n], **how)
@@ -148,7 +156,7 @@ POPULATIONS = (
 
 @pytest.fixture(scope="module")
 def certificates():
-    return list(every_certificate())
+    return [*every_certificate(), *rows_alike()]
 
 
 class Noted(dict):
@@ -169,6 +177,10 @@ def test_every_certificate_is_a_whole_sentence_in_the_numbers_of_the_language(la
 
     for certificate in certificates:
         said, english = certificate.say(language), certificate.sentence
+        said, english = (
+            f"{certificate.headline(language)} {said}".strip(),
+            f"{certificate.headline()} {english}".strip(),
+        )
         assert said.endswith((".", "!"))
         assert not re.search(r"[{}]|\bnan\b|  ", said)
         assert sorted(re.findall(r"\d[\d.,]*\d|\d", said)) == sorted(
@@ -181,6 +193,7 @@ def test_every_template_of_a_certificate_is_used_by_one(monkeypatch, certificate
     monkeypatch.setitem(MESSAGES, "en", words)
     for certificate in certificates:
         certificate.say()
+        certificate.headline()
 
     of_decisions = {name for name in words if name.split("_")[0] in {*Reason, "customer", "how", "barred"}}
     of_decisions |= {"and", "possible", "reaches", "below", "nothing", "everything"}

@@ -60,6 +60,8 @@ CERTIFICATE = {
     "barred": [],
     "caught": "null",
     "population": "null",
+    "asked_accuracy": "number",
+    "ladder": "yes or no",
     "sentence": "string",
 }
 OUT_OF_SCOPE_SHARES = {
@@ -127,7 +129,12 @@ ON_TUNE_ROWS = {
 GATES = numbers("unfamiliar floor ambiguity_margin")
 CERTIFIED = {
     "rule": "string",
-    "asked": {**numbers("target_accuracy confidence_level"), **GATES, "out_of_scope_share": "null"},
+    "asked": {
+        **numbers("target_accuracy confidence_level"),
+        **GATES,
+        "out_of_scope_share": "null",
+        "strict": "yes or no",
+    },
     "score": "string",
     "threshold": "number",
     "certificate": {

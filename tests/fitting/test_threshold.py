@@ -95,7 +95,7 @@ def test_a_new_target_is_certified_on_the_certify_rows_and_is_one_more_look(mode
 
     change = open_threshold(model).change("certified", target_accuracy=0.8)
 
-    expected = CertifiedThreshold.fit(certify, codes, reference=tune, target_accuracy=0.8, looks=2)
+    expected = CertifiedThreshold.fit(certify, codes, reference=tune, target_accuracy=0.8, looks=2, strict=False)
     assert change.after.rule == ew.load(model).rule == expected
     assert expected.certificate.certified
     assert "all 2 looks at them hold together at 90 %" in (model / "README.md").read_text()
@@ -291,7 +291,7 @@ def test_what_is_not_said_of_a_promise_is_that_of_the_last_certificate(model):
 
     assert asked_record(certificate.rule) == {
         "target_accuracy": 0.85, "confidence_level": 0.9, "out_of_scope_share": None,
-        "unfamiliar": 0.0, "floor": 0.0, "ambiguity_margin": 0.1,
+        "unfamiliar": 0.0, "floor": 0.0, "ambiguity_margin": 0.1, "strict": False,
     }  # fmt: skip
 
 

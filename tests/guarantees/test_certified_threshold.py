@@ -5,39 +5,28 @@ that may happen in 5 % of trials, so a correct rule stays within the 99.9 % quan
 131 of 2,000. `make guarantees` runs 2,000 trials of each; the normal run 300, with the quantile that belongs to them.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from elsewise.arrays import ABSTAIN
 from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_upper
-from elsewise.outputs import Evidence
 from elsewise.rules import CertifiedThreshold
-from support.known_truths import ALPHA, DELTA, TRUTHS, Truth, allowed, report
+from support.known_truths import (
+    ALPHA,
+    DELTA,
+    TRUTHS,
+    FirstColumn,
+    Truth,
+    allowed,
+    codes_of,
+    evidence_of,
+    report,
+)
 
 trials_each = pytest.mark.parametrize("trials", [300, pytest.param(2000, marks=pytest.mark.guarantee)])
 
 
 each_truth = pytest.mark.parametrize("name", TRUTHS)
-
-
-@dataclass(frozen=True)
-class FirstColumn:
-    """The confidence that a trial was drawn with, exactly; labels 0 and 1 do not matter to it."""
-
-    def __call__(self, evidence):
-        return evidence.probabilities[:, 0]
-
-
-def evidence_of(s):
-    return Evidence(np.column_stack([s, 1 - s]))
-
-
-def codes_of(evidence, wrong, out_of_scope=False):
-    best = evidence.probabilities.argmax(axis=1)
-    return np.where(out_of_scope, ABSTAIN, np.where(wrong, 1 - best, best))
 
 
 def certify(s, wrong, reference, out_of_scope=False, reference_wrong=None):

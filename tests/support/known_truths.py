@@ -10,6 +10,9 @@ import numpy as np
 from scipy.special import betaln
 from scipy.stats import beta, binom
 
+from elsewise.arrays import ABSTAIN
+from elsewise.outputs import Evidence
+
 ALPHA = DELTA = 0.05
 
 
@@ -42,12 +45,64 @@ class Truth:
         return max(threshold - (0 if self.decimals is None else 0.5 * 10.0**-self.decimals), 0.0)
 
 
+@dataclass(frozen=True)
+class Stairs:
+    """A risk that goes in steps: up to each coverage, the surest texts are wrong as often as its risk says.
+
+    Between two steps every text is wrong, or right, until the next risk is reached.
+    """
+
+    steps: tuple[tuple[float, float], ...]
+
+    def draw(self, rng, n):
+        surest = rng.random(n)
+        ends, rates = self._pieces()
+        return 1 - surest, rng.random(n) < rates[np.searchsorted(ends, surest)]
+
+    def coverage(self, threshold):
+        return float(np.clip(1 - threshold, 0, 1))
+
+    def risk(self, threshold):
+        ends, rates = self._pieces()
+        c = self.coverage(threshold)
+        begins = np.append(0, ends[:-1])
+        return float((np.clip(c - begins, 0, ends - begins) * rates).sum() / c)
+
+    def _pieces(self):
+        """Ends of the pieces in coverage, and their error rates."""
+        ends, rates, reached, errors = [], [], 0.0, 0.0
+        for end, risk in self.steps:
+            is_worse = errors < risk * reached
+            between = (risk * reached - errors) / (1 - risk) if is_worse else errors / risk - reached
+            ends += [reached + between, end]
+            rates += [float(is_worse), risk]
+            errors, reached = risk * end, end
+        return np.array(ends), np.array(rates)
+
+
 TRUTHS = {
     "B": Truth(8, 0.35, base=0.25, slope=0.747, power=4),
     "A": Truth(3, 0.6, base=0.30, slope=0.695, power=3),
     "F": Truth(8, 0.35, base=0.94999),  # flat, and just failing: every certificate is false
     "D": Truth(8, 0.35, base=0.25, slope=0.747, power=4, decimals=2),
 }
+
+
+@dataclass(frozen=True)
+class FirstColumn:
+    """The confidence that a trial was drawn with, exactly; labels 0 and 1 do not matter to it."""
+
+    def __call__(self, evidence):
+        return evidence.probabilities[:, 0]
+
+
+def evidence_of(s):
+    return Evidence(np.column_stack([s, 1 - s]))
+
+
+def codes_of(evidence, wrong, out_of_scope=False):
+    best = evidence.probabilities.argmax(axis=1)
+    return np.where(out_of_scope, ABSTAIN, np.where(wrong, 1 - best, best))
 
 
 def allowed(trials, rate=DELTA):

@@ -30,7 +30,7 @@ from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
 from elsewise.cli.threshold import threshold
-from elsewise.errors import ElsewiseError, ElsewiseWarning
+from elsewise.errors import ElsewiseError, ElsewiseWarning, PromiseWarning
 
 ABOUT: Final = "Text in, a label you can trust out, or else Other."
 BEGIN: Final = """
@@ -92,6 +92,7 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ElsewiseWarning)
+        warnings.simplefilter("ignore", PromiseWarning)  # it stands above the promise, in bold
     with _stopped_by_signals():
         try:
             try:

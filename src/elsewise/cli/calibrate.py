@@ -76,6 +76,7 @@ def calibrate(
     population: options.PopulationOptions,
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
+    strict: options.Strict = False,
     gates: options.GateOptions,
     other: options.Other = "Other",
     score: options.Score = "auto",
@@ -91,7 +92,8 @@ def calibrate(
 
     check_target(out)
     given = {"count_repeats": population.count_repeats, "out_of_scope_label": out_of_scope_label, "other": other,
-        "score": score, "seed": seed, "keep_refit_rows": refit_rows, **asdict(promise), **asdict(gates)}  # fmt: skip
+        "score": score, "seed": seed, "keep_refit_rows": refit_rows, "strict": strict, **asdict(promise),
+        **asdict(gates)}  # fmt: skip
     if folder is None:
         _refuse(context, FolderOptions, "a folder")
         _refuse(context, options.Files, "texts", OF_TEXTS)

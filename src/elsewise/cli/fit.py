@@ -65,6 +65,7 @@ def fit(
     population: options.PopulationOptions,
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
+    strict: options.Strict = False,
     gates: options.GateOptions,
     other: options.Other = "Other",
     score: options.Score = "auto",
@@ -107,7 +108,7 @@ def fit(
     say_if_alike(other, labels)
     given |= {"groups": groups, "times": times, "count_repeats": population.count_repeats, "other": other,
         "out_of_scope_label": out_of_scope_label, **asdict(promise), **asdict(gates), "engine": model, "score": score,
-        "seed": seed, "keep_refit_rows": refit_rows}  # fmt: skip
+        "strict": strict, "seed": seed, "keep_refit_rows": refit_rows}  # fmt: skip
     with _checkpoints_beside(out) as folder, progress_bar() as progress:
         if isinstance(model, str):
             asked["checkpoints"] = folder

@@ -169,6 +169,15 @@ class PromiseOptions:
     confidence_level: Annotated[float, PROMISE(help="Confidence level of that promise.")] = CONFIDENCE_LEVEL
 
 
+Strict = Annotated[
+    bool,
+    PROMISE(
+        "--strict",
+        help="Promise that accuracy or nothing. Default: where it cannot be certified, promise the best lower one.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class GateOptions:
     """Options of the gates: which texts are never answered."""

@@ -68,14 +68,18 @@ def print_json(value: Any, *, to_stderr: bool = False) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
 
 
-def to_stdout(words: str) -> None:
-    """Write words to stdout, as a result for people."""
-    typer.echo(visible(words))
+def to_stdout(words: str, *, bold: bool = False) -> None:
+    """Write words to stdout, as a result for people; bold on a terminal alone."""
+    typer.echo(_styled(words, bold=bold))
 
 
-def to_stderr(words: str) -> None:
-    """Write words to stderr, which no program reads."""
-    typer.echo(visible(words), err=True)
+def to_stderr(words: str, *, bold: bool = False) -> None:
+    """Write words to stderr, which no program reads; bold on a terminal alone."""
+    typer.echo(_styled(words, bold=bold), err=True)
+
+
+def _styled(words: str, *, bold: bool) -> str:
+    return typer.style(visible(words), bold=True) if bold else visible(words)
 
 
 def say_if_alike(other: str, labels: Collection[str]) -> None:

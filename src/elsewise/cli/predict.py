@@ -49,7 +49,8 @@ def predict(
     to_stderr(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
     if classifier.certificate is not None and not classifier.certificate.certified:
         to_stderr(
-            "this model promises nothing, so that every row is Other; best_label and probability say what it thinks"
+            "this model promises nothing, so that every row is Other; best_label and probability say what it thinks",
+            bold=True,
         )
     if as_json:
         print_json(summary.as_dict(), to_stderr=out == "-")

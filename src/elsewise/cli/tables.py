@@ -47,6 +47,7 @@ _OUTSIDE_FIGURES = (
     ("AUPR", "aupr"),
     ("AUPR, in-scope rows first", "aupr_in"),
 )
+_EXTREMES = {"-inf": "Every text that can be read is answered.", "inf": "Every text becomes Other."}
 WORST_LABELS = 10
 
 
@@ -102,13 +103,18 @@ def _why_score(choice: "Json") -> str:
 
 
 def print_promise(classifier: "Classifier | RuleOnTuneRows") -> None:
-    """Print the promise."""
+    """Print the promise, and before it, in bold, what must not be missed about it."""
     from elsewise.rules import threshold_words
 
     certificate = classifier.certificate
     if certificate is None:
-        typer.echo(f"No promise: the threshold {threshold_words(classifier.rule)} was not tested for one.")
+        words = threshold_words(classifier.rule)
+        typer.echo(f"No promise: the threshold {words} was not tested for one.")
+        if words in _EXTREMES:
+            to_stdout(_EXTREMES[words], bold=True)
         return
+    if headline := certificate.headline():
+        to_stdout(headline, bold=True)
     to_stdout(certificate.sentence)
     if certificate.certified:
         low, high = certificate.coverage_low, certificate.coverage_high

@@ -29,6 +29,14 @@ class NewPromise:
     confidence_level: Annotated[
         float | None, PROMISE(help="Confidence level of that promise. Default: the present promise's.")
     ] = None
+    strict: Annotated[
+        bool | None,
+        PROMISE(
+            "--strict/--no-strict",
+            help="Promise that accuracy or nothing; or the best lower one where it cannot be certified. Default: the "
+            "present promise's.",
+        ),
+    ] = None
     out_of_scope_share: Annotated[
         float | None, PROMISE(help="Certify for texts of which up to this share is out-of-scope.")
     ] = None
@@ -161,8 +169,9 @@ def _promise(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         if joint or fall_back:
             raise InputError("--joint and --fall-back say how labels are certified; add --per-label")
         return "certified", asked
-    if "out_of_scope_share" in asked:
-        raise InputError("--out-of-scope-share is for one threshold of all labels; give it, or --per-label")
+    for name, option in {"out_of_scope_share": "--out-of-scope-share", "strict": "--strict"}.items():
+        if name in asked:
+            raise InputError(f"{option} is for one threshold of all labels; give it, or --per-label")
     return "by_label", {**asked, "joint": joint, "rare": "fall_back" if fall_back else "pool"}
 
 
@@ -175,9 +184,13 @@ def _show_change(model: Path, change: "Change") -> None:
     print_strangers(change.strangers)
     certificate = change.after.certificate
     if certificate is not None and not certificate.certified:
-        to_stderr(f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo")
+        to_stderr(
+            f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo", bold=True
+        )
     elif change.after.measured and change.after.measured.coverage.value == 0:
-        to_stderr(f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo")
+        to_stderr(
+            f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo", bold=True
+        )
     _say_others(model, change.others, f"{change.engine} was changed alone")
     to_stderr(f"written: {model}")
 
@@ -241,7 +254,10 @@ def _promise_words(rule: "RuleOnTuneRows") -> str:
     if c is None:
         return "none"
     asked = f"{c.target_accuracy:.4g} at level {c.confidence_level:.4g}"
-    return f"{asked}, look {c.looks}" if c.certified else f"none: {asked} could not be certified, look {c.looks}"
+    if not c.certified:
+        return f"none: {asked} could not be certified, look {c.looks}"
+    less = f", instead of {c.asked_for:.4g}" if c.is_lower else ""
+    return f"{asked}{less}, look {c.looks}"
 
 
 def _certified_coverage(rule: "RuleOnTuneRows") -> str:

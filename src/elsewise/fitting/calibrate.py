@@ -22,7 +22,7 @@ from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.fitting.calibrate_folder import calibrate_folder
-from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions
+from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions, warn_of_promise
 from elsewise.messages.certificates import Population
 from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import Json
@@ -42,6 +42,7 @@ def calibrate(
     count_repeats: bool = False,
     target_accuracy: float = TARGET_ACCURACY,
     confidence_level: float = CONFIDENCE_LEVEL,
+    strict: bool = False,
     other: str = "Other",
     out_of_scope_label: str | None = None,
     score: str = "auto",
@@ -87,7 +88,7 @@ def calibrate(
     count_repeats : bool
         Equal rows count as often as they come: they are different texts that the model cannot tell apart, or the rows
         are a draw of all texts that come in.
-    target_accuracy, confidence_level, other, score, floor, unfamiliar
+    target_accuracy, confidence_level, strict, other, score, floor, unfamiliar
         As in `fit`; `unfamiliar` needs features.
     out_of_scope_label : str, optional
         The word for out-of-scope rows, where labels are words.
@@ -97,6 +98,11 @@ def calibrate(
         Keep logits and codes, and of texts the tokens, to choose a new threshold without them.
     engine, precision, progress, note
         As in `fit`, with a folder. `note` also tells what is left out because the train rows are unknown.
+
+    Warns
+    -----
+    PromiseWarning
+        If less is promised than was asked for, or nothing.
 
     Raises
     ------
@@ -116,7 +122,7 @@ def calibrate(
     >>> classifier.decide([[3.0, 0.0]]).labels, classifier.certificate.certified
     (['yes'], True)
     """
-    promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar)
+    promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict)
     words = Words.of(other, out_of_scope_label)
     groups, times = (None if values is None else list(values) for values in (groups, times))
     how: dict[str, Any] = {"test": test, "count_repeats": count_repeats}
@@ -172,6 +178,7 @@ def _calibrated(
         record={**made.provenance.record, "splits": sizes, "versions": versions(), **drawn.record},
         arrays={**drawn.hashes, **(refit_outputs(answered, judging) if keep_refit_rows else {})},
     )
+    warn_of_promise(classifier.certificate)
     return evaluated(classifier, *tested) if tested else classifier
 
 

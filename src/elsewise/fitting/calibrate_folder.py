@@ -14,7 +14,7 @@ import numpy as np
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.model_labels import settle_labels
 from elsewise.data.splits import DividedTexts, Pairs
-from elsewise.fitting.certify import Promise, Words, check_tune_rows, evaluated, halves
+from elsewise.fitting.certify import Promise, Words, check_tune_rows, evaluated, halves, warn_of_promise
 from elsewise.fitting.engine_choice import Rows, check_engine, serving
 from elsewise.fitting.fit_external import divide_for
 from elsewise.fitting.text_model import TextModel, certified_text_model, folded
@@ -70,6 +70,7 @@ def calibrate_folder(
     made = certified_text_model(
         model, best, gate, divided.parts, promise, words, record, seed, progress, keep_refit_rows=keep_refit_rows
     )
+    warn_of_promise(made.certificate, stacklevel=4)
     return evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
 
 

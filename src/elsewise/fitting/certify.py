@@ -29,13 +29,14 @@ from elsewise.data.defaults import FLOOR, LEFT_OUT, PARTS, UNFAMILIAR
 from elsewise.data.division import stratified
 from elsewise.data.splits import Splits, hashes
 from elsewise.engines import Stored
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import ElsewiseWarning, InputError, PromiseWarning
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.messages.certificates import Population
 from elsewise.messages.wording import percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold, Gate, about
+from elsewise.rules.certificate import Certificate
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.familiarity import FamiliarityTest
 from elsewise.rules.fixed_sequence import BinomialTest, check_promise
@@ -64,6 +65,8 @@ class Promise:
     floor, unfamiliar : float, float or None
         Settings of the gates `Floor` and `Unfamiliar`, 0 for none. None: 0.02 where features tell familiar texts from
         others.
+    strict : bool
+        Whether no lower accuracy is promised where this one cannot be certified.
     """
 
     target_accuracy: float
@@ -71,6 +74,7 @@ class Promise:
     score: str
     floor: float = FLOOR
     unfamiliar: float | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         check_promise(self.target_accuracy, self.confidence_level)
@@ -96,6 +100,12 @@ class Promise:
             share = UNFAMILIAR if share is None else share
             warn_of_few_rows(share, familiarity, stacklevel=6)
         return with_gates((), {"floor": self.floor, "unfamiliar": share})
+
+
+def warn_of_promise(certificate: Certificate | None, stacklevel: int = 3) -> None:
+    """Warn where less is promised than was asked for, or nothing."""
+    if certificate is not None and (certificate.is_lower or not certificate.certified):
+        warnings.warn(certificate.headline(), PromiseWarning, stacklevel=stacklevel)
 
 
 def warn_of_few_rows(share: float, familiarity: FamiliarityTest, stacklevel: int) -> None:
@@ -242,7 +252,7 @@ def certified_parts(
     rule = CertifiedThreshold.fit(
         *certify, reference=tuned[0], reference_codes=tuned[1], score=score, looks=looks,
         target_accuracy=promise.target_accuracy, confidence_level=promise.confidence_level,
-        gates=promise.gates(familiarity),
+        gates=promise.gates(familiarity), strict=promise.strict,
     )  # fmt: skip
     sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
     return CertifiedParts(rule, familiarity, sets, compared)

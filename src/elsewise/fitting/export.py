@@ -15,6 +15,7 @@ from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES
 from elsewise.engines import key_of, kind_of
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
+from elsewise.fitting.certify import warn_of_promise
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.opinions import asked_again
 from elsewise.outputs import Evidence
@@ -62,6 +63,11 @@ def export(
         If the folder is damaged.
     MissingExtra
         If a library is not installed.
+
+    Warns
+    -----
+    PromiseWarning
+        If less is promised than was asked for, or nothing.
     """
     path = Path(path)
     saved = steady(path, ModelFolder.read)
@@ -73,6 +79,7 @@ def export(
         _check_same_model(saved, now)
         made = _with_files_of(now, ready(now))
         _default(now, made).save(path)
+    warn_of_promise(made.certificate)
     return made
 
 

@@ -20,7 +20,7 @@ from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.fitting.baseline import fit_baseline
-from elsewise.fitting.certify import Promise, Words, evaluated, sampled
+from elsewise.fitting.certify import Promise, Words, evaluated, sampled, warn_of_promise
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
@@ -45,6 +45,7 @@ def fit(
     encoder: str = DEFAULT_ENCODER,
     target_accuracy: float = TARGET_ACCURACY,
     confidence_level: float = CONFIDENCE_LEVEL,
+    strict: bool = False,
     out_of_scope_label: str | None = None,
     other: str = "Other",
     held_out: Pairs | None = None,
@@ -82,6 +83,9 @@ def fit(
         A BERT-family encoder by name or folder.
     target_accuracy, confidence_level : float
         The promise: at least this share of the answered texts is right, at this confidence level.
+    strict : bool
+        Promise that accuracy or nothing. Default: where it cannot be certified, the best lower target that can be
+        (99 %, 98 %, ... 50 %) is promised, by the same test; the certificate and a warning say so.
     out_of_scope_label : str, optional
         The label of rows that belong to none of the labels. They are never trained on; answering one is an error.
     other : str
@@ -164,11 +168,13 @@ def fit(
 
     Warns
     -----
+    PromiseWarning
+        If less is promised than was asked for, or nothing.
     ElsewiseWarning
         If the encoder does not fit the language, rows are too few to calibrate or certify well, or
         `elsewise.data.check` finds something as serious.
     """
-    promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar)
+    promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict)
     words, rows = Words.of(other, out_of_scope_label), (texts, labels, groups, times)
     if not isinstance(engine, str):
         about = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto", "ensemble": ensemble,
@@ -196,6 +202,7 @@ def fit(
     made = certified_text_model(
         model, best, table, divided.parts, promise, words, added, how.seed, progress, keep_refit_rows=keep_refit_rows
     )
+    warn_of_promise(made.certificate)
     if baseline:
         made = made.with_provenance(baseline=fit_baseline(divided, promise, words, progress, note))
     made = evaluated(made, divided.parts.test.texts, divided.parts.test.codes)

@@ -13,7 +13,17 @@ from elsewise.engines import Stored, as_engine, prepared, reads_logits
 from elsewise.engines.output_kinds import check_logits
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
-from elsewise.fitting.certify import Answered, Indices, Promise, Words, certified_engine, evaluated, of_splits, sampled
+from elsewise.fitting.certify import (
+    Answered,
+    Indices,
+    Promise,
+    Words,
+    certified_engine,
+    evaluated,
+    of_splits,
+    sampled,
+    warn_of_promise,
+)
 from elsewise.progress import Note, Progress
 
 
@@ -74,6 +84,7 @@ def fit_external(
     classifier = made.with_provenance(record={**made.provenance.record, **splits}, arrays={**seen, **kept})
     if progress:
         progress("judging", 0, 0)
+    warn_of_promise(classifier.certificate, stacklevel=4)
     return evaluated(classifier, parts.test.texts, parts.test.codes)
 
 

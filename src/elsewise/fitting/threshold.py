@@ -20,12 +20,13 @@ from elsewise.classifier.history import is_looked_at, marked, recorded, restored
 from elsewise.classifier.kept_rows import kept_evidence, kept_population
 from elsewise.classifier.load import choose_entry, open_classifier
 from elsewise.classifier.model_folder import ModelFolder
-from elsewise.classifier.packing import NAMES, pack
+from elsewise.classifier.packing import NAMES, pack, unpack
 from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers, Flags
 from elsewise.evaluation.strangers import Strangers, strangers_of
 from elsewise.fitting.certify import warn_of_few_rows
+from elsewise.messages.certificates import MIXED, PLAIN
 from elsewise.metrics import Estimate, wilson
 from elsewise.outputs import Evidence
 from elsewise.progress import Progress
@@ -37,7 +38,7 @@ from elsewise.storage.sealed_folder import changing, check_target, check_unchang
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # coverages of the thresholds in an overview
 PER = 1000
-USUAL = {"target_accuracy": TARGET_ACCURACY, "confidence_level": CONFIDENCE_LEVEL}
+USUAL = {"target_accuracy": TARGET_ACCURACY, "confidence_level": CONFIDENCE_LEVEL, "strict": False}
 
 Labelled = tuple[Evidence, Codes]
 
@@ -328,8 +329,8 @@ class FolderThreshold:
         **asked
             Arguments of the rule's `fit`, as in ``target_accuracy=0.9`` or ``threshold=0.6``, and settings of gates by
             their names in `elsewise.rules.GATES`, as in ``unfamiliar=0.05``; 0 removes one. The score is the present
-            one. Defaults: the present gates; for a promise, the target accuracy and the confidence level of
-            the present certificate, or else of the last one.
+            one. Defaults: the present gates; for a promise, the target accuracy that was asked for, the confidence
+            level, and `strict`, of the present certificate, or else of the last one.
 
         Raises
         ------
@@ -399,14 +400,17 @@ class FolderThreshold:
         measured = None if self._tune is None else TuneRates.of(rule, *self._tune)
         return RuleOnTuneRows(rule, self.classifier.labels, measured)
 
-    def _last_promise(self) -> dict[str, float]:
-        """Target accuracy and confidence level of the present certificate, or else of the last one in the history."""
-        present = self.classifier.certificate
-        if present is not None:
-            return {name: getattr(present, name) for name in USUAL}
+    def _last_promise(self) -> dict[str, Any]:
+        """Give what was asked for by the present promise, or else by the last one in the history."""
         entries = [entry.get("before", {}) for entry in self.folder.history if entry["engine"] == self.engine]
         earlier = [before["certificate"] for before in entries if "certificate" in before]
-        return {name: earlier[-1][name] for name in USUAL} if earlier else USUAL
+        c = self.classifier.certificate
+        if c is None and earlier:
+            c = unpack(earlier[-1], {}, self.folder.file, Certificate)
+        if c is None:
+            return USUAL
+        asked = {"target_accuracy": c.asked_for, "confidence_level": c.confidence_level}
+        return USUAL | asked | ({"strict": not c.ladder} if c.method in (PLAIN, MIXED) else {})
 
     def _fit(self, name: str, asked: Json) -> Rule:
         """Make a rule on the kept rows, with the present score."""

@@ -19,6 +19,7 @@ Words: TypeAlias = Mapping[str, str]
 # Names of the tests, as stored in certificates.
 PLAIN: Final = "exact binomial test, fixed sequence"
 MIXED: Final = "exact bounds of both kinds of text, fixed sequence"
+LOWEST: Final = 0.5  # accuracy below which nothing is promised instead of what was asked for
 NOTABLE: Final = 0.01  # share of repeated rows that is told
 IN_GROUPS: Final = "exact binomial test, fixed sequence, in each group by itself"
 
@@ -158,7 +159,7 @@ class Caught:
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """Numbers of a certificate: the fields of the same names of `elsewise.rules.Certificate`."""
+    """Facts of a certificate: the fields and properties of the same names of `elsewise.rules.Certificate`."""
 
     certified: bool
     target_accuracy: float
@@ -175,6 +176,10 @@ class CertificateFacts:
     earlier_delta: float | None
     barred: tuple[Barred, ...]
     caught: Caught | None
+    coverage: float
+    asked_for: float
+    is_lower: bool
+    ladder: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +224,24 @@ def certificate_sentence(
 ) -> str:
     """Write the promise: over what randomness, for which texts, what is not covered, and what gates bar."""
     said = _Said(tested, words)
-    sentences = [_promise(said, scope)]
+    sentences = [_promise(said, scope), *said.ladder()]
     if tested.certified and population is not None and not isinstance(scope, Group | FallenBack):
         sentences += said.population(population)
     return " ".join([*sentences, *said.gates()])
+
+
+def headline(tested: CertificateFacts, words: Words) -> str:
+    """Write in one line what must not be missed; empty where the target asked for is certified at a threshold."""
+    said, lines = _Said(tested, words), []
+    if tested.is_lower:
+        lines.append("head_lower")
+    if tested.threshold == math.inf:
+        lines.append("head_nothing")
+    elif tested.threshold == -math.inf and tested.method != IN_GROUPS:
+        lines.append("head_gates" if tested.barred else "head_everything")
+    elif tested.coverage == 1:
+        lines.append("head_all")
+    return " ".join(said.line(name) for name in lines)
 
 
 def _promise(said: "_Said", scope: Scope | None) -> str:
@@ -247,6 +266,18 @@ class _Said:
             return self._refusal()
         tested, source = self._tested(method), self._fill("source")
         return self._fill("promise", tested=tested, over_draws=self._over_draws(), source=source)
+
+    def line(self, name: str) -> str:
+        """Write a line that has no numbers but those that every sentence may use."""
+        return self._fill(name)
+
+    def ladder(self) -> list[str]:
+        """Write that the promise is lower than the one asked for and why, or that no lower one holds either."""
+        if self.c.is_lower:
+            return [self._fill("lower", more=self._more_rows())]
+        return (
+            [self._fill("none_lower", lowest=self._percent(LOWEST))] if self.c.ladder and not self.c.certified else []
+        )
 
     def population(self, population: Population) -> list[str]:
         """Write which texts the promise is about, a sentence each."""
@@ -363,13 +394,19 @@ class _Said:
         return self._fill(kind, who=who, threshold=self._threshold(scope.rare_threshold))
 
     def _refusal(self) -> str:
-        c, more, best = self.c, "more_about", "best_none" if self.c.best_accuracy <= 0 else "best"
-        if (1 - c.confidence_level) < c.target_accuracy**c.rows:  # even without one error
-            more = "more_at_least"
+        c, best = self.c, "best_none" if self.c.best_accuracy <= 0 else "best"
         if c.best_accuracy >= c.target_accuracy:
             best = "best_behind"
         supported = self._fill(best, accuracy=self._percent(c.best_accuracy))
-        return self._fill("refusal", more=self._more("more_useless", more), best=supported)
+        return self._fill("refusal", more=self._more_rows(), best=supported)
+
+    def _more_rows(self) -> str:
+        """Write how many rows would certify the target that was asked for."""
+        c = self.c
+        is_out_of_reach = (1 - c.confidence_level) < c.asked_for**c.rows  # even without one error
+        return self._more(
+            "more_hopeless" if c.ladder else "more_useless", "more_at_least" if is_out_of_reach else "more_about"
+        )
 
     def _more(self, useless: str, more: str = "group_more") -> str:
         needed = self.c.rows_needed
@@ -393,6 +430,7 @@ class _Said:
         c = self.c
         numbers = {
             "target": self._percent(c.target_accuracy),
+            "asked": self._percent(c.asked_for),
             "level": self._percent(c.confidence_level),
             "share": self._percent(c.out_of_scope_share),
             "rows": self._number(c.rows),

@@ -86,12 +86,22 @@ MESSAGES: Final = {
     "repeats_count": "It is about all texts that come in: a text counts as often as it comes.",
     "one_a_group": "It is about texts of new groups: each group counts once, by one row drawn by chance.",
     "newest_rows": "The texts kept aside are newer than those that the model learnt from.",
+    # Less is promised than was asked for.
+    "lower": "That is less than the {asked} that was asked for, which could not be certified: {more}.",
+    # What must not be missed, in one line.
+    "head_lower": "Less is promised than was asked for: {target}, because {asked} could not be certified.",
+    "head_nothing": "Nothing is promised, and every text becomes Other: {asked} could not be certified.",
+    "head_everything": "Every text that can be read is answered: {target} holds without a threshold.",
+    "head_all": "All {rows} labelled texts kept aside for the test were answered.",
+    "head_gates": "Every text that the gates let through is answered: {target} holds without a threshold.",
     # Nothing is promised.
     "refusal": (
         "Nothing is promised, and every text becomes Other: {target} right among what is answered could not be "
         "certified at confidence level {level} on {rows} labelled rows kept aside for this test; {more}. "
         "These rows support {best}."
     ),
+    "none_lower": "No lower target, down to {lowest}, could be certified either.",
+    "more_hopeless": "more certify rows would not help this model; a better model would",
     "more_useless": "more certify rows would not help this model; a better model or a lower target would",
     "more_about": "about {needed} such rows would be needed, as far as these tell",
     "more_at_least": "at least {needed} such rows would be needed, more if some are answered wrongly",

@@ -91,11 +91,21 @@ MESSAGES: Final = {
         "Bu vaat yeni grupların metinleri içindir: her grup, içinden rastgele seçilen bir satırla bir kez sayılır."
     ),
     "newest_rows": "Bu sınama için ayrılan metinler, modelin öğrendiği metinlerden daha yenidir.",
+    "lower": "Bu, istenen {asked} oranından düşüktür; istenen oran kanıtlanamadı: {more}.",
+    "head_lower": "İstenenden azı vaat ediliyor: {asked} kanıtlanamadığı için {target}.",
+    "head_nothing": "Vaat yok ve hiçbir metne etiket verilmiyor: {asked} kanıtlanamadı.",
+    "head_everything": "Okunabilen her metne etiket veriliyor: {target} oranı eşik değeri olmadan da sağlanıyor.",
+    "head_all": "Sınama için ayrılan {rows} etiketli metnin tümüne etiket verildi.",
+    "head_gates": (
+        "Engellenenler dışında okunabilen her metne etiket veriliyor: {target} oranı eşik değeri olmadan da sağlanıyor."
+    ),
     "refusal": (
         "Vaat yok ve hiçbir metne etiket verilmiyor: bu sınama için ayrılan {rows} etiketli satırla, etiket verilen "
         "metinlerde {target} doğruluk oranı {level} güven düzeyinde kanıtlanamadı; {more}. "
         "Bu satırların desteklediği doğruluk oranı: {best}."
     ),
+    "none_lower": "{lowest} oranına kadar daha düşük hiçbir hedef de kanıtlanamadı.",
+    "more_hopeless": "daha fazla satır bu modele yardımcı olmaz, daha iyi bir model gerekir",
     "more_useless": "daha fazla satır bu modele yardımcı olmaz; daha iyi bir model ya da daha düşük bir hedef olur",
     "more_about": "bu satırların gösterdiği kadarıyla yaklaşık {needed} satır gerekir",
     "more_at_least": "en az {needed} satır gerekir, bazıları yanlış etiketlenirse daha fazlası",

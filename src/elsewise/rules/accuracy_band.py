@@ -20,8 +20,9 @@ from elsewise.messages.certificates import Band
 from elsewise.metrics.intervals import check_level
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.certified import CertifiedThreshold
+from elsewise.rules.certify_rows import CertifyRows
 from elsewise.rules.decisions import Gate
-from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, Counts, Thresholds, at_coverages, certificate_at
+from elsewise.rules.fixed_sequence import BinomialTest, Counts, Thresholds, at_coverages, certificate_at
 from elsewise.rules.gates import as_gates
 from elsewise.scores import Score
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self
 from elsewise.outputs import as_evidence
 from elsewise.rules.accuracy_band import AccuracyBand
 from elsewise.rules.certificate import Certificate
+from elsewise.rules.certify_rows import CertifyRows
 from elsewise.rules.decisions import Decisions, Gate, decide
-from elsewise.rules.fixed_sequence import CertifyRows
 from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 

@@ -23,8 +23,9 @@ from elsewise.messages.certificates import IN_GROUPS, FallenBack, Group, Groups
 from elsewise.metrics.intervals import clopper_pearson_lower, clopper_pearson_upper
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules.certificate import Certificate
+from elsewise.rules.certify_rows import CertifyRows
 from elsewise.rules.decisions import Decisions, Gate, decide
-from elsewise.rules.fixed_sequence import FIRST_MARGIN, BinomialTest, CertifyRows, Counts, Thresholds, certify
+from elsewise.rules.fixed_sequence import FIRST_MARGIN, BinomialTest, Counts, Thresholds, certify
 from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 

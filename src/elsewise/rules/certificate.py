@@ -15,6 +15,7 @@ from elsewise.messages.certificates import (
     Population,
     Scope,
     certificate_sentence,
+    headline,
 )
 from elsewise.messages.notebook import html_table
 from elsewise.messages.wording import percent
@@ -30,7 +31,8 @@ class Certificate:
     certified : bool
         False: nothing could be promised, the threshold is infinite and everything is Other.
     target_accuracy, confidence_level : float
-        "At least `target_accuracy` of what is answered is right, at `confidence_level`."
+        "At least `target_accuracy` of what is answered is right, at `confidence_level`." Where nothing is certified,
+        the target that was asked for.
     threshold : float
         Certified threshold on confidence; -inf answers everything readable, inf nothing.
     rows, n, errors : int
@@ -49,7 +51,8 @@ class Certificate:
     best_accuracy : float
         Best accuracy that these rows support (exploratory, corrected for the whole grid).
     rows_needed : int or None
-        If not certified: about how many labelled rows would certify; None if more rows would not help.
+        If the target that was asked for is not certified: about how many labelled rows would certify it; None if more
+        rows would not help.
     words : str
         The promise in English, in folders written before certificates had a scope; else empty.
     scope : Mixture, Band, Group, FallenBack, Groups or None
@@ -58,6 +61,10 @@ class Certificate:
         How many in-scope rows each gate barred, and how many out-of-scope rows all gates did; None for no such rows.
     population : Population or None
         The texts that the promise is about, if not distinct ones, each by itself.
+    asked_accuracy : float or None
+        Target that was asked for, if a lower one is certified instead.
+    ladder : bool
+        Whether lower targets were tried too, in the same test.
     """
 
     certified: bool
@@ -81,10 +88,22 @@ class Certificate:
     barred: tuple[Barred, ...] = ()
     caught: Caught | None = None
     population: Population | None = None
+    asked_accuracy: float | None = None
+    ladder: bool = False
 
     def __post_init__(self) -> None:
         if math.isnan(self.threshold):
             raise InputError("threshold must be a number, got nan")
+
+    @property
+    def asked_for(self) -> float:
+        """Target that was asked for: `target_accuracy`, or above it."""
+        return self.target_accuracy if self.asked_accuracy is None else self.asked_accuracy
+
+    @property
+    def is_lower(self) -> bool:
+        """Whether less is promised than was asked for."""
+        return self.certified and self.target_accuracy < self.asked_for
 
     @property
     def promised(self) -> tuple[Any, ...]:
@@ -109,7 +128,7 @@ class Certificate:
 
     def as_dict(self) -> Json:
         """All fields but the scope, and the sentence; with a scope, `words` is that sentence."""
-        own = asdict(self)
+        own = {**asdict(self), "asked_accuracy": self.asked_for}
         words = self.sentence if own.pop("scope") else self.words
         return {**own, "words": words, "sentence": self.sentence}
 
@@ -117,6 +136,13 @@ class Certificate:
     def sentence(self) -> str:
         """The promise in English: over what randomness, for which texts, and what is not covered."""
         return self.say()
+
+    def headline(self, language: str = "en") -> str:
+        """Write in one line what must not be missed: less is promised than asked for; all texts are answered, or none.
+
+        Empty where the target asked for is certified at a threshold. InputError for an unknown language.
+        """
+        return headline(self._facts(), messages(language))
 
     def say(self, language: str = "en") -> str:
         """Write the promise in a language of `elsewise.messages`; InputError for an unknown language.
@@ -126,5 +152,7 @@ class Certificate:
         templates = messages(language)
         if self.words:
             return self.words
-        facts = CertificateFacts(*(getattr(self, field.name) for field in fields(CertificateFacts)))
-        return certificate_sentence(facts, self.scope, templates, self.population)
+        return certificate_sentence(self._facts(), self.scope, templates, self.population)
+
+    def _facts(self) -> CertificateFacts:
+        return CertificateFacts(*(getattr(self, field.name) for field in fields(CertificateFacts)))

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Self
 from elsewise.messages.certificates import MIXED, PLAIN
 from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
+from elsewise.rules.certify_rows import CertifyRows
 from elsewise.rules.decisions import Decisions, Gate, decide
-from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, certify, check_share
+from elsewise.rules.fixed_sequence import BinomialTest, certify, check_share
 from elsewise.rules.gates import Asked, as_gates
 from elsewise.rules.out_of_scope_share import Strata
 from elsewise.scores import MaximumProbability, Score
@@ -46,10 +47,11 @@ class CertifiedThreshold:
         if c.method not in (PLAIN, MIXED):
             return None
         return {
-            "target_accuracy": c.target_accuracy,
+            "target_accuracy": c.asked_for,
             "confidence_level": c.confidence_level,
             "gates": self.gates,
             "out_of_scope_share": c.out_of_scope_share if c.method == MIXED else None,
+            "strict": not c.ladder,
         }
 
     @classmethod
@@ -67,6 +69,7 @@ class CertifiedThreshold:
         gates: Sequence[Gate] = (),
         ambiguity_margin: float | None = None,
         out_of_scope_share: float | None = None,
+        strict: bool = True,
     ) -> Self:
         """Certify the loosest threshold that passes the tests.
 
@@ -92,6 +95,10 @@ class CertifiedThreshold:
         out_of_scope_share : float, optional
             0..1: certifies for texts of which up to this share is out-of-scope. Default: the share among the certify
             rows, taken as a sample of the texts.
+        strict : bool
+            False: where `target_accuracy` cannot be certified, certify the best lower target of
+            `elsewise.rules.fixed_sequence.LADDER` instead, in the same test. The certificate has both targets, and
+            counts one look.
 
         Returns
         -------
@@ -113,13 +120,16 @@ class CertifiedThreshold:
         True
         >>> CertifiedThreshold.fit(p[:58], np.zeros(58), reference=p.copy()).certificate.rows_needed
         59
+        >>> short = CertifiedThreshold.fit(p[:58], np.zeros(58), reference=p.copy(), strict=False).certificate
+        >>> short.certified, short.target_accuracy, short.asked_accuracy
+        (True, 0.94, 0.95)
         """
         test = BinomialTest.of(target_accuracy, confidence_level)
         rows = CertifyRows.of(evidence, codes, reference, score, as_gates(gates, ambiguity_margin), looks)
         if out_of_scope_share is None:
-            certificate = rows.certify(test, reference_codes)
+            certificate = rows.certify(test, reference_codes, ladder=not strict)
         else:
-            certificate = _mixed(rows, test, out_of_scope_share)
+            certificate = _mixed(rows, test, out_of_scope_share, ladder=not strict)
         return cls(rows.with_barred(certificate), rows.score, rows.gates)
 
     def __call__(self, evidence: Any) -> Decisions:
@@ -127,10 +137,10 @@ class CertifiedThreshold:
         return decide(as_evidence(evidence), self.score, self.threshold, self.gates)
 
 
-def _mixed(rows: CertifyRows, test: BinomialTest, share: float) -> Certificate:
+def _mixed(rows: CertifyRows, test: BinomialTest, share: float, *, ladder: bool) -> Certificate:
     """Certify for a stated share of out-of-scope texts."""
     check_share("out_of_scope_share", share)
     strata = Strata.of(rows.confidence, rows.wrong, rows.codes, share)
-    certificate = certify(strata, test, rows.surest_first, out_of_scope_share=share, looks=rows.looks)
+    certificate = certify(strata, test, rows.surest_first, out_of_scope_share=share, looks=rows.looks, ladder=ladder)
     scope = strata.scope(certificate.threshold, test.delta) if certificate.certified else None
     return replace(certificate, method=MIXED, scope=scope)

@@ -19,8 +19,9 @@ from elsewise.metrics.intervals import Estimate, mean_interval
 from elsewise.metrics.ranked import Ranking
 from elsewise.outputs import as_evidence
 from elsewise.rules.certificate import Certificate
+from elsewise.rules.certify_rows import errors_of
 from elsewise.rules.decisions import Decisions, Gate, confidence_of, decide
-from elsewise.rules.fixed_sequence import Thresholds, errors_of
+from elsewise.rules.fixed_sequence import Thresholds
 from elsewise.rules.gates import Asked, as_gates
 from elsewise.scores import MaximumProbability, Score
 

@@ -7,25 +7,22 @@ For a fixed threshold t the errors among n answered rows are Binomial(n, R(t)), 
 delta when BinomCDF(errors; n, alpha) <= delta. Thresholds are tried from strict to loose, in an order fixed before any
 certify row is read, until the first failure. So the chance of a threshold with R(t) > alpha is at most delta, whatever
 the shape of R. The start of the sequence may depend on anything but the certify rows: labelled reference rows show
-where it is likely to pass.
+where it is likely to pass. Lower targets cost nothing where they stand in the same sequence: see `_best_passed`.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, map_rows
 from elsewise.errors import InputError
-from elsewise.messages.certificates import Barred, Caught
+from elsewise.messages.certificates import LOWEST
 from elsewise.metrics.intervals import binomial_cdf, clopper_pearson_lower, clopper_pearson_upper
-from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import Gate, confidence_of
-from elsewise.scores import MaximumProbability, Score
 
 GRID_SIZE = 200  # a fine grid costs nothing, as the tests end at the first failure, and overshoots less
 BEST_OF = 50  # thresholds at which the best accuracy is bounded: each one loosens all bounds
@@ -37,8 +34,15 @@ CANDIDATES = 8  # thresholds tried for the rows they need
 QUANTILES = 32  # of the posterior of a risk, over which a chance is averaged
 FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: certifies most often
 FIRST_MARGIN = 1.25  # ... or half of all rows, but never fewer than can well pass: a failure there ends the sequence
+# Targets that are certified where the one asked for cannot be: steps as people say them, down to where an answer is as
+# likely wrong as right. More of them would cost no certainty, as all are steps of one sequence.
+LADDER: Final = (
+    0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92, 0.91, 0.9,
+    0.875, 0.85, 0.825, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, LOWEST,
+)  # fmt: skip
+HOPELESS = 0.05  # chance to pass, below which the target asked for is not even tried ...
+LIKELY = 0.8  # ... but the highest lower one with at least this chance
 
-COPIES = 0.02  # share of the certify rows that may be reference rows too, by mistakes that hardly matter
 Thresholds = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
@@ -76,6 +80,21 @@ class BinomialTest:
         """Make the test of an accuracy at a confidence level, both between 0 and 1, exclusive; else InputError."""
         check_promise(target_accuracy, confidence_level)
         return cls(round(1 - target_accuracy, 12), round(1 - confidence_level, 12))  # 0.05, not 0.05000000000000004
+
+    @property
+    def target_accuracy(self) -> float:
+        """The accuracy that is tested for."""
+        return round(1 - self.alpha, 12)
+
+    def lower(self) -> "tuple[BinomialTest, ...]":
+        """Make the tests of the targets of `LADDER` below this one, from high to low.
+
+        Examples
+        --------
+        >>> [test.target_accuracy for test in BinomialTest.of(0.6, 0.95).lower()]
+        [0.55, 0.5]
+        """
+        return tuple(BinomialTest(round(1 - rung, 12), self.delta) for rung in LADDER if rung < self.target_accuracy)
 
     def shared(self, tests: int) -> "BinomialTest":
         """Make the test for each of `tests` promises that shall hold together at `delta` (Bonferroni)."""
@@ -214,146 +233,6 @@ def _rows_at(rates: Thresholds, shares: Thresholds, test: BinomialTest, rows: in
     return high
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CertifyRows:
-    """Scored certify rows, and the scored reference rows that place the grid.
-
-    Attributes
-    ----------
-    evidence, reference : Evidence
-        Evidence of n certify rows and of m reference rows.
-    confidence, expected : (n,) float64 and (m,) float64
-        Confidences of the certify rows and of the reference rows; NaN for a row that is never answered.
-    wrong, codes : (n,) bool and int64
-        Whether the most probable label of a certify row is wrong; true codes, -1 for out-of-scope.
-    score, gates, looks : Score, tuple of Gate, int
-        The confidence; rows that a gate flags are never answered; number of certifications, the present one included.
-    """
-
-    evidence: Evidence
-    reference: Evidence
-    confidence: Thresholds
-    expected: Thresholds
-    wrong: NDArray[np.bool_]
-    codes: Codes
-    score: Score
-    gates: tuple[Gate, ...]
-    looks: int
-
-    @classmethod
-    def of(
-        cls, evidence: Any, codes: Any, reference: Any, score: Score | None, gates: Sequence[Gate], looks: int = 1
-    ) -> Self:
-        """Check and score both kinds of rows: n certify rows with their codes (n,), and m others.
-
-        InputError if certify rows are reference rows too, a code is out of range, no reference row can be
-        read, or `looks` is below 1.
-        """
-        if looks < 1:
-            raise InputError(f"looks must be at least 1, as this certification counts too, got {looks}")
-        rows, others = as_evidence(evidence), as_evidence(reference)
-        if evidence is reference or np.shares_memory(rows.probabilities, others.probabilities):
-            raise InputError("the certify rows cannot be their own reference; pass tune rows, or unlabelled ones")
-        if copies := count_copies(rows.probabilities, others.probabilities):
-            raise InputError(
-                f"{copies:,} of {len(rows.probabilities):,} certify rows are reference rows too: their probabilities "
-                "are the same to the last bit; take them out of one of the two"
-            )
-        score, gates = score or MaximumProbability(), tuple(gates)
-        wrong, truth = errors_of(rows, codes)
-        confidence, expected = (confidence_of(e, score, gates) for e in (rows, others))
-        if np.isnan(others.probabilities).any(axis=1).all():
-            raise InputError(
-                "the reference rows place the grid of thresholds: at least one readable row is needed, got 0"
-            )
-        return cls(rows, others, confidence, expected, wrong, truth, score, gates, looks)
-
-    @property
-    def counts(self) -> Counts:
-        """Counts of the certify rows."""
-        return Counts.of(self.confidence, self.wrong)
-
-    @property
-    def surest_first(self) -> Thresholds:
-        """Confidences of the reference rows that can be answered, descending, shape (up to m,)."""
-        return np.sort(self.expected[~np.isnan(self.expected)])[::-1]
-
-    @property
-    def out_of_scope_share(self) -> float:
-        """Share of the certify rows that belong to none of the labels; 0 for no rows."""
-        return float(np.mean(self.codes == ABSTAIN)) if len(self.codes) else 0.0
-
-    def reference_errors(self, reference_codes: Any) -> NDArray[np.bool_]:
-        """Whether the most probable label of each reference row is wrong, given their codes (m,), shape (m,)."""
-        return errors_of(self.reference, reference_codes)[0]
-
-    def with_barred(self, certificate: Certificate) -> Certificate:
-        """Add what the gates bar of in-scope and out-of-scope rows, with exact bounds at the certificate's level."""
-        if not self.gates:
-            return certificate
-        delta, readable = 1 - certificate.confidence_level, ~np.isnan(self.evidence.probabilities[:, 0])
-        inside, outside = readable & (self.codes != ABSTAIN), readable & (self.codes == ABSTAIN)
-        flags = [gate(self.evidence) for gate in self.gates]
-        rows, caught = int(inside.sum()), int((np.any(flags, axis=0) & outside).sum())
-        barred = [int((own & inside).sum()) for own in flags]
-        high = clopper_pearson_upper(barred, rows, delta)
-        low = float(clopper_pearson_lower(caught, int(outside.sum()), delta))
-        return replace(
-            certificate,
-            barred=tuple(
-                Barred(str(g.reason), rows, n, float(h)) for g, n, h in zip(self.gates, barred, high, strict=True)
-            ),
-            caught=Caught(int(outside.sum()), caught, low) if outside.any() else None,
-        )
-
-    def certify(self, test: BinomialTest, reference_codes: Any = None) -> Certificate:
-        """Certify one threshold of all rows; codes (m,) of the reference rows show where the tests may begin."""
-        share, tried = self.out_of_scope_share, None
-        if reference_codes is not None:
-            tried = Counts.of(self.expected, self.reference_errors(reference_codes))
-        return certify(self.counts, test, self.surest_first, out_of_scope_share=share, looks=self.looks, tried=tried)
-
-
-def count_copies(rows: Floats, others: Floats) -> int:
-    """Count the readable rows (n, k) that stand among others (m, k) too, to the last bit; 0 where that may be chance.
-
-    A model that gives few different answers repeats itself: repetition among the n rows says how many of them meet
-    others by chance.
-
-    Examples
-    --------
-    >>> p = np.random.default_rng(0).dirichlet([1, 1, 1], size=100)
-    >>> count_copies(p[:50], p[50:]), count_copies(p[:60], p[50:]), count_copies(p.round(1), p.round(1))
-    (0, 10, 0)
-    """
-    own, known = (_row_hashes(p[~np.isnan(p[:, 0])]) for p in (rows, others))
-    repeated = 1 - len(np.unique(own)) / max(len(own), 1)
-    if repeated > 1 / 2:
-        return 0
-    shared = int(np.isin(own, known).sum())
-    return shared if shared > max(4, COPIES * len(own), 3 * 2 * repeated * len(known)) else 0
-
-
-def _row_hashes(array: Floats) -> NDArray[np.uint64]:
-    """Hash each row (n, k) of floats, bit by bit, shape (n,): two rows of the same values have the same hash."""
-    weights = np.random.default_rng(0).integers(2**63, size=array.shape[1], dtype=np.uint64) * 2 + 1
-
-    def of(rows: Floats) -> NDArray[np.uint64]:
-        bits = np.ascontiguousarray(rows, dtype=np.float64).view(np.uint64).copy()
-        bits ^= bits >> np.uint64(33)
-        bits *= np.uint64(0xFF51AFD7ED558CCD)  # the finalizer of MurmurHash3: every bit of a value counts
-        bits ^= bits >> np.uint64(33)
-        return np.asarray((bits * weights).sum(axis=1, dtype=np.uint64))
-
-    return np.asarray(map_rows(of, array))
-
-
-def errors_of(evidence: Evidence, codes: Any) -> tuple[NDArray[np.bool_], Codes]:
-    """Whether the most probable label of each row is wrong, (n,), and the checked codes, (n,); -1 is always wrong."""
-    truth = as_codes(codes, like=evidence.probabilities, allow_abstain=True)
-    return evidence.probabilities.argmax(axis=1) != truth, truth
-
-
 def grid_of(surest_first: Thresholds, first_coverage: float) -> Thresholds:
     """Place thresholds at even coverages of m reference rows, from their confidences in descending order, (m,).
 
@@ -390,21 +269,13 @@ def last_passed(grid: Thresholds, passed: NDArray[np.bool_]) -> float:
     return float(grid[steps - 1]) if steps else math.inf
 
 
-def likely_grid(grid: Thresholds, tried: Counts, rows: int, test: BinomialTest) -> Thresholds:
-    """Drop the strictest thresholds of a grid (g,), if looser ones are clearly likelier to pass on `rows` rows.
+def chances(grid: Thresholds, tried: Counts, rows: int, test: BinomialTest) -> Thresholds:
+    """Estimate the chance to pass of each threshold of a grid (g,) on `rows` rows, from m labelled reference rows.
 
-    The errors of the m reference rows at a threshold give a Beta posterior of its risk (Jeffreys' prior), and the
-    chance to pass is the mean over it. Gains of at most 1 / sqrt(m) do not count: few labels say little.
+    The errors of the reference rows at a threshold give a Beta posterior of its risk (Jeffreys' prior), and the chance
+    is the mean over it.
     Source: Spiegelhalter, Freedman & Blackburn (1986), "Monitoring clinical trials: conditional or predictive power?",
     https://doi.org/10.1016/0197-2456(86)90003-6.
-
-    Examples
-    --------
-    Of 100 reference rows, the 6 surest hold 4 errors and the others 4: 90 % is likelier to pass on all rows.
-
-    >>> tried = Counts.of(np.linspace(1, 0, 100), np.isin(np.arange(100), [0, 1, 2, 3, 30, 50, 70, 90]))
-    >>> likely_grid(np.array([0.9, 0.5, -np.inf]), tried, 2000, BinomialTest.of(0.9, 0.95)).tolist()
-    [-inf]
     """
     from scipy.special import betaincinv  # noqa: PLC0415
 
@@ -412,8 +283,93 @@ def likely_grid(grid: Thresholds, tried: Counts, rows: int, test: BinomialTest) 
     parts = (np.arange(QUANTILES) + 0.5) / QUANTILES
     rates = betaincinv(errors[:, None] + 0.5, (n - errors)[:, None] + 0.5, parts)
     answered = n * rows // max(tried.rows, 1)
-    chance = binomial_cdf(test.allowed(answered)[:, None], answered[:, None], rates).mean(axis=1)
-    return grid[int(np.argmax(chance >= chance.max() - max(tried.rows, 1) ** -0.5)) :]
+    return np.asarray(binomial_cdf(test.allowed(answered)[:, None], answered[:, None], rates).mean(axis=1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walk:
+    """A test at thresholds in a fixed order, from strict to loose.
+
+    Attributes
+    ----------
+    test, grid : BinomialTest, (g,) float64
+        The test of each threshold, and the thresholds.
+    chance : float
+        Chance to pass of the likeliest threshold, as labelled reference rows tell it; 1 without these.
+    """
+
+    test: BinomialTest
+    grid: Thresholds
+    chance: float = 1.0
+
+    @classmethod
+    def of(cls, sample: Sample, test: BinomialTest, surest_first: Thresholds, tried: Counts | None) -> Self:
+        """Place the thresholds by reference rows, confidences (m,) in descending order; begin where it is likely.
+
+        Only numbers of certify rows are read, no label.
+        """
+        grid = grid_of(surest_first, sample.first_coverage(test))
+        return cls(test, grid) if tried is None else cls.begun(grid, tried, sample.rows, test)
+
+    @classmethod
+    def begun(cls, grid: Thresholds, tried: Counts, rows: int, test: BinomialTest) -> Self:
+        """Drop the strictest thresholds of a grid (g,), if looser ones are clearly likelier to pass on `rows` rows.
+
+        Gains of at most 1 / sqrt(m) do not count, with m labelled reference rows: few labels say little.
+
+        Examples
+        --------
+        Of 100 reference rows, the 6 surest hold 4 errors and the others 4: 90 % is likelier to pass on all rows.
+
+        >>> tried = Counts.of(np.linspace(1, 0, 100), np.isin(np.arange(100), [0, 1, 2, 3, 30, 50, 70, 90]))
+        >>> Walk.begun(np.array([0.9, 0.5, -np.inf]), tried, 2000, BinomialTest.of(0.9, 0.95)).grid.tolist()
+        [-inf]
+        """
+        chance = chances(grid, tried, rows, test)
+        likely = chance >= chance.max() - max(tried.rows, 1) ** -0.5
+        return cls(test, grid[int(np.argmax(likely)) :], float(chance.max()))
+
+
+def _walk(
+    sample: Sample, tests: Sequence[BinomialTest], surest_first: Thresholds, tried: Counts | None
+) -> tuple[Walk, Sequence[BinomialTest]]:
+    """Choose the target to walk with, and the targets below it, before a certify label is read.
+
+    It is the first of the tests, the target asked for, unless labelled reference rows leave it no chance. Then it is
+    the highest of the others that is likely to pass; the last one, if none is.
+    """
+
+    def walk(test: BinomialTest) -> Walk:
+        return Walk.of(sample, test, surest_first, tried)
+
+    asked, lower = walk(tests[0]), tests[1:]
+    if not lower or asked.chance >= HOPELESS:
+        return asked, lower
+    at = bisect_left(lower[:-1], LIKELY, key=lambda test: walk(test).chance)  # the lower the target, the likelier
+    return walk(lower[at]), lower[at + 1 :]
+
+
+def _best_passed(
+    sample: Sample, tests: Sequence[BinomialTest], surest_first: Thresholds, tried: Counts | None
+) -> tuple[BinomialTest, float]:
+    """Best target that passes, from high to low, and its threshold; the first target and inf if none does.
+
+    Why this holds at level delta. Before a certify label is read, reference rows fix one sequence of hypotheses
+    "R(t) > alpha": at the first threshold the targets from the lowest up to the one walked with, then that one at
+    looser thresholds, until the first failure. A false promise needs the rejection of the first true hypothesis of the
+    sequence, which is one fixed test at level delta, whatever the shape of R. At one threshold a lower target allows
+    more errors, so what passes for a target passes for all below it: the target walked with loses nothing by the steps
+    before it, and trying from high to low finds the last step that passed.
+
+    A walk for each target, each at delta, would not hold: each has a first true hypothesis of its own.
+    """
+    walk, lower = _walk(sample, tests, surest_first, tried)
+    threshold = last_passed(walk.grid, sample.passed(walk.grid, walk.test))
+    if threshold < math.inf:
+        return walk.test, threshold
+    first = walk.grid[:1]
+    held = next((test for test in lower if sample.passed(first, test)[0]), None)
+    return (tests[0], math.inf) if held is None else (held, float(first[0]))
 
 
 def best_accuracy(sample: Sample, surest_first: Thresholds, delta: float) -> float:
@@ -448,6 +404,7 @@ def certify(
     out_of_scope_share: float,
     looks: int,
     tried: Counts | None = None,
+    ladder: bool = False,
 ) -> Certificate:
     """Certify the loosest threshold that passes; the certificate says so if none does.
 
@@ -461,19 +418,22 @@ def certify(
         Kept in the certificate.
     tried : Counts, optional
         Labelled reference rows: the sequence then begins where it is likely to pass.
+    ladder : bool
+        Certify the best lower target of `LADDER` where that of the test cannot be.
     """
-    grid = grid_of(surest_first, sample.first_coverage(test))
-    if tried is not None:
-        grid = likely_grid(grid, tried, sample.rows, test)
-    threshold = last_passed(grid, sample.passed(grid, test))
+    tests = (test, *test.lower()) if ladder else (test,)
+    held, threshold = _best_passed(sample, tests, surest_first, tried)
+    is_short = threshold == math.inf or held is not test
     return certificate_at(
         threshold,
         sample,
-        test,
+        held,
         out_of_scope_share=out_of_scope_share,
         best_accuracy=best_accuracy(sample, surest_first, test.delta),
-        rows_needed=None if threshold < math.inf else _rows_needed(sample, test, surest_first),
+        rows_needed=_rows_needed(sample, test, surest_first) if is_short else None,
         looks=looks,
+        asked_accuracy=None if held is test else test.target_accuracy,
+        ladder=ladder,
     )
 
 
@@ -483,7 +443,7 @@ def certificate_at(threshold: float, sample: Sample, test: BinomialTest, **other
     coverage, low, high = sample.coverage(threshold, test.delta)
     return Certificate(
         certified=threshold < math.inf,
-        target_accuracy=round(1 - test.alpha, 12),
+        target_accuracy=test.target_accuracy,
         confidence_level=round(1 - test.delta, 12),
         threshold=threshold,
         rows=sample.rows,

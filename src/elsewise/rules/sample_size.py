@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from elsewise.errors import InputError
 from elsewise.messages.wording import percent
 from elsewise.rules.certificate import Certificate
+from elsewise.rules.certify_rows import CertifyRows
 from elsewise.rules.decisions import Gate
-from elsewise.rules.fixed_sequence import BinomialTest, CertifyRows, Counts, Thresholds, grid_of
+from elsewise.rules.fixed_sequence import BinomialTest, Counts, Thresholds, grid_of
 from elsewise.rules.gates import as_gates
 from elsewise.scores import Score
 
