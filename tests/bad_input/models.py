@@ -456,7 +456,7 @@ FINE_TUNED = [
          set_to("tokenizer_config.json", model_input_names=["input_ids", "token_type_ids", "attention_mask"]),
          typed_tokens),
     mine("codes of labels that do not begin at 0",
-         "encoder/config.json numbers its labels [1, 2]; id2label must go from 0 to k - 1",
+         "encoder/config.json: id2label numbers its labels 1, 2; the numbers must go from 0 to 1",
          tensors(of_two_labels),
          set_to(id2label={"1": "x", "2": "y"})),
     mine("a label twice", "encoder/config.json: labels must differ, got 'x' twice",

@@ -252,7 +252,8 @@ def text_tokenizer(tokenizer: Any, max_length: int) -> TextTokenizer:
     """Turn a `transformers` tokenizer into the tokenizer of engines."""
     description = plain_tokenizer(tokenizer).to_str()
     pad, special = tokenizer.pad_token_id or 0, tokenizer.all_special_ids  # the unknown token among them
-    return TextTokenizer.of(description, max_length=max_length, pad=pad, special=special)
+    side = tokenizer.padding_side
+    return TextTokenizer.of(description, max_length=max_length, pad=pad, special=special, padding_side=side)
 
 
 def plain_tokenizer(tokenizer: Any) -> Any:

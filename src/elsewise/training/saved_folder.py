@@ -2,9 +2,11 @@
 
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from elsewise.engines.encoder_facts import label_names
 from elsewise.errors import InputError
 from elsewise.storage.json_files import read_json
 
@@ -62,6 +64,8 @@ def labels_of_head(folder: str) -> tuple[str, ...]:
     kinds, labels = config.get("architectures") or [""], config.get("id2label")
     if not str(kinds[0]).endswith(HEAD) or not isinstance(labels, dict):
         return ()
+    with suppress(InputError):
+        return label_names(labels)
     return tuple(map(str, labels.values()))
 
 
