@@ -25,7 +25,7 @@ from elsewise.engines.mean_pooled import HEAD, MeanPooled
 from elsewise.engines.one_process import spare_threads
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
-from elsewise.errors import InputError, need, reading
+from elsewise.errors import InputError, in_a_line, need, reading
 from elsewise.storage.json_files import Json, read_json
 
 # Before MKL is first asked: the last digits of a matrix product would depend on where a row lies in memory.
@@ -156,12 +156,16 @@ class TorchModel:
         return replace(self, model=model)
 
     def _check_head(self) -> None:
-        ids = np.ones((1, 4), dtype=np.int64)
-        ((logits, _),) = replace(self, precision="f32").forward([(ids, ids)])
-        with torch.inference_mode():
-            own = self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float().cpu().numpy()
+        ids, name = np.ones((1, 4), dtype=np.int64), type(self.model).__name__
+        try:
+            ((logits, _),) = replace(self, precision="f32").forward([(ids, ids)])
+            with torch.inference_mode():
+                own = self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float().cpu().numpy()
+        except InputError:
+            raise
+        except Exception as error:  # torch and transformers raise many kinds
+            raise InputError(f"{name} cannot read a text of 4 tokens ({in_a_line(error)}){ANOTHER}") from error
         if own.shape != logits.shape or not np.allclose(own, logits, atol=1e-3):
-            name = type(self.model).__name__
             raise InputError(f"the head of {name} does not end in a linear layer{ANOTHER}")
 
     def _launched(self, batch: Batch, caught: list[Any]) -> tuple[Any, Any]:
