@@ -78,6 +78,28 @@ def test_links_into_the_hubs_cache_and_within_the_folder_are_followed(tmp_path, 
         find_encoder(str(snapshot))
 
 
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model-00001-of-00002.safetensors"])
+def test_a_file_that_git_lfs_did_not_fetch_is_refused_in_check_as_in_fit(tmp_path, name):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 438000000\n"
+    (tmp_path / "pytorch_model.bin").write_text(pointer, encoding="utf-8")  # which is not read
+
+    assert find_encoder(str(tmp_path)) == str(tmp_path)
+
+    (tmp_path / name).write_text(pointer, encoding="utf-8")
+    for find in (find_encoder, find_tokenizer):
+        with pytest.raises(InputError, match=rf"{name} is a Git LFS pointer, not the file itself; run: git lfs pull$"):
+            find(str(tmp_path))
+
+
+def test_an_adapter_without_its_model_is_refused_in_check_as_in_fit(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+
+    for find in (find_encoder, find_tokenizer):
+        with pytest.raises(InputError, match=r"is an adapter without its base model; save both as one: model\.merge_and"):
+            find(str(tmp_path))
+
+
 def test_a_path_that_is_not_there_is_refused():
     with pytest.raises(InputError, match=r"no encoder at ./nowhere; pass a folder with config.json, or a name such as"):
         find_encoder("./nowhere")

@@ -455,7 +455,10 @@ def test_an_onnx_file_that_points_to_other_files_is_refused(graph):
 
 def test_an_onnx_file_that_is_not_there_or_is_none_is_refused(tmp_path):
     (tmp_path / "x.onnx").write_bytes(b"not at all")
+    (tmp_path / "z.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
 
+    with pytest.raises(InputError, match=r"z.onnx is a Git LFS pointer, not the file itself; run: git lfs pull$"):
+        ew.wrap(tmp_path / "z.onnx", labels=LABELS, kind="logits")
     with pytest.raises(InputError, match=r"y.onnx does not exist"):
         ew.wrap(tmp_path / "y.onnx", labels=LABELS, kind="logits")
     with pytest.raises(ArtifactError, match=r"is no ONNX file"):

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
-from elsewise.engines.encoders import ANOTHER
+from elsewise.engines.encoders import ADAPTER, ANOTHER
 from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
 from elsewise.engines.mean_pooled import HEAD, MeanPooled
 from elsewise.engines.one_process import spare_threads
@@ -229,7 +229,7 @@ def plain_config(place: str | Path, **more: Any) -> Any:
     local = more.get("local_files_only", False)
     file = Path(transformers.utils.cached_file(place, "config.json", local_files_only=local))
     given = read_json(file)
-    others = [*(key for key in OTHER_FILES if key in given), *(f.name for f in file.parent.glob("adapter_config.json"))]
+    others = [*(key for key in OTHER_FILES if key in given), *(f.name for f in file.parent.glob(ADAPTER))]
     if others:
         raise InputError(f"it has weights or settings in other files ({others[0]}), which is not allowed")
     _check_sizes(given)
