@@ -346,7 +346,7 @@ ENCODERS = [
             "cannot be opened: it has weights or settings in other files (adapter_config.json), which is not allowed",
             files={"adapter_config.json": '{"base_model_name_or_path": "elsewhere"}'}),
     Case("an adapter without its model",
-         each(LABELLED, renamed("model.safetensors", "adapter_model.safetensors"),
+         each(LABELLED, lambda: Path("encoder/model.safetensors").rename("encoder/adapter_model.safetensors"),
               write('{"base_model_name_or_path": "bert-base-uncased"}', "encoder/adapter_config.json")), FIT,
          "encoder is an adapter without its base model; save both as one: "
          "model.merge_and_unload().save_pretrained('encoder-merged')"),

@@ -381,7 +381,7 @@ def test_bad_logits_are_refused_in_words(tmp_path):
     )
 
     assert nan.returncode == pickled.returncode == 1
-    assert "logits must be finite: 1 of 2 rows are not, first is row 1" in nan.stderr
+    assert "label that cannot be: 1 of 2 rows are not, first is row 1" in nan.stderr
     assert "cannot be read as a .npy array of numbers; save it with numpy.save" in pickled.stderr
 
 

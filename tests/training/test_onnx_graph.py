@@ -163,7 +163,9 @@ def test_an_architecture_that_engines_cannot_run_is_refused_before_training_and_
     learner = learner_of(architecture, **more)
     capfd.readouterr()
 
-    with pytest.raises(InputError, match=rf"^\w+ForSequenceClassification cannot be written as ONNX \({why}\); take an"):
+    with pytest.raises(
+        InputError, match=rf"^\w+ForSequenceClassification cannot be written as ONNX \({why}\); take an"
+    ):
         check_exportable(learner)
 
     assert capfd.readouterr().out == ""

@@ -296,12 +296,16 @@ def test_a_tokenizer_with_ids_that_the_model_does_not_know_is_refused():
     words = tokenizer()
     words.add_tokens([f"<T{i}>" for i in range(50)])
 
-    with pytest.raises(InputError, match=r"^BertForSequenceClassification has 64 embeddings, and its tokenizer has ids"):
+    with pytest.raises(
+        InputError, match=r"^BertForSequenceClassification has 64 embeddings, and its tokenizer has ids"
+    ):
         ew.wrap((named(), words))
 
 
 def one_output(**more):
-    config = transformers.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=64, num_labels=1)
+    config = transformers.BertConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=64, num_labels=1
+    )
     return transformers.BertForSequenceClassification(transformers.BertConfig(**{**config.to_dict(), **more}))
 
 

@@ -85,7 +85,7 @@ def check_exportable(learner: Learner) -> None:
 
 @contextmanager
 def _exporting(model: Any) -> Iterator[_Thin]:
-    """Give the model as a graph, on the CPU, attention written out; turn what torch and OpenVINO raise into InputError."""
+    """Give the model as a graph, on the CPU and with plain attention; InputError for what torch or OpenVINO raise."""
     device = model.device
     attention = model.config._attn_implementation  # noqa: SLF001  there is no other way to ask
     try:
