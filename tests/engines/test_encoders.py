@@ -134,11 +134,44 @@ def test_an_english_encoder_on_english_says_nothing(tokenizer):
 
 
 def test_an_english_uncased_encoder_on_turkish_says_so_and_names_better_ones(tokenizer):
-    pieces, casing = language_warnings(tokenizer, TURKISH * 20, DEFAULT_ENCODER)
+    pieces, casing, marks = language_warnings(tokenizer, TURKISH * 20, DEFAULT_ENCODER)
 
     assert "pieces a word (fewer than 2 is usual)" in pieces
-    assert "dbmdz/bert-base-turkish-128k-uncased" in pieces
+    assert "dbmdz/bert-base-turkish-128k-cased" in pieces
     assert "Turkish capital I becomes i, not ı" in casing
+    assert "drops the marks of letters: ç, ü, ğ, ş lose theirs, and Değişim is read as degisim" in marks
+    assert "lowercasing beforehand does not mend that; better: dbmdz/bert-base-turkish-128k-cased" in marks
+
+
+def uncased(*words, **more):
+    """A tokenizer that lowercases, of a vocabulary that leaves no word in pieces."""
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, words[0]))
+    made.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True, **more)
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    return made
+
+
+def test_marks_are_told_also_where_the_encoder_knows_every_word():
+    """öl (die) and ol (be) are one word to an encoder that drops marks; the dot of İ is no mark that its i lacks."""
+    texts, words = ["İptal için öl şimdi", "ol iade için"] * 20, ("iptal", "icin", "ol", "simdi", "iade")
+    kept = ("iptal", "için", "öl", "ol", "şimdi", "iade")
+
+    said = language_warnings(uncased(*words), texts, "mine")
+    by_a_turkish_one = language_warnings(uncased(*words), texts, "dbmdz/bert-base-turkish-uncased")
+
+    assert "drops the marks of letters: ç, ö, ş lose theirs, and için is read as icin" in said[-1]
+    assert by_a_turkish_one[-1].endswith(said[-1].removeprefix("encoder mine"))
+    assert not any("marks" in words for words in language_warnings(uncased(*kept, strip_accents=False), texts, "mine"))
+
+
+def test_decomposed_letters_lose_their_marks_too():
+    assert "ö" in language_warnings(uncased("mochte"), ["mo\u0308chte"] * 20, "mine")[-1]
+
+
+def test_a_few_words_with_marks_are_no_reason_to_warn():
+    texts = ["we met in the café", *["where is my order please"] * 9]
+
+    assert language_warnings(uncased(*" ".join(texts).replace("é", "e").split()), texts, "mine") == []
 
 
 def test_unknown_pieces_are_said(tokenizer):
@@ -151,7 +184,7 @@ def test_turkish_mail_is_recognised(tokenizer):
     texts = [row.text for row in support_texts() if row.kind == "turkish"]
 
     assert len(texts) > 200
-    assert len(language_warnings(tokenizer, texts, DEFAULT_ENCODER)) == 2
+    assert len(language_warnings(tokenizer, texts, DEFAULT_ENCODER)) == 3
 
 
 def test_some_turkish_mail_among_english_is_no_reason_to_warn(tokenizer):
