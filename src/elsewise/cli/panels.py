@@ -84,7 +84,7 @@ class PanelCommand(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            names = [one.metavar for one in self.params if one.param_type_name == "argument"]
+            names = [one.metavar or "" for one in self.params if one.param_type_name == "argument"]
             if hasattr(error, "possibilities") and "TEXT" in names:  # a NoSuchOption of typer's or of click's
                 way = f"elsewise {ctx.info_name} {' '.join([*names[:-1], '--', names[-1]])}"
                 error.message += f". A text that begins with a dash comes after --: {way}"  # type: ignore[attr-defined]
