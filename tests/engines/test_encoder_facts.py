@@ -52,7 +52,9 @@ def test_a_tokenizer_with_ids_that_the_model_does_not_know_is_refused():
     words.add_tokens([f"<T{i}>" for i in range(45)])
 
     check_ids(model_of("bert", vocab_size=65), words, "it")
-    said = r"^it has 64 embeddings, and its tokenizer has ids up to 64 \('<T44>'\); call model\.resize_token_emb.*\(65\)"
+    said = (
+        r"^it has 64 embeddings, and its tokenizer has ids up to 64 \('<T44>'\); call model\.resize_token_emb.*\(65\)"
+    )
     with pytest.raises(InputError, match=said):
         check_ids(model_of("bert"), words, "it")
 

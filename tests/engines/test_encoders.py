@@ -96,7 +96,9 @@ def test_an_adapter_without_its_model_is_refused_in_check_as_in_fit(tmp_path):
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
 
     for find in (find_encoder, find_tokenizer):
-        with pytest.raises(InputError, match=r"is an adapter without its base model; save both as one: model\.merge_and"):
+        with pytest.raises(
+            InputError, match=r"is an adapter without its base model; save both as one: model\.merge_and"
+        ):
             find(str(tmp_path))
 
 
