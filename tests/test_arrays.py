@@ -15,6 +15,7 @@ from elsewise.arrays import (
     as_texts,
     log_losses,
     log_softmax,
+    readable_logits,
     softmax,
     to_numpy,
     true_log_softmax,
@@ -215,8 +216,18 @@ def test_texts_come_from_anything_that_gives_strings():
     assert as_texts(np.array(["a", "b"])) == ["a", "b"]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_label_that_cannot_be_keeps_a_number_that_sums_stay_finite_with(dtype):
+    """In float32 twice the lowest number is infinite, as a temperature below 1 makes of it."""
+    given = np.array([[-np.inf, 0.5], [np.finfo(np.float32).min, 0.5], [2.0, 0.5]], dtype=dtype)
+
+    for z in (as_logits(given), readable_logits(as_logits(given))):
+        assert np.isfinite(1000 * z).all()
+        assert softmax(z).tolist() == softmax(given).tolist()
+        assert z[2].tolist() == [2.0, 0.5]
+
+
 LIKE = np.zeros((2, 3))
-FINITE = "logits must be finite"
 POSSIBLE = "logits must be finite, or minus infinity for a label that cannot be"
 SUM = "rows of probabilities must be >= 0 and sum to 1 (of logits, take the softmax)"
 WHOLE = "codes must be whole numbers, 0 for the first label, got "
@@ -231,8 +242,8 @@ WHOLE = "codes must be whole numbers, 0 for the first label, got "
         (lambda: as_logits([["a", "b"]]), "logits must be numbers, got <U1"),
         (lambda: as_logits(None), "logits must be numbers, got object"),
         (lambda: as_logits([[True, False]]), "logits must be numbers, got bool"),
-        (lambda: as_logits([[1, 2], [1, np.nan], [np.inf, 0]]), f"{FINITE}: 2 of 3 rows are not, first is row 1"),
-        (lambda: as_logits([[-np.inf, 0]]), f"{FINITE}: 1 of 1 rows are not, first is row 0"),
+        (lambda: as_logits([[1, 2], [1, np.nan], [np.inf, 0]]), f"{POSSIBLE}: 2 of 3 rows are not, first is row 1"),
+        (lambda: as_logits([[-np.inf, -np.inf]]), f"{POSSIBLE}: 1 of 1 rows are not, first is row 0"),
         (lambda: softmax([]), "logits must have shape (n, k) with k >= 2, got (1, 0)"),
         (lambda: softmax([[]]), "logits must have shape (n, k) with k >= 2, got (1, 0)"),
         (lambda: softmax(3.0), "logits must have shape (n, k) with k >= 2, got ()"),

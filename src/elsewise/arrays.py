@@ -19,6 +19,8 @@ Codes: TypeAlias = NDArray[np.int64]
 LARGEST_CODE = 2**53  # floats above are whole numbers too, and do not tell neighbours apart
 ABSTAIN = -1  # a code, never a label: the word shown for it ("Other", "Unclassified") is the caller's
 BLOCK = 1 << 17  # numbers worked on at a time, so that they stay in the processor's cache
+LOWEST = -1e30  # a logit at or below it marks a label that cannot be; sums of such numbers stay finite
+FINITE = "logits must be finite, or minus infinity for a label that cannot be"
 SUM_TOLERANCE = 1e-2  # 50 probabilities rounded to three decimals, or made in bfloat16, still pass
 
 
@@ -61,7 +63,8 @@ def _refuse(bad: NDArray[np.bool_], what: str) -> None:
 def as_logits(values: Any) -> Floats:
     """Check logits: shape (n, k) with k >= 2, finite, float32 or float64; copied only where needed.
 
-    InputError for any other shape, text, or a logit that is NaN or infinite; the message names the first row.
+    Minus infinity marks a label that cannot be, and becomes -1e30. InputError for any other shape, text, NaN, plus
+    infinity, or a row without a label that can be; the message names the first row.
 
     Examples
     --------
@@ -69,11 +72,27 @@ def as_logits(values: Any) -> Floats:
     dtype('float64')
     >>> as_logits([[1, 2], [3, float("nan")]])
     Traceback (most recent call last):
-    elsewise.errors.InputError: logits must be finite: 1 of 2 rows are not, first is row 1
-    """
+    elsewise.errors.InputError: logits must be finite, or minus infinity for a label that cannot be: 1 of 2 rows are not, first is row 1
+    """  # noqa: E501
     z = _as_rows(values, "logits")
-    _refuse(np.asarray(~np.isfinite(z).all(axis=1)), "logits must be finite")
-    return z
+    _refuse(~np.isfinite(z.max(axis=1)), FINITE)
+    return _floored(z)
+
+
+def readable_logits(z: Floats) -> Floats:
+    """Make rows (n, k) NaN as a whole where `as_logits` would refuse them; minus infinity elsewhere becomes -1e30.
+
+    Examples
+    --------
+    >>> readable_logits(np.array([[0.5, -np.inf], [np.inf, 0.0]])).tolist()
+    [[0.5, -1e+30], [nan, nan]]
+    """
+    unreadable = ~np.isfinite(z.max(axis=1))
+    return _floored(np.where(unreadable[:, None], z.dtype.type(np.nan), z) if unreadable.any() else z)
+
+
+def _floored(z: Floats) -> Floats:
+    return np.maximum(z, z.dtype.type(LOWEST)) if (z < LOWEST).any() else z
 
 
 def as_probabilities(values: Any, *, allow_nan_rows: bool = False) -> Floats:
@@ -264,5 +283,5 @@ def _rows_for_softmax(logits: Any) -> tuple[Floats, bool]:
     array = to_numpy(logits)
     z = _as_rows(array[None, :] if array.ndim == 1 else array, "logits")
     top = z.max(axis=1)  # NaN where the row holds NaN
-    _refuse(~np.isfinite(top), "logits must be finite, or minus infinity for a label that cannot be")
+    _refuse(~np.isfinite(top), FINITE)
     return z, array.ndim == 1

@@ -76,7 +76,7 @@ CASES = [
     of("a `.npz` that is none", write("PK\x03\x04 and no more", "z.npz"),
        "z.npz cannot be read as a .npz array of numbers; save it with numpy.savez"),
     of("logits with a NaN", lambda: np.savez("z.npz", logits=np.vstack([Z[:7], [[0, np.nan, 0]], Z[8:]])),
-       "logits must be finite: 1 of 60 rows are not, first is row 7"),
+       "logits must be finite, or minus infinity for a label that cannot be: 1 of 60 rows are not, first is row 7"),
     of("probabilities in the place of logits", lambda: np.savez("z.npz", logits=P),
        "all 60 rows of logits are >= 0 and sum to 1, as probabilities do: of probabilities p hand over "
        "numpy.log(numpy.maximum(p, 1e-12))"),

@@ -8,12 +8,14 @@ from bad_input.case import Case, each, write
 from bad_input.labels import FIT, rows_of
 from support.sealed_again import certify
 from support.sealed_again import seal as sealed
+from support.small_models import encoder_of
 
 ROWS = write("text\nwhere is my order\n")
 LABELLED = rows_of(["x", "y"] * 8)
 CODE = "open('RAN', 'w')\nclass Config: pass\nclass Model: pass\n"
 CANNOT = "model/elsewise.json holds what this version cannot read: "
 NO_PART = "model/elsewise.json holds a part that this version cannot read: "
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 438000000\n"
 DOUBLING = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
 OWN_CODE = {"AutoConfig": "evil.Config", "AutoModelForSequenceClassification": "evil.Model"}
 OF_THE_HUB = {name: f"somebody/else--{where}" for name, where in OWN_CODE.items()}
@@ -49,6 +51,16 @@ def forged(given, change, said, name="elsewise.json", model="text"):
 def broken(given, name, content, said, seal=sealed):
     """A case of a folder with another file in the place of one, and sealed again."""
     return Case(given, each(ROWS, added(name, content), seal), said=said, model="text")
+
+
+def mounted():
+    """Make all files links, as a volume of Kubernetes has them."""
+    Path("model").rename("..2026")
+    Path("model").mkdir()
+    Path("..2026").rename("model/..2026")
+    Path("model/..data").symlink_to("..2026")
+    for file in Path("model/..2026").iterdir():
+        Path("model", file.name).symlink_to(f"..data/{file.name}")
 
 
 def made_large(name, size):
@@ -182,7 +194,16 @@ CASES = [
     Case("a link to a file outside",
          each(ROWS, lambda: Path("model/config.json").unlink(),
               lambda: Path("model/config.json").symlink_to("/etc/hostname")), model="text",
-         said="model/config.json leads out of the model folder"),
+         said="model/config.json leads out of the model folder; put the file itself there"),
+    Case("links within the folder", each(ROWS, mounted), model="text",
+         said="1 rows = 1 answered + 0 Other + 0 rejected", then="answered: every file is checked",
+         holds=lambda: Path("model/config.json").is_symlink()),
+    Case("a pointer of Git LFS in the place of a file",
+         each(ROWS, lambda: Path("model/model.onnx").write_text(POINTER, encoding="utf-8")), model="text",
+         said="model/model.onnx is a Git LFS pointer, not the file itself; run: git lfs pull"),
+    Case("pointers of Git LFS in the place of all files",
+         each(ROWS, lambda: [file.write_text(POINTER, encoding="utf-8") for file in Path("model").glob("*.*")]),
+         said="model/manifest.json is a Git LFS pointer, not the file itself; run: git lfs pull"),
     Case("an ONNX file that points to another file, certificate forged", each(ROWS, pointing_outside), model="text",
          said="model/model.onnx keeps data in other files (external data), which is not allowed; export it again"),
     Case("an ONNX file of nothing but NaN, sealed again", each(ROWS, without_numbers), model="text",
@@ -292,6 +313,20 @@ def nothing(config):
     """Leave config.json as it is."""
 
 
+def more_words():
+    """Add words to the tokenizer alone."""
+    from tokenizers import Tokenizer
+
+    words = Tokenizer.from_file("encoder/tokenizer.json")
+    words.add_tokens([f"<{number}>" for number in range(50)])
+    words.save("encoder/tokenizer.json")
+
+
+def no_attention():
+    """Put an encoder there that mixes tokens by a Fourier transform."""
+    encoder_of("encoder", "fnet", tpu_short_seq_length=64)
+
+
 NEVER_RUN = "cannot be opened: it needs its own code, which is never run; take another encoder"
 ENCODERS = [
     encoder("a `config.json` that names code, of a kind that is known",
@@ -310,6 +345,20 @@ ENCODERS = [
     encoder("an adapter beside the weights", nothing,
             "cannot be opened: it has weights or settings in other files (adapter_config.json), which is not allowed",
             files={"adapter_config.json": '{"base_model_name_or_path": "elsewhere"}'}),
+    Case("an adapter without its model",
+         each(LABELLED, lambda: Path("encoder/model.safetensors").rename("encoder/adapter_model.safetensors"),
+              write('{"base_model_name_or_path": "bert-base-uncased"}', "encoder/adapter_config.json")), FIT,
+         "encoder is an adapter without its base model; save both as one: "
+         "model.merge_and_unload().save_pretrained('encoder-merged')"),
+    Case("a pointer of Git LFS in the place of the weights",
+         each(LABELLED, write(POINTER, "encoder/model.safetensors")), FIT,
+         "encoder/model.safetensors is a Git LFS pointer, not the file itself; run: git lfs pull"),
+    Case("a tokenizer with more words than the encoder has embeddings", each(LABELLED, more_words), FIT,
+         "encoder encoder has 64 embeddings, and its tokenizer has ids up to 69 ('<49>'); "
+         "call model.resize_token_embeddings(70), train it on, and save it again"),
+    Case("an architecture that no engine can run, before it is trained", each(LABELLED, no_attention), FIT,
+         "FNetForSequenceClassification cannot be written as ONNX (Exporting the operator 'aten::fft_fftn' to ONNX "
+         "opset version 17 is not supported); take another encoder"),
     encoder("a `config.json` of a million layers", lambda config: config.update(num_hidden_layers=10**6),
             "cannot be opened: its config.json says num_hidden_layers 1,000,000, which no model has"),
     Case("weights that are a link out of the folder",
@@ -415,7 +464,7 @@ FINE_TUNED = [
     mine("an adapter beside the weights", "encoder cannot be opened: it has weights or settings in other files "
          "(adapter_config.json), which is not allowed", write("{}", "encoder/adapter_config.json")),
     mine("a pointer of Git LFS instead of weights",
-         "encoder/model.safetensors is a pointer of Git LFS, not the file itself; fetch it: git lfs pull",
+         "encoder/model.safetensors is a Git LFS pointer, not the file itself; run: git lfs pull",
          write(POINTER, "encoder/model.safetensors")),
     mine("weights in a pickle only", "encoder has its weights in a pickle (pytorch_model.bin), which is never opened; "
          "open it with transformers and call model.save_pretrained()",
@@ -456,7 +505,7 @@ FINE_TUNED = [
          set_to("tokenizer_config.json", model_input_names=["input_ids", "token_type_ids", "attention_mask"]),
          typed_tokens),
     mine("codes of labels that do not begin at 0",
-         "encoder/config.json numbers its labels [1, 2]; id2label must go from 0 to k - 1",
+         "encoder/config.json: id2label numbers its labels 1, 2; the numbers must go from 0 to 1",
          tensors(of_two_labels),
          set_to(id2label={"1": "x", "2": "y"})),
     mine("a label twice", "encoder/config.json: labels must differ, got 'x' twice",

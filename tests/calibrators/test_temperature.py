@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from elsewise.arrays import BLOCK, softmax
 from elsewise.calibrators import Temperature
-from elsewise.calibrators.best_temperature import best_temperature
+from elsewise.calibrators.best_temperature import best_temperature, mask_depth
 from elsewise.errors import ElsewiseWarning, InputError
 
 REFUSED = "no finite temperature is best on these rows; probabilities stay uncalibrated"
@@ -162,6 +162,32 @@ def test_the_warning_points_at_the_caller():
         Temperature.fit([[2.0, 0.0]], [0])
 
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("mask", [-30.0, -300.0, -3000.0, -3e4, -1e9, float(np.finfo(np.float32).min), -np.inf])
+def test_a_column_that_no_text_can_have_changes_no_temperature(mask):
+    logits, codes = sampled(np.random.default_rng(3), 400, 8)
+    known = Temperature.fit(logits, codes).temperature
+
+    fitted = Temperature.fit(np.column_stack([logits, np.full(len(logits), mask)]).astype(np.float32), codes)
+
+    assert fitted.temperature == pytest.approx(known, rel=1e-5)
+
+
+def test_a_row_whose_true_label_is_masked_says_nothing_of_the_temperature():
+    logits, codes = sampled(np.random.default_rng(3), 400, 8)
+    known = Temperature.fit(logits[1:], codes[1:]).temperature
+    logits[0, codes[0]] = -1e9
+
+    assert Temperature.fit(logits, codes).temperature == pytest.approx(known, rel=1e-9)
+
+
+def test_logits_of_large_numbers_are_no_masks():
+    """A row that leads by as much as masks lie below, as decisions of a linear model without scaled features do."""
+    logits, _ = sampled(np.random.default_rng(3), 400, 8)
+
+    assert mask_depth(logits * 1e8) == np.inf
+    assert mask_depth(np.column_stack([logits, np.full(len(logits), -1e9)])) < 1e5
 
 
 def test_what_cannot_be_fitted_is_refused():

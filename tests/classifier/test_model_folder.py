@@ -246,6 +246,63 @@ def test_a_link_is_refused(small, tmp_path):
         ew.load(broken)
 
 
+def test_a_snapshot_of_the_hub_opens(small, tmp_path):
+    """As `snapshot_download` leaves it: every file is a link to one named by its hash, two folders up."""
+    snapshot, blobs = tmp_path / "hub/snapshots/abc", tmp_path / "hub/blobs"
+    for folder in (snapshot / "deep", blobs):
+        folder.mkdir(parents=True)
+    (small / "deep").mkdir()
+    (small / "deep/notes.json").write_text("{}")
+    (small / "manifest.json").unlink()
+    sealed_folder.write_manifest(small)
+    for file in [*small.glob("*.*"), *small.glob("deep/*")]:
+        name = file.relative_to(small)
+        file.rename(blobs / file.name)
+        (snapshot / name).symlink_to("../" * (2 + len(name.parts) - 1) + f"blobs/{file.name}")
+
+    assert ew.load(snapshot).labels == ("a", "b", "Other")
+
+    (blobs / "memory.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"memory\.json was changed since it was written"):
+        ew.load(snapshot)
+
+
+def test_a_mounted_volume_opens_and_what_was_added_to_it_is_found(small, tmp_path):
+    """As Kubernetes mounts one: files and folders are links into `..data`, which is a link itself."""
+    (small / "deep").mkdir()
+    (small / "deep/notes.json").write_text("{}")
+    (small / "manifest.json").unlink()
+    sealed_folder.write_manifest(small)
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    small.rename(volume / "..2026")
+    (volume / "..data").symlink_to("..2026")
+    for file in (volume / "..2026").iterdir():
+        (volume / file.name).symlink_to(f"..data/{file.name}")
+
+    assert ew.load(volume).labels == ("a", "b", "Other")
+
+    (volume / "deep/added.bin").write_bytes(b"anything")
+    with pytest.raises(ArtifactError, match=r"deep/added\.bin was not written by elsewise; remove it"):
+        ew.load(volume)
+
+
+def test_a_folder_that_is_a_link_out_of_the_model_is_refused(small, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (small / "more").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(ArtifactError, match=r"small/more was not written by elsewise"):
+        ew.load(small)
+
+
+@pytest.mark.parametrize("name", ["elsewise.json", "manifest.json", "memory.json"])
+def test_a_pointer_of_git_lfs_is_called_one(small, name):
+    (small / name).write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 4380\n")
+
+    with pytest.raises(ArtifactError, match=rf"{name} is a Git LFS pointer, not the file itself; run: git lfs pull$"):
+        ew.load(small)
+
+
 def test_a_newer_folder_is_refused_with_the_remedy(small):
     manifest = small / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": sealed_folder.FORMAT + 1}))
@@ -428,10 +485,15 @@ def test_saving_over_a_model_with_a_file_of_yours_beside_it_is_refused(small):
         classifier.save(small)
 
 
-def test_files_that_desktops_leave_behind_do_no_harm(small):
-    (small / ".DS_Store").write_bytes(b"anything")
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini"])
+def test_files_that_desktops_leave_behind_do_no_harm(small, name):
+    (small / name).write_bytes(b"anything")
 
-    assert ew.load(small).labels == ("a", "b", "Other")
+    made = ew.load(small)
+    made.save(small)
+
+    assert made.labels == ("a", "b", "Other")
+    assert not (small / name).exists()
 
 
 def test_a_link_to_a_model_stays_a_link_when_saved_over(small, tmp_path):

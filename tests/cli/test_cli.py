@@ -273,6 +273,22 @@ def test_explain_reads_the_text_from_stdin_without_the_line_end_of_echo(by_heart
     assert given["label"] == "yes"
 
 
+@pytest.mark.parametrize("text", ["- where is my parcel", "-5 degrees", "--- cut here ---"])
+def test_a_text_that_begins_with_a_dash_is_asked_for_behind_two(by_heart, text):
+    refused = run("explain", by_heart / "model", text)
+    explained = run("explain", by_heart / "model", "--json", "--", text)
+
+    way = "A text that begins with a dash comes after --: elsewise explain MODEL -- TEXT"
+    assert refused.returncode == 2
+    assert way in " ".join(refused.stderr.split())
+    assert explained.returncode == 0, explained.stderr
+    assert json.loads(explained.stdout)["reason"] == "unreadable"
+
+
+def test_an_option_that_there_is_not_speaks_of_no_text_where_none_is_taken(by_heart):
+    assert "begins with a dash" not in run("predict", by_heart / "model", "data.csv", "-5").stderr
+
+
 def test_a_text_that_is_no_unicode_is_explained(by_heart):
     command = [sys.executable, "-m", "elsewise", "explain", str(by_heart / "model"), b"\xfe\xff", "--json"]
 
@@ -381,7 +397,7 @@ def test_bad_logits_are_refused_in_words(tmp_path):
     )
 
     assert nan.returncode == pickled.returncode == 1
-    assert "logits must be finite: 1 of 2 rows are not, first is row 1" in nan.stderr
+    assert "label that cannot be: 1 of 2 rows are not, first is row 1" in nan.stderr
     assert "cannot be read as a .npy array of numbers; save it with numpy.save" in pickled.stderr
 
 

@@ -160,6 +160,31 @@ def test_what_is_wrong_is_refused_at_the_door(kind):
         fitted(np.full((1, 7), np.nan))
 
 
+MASKS = (-1e4, -1e9, float(np.finfo(np.float32).min), -np.inf)
+
+
+@every_calibrator
+@pytest.mark.parametrize("mask", MASKS)
+def test_masks_of_labels_that_cannot_be_change_nothing_for_the_others(kind, mask):
+    """... as people write them over logits; half of the labels of a row at random, but never the true one.
+
+    A scale for each label cannot be told where labels are masked: it is one for all then.
+    """
+    logits, codes = sampled(k=5)
+    masked = np.random.default_rng(4).random(logits.shape) < 0.5
+    masked[np.arange(len(codes)), codes] = False
+    kind_without_scales = CALIBRATORS["temperature"] if kind is CALIBRATORS["label_scale"] else kind
+    far = np.where(masked, logits.min() - 60, logits)
+    here = np.where(masked, mask, logits).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)
+
+        p, known = kind.fit(here, codes)(here), kind_without_scales.fit(far, codes)(far)
+
+    assert p == pytest.approx(known, abs=1e-5)
+    assert not p[masked].any()
+
+
 @every_calibrator
 def test_it_says_what_it_does(kind):
     sentence = kind.fit(*sampled()).sentence

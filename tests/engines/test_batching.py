@@ -181,6 +181,18 @@ def test_short_batches_are_filled_with_copies_and_short_texts_are_masked():
     assert {array.dtype for batch in model.seen for array in batch} == {np.dtype(np.int64)}
 
 
+def test_padding_stands_on_the_side_of_the_tokenizer():
+    model = Recorder()
+    left = TextTokenizer(None, 512, PAD, SPECIAL, "left")
+
+    outputs = run_batched(Tokens.of([[8] * 70, [5, 6]]), left, model, (2, 1))
+
+    (_, _), (ids, mask) = model.seen
+    assert (ids[0] == [PAD] * 10 + [8] * 70).all()
+    assert (mask[0] == [0] * 10 + [1] * 70).all()
+    assert outputs.logits.tolist() == [[560, 70], [11, 2]]
+
+
 def test_full_batches_come_before_one_filled_one():
     model, outputs = run(texts_of([50] * 12))
 

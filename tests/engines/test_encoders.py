@@ -78,6 +78,30 @@ def test_links_into_the_hubs_cache_and_within_the_folder_are_followed(tmp_path, 
         find_encoder(str(snapshot))
 
 
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model-00001-of-00002.safetensors"])
+def test_a_file_that_git_lfs_did_not_fetch_is_refused_in_check_as_in_fit(tmp_path, name):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 438000000\n"
+    (tmp_path / "pytorch_model.bin").write_text(pointer, encoding="utf-8")  # which is not read
+
+    assert find_encoder(str(tmp_path)) == str(tmp_path)
+
+    (tmp_path / name).write_text(pointer, encoding="utf-8")
+    for find in (find_encoder, find_tokenizer):
+        with pytest.raises(InputError, match=rf"{name} is a Git LFS pointer, not the file itself; run: git lfs pull$"):
+            find(str(tmp_path))
+
+
+def test_an_adapter_without_its_model_is_refused_in_check_as_in_fit(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+
+    for find in (find_encoder, find_tokenizer):
+        with pytest.raises(
+            InputError, match=r"is an adapter without its base model; save both as one: model\.merge_and"
+        ):
+            find(str(tmp_path))
+
+
 def test_a_path_that_is_not_there_is_refused():
     with pytest.raises(InputError, match=r"no encoder at ./nowhere; pass a folder with config.json, or a name such as"):
         find_encoder("./nowhere")
@@ -112,11 +136,44 @@ def test_an_english_encoder_on_english_says_nothing(tokenizer):
 
 
 def test_an_english_uncased_encoder_on_turkish_says_so_and_names_better_ones(tokenizer):
-    pieces, casing = language_warnings(tokenizer, TURKISH * 20, DEFAULT_ENCODER)
+    pieces, casing, marks = language_warnings(tokenizer, TURKISH * 20, DEFAULT_ENCODER)
 
     assert "pieces a word (fewer than 2 is usual)" in pieces
-    assert "dbmdz/bert-base-turkish-128k-uncased" in pieces
+    assert "dbmdz/bert-base-turkish-128k-cased" in pieces
     assert "Turkish capital I becomes i, not ı" in casing
+    assert "drops the marks of letters: ç, ü, ğ, ş lose theirs, and Değişim is read as degisim" in marks
+    assert "lowercasing beforehand does not mend that; better: dbmdz/bert-base-turkish-128k-cased" in marks
+
+
+def uncased(*words, **more):
+    """A tokenizer that lowercases, of a vocabulary that leaves no word in pieces."""
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, words[0]))
+    made.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True, **more)
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    return made
+
+
+def test_marks_are_told_also_where_the_encoder_knows_every_word():
+    """öl (die) and ol (be) are one word to an encoder that drops marks; the dot of İ is no mark that its i lacks."""
+    texts, words = ["İptal için öl şimdi", "ol iade için"] * 20, ("iptal", "icin", "ol", "simdi", "iade")
+    kept = ("iptal", "için", "öl", "ol", "şimdi", "iade")
+
+    said = language_warnings(uncased(*words), texts, "mine")
+    by_a_turkish_one = language_warnings(uncased(*words), texts, "dbmdz/bert-base-turkish-uncased")
+
+    assert "drops the marks of letters: ç, ö, ş lose theirs, and için is read as icin" in said[-1]
+    assert by_a_turkish_one[-1].endswith(said[-1].removeprefix("encoder mine"))
+    assert not any("marks" in words for words in language_warnings(uncased(*kept, strip_accents=False), texts, "mine"))
+
+
+def test_decomposed_letters_lose_their_marks_too():
+    assert "ö" in language_warnings(uncased("mochte"), ["mo\u0308chte"] * 20, "mine")[-1]
+
+
+def test_a_few_words_with_marks_are_no_reason_to_warn():
+    texts = ["we met in the café", *["where is my order please"] * 9]
+
+    assert language_warnings(uncased(*" ".join(texts).replace("é", "e").split()), texts, "mine") == []
 
 
 def test_unknown_pieces_are_said(tokenizer):
@@ -129,7 +186,7 @@ def test_turkish_mail_is_recognised(tokenizer):
     texts = [row.text for row in support_texts() if row.kind == "turkish"]
 
     assert len(texts) > 200
-    assert len(language_warnings(tokenizer, texts, DEFAULT_ENCODER)) == 2
+    assert len(language_warnings(tokenizer, texts, DEFAULT_ENCODER)) == 3
 
 
 def test_some_turkish_mail_among_english_is_no_reason_to_warn(tokenizer):

@@ -47,9 +47,11 @@ def test_blank_texts_alone_have_features_as_wide_as_others():
 
 
 def test_a_row_that_is_not_finite_is_unreadable():
-    engine = ExternalEngine.around(Model(lambda texts: Outputs(np.array([[1.0, np.nan], [np.inf, 1.0], [1.0, 2.0]]))))
+    rows = np.array([[1.0, np.nan], [np.inf, 1.0], [1.0, 2.0], [1.0, -np.inf]])
+    logits = ExternalEngine.around(Model(lambda texts: Outputs(rows))).run(["a", "b", "c", "d"]).logits
 
-    assert np.isnan(engine.run(["a", "b", "c"]).logits).all(axis=1).tolist() == [True, True, False]
+    assert np.isnan(logits).all(axis=1).tolist() == [True, True, False, False]
+    assert ew.softmax(logits[3]).tolist() == [1, 0]  # minus infinity marks a label that cannot be
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,19 @@ def test_a_few_unsure_rows_say_nothing():
     to_logits(ew.softmax(P[:31]), "probabilities", 5)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_minus_infinity_marks_a_label_that_cannot_be():
+    z = Z.copy()
+    z[3, 1] = -np.inf
+    z[4] = -np.inf
+
+    logits = to_logits(z, "logits", 5)
+
+    assert np.array_equal(ew.softmax(logits[3]), ew.softmax(z[3]))
+    assert np.isfinite(logits[3]).all()
+    assert np.isnan(logits[4]).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_row_that_is_not_finite_is_nan_as_a_whole_and_changes_no_other(bad):
     z = Z.copy()
     z[3, 1] = bad

@@ -267,6 +267,16 @@ def test_what_was_opened_says_how_to_open_it_again(description, tokenize, tmp_pa
     assert same(opened(texts(50)), tokenize(texts(50)))
 
 
+def test_only_padding_on_the_left_is_kept_so_that_older_folders_stay_as_they_were(description, tmp_path):
+    file = tmp_path / "tokenizer.json"
+    file.write_text(description, encoding="utf-8")
+    left = TextTokenizer.of(description, max_length=8, pad=PAD, special=SPECIAL_IDS, padding_side="left")
+
+    assert TextTokenizer.open(file, left.settings).padding_side == left.settings["padding_side"] == "left"
+    with pytest.raises(ArtifactError, match=r"padding_side must be 'right' or 'left', got 'top'"):
+        TextTokenizer.open(file, {**left.settings, "padding_side": "top"})
+
+
 def test_special_ids_are_sorted(description):
     assert TextTokenizer.of(description, max_length=8, pad=0, special=[3, 0, 2]).special == (0, 2, 3)
 

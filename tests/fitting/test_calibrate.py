@@ -61,6 +61,32 @@ def test_fitting_around_a_model_is_calibrating_its_logits(made):
     assert again.temperature == pytest.approx(made.calibrator.temperature, rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:1 label has no row")
+@pytest.mark.parametrize("mask", [-1e9, -np.inf])
+def test_masks_over_logits_change_no_calibration_and_no_promise(mask):
+    """A label that no text can have, by every door: arrays, and a model of yours that writes the mask itself."""
+    texts, labels = rows()
+    logits, codes = Model().run(texts).logits, np.array([LABELS.index(label) for label in labels])
+
+    class Masked(Model):
+        labels = (*LABELS, "closed")
+
+        def run(self, texts):
+            return ew.Outputs(np.column_stack([super().run(texts).logits, np.full(len(texts), mask)]))
+
+    plain = ew.calibrate(logits, codes, target_accuracy=0.9)
+    masked = ew.calibrate(Masked().run(texts).logits, codes, target_accuracy=0.9)
+    around = ew.fit(texts, labels, engine=Masked(), target_accuracy=0.9)
+
+    new = rows(50, start=5000)[0]
+    assert masked.calibrator.temperature == pytest.approx(plain.calibrator.temperature, rel=1e-9)
+    assert masked.certificate.threshold == pytest.approx(plain.certificate.threshold, abs=1e-9)
+    assert around.calibrator.temperature == pytest.approx(2, rel=0.3)
+    assert around.certificate.certified
+    assert around.probabilities(new)[:, 3].max() == 0
+    assert "unreadable" not in around.decide(new).reasons
+
+
 @pytest.mark.filterwarnings("ignore:no finite temperature")
 @pytest.mark.filterwarnings("ignore::elsewise.errors.PromiseWarning")
 def test_labels_in_another_order_than_the_columns_are_warned_of():

@@ -69,11 +69,20 @@ def model_of(architecture, seed=0, **more):
 
 def learner_of(architecture, **more):
     """A model, its tokenizer, and the tokenizer as engines use it."""
+    from elsewise.engines.encoder_facts import padding_side
     from elsewise.engines.torch import TorchModel, text_tokenizer
     from elsewise.training.encoder import Learner
 
-    made = tokenizer()
-    return Learner(TorchModel.of(model_of(architecture, **more), "f32"), made, text_tokenizer(made, LONGEST))
+    model, made = TorchModel.of(model_of(architecture, **more), "f32"), tokenizer()
+    made.padding_side = padding_side(model.model, made)
+    return Learner(model, made, text_tokenizer(made, LONGEST))
+
+
+def encoder_of(folder, architecture, words=None, **more):
+    """Write an encoder with random weights to a folder, as people save theirs."""
+    model_of(architecture, **more).save_pretrained(folder)
+    (words or tokenizer()).save_pretrained(folder)
+    return folder
 
 
 def files_of(architecture, seed=0, **more):

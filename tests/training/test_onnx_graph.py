@@ -16,7 +16,7 @@ from elsewise.engines.torch import last_linear  # noqa: E402
 from elsewise.errors import InputError  # noqa: E402
 from elsewise.training.first_token import first_token_only  # noqa: E402
 from elsewise.training.int8 import QUANTISE_ROWS, quantise_rows  # noqa: E402
-from elsewise.training.onnx_graph import write_model, write_onnx  # noqa: E402
+from elsewise.training.onnx_graph import check_exportable, write_model, write_onnx  # noqa: E402
 
 LENGTHS = (3, 11, 32, LONGEST)
 SHORT = sorted({*ARCHITECTURES} - {"deberta-v2", "albert", "mpnet", "xlnet"})  # their last layer can be cut
@@ -147,6 +147,55 @@ def test_an_architecture_that_cannot_be_traced_is_refused_in_one_line(tmp_path, 
     monkeypatch.setattr(torch.onnx, "export", no_trace)
     with pytest.raises(InputError, match=r"^BertForSequenceClassification cannot be written as ONNX \(unsupported op"):
         write_onnx(learner.model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "more", "why"),
+    [
+        ("fnet", {"tpu_short_seq_length": 64}, r"Exporting the operator 'aten::fft_fftn' to ONNX .* is not supported"),
+        ("mra", {}, "it does not read its attention_mask"),
+    ],
+)
+def test_an_architecture_that_engines_cannot_run_is_refused_before_training_and_prints_nothing(
+    capfd, architecture, more, why
+):
+    """torch would print the whole graph on stdout, past Python."""
+    learner = learner_of(architecture, **more)
+    capfd.readouterr()
+
+    with pytest.raises(
+        InputError, match=rf"^\w+ForSequenceClassification cannot be written as ONNX \({why}\); take an"
+    ):
+        check_exportable(learner)
+
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_architecture_that_engines_run_passes_and_stays_as_it_was(architecture):
+    learner = learner_of(architecture)
+    before, attention = learner.model.model.state_dict(), learner.model.model.config._attn_implementation
+
+    check_exportable(learner)
+
+    after = learner.model.model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert learner.model.model.config._attn_implementation == attention
+
+
+def test_a_graph_that_answers_differently_at_another_length_is_refused(monkeypatch):
+    """As of a model whose tracing takes the length of the example for a constant."""
+    learner = learner_of("bert")
+    plain = type(learner.model.model).forward
+
+    def by_the_length(self, **given):
+        made = plain(self, **given)
+        made.logits = made.logits * float(given["input_ids"].shape[1])
+        return made
+
+    monkeypatch.setattr(type(learner.model.model), "forward", by_the_length)
+    with pytest.raises(InputError, match=r"cannot be written as ONNX \(its graph gives other answers\)"):
+        check_exportable(learner)
 
 
 def test_int8_is_calibrated_on_short_and_long_texts():

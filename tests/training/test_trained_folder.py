@@ -43,7 +43,7 @@ def changed(folder, name="config.json", **values):
     file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **values}), encoding="utf-8")
 
 
-@pytest.mark.parametrize("architecture", sorted({*ARCHITECTURES} - {"xlnet"}))
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_logits_are_those_of_transformers(architecture, tmp_path):
     place = saved(tmp_path / "mine", architecture)
     reads = transformers.AutoTokenizer.from_pretrained(place)
@@ -111,7 +111,7 @@ def test_a_model_that_answers_otherwise_where_a_text_is_padded_is_refused(mine, 
 
     monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", deaf)
 
-    with pytest.raises(InputError, match=rf"^mine: its logits differ by .* where a text is padded on the right{WRAP}"):
+    with pytest.raises(InputError, match=rf"^mine: its logits differ by .* where a text is padded{WRAP}"):
         open_trained("mine")
 
 

@@ -250,3 +250,97 @@ def test_a_trainer_and_what_it_predicts_are_taken(tmp_path):
     by_heart = ew.wrap(predicted, texts=known, labels=LABELS)
 
     assert np.allclose(engine.run(known).logits, by_heart.run(known).logits, atol=1e-4)
+
+
+def test_labels_whose_numbers_are_words_keep_the_order_of_the_columns():
+    """As in a config.json: "10" comes after "9", not after "1"."""
+    model = named()
+    model.config.id2label = {str(code): label for code, label in enumerate(LABELS)}
+
+    engine = ew.wrap((model, tokenizer()))
+
+    assert engine.labels == LABELS
+    assert np.allclose(engine.run(texts(5)).logits, logits_of(model, texts(5)), atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "xlnet"])
+def test_padding_changes_no_answer_whichever_side_the_tokenizer_pads(architecture):
+    model = model_of(architecture).eval()
+    model.config.id2label = dict(enumerate(LABELS))
+    for side in ("left", "right"):
+        words = tokenizer()
+        words.padding_side = side
+        engine = ew.wrap((model, words))
+
+        logits = engine.run(["hello", "where is my order please a b c", "refund"]).logits
+
+        assert words.padding_side == side
+        for row, text in enumerate(["hello", "where is my order please a b c", "refund"]):
+            with torch.no_grad():
+                alone = model(**words(text, return_tensors="pt")).logits.numpy()
+            assert np.abs(logits[row] - alone).max() < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ["mpnet", "roberta", "xlnet"])
+def test_a_text_longer_than_the_positions_is_cut_where_they_end(architecture):
+    model = model_of(architecture)
+    model.config.id2label = dict(enumerate(LABELS))
+
+    outputs = ew.wrap((model, tokenizer())).run(["where is my order " * 200, "where"])
+
+    assert np.isfinite(outputs.logits).all()
+    assert outputs.truncated.tolist() == [True, False]
+
+
+def test_a_tokenizer_with_ids_that_the_model_does_not_know_is_refused():
+    words = tokenizer()
+    words.add_tokens([f"<T{i}>" for i in range(50)])
+
+    with pytest.raises(
+        InputError, match=r"^BertForSequenceClassification has 64 embeddings, and its tokenizer has ids"
+    ):
+        ew.wrap((named(), words))
+
+
+def one_output(**more):
+    config = transformers.BertConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=64, num_labels=1
+    )
+    return transformers.BertForSequenceClassification(transformers.BertConfig(**{**config.to_dict(), **more}))
+
+
+def test_a_regression_is_refused_and_one_output_is_a_logit_only_if_it_is_said():
+    with pytest.raises(InputError, match=r"^the model was trained for regression: its numbers are no logits; train a"):
+        ew.wrap((one_output(problem_type="regression"), tokenizer()), labels=["no", "yes"], kind="sigmoid")
+    with pytest.raises(InputError, match=r"has one output, which transformers trains as a regression.*kind='sigmoid'$"):
+        ew.wrap((one_output(), tokenizer()), labels=["no", "yes"])
+
+    engine = ew.wrap((one_output(), tokenizer()), labels=["no", "yes"], kind="sigmoid")
+
+    assert engine.run(["where"]).logits.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda model: torch.compile(model, backend="eager"),
+        torch.nn.DataParallel,
+        lambda model: torch.compile(torch.nn.DataParallel(model), backend="eager"),
+    ],
+    ids=["compiled", "several devices", "both"],
+)
+def test_a_model_in_a_wrapper_of_torch_is_the_model_inside(around):
+    model, plain = named(), Small()
+
+    in_it = ew.wrap((around(model), tokenizer()))
+    module = ew.wrap(around(plain), labels=NAMES, kind="logits", preprocess=to_floats)
+
+    assert in_it.fingerprint == ew.wrap((model, tokenizer())).fingerprint
+    assert np.allclose(in_it.run(texts(5)).logits, logits_of(model, texts(5)), atol=1e-4)
+    assert module.described == "Small"
+    assert np.allclose(module.run(TEXTS).logits, own(plain), atol=1e-6)
+
+
+def test_a_pair_that_is_no_model_of_transformers_and_its_tokenizer_is_no_array():
+    with pytest.raises(InputError, match=r"^cannot wrap tuple of Small, function; pass a model, a function of texts"):
+        ew.wrap((Small(), to_floats), labels=NAMES)

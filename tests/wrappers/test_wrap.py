@@ -195,6 +195,21 @@ def test_a_model_that_answers_otherwise_the_second_time_is_said():
         ew.wrap(lambda texts: rng.normal(size=(len(texts), 3)), labels=LABELS, kind="logits")
 
 
+def test_a_model_whose_answers_depend_on_the_other_texts_is_said_unless_it_is_asked_one_by_one():
+    """As a model does that reads the padding of shorter texts."""
+
+    def model(texts):
+        longest = max(map(len, texts))
+        return [[len(text), longest / 100, 0.0] for text in texts]
+
+    words = r"a text different logits among other texts than alone \(up to 3\), .* or wrap it with batch_size=1$"
+    with pytest.warns(ElsewiseWarning, match=words):
+        ew.wrap(model, labels=LABELS, kind="logits")
+
+    engine = ew.wrap(model, labels=LABELS, kind="logits", batch_size=1)
+    assert np.array_equal(engine.run(["x", "xxx"]).logits[:, 1], [0.01, 0.03])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -440,7 +455,10 @@ def test_an_onnx_file_that_points_to_other_files_is_refused(graph):
 
 def test_an_onnx_file_that_is_not_there_or_is_none_is_refused(tmp_path):
     (tmp_path / "x.onnx").write_bytes(b"not at all")
+    (tmp_path / "z.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
 
+    with pytest.raises(InputError, match=r"z.onnx is a Git LFS pointer, not the file itself; run: git lfs pull$"):
+        ew.wrap(tmp_path / "z.onnx", labels=LABELS, kind="logits")
     with pytest.raises(InputError, match=r"y.onnx does not exist"):
         ew.wrap(tmp_path / "y.onnx", labels=LABELS, kind="logits")
     with pytest.raises(ArtifactError, match=r"is no ONNX file"):

@@ -91,7 +91,7 @@ def _usable(logits: Any, codes: Any) -> tuple[Floats, Codes]:
     z = to_numpy(logits)
     if z.ndim == 2 and z.dtype.kind in "fiu":  # noqa: PLR2004
         y = as_codes(codes, like=z, allow_abstain=True)
-        usable = np.isfinite(z).all(axis=1) & (y >= 0)
+        usable = np.isfinite(z.max(axis=1)) & (y >= 0)
         return (as_logits(z), y) if usable.all() else (as_logits(z[usable]), y[usable])
     z = as_logits(z)  # says what is wrong
     return z, as_codes(codes, like=z)

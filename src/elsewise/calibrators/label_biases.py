@@ -134,7 +134,8 @@ class LabelScale:
         -------
         LabelScale
             With an ElsewiseWarning: scales 1 if no finite temperature is best, and the scales of one temperature if
-            the best scale of some label is not positive. Errors as in `Temperature.fit`.
+            the best scale of some label is not positive, or if masks make labels impossible. Errors as in
+            `Temperature.fit`.
 
         Examples
         --------
@@ -153,7 +154,8 @@ class LabelScale:
     def __call__(self, logits: Any) -> Floats:
         """Return calibrated probabilities, shape (n, k)."""
         z = _columns(logits, len(self.biases))
-        scaled = z - z.mean(axis=1, keepdims=True)
+        is_one = (self.scales == self.scales[0]).all()  # then a row's constant does not matter, and masks spoil no mean
+        scaled = z - (0 if is_one else z.mean(axis=1, keepdims=True))
         scaled *= self.scales.astype(z.dtype)
         scaled += self.biases.astype(z.dtype)
         return softmax(scaled)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, as_codes, as_logits, row_blocks
-from elsewise.calibrators.best_temperature import best_temperature, spread_of
+from elsewise.calibrators.best_temperature import best_temperature, centred, mask_depth, possible_rows, spread_of
 from elsewise.errors import InputError
 
 Vector = NDArray[np.float64]
@@ -27,11 +27,13 @@ CLOSE = 1e-8  # of log odds: the last step is at most this long
 NOISE = 1e-14  # of the log loss: rounding error of sums
 PATIENCE = 4  # steps before slow progress makes more rows give the curvature
 BLOCK = 1 << 15  # several arrays of this size stay in the processor's cache
+IMPOSSIBLE = -1e6  # in spreads of the logits: its exponential is 0
 TINY = 1e-12  # least curvature, to divide by
 ROUGH = 0.01  # precision of a step: the next step corrects the rest
 CURVED, CURVED_AT_MOST, ROWS_A_LABEL = 1 << 21, 1 << 26, 20  # numbers, or rows, that give the curvature
 
 NO_TEMPERATURE = "no finite temperature is best on these rows; probabilities stay uncalibrated (temperature 1)"
+MASKED = "some logits are masks of labels that cannot be; all labels share one temperature"
 REVERSED = "the best scale of some label is not positive on these rows; all labels share one temperature"
 
 
@@ -54,10 +56,13 @@ def best_affine(logits: Any, codes: Any, *, penalty: float, by_label: bool) -> A
         raise InputError(f"penalty must be positive and finite, got {penalty}")
     z = as_logits(logits)
     y = as_codes(codes, like=z)
-    temperature, zero = best_temperature(z, y), np.zeros(z.shape[1])
+    temperature, zero, mask = best_temperature(z, y), np.zeros(z.shape[1]), mask_depth(z)
     if temperature is None:
         return Affine(zero + 1, zero, NO_TEMPERATURE)
-    problem = _Problem(z, y, spread_of(z), penalty / len(z), by_label)
+    if by_label and mask < math.inf:
+        return Affine(zero + 1 / temperature, zero, MASKED)
+    z, y = possible_rows(z, y, mask)
+    problem = _Problem(z, y, spread_of(z, mask), penalty / len(z), by_label, mask)
     start = np.zeros_like(problem.penalties())
     start[0] = problem.spread / temperature
     scale, biases = problem.parts(_newton(problem, start))
@@ -94,6 +99,7 @@ class _Problem:
     spread: float
     penalty: float
     by_label: bool
+    mask: float
 
     def parts(self, x: Vector) -> tuple[Vector, Vector]:
         """Split parameters, or a direction, into scales, (k,) or (1,), and biases (k,)."""
@@ -107,10 +113,10 @@ class _Problem:
         return penalties
 
     def centred(self, z: Floats) -> Floats:
-        """Centre each row, and divide by the spread of all: a row's constant must not matter."""
-        u = z - z.mean(axis=1, keepdims=True)
+        """Centre each row, and divide by the spread of all: a row's constant must not matter; masks are far below."""
+        u = centred(z, self.mask)
         u /= u.dtype.type(self.spread)
-        return u
+        return u if self.mask == math.inf else np.maximum(u, u.dtype.type(IMPOSSIBLE))
 
     def sums(self, m: Floats, u: Floats) -> Vector:
         """Gradient of the parameters from a derivative (n, k) of the logits, summed over rows."""

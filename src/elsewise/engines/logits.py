@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import to_numpy
+from elsewise.arrays import readable_logits, to_numpy
 from elsewise.engines.files import Opening
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
@@ -67,7 +67,7 @@ class LogitsEngine:
         return np.eye(len(self.labels), len(self.labels) + self.features)[:32].tolist()
 
     def run(self, texts: Any) -> Outputs:
-        """Return n rows of k logits, and features where there are any; a row with a non-finite logit is unreadable.
+        """Return n rows of k logits, and features where there are any; a row with NaN or plus infinity is unreadable.
 
         InputError if a row does not hold one number for each label and feature.
         """
@@ -82,9 +82,10 @@ class LogitsEngine:
             wanted = f"rows must have shape (n, {k + self.features}), {k} logits and then {self.features} features"
             raise InputError(f"{wanted}, got {rows.shape}; put them side by side with numpy.hstack")
         rows = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
-        unreadable = ~np.isfinite(rows[:, :k]).all(axis=1)
-        rows = np.where(unreadable[:, None], np.nan, rows) if unreadable.any() else rows
-        return Outputs(rows[:, :k], rows[:, k:]) if self.features else Outputs(rows)
+        logits, features = readable_logits(rows[:, :k]), rows[:, k:]
+        unreadable = np.isnan(logits[:, :1])
+        features = np.where(unreadable, np.nan, features) if unreadable.any() else features
+        return Outputs(logits, features) if self.features else Outputs(logits)
 
 
 def rows_of(logits: Any, features: Any) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import SUM_TOLERANCE, Floats, to_numpy
+from elsewise.arrays import SUM_TOLERANCE, Floats, readable_logits, to_numpy
 from elsewise.errors import ElsewiseWarning, InputError
 
 KINDS: Final = ("logits", "probabilities", "log_probabilities", "sigmoid")
@@ -38,7 +38,8 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
     Returns
     -------
     (n, k)
-        Float32 or float64. A row that holds NaN, or a logit that is infinite, is NaN as a whole.
+        Float32 or float64. A row that holds NaN, or a logit of plus infinity, is NaN as a whole; a logit of minus
+        infinity marks a label that cannot be.
 
     Raises
     ------
@@ -59,9 +60,9 @@ def to_logits(values: Any, kind: str, k: int) -> Floats:
     """
     check_kind(kind)
     array = _shaped(values, k)
-    unreadable = np.isnan(array).any(axis=1)
     if kind == "logits":
-        unreadable |= np.isinf(array).any(axis=1)
+        array = readable_logits(array)
+    unreadable = np.isnan(array).any(axis=1)
     readable = array[~unreadable] if unreadable.any() else array  # no copy where none is needed
     _check(readable, kind, np.flatnonzero(~unreadable))
     made = _two_columns(readable, kind) if array.shape[1] < k else _logits(readable, kind)

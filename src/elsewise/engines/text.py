@@ -15,7 +15,7 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
 
-SETTINGS: Final = ("device", "max_length", "pad", "precision", "special")  # of an engine of this kind
+SETTINGS: Final = ("device", "max_length", "pad", "padding_side", "precision", "special")  # of an engine of this kind
 
 
 class Model(Protocol):

@@ -14,12 +14,13 @@ import tokenizers
 from numpy.typing import NDArray
 
 from elsewise.engines.tokenizer_safety import check_steps
-from elsewise.errors import reading
+from elsewise.errors import InputError, reading
 from elsewise.outputs import ReadSpan
 from elsewise.storage.json_files import Json
 
 CHARACTERS_A_TOKEN: Final = 64  # characters read for each token, so that a cell of 10 MB costs no more than a page
 LAST_CHARACTERS, LAST_WORDS = 80, 6  # shown of where a text was cut
+RIGHT, LEFT = "right", "left"
 CHUNK: Final = 1024  # texts; their encodings take a hundred times the memory of their ids, and are thrown away
 
 
@@ -86,36 +87,47 @@ class TextTokenizer:
         The masked id that fills up a batch.
     special : tuple of int
         Ids that carry no text, with the unknown token's.
+    padding_side : {"right", "left"}
+        Where a batch is filled up: the side that the model ignores.
     """
 
     backend: Any
     max_length: int
     pad: int
     special: tuple[int, ...]
+    padding_side: str = RIGHT
+
+    def __post_init__(self) -> None:
+        if self.padding_side not in (RIGHT, LEFT):
+            raise InputError(f"padding_side must be {RIGHT!r} or {LEFT!r}, got {self.padding_side!r}")
 
     @classmethod
-    def of(cls, description: str, *, max_length: int, pad: int, special: Sequence[int]) -> Self:
+    def of(
+        cls, description: str, *, max_length: int, pad: int, special: Sequence[int], padding_side: str = RIGHT
+    ) -> Self:
         """Make a tokenizer from the text of a tokenizer.json, without its padding and truncation.
 
-        InputError if it can make much of a short text.
+        InputError if it can make much of a short text, or pads on no side.
         """
         backend = tokenizers.Tokenizer.from_str(description)
         check_steps(backend)
         backend.no_padding()
         backend.enable_truncation(max_length)
-        return cls(backend, max_length, pad, tuple(sorted(special)))
+        return cls(backend, max_length, pad, tuple(sorted(special)), padding_side)
 
     @classmethod
     def open(cls, file: Path, settings: Json) -> Self:
         """Open a tokenizer.json with its `settings`; ArtifactError if it cannot be read."""
         wanted = {name: settings[name] for name in ("max_length", "pad", "special")}
+        wanted |= {name: settings[name] for name in ("padding_side",) if name in settings}
         with reading(file):
             return cls.of(file.read_text(encoding="utf-8"), **wanted)
 
     @property
     def settings(self) -> Json:
         """What `open` needs besides the file (JSON)."""
-        return {"max_length": self.max_length, "pad": self.pad, "special": list(self.special)}
+        made: Json = {"max_length": self.max_length, "pad": self.pad, "special": list(self.special)}
+        return made if self.padding_side == RIGHT else {**made, "padding_side": self.padding_side}
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Tokenise n texts; lone surrogates become U+FFFD."""

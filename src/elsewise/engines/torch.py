@@ -19,13 +19,13 @@ from typing import Any, Final, Self
 import numpy as np
 
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, Batch, Result
-from elsewise.engines.encoders import ANOTHER
+from elsewise.engines.encoders import ADAPTER, ANOTHER
 from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
 from elsewise.engines.mean_pooled import HEAD, MeanPooled
 from elsewise.engines.one_process import spare_threads
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
-from elsewise.errors import InputError, need, reading
+from elsewise.errors import InputError, in_a_line, need, reading
 from elsewise.storage.json_files import Json, read_json
 
 # Before MKL is first asked: the last digits of a matrix product would depend on where a row lies in memory.
@@ -156,12 +156,16 @@ class TorchModel:
         return replace(self, model=model)
 
     def _check_head(self) -> None:
-        ids = np.ones((1, 4), dtype=np.int64)
-        ((logits, _),) = replace(self, precision="f32").forward([(ids, ids)])
-        with torch.inference_mode():
-            own = self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float().cpu().numpy()
+        ids, name = np.ones((1, 4), dtype=np.int64), type(self.model).__name__
+        try:
+            ((logits, _),) = replace(self, precision="f32").forward([(ids, ids)])
+            with torch.inference_mode():
+                own = self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float().cpu().numpy()
+        except InputError:
+            raise
+        except Exception as error:  # torch and transformers raise many kinds
+            raise InputError(f"{name} cannot read a text of 4 tokens ({in_a_line(error)}){ANOTHER}") from error
         if own.shape != logits.shape or not np.allclose(own, logits, atol=1e-3):
-            name = type(self.model).__name__
             raise InputError(f"the head of {name} does not end in a linear layer{ANOTHER}")
 
     def _launched(self, batch: Batch, caught: list[Any]) -> tuple[Any, Any]:
@@ -225,7 +229,7 @@ def plain_config(place: str | Path, **more: Any) -> Any:
     local = more.get("local_files_only", False)
     file = Path(transformers.utils.cached_file(place, "config.json", local_files_only=local))
     given = read_json(file)
-    others = [*(key for key in OTHER_FILES if key in given), *(f.name for f in file.parent.glob("adapter_config.json"))]
+    others = [*(key for key in OTHER_FILES if key in given), *(f.name for f in file.parent.glob(ADAPTER))]
     if others:
         raise InputError(f"it has weights or settings in other files ({others[0]}), which is not allowed")
     _check_sizes(given)
@@ -252,7 +256,8 @@ def text_tokenizer(tokenizer: Any, max_length: int) -> TextTokenizer:
     """Turn a `transformers` tokenizer into the tokenizer of engines."""
     description = plain_tokenizer(tokenizer).to_str()
     pad, special = tokenizer.pad_token_id or 0, tokenizer.all_special_ids  # the unknown token among them
-    return TextTokenizer.of(description, max_length=max_length, pad=pad, special=special)
+    side = tokenizer.padding_side
+    return TextTokenizer.of(description, max_length=max_length, pad=pad, special=special, padding_side=side)
 
 
 def plain_tokenizer(tokenizer: Any) -> Any:

@@ -194,7 +194,7 @@ def fit(
     asks = second_opinion and not method.record
     if quick and method.record:
         raise InputError(f"{next(iter(method.record))} is about training, and quick=True trains nothing; leave one out")
-    learner, how = _prepared(divided, how, promise, unfinished, note)
+    learner, how = _prepared(divided, how, promise, unfinished, note, trains=not quick)
     taught = _taught(learner, how, divided, progress, note, asked=asks or quick)
     model = _as_it_came(taught, divided, note) if quick else _trained(taught, divided, how, unfinished, progress, note)
     member = train_member(divided, model.rows, how, progress, unfinished, note)
@@ -288,16 +288,20 @@ def _served(
 
 
 def _prepared(
-    divided: DividedTexts, how: Training, promise: Promise, unfinished: Unfinished | None, note: Note | None
-) -> "tuple[Learner, Training]":
+    divided: DividedTexts, how: Training, promise: Promise, unfinished: Unfinished | None, note: Note | None, *,
+    trains: bool,
+) -> "tuple[Learner, Training]":  # fmt: skip
     """Open the encoder, complete the settings, and warn of what `check` finds, and of a head that is left behind."""
     from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
+    from elsewise.training.onnx_graph import check_exportable  # noqa: PLC0415  torch
 
     first = member_of(unfinished, 0)
     before = first.settings() if first else None
     if before and how.precision == "auto":  # measured before; a new measurement could differ
         how = replace(how, precision=before["precision"])
     learner = prepare(divided.names, how)
+    if trains:
+        check_exportable(learner)
     tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
     warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
     if note and len(own := labels_of_head(how.encoder)) > 1:

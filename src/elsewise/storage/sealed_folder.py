@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
 from safetensors import SafetensorError
@@ -22,11 +22,13 @@ from safetensors import SafetensorError
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.atomic import lock_in_place, old_of, put_in_place, refusal, restore, sync, work_folder
 from elsewise.storage.json_files import LARGEST_JSON, Json, read_bytes, read_json, write_json
+from elsewise.storage.stand_ins import FETCH, is_pointer, leads_out
 
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 LARGEST: Final = 32 << 30  # bytes of one file: to hash a sparse file without end would take hours
 LARGEST_OF: Final = {".json": LARGEST_JSON, ".xml": LARGEST_JSON, ".onnx": 2 << 30}
+DESKTOP: Final = (".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini")
 READING, PAUSE = 30.0, 0.01  # seconds to read a folder again that is replaced meanwhile, and between two tries
 PATIENCE = 600.0  # seconds to wait for a different program that changes a folder
 
@@ -112,7 +114,7 @@ def check_target(path: Path) -> None:
     ours = _manifest(path) if path.is_dir() else None
     if ours is None:
         raise InputError(f"{path} exists and is not a model folder; choose another name")
-    foreign = sorted(set(_names_in(path)) - set(ours) - {MANIFEST})
+    foreign = sorted(name for name in _names_in(path, ours) if not _is_of_a_desktop(name))
     if foreign:
         raise InputError(f"{path} also holds {foreign[0]}, which would be lost; move it, or choose another name")
 
@@ -207,6 +209,8 @@ def read_sealed(path: Path, wanted: Collection[str] = ()) -> Sealed:
     ArtifactError if it is not a model folder, is too new, or a file is missing, changed, or was added.
     """
     manifest = path / MANIFEST
+    if is_pointer(manifest):
+        raise ArtifactError(f"{manifest} {FETCH}")
     if not manifest.is_file():
         raise ArtifactError(
             f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise fit DATA -o {path}"
@@ -226,8 +230,8 @@ def read_sealed(path: Path, wanted: Collection[str] = ()) -> Sealed:
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
         checked = pool.map(lambda name: _verified(path, name, files[name], name in wanted), files)
         contents = dict(zip(files, checked, strict=True))
-    # Desktops and version control leave hidden files behind: nothing loads them.
-    added = sorted(name for name in set(_names_in(path)) - set(files) - {MANIFEST} if "/." not in f"/{name}")
+    # Desktops and version control leave files behind: nothing loads them.
+    added = sorted(n for n in _names_in(path, files) if "/." not in f"/{n}" and not _is_of_a_desktop(n))
     if added:
         raise ArtifactError(f"{path / added[0]} was not written by elsewise; remove it")
     return Sealed(
@@ -237,17 +241,25 @@ def read_sealed(path: Path, wanted: Collection[str] = ()) -> Sealed:
     )
 
 
-def _names_in(path: Path) -> Iterator[str]:
-    for file in path.rglob("*"):
-        if file.is_symlink() or not file.is_dir():
-            yield file.relative_to(path).as_posix()
+def _names_in(path: Path, known: Collection[str]) -> set[str]:
+    """Name the files in a folder that its manifest does not know; a link to a known folder is looked into."""
+    folders = {parent.as_posix() for name in known for parent in PurePosixPath(name).parents}
+    places = {place.relative_to(path).as_posix(): place for place in path.rglob("*")}
+    linked = [place for name, place in places.items() if place.is_symlink() and name in folders]
+    places |= {file.relative_to(path).as_posix(): file for place in linked for file in place.rglob("*")}
+    found = {name for name, place in places.items() if place.is_symlink() or not place.is_dir()}
+    return found - set(known) - folders - {MANIFEST}
+
+
+def _is_of_a_desktop(name: str) -> bool:
+    """Tell a file that a desktop leaves in a folder that it shows; nobody misses it."""
+    return PurePosixPath(name).name.lower() in DESKTOP
 
 
 def _verified(path: Path, name: str, known: Json, is_wanted: bool) -> bytes | None:
     file, relative = path / name, Path(name)
-    is_linked = any(place.is_symlink() for place in (file, *file.parents[: name.count("/")]))
-    if is_linked or ".." in relative.parts or relative.is_absolute():
-        raise ArtifactError(f"{file} leads out of the model folder")
+    if ".." in relative.parts or relative.is_absolute() or leads_out(file, path):
+        raise ArtifactError(f"{file} leads out of the model folder; put the file itself there")
     if not file.is_file():
         raise ArtifactError(f"{file} is missing; restore the folder from a copy")
     size, most = file.stat().st_size, LARGEST_OF.get(file.suffix, LARGEST)
@@ -258,4 +270,6 @@ def _verified(path: Path, name: str, known: Json, is_wanted: bool) -> bytes | No
         digest = sha256_of(file) if content is None else hashlib.sha256(content).hexdigest()
         if digest == known["sha256"]:
             return content
+    if is_pointer(file):
+        raise ArtifactError(f"{file} {FETCH}")
     raise ArtifactError(f"{file} was changed since it was written; restore the folder from a copy")

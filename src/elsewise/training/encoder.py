@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from elsewise.engines.batching import run_batched
+from elsewise.engines.encoder_facts import check_ids, most_tokens, padding_side
 from elsewise.engines.encoders import ANOTHER, find_encoder
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_config, plain_tokenizer, quiet, text_tokenizer
@@ -46,8 +47,14 @@ def prepare(labels: Sequence[str], how: Training) -> Learner:
     quiet()
     transformers.set_seed(how.seed)
     model, tokenizer = load_encoder(how.encoder, labels)
-    tokenize = text_tokenizer(tokenizer, longest(model, how.max_length))
-    return Learner(TorchModel.of(model, "f32"), tokenizer, tokenize)
+    return learner_of(model, tokenizer, longest(model, how.max_length))
+
+
+def learner_of(model: Any, tokenizer: Any, max_length: int) -> Learner:
+    """Pair a model with its tokenizer, which is made to pad where the model ignores padding."""
+    made = TorchModel.of(model, "f32")
+    tokenizer.padding_side = padding_side(model, tokenizer)
+    return Learner(made, tokenizer, text_tokenizer(tokenizer, max_length))
 
 
 def load_encoder(encoder: str, labels: Sequence[str]) -> tuple[Any, Any]:
@@ -92,7 +99,7 @@ def open_model(place: str, named: str, **config: Any) -> tuple[Any, Any, Mapping
     Raises
     ------
     InputError
-        If it cannot be opened, or has no tokenizer that can pad.
+        If it cannot be opened, or has no tokenizer that can pad and whose ids it knows.
     """
     if Path(place).is_dir() and not any(next(Path(place).glob(name), None) for name in TOKENIZERS):
         raise InputError(f"{named} has no tokenizer; save it there: tokenizer.save_pretrained({place!r})")
@@ -108,6 +115,7 @@ def open_model(place: str, named: str, **config: Any) -> tuple[Any, Any, Mapping
         raise InputError(f"{named} cannot be opened: {_reason(error)}") from error
     if tokenizer.pad_token is None:
         raise InputError(f"{named} has a tokenizer without a padding token{ANOTHER}")
+    check_ids(model, tokenizer, named)
     return model, tokenizer, found
 
 
@@ -131,7 +139,4 @@ def check_shapes(named: str, mismatched: Iterable[tuple[Any, ...]]) -> None:
 
 def longest(model: Any, max_length: int) -> int:
     """Return the maximum number of tokens: `max_length`, or fewer where the encoder has fewer positions."""
-    config = model.config
-    positions = getattr(config, "max_position_embeddings", None) or max_length
-    is_offset = config.model_type in ("roberta", "xlm-roberta", "camembert")
-    return min(max_length, positions - is_offset * ((config.pad_token_id or 0) + 1))
+    return min(max_length, most_tokens(model) or max_length)

@@ -2,13 +2,15 @@
 
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from elsewise.engines.encoder_facts import label_names
+from elsewise.engines.encoders import check_files
 from elsewise.errors import InputError
 from elsewise.storage.json_files import read_json
 
-POINTER: Final = b"version https://git-lfs"
 HEAD: Final = "ForSequenceClassification"
 
 
@@ -17,23 +19,17 @@ def check_folder(folder: str) -> None:
     place = Path(folder)
     if not place.is_dir():
         raise InputError(f"there is no folder {folder}; name the one that save_pretrained() wrote")
-    if (place / "adapter_config.json").exists() and not (place / "model.safetensors").exists():
-        merge = f"model.merge_and_unload().save_pretrained({folder + '-merged'!r})"
-        raise InputError(f"{folder} is an adapter without its base model; save both as one: {merge}")
+    check_files(place)
     if not (place / "config.json").is_file():
         inside = sorted(place.glob("checkpoint-*/config.json"), key=lambda file: file.stat().st_mtime)
         remedy = f"take a checkpoint in it: {inside[-1].parent}" if inside else "name what save_pretrained() wrote"
         raise InputError(f"{folder} has no config.json; {remedy}")
-    _check_files(place)
+    _check_weights(place)
     _check_task(folder, read_json(place / "config.json"))
 
 
-def _check_files(place: Path) -> None:
-    """Refuse weights in a pickle, and files that are left on a server of Git LFS."""
-    for file in sorted(file for file in place.iterdir() if file.is_file()):
-        with file.open("rb") as opened:
-            if opened.read(len(POINTER)) == POINTER:
-                raise InputError(f"{file} is a pointer of Git LFS, not the file itself; fetch it: git lfs pull")
+def _check_weights(place: Path) -> None:
+    """Refuse weights in a pickle, and a folder without weights."""
     if not any(place.glob("*.safetensors")):
         pickle = next(place.glob("pytorch_model*.bin"), None)
         has = f"its weights in a pickle ({pickle.name}), which is never opened" if pickle else "no model.safetensors"
@@ -62,6 +58,8 @@ def labels_of_head(folder: str) -> tuple[str, ...]:
     kinds, labels = config.get("architectures") or [""], config.get("id2label")
     if not str(kinds[0]).endswith(HEAD) or not isinstance(labels, dict):
         return ()
+    with suppress(InputError):
+        return label_names(labels)
     return tuple(map(str, labels.values()))
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from elsewise.arrays import as_labels
 from elsewise.engines.batching import EXACT_LENGTHS
 from elsewise.engines.canaries import CANARIES
+from elsewise.engines.encoder_facts import label_names
 from elsewise.engines.encoders import ANOTHER, find_encoder
 from elsewise.engines.tokenizer import readable
-from elsewise.engines.torch import TorchModel, plain_tokenizer, quiet, text_tokenizer
+from elsewise.engines.torch import plain_tokenizer, quiet
 from elsewise.errors import InputError, need
-from elsewise.training.encoder import Learner, check_shapes, longest, open_model
+from elsewise.training.encoder import Learner, check_shapes, learner_of, longest, open_model
 from elsewise.training.saved_folder import check_folder, fit_instead
 
 torch = need("torch", extra="train")
@@ -46,8 +47,7 @@ def open_trained(folder: str) -> tuple[Learner, tuple[str, ...]]:
         _check_weights(folder, model, found)
         labels = _labels(folder, model.config.id2label)
         limit = longest(model, tokenizer.model_max_length)
-        tokenize = text_tokenizer(tokenizer, USUAL_LENGTH if limit > MOST_LENGTH else limit)
-        learner = Learner(TorchModel.of(model, "f32"), tokenizer, tokenize)
+        learner = learner_of(model, tokenizer, USUAL_LENGTH if limit > MOST_LENGTH else limit)
         _check_answers(learner)
         plain_tokenizer(tokenizer)  # which the check has told to cut
     return learner, labels
@@ -80,16 +80,14 @@ def _check_weights(folder: str, model: Any, found: Mapping[str, Any]) -> None:
 
 def _labels(folder: str, names: Mapping[int, Any]) -> tuple[str, ...]:
     """Give the labels in the order of their codes."""
-    if sorted(names) != list(range(len(names))):
-        raise InputError(f"{folder}/config.json numbers its labels {sorted(names)}; id2label must go from 0 to k - 1")
     try:
-        return as_labels(names[code] for code in range(len(names)))
+        return as_labels(label_names(names))
     except InputError as error:
         raise InputError(f"{folder}/config.json: {error}") from error
 
 
 def _check_answers(learner: Learner) -> None:
-    """Refuse a model that answers otherwise in `transformers` than by token ids and mask, padded on the right."""
+    """Refuse a model that answers otherwise in `transformers` than by token ids and mask, with padding."""
     tokenizer, tokenize, model = learner.tokenizer, learner.tokenize, learner.model.model
     if getattr(tokenizer, "truncation_side", "right") != "right":
         raise InputError(f"its tokenizer cuts long texts at their beginning (truncation_side){ANOTHER}")
@@ -103,4 +101,4 @@ def _check_answers(learner: Learner) -> None:
             own = model(**given.to(model.device)).logits[0].float().cpu().numpy()
         if np.isfinite(logits).all() and not np.allclose(own, logits, CLOSE, CLOSE):
             apart = float(np.abs(own - logits).max())
-            raise InputError(f"its logits differ by {apart:.2g} where a text is padded on the right{ANOTHER}")
+            raise InputError(f"its logits differ by {apart:.2g} where a text is padded{ANOTHER}")

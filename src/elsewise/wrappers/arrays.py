@@ -17,7 +17,9 @@ from elsewise.wrappers.request import WrapRequest
 
 def takes(model: Any) -> bool:
     """Tell whether the object is an array, rows of numbers, the result of `Trainer.predict`, or the path of a file."""
-    if isinstance(model, str | Path | list | tuple) or _is_of_transformers(model):
+    if isinstance(model, list | tuple):
+        return not any(map(callable, model))  # as a model and its tokenizer are
+    if isinstance(model, str | Path) or _is_of_transformers(model):
         return True
     return hasattr(model, "shape") and (hasattr(model, "__array__") or hasattr(model, "detach"))
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from elsewise.data.model_labels import is_unnamed
+from elsewise.engines.encoder_facts import check_ids, label_names, most_tokens, padding_side
 from elsewise.engines.external import ExternalEngine
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
 from elsewise.wrappers.request import SAY_SIGMOID, WrapRequest, of_texts, pick
-from elsewise.wrappers.weights import answering, digest_of, library_of, weights_of
+from elsewise.wrappers.weights import answering, digest_of, library_of, unwrapped, weights_of
 
 DEFAULT_LENGTH = 512  # tokens, of a model that has no last position
-OFFSET = ("roberta", "xlm-roberta", "camembert")  # their first positions are taken
 
 
 def takes(model: Any) -> bool:
@@ -30,13 +30,13 @@ def takes(model: Any) -> bool:
 def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     """Make the engine.
 
-    InputError without a tokenizer, for labels that are not the model's, for a kind other than logits, or if the model
-    was made for several labels a text and `kind` is missing.
+    InputError without a tokenizer, or with one that has ids that the model does not know; for labels that are not the
+    model's, for a kind other than logits, for a regression, and for several labels a text where `kind` is missing.
     """
     model, prepare, cuts = _parts(model, request.preprocess)
     config, name = model.config, type(model).__name__
     _check_kind(config, request.kind)
-    names = tuple(str(config.id2label[code]) for code in sorted(config.id2label))
+    names = label_names(config.id2label)
     is_its_own = request.labels is not None and set(request.labels) == set(names)  # LABEL_1, LABEL_0: in another order
     is_named = len(names) > 1 and (is_its_own or not is_unnamed(names))
     labels, columns = request.columns(names) if is_named else (request.named(), None)
@@ -68,14 +68,18 @@ def _parts(
         model, preprocess = given.model, preprocess or given.tokenizer
     else:
         model = given
+    model = unwrapped(model)
     if preprocess is None:
         raise InputError(f"{type(model).__name__} needs its tokenizer: pass it as preprocess=")
     if not hasattr(preprocess, "model_max_length"):
         return model, preprocess, None
-    longest = min(preprocess.model_max_length, _longest(model.config))
+    check_ids(model, preprocess, type(model).__name__)
+    longest = min(preprocess.model_max_length, most_tokens(model) or DEFAULT_LENGTH)
+    side = _padding_side(model, preprocess)
 
     def tokenize(texts: list[str]) -> Any:
-        return preprocess(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        how = {"padding": True, "padding_side": side, "truncation": True, "max_length": longest}
+        return preprocess(texts, **how, return_tensors="pt")
 
     def cuts(texts: list[str]) -> list[bool]:
         # A character is at most 4 tokens, its bytes: few texts are tokenised again.
@@ -84,15 +88,22 @@ def _parts(
     return model, tokenize, cuts
 
 
-def _longest(config: Any) -> int:
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is None or positions < 1:
-        return DEFAULT_LENGTH
-    return int(positions - 2 if config.model_type in OFFSET else positions)
+def _padding_side(model: Any, tokenizer: Any) -> str | None:
+    """Find where padding changes nothing; None, for the tokenizer's own side, if the model cannot say."""
+    try:
+        with answering(model):
+            return padding_side(model, tokenizer)
+    except Exception:  # noqa: BLE001  it may need more than ids and a mask; what is wrong with it is said when it answers
+        return None
 
 
 def _check_kind(config: Any, kind: str | None) -> None:
-    if kind is None and config.problem_type == "multi_label_classification":
-        raise InputError(f"the model was made for texts with several labels, a sigmoid for each. {SAY_SIGMOID}")
     if kind not in (None, "logits", "sigmoid"):
         raise InputError(f"kind={kind!r} was stated, and a transformers model gives logits; leave kind out")
+    if config.problem_type == "regression":
+        raise InputError("the model was trained for regression: its numbers are no logits; train a classifier")
+    if kind is None and config.problem_type == "multi_label_classification":
+        raise InputError(f"the model was made for texts with several labels, a sigmoid for each. {SAY_SIGMOID}")
+    if kind is None and config.num_labels == 1:
+        one = "the model has one output, which transformers trains as a regression"
+        raise InputError(f"{one}; if it gives the log-odds of the second label, say kind='sigmoid'")

@@ -3,16 +3,25 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from elsewise.arrays import to_numpy
 
+INSIDE: Final = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
+
 
 def library_of(model: Any, *libraries: str) -> bool:
     """Tell whether an object's class or a base of it is of one of these libraries; nothing is imported."""
     return any(cls.__module__.partition(".")[0] in libraries for cls in type(model).__mro__)
+
+
+def unwrapped(model: Any) -> Any:
+    """Give the model inside what torch makes of it to compile it or to copy it to several devices."""
+    while (name := INSIDE.get(type(model).__name__)) and library_of(model, "torch"):
+        model = getattr(model, name)
+    return model
 
 
 @contextmanager

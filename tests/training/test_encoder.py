@@ -1,0 +1,60 @@
+"""Encoders as people save theirs: opened with their own limits, or refused in one line."""
+
+import numpy as np
+import pytest
+
+from support.small_models import encoder_of, tokenizer
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from elsewise.errors import InputError  # noqa: E402
+from elsewise.training.encoder import prepare  # noqa: E402
+from elsewise.training.settings import Training  # noqa: E402
+
+LABELS = ("a", "b", "c")
+
+
+def prepared(folder, **settings):
+    return prepare(LABELS, Training(encoder=str(folder), **settings))
+
+
+@pytest.mark.parametrize(("architecture", "longest"), [("bert", 72), ("mpnet", 70), ("roberta", 71), ("xlnet", 256)])
+def test_as_many_tokens_are_read_as_there_are_positions(tmp_path, architecture, longest):
+    learner = prepared(encoder_of(tmp_path, architecture))
+
+    tokens = learner.tokenize(["where is my order " * 100])
+
+    assert tokens.lengths.tolist() == [longest]
+    assert np.isfinite(learner.outputs(learner.model, tokens).logits).all()
+
+
+def test_fewer_tokens_are_read_where_that_was_asked_for(tmp_path):
+    assert prepared(encoder_of(tmp_path, "bert"), max_length=10).tokenize.max_length == 10
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(("architecture", "positions"), [("bert", 200), ("xlnet", None)])
+def test_padding_changes_no_answer_whatever_the_tokenizer_says(tmp_path, architecture, positions, side):
+    """Above 64 tokens lengths are rounded up; XLNet reads its last token, and must not find padding there."""
+    words = tokenizer()
+    words.padding_side = side
+    learner = prepared(encoder_of(tmp_path, architecture, words, max_position_embeddings=positions))
+    texts = ["order " * length for length in (3, 64, 67, 90)]
+
+    logits = learner.outputs(learner.model, learner.tokenize(texts)).logits
+    padded = learner.tokenizer(texts, padding=True, return_tensors="pt")
+
+    with torch.no_grad():
+        alone = [learner.model.model(**learner.tokenizer(text, return_tensors="pt")).logits for text in texts]
+        together = learner.model.model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits
+    assert np.abs(logits - torch.cat(alone).numpy()).max() < 1e-5
+    assert np.abs(together.numpy() - logits).max() < 1e-5
+
+
+def test_a_tokenizer_with_words_that_were_added_to_it_alone_is_refused(tmp_path):
+    words = tokenizer()
+    words.add_tokens([f"<T{i}>" for i in range(50)])
+
+    with pytest.raises(InputError, match=r"^encoder .* has 64 embeddings, and its tokenizer has ids up to 69 "):
+        prepared(encoder_of(tmp_path, "bert", words))
