@@ -1,3 +1,4 @@
+import bz2
 import csv
 import gzip
 from pathlib import Path
@@ -105,6 +106,10 @@ CASES = [
          said="data.csv is a Parquet file, not text; save it as CSV"),
     Case("a compressed file", write(gzip.compress(ROWS.encode())),
          said="data.csv is compressed with gzip; unpack it first"),
+    Case("a file compressed with bzip2", write(bz2.compress(ROWS.encode())),
+         said="data.csv is compressed with bzip2; unpack it first"),
+    Case("a binary file of no known kind", write(bytes(range(1, 256)) * 4),
+         said="data.csv is no text: its bytes are those of a binary file; save it as CSV"),
     Case("a name that does not say the format", write(ROWS, "data.xlsx"), "predict model data.xlsx -o out.csv",
          said="data.xlsx: cannot tell the format from '.xlsx'; name it with --format (csv, tsv, jsonl, ndjson)"),
     Case("a format that there is not", write(ROWS), PREDICT + " --format xml",
@@ -113,7 +118,11 @@ CASES = [
     Case("a file that is not there", lambda: None, said="data.csv does not exist"),
     Case("one JSON list instead of JSON Lines", write('[{"text": "a"}]', "data.jsonl"),
          "predict model data.jsonl -o out.csv",
-         said="data.jsonl is not JSON Lines (one object a line): line 1 is a list, not a JSON object"),
+         said="data.jsonl is not JSON Lines (one object a line): line 1 is a list, not a JSON object; "
+              "make them of a list: jq -c '.[]' data.jsonl > new.jsonl"),
+    Case("a `.json` file with one object a line", write('{"text": "a"}\n{"text": "b"}\n', "data.json"),
+         "predict model data.json -o out.csv", said="2 rows = 2 answered + 0 Other + 0 rejected",
+         then="read as JSON Lines", holds=answered("a", "b")),
     Case("JSON that is nested without end", write("[" * 100_000, "data.jsonl"), "predict model data.jsonl -o out.csv",
          said="data.jsonl is not JSON Lines (one object a line): line 1 is nested too deeply"),
     Case("lines that are no JSON, a key twice, NaN, null, a list, no text",

@@ -18,6 +18,7 @@ from elsewise.progress import Progress
 from elsewise.storage.target_file import Part, together
 
 REJECTED = ".rejected.jsonl"
+LIKE_DATA = {name: name for name in ("jsonl", "ndjson", "tsv")} | {"json": "jsonl"}  # formats of answers on stdout
 REJECT_COLUMNS = ("row", "line", "problem", "raw")
 
 
@@ -74,7 +75,7 @@ def predict_file(
         names, renamed = output_names(source.columns, ours)
         columns = (*(names.get(column, column) for column in source.columns), *ours)
         suffix = Path(data).suffix[1:]
-        like_data = how.format or (suffix if suffix in ("jsonl", "ndjson", "tsv") else None)
+        like_data = how.format or LIKE_DATA.get(suffix)
         format_ = like_data if out == "-" else None
         with together() as parts:
             with (

@@ -16,6 +16,7 @@ import numpy as np
 from elsewise.data.checks import Finding, Findings, check
 from elsewise.data.division import Indices
 from elsewise.data.encoding_guess import guess_encoding
+from elsewise.data.formats import check_readable
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
 from elsewise.data.rows import Row, marks_of
@@ -120,6 +121,7 @@ def check_file(
         raise InputError(f"{path} is not a file that can be read more than once; save it as a file first")
     survey = _Survey(how or Reading())
     given = survey.how
+    check_readable(path, given.encoding, given.format)
     read: list[LabelledFile] = []
     files = {"data": path} | {name: file for name, file in (("held_out", held_out), ("test", test)) if file}
     marks = {"--group-column": group_column, "--time-column": time_column}

@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import IO
 
 from elsewise.data import csv, jsonl
-from elsewise.data.lines import open_lines
+from elsewise.data.lines import BLOCK, open_lines, refuse_binary
 from elsewise.data.rows import Cells, Format, Rows, refuse_repeats
 from elsewise.errors import InputError
 from elsewise.storage.target_file import Part, open_target, try_to_write
 
 FORMATS: dict[str, Format] = {".csv": csv, ".tsv": csv, ".jsonl": jsonl, ".ndjson": jsonl}
+READ_AS = {".json": ".jsonl"}  # suffixes that are read and never written
 DELIMITERS = {".tsv": "\t"}  # suffixes with a fixed delimiter
 
 
@@ -63,7 +64,7 @@ def open_rows(
     """
     with ExitStack() as stack:
         lines = stack.enter_context(closing(open_lines(path, encoding, stdin)))
-        suffix = _suffix(path, format)
+        suffix = _suffix_to_read(path, format)
         if not suffix:
             suffix = ".jsonl" if lines.head.lstrip()[:1] == b"{" else ".csv"
         rows = FORMATS[suffix].read(lines, delimiter or DELIMITERS.get(suffix))
@@ -130,6 +131,13 @@ def open_writer(
         yield writer
 
 
+def check_readable(path: str, encoding: str | None, format_: str | None) -> None:
+    """Raise InputError for a file that no other option of `open_rows` makes readable: binary, or of no known format."""
+    with Path(path).open("rb") as file:
+        refuse_binary(file.read(BLOCK), path, encoding)
+    _suffix_to_read(path, format_)
+
+
 def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:
     """Whether two paths are the same file, also by links and spellings; False for stdin and stdout.
 
@@ -143,6 +151,11 @@ def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:
     if Path(a).exists() and Path(b).exists():
         return Path(a).samefile(b)
     return os.path.realpath(a) == os.path.realpath(b)
+
+
+def _suffix_to_read(path: str | PathLike[str], format_: str | None) -> str:
+    own = READ_AS.get(Path(path).suffix.lower())
+    return own if own and not format_ else _suffix(path, format_)
 
 
 def _suffix(path: str | PathLike[str], format_: str | None) -> str:

@@ -6,6 +6,7 @@ of objects, or an object over several lines, is not read.
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
@@ -16,6 +17,7 @@ from elsewise.data.rows import Cells, JsonText, Row, Rows
 from elsewise.errors import InputError
 
 HAS_HEADER = False
+NESTED = "is nested too deeply"
 LOOK = 100  # unusable lines at the start after which the file is refused
 KINDS = {list: "a list", str: "a string", JsonText: "a number", bool: "a boolean", type(None): "null"}
 
@@ -43,7 +45,10 @@ def read(lines: Lines, delimiter: str | None = None) -> Rows:
     if not looked:
         raise InputError(f"{lines.name} is empty")
     first = looked[0]
-    raise InputError(f"{lines.name} is not JSON Lines (one object a line): line {first.line} {first.problem}")
+    wrong = f"is not JSON Lines (one object a line): line {first.line} {first.problem}"
+    is_list = first.raw.lstrip().startswith("[") and first.problem != NESTED
+    remedy = f"; make them of a list: jq -c '.[]' {shlex.quote(lines.name)} > new.jsonl" if is_list else ""
+    raise InputError(f"{lines.name} {wrong}{remedy}")
 
 
 def _rows(lines: Lines) -> Iterator[Row]:
@@ -68,7 +73,7 @@ def _cells(text: str) -> tuple[dict[str, str], str | None]:
         fault = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
         return {}, f"is not JSON: {fault} at character {error.pos + 1}"
     except RecursionError:
-        return {}, "is nested too deeply"
+        return {}, NESTED
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
