@@ -334,3 +334,17 @@ def test_features_for_a_model_that_reads_none_are_refused(classifier, tmp_path):
 
     with pytest.raises(InputError, match=r"^f\.npy: this model reads no features; leave --features out$"):
         predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), features="f.npy")
+
+
+def test_rows_that_a_quote_has_merged_are_told_when_the_file_is_read(classifier, tmp_path):
+    data = written(tmp_path / "in.tsv", 'text\tid\n"sure\t1\nhm\t2\nno way"\t3\nsure\t4\n')
+
+    merged = predict_file(classifier, data, str(tmp_path / "out.csv"))
+    apart = predict_file(classifier, data, str(tmp_path / "out.csv"), how=Reading(literal_quotes=True))
+
+    assert (merged.read, apart.read) == (2, 4)
+    assert merged.notes[-1] == (
+        "1 row with tabs and line ends in a quoted cell: several rows, where a quote is a character (line 2); "
+        "if so, read quotes so with --literal-quotes"
+    )
+    assert not any("quote" in note for note in apart.notes)

@@ -319,3 +319,19 @@ def test_json_lines_in_a_json_file_are_read(tmp_path):
     (tmp_path / "data.json").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
     assert check_file(str(tmp_path / "data.json"), **UNKNOWN).usable == 40
+
+
+def test_rows_that_a_quote_has_merged_are_a_warning_with_the_option(tmp_path):
+    rows = [f"a long text of number {i}\t{'ab'[i % 2]}" for i in range(40)]
+    rows[10], rows[14] = f'"{rows[10]}', rows[14].replace("\t", '"\t')
+    (tmp_path / "data.tsv").write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
+
+    checked = check_file(str(tmp_path / "data.tsv"), **UNKNOWN)
+
+    (found,) = of_kind(checked, "merged_rows")
+    assert (found.level, found.where, found.options) == ("warning", (12,), ("--literal-quotes",))
+    assert checked.options[-1] == "--literal-quotes"
+    mended = check_file(str(tmp_path / "data.tsv"), Reading(literal_quotes=True), **UNKNOWN)
+    assert (checked.usable, mended.usable) == (36, 40)
+    assert "--literal-quotes" in mended.options
+    assert of_kind(mended, "merged_rows") == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import AsJson, Files, Language, ModelPath, ServedOptions, TopShown
+from elsewise.cli.options import FORM, AsJson, Files, Language, ModelPath, ServedOptions, TopShown
 from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr, to_stdout
 from elsewise.cli.panels import DATA, OUTPUT, Only
 from elsewise.errors import InputError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def explain(
     model: ModelPath,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="Text to explain. - reads it from stdin.")],
-    files: Annotated[Files, Only("text_column", "label_column", "delimiter", "encoding", "format")],
+    files: Annotated[Files, Only("text_column", "label_column", *FORM)],
     served: ServedOptions,
     neighbours: Annotated[
         str | None, DATA(metavar="FILE", help="Labelled texts, such as the training texts: show the nearest.")

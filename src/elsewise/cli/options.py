@@ -109,6 +109,13 @@ class Files:
     delimiter: Annotated[str | None, DATA(help="Delimiter of CSV files. Default: read from the header.")] = None
     encoding: Annotated[str | None, DATA(help="Encoding of the files, such as cp1254. Default: UTF-8.")] = None
     format: Annotated[str | None, DATA(help="Format: csv, tsv or jsonl. Default: the ending of the file name.")] = None
+    literal_quotes: Annotated[
+        bool,
+        DATA(
+            "--literal-quotes",
+            help="A quote is a character like any other, as in many .tsv files. Default: quotes enclose a cell.",
+        ),
+    ] = False
 
     def reading(self) -> "Reading":
         """Turn the options into a `Reading`."""
@@ -118,10 +125,9 @@ class Files:
         return Reading(**given | {"maps": tuple(self.maps or ()), "dropped": tuple(self.dropped or ())})
 
 
-TextFiles = Annotated[Files, Only("text_column", "delimiter", "encoding", "format")]
-LabelledFiles = Annotated[
-    Files, Only("text_column", "label_column", "maps", "dropped", "delimiter", "encoding", "format")
-]
+FORM = ("delimiter", "encoding", "format", "literal_quotes")  # how a file is written
+TextFiles = Annotated[Files, Only("text_column", *FORM)]
+LabelledFiles = Annotated[Files, Only("text_column", "label_column", "maps", "dropped", *FORM)]
 
 
 @dataclass(frozen=True, slots=True)

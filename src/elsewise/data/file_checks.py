@@ -19,7 +19,7 @@ from elsewise.data.encoding_guess import guess_encoding
 from elsewise.data.formats import check_readable
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
-from elsewise.data.rows import Row, marks_of
+from elsewise.data.rows import Row, marks_of, merged_rows
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
@@ -93,6 +93,7 @@ class _Survey:
     notes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     rows: int = 0
+    is_merged: bool = False
 
 
 def check_file(
@@ -151,7 +152,8 @@ def check_file(
         given, found, held_out, test, {"group_column": group_column, "time_column": time_column, **asked}
     )
     usable = survey.rows - read[0].rejected if read else 0
-    mended = read[0].notes[len(survey.notes) + bool(read[0].bad) :] if read else ()  # the bad rows are findings
+    known = len(survey.notes) + survey.is_merged + bool(read[0].bad) if read else 0  # merged and bad rows are findings
+    mended = read[0].notes[known:] if read else ()
     notes, findings = (*survey.notes, *mended), replace(checked, findings=tuple(found))
     return CheckedFile(path, survey.how, notes, survey.columns, survey.rows, usable, findings, command)
 
@@ -181,6 +183,11 @@ def _survey(path: str, survey: _Survey) -> None:
             return _survey(path, survey)
         survey.notes = rows.notes
         survey.rows, survey.columns = _columns(rows.columns, rows)
+        survey.is_merged = bool(rows.merged)
+        if rows.merged:
+            words, remedy = merged_rows(rows.merged)
+            where, options = tuple(rows.merged), ("--literal-quotes",)
+            survey.found.append(Finding("warning", "merged_rows", words, remedy, options, where))
     named = {*survey.how.text_column.split(","), survey.how.text_column, survey.how.label_column}
     for column in survey.columns:
         if not column.filled:
@@ -328,12 +335,12 @@ def _options(
     given: Reading, found: Iterable[Finding], held_out: str | None, test: str | None, asked: Mapping[str, object]
 ) -> tuple[str, ...]:
     """Options of the command: those given, needed and suggested."""
-    reading = ("text_column", "label_column", "delimiter", "encoding", "format")
+    reading = ("text_column", "label_column", "delimiter", "encoding", "format", "literal_quotes")
     usual = {name: getattr(Reading(), name) for name in reading} | USUAL
     values = {**{name: getattr(given, name) for name in reading}, **asked, "held_out": held_out, "test": test}
     words: list[str] = []
     for name, value in values.items():
-        if value is not None and value != usual.get(name):
+        if value is not None and value is not False and value != usual.get(name):
             option = f"--{name.replace('_', '-')}"
             words += [option] if value is True else [option, str(value)]
     words += [word for rule in given.maps for word in ("--map", rule)]

@@ -38,6 +38,7 @@ def open_rows(
     delimiter: str | None = None,
     encoding: str | None = None,
     format: str | None = None,  # noqa: A002  the word of the command line
+    literal_quotes: bool = False,
     stdin: IO[bytes] | None = None,
 ) -> Rows:
     """Open a file of rows and read its header; rows are read lazily.
@@ -53,6 +54,8 @@ def open_rows(
         Default: UTF-8; a byte order mark is dropped.
     format : str, optional
         csv, tsv, jsonl or ndjson. Default: by the suffix.
+    literal_quotes : bool
+        In CSV, a quote is a character like any other. Default: it encloses a cell.
     stdin : binary file, optional
         Default: the stdin of the process.
 
@@ -67,7 +70,7 @@ def open_rows(
         suffix = _suffix_to_read(path, format)
         if not suffix:
             suffix = ".jsonl" if lines.head.lstrip()[:1] == b"{" else ".csv"
-        rows = FORMATS[suffix].read(lines, delimiter or DELIMITERS.get(suffix))
+        rows = FORMATS[suffix].read(lines, delimiter or DELIMITERS.get(suffix), literal_quotes=literal_quotes)
         stack.pop_all()
         return rows
 

@@ -26,16 +26,16 @@ class _UnusableError(ValueError):
     """The line is JSON to the parser, but not usable."""
 
 
-def read(lines: Lines, delimiter: str | None = None) -> Rows:
+def read(lines: Lines, delimiter: str | None = None, *, literal_quotes: bool = False) -> Rows:
     """Read the columns, which are the keys of the first object, and return the rows, which are read lazily.
 
     Later rows may have different keys. Blank lines are skipped. A line that is not one JSON object, or holds NaN,
-    Infinity or a repeated key, is a row with a problem. The delimiter is ignored.
+    Infinity or a repeated key, is a row with a problem. What is asked of CSV is ignored.
 
     InputError if the file is empty, or none of its first 100 rows is an object; while reading, for a byte not in the
     encoding.
     """
-    del delimiter
+    del delimiter, literal_quotes
     rows = _rows(lines)
     looked: list[Row] = []
     for row in islice(rows, LOOK):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from elsewise.data.formats import open_rows
 from elsewise.data.labels import Relabelling
-from elsewise.data.rows import Columns, Row, Rows, is_null, options_of, problem_with, require_columns
+from elsewise.data.rows import Columns, Row, Rows, is_null, merged_rows, options_of, problem_with, require_columns
 from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError
 from elsewise.messages.wording import at_lines, counted
@@ -19,7 +19,7 @@ class Reading:
     ----------
     text_column, label_column : str
         Names of columns. Several text columns, separated by commas, are joined, unless a column has that name.
-    delimiter, encoding, format : str or None
+    delimiter, encoding, format, literal_quotes : str or None, bool
         As in `elsewise.data.formats.open_rows`.
     maps, dropped : tuple of str
         Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.data.labels`.
@@ -35,10 +35,12 @@ class Reading:
     maps: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     skip_bad_rows: bool = False
+    literal_quotes: bool = False
 
     def open(self, path: str) -> Rows:
         """Open a file of rows."""
-        return open_rows(path, delimiter=self.delimiter, encoding=self.encoding, format=self.format)
+        how = {name: getattr(self, name) for name in ("delimiter", "encoding", "format", "literal_quotes")}
+        return open_rows(path, **how)
 
     def text_columns(self, columns: tuple[str, ...], path: str) -> tuple[str, ...]:
         """Find the columns of a header that hold the texts; InputError for a missing column."""
@@ -157,7 +159,7 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Columns) -> Labelled
             read.numbers.append(row.number)
             for name, cells in read.columns.items():
                 cells.append(row.cells.get(name, ""))
-        notes = file.notes
+        notes = (*file.notes, *noted(file))
     if bad and strict and not how.skip_bad_rows:
         raise InputError(_refusal(path, bad))
     if bad:
@@ -166,6 +168,14 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Columns) -> Labelled
         found = f"first of the rejected rows: line {first.line} {first.problem}"
         notes = (*notes, left_out, found) if strict else (*notes, found)
     return replace(read, notes=notes, bad=tuple(bad))
+
+
+def noted(file: Rows) -> tuple[str, ...]:
+    """Say of a file that was read to its end which rows seem to be several."""
+    if not file.merged:
+        return ()
+    words, remedy = merged_rows(file.merged)
+    return (f"{words} ({at_lines(file.merged)}); {remedy}",)
 
 
 def _refusal(path: str, bad: Sequence[BadRow]) -> str:

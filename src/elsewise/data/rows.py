@@ -8,7 +8,7 @@ from typing import Protocol, Self, TypeAlias
 
 from elsewise.data.lines import Lines
 from elsewise.errors import InputError
-from elsewise.messages.wording import listed
+from elsewise.messages.wording import counted, listed
 
 NAMES_SHOWN = 12  # a message stays readable for a file of a thousand columns
 
@@ -60,10 +60,20 @@ class Rows:
         The header; for JSON Lines the keys of the first object (later rows may have different keys).
     notes : tuple of str
         How the file was read, such as ``"delimiter ';' (read from the header)"``.
+    delimiter : str or None
+        The delimiter of CSV.
+    merged : sequence of int
+        Lines of the rows read so far that seem to be several: a quoted cell of a tab-separated file has tabs and line
+        ends.
     """
 
-    def __init__(self, lines: Lines, columns: tuple[str, ...], notes: tuple[str, ...], rows: Iterator[Row]) -> None:
+    def __init__(
+        self, lines: Lines, columns: tuple[str, ...], notes: tuple[str, ...], rows: Iterator[Row],
+        delimiter: str | None = None, merged: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         self.columns = columns
+        self.delimiter = delimiter
+        self.merged = merged
         self.notes = (*notes, lines.note)
         self._lines = lines
         self._rows = rows
@@ -91,11 +101,17 @@ class Format(Protocol):
 
     HAS_HEADER: bool
 
-    def read(self, lines: Lines, delimiter: str | None) -> Rows:
-        """Open the rows, given the delimiter or None for the format's default."""
+    def read(self, lines: Lines, delimiter: str | None, *, literal_quotes: bool) -> Rows:
+        """Open the rows, given the delimiter or None for the format's default, and what quotes are."""
 
     def encoder(self, columns: tuple[str, ...], delimiter: str) -> Callable[[Cells], bytes]:
         """Make the function that encodes one row, given the columns and the delimiter."""
+
+
+def merged_rows(lines: Sequence[int]) -> tuple[str, str]:
+    """Say that rows seem to be several that a quote has merged, and the remedy."""
+    words = f"{counted(len(lines), 'row')} with tabs and line ends in a quoted cell"
+    return f"{words}: several rows, where a quote is a character", "if so, read quotes so with --literal-quotes"
 
 
 def column_names(columns: Iterable[str]) -> str:
