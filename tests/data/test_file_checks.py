@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import shlex
+import unicodedata
 import zipfile
 from random import Random
 
@@ -335,3 +336,14 @@ def test_rows_that_a_quote_has_merged_are_a_warning_with_the_option(tmp_path):
     assert (checked.usable, mended.usable) == (36, 40)
     assert "--literal-quotes" in mended.options
     assert of_kind(mended, "merged_rows") == []
+
+
+def test_columns_are_found_in_another_unicode_form(tmp_path):
+    header = unicodedata.normalize("NFD", "açıklama,ürün")
+    (tmp_path / "data.csv").write_text(simple(header), encoding="utf-8")
+
+    checked = check_file(str(tmp_path / "data.csv"), Reading("açıklama", "ürün"), **UNKNOWN)
+
+    assert checked.usable == 40
+    assert checked.findings.of_level("error") == ()
+    assert (checked.how.text_column, checked.how.label_column) == tuple(header.split(","))

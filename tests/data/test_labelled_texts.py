@@ -237,3 +237,34 @@ def test_parquet_is_refused_before_it_is_read(tmp_path, monkeypatch, names, colu
 
     with pytest.raises(InputError, match=message):
         read_logits(str(tmp_path / "z.parquet"), Reading())
+
+
+# Names in another Unicode form
+
+NFD = unicodedata.normalize("NFD", "açıklama,ürün,müşteri")
+
+
+def test_columns_are_found_in_another_unicode_form(write):
+    path = write(f"{NFD}\nwhere is it,delivery,ann\n")
+
+    read = read_labelled(path, Reading("açıklama", "ürün"), strict=True, slices=["müşteri"])
+
+    assert (read.texts, read.labels, read.columns) == (["where is it"], ["delivery"], {"müşteri": ["ann"]})
+
+
+def test_a_column_that_two_others_could_be_is_not_chosen(write):
+    forms = ["\N{ANGSTROM SIGN}", "A\N{COMBINING RING ABOVE}"]
+    path = write(f"{','.join(forms)},label\nx,y,l\n")
+
+    assert read_labelled(path, Reading(forms[1]), strict=True).texts == ["y"]
+    with pytest.raises(InputError, match="has no column"):
+        read_labelled(path, Reading("Å"), strict=True)
+
+
+def test_logits_and_their_labels_are_found_in_another_unicode_form(write):
+    path = write(f"{NFD}\n1,2,3\n")
+
+    read = read_logits(path, Reading(), ("müşteri", "ürün", "açıklama"))
+
+    assert read[0].tolist() == [[3, 2, 1]]
+    assert read_codes(path, Reading(label_column="ürün"), int).tolist() == [2]

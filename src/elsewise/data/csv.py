@@ -145,8 +145,9 @@ def _header(feed: _Feed, *, literal_quotes: bool) -> str:
 
 def _records(feed: _Feed, delimiter: str, *, literal_quotes: bool) -> Iterator[tuple[int, list[str], str, str | None]]:
     """Yield line, cells, raw text and problem of each record that is not blank."""
-    quoting = csv.QUOTE_NONE if literal_quotes else csv.QUOTE_MINIMAL
-    reader = csv.reader(feed, delimiter=delimiter, quoting=quoting, strict=True)
+    reader = csv.reader(feed, delimiter=delimiter, strict=True)
+    if literal_quotes:
+        reader = csv.reader(feed, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
     remedy = f", or {LITERAL}" if delimiter == "\t" else ""
     while True:
         line = feed.line

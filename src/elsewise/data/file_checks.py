@@ -19,7 +19,7 @@ from elsewise.data.encoding_guess import guess_encoding
 from elsewise.data.formats import check_readable
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
-from elsewise.data.rows import Row, marks_of, merged_rows
+from elsewise.data.rows import Row, marks_of, merged_rows, own_names
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
@@ -222,7 +222,11 @@ def _columns(names: Sequence[str], rows: Iterable[Row]) -> tuple[int, tuple[Colu
 
 def _find_columns(survey: _Survey) -> None:
     """Guess the text and label columns if the file has no columns of the default names."""
-    how, names = survey.how, {column.name for column in survey.columns}
+    names = [column.name for column in survey.columns]
+    text_column, label_column = survey.how.text_column, survey.how.label_column
+    own_text, own_label = own_names([text_column, label_column], names)
+    survey.how = replace(survey.how, text_column=own_text or text_column, label_column=own_label or label_column)
+    how = survey.how
     label = text = None
     if how.label_column == "label" and "label" not in names:
         label = _likely_label(survey.columns, how.text_column)

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field, replace
 
 from elsewise.data.formats import open_rows
 from elsewise.data.labels import Relabelling
-from elsewise.data.rows import Columns, Row, Rows, is_null, merged_rows, options_of, problem_with, require_columns
+from elsewise.data.rows import (
+    Columns,
+    Row,
+    Rows,
+    is_null,
+    merged_rows,
+    options_of,
+    own_names,
+    problem_with,
+    require_columns,
+)
 from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError
 from elsewise.messages.wording import at_lines, counted
@@ -45,9 +55,8 @@ class Reading:
     def text_columns(self, columns: tuple[str, ...], path: str) -> tuple[str, ...]:
         """Find the columns of a header that hold the texts; InputError for a missing column."""
         name = self.text_column
-        named = (name,) if name in columns else tuple(part.strip() for part in name.split(","))
-        require_columns(columns, dict.fromkeys(named, "--text-column"), path)
-        return named
+        named = (name,) if own_names([name], columns) != (None,) else tuple(part.strip() for part in name.split(","))
+        return require_columns(columns, dict.fromkeys(named, "--text-column"), path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +155,20 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Columns) -> Labelled
     bad: list[BadRow] = []
     with how.open(path) as file:
         columns = how.text_columns(file.columns, path)
-        require_columns(file.columns, {how.label_column: "--label-column"}, path)
-        require_columns(file.columns, options_of(slices), path)
+        (label,) = require_columns(file.columns, {how.label_column: "--label-column"}, path)
+        own = dict(zip(read.columns, require_columns(file.columns, options_of(slices), path), strict=True))
+        how = replace(how, label_column=label)
         for row in file:
             text, problem = labelled_text(row, columns, how)
             if problem:
                 bad.append(BadRow(row.line, row.number, problem))
                 continue
             read.texts.append(text)
-            read.labels.append(row.cells[how.label_column])
+            read.labels.append(row.cells[label])
             read.lines.append(row.line)
             read.numbers.append(row.number)
             for name, cells in read.columns.items():
-                cells.append(row.cells.get(name, ""))
+                cells.append(row.cells.get(own[name], ""))
         notes = (*file.notes, *noted(file))
     if bad and strict and not how.skip_bad_rows:
         raise InputError(_refusal(path, bad))

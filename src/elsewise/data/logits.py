@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.data.labelled_texts import Reading
-from elsewise.data.rows import Columns, Row, Rows, options_of, refuse_repeats, require_columns
+from elsewise.data.rows import Columns, Row, Rows, options_of, own_names, refuse_repeats, require_columns
 from elsewise.engines.machine import memory
 from elsewise.errors import InputError, need
 
@@ -42,13 +42,15 @@ def logit_columns(present: Iterable[str], how: Reading, names: tuple[str, ...] |
     columns = tuple(name for name in present if names or name != how.label_column)
     if any(HEADLESS.fullmatch(column) for column in columns):
         raise InputError(f"the first line of {path} holds numbers, not names; put the labels there, one a column")
-    known = set(columns)
-    missing = [] if names is None else [name for name in names if name not in known]
-    if names is None or len(missing) == len(names):
+    if names is None:
         return columns
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]!r}; name the columns like the labels, or none of them")
-    return names
+    own = own_names(names, columns)
+    if not any(own):
+        return columns
+    if None in own:
+        missing = names[own.index(None)]
+        raise InputError(f"{path} has no column {missing!r}; name the columns like the labels, or none of them")
+    return tuple(name for name in own if name is not None)
 
 
 def logits_of(row: Row, columns: tuple[str, ...]) -> list[float] | str:
@@ -71,8 +73,8 @@ def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArra
         return read_array(path, "codes")
     with how.open(path) as rows:
         is_only = len(rows.columns) == 1 and how.label_column == Reading().label_column  # the default
-        column = rows.columns[0] if is_only else how.label_column
-        require_columns(rows.columns, {column: "--label-column"}, path)
+        named = rows.columns[0] if is_only else how.label_column
+        (column,) = require_columns(rows.columns, {named: "--label-column"}, path)
         return np.array([_code(row, column, path, code_of) for row in _usable(rows, path)], dtype=np.int64)
 
 
@@ -86,9 +88,9 @@ def read_columns(path: str, how: Reading, slices: Columns) -> dict[str, list[str
         option = next(iter(options.values()))
         raise InputError(f"{option} needs columns, and {path} has none to read; keep them in a .csv with the labels")
     with how.open(path) as rows:
-        require_columns(rows.columns, options, path)
+        own = dict(zip(options, require_columns(rows.columns, options, path), strict=True))
         cells = [row.cells for row in _usable(rows, path)]
-    return {name: [row.get(name, "") for row in cells] for name in slices}
+    return {name: [row.get(own[name], "") for row in cells] for name in slices}
 
 
 def is_array(path: str) -> bool:

@@ -1,6 +1,7 @@
 """Rows of files in any format: a row, a stream of rows, and checks of their columns."""
 
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -132,8 +133,24 @@ def refuse_repeats(columns: Iterable[str], name: str) -> None:
         raise InputError(f"{name} has more than one column named {column_names(twice)}; rename all but one")
 
 
-def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> None:
-    """Check that a file has the columns that a command needs.
+def own_names(wanted: Iterable[str], names: Iterable[str]) -> tuple[str | None, ...]:
+    """Find names among names: each the same, or the only one that differs in its Unicode form alone; else None.
+
+    Examples
+    --------
+    >>> own_names(["u\N{COMBINING DIAERESIS}ru\N{COMBINING DIAERESIS}n", "tarih"], ["metin", "ürün"])
+    ('ürün', None)
+    """
+    known = dict.fromkeys(names)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in known:
+        alike[unicodedata.normalize("NFC", name)].append(name)
+    found = ((name, alike.get(unicodedata.normalize("NFC", name), [])) for name in wanted)
+    return tuple(name if name in known else own[0] if len(own) == 1 else None for name, own in found)
+
+
+def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> tuple[str, ...]:
+    """Find the columns that a command needs, under the file's own names for them; see `own_names`.
 
     `wanted` leads from each needed column to the command-line option that names a different column; `path` is for the
     message. InputError for the first missing column; upper and lower case differ.
@@ -145,10 +162,13 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
     elsewise.errors.InputError: tickets.csv has no column 'text'; it has 'body', 'topic'; name the right one with --text-column
     """  # noqa: E501
     present = list(columns)
-    for column, option in wanted.items():
-        if column not in present:
+    found: list[str] = []
+    for (column, option), own in zip(wanted.items(), own_names(wanted, present), strict=True):
+        if own is None:
             has = column_names(present) or "none"
             raise InputError(f"{path} has no column {column!r}; it has {has}; name the right one with {option}")
+        found.append(own)
+    return tuple(found)
 
 
 def options_of(columns: Columns) -> Mapping[str, str]:
