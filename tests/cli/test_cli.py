@@ -928,3 +928,39 @@ def test_a_word_that_begins_with_a_tilde_is_no_path(tmp_path):
     ew.Classifier(MemoryEngine(("yes", "no"), texts), ew.Identity(), ew.FixedThreshold(0.6)).save(tmp_path / "model")
 
     assert run("explain", tmp_path / "model", "~ hm").stdout.startswith('"yes" with probability 0.982')
+
+
+# Terminals that cannot show a letter
+
+
+@pytest.fixture(scope="module")
+def turkish(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("turkish") / "model"
+    table = {"kargom nerede": [4.0, 0.0], "iade": [0.1, 0.0]}
+    ew.Classifier(MemoryEngine(("Kargo şubesi 👍", "İade"), table), ew.Identity(), ew.FixedThreshold(0.6)).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1254"])
+def test_a_letter_that_the_terminal_lacks_becomes_an_escape(turkish, encoding):
+    done = run("explain", turkish, "kargom nerede", "--language", "tr", encoding=encoding)
+
+    shown = "Kargo şubesi 👍".encode(encoding, "backslashreplace").decode(encoding)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f'Etiket: "{shown}"')
+
+
+def test_json_is_json_whatever_the_terminal_shows(turkish):
+    told = [run("explain", turkish, "kargom nerede", "--json", encoding=e).stdout for e in ("utf-8", "cp1252")]
+
+    assert [json.loads(one)["label"] for one in told] == ["Kargo şubesi 👍"] * 2
+    assert told[1].isascii()
+
+
+def test_rows_on_stdout_are_utf_8_whatever_the_terminal_shows(turkish, tmp_path):
+    (tmp_path / "in.csv").write_text("text\nkargom nerede\n", encoding="utf-8")
+    command = [sys.executable, "-m", "elsewise", "predict", turkish, tmp_path / "in.csv"]
+
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, capture_output=True, check=False)
+
+    assert "Kargo şubesi 👍" in done.stdout.decode("utf-8"), done.stderr
