@@ -1,9 +1,11 @@
 """What is wrong with labelled texts, before any training."""
 
+import json
 import unicodedata
 
 import numpy as np
 import pytest
+import tokenizers
 
 from elsewise.data.checks import FEWEST_A_LABEL, check, size_findings
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
@@ -181,6 +183,59 @@ def test_texts_that_are_cut_are_counted_in_tokens():
     (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
     assert finding.level == "warning"
     assert finding.remedy.startswith("--max-length 64 ")
+
+
+@pytest.fixture
+def of_few_positions(tmp_path):
+    """The tokenizer and the settings of an encoder that reads 24 tokens."""
+    words = {"[PAD]": 0, "[UNK]": 1, "word": 2}
+    backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "[UNK]"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    backend.save(str(tmp_path / "tokenizer.json"))
+    settings = {"model_type": "mpnet", "max_position_embeddings": 26, "pad_token_id": 1}
+    (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("max_length", [24, 128, 256])
+def test_no_more_tokens_are_advised_than_the_encoder_has_positions_for(of_few_positions, max_length):
+    long = rows(*((f"{'word ' * 40}{i}", "Kargo") for i in range(30)))
+
+    findings = check(*long, encoder=str(of_few_positions), max_length=max_length)
+
+    (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
+    assert finding.level == "warning"
+    assert finding.sentence == (
+        "20.00% of the texts are longer than the 24 tokens that the encoder reads at most; the rest of each is not read"
+    )
+    assert finding.remedy == "an encoder with more positions reads more of them"
+
+
+def test_as_many_tokens_are_advised_as_the_encoder_has_positions_for(of_few_positions):
+    long = rows(*((f"{'word ' * 40}{i}", "Kargo") for i in range(30)))
+
+    findings = check(*long, encoder=str(of_few_positions), max_length=16)
+
+    (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
+    assert finding.remedy.startswith("--max-length 24 reads more of them")
+
+
+@pytest.mark.parametrize(
+    "config", ["[]", "{", '{"max_position_embeddings": -1}', '{"max_position_embeddings": "many"}']
+)
+def test_settings_that_say_no_positions_limit_nothing(of_few_positions, config):
+    (of_few_positions / "config.json").write_text(config, encoding="utf-8")
+
+    assert check(*rows(), encoder=str(of_few_positions)).lengths.truncated == 0
+
+
+def test_a_folder_without_a_tokenizer_json_is_not_said_to_be_elsewhere(tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n", encoding="utf-8")
+
+    finding = check(*rows(), encoder=str(tmp_path)).findings[-1]
+
+    assert finding.sentence.startswith(f"encoder {tmp_path} has no tokenizer.json: ")
+    assert finding.remedy == "fit makes it of the encoder's vocabulary, and says how it fits the language"
 
 
 def test_ten_thousand_labels_are_no_trouble():

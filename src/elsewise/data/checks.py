@@ -8,6 +8,7 @@ import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -18,12 +19,13 @@ from elsewise.data.defaults import CONFIDENCE_LEVEL, LEFT_OUT, MAX_LENGTH, PARTS
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.language import language_warnings
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
-from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
+from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.messages.certificates import NOTABLE
 from elsewise.messages.wording import counted, listed, percent, shortened
 from elsewise.rules.fixed_sequence import BinomialTest
+from elsewise.storage.paths import at_home
 
 FEW_TO_CERTIFY: Final = 300
 FEWEST_LABELS: Final = 2
@@ -178,14 +180,18 @@ def check(
         file = find_tokenizer(encoder)
         settings = {"max_length": max_length, "pad": 0, "special": ()}
         backend = None if file is None else TextTokenizer.open(file, settings).backend
+        positions = None if file is None else find_positions(encoder)
     except (InputError, ArtifactError) as error:
         return Findings((Finding("error", "refused", str(error)),))
-    tokenizer = None if backend is None else (backend, encoder, max_length)
+    tokenizer = None if backend is None else (backend, encoder, max_length, positions)
     found = examine(divided, promise, tokenizer=tokenizer, lines=lines)
     if backend is not None:
         return found
-    unknown = f"encoder {encoder} is not on this machine: lengths in tokens and the fit of the language are unknown"
-    note = Finding("note", "unknown_lengths", unknown, "fit fetches the encoder, and says how it fits the language")
+    lacks, does = ("is not on this machine", "fetches the encoder")
+    if Path(at_home(encoder)).is_dir():
+        lacks, does = ("has no tokenizer.json", "makes it of the encoder's vocabulary")
+    unknown = f"encoder {encoder} {lacks}: lengths in tokens and the fit of the language are unknown"
+    note = Finding("note", "unknown_lengths", unknown, f"fit {does}, and says how it fits the language")
     return replace(found, findings=(*found.findings, note))
 
 
@@ -193,13 +199,13 @@ def examine(
     divided: DividedTexts,
     promise: BinomialTest,
     *,
-    tokenizer: tuple[Any, str, int] | None = None,
+    tokenizer: tuple[Any, str, int, int | None] | None = None,
     lines: Sequence[int] | None = None,
 ) -> Findings:
     """Check rows as `check` does, after they are divided.
 
-    `tokenizer` is the encoder's tokenizers.Tokenizer, without padding and truncation, with the encoder's name and the
-    maximum length; without it, tokens are not checked.
+    `tokenizer` is the encoder's tokenizers.Tokenizer, without padding and truncation, with the encoder's name, the
+    maximum length, and the tokens that it has positions for, if that is known; without it, tokens are not checked.
     """
     locate: Locate = (lambda row: row) if lines is None else (lambda row: lines[row])
     table = label_rows(divided)
@@ -385,12 +391,13 @@ def _masked(text: str) -> str:
 
 
 def _token_findings(
-    backend: Any, encoder: str, max_length: int, texts: Sequence[str]
+    backend: Any, encoder: str, asked: int, positions: int | None, texts: Sequence[str]
 ) -> tuple[Lengths | None, list[Finding]]:
     sample = texts[:: max(1, -(-len(texts) // SAMPLE))]
     backend.no_padding()
     backend.no_truncation()
     found = [Finding("warning", "language", words) for words in language_warnings(backend, sample, encoder)]
+    max_length = min(asked, positions or asked)
     longest = max(2 * USUAL_LIMIT, 2 * max_length)  # a longer text is as long as that
     tokens = TextTokenizer.of(backend.to_str(), max_length=longest, pad=0, special=())(sample).lengths
     if not len(tokens):
@@ -398,11 +405,15 @@ def _token_findings(
     median, high, most = (int(np.ceil(np.quantile(tokens, share))) for share in (0.5, 0.95, 0.99))
     truncated = float(np.mean(tokens > max_length))
     if truncated:
-        words = f"{truncated:.2%} of the texts are longer than {max_length} tokens; the rest of each is not read"
-        wanted = min(-(-most // 64) * 64, USUAL_LIMIT)
-        is_more = truncated > MANY_TRUNCATED and wanted > max_length
-        remedy = f"--max-length {wanted} reads more of them, and takes more time" if is_more else ""
-        found.append(Finding("warning" if truncated > MANY_TRUNCATED else "note", "truncated_texts", words, remedy))
+        is_all = max_length == positions
+        limit = f"the {max_length} tokens that the encoder reads at most" if is_all else f"{max_length} tokens"
+        words = f"{truncated:.2%} of the texts are longer than {limit}; the rest of each is not read"
+        wanted = min(-(-most // 64) * 64, positions or USUAL_LIMIT)
+        remedy = f"--max-length {wanted} reads more of them, and takes more time" if wanted > max_length else ""
+        remedy = "an encoder with more positions reads more of them" if is_all else remedy
+        is_many = truncated > MANY_TRUNCATED
+        level, remedy = ("warning", remedy) if is_many else ("note", "")
+        found.append(Finding(level, "truncated_texts", words, remedy))
     return Lengths(len(tokens), median, high, int(tokens.max()), truncated, longest), found
 
 

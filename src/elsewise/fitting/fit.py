@@ -19,7 +19,7 @@ from elsewise.classifier.provenance import Provenance
 from elsewise.data.checks import examine, warn
 from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
 from elsewise.data.splits import DividedTexts, Pairs, Splits, divide
-from elsewise.engines.encoders import DEFAULT_ENCODER
+from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.fitting.baseline import fit_baseline
@@ -270,7 +270,7 @@ def _prepared(
     if before and how.precision == "auto":  # measured before; a new measurement could differ
         how = replace(how, precision=before["precision"])
     learner = prepare(divided.names, how)
-    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, learner.tokenize.max_length)
+    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, how.max_length, find_positions(how.encoder))
     warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
     return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)
 
