@@ -304,3 +304,26 @@ def test_groups_and_times_that_fit_would_refuse_are_errors(marks, said):
 
     assert finding.level == "error"
     assert finding.sentence.startswith(said)
+
+
+@pytest.mark.parametrize(("rare", "target", "is_told"), [(20, 0.95, True), (20, 0.99, False), (200, 0.95, False)])
+def test_a_label_that_keeps_the_promise_alone_is_a_warning(rare, target, is_told):
+    labels = ["fraud"] * rare + ["ok"] * (2000 - rare)
+
+    findings = check([f"text {i}" for i in range(2000)], labels, target_accuracy=target, encoder="nobody/nothing")
+
+    told = [finding for finding in findings.of_level("warning") if finding.kind == "majority_label"]
+    assert bool(told) == is_told
+    if told:
+        assert told[0].sentence == (
+            "label 'ok' alone would keep the promise: 297 of 300 certify rows have it; the promise says little of the "
+            "other labels"
+        )
+
+
+def test_out_of_scope_rows_are_errors_of_a_label_that_answers_all():
+    texts, labels = [f"text {i}" for i in range(2000)], ["oos"] * 150 + ["fraud"] * 10 + ["ok"] * 1840
+
+    findings = check(texts, labels, out_of_scope_label="oos", encoder="nobody/nothing")
+
+    assert "majority_label" not in {finding.kind for finding in findings.findings}

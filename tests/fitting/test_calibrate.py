@@ -554,3 +554,23 @@ def test_frequent_texts_are_told_of_or_counted():
     assert "It is about distinct texts, however often each comes: " in once.certificate.sentence
     assert counted.certificate.rows == 600 > once.certificate.rows
     assert "It is about all texts that come in" in counted.certificate.sentence
+
+
+def majority(sees_fraud):
+    """Logits of a model that knows what is ok, and may know fraud: 1 % of the rows."""
+    codes = np.arange(3000) % 100 == 0
+    z = np.stack([np.zeros(3000), np.where(codes & sees_fraud, 6.0, -6.0)], axis=1)
+    return z + np.random.default_rng(0).normal(size=z.shape) / 9, codes.astype(int)
+
+
+@pytest.mark.parametrize("sees_fraud", [True, False])
+def test_a_label_that_is_never_answered_is_named_where_one_label_keeps_the_promise(sees_fraud):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        classifier = ew.calibrate(*majority(sees_fraud), labels=["ok", "fraud"])
+
+    assert classifier.certificate.certified
+    told = [str(one.message) for one in caught]
+    assert any("label 'ok' alone would keep the promise" in words for words in told)
+    assert any(words.startswith("'fraud' is never answered") for words in told) == (not sees_fraud)
+    assert all("threshold MODEL --per-label" in words for words in told if "keep" in words)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from elsewise.arrays import ABSTAIN
+from elsewise.arrays import ABSTAIN, Codes
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.data.defaults import CONFIDENCE_LEVEL, LEFT_OUT, MAX_LENGTH, PARTS, TARGET_ACCURACY
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
@@ -219,6 +219,7 @@ def examine(
         *_population_findings(divided, locate),
         *about_tokens,
         *size_findings(tune, certify, len(divided.rows), promise),
+        *majority_findings(parts.certify.codes, divided.names, promise),
     ]
     if promise.fewest <= certify:
         found.append(_allowed(certify, promise))
@@ -434,6 +435,19 @@ def size_findings(tune: int, certify: int, total: int, promise: BinomialTest) ->
         remedy = f"about {-(-promise.fewest // share):,.0f} rows of data in all would do, with no error among those"
         found.append(Finding("warning", "promise_out_of_reach", words, remedy))
     return found
+
+
+def majority_findings(codes: Codes, names: Sequence[str], promise: BinomialTest) -> list[Finding]:
+    """Warn where one label for every text would keep the promise, given certify codes (n,): it tells of no other."""
+    most = int(np.bincount(codes[codes != ABSTAIN], minlength=len(names)).argmax()) if len(codes) else 0
+    right = int((codes == most).sum())
+    if not promise.passed(np.array([len(codes)]), np.array([len(codes) - right])).any():
+        return []
+    words = f"label {names[most]!r} alone would keep the promise: {right:,} of {len(codes):,} certify rows have it"
+    remedy = (
+        "elsewise threshold MODEL --per-label promises it of each label, --class-weights balanced teaches rare ones"
+    )
+    return [Finding("warning", "majority_label", f"{words}; the promise says little of the other labels", remedy)]
 
 
 def _allowed(certify: int, promise: BinomialTest) -> Finding:

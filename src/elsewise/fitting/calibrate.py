@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, as_labels, as_logits
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import population_record, refit_outputs
-from elsewise.data.checks import size_findings, warn
+from elsewise.data.checks import majority_findings, size_findings, warn
 from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, LEFT_OUT, TARGET_ACCURACY
 from elsewise.data.division import Indices, one_of_each, parts_of
 from elsewise.data.marks import numbered_groups, seconds
@@ -112,7 +112,8 @@ def calibrate(
     drawn = _Drawn.of(rows, y, groups, times, np.random.default_rng(seed), count_repeats=count_repeats)
     _warn_of_repeats(drawn.population)
     tune, certify = drawn.tune, drawn.certify
-    warn(size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promise.tested))
+    few = size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promise.tested)
+    warn([*few, *majority_findings(y[certify], engine.labels, promise.tested)])
     tested = None
     if test is not None:
         tested = _brought("test", (*test[:1], *test[2:]), features, rows.shape[1]), test[1] if len(test) > 1 else ()

@@ -285,7 +285,7 @@ def _certified(
         tuned = (Evidence.of(best.engine.run(train), best.calibrator), parts.train.codes)
         promise = replace(promise, unfamiliar=0)  # train texts are more familiar than any other
     known = _references(best, train, parts.train.codes, seed, model.opinions)
-    return certified_parts(tuned, (certify, parts.certify.codes), known, promise)
+    return certified_parts(tuned, (certify, parts.certify.codes), known, promise, labels=best.engine.labels)
 
 
 def _refit_rows(model: _Trained, best: Serving, certify: Evidence, divided: DividedTexts) -> dict[str, NDArray[Any]]:
