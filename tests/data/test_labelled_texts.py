@@ -10,7 +10,7 @@ import pytest
 
 from elsewise.data import logits as logits_module
 from elsewise.data.labelled_texts import Reading, read_files, read_labelled
-from elsewise.data.labels import Relabelling, label_form, near_duplicates
+from elsewise.data.labels import Relabelling, label_codes, label_form, near_duplicates, own_labels
 from elsewise.data.logits import read_codes, read_logits
 from elsewise.errors import InputError, MissingExtra
 
@@ -268,3 +268,51 @@ def test_logits_and_their_labels_are_found_in_another_unicode_form(write):
 
     assert read[0].tolist() == [[3, 2, 1]]
     assert read_codes(path, Reading(label_column="ürün"), int).tolist() == [2]
+
+
+# Labels that are written otherwise
+
+
+@pytest.mark.parametrize(
+    ("label", "known", "own"),
+    [
+        ("2.0", ["1", "2"], "2"),
+        ("2", ["1.0", "2.0"], "2.0"),
+        ("2,0", ["1", "2"], "2"),
+        ("-1.0", ["-1", "1"], "-1"),
+        ("true", ["True", "False"], "True"),
+        ("TRUE", ["true", "false"], "true"),
+        (unicodedata.normalize("NFD", "ürün"), ["ürün"], "ürün"),
+        ("2.0", ["2", "2.0"], "2.0"),
+        ("2.0", ["2", "2,0"], None),
+        ("2.5", ["2"], None),
+        ("02", ["2"], None),
+        ("2.000", ["2"], None),
+        ("1,000", ["1"], None),
+        ("Refund", ["refund"], None),
+    ],
+)
+def test_a_label_is_found_where_only_one_is_the_same_written_otherwise(label, known, own):
+    assert own_labels([label], known) == [own]
+
+
+def test_codes_and_labels_that_pandas_wrote_as_floats_are_read():
+    names = label_codes(["billing", "login", "refund"])
+    numbers = label_codes(["0", "1", "2"])
+
+    assert [names(cell) for cell in ("2.0", "0.0", "-1.0", " 1.0 ", "2,0", "login")] == [2, 0, -1, 1, 2, 1]
+    assert [numbers(cell) for cell in ("2.0", "0", "1,0")] == [2, 0, 1]
+    with pytest.raises(InputError, match=r"label '3.0' is neither one of the 3 names nor a code"):
+        names("3.0")
+
+
+def test_labels_are_dropped_and_renamed_in_another_unicode_form(write):
+    path = write(f"text,label\na,{unicodedata.normalize('NFD', 'Ödeme')}\nb,{unicodedata.normalize('NFD', 'İade')}\n")
+
+    read = read_labelled(path, Reading(maps=("Ödeme=payment",), dropped=("İade",)), strict=True)
+
+    assert read.labels == ["payment"]
+
+
+def test_a_label_with_and_without_a_decimal_is_one_in_two_spellings():
+    assert near_duplicates(["1", "2", "1.0"]) == [["1", "1.0"]]

@@ -1,6 +1,7 @@
 """Every number of an evaluation, against its own definition."""
 
 import json
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -131,6 +132,25 @@ def test_an_evaluation_is_json_with_value_low_and_high(judged):
     assert set(written["classifier"]["accuracy"]) == {"value", "low", "high"}
     assert set(written["classifier"]["ece"]) == {"value", "low", "high", "null"}
     assert set(written["engine"]) == {"name", "precision", "fingerprint"}
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("1", "2"), ["1.0", "2.0"]),
+        (("1", "2"), np.array([1.0, 2.0])),
+        (("1.0", "2.0"), [1, 2]),
+        (("True", "False"), np.array([True, False])),
+        (("True", "False"), ["true", "false"]),
+        (("a", "b"), list(Enum("Topic", {"A": "a", "B": "b"}))),
+    ],
+)
+def test_labels_may_be_written_otherwise_than_those_of_the_model(names, labels):
+    engine = MemoryEngine(names, {"sure": [4.0, 0.0], "no": [0.0, 4.0]})
+    classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6))
+
+    assert ew.evaluate(classifier, ["sure", "no"], labels).classifier.accuracy.value == 1
+    assert ew.compare(classifier, classifier, ["sure", "no"], labels).rows.compared == 2
 
 
 def test_an_unknown_label_is_named_with_the_remedy():

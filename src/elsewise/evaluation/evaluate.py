@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from elsewise import metrics
-from elsewise.arrays import Codes, Floats, as_codes
+from elsewise.arrays import Codes, Floats, as_codes, label_word
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import kept_population
 from elsewise.classifier.load import open_baseline
@@ -286,7 +286,7 @@ def evaluate(
     if not isinstance(classifier, Classifier):
         raise InputError(f"evaluate needs a classifier, got {type(classifier).__name__}; use elsewise.load(folder)")
     if out_of_scope_label is not None:
-        classifier = replace(classifier, out_of_scope_label=str(out_of_scope_label))
+        classifier = replace(classifier, out_of_scope_label=label_word(out_of_scope_label))
     given = as_rows("codes", codes) if labels is None else classifier.codes(list(as_rows("labels", labels)))
     texts = texts if isinstance(texts, np.ndarray) else list(as_rows("texts", texts))
     if len(given) != len(texts):

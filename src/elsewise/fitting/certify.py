@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes
+from elsewise.arrays import ABSTAIN, Codes, label_word
 from elsewise.calibrators import Calibrator
 from elsewise.calibrators.choice import choose_calibrator
 from elsewise.classifier.classifier import Classifier, check_other
@@ -121,7 +121,8 @@ class Words:
     @classmethod
     def of(cls, other: str, out_of_scope_label: Any) -> Self:
         """Turn the out-of-scope label into a word, as labels are."""
-        return cls(other, None if out_of_scope_label is None else str(out_of_scope_label))
+        label = None if out_of_scope_label is None else label_word(out_of_scope_label) or str(out_of_scope_label)
+        return cls(other, label)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
