@@ -630,8 +630,7 @@ def test_thresholds_that_make_no_sense_are_one_line_and_exit_1(logits_model, wor
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_calibrate_says_which_columns_it_takes_for_labels(logits, tmp_path):
-    """A column of row numbers would be one more label."""
+def test_calibrate_says_which_columns_it_takes_for_labels_and_refuses_one_of_row_numbers(logits, tmp_path):
     z = np.load(logits / "z.npy")[:60]
     with (tmp_path / "z.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["id", *(f"name {i}" for i in range(4))], *([i, *row] for i, row in enumerate(z))])
@@ -639,8 +638,9 @@ def test_calibrate_says_which_columns_it_takes_for_labels(logits, tmp_path):
 
     done = run("calibrate", "--logits", "z.csv", "--labels", "y.npy", "-o", "m", folder=tmp_path)
 
-    assert done.returncode == 0, done.stderr
-    assert "z.csv: its 5 columns are the labels id, name 0, name 1, name 2, name 3" in done.stderr.splitlines()
+    columns, refusal = done.stderr.splitlines()
+    assert columns == "z.csv: its 5 columns are the labels id, name 0, name 1, name 2, name 3"
+    assert refusal.startswith("elsewise: column 'id' of the logits holds a whole number of its own for each row")
 
 
 def test_calibrate_can_leave_the_rows_out(logits, tmp_path):
@@ -964,3 +964,53 @@ def test_rows_on_stdout_are_utf_8_whatever_the_terminal_shows(turkish, tmp_path)
     done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, capture_output=True, check=False)
 
     assert "Kargo şubesi 👍" in done.stdout.decode("utf-8"), done.stderr
+
+
+# Files of logits as spreadsheets and pandas write them
+
+
+@pytest.fixture
+def spreadsheet(tmp_path):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(3, size=600)
+    z = (rng.normal(size=(600, 3)) + 3 * np.eye(3)[codes]).round(4)
+    np.save(tmp_path / "z.npy", z)
+    rows = ["billing;login;refund", *(";".join(map(str, row)).replace(".", ",") for row in z.tolist())]
+    (tmp_path / "z.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "y.csv").write_text("label\n" + "".join(f"{code}.0\n" for code in codes), encoding="utf-8")
+    return tmp_path
+
+
+def test_decimal_commas_and_whole_floats_go_from_calibrate_to_evaluate(spreadsheet):
+    files = ("--labels", "y.csv", "--decimal", ",")
+
+    made = run("calibrate", "--logits", "z.csv", *files, "-o", "model", folder=spreadsheet)
+    judged = run("evaluate", "model", "z.csv", *files, "--json", folder=spreadsheet)
+    answered = run("predict", "model", "z.csv", "--decimal", ",", folder=spreadsheet)
+
+    assert made.returncode == 0, made.stderr
+    assert json.loads(judged.stdout)["classifier"]["accuracy"]["value"] > 0.9, judged.stderr
+    assert answered.stderr.splitlines()[-1].endswith("0 rejected")
+
+
+@pytest.mark.parametrize(("names", "holds"), [('["a", "b"]', "2 names"), ('["a"]', "1 name")])
+def test_names_that_are_not_as_many_as_the_columns_are_the_first_to_be_told(spreadsheet, names, holds):
+    (spreadsheet / "names.json").write_text(names, encoding="utf-8")
+
+    done = run("calibrate", "--logits", "z.npy", "--labels", "y.csv", "--names", "names.json", "-o", "model",
+               folder=spreadsheet)  # fmt: skip
+
+    said = (
+        f"elsewise: names.json holds {holds}, and z.npy has 3 columns; write one name for each column, in their order"
+    )
+    assert done.stderr.splitlines() == [said]
+
+
+def test_names_of_a_json_list_are_the_labels(spreadsheet):
+    (spreadsheet / "names.json").write_text('["billing", "login", "refund"]', encoding="utf-8")
+
+    done = run("calibrate", "--logits", "z.npy", "--labels", "y.csv", "--names", "names.json", "-o", "model",
+               folder=spreadsheet)  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert ew.load(spreadsheet / "model").labels == ("billing", "login", "refund")

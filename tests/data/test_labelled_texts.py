@@ -11,7 +11,7 @@ import pytest
 from elsewise.data import logits as logits_module
 from elsewise.data.labelled_texts import Reading, read_files, read_labelled
 from elsewise.data.labels import Relabelling, label_codes, label_form, near_duplicates, own_labels
-from elsewise.data.logits import read_codes, read_logits
+from elsewise.data.logits import read_codes, read_logits, read_names
 from elsewise.errors import InputError, MissingExtra
 
 
@@ -316,3 +316,47 @@ def test_labels_are_dropped_and_renamed_in_another_unicode_form(write):
 
 def test_a_label_with_and_without_a_decimal_is_one_in_two_spellings():
     assert near_duplicates(["1", "2", "1.0"]) == [["1", "1.0"]]
+
+
+# Numbers with a decimal comma, and names of labels in JSON
+
+
+def test_a_number_with_a_decimal_comma_names_the_option_that_reads_it(write):
+    path = write("a;b\n-0,5;1\n,25;-1,5e-3\n")
+
+    with pytest.raises(InputError, match=r"line 2: row 1 has '-0,5' in column 'a', .*; read it with --decimal ,$"):
+        read_logits(path, Reading())
+    assert read_logits(path, Reading(decimal=","))[0].tolist() == [[-0.5, 1], [0.25, -0.0015]]
+
+
+@pytest.mark.parametrize("cell", ["1,234,5", "1.234,5", "a,b", ","])
+def test_what_has_a_comma_and_is_no_number_names_no_option(write, cell):
+    with pytest.raises(InputError, match=r"not a number$"):
+        read_logits(write(f"a;b\n{cell};1\n"), Reading())
+
+
+def test_a_first_line_of_numbers_with_decimal_commas_is_no_header(write):
+    with pytest.raises(InputError, match=r"^the first line of .* holds numbers, not names"):
+        read_logits(write("0,5;1,25\n0,1;0,2\n"), Reading(decimal=",", delimiter=";"))
+
+
+@pytest.mark.parametrize("decimal", ["", ";", ".,"])
+def test_a_decimal_sign_that_is_none_is_refused(decimal):
+    with pytest.raises(InputError, match="the decimal sign must be"):
+        Reading(decimal=decimal)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['["billing", "login"]', '{"0": "billing", "1": "login"}', '{"id2label": {"1": "login", "0": "billing"}, "x": 1}'],
+)
+def test_names_in_json_are_a_list_or_those_of_transformers(write, content):
+    assert read_names(write(content, "names.json")) == ("billing", "login")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[1, 2]", '["a", ""]', '{"1": "a", "2": "b"}', '"a"', "[" * 100_000])
+def test_json_without_names_is_refused(write, content):
+    with pytest.raises(
+        InputError, match=r'names.json holds no label names; write a list of them, as in \["yes", "no"\]'
+    ):
+        read_names(write(content, "names.json"))

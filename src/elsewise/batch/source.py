@@ -62,7 +62,7 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
             columns = logit_columns(rows.columns, how, classifier.labels, data)
             if len(columns) != len(classifier.labels):
                 raise InputError(f"{data} has {len(columns)} columns, the model has {len(classifier.labels)} labels")
-            items = (_logits_item(row, columns) for row in rows)
+            items = (_logits_item(row, columns, how.decimal) for row in rows)
         else:
             columns = how.text_columns(rows.columns, data)
             items = (_text_item(row, columns) for row in rows)
@@ -95,8 +95,8 @@ def _text_item(row: Row, columns: tuple[str, ...]) -> Item:
     return (row, text) if problem is None else (replace(row, cells={}, problem=problem), "")
 
 
-def _logits_item(row: Row, columns: tuple[str, ...]) -> Item:
-    values = row.problem or logits_of(row, columns)
+def _logits_item(row: Row, columns: tuple[str, ...], decimal: str) -> Item:
+    values = row.problem or logits_of(row, columns, decimal)
     return (replace(row, cells={}, problem=values), []) if isinstance(values, str) else (row, values)
 
 

@@ -43,11 +43,12 @@ def calibrate(
     *,
     features: options.Features = None,
     names: Annotated[
-        str | None, DATA(metavar="FILE", help="Label names, one a line, in the order of the columns.")
+        str | None,
+        DATA(metavar="FILE", help="Label names, one a line or a list in .json, in the order of the columns."),
     ] = None,
     more: MoreRows,
     out_of_scope_label: options.OutOfScope = None,
-    files: Annotated[options.Files, Only("label_column", "delimiter", "encoding")],
+    files: Annotated[options.Files, Only("label_column", "delimiter", "encoding", "decimal")],
     population: options.PopulationOptions,
     seed: options.Seed = 0,
     promise: options.PromiseOptions,
@@ -65,7 +66,7 @@ def calibrate(
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import read_codes, read_columns, read_logits, read_names
     from elsewise.fitting.calibrate import calibrate as calibrate_logits
-    from elsewise.messages.wording import listed
+    from elsewise.messages.wording import counted, listed
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)
@@ -73,6 +74,9 @@ def calibrate(
     how = files.reading()
     asked = read_names(names, how.encoding) if names else None
     array, columns = read_logits(logits, how, asked)
+    if asked and len(asked) != array.shape[-1]:
+        holds = f"{names} holds {counted(len(asked), 'name')}, and {logits} has {counted(array.shape[-1], 'column')}"
+        raise InputError(f"{holds}; write one name for each column, in their order")
     if columns and not asked:
         to_stderr(f"{logits}: its {len(columns):,} columns are the labels {listed(columns)}")
     known = asked or columns or tuple(map(str, range(array.shape[-1])))

@@ -10,7 +10,7 @@ import typer
 
 from elsewise.cli import options
 from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
-from elsewise.cli.panels import ENGINE, TRAINING, typed
+from elsewise.cli.panels import ENGINE, TRAINING, Only, typed
 from elsewise.cli.tables import show_fitted
 from elsewise.data.defaults import MAX_LENGTH, TETHER
 
@@ -54,7 +54,7 @@ def fit(
     context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled texts: .csv, .tsv or .jsonl. - is stdin.")],
     *,
-    files: options.Files,
+    files: Annotated[options.Files, Only(*options.NEW_FILES)],
     held_out: options.HeldOut = None,
     test: options.Test = None,
     out_of_scope_label: options.OutOfScope = None,

@@ -120,6 +120,10 @@ class Files:
         ),
     ] = False
 
+    decimal: Annotated[str, DATA(help="Decimal sign of the numbers in CSV files: . or a comma. Default: a point.")] = (
+        "."
+    )
+
     def reading(self) -> "Reading":
         """Turn the options into a `Reading`."""
         from elsewise.data.labelled_texts import Reading
@@ -129,8 +133,9 @@ class Files:
 
 
 FORM = ("delimiter", "encoding", "format", "literal_quotes")  # how a file is written
-TextFiles = Annotated[Files, Only("text_column", *FORM)]
-LabelledFiles = Annotated[Files, Only("text_column", "label_column", "maps", "dropped", *FORM)]
+NEW_FILES = ("text_column", "label_column", "maps", "dropped", "skip_bad_rows", *FORM)  # how `fit` reads files
+TextFiles = Annotated[Files, Only("text_column", "decimal", *FORM)]
+LabelledFiles = Annotated[Files, Only("text_column", "label_column", "maps", "dropped", "decimal", *FORM)]
 
 
 @dataclass(frozen=True, slots=True)

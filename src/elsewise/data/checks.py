@@ -256,10 +256,7 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
     yield from _spellings(divided, table, groups, locate)
     known = [row for row in table if row.label != divided.out_of_scope_label]
     twice = {label for group in groups for label in group}
-    absent = [row for row in known if not row.rows]  # a trained model has its own labels
-    if absent:
-        words = f"{_n_labels(absent)} no row: {_rarest(absent)}; labels without rows are not tested"
-        yield Finding("warning", "absent_labels", words, "label some of their texts, if they can occur")
+    yield from absent_findings([row.label for row in known if not row.rows])  # a trained model has its own labels
     known = [row for row in known if row.rows]
     stay = bool(len(divided.parts.train))
     rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice and stay]
@@ -286,6 +283,14 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
         options = ("--out-of-scope-label", likely.label)
         remedy = f"if so, mark them as out of scope: {shlex.join(options)}"
         yield Finding("note", "likely_out_of_scope", words, remedy, options)
+
+
+def absent_findings(labels: Sequence[str]) -> list[Finding]:
+    """Warn of labels that no row has."""
+    if not labels:
+        return []
+    words = f"{_n_labels(labels)} no row: {listed(map(repr, labels))}; labels without rows are not tested"
+    return [Finding("warning", "absent_labels", words, "label some of their texts, if they can occur")]
 
 
 def _spellings(
@@ -459,7 +464,7 @@ def _allowed(certify: int, promise: BinomialTest) -> Finding:
     return Finding("note", "certify_rows", words)
 
 
-def _n_labels(labels: Sequence[LabelRows]) -> str:
+def _n_labels(labels: Sequence[object]) -> str:
     return f"{counted(len(labels), 'label')} {'has' if len(labels) == 1 else 'have'}"
 
 

@@ -20,6 +20,8 @@ from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError
 from elsewise.messages.wording import at_lines, counted
 
+DECIMALS = (".", ",")
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -35,6 +37,8 @@ class Reading:
         Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.data.labels`.
     skip_bad_rows : bool
         True: leave out unusable rows and rows with a blank text. Default: refuse the file.
+    decimal : {".", ","}
+        Decimal sign of numbers, where columns hold numbers.
     """
 
     text_column: str = "text"
@@ -46,6 +50,11 @@ class Reading:
     dropped: tuple[str, ...] = ()
     skip_bad_rows: bool = False
     literal_quotes: bool = False
+    decimal: str = "."
+
+    def __post_init__(self) -> None:
+        if self.decimal not in DECIMALS:
+            raise InputError(f"the decimal sign must be . or a comma, got {self.decimal!r}")
 
     def open(self, path: str) -> Rows:
         """Open a file of rows."""
