@@ -327,3 +327,20 @@ def test_out_of_scope_rows_are_errors_of_a_label_that_answers_all():
     findings = check(texts, labels, out_of_scope_label="oos", encoder="nobody/nothing")
 
     assert "majority_label" not in {finding.kind for finding in findings.findings}
+
+
+def test_letters_that_were_read_in_another_encoding_are_told_with_what_they_stand_for():
+    (finding,) = found("misread_characters", ("ÅŸikayetim var", "Kargo"), ("Ã§ok geÃ§", "Kargo"))
+
+    assert finding.level == "warning"
+    assert finding.where == (120, 121)
+    assert finding.sentence == (
+        "2 rows with 'ÅŸ' in the place of 'ş' and the like: UTF-8 that was read in another encoding and saved again"
+    )
+
+
+def test_labels_that_were_read_in_another_encoding_are_told():
+    (finding,) = found("misread_characters", *((f"new {i}", "Ä°ade") for i in range(5)))
+
+    assert finding.where == (120, 121, 122, 123, 124)
+    assert "'Ä°' in the place of 'İ'" in finding.sentence

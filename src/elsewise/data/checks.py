@@ -16,6 +16,7 @@ import numpy as np
 from elsewise.arrays import ABSTAIN, Codes
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.data.defaults import CONFIDENCE_LEVEL, LEFT_OUT, MAX_LENGTH, PARTS, TARGET_ACCURACY
+from elsewise.data.encoding_guess import misread
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.language import language_warnings
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
@@ -338,11 +339,25 @@ def _text_findings(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
         words = f"{counted(len(lost), 'row')} with U+FFFD, the sign for a character lost before the file was written"
         remedy = "export the file again, in UTF-8"
         yield Finding("warning", "lost_characters", words, remedy, where=tuple(map(locate, lost)))
+    yield from _misread(divided, locate)
     control = [row for row, text in enumerate(texts) if CONTROL.search(text)]
     if control:
         words = f"{counted(len(control), 'row')} with control characters such as NUL, which most encoders do not read"
         yield Finding("note", "control_characters", words, where=tuple(map(locate, control)))
     yield from _repeats(divided, locate)
+
+
+def _misread(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
+    """Find texts and labels in UTF-8 that somebody read in another encoding and saved again."""
+    texts, codes = divided.rows.texts, divided.rows.codes
+    labels = {code for code, name in enumerate(divided.names) if misread(name)}
+    where = [row for row, code in enumerate(codes.tolist()) if code in labels or misread(texts[row])]
+    if where:
+        wrong, right = misread(texts[where[0]]) or misread(divided.names[codes[where[0]]]) or ("", "")
+        words = f"{counted(len(where), 'row')} with {wrong!r} in the place of {right!r} and the like"
+        cause = "UTF-8 that was read in another encoding and saved again"
+        remedy = "export the file again, in UTF-8"
+        yield Finding("warning", "misread_characters", f"{words}: {cause}", remedy, where=tuple(map(locate, where)))
 
 
 def _repeats(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
