@@ -1,7 +1,8 @@
 """CSV and TSV: a header, then one record a row (RFC 4180), all cells text.
 
 Reads ``,`` ``;`` and tab, any line ends, line breaks in quoted cells, NUL, and the line ``sep=;`` of Excel. Writes
-UTF-8 with LF line ends. Types are not guessed, and formulas are written as they are: the output is for programs.
+UTF-8 with LF line ends. Types are not guessed, and formulas are written as they are: the output is for programs, unless
+it is asked for Excel.
 """
 
 import csv
@@ -24,6 +25,8 @@ REREAD_LIMIT = 1 << 26  # characters: a file with a bad quote in every line must
 FIELD_LIMIT = 2 * LIMIT  # characters; above LIMIT, whose error names the line
 QUOTED = r'"[^"]*+(?:""[^"]*+)*+("?)'  # group 1 is empty if the quote is never closed
 SEP_LINE = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)  # Excel's: it names the delimiter, and is no header
+FORMULA = re.compile(r"[=+@\t\r-]")  # what Excel takes for the beginning of one
+NO_FORMULA = re.compile(r"[+-][\d\s.,:/()%-]*")  # a number, a date or a telephone number
 LITERAL = "read quotes as characters with --literal-quotes"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -195,8 +198,10 @@ def _rows(
             yield Row(number, line, {}, problem or ragged, raw)
 
 
-def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells], bytes]:
+def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False) -> Callable[[Cells], bytes]:
     r"""Make the function that encodes one row; a missing column is an empty cell.
+
+    For Excel, a text that would be a formula begins with an apostrophe, and beside semicolons numbers have a comma.
 
     Booleans are true and false, floats in shortest exact form or ``inf``, NaN and None empty. A lone surrogate, which
     UTF-8 cannot encode, becomes U+FFFD. The function raises InputError for a column that the header lacks.
@@ -209,9 +214,13 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells],
     # csv.writer quotes CR and LF only if they are in its line end, which is why it ends in both.
     known = frozenset(columns)
     quote = csv.writer(_Echo(), delimiter=SPOKEN.get(delimiter, delimiter), lineterminator="\r\n").writerow
+    has_commas = excel and delimiter == ";"
 
     def encode(row: Cells) -> bytes:
         cells = [value if type(value := row.get(column)) is str else _cell(value) for column in columns]
+        if excel:
+            given = (row.get(column) for column in columns)
+            cells = [_for_excel(cell, value, has_commas=has_commas) for cell, value in zip(cells, given, strict=True)]
         if not known.issuperset(row):
             late = column_names(sorted(row.keys() - known))
             raise InputError(f"a row has {late}, which the header of the CSV file lacks; write a .jsonl file instead")
@@ -219,6 +228,19 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells],
         return (text if text.isascii() else LONE_SURROGATE.sub("\ufffd", text)).encode()
 
     return encode
+
+
+def _for_excel(cell: str, value: object, *, has_commas: bool) -> str:
+    r"""Write a cell so that Excel shows the text, and reads the number of a country that writes decimal commas.
+
+    Examples
+    --------
+    >>> [_for_excel(cell, cell, has_commas=True) for cell in ("=1+1", "-5", "+90 212 123", "2.5")]
+    ["'=1+1", '-5', '+90 212 123', '2.5']
+    """
+    if isinstance(value, str):
+        return f"'{cell}" if FORMULA.match(cell) and not NO_FORMULA.fullmatch(cell) else cell
+    return cell.replace(".", ",") if has_commas else cell
 
 
 class _Echo:

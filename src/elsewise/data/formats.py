@@ -15,6 +15,7 @@ Examples
 """
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from os import PathLike, fspath
@@ -101,15 +102,17 @@ def open_writer(
     stdout: IO[bytes] | None = None,
     parts: list[Part] | None = None,
     like: str | PathLike[str] | None = None,
+    excel: bool = False,
 ) -> Iterator[Writer]:
     """Open a file to write rows to, in a ``with``.
 
     Rows go to a hidden file in the same folder, which replaces `path` at the end of the ``with``, and is removed after
     an error. Stdout (``-``), pipes and devices are written directly. UTF-8, LF line ends; format as in `open_rows`,
     default: CSV. With the `parts` of `elsewise.storage.target_file.together`, the file gets its name with theirs; a new
-    one is as private as the file `like`.
+    one is as private as the file `like`. For `excel` a CSV begins with a byte order mark, and a text that would be a
+    formula with an apostrophe; with semicolons, numbers have decimal commas.
 
-    InputError if the file cannot be written or two columns have one name.
+    InputError if the file cannot be written, two columns have one name, or a file for Excel is no CSV.
 
     Examples
     --------
@@ -126,9 +129,13 @@ def open_writer(
     refuse_repeats(names, "the output")
     suffix = _suffix(path, format) or ".csv"
     kind, separator = FORMATS[suffix], delimiter or DELIMITERS.get(suffix, ",")
-    encode = kind.encoder(names, separator)
+    if excel and suffix != ".csv":
+        raise InputError(f"{fspath(path)} is not CSV, which Excel opens; name the output .csv, or leave out excel=")
+    encode = kind.encoder(names, separator, excel=excel)
     with open_target(path, stdout, parts=parts, like=like) as file:
         writer = Writer(file, fspath(path), encode)
+        if excel:
+            try_to_write(fspath(path), file.write, BOM_UTF8)
         if kind.HAS_HEADER:
             writer.write([{name: name for name in names}])
         yield writer

@@ -94,7 +94,7 @@ _DECODER = json.JSONDecoder(
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells], bytes]:
+def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False) -> Callable[[Cells], bytes]:
     r"""Make the function that encodes one row, with the row's own keys in their order.
 
     NaN and None become null, infinity the string "inf". Only lone surrogates, which UTF-8 cannot encode, are escaped.
@@ -104,7 +104,7 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells],
     >>> encoder(())({"text": "hi", "id": JsonText("0.10"), "threshold": float("inf")})
     b'{"text": "hi", "id": 0.10, "threshold": "inf"}\n'
     """
-    del columns, delimiter
+    del columns, delimiter, excel
     # A lone surrogate occurs only in a string, where \ud800 is its JSON escape.
     return lambda row: f"{_text(row)}\n".encode("utf-8", "backslashreplace")
 

@@ -105,8 +105,8 @@ class Format(Protocol):
     def read(self, lines: Lines, delimiter: str | None, *, literal_quotes: bool) -> Rows:
         """Open the rows, given the delimiter or None for the format's default, and what quotes are."""
 
-    def encoder(self, columns: tuple[str, ...], delimiter: str) -> Callable[[Cells], bytes]:
-        """Make the function that encodes one row, given the columns and the delimiter."""
+    def encoder(self, columns: tuple[str, ...], delimiter: str, *, excel: bool) -> Callable[[Cells], bytes]:
+        """Make the function that encodes one row, given the columns and the delimiter, and whether it is for Excel."""
 
 
 def merged_rows(lines: Sequence[int]) -> tuple[str, str]:
