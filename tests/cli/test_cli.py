@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -1014,3 +1015,60 @@ def test_names_of_a_json_list_are_the_labels(spreadsheet):
 
     assert done.returncode == 0, done.stderr
     assert ew.load(spreadsheet / "model").labels == ("billing", "login", "refund")
+
+
+# Explanations in Turkish
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory):
+    """A certified model of texts that are nearly all right, its texts as a file, and a text that it does not read."""
+    folder = tmp_path_factory.mktemp("certified")
+    texts = [f"metin {i} gelmedi" for i in range(1200)]
+    table = {text: [4.0, i % 7 / 5] if i % 2 else [i % 5 / 5, 4.0] for i, text in enumerate(texts)}
+    labels = ["kargo" if i % 2 and i % 99 else "iade" for i in range(1200)]
+    engine = MemoryEngine(("kargo", "iade"), table | {f"metin {i} ": [1.0, 0.5] for i in range(9)})
+    ew.fit(texts, labels, engine=engine, target_accuracy=0.9).save(folder / "model")
+    return folder
+
+
+def test_all_that_explain_shows_is_turkish(certified):
+    told = run("explain", "model", "metin 7 gelmedi", "--language", "tr", folder=certified)
+    english = run("explain", "model", "metin 7 gelmedi", folder=certified)
+
+    assert told.returncode == 0, told.stderr
+    for words in (
+        'Etiket: "kargo", olasılığı 0,',
+        "Müşteriye: Bu metin otomatik olarak",
+        "En olası etiketler; güven değeri (",
+        "etiket",
+        '"kargo" etiketine yaklaştıran (+) ve ondan uzaklaştıran (-) sözcükler, log-odds cinsinden',
+        "sözcük olmadan olasılık",
+        "; karar sürümü ",
+        "Metin: SHA-256 ",
+        "Sertifika: Etiket verilen metinlerde doğruluk oranı en az %90, güven düzeyi %95: ",
+    ):
+        assert words in told.stdout
+    shared = {*told.stdout.splitlines()} & {*english.stdout.splitlines()}
+    assert not any(re.search(r"\w", line) for line in shared)
+    assert re.search(r"\d\.\d", told.stdout) is None
+
+
+def test_a_receipt_is_confirmed_in_turkish_and_is_the_same_in_both_languages(certified, tmp_path):
+    written = [tmp_path / "en.json", tmp_path / "tr.json"]
+    for path in written:
+        made = run(
+            "explain", "model", "metin 7 gelmedi", "--language", path.stem, "--receipt-out", path, folder=certified
+        )
+    same = run("explain", "model", "metin 7 gelmedi", "--language", "tr", "--receipt", written[0], folder=certified)
+    other = run("explain", "model", "metin 8 gelmedi", "--language", "tr", "--receipt", written[0], folder=certified)
+
+    assert made.stderr.splitlines() == [f"yazıldı: {written[1]}"]
+    assert written[0].read_bytes() == written[1].read_bytes()
+    assert same.stdout.splitlines() == [
+        "metin: aynı", "model: aynı", "karar sürümü: aynı", "sertifika: aynı", "yanıt: aynı, son bitine kadar"
+    ]  # fmt: skip
+    assert other.returncode == 1
+    assert other.stderr.startswith(
+        f"elsewise: {written[0]} doğrulanmadı: metin, karar kaydındaki metin değil: SHA-256 "
+    )
