@@ -6,6 +6,7 @@ Nothing here guesses whether numbers are logits or probabilities: the caller say
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -176,13 +177,41 @@ def as_labels(values: Iterable[Any]) -> tuple[str, ...]:
     """
     if isinstance(values, str | bytes | Mapping | set | frozenset) or not isinstance(values, Iterable):
         raise InputError(f"labels must be a list of names in the order of the columns, got a {type(values).__name__}")
-    names = tuple(map(str, values))
+    names = tuple(str(value.value if isinstance(value, Enum) else value) for value in values)
     if len(names) < 2:  # noqa: PLR2004
         raise InputError(f"there must be at least 2 labels, got {len(names)}")
     if len(set(names)) < len(names):
         times = Counter(names)
         raise InputError(f"labels must differ, got {next(name for name in times if times[name] > 1)!r} twice")
     return names
+
+
+def label_word(value: Any) -> str | None:
+    """Write a label as a word; None for what is none.
+
+    Whole numbers are words, also as floats, as pandas writes them beside a missing value. So are booleans, scalars of
+    any framework, and members of an enumeration of them.
+
+    Examples
+    --------
+    >>> label_word("refund"), label_word(np.float64(2)), label_word(np.True_), label_word(2.5), label_word(" ")
+    ('refund', '2', 'True', None, None)
+    """
+    value = value.value if isinstance(value, Enum) else value
+    value = value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
+    if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_CODE:
+        value = int(value)
+    return str(value) if isinstance(value, str | int) and str(value).strip() else None
+
+
+def label_words(values: Iterable[Any]) -> list[str]:
+    """Write labels as words; InputError, with its row, for the first that is none."""
+    given = list(values)
+    words = [label_word(value) for value in given]
+    if None in words:
+        row = words.index(None)
+        raise InputError(f"labels must be words or whole numbers, got {given[row]!r} in row {row}")
+    return [word for word in words if word is not None]
 
 
 def row_blocks(array: NDArray[Any], numbers: int = BLOCK) -> Iterator[slice]:

@@ -1,3 +1,4 @@
+import bz2
 import csv
 import gzip
 from pathlib import Path
@@ -93,6 +94,16 @@ CASES = [
          said="2 rows = 1 answered + 0 Other + 1 rejected (see out.csv.rejected.jsonl)",
          then="rejected with its line, the rest is answered",
          holds=rejected("is badly quoted", "double the quotes inside a quoted cell")),
+    Case("the line `sep=;` that Excel understands", write("sep=;\ntext;id\na;1\n"),
+         said="data.csv: delimiter ';' (named by its first line, sep=;)", then="read: the line is no header",
+         holds=answered("a")),
+    Case("bare quotes in a tab-separated file, with `--literal-quotes`", write('text\tid\n"a\t1\nb"\t2\n', "data.tsv"),
+         "predict model data.tsv -o out.csv --literal-quotes", then="read: quotes are characters",
+         said="2 rows = 0 answered + 2 Other (2 unreadable) + 0 rejected", holds=answered('"a', 'b"')),
+    Case("bare quotes in a tab-separated file", write('text\tid\n"a\t1\nb"\t2\n', "data.tsv"),
+         "predict model data.tsv -o out.csv", then="read as one row, and said",
+         said="data.tsv: 1 row with tabs and line ends in a quoted cell: several rows, where a quote is a character "
+              "(line 2); if so, read quotes so with --literal-quotes", holds=answered("a\t1\nb")),
     Case("a quote that is never closed", write('text\na\n"b\nc\n'),
          said="data.csv line 3: a quote opened here is not closed to the end of the file; close it or take it out"),
     Case("a line of more than 16 million characters", write("text\n" + "a" * 17_100_000 + "\n"),
@@ -105,6 +116,10 @@ CASES = [
          said="data.csv is a Parquet file, not text; save it as CSV"),
     Case("a compressed file", write(gzip.compress(ROWS.encode())),
          said="data.csv is compressed with gzip; unpack it first"),
+    Case("a file compressed with bzip2", write(bz2.compress(ROWS.encode())),
+         said="data.csv is compressed with bzip2; unpack it first"),
+    Case("a binary file of no known kind", write(bytes(range(1, 256)) * 4),
+         said="data.csv is no text: its bytes are those of a binary file; save it as CSV"),
     Case("a name that does not say the format", write(ROWS, "data.xlsx"), "predict model data.xlsx -o out.csv",
          said="data.xlsx: cannot tell the format from '.xlsx'; name it with --format (csv, tsv, jsonl, ndjson)"),
     Case("a format that there is not", write(ROWS), PREDICT + " --format xml",
@@ -113,7 +128,11 @@ CASES = [
     Case("a file that is not there", lambda: None, said="data.csv does not exist"),
     Case("one JSON list instead of JSON Lines", write('[{"text": "a"}]', "data.jsonl"),
          "predict model data.jsonl -o out.csv",
-         said="data.jsonl is not JSON Lines (one object a line): line 1 is a list, not a JSON object"),
+         said="data.jsonl is not JSON Lines (one object a line): line 1 is a list, not a JSON object; "
+              "make them of a list: jq -c '.[]' data.jsonl > new.jsonl"),
+    Case("a `.json` file with one object a line", write('{"text": "a"}\n{"text": "b"}\n', "data.json"),
+         "predict model data.json -o out.csv", said="2 rows = 2 answered + 0 Other + 0 rejected",
+         then="read as JSON Lines", holds=answered("a", "b")),
     Case("JSON that is nested without end", write("[" * 100_000, "data.jsonl"), "predict model data.jsonl -o out.csv",
          said="data.jsonl is not JSON Lines (one object a line): line 1 is nested too deeply"),
     Case("lines that are no JSON, a key twice, NaN, null, a list, no text",

@@ -334,3 +334,66 @@ def test_features_for_a_model_that_reads_none_are_refused(classifier, tmp_path):
 
     with pytest.raises(InputError, match=r"^f\.npy: this model reads no features; leave --features out$"):
         predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), features="f.npy")
+
+
+def test_rows_that_a_quote_has_merged_are_told_when_the_file_is_read(classifier, tmp_path):
+    data = written(tmp_path / "in.tsv", 'text\tid\n"sure\t1\nhm\t2\nno way"\t3\nsure\t4\n')
+
+    merged = predict_file(classifier, data, str(tmp_path / "out.csv"))
+    apart = predict_file(classifier, data, str(tmp_path / "out.csv"), how=Reading(literal_quotes=True))
+
+    assert (merged.read, apart.read) == (2, 4)
+    assert merged.notes[-1] == (
+        "1 row with tabs and line ends in a quoted cell: several rows, where a quote is a character (line 2); "
+        "if so, read quotes so with --literal-quotes"
+    )
+    assert not any("quote" in note for note in apart.notes)
+
+
+# Answers for Excel
+
+
+def test_answers_for_excel_have_a_mark_and_the_semicolons_of_the_input(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", "no;text\n01;sure\n02;hm, şöyle\n")
+
+    predict_file(classifier, data, str(tmp_path / "out.csv"), excel=True)
+
+    content = (tmp_path / "out.csv").read_bytes()
+    head, first, second = content.decode("utf-8-sig").splitlines()
+    assert content.startswith(b"\xef\xbb\xbfno;text;label;abstained;")
+    assert head.split(";")[:3] == ["no", "text", "label"]
+    assert first.startswith("01;sure;yes;false;answered;yes;0,98")
+    assert second.split(";")[1] == "hm, şöyle"
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv", "in.jsonl"])
+def test_answers_for_excel_have_commas_and_points_where_the_input_has_no_semicolons(classifier, tmp_path, name):
+    content = {"in.csv": "text,id\nsure,1\n", "in.tsv": "text\tid\nsure\t1\n", "in.jsonl": '{"text":"sure","id":1}\n'}
+    data = written(tmp_path / name, content[name])
+
+    predict_file(classifier, data, str(tmp_path / "out.csv"), excel=True)
+
+    written_rows = (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
+    assert written_rows.startswith("text,id,label,abstained,")
+    assert "\nsure,1,yes,false,answered,yes,0.98" in written_rows
+
+
+def test_no_text_is_a_formula_in_excel_and_all_stay_as_they_are_for_programs(classifier, tmp_path):
+    odd = ["=1+1", "@sum(a1)", "+cmd|' /c calc'!a0", "-2+3+cmd", "-5", "+90 212 555 00 00", "a=1"]
+    data = written(tmp_path / "in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in odd))
+
+    predict_file(classifier, data, str(tmp_path / "excel.csv"), excel=True)
+    predict_file(classifier, data, str(tmp_path / "plain.csv"))
+
+    with (tmp_path / "excel.csv").open(encoding="utf-8-sig", newline="") as file:
+        shown = [row["text"] for row in csv.DictReader(file)]
+    assert shown == ["'=1+1", "'@sum(a1)", "'+cmd|' /c calc'!a0", "'-2+3+cmd", "-5", "+90 212 555 00 00", "a=1"]
+    assert [row["text"] for row in rows_of(tmp_path / "plain.csv")] == odd
+
+
+def test_answers_for_excel_are_csv(classifier, tmp_path):
+    data = written(tmp_path / "in.csv", "text\nsure\n")
+
+    with pytest.raises(InputError, match=r"out.jsonl is not CSV, which Excel opens; name the output .csv"):
+        predict_file(classifier, data, str(tmp_path / "out.jsonl"), excel=True)
+    assert not (tmp_path / "out.jsonl").exists()

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -661,8 +662,7 @@ def test_thresholds_that_make_no_sense_are_one_line_and_exit_1(logits_model, wor
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_calibrate_says_which_columns_it_takes_for_labels(logits, tmp_path):
-    """A column of row numbers would be one more label."""
+def test_calibrate_says_which_columns_it_takes_for_labels_and_refuses_one_of_row_numbers(logits, tmp_path):
     z = np.load(logits / "z.npy")[:60]
     with (tmp_path / "z.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["id", *(f"name {i}" for i in range(4))], *([i, *row] for i, row in enumerate(z))])
@@ -670,8 +670,9 @@ def test_calibrate_says_which_columns_it_takes_for_labels(logits, tmp_path):
 
     done = run("calibrate", "--logits", "z.csv", "--labels", "y.npy", "-o", "m", folder=tmp_path)
 
-    assert done.returncode == 0, done.stderr
-    assert "z.csv: its 5 columns are the labels id, name 0, name 1, name 2, name 3" in done.stderr.splitlines()
+    columns, refusal = done.stderr.splitlines()
+    assert columns == "z.csv: its 5 columns are the labels id, name 0, name 1, name 2, name 3"
+    assert refusal.startswith("elsewise: column 'id' of the logits holds a whole number of its own for each row")
 
 
 def test_calibrate_can_leave_the_rows_out(logits, tmp_path):
@@ -932,3 +933,173 @@ def test_calibrate_reads_groups_and_times_beside_the_labels(logits, tmp_path):
     said = json.loads(done.stdout)
     assert said["record"]["splits"] == {"tune": 210, "certify": 390}
     assert said["record"]["dropped"]["grouped"] == 600
+
+
+# Paths with a tilde that no shell has replaced
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    logits, codes = np.tile(np.eye(2) * 9, (200, 1)), np.tile([0, 1], 200)
+    np.save(tmp_path / "home" / "z.npy", logits + np.arange(400)[:, None] / 1e4)
+    np.save(tmp_path / "home" / "y.npy", codes)
+
+    made = run("calibrate", "--logits=~/z.npy", "--labels=~/y.npy", "--out=~/model", folder=tmp_path)
+    told = run("predict", "~/model", "~/z.npy", "--out=~/answers.csv", folder=tmp_path)
+
+    assert (made.returncode, told.returncode) == (0, 0), made.stderr + told.stderr
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["answers.csv", "model", "y.npy", "z.npy"]
+    assert not (tmp_path / "~").exists()
+    assert ew.load("~/model").labels == ("0", "1")
+
+
+def test_a_word_that_begins_with_a_tilde_is_no_path(tmp_path):
+    texts = {"~ hm": [4.0, 0.0]}
+    ew.Classifier(MemoryEngine(("yes", "no"), texts), ew.Identity(), ew.FixedThreshold(0.6)).save(tmp_path / "model")
+
+    assert run("explain", tmp_path / "model", "~ hm").stdout.startswith('"yes" with probability 0.982')
+
+
+# Terminals that cannot show a letter
+
+
+@pytest.fixture(scope="module")
+def turkish(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("turkish") / "model"
+    table = {"kargom nerede": [4.0, 0.0], "iade": [0.1, 0.0]}
+    ew.Classifier(MemoryEngine(("Kargo şubesi 👍", "İade"), table), ew.Identity(), ew.FixedThreshold(0.6)).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1254"])
+def test_a_letter_that_the_terminal_lacks_becomes_an_escape(turkish, encoding):
+    done = run("explain", turkish, "kargom nerede", "--language", "tr", encoding=encoding)
+
+    shown = "Kargo şubesi 👍".encode(encoding, "backslashreplace").decode(encoding)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f'Etiket: "{shown}"')
+
+
+def test_json_is_json_whatever_the_terminal_shows(turkish):
+    told = [run("explain", turkish, "kargom nerede", "--json", encoding=e).stdout for e in ("utf-8", "cp1252")]
+
+    assert [json.loads(one)["label"] for one in told] == ["Kargo şubesi 👍"] * 2
+    assert told[1].isascii()
+
+
+def test_rows_on_stdout_are_utf_8_whatever_the_terminal_shows(turkish, tmp_path):
+    (tmp_path / "in.csv").write_text("text\nkargom nerede\n", encoding="utf-8")
+    command = [sys.executable, "-m", "elsewise", "predict", turkish, tmp_path / "in.csv"]
+
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, capture_output=True, check=False)
+
+    assert "Kargo şubesi 👍" in done.stdout.decode("utf-8"), done.stderr
+
+
+# Files of logits as spreadsheets and pandas write them
+
+
+@pytest.fixture
+def spreadsheet(tmp_path):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(3, size=600)
+    z = (rng.normal(size=(600, 3)) + 3 * np.eye(3)[codes]).round(4)
+    np.save(tmp_path / "z.npy", z)
+    rows = ["billing;login;refund", *(";".join(map(str, row)).replace(".", ",") for row in z.tolist())]
+    (tmp_path / "z.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "y.csv").write_text("label\n" + "".join(f"{code}.0\n" for code in codes), encoding="utf-8")
+    return tmp_path
+
+
+def test_decimal_commas_and_whole_floats_go_from_calibrate_to_evaluate(spreadsheet):
+    files = ("--labels", "y.csv", "--decimal", ",")
+
+    made = run("calibrate", "--logits", "z.csv", *files, "-o", "model", folder=spreadsheet)
+    judged = run("evaluate", "model", "z.csv", *files, "--json", folder=spreadsheet)
+    answered = run("predict", "model", "z.csv", "--decimal", ",", folder=spreadsheet)
+
+    assert made.returncode == 0, made.stderr
+    assert json.loads(judged.stdout)["classifier"]["accuracy"]["value"] > 0.9, judged.stderr
+    assert answered.stderr.splitlines()[-1].endswith("0 rejected")
+
+
+@pytest.mark.parametrize(("names", "holds"), [('["a", "b"]', "2 names"), ('["a"]', "1 name")])
+def test_names_that_are_not_as_many_as_the_columns_are_the_first_to_be_told(spreadsheet, names, holds):
+    (spreadsheet / "names.json").write_text(names, encoding="utf-8")
+
+    done = run("calibrate", "--logits", "z.npy", "--labels", "y.csv", "--names", "names.json", "-o", "model",
+               folder=spreadsheet)  # fmt: skip
+
+    said = (
+        f"elsewise: names.json holds {holds}, and z.npy has 3 columns; write one name for each column, in their order"
+    )
+    assert done.stderr.splitlines() == [said]
+
+
+def test_names_of_a_json_list_are_the_labels(spreadsheet):
+    (spreadsheet / "names.json").write_text('["billing", "login", "refund"]', encoding="utf-8")
+
+    done = run("calibrate", "--logits", "z.npy", "--labels", "y.csv", "--names", "names.json", "-o", "model",
+               folder=spreadsheet)  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert ew.load(spreadsheet / "model").labels == ("billing", "login", "refund")
+
+
+# Explanations in Turkish
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory):
+    """A certified model of texts that are nearly all right, its texts as a file, and a text that it does not read."""
+    folder = tmp_path_factory.mktemp("certified")
+    texts = [f"metin {i} gelmedi" for i in range(1200)]
+    table = {text: [4.0, i % 7 / 5] if i % 2 else [i % 5 / 5, 4.0] for i, text in enumerate(texts)}
+    labels = ["kargo" if i % 2 and i % 99 else "iade" for i in range(1200)]
+    engine = MemoryEngine(("kargo", "iade"), table | {f"metin {i} ": [1.0, 0.5] for i in range(9)})
+    ew.fit(texts, labels, engine=engine, target_accuracy=0.9).save(folder / "model")
+    return folder
+
+
+def test_all_that_explain_shows_is_turkish(certified):
+    told = run("explain", "model", "metin 7 gelmedi", "--language", "tr", folder=certified)
+    english = run("explain", "model", "metin 7 gelmedi", folder=certified)
+
+    assert told.returncode == 0, told.stderr
+    for words in (
+        'Etiket: "kargo", olasılığı 0,',
+        "Müşteriye: Bu metin otomatik olarak",
+        "En olası etiketler; güven değeri (",
+        "etiket",
+        '"kargo" etiketine yaklaştıran (+) ve ondan uzaklaştıran (-) sözcükler, log-odds cinsinden',
+        "sözcük olmadan olasılık",
+        "; karar sürümü ",
+        "Metin: SHA-256 ",
+        "Sertifika: Etiket verilen metinlerde doğruluk oranı en az %90, güven düzeyi %95: ",
+    ):
+        assert words in told.stdout
+    shared = {*told.stdout.splitlines()} & {*english.stdout.splitlines()}
+    assert not any(re.search(r"\w", line) for line in shared)
+    assert re.search(r"\d\.\d", told.stdout) is None
+
+
+def test_a_receipt_is_confirmed_in_turkish_and_is_the_same_in_both_languages(certified, tmp_path):
+    written = [tmp_path / "en.json", tmp_path / "tr.json"]
+    for path in written:
+        made = run(
+            "explain", "model", "metin 7 gelmedi", "--language", path.stem, "--receipt-out", path, folder=certified
+        )
+    same = run("explain", "model", "metin 7 gelmedi", "--language", "tr", "--receipt", written[0], folder=certified)
+    other = run("explain", "model", "metin 8 gelmedi", "--language", "tr", "--receipt", written[0], folder=certified)
+
+    assert made.stderr.splitlines() == [f"yazıldı: {written[1]}"]
+    assert written[0].read_bytes() == written[1].read_bytes()
+    assert same.stdout.splitlines() == [
+        "metin: aynı", "model: aynı", "karar sürümü: aynı", "sertifika: aynı", "yanıt: aynı, son bitine kadar"
+    ]  # fmt: skip
+    assert other.returncode == 1
+    assert other.stderr.startswith(
+        f"elsewise: {written[0]} doğrulanmadı: metin, karar kaydındaki metin değil: SHA-256 "
+    )

@@ -70,7 +70,7 @@ def test_every_message_of_reports_is_there_with_the_placeholders_of_english(lang
 @every_language
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_said_with_numbers_and_without(language, reason):
-    assert {reason, f"customer_{reason}"} <= MESSAGES[language].keys()
+    assert {reason, f"customer_{reason}", f"explain_reason_{reason}"} <= MESSAGES[language].keys()
 
 
 @every_language
@@ -195,7 +195,7 @@ def test_every_template_of_a_certificate_is_used_by_one(monkeypatch, certificate
         certificate.say()
         certificate.headline()
 
-    of_decisions = {name for name in words if name.split("_")[0] in {*Reason, "customer", "how", "barred"}}
+    of_decisions = {name for name in words if name.split("_")[0] in {*Reason, "customer", "how", "barred", "explain"}}
     of_decisions |= {"and", "possible", "reaches", "below", "nothing", "everything"}
     assert words.keys() - words.used - of_decisions == set()
 

@@ -1,9 +1,11 @@
 """What is wrong with labelled texts, before any training."""
 
+import json
 import unicodedata
 
 import numpy as np
 import pytest
+import tokenizers
 
 from elsewise.data.checks import FEWEST_A_LABEL, check, size_findings
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
@@ -183,6 +185,59 @@ def test_texts_that_are_cut_are_counted_in_tokens():
     assert finding.remedy.startswith("--max-length 64 ")
 
 
+@pytest.fixture
+def of_few_positions(tmp_path):
+    """The tokenizer and the settings of an encoder that reads 24 tokens."""
+    words = {"[PAD]": 0, "[UNK]": 1, "word": 2}
+    backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "[UNK]"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    backend.save(str(tmp_path / "tokenizer.json"))
+    settings = {"model_type": "mpnet", "max_position_embeddings": 26, "pad_token_id": 1}
+    (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("max_length", [24, 128, 256])
+def test_no_more_tokens_are_advised_than_the_encoder_has_positions_for(of_few_positions, max_length):
+    long = rows(*((f"{'word ' * 40}{i}", "Kargo") for i in range(30)))
+
+    findings = check(*long, encoder=str(of_few_positions), max_length=max_length)
+
+    (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
+    assert finding.level == "warning"
+    assert finding.sentence == (
+        "20.00% of the texts are longer than the 24 tokens that the encoder reads at most; the rest of each is not read"
+    )
+    assert finding.remedy == "an encoder with more positions reads more of them"
+
+
+def test_as_many_tokens_are_advised_as_the_encoder_has_positions_for(of_few_positions):
+    long = rows(*((f"{'word ' * 40}{i}", "Kargo") for i in range(30)))
+
+    findings = check(*long, encoder=str(of_few_positions), max_length=16)
+
+    (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
+    assert finding.remedy.startswith("--max-length 24 reads more of them")
+
+
+@pytest.mark.parametrize(
+    "config", ["[]", "{", '{"max_position_embeddings": -1}', '{"max_position_embeddings": "many"}']
+)
+def test_settings_that_say_no_positions_limit_nothing(of_few_positions, config):
+    (of_few_positions / "config.json").write_text(config, encoding="utf-8")
+
+    assert check(*rows(), encoder=str(of_few_positions)).lengths.truncated == 0
+
+
+def test_a_folder_without_a_tokenizer_json_is_not_said_to_be_elsewhere(tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n", encoding="utf-8")
+
+    finding = check(*rows(), encoder=str(tmp_path)).findings[-1]
+
+    assert finding.sentence.startswith(f"encoder {tmp_path} has no tokenizer.json: ")
+    assert finding.remedy == "fit makes it of the encoder's vocabulary, and says how it fits the language"
+
+
 def test_ten_thousand_labels_are_no_trouble():
     texts = [f"text {i}" for i in range(20_000)]
 
@@ -249,3 +304,43 @@ def test_groups_and_times_that_fit_would_refuse_are_errors(marks, said):
 
     assert finding.level == "error"
     assert finding.sentence.startswith(said)
+
+
+@pytest.mark.parametrize(("rare", "target", "is_told"), [(20, 0.95, True), (20, 0.99, False), (200, 0.95, False)])
+def test_a_label_that_keeps_the_promise_alone_is_a_warning(rare, target, is_told):
+    labels = ["fraud"] * rare + ["ok"] * (2000 - rare)
+
+    findings = check([f"text {i}" for i in range(2000)], labels, target_accuracy=target, encoder="nobody/nothing")
+
+    told = [finding for finding in findings.of_level("warning") if finding.kind == "majority_label"]
+    assert bool(told) == is_told
+    if told:
+        assert told[0].sentence == (
+            "label 'ok' alone would keep the promise: 297 of 300 certify rows have it; the promise says little of the "
+            "other labels"
+        )
+
+
+def test_out_of_scope_rows_are_errors_of_a_label_that_answers_all():
+    texts, labels = [f"text {i}" for i in range(2000)], ["oos"] * 150 + ["fraud"] * 10 + ["ok"] * 1840
+
+    findings = check(texts, labels, out_of_scope_label="oos", encoder="nobody/nothing")
+
+    assert "majority_label" not in {finding.kind for finding in findings.findings}
+
+
+def test_letters_that_were_read_in_another_encoding_are_told_with_what_they_stand_for():
+    (finding,) = found("misread_characters", ("ÅŸikayetim var", "Kargo"), ("Ã§ok geÃ§", "Kargo"))
+
+    assert finding.level == "warning"
+    assert finding.where == (120, 121)
+    assert finding.sentence == (
+        "2 rows with 'ÅŸ' in the place of 'ş' and the like: UTF-8 that was read in another encoding and saved again"
+    )
+
+
+def test_labels_that_were_read_in_another_encoding_are_told():
+    (finding,) = found("misread_characters", *((f"new {i}", "Ä°ade") for i in range(5)))
+
+    assert finding.where == (120, 121, 122, 123, 124)
+    assert "'Ä°' in the place of 'İ'" in finding.sentence

@@ -302,3 +302,62 @@ def test_tsv_means_tab_both_ways(tmp_path):
     assert path.read_bytes() == b'a;b\tc\n1,2\t"3\t4"\n'
     with open_rows(path) as rows:
         assert [row.cells for row in rows] == [{"a;b": "1,2", "c": "3\t4"}]
+
+
+# The line sep= of Excel
+
+
+@pytest.mark.parametrize("first", ["sep=;\r\n", "SEP=;\n", '"sep=;"\r\n', "\ufeffsep=;\n"])
+def test_the_first_line_of_excel_names_the_delimiter_and_is_no_header(first):
+    columns, rows, notes = read(first + "text;label\r\nwhere, is it;delivery\r\n")
+
+    assert columns == ("text", "label")
+    assert [(row.number, row.line, row.cells["text"]) for row in rows] == [(1, 3, "where, is it")]
+    assert notes[0] == "delimiter ';' (named by its first line, sep=;)"
+
+
+def test_the_first_line_of_excel_is_dropped_where_the_delimiter_is_given():
+    assert cells("sep=;\na|b\n1|2\n", delimiter="|") == [("1", "2")]
+
+
+def test_sep_is_a_header_like_any_other_beside_other_columns():
+    assert read("sep=;,text\n1,2\n")[0] == ("sep=;", "text")
+
+
+# Quotes that enclose nothing
+
+BARE = 'text\tlabel\n"quoted first\ta\nplain\ta\nplain too"\tb\nlast\tb\n'
+
+
+def test_tab_separated_rows_that_a_quote_has_merged_are_counted_with_their_line():
+    with open_rows("-", stdin=io.BytesIO(BARE.encode()), format="tsv") as rows:
+        found = list(rows)
+
+    assert len(found) == 2
+    assert rows.merged == [2]
+
+
+def test_a_quote_may_be_a_character_like_any_other():
+    assert cells(BARE, delimiter="\t", literal_quotes=True) == [
+        ('"quoted first', "a"), ("plain", "a"), ('plain too"', "b"), ("last", "b")
+    ]  # fmt: skip
+    assert cells('"a;b"\n"1;"2\n', literal_quotes=True) == [('"1', '"2')]
+
+
+@pytest.mark.parametrize("data", ['text\tlabel\n"two\nlines"\ta\n"a\ttab"\tb\n', 'text,label\n"two,\nlines\t"\ta\n'])
+def test_quoted_cells_with_line_ends_alone_or_in_files_with_commas_are_no_merged_rows(data):
+    with open_rows("-", stdin=io.BytesIO(data.encode())) as rows:
+        assert list(rows)
+
+    assert list(rows.merged) == []
+
+
+@pytest.mark.parametrize("data", ['a\tb\n"never closed\t1\nx\t2\n', 'a\tb\n"x"y\t1\n'])
+def test_a_quote_that_is_wrong_in_a_tab_separated_file_may_be_a_character(data):
+    try:
+        said = read(data, delimiter="\t")[1][0].problem
+    except InputError as error:
+        said = str(error)
+
+    assert said.endswith("or read quotes as characters with --literal-quotes")
+    assert "literal" not in str(read('a,b\n"x"y,1\n')[1][0].problem)

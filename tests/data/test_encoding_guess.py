@@ -2,7 +2,7 @@
 
 import pytest
 
-from elsewise.data.encoding_guess import guess_encoding
+from elsewise.data.encoding_guess import guess_encoding, misread
 
 TURKISH = "metin;kategori\nşu anda kargom nerede, bugün gelecekti;Kargo\nığdır şubesi açık mı;Şube\n"
 
@@ -64,3 +64,26 @@ def test_letters_across_blocks_are_read_whole(guess, monkeypatch):
 
     assert guess(TURKISH.encode()) is None
     assert guess(TURKISH.encode("cp1254")).lines == (2, 3)
+
+
+# Letters that were read in the wrong encoding before the file was written
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1254", "latin-1"])
+@pytest.mark.parametrize("letter", "şŞğĞıİçÇöÖüÜâéß’“–…€👍юαم")
+def test_utf_8_that_was_read_in_another_encoding_is_known(letter, encoding):
+    read = "".join(bytes([byte]).decode(encoding, "ignore") or chr(byte) for byte in letter.encode())
+
+    assert misread(f"bir {read} daha") == (read, letter)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "şikayetim var, çözün! IŞIK İÇİN", "Où est ma commande déjà payée ? « là »", "Größe ÄÖÜ – „schön“",
+        "São Paulo: NÃO, CORAÇÃO; 5 º andar", "Það var þá að hún sá mig", "Åse på øya, 10 Å", "€ 5,– · ½ £",
+        "Где мой заказ?", "我的订单在哪里", "👩🏽\u200d🚀 naïve café", "Æble på Østerbro", "Ñandú, ¿dónde está?",
+    ],
+)  # fmt: skip
+def test_what_is_written_as_it_should_be_is_not_suspected(text):
+    assert misread(text) is None

@@ -1,13 +1,19 @@
 """A file of labelled texts as a stranger sees it, and the command that fits on it."""
 
+import gzip
+import io
 import json
 import shlex
+import unicodedata
+import zipfile
 from random import Random
 
 import pytest
 
+import elsewise as ew
 from elsewise.data.file_checks import check_file
 from elsewise.data.labelled_texts import Reading
+from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
 from support.planted import write_faulty
 from support.running import run
@@ -254,3 +260,90 @@ def test_a_group_column_that_is_not_there_is_an_error(data):
 
     (finding,) = checked.findings.of_level("error")
     assert finding.sentence.endswith("name the right one with --group-column")
+
+
+# Files that no option makes readable
+
+
+def _zipped():
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("xl/workbook.xml", simple())
+    return whole.getvalue()
+
+
+@pytest.fixture(scope="module")
+def by_heart(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("by heart") / "model"
+    ew.Classifier(MemoryEngine(("a", "b"), {"hm": [4.0, 0.0]}), ew.Identity(), ew.FixedThreshold(0.7)).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.xlsx", _zipped()),
+        ("data.csv", _zipped()),
+        ("data.csv.gz", gzip.compress(simple().encode())),
+        ("data.parquet", b"PAR1\x15\x04" + bytes(range(256)) + b"PAR1"),
+        ("data.docx", b"text,label\n"),
+        ("data.csv", bytes(range(256)) * 4),
+    ],
+)
+def test_check_says_what_predict_says_of_a_file_that_no_option_makes_readable(by_heart, tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+
+    checked = run("check", name, folder=tmp_path)
+
+    predicted = run("predict", by_heart, name, "-o", "out.csv", folder=tmp_path)
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert checked.stderr == predicted.stderr
+    assert name in checked.stderr
+    assert "--encoding" not in checked.stderr
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_check_and_predict_show_how_to_make_rows_of_a_json_list(by_heart, tmp_path, indent):
+    rows = [{"text": f"a text of number {i}", "label": "ab"[i % 2]} for i in range(40)]
+    (tmp_path / "data.json").write_text(json.dumps(rows, indent=indent), encoding="utf-8")
+
+    checked = run("check", "data.json", folder=tmp_path)
+
+    predicted = run("predict", by_heart, "data.json", "-o", "out.csv", folder=tmp_path)
+    said = predicted.stderr.removeprefix("elsewise: ").strip()
+    assert said in checked.stdout
+    assert said.endswith("make them of a list: jq -c '.[]' data.json > new.jsonl")
+
+
+def test_json_lines_in_a_json_file_are_read(tmp_path):
+    rows = [{"text": f"a text of number {i}", "label": "ab"[i % 2]} for i in range(40)]
+    (tmp_path / "data.json").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    assert check_file(str(tmp_path / "data.json"), **UNKNOWN).usable == 40
+
+
+def test_rows_that_a_quote_has_merged_are_a_warning_with_the_option(tmp_path):
+    rows = [f"a long text of number {i}\t{'ab'[i % 2]}" for i in range(40)]
+    rows[10], rows[14] = f'"{rows[10]}', rows[14].replace("\t", '"\t')
+    (tmp_path / "data.tsv").write_text("text\tlabel\n" + "\n".join(rows) + "\n", encoding="utf-8")
+
+    checked = check_file(str(tmp_path / "data.tsv"), **UNKNOWN)
+
+    (found,) = of_kind(checked, "merged_rows")
+    assert (found.level, found.where, found.options) == ("warning", (12,), ("--literal-quotes",))
+    assert checked.options[-1] == "--literal-quotes"
+    mended = check_file(str(tmp_path / "data.tsv"), Reading(literal_quotes=True), **UNKNOWN)
+    assert (checked.usable, mended.usable) == (36, 40)
+    assert "--literal-quotes" in mended.options
+    assert of_kind(mended, "merged_rows") == []
+
+
+def test_columns_are_found_in_another_unicode_form(tmp_path):
+    header = unicodedata.normalize("NFD", "açıklama,ürün")
+    (tmp_path / "data.csv").write_text(simple(header), encoding="utf-8")
+
+    checked = check_file(str(tmp_path / "data.csv"), Reading("açıklama", "ürün"), **UNKNOWN)
+
+    assert checked.usable == 40
+    assert checked.findings.of_level("error") == ()
+    assert (checked.how.text_column, checked.how.label_column) == tuple(header.split(","))

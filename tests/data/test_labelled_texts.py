@@ -10,8 +10,8 @@ import pytest
 
 from elsewise.data import logits as logits_module
 from elsewise.data.labelled_texts import Reading, read_files, read_labelled
-from elsewise.data.labels import Relabelling, label_form, near_duplicates
-from elsewise.data.logits import read_codes, read_logits
+from elsewise.data.labels import Relabelling, label_codes, label_form, near_duplicates, own_labels
+from elsewise.data.logits import read_codes, read_logits, read_names
 from elsewise.errors import InputError, MissingExtra
 
 
@@ -237,3 +237,126 @@ def test_parquet_is_refused_before_it_is_read(tmp_path, monkeypatch, names, colu
 
     with pytest.raises(InputError, match=message):
         read_logits(str(tmp_path / "z.parquet"), Reading())
+
+
+# Names in another Unicode form
+
+NFD = unicodedata.normalize("NFD", "açıklama,ürün,müşteri")
+
+
+def test_columns_are_found_in_another_unicode_form(write):
+    path = write(f"{NFD}\nwhere is it,delivery,ann\n")
+
+    read = read_labelled(path, Reading("açıklama", "ürün"), strict=True, slices=["müşteri"])
+
+    assert (read.texts, read.labels, read.columns) == (["where is it"], ["delivery"], {"müşteri": ["ann"]})
+
+
+def test_a_column_that_two_others_could_be_is_not_chosen(write):
+    forms = ["\N{ANGSTROM SIGN}", "A\N{COMBINING RING ABOVE}"]
+    path = write(f"{','.join(forms)},label\nx,y,l\n")
+
+    assert read_labelled(path, Reading(forms[1]), strict=True).texts == ["y"]
+    with pytest.raises(InputError, match="has no column"):
+        read_labelled(path, Reading("Å"), strict=True)
+
+
+def test_logits_and_their_labels_are_found_in_another_unicode_form(write):
+    path = write(f"{NFD}\n1,2,3\n")
+
+    read = read_logits(path, Reading(), ("müşteri", "ürün", "açıklama"))
+
+    assert read[0].tolist() == [[3, 2, 1]]
+    assert read_codes(path, Reading(label_column="ürün"), int).tolist() == [2]
+
+
+# Labels that are written otherwise
+
+
+@pytest.mark.parametrize(
+    ("label", "known", "own"),
+    [
+        ("2.0", ["1", "2"], "2"),
+        ("2", ["1.0", "2.0"], "2.0"),
+        ("2,0", ["1", "2"], "2"),
+        ("-1.0", ["-1", "1"], "-1"),
+        ("true", ["True", "False"], "True"),
+        ("TRUE", ["true", "false"], "true"),
+        (unicodedata.normalize("NFD", "ürün"), ["ürün"], "ürün"),
+        ("2.0", ["2", "2.0"], "2.0"),
+        ("2.0", ["2", "2,0"], None),
+        ("2.5", ["2"], None),
+        ("02", ["2"], None),
+        ("2.000", ["2"], None),
+        ("1,000", ["1"], None),
+        ("Refund", ["refund"], None),
+    ],
+)
+def test_a_label_is_found_where_only_one_is_the_same_written_otherwise(label, known, own):
+    assert own_labels([label], known) == [own]
+
+
+def test_codes_and_labels_that_pandas_wrote_as_floats_are_read():
+    names = label_codes(["billing", "login", "refund"])
+    numbers = label_codes(["0", "1", "2"])
+
+    assert [names(cell) for cell in ("2.0", "0.0", "-1.0", " 1.0 ", "2,0", "login")] == [2, 0, -1, 1, 2, 1]
+    assert [numbers(cell) for cell in ("2.0", "0", "1,0")] == [2, 0, 1]
+    with pytest.raises(InputError, match=r"label '3.0' is neither one of the 3 names nor a code"):
+        names("3.0")
+
+
+def test_labels_are_dropped_and_renamed_in_another_unicode_form(write):
+    path = write(f"text,label\na,{unicodedata.normalize('NFD', 'Ödeme')}\nb,{unicodedata.normalize('NFD', 'İade')}\n")
+
+    read = read_labelled(path, Reading(maps=("Ödeme=payment",), dropped=("İade",)), strict=True)
+
+    assert read.labels == ["payment"]
+
+
+def test_a_label_with_and_without_a_decimal_is_one_in_two_spellings():
+    assert near_duplicates(["1", "2", "1.0"]) == [["1", "1.0"]]
+
+
+# Numbers with a decimal comma, and names of labels in JSON
+
+
+def test_a_number_with_a_decimal_comma_names_the_option_that_reads_it(write):
+    path = write("a;b\n-0,5;1\n,25;-1,5e-3\n")
+
+    with pytest.raises(InputError, match=r"line 2: row 1 has '-0,5' in column 'a', .*; read it with --decimal ,$"):
+        read_logits(path, Reading())
+    assert read_logits(path, Reading(decimal=","))[0].tolist() == [[-0.5, 1], [0.25, -0.0015]]
+
+
+@pytest.mark.parametrize("cell", ["1,234,5", "1.234,5", "a,b", ","])
+def test_what_has_a_comma_and_is_no_number_names_no_option(write, cell):
+    with pytest.raises(InputError, match=r"not a number$"):
+        read_logits(write(f"a;b\n{cell};1\n"), Reading())
+
+
+def test_a_first_line_of_numbers_with_decimal_commas_is_no_header(write):
+    with pytest.raises(InputError, match=r"^the first line of .* holds numbers, not names"):
+        read_logits(write("0,5;1,25\n0,1;0,2\n"), Reading(decimal=",", delimiter=";"))
+
+
+@pytest.mark.parametrize("decimal", ["", ";", ".,"])
+def test_a_decimal_sign_that_is_none_is_refused(decimal):
+    with pytest.raises(InputError, match="the decimal sign must be"):
+        Reading(decimal=decimal)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['["billing", "login"]', '{"0": "billing", "1": "login"}', '{"id2label": {"1": "login", "0": "billing"}, "x": 1}'],
+)
+def test_names_in_json_are_a_list_or_those_of_transformers(write, content):
+    assert read_names(write(content, "names.json")) == ("billing", "login")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[1, 2]", '["a", ""]', '{"1": "a", "2": "b"}', '"a"', "[" * 100_000])
+def test_json_without_names_is_refused(write, content):
+    with pytest.raises(
+        InputError, match=r'names.json holds no label names; write a list of them, as in \["yes", "no"\]'
+    ):
+        read_names(write(content, "names.json"))

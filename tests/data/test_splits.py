@@ -1,6 +1,7 @@
 """Splits: shares, labels kept together, and no text judged that was seen."""
 
 from collections import Counter
+from enum import Enum, IntEnum, StrEnum
 
 import numpy as np
 import pytest
@@ -280,3 +281,54 @@ def test_rows_of_numbers_are_known_to_the_last_bit():
     assert one == same == zero != other
     assert row_hashes(np.ones((1, 2), dtype=np.float32)) == row_hashes(np.ones((1, 2)))
     assert row_hashes(np.ones((1, 2)), b"salt") != row_hashes(np.ones((1, 2)))
+
+
+# Labels of every kind
+
+
+class Topic(StrEnum):
+    REFUND, DELIVERY = "refund", "delivery"
+
+
+class Old(str, Enum):  # noqa: UP042  as people wrote it before StrEnum
+    REFUND, DELIVERY = "refund", "delivery"
+
+
+class Code(IntEnum):
+    REFUND, DELIVERY = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (list(Topic), ("delivery", "refund")),
+        (list(Old), ("delivery", "refund")),
+        (list(Code), ("1", "2")),
+        (list(Enum("Plain", {"A": "a", "B": "b"})), ("a", "b")),
+        ([True, False], ("False", "True")),
+        (np.array([True, False]), ("False", "True")),
+        ([1.0, 2.0], ("1", "2")),
+        (np.array([1, 2]) * 1.0, ("1", "2")),
+        (np.array([1, 2], dtype=np.uint8), ("1", "2")),
+        (np.array(["a", "b"]), ("a", "b")),
+        (np.array(["a", 2], dtype=object), ("2", "a")),
+    ],
+)
+def test_labels_are_what_they_stand_for(labels, names):
+    assert divide(([f"text {i}" for i in range(40)], [*labels] * 20), None, None, None, 0).names == names
+
+
+@pytest.mark.parametrize("label", [1.5, float("nan"), float("inf"), None, b"a", "", " ", ["a"], 1j])
+def test_what_is_no_label_is_refused_with_its_row(label):
+    with pytest.raises(InputError, match=r"^labels must be words or whole numbers, got .* in row 1$"):
+        divide((["x", "y", "z"], ["a", label, "b"]), None, None, None, 0)
+
+
+def test_held_out_rows_may_write_labels_otherwise():
+    texts = [f"text {i}" for i in range(40)]
+    held_out = ([f"new {i}" for i in range(40)], ["1.0", "ü"] * 20)
+
+    divided = divide((texts, [1, "u\N{COMBINING DIAERESIS}"] * 20), held_out, None, None, 0)
+
+    assert divided.names == ("1", "u\N{COMBINING DIAERESIS}")
+    assert sorted({*divided.parts.tune.codes.tolist(), *divided.parts.certify.codes.tolist()}) == [0, 1]

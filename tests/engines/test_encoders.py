@@ -35,6 +35,16 @@ def test_a_folder_is_taken_as_it_is(tmp_path):
     assert find_encoder(str(tmp_path)) == str(tmp_path)
 
 
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "encoder").mkdir()
+
+    assert find_encoder("~/encoder") == str(tmp_path / "encoder")
+    with pytest.raises(InputError, match=r"^no encoder at ~/nothing;"):
+        find_encoder("~/nothing")
+
+
 def test_a_tokenizer_is_found_in_a_folder_or_not_at_all(tmp_path):
     assert find_tokenizer(str(tmp_path)) is None
     assert find_tokenizer("nobody/nothing") is None

@@ -1,6 +1,7 @@
 """Every number of an evaluation, against its own definition."""
 
 import json
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -137,6 +138,25 @@ def test_an_evaluation_is_json_with_value_low_and_high(judged):
     assert set(written["engine"]) == {"name", "precision", "fingerprint"}
 
 
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("1", "2"), ["1.0", "2.0"]),
+        (("1", "2"), np.array([1.0, 2.0])),
+        (("1.0", "2.0"), [1, 2]),
+        (("True", "False"), np.array([True, False])),
+        (("True", "False"), ["true", "false"]),
+        (("a", "b"), list(Enum("Topic", {"A": "a", "B": "b"}))),
+    ],
+)
+def test_labels_may_be_written_otherwise_than_those_of_the_model(names, labels):
+    engine = MemoryEngine(names, {"sure": [4.0, 0.0], "no": [0.0, 4.0]})
+    classifier = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6))
+
+    assert ew.evaluate(classifier, ["sure", "no"], labels).classifier.accuracy.value == 1
+    assert ew.compare(classifier, classifier, ["sure", "no"], labels).rows.compared == 2
+
+
 def test_an_unknown_label_is_named_with_the_remedy():
     classifier = ew.Classifier(LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7))
 
@@ -251,3 +271,42 @@ def test_texts_that_made_the_model_are_warned_of_by_split(salt):
 
     assert judged.rows.seen_in == {"train": 1, "tune": 1}
     ew.evaluate(classifier, ["new"], codes=[1])  # a warning would be an error here
+
+
+# Repeated rows
+
+
+def distinct(n=40):
+    return [f"text {i}" for i in range(n)], ["a", "b"] * (n // 2)
+
+
+@pytest.fixture(scope="module")
+def of_many():
+    table = {text: [2.0, 0.0] if i % 3 else [0.0, 2.0] for i, text in enumerate(distinct()[0])}
+    return ew.Classifier(MemoryEngine(("a", "b"), table), ew.Identity(), ew.FixedThreshold(0.6))
+
+
+def test_rows_that_repeat_others_are_told_with_their_number(of_many):
+    texts, labels = distinct()
+    shouted = [text.upper() if i % 2 else f" {text}" for i, text in enumerate(texts)]
+
+    with pytest.warns(ElsewiseWarning, match=r"^40 of 80 rows have a text that came before: the intervals are too na"):
+        ew.evaluate(of_many, texts + shouted, labels * 2)
+
+
+def test_few_repeats_and_rows_that_differ_are_not_told(of_many):
+    texts, labels = distinct()
+
+    ew.evaluate(of_many, texts, labels)
+    ew.evaluate(of_many, [*texts, *texts[:20]], [*labels, *labels[:20]])
+
+
+def test_rows_of_logits_that_repeat_others_are_told_unless_the_promise_counts_them():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=600)
+    z = rng.normal(size=(600, 3)) + 2 * np.eye(3)[y]
+    again = np.tile(z[:30] + 0.5, (4, 1)), np.tile(y[:30], 4)
+
+    with pytest.warns(ElsewiseWarning, match=r"^90 of 120 rows have a text that came before"):
+        ew.evaluate(ew.calibrate(z, y, target_accuracy=0.7), again[0], codes=again[1])
+    ew.evaluate(ew.calibrate(z, y, target_accuracy=0.7, count_repeats=True), again[0], codes=again[1])

@@ -179,7 +179,7 @@ def test_labels_that_no_row_has_are_fine_and_said():
     texts, labels = rows()
     kept = [i for i, label in enumerate(labels) if label != "login"]
 
-    with pytest.warns(ElsewiseWarning, match=r"^1 label has no row: 'login' \(0\); labels without rows are not tested"):
+    with pytest.warns(ElsewiseWarning, match=r"^1 label has no row: 'login'; labels without rows are not tested"):
         made = ew.fit([texts[i] for i in kept], [labels[i] for i in kept], engine=Model(), target_accuracy=0.6)
 
     assert made.labels == LABELS
@@ -582,3 +582,45 @@ def test_frequent_texts_are_told_of_or_counted():
     assert "It is about distinct texts, however often each comes: " in once.certificate.sentence
     assert counted.certificate.rows == 600 > once.certificate.rows
     assert "It is about all texts that come in" in counted.certificate.sentence
+
+
+def majority(sees_fraud):
+    """Logits of a model that knows what is ok, and may know fraud: 1 % of the rows."""
+    codes = np.arange(3000) % 100 == 0
+    z = np.stack([np.zeros(3000), np.where(codes & sees_fraud, 6.0, -6.0)], axis=1)
+    return z + np.random.default_rng(0).normal(size=z.shape) / 9, codes.astype(int)
+
+
+@pytest.mark.parametrize("sees_fraud", [True, False])
+def test_a_label_that_is_never_answered_is_named_where_one_label_keeps_the_promise(sees_fraud):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        classifier = ew.calibrate(*majority(sees_fraud), labels=["ok", "fraud"])
+
+    assert classifier.certificate.certified
+    told = [str(one.message) for one in caught]
+    assert any("label 'ok' alone would keep the promise" in words for words in told)
+    assert any(words.startswith("'fraud' is never answered") for words in told) == (not sees_fraud)
+    assert all("threshold MODEL --per-label" in words for words in told if "keep" in words)
+
+
+def of_three(n=600):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(3, size=n)
+    return rng.normal(size=(n, 3)) + 3 * np.eye(3)[codes], codes
+
+
+@pytest.mark.parametrize("numbers", [np.arange(600), np.arange(600) + 7000, np.random.default_rng(1).permutation(600)])
+def test_a_column_that_numbers_the_rows_is_no_label(numbers):
+    z, codes = of_three()
+
+    with pytest.raises(InputError, match=r"^column 'id' of the logits holds a whole number of its own for each row"):
+        ew.calibrate(np.column_stack([numbers, z]), codes + 1, labels=["id", *LABELS])
+
+
+def test_a_label_that_no_row_has_is_told_and_may_stay():
+    z, codes = of_three()
+
+    with pytest.warns(ElsewiseWarning, match=r"^1 label has no row: 'other'; labels without rows are not tested"):
+        classifier = ew.calibrate(np.column_stack([z, z[:, 0] / 7 - 9]), codes, labels=[*LABELS, "other"])
+    assert classifier.labels == (*LABELS, "other")

@@ -8,14 +8,18 @@ import pytest
 import elsewise as ew
 from elsewise.classifier.kept_rows import refit_tokens
 from elsewise.classifier.load import open_baseline
+from elsewise.data.checks import check
 from elsewise.data.labels import label_codes
 from elsewise.data.splits import divide
 from elsewise.engines.pool import Pooled, fine_tuned
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.evaluate import count_seen
 from elsewise.fitting.calibrate import calibrate
-from elsewise.fitting.certify import of_splits
+from elsewise.fitting.certify import Promise, of_splits
+from elsewise.fitting.fit import _prepared as prepared
 from elsewise.scores import SCORES, Energy
+from elsewise.training.settings import Training
+from support import small_models
 
 
 def test_a_fitted_classifier_carries_its_promise_and_its_evaluation(fitted, sample):
@@ -49,6 +53,25 @@ def test_a_text_with_nothing_to_read_is_other_and_says_why(fitted, text):
     assert decisions.labels[0] == "Other"
     assert np.isnan(decisions.confidence[0])
     assert decisions.reasons[1] != "unreadable"
+
+
+def test_fit_warns_of_cut_texts_as_check_does_and_advises_nothing_that_cannot_help(tmp_path):
+    pytest.importorskip("torch")
+    small_models.model_of("bert").save_pretrained(tmp_path)
+    small_models.tokenizer().save_pretrained(tmp_path)
+    long = small_models.texts(80, longest=200)
+    rows = long, ["ab"[i % 2] for i in range(80)]
+    of_encoder = {"encoder": str(tmp_path), "max_length": 128}
+    how, promise = Training(precision="f32", **of_encoder), Promise(0.95, 0.95, "auto")
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        prepared(divide(rows, None, None, None, seed=0), how, promise, None)
+
+    (found,) = (one for one in check(*rows, **of_encoder).findings if one.kind == "truncated_texts")
+    assert f"{found.sentence}; {found.remedy}" in [str(one.message) for one in caught]
+    assert "longer than the 72 tokens that the encoder reads at most" in found.sentence
+    assert "--max-length" not in found.remedy
 
 
 def test_no_texts_give_no_decisions(fitted):

@@ -23,10 +23,10 @@ class Done:
     stderr: str
 
 
-def run(*words, text=None, folder=None):
-    """Run a command in this process, as it would run in its own."""
-    sources = [TextIOWrapper(BytesIO(given), encoding="utf-8") for given in ((text or "").encode(), b"", b"")]
-    stdin, stdout, stderr = sources
+def run(*words, text=None, folder=None, encoding="utf-8"):
+    """Run a command in this process, as it would run in its own; `encoding` is that of stdout and stderr."""
+    stdin = TextIOWrapper(BytesIO((text or "").encode()), encoding="utf-8")
+    stdout, stderr = (TextIOWrapper(BytesIO(), encoding=encoding) for _ in range(2))
     with ExitStack() as whole:
         whole.enter_context(chdir(folder or "."))
         whole.enter_context(patch.object(sys, "argv", ["elsewise", *map(str, words)]))
@@ -53,7 +53,7 @@ def _code(main):
 
 def _written(stream):
     stream.flush()
-    return stream.buffer.getvalue().decode().replace("\r\n", "\n")
+    return stream.buffer.getvalue().decode(stream.encoding).replace("\r\n", "\n")
 
 
 def _forget(place):

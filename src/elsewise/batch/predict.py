@@ -18,6 +18,7 @@ from elsewise.progress import Progress
 from elsewise.storage.target_file import Part, together
 
 REJECTED = ".rejected.jsonl"
+LIKE_DATA = {name: name for name in ("jsonl", "ndjson", "tsv")} | {"json": "jsonl"}  # formats of answers on stdout
 REJECT_COLUMNS = ("row", "line", "problem", "raw")
 
 
@@ -31,6 +32,7 @@ def predict_file(
     probabilities: bool = False,
     sentences: str | None = None,
     features: str | None = None,
+    excel: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Answer every row of a file, in order, in bounded memory.
@@ -49,6 +51,9 @@ def predict_file(
         Add the sentence that says why, and the customer's one without numbers, in this language of `elsewise.messages`.
     features : str, optional
         A file of features (.npy, or .csv of numbers), a row for each row of logits, for a classifier that reads them.
+    excel : bool
+        Write a CSV that Excel opens by a double click: with a byte order mark, and with semicolons and decimal commas
+        where `data` has semicolons. A text that would be a formula begins with an apostrophe.
     progress : callable, optional
         Called with (words, rows done, 0).
 
@@ -74,11 +79,12 @@ def predict_file(
         names, renamed = output_names(source.columns, ours)
         columns = (*(names.get(column, column) for column in source.columns), *ours)
         suffix = Path(data).suffix[1:]
-        like_data = how.format or (suffix if suffix in ("jsonl", "ndjson", "tsv") else None)
-        format_ = like_data if out == "-" else None
+        like_data = how.format or LIKE_DATA.get(suffix)
+        format_ = "csv" if excel and out == "-" else like_data if out == "-" else None
+        delimiter = ";" if excel and source.file is not None and source.file.delimiter == ";" else None
         with together() as parts:
             with (
-                open_writer(out, columns, format=format_, parts=parts) as writer,
+                open_writer(out, columns, format=format_, delimiter=delimiter, parts=parts, excel=excel) as writer,
                 _open_rejects(rejects_path, out, parts) as rejects,
             ):
                 for chunk in prefetch(chunks(source.items, partial(prepared, classifier.engine))):

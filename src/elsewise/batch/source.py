@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from elsewise.classifier.classifier import Classifier
-from elsewise.data.labelled_texts import Reading, text_of
+from elsewise.data.labelled_texts import Reading, noted, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
-from elsewise.data.rows import Row
+from elsewise.data.rows import Row, Rows
 from elsewise.engines import reads_logits
 from elsewise.engines.batching import WINDOW
 from elsewise.engines.logits import check_features
@@ -24,11 +24,16 @@ Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open file: the columns to pass through, notes on how it is read, and each row with the engine's input."""
+    """An open file: its columns to pass through, each row with the engine's input, and the open rows if it has rows."""
 
     columns: tuple[str, ...]
-    notes: tuple[str, ...]
     items: Iterator[Item]
+    file: Rows | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the file is read; once it is read, also which rows seem to be several."""
+        return () if self.file is None else (*self.file.notes, *noted(self.file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +55,18 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
     if is_logits and (is_array(data) or data.endswith(PARQUET)):
         logits, _ = read_logits(data, how, classifier.labels)
         items = ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
-        yield Source(("row",), (), _beside(classifier, items, features, how))
+        yield Source(("row",), _beside(classifier, items, features, how))
         return
     with how.open(data) as rows:
         if is_logits:
             columns = logit_columns(rows.columns, how, classifier.labels, data)
             if len(columns) != len(classifier.labels):
                 raise InputError(f"{data} has {len(columns)} columns, the model has {len(classifier.labels)} labels")
-            items = (_logits_item(row, columns) for row in rows)
+            items = (_logits_item(row, columns, how.decimal) for row in rows)
         else:
             columns = how.text_columns(rows.columns, data)
             items = (_text_item(row, columns) for row in rows)
-        yield Source(rows.columns, rows.notes, _beside(classifier, items, features, how))
+        yield Source(rows.columns, _beside(classifier, items, features, how), rows)
 
 
 def chunks(items: Iterable[Item], prepare: Callable[[Sequence[Any]], Any]) -> Iterator[Chunk]:
@@ -90,8 +95,8 @@ def _text_item(row: Row, columns: tuple[str, ...]) -> Item:
     return (row, text) if problem is None else (replace(row, cells={}, problem=problem), "")
 
 
-def _logits_item(row: Row, columns: tuple[str, ...]) -> Item:
-    values = row.problem or logits_of(row, columns)
+def _logits_item(row: Row, columns: tuple[str, ...], decimal: str) -> Item:
+    values = row.problem or logits_of(row, columns, decimal)
     return (replace(row, cells={}, problem=values), []) if isinstance(values, str) else (row, values)
 
 

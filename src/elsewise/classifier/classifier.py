@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes, Floats
+from elsewise.arrays import Codes, Floats, label_words
 from elsewise.calibrators import Calibrator
 from elsewise.classifier.model_folder import BASELINE, CANARY, write_folder
 from elsewise.classifier.packing import pack
 from elsewise.classifier.provenance import Provenance
-from elsewise.data.labels import label_form
+from elsewise.data.labels import label_form, own_labels
 from elsewise.engines import Stored, as_engine, key_of, prepared, quick_run
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
@@ -27,6 +27,7 @@ from elsewise.rules.certificate import Certificate
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.decisions import Decisions
 from elsewise.rules.familiarity import FamiliarityTest, explained
+from elsewise.storage.paths import at_home
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -145,11 +146,12 @@ class Classifier(OneProcess):
             raise InputError(f"{self.out_of_scope_label!r} is one of the model's labels, and cannot mark other texts")
         if self.out_of_scope_label is not None:
             known[self.out_of_scope_label] = -1
-        names = [str(label) for label in labels]
-        for row, name in enumerate(names):
-            if name not in known:
-                raise InputError(self._unknown(name, row))
-        return np.array([known[name] for name in names], dtype=np.int64)
+        names = label_words(labels)
+        own = own_labels(names, known)
+        if None in own:
+            row = own.index(None)
+            raise InputError(self._unknown(names[row], row))
+        return np.array([known[name] for name in own if name is not None], dtype=np.int64)
 
     def _unknown(self, name: str, row: int) -> str:
         said = f"the model has no label {name!r}, which row {row} has (counted from 0)"
@@ -183,7 +185,7 @@ class Classifier(OneProcess):
         described = {**self._description(), "folded": folded, "engine": key, "engines": entries}
         canary = {"texts": texts, "token_ids": token_ids, "probabilities": answers}
         judged = (kept.evaluation, kept.report)
-        write_folder(Path(path), self._save_files, described, canary, arrays, *judged, kept.seen)
+        write_folder(Path(at_home(path)), self._save_files, described, canary, arrays, *judged, kept.seen)
 
     def _save_files(self, place: Path) -> None:
         self.engine.save(place)

@@ -27,6 +27,7 @@ from elsewise.engines.files import ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError, reading
 from elsewise.outputs import Evidence
+from elsewise.storage.paths import at_home
 from elsewise.storage.sealed_folder import MANIFEST, manifest_hash, steady
 
 # Of a probability, between processors. int8 without VNNI is off by 0.09, for there sums of products saturate.
@@ -43,7 +44,7 @@ def load(
     Parameters
     ----------
     path : str or Path
-        The folder.
+        The folder; ``~`` is the home folder.
     engine, precision : str, optional
         An engine and precision that the folder has a certificate for. Default: the folder's default. For a folder that
         was fitted around your own model, `engine` is that model: the folder does not contain it.
@@ -78,7 +79,7 @@ def load(
             return open_classifier(folder, choose_entry(folder, engine, precision), threads)
         return open_classifier(folder, entry_around(folder, engine), threads, model=engine)
 
-    return steady(Path(path), opened)
+    return steady(Path(at_home(path)), opened)
 
 
 def open_classifier(

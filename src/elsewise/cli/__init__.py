@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from inspect import signature
+from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
 import typer
@@ -88,6 +89,7 @@ def program(
 def main() -> None:
     """Run the command line; a user's error is one or two lines and exit 1, a bug is a traceback."""
     _open_closed()
+    _escape_what_cannot_be_shown()
     warnings.showwarning = _show_warning
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
@@ -118,6 +120,13 @@ def _open_closed() -> None:
         if getattr(sys, name) is None:
             flags = os.O_RDWR if name == "stderr" else os.O_RDONLY
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
+
+
+def _escape_what_cannot_be_shown() -> None:
+    r"""Write ``\u011f`` where an encoding has no ğ, as that of a Windows console or pipe, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -68,7 +68,8 @@ def calibrate(
     *,
     files: options.Files,
     names: Annotated[
-        str | None, DATA(metavar="FILE", help="Label names, one a line, in the order of the model's codes.")
+        str | None,
+        DATA(metavar="FILE", help="Label names, one a line or a list in .json, in the order of the model's codes."),
     ] = None,
     of_logits: LogitsOptions,
     of_folder: FolderOptions,
@@ -140,13 +141,17 @@ def _of_logits(
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import read_codes, read_columns, read_logits, read_names
     from elsewise.fitting.calibrate import calibrate as calibrate_logits
-    from elsewise.messages.wording import listed
+    from elsewise.messages.wording import counted, listed
 
     if own.logits is None or own.labels is None:
         raise typer.BadParameter("name a folder and labelled texts, or --logits FILE and --labels FILE")
     own.check()
     asked = read_names(names, how.encoding) if names else None
     array, columns = read_logits(own.logits, how, asked)
+    if asked and len(asked) != array.shape[-1]:
+        counts = counted(len(asked), "name"), counted(array.shape[-1], "column")
+        holds = f"{names} holds {counts[0]}, and {own.logits} has {counts[1]}"
+        raise InputError(f"{holds}; write one name for each column, in their order")
     if columns and not asked:
         to_stderr(f"{own.logits}: its {len(columns):,} columns are the labels {listed(columns)}")
     known = asked or columns or tuple(map(str, range(array.shape[-1])))

@@ -6,6 +6,7 @@ import typer
 
 from elsewise.cli import options
 from elsewise.cli.output import print_json, print_table, to_stdout
+from elsewise.cli.panels import Only
 from elsewise.cli.tables import DROPPED
 from elsewise.data.defaults import MAX_LENGTH, PARTS
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def check(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled texts: .csv, .tsv or .jsonl.")],
     *,
-    files: options.Files,
+    files: Annotated[options.Files, Only(*options.NEW_FILES)],
     held_out: options.HeldOut = None,
     test: options.Test = None,
     out_of_scope_label: options.OutOfScope = None,

@@ -58,7 +58,7 @@ def fit(
     context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled texts: .csv, .tsv or .jsonl. - is stdin.")],
     *,
-    files: options.Files,
+    files: Annotated[options.Files, Only(*options.NEW_FILES)],
     held_out: options.HeldOut = None,
     test: options.Test = None,
     out_of_scope_label: options.OutOfScope = None,

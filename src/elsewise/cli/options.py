@@ -48,7 +48,10 @@ Score = Annotated[
 
 Encoder = Annotated[
     str | None,
-    TRAINING(help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2."),
+    TRAINING(
+        metavar="ENCODER",
+        help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2.",
+    ),
 ]
 Epochs = Annotated[int | None, TRAINING(min=1, help="Maximum number of epochs. Default: 3 to 12, fewer for more rows.")]
 MaxLength = Annotated[int, TRAINING(min=8, help="Tokens read of each text, at most.")]
@@ -144,6 +147,17 @@ class Files:
     delimiter: Annotated[str | None, DATA(help="Delimiter of CSV files. Default: read from the header.")] = None
     encoding: Annotated[str | None, DATA(help="Encoding of the files, such as cp1254. Default: UTF-8.")] = None
     format: Annotated[str | None, DATA(help="Format: csv, tsv or jsonl. Default: the ending of the file name.")] = None
+    literal_quotes: Annotated[
+        bool,
+        DATA(
+            "--literal-quotes",
+            help="A quote is a character like any other, as in many .tsv files. Default: quotes enclose a cell.",
+        ),
+    ] = False
+
+    decimal: Annotated[str, DATA(help="Decimal sign of the numbers in CSV files: . or a comma. Default: a point.")] = (
+        "."
+    )
 
     def reading(self) -> "Reading":
         """Turn the options into a `Reading`."""
@@ -153,10 +167,10 @@ class Files:
         return Reading(**given | {"maps": tuple(self.maps or ()), "dropped": tuple(self.dropped or ())})
 
 
-TextFiles = Annotated[Files, Only("text_column", "delimiter", "encoding", "format")]
-LabelledFiles = Annotated[
-    Files, Only("text_column", "label_column", "maps", "dropped", "delimiter", "encoding", "format")
-]
+FORM = ("delimiter", "encoding", "format", "literal_quotes")  # how a file is written
+NEW_FILES = ("text_column", "label_column", "maps", "dropped", "skip_bad_rows", *FORM)  # how `fit` reads files
+TextFiles = Annotated[Files, Only("text_column", "decimal", *FORM)]
+LabelledFiles = Annotated[Files, Only("text_column", "label_column", "maps", "dropped", "decimal", *FORM)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Print results on stdout, words and progress on stderr."""
 
+import codecs
 import json
 import re
 import sys
@@ -61,10 +62,12 @@ def _cell(text: str) -> str:
 
 
 def print_json(value: Any, *, to_stderr: bool = False) -> None:
-    """Print one JSON object, infinities as words, halves of surrogate pairs as their escapes."""
+    """Print one JSON object, infinities as words; what the stream's encoding lacks becomes an escape of JSON."""
     from elsewise.storage.json_files import finite
 
-    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False)
+    stream = sys.stderr if to_stderr else sys.stdout
+    is_unicode = codecs.lookup(stream.encoding or "ascii").name.startswith("utf")
+    text = json.dumps(finite(value), ensure_ascii=not is_unicode, allow_nan=False)
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
 
 

@@ -4,10 +4,13 @@ from collections.abc import Callable, Collection
 from dataclasses import MISSING, fields, is_dataclass
 from functools import partial, wraps
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
+
+from elsewise.storage.paths import at_home
 
 DATA = partial(typer.Option, rich_help_panel="Data")
 PROMISE = partial(typer.Option, rich_help_panel="Promise")
@@ -16,6 +19,7 @@ CHANGE = partial(typer.Option, rich_help_panel="Change")
 TRAINING = partial(typer.Option, rich_help_panel="Training")
 ENGINE = partial(typer.Option, rich_help_panel="Engine")
 OUTPUT = partial(typer.Option, rich_help_panel="Output")
+NO_PATHS = (None, "TEXT", "OLD=NEW", "LABEL", "COLUMN", "LANGUAGE")  # what metavars say that are not of files
 ORDER = ("Arguments", "Data", "Promise", "Threshold without a promise", "Change", "Training", "Engine", "Output")
 
 
@@ -27,7 +31,10 @@ class Only:
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Show typer every field of a group as an option, and call the command with the groups."""
+    """Show typer every field of a group as an option, and call the command with the groups.
+
+    A path may begin with ``~``, the home folder, which no shell replaces after ``=``.
+    """
     taken = signature(command).parameters
     hints = get_type_hints(command, include_extras=True)
     groups = {name: group for name in taken if (group := _group(hints[name])) is not None}
@@ -35,14 +42,28 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     for name, parameter in taken.items():
         shown += groups[name][1] if name in groups else [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
 
+    files = {one.name for one in shown if _metavar(one) not in NO_PATHS}
+
     @wraps(command)
     def run(**typed: Any) -> None:
+        typed |= {name: _at_home(typed[name]) for name in files & typed.keys()}
         made = {name: group(**{one.name: typed.pop(one.name) for one in own}) for name, (group, own) in groups.items()}
         command(**typed, **made)
 
     run.__signature__ = Signature(shown)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: hints.get(parameter.name, parameter.annotation) for parameter in shown}
     return run
+
+
+def _metavar(parameter: Parameter) -> str | None:
+    return next((one.metavar for one in get_args(parameter.annotation)[1:] if hasattr(one, "metavar")), None)
+
+
+def _at_home(value: Any) -> Any:
+    """Replace ``~`` at the beginning of a path, or of each of a list of them."""
+    if isinstance(value, list):
+        return [_at_home(one) for one in value]
+    return type(value)(at_home(value)) if isinstance(value, str | Path) else value
 
 
 def _group(hint: Any) -> tuple[Callable[..., Any], list[Parameter]] | None:

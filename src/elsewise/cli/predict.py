@@ -28,6 +28,14 @@ def predict(
             "or tr (Turkish).",
         ),
     ] = None,
+    excel: Annotated[
+        bool,
+        OUTPUT(
+            "--excel",
+            help="Write a CSV that Excel opens by a double click: all letters are right, with semicolons and decimal "
+            "commas where DATA has semicolons. A text that would be a formula begins with an apostrophe.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer every row of a file: a label, or Other with the reason."""
@@ -39,7 +47,7 @@ def predict(
     with progress_bar() as progress:
         summary = predict_file(
             classifier, data, out, how=how, features=features, progress=progress,
-            top=top, probabilities=probabilities, sentences=sentences,
+            top=top, probabilities=probabilities, sentences=sentences, excel=excel,
         )  # fmt: skip
     for note in summary.notes:
         to_stderr(f"{data}: {note}")

@@ -8,22 +8,25 @@ import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from elsewise.arrays import ABSTAIN
+from elsewise.arrays import ABSTAIN, Codes
 from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.data.defaults import CONFIDENCE_LEVEL, LEFT_OUT, MAX_LENGTH, PARTS, TARGET_ACCURACY
+from elsewise.data.encoding_guess import misread
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
 from elsewise.data.language import language_warnings
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
-from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
+from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.messages.certificates import NOTABLE
 from elsewise.messages.wording import counted, listed, percent, shortened
 from elsewise.rules.fixed_sequence import BinomialTest
+from elsewise.storage.paths import at_home
 
 FEW_TO_CERTIFY: Final = 300
 FEWEST_LABELS: Final = 2
@@ -178,14 +181,18 @@ def check(
         file = find_tokenizer(encoder)
         settings = {"max_length": max_length, "pad": 0, "special": ()}
         backend = None if file is None else TextTokenizer.open(file, settings).backend
+        positions = None if file is None else find_positions(encoder)
     except (InputError, ArtifactError) as error:
         return Findings((Finding("error", "refused", str(error)),))
-    tokenizer = None if backend is None else (backend, encoder, max_length)
+    tokenizer = None if backend is None else (backend, encoder, max_length, positions)
     found = examine(divided, promise, tokenizer=tokenizer, lines=lines)
     if backend is not None:
         return found
-    unknown = f"encoder {encoder} is not on this machine: lengths in tokens and the fit of the language are unknown"
-    note = Finding("note", "unknown_lengths", unknown, "fit fetches the encoder, and says how it fits the language")
+    lacks, does = ("is not on this machine", "fetches the encoder")
+    if Path(at_home(encoder)).is_dir():
+        lacks, does = ("has no tokenizer.json", "makes it of the encoder's vocabulary")
+    unknown = f"encoder {encoder} {lacks}: lengths in tokens and the fit of the language are unknown"
+    note = Finding("note", "unknown_lengths", unknown, f"fit {does}, and says how it fits the language")
     return replace(found, findings=(*found.findings, note))
 
 
@@ -193,13 +200,13 @@ def examine(
     divided: DividedTexts,
     promise: BinomialTest,
     *,
-    tokenizer: tuple[Any, str, int] | None = None,
+    tokenizer: tuple[Any, str, int, int | None] | None = None,
     lines: Sequence[int] | None = None,
 ) -> Findings:
     """Check rows as `check` does, after they are divided.
 
-    `tokenizer` is the encoder's tokenizers.Tokenizer, without padding and truncation, with the encoder's name and the
-    maximum length; without it, tokens are not checked.
+    `tokenizer` is the encoder's tokenizers.Tokenizer, without padding and truncation, with the encoder's name, the
+    maximum length, and the tokens that it has positions for, if that is known; without it, tokens are not checked.
     """
     locate: Locate = (lambda row: row) if lines is None else (lambda row: lines[row])
     table = label_rows(divided)
@@ -213,6 +220,7 @@ def examine(
         *_population_findings(divided, locate),
         *about_tokens,
         *size_findings(tune, certify, len(divided.rows), promise),
+        *majority_findings(parts.certify.codes, divided.names, promise),
     ]
     if promise.fewest <= certify:
         found.append(_allowed(certify, promise))
@@ -249,10 +257,7 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
     yield from _spellings(divided, table, groups, locate)
     known = [row for row in table if row.label != divided.out_of_scope_label]
     twice = {label for group in groups for label in group}
-    absent = [row for row in known if not row.rows]  # a trained model has its own labels
-    if absent:
-        words = f"{_n_labels(absent)} no row: {_rarest(absent)}; labels without rows are not tested"
-        yield Finding("warning", "absent_labels", words, "label some of their texts, if they can occur")
+    yield from absent_findings([row.label for row in known if not row.rows])  # a trained model has its own labels
     known = [row for row in known if row.rows]
     stay = bool(len(divided.parts.train))
     rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice and stay]
@@ -279,6 +284,14 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
         options = ("--out-of-scope-label", likely.label)
         remedy = f"if so, mark them as out of scope: {shlex.join(options)}"
         yield Finding("note", "likely_out_of_scope", words, remedy, options)
+
+
+def absent_findings(labels: Sequence[str]) -> list[Finding]:
+    """Warn of labels that no row has."""
+    if not labels:
+        return []
+    words = f"{_n_labels(labels)} no row: {listed(map(repr, labels))}; labels without rows are not tested"
+    return [Finding("warning", "absent_labels", words, "label some of their texts, if they can occur")]
 
 
 def _spellings(
@@ -326,11 +339,25 @@ def _text_findings(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
         words = f"{counted(len(lost), 'row')} with U+FFFD, the sign for a character lost before the file was written"
         remedy = "export the file again, in UTF-8"
         yield Finding("warning", "lost_characters", words, remedy, where=tuple(map(locate, lost)))
+    yield from _misread(divided, locate)
     control = [row for row, text in enumerate(texts) if CONTROL.search(text)]
     if control:
         words = f"{counted(len(control), 'row')} with control characters such as NUL, which most encoders do not read"
         yield Finding("note", "control_characters", words, where=tuple(map(locate, control)))
     yield from _repeats(divided, locate)
+
+
+def _misread(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
+    """Find texts and labels in UTF-8 that somebody read in another encoding and saved again."""
+    texts, codes = divided.rows.texts, divided.rows.codes
+    labels = {code for code, name in enumerate(divided.names) if misread(name)}
+    where = [row for row, code in enumerate(codes.tolist()) if code in labels or misread(texts[row])]
+    if where:
+        wrong, right = misread(texts[where[0]]) or misread(divided.names[codes[where[0]]]) or ("", "")
+        words = f"{counted(len(where), 'row')} with {wrong!r} in the place of {right!r} and the like"
+        cause = "UTF-8 that was read in another encoding and saved again"
+        remedy = "export the file again, in UTF-8"
+        yield Finding("warning", "misread_characters", f"{words}: {cause}", remedy, where=tuple(map(locate, where)))
 
 
 def _repeats(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
@@ -385,12 +412,13 @@ def _masked(text: str) -> str:
 
 
 def _token_findings(
-    backend: Any, encoder: str, max_length: int, texts: Sequence[str]
+    backend: Any, encoder: str, asked: int, positions: int | None, texts: Sequence[str]
 ) -> tuple[Lengths | None, list[Finding]]:
     sample = texts[:: max(1, -(-len(texts) // SAMPLE))]
     backend.no_padding()
     backend.no_truncation()
     found = [Finding("warning", "language", words) for words in language_warnings(backend, sample, encoder)]
+    max_length = min(asked, positions or asked)
     longest = max(2 * USUAL_LIMIT, 2 * max_length)  # a longer text is as long as that
     tokens = TextTokenizer.of(backend.to_str(), max_length=longest, pad=0, special=())(sample).lengths
     if not len(tokens):
@@ -398,11 +426,15 @@ def _token_findings(
     median, high, most = (int(np.ceil(np.quantile(tokens, share))) for share in (0.5, 0.95, 0.99))
     truncated = float(np.mean(tokens > max_length))
     if truncated:
-        words = f"{truncated:.2%} of the texts are longer than {max_length} tokens; the rest of each is not read"
-        wanted = min(-(-most // 64) * 64, USUAL_LIMIT)
-        is_more = truncated > MANY_TRUNCATED and wanted > max_length
-        remedy = f"--max-length {wanted} reads more of them, and takes more time" if is_more else ""
-        found.append(Finding("warning" if truncated > MANY_TRUNCATED else "note", "truncated_texts", words, remedy))
+        is_all = max_length == positions
+        limit = f"the {max_length} tokens that the encoder reads at most" if is_all else f"{max_length} tokens"
+        words = f"{truncated:.2%} of the texts are longer than {limit}; the rest of each is not read"
+        wanted = min(-(-most // 64) * 64, positions or USUAL_LIMIT)
+        remedy = f"--max-length {wanted} reads more of them, and takes more time" if wanted > max_length else ""
+        remedy = "an encoder with more positions reads more of them" if is_all else remedy
+        is_many = truncated > MANY_TRUNCATED
+        level, remedy = ("warning", remedy) if is_many else ("note", "")
+        found.append(Finding(level, "truncated_texts", words, remedy))
     return Lengths(len(tokens), median, high, int(tokens.max()), truncated, longest), found
 
 
@@ -425,6 +457,19 @@ def size_findings(tune: int, certify: int, total: int, promise: BinomialTest) ->
     return found
 
 
+def majority_findings(codes: Codes, names: Sequence[str], promise: BinomialTest) -> list[Finding]:
+    """Warn where one label for every text would keep the promise, given certify codes (n,): it tells of no other."""
+    most = int(np.bincount(codes[codes != ABSTAIN], minlength=len(names)).argmax()) if len(codes) else 0
+    right = int((codes == most).sum())
+    if not promise.passed(np.array([len(codes)]), np.array([len(codes) - right])).any():
+        return []
+    words = f"label {names[most]!r} alone would keep the promise: {right:,} of {len(codes):,} certify rows have it"
+    remedy = (
+        "elsewise threshold MODEL --per-label promises it of each label, --class-weights balanced teaches rare ones"
+    )
+    return [Finding("warning", "majority_label", f"{words}; the promise says little of the other labels", remedy)]
+
+
 def _allowed(certify: int, promise: BinomialTest) -> Finding:
     errors = np.arange(certify + 1)
     most = int(promise.passed(np.full(certify + 1, certify), errors).sum()) - 1
@@ -434,7 +479,7 @@ def _allowed(certify: int, promise: BinomialTest) -> Finding:
     return Finding("note", "certify_rows", words)
 
 
-def _n_labels(labels: Sequence[LabelRows]) -> str:
+def _n_labels(labels: Sequence[object]) -> str:
     return f"{counted(len(labels), 'label')} {'has' if len(labels) == 1 else 'have'}"
 
 

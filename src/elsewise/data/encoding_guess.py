@@ -1,6 +1,7 @@
 """Guess of the encoding of a file that is not UTF-8.
 
-Only `elsewise check` guesses, to name the missing option; other commands read UTF-8 or the encoding given.
+Only `elsewise check` guesses, to name the missing option; other commands read UTF-8 or the encoding given. And letters
+that show that a file was read in the wrong encoding before it was written.
 """
 
 import codecs
@@ -22,6 +23,43 @@ OTHER = re.compile("[^\0-\x7f\udc80-\udcff]")
 ICELANDIC = 4  # in Icelandic the six letters and the vowels are about as frequent; Turkish has hardly any of the vowels
 NUL_SHARE = 0.2  # half of the bytes of English in UTF-16
 LINES_KEPT = 100
+
+
+def _read_as(byte: int) -> set[str]:
+    """Give what the encodings of Windows make of a byte; those without a letter for it leave a control character."""
+    read = {bytes([byte]).decode(encoding, "ignore") or chr(byte) for encoding in ("cp1252", "cp1254")}
+    return read | ({chr(byte)} if byte < FIRST_LETTER else set())
+
+
+FIRST_LETTER = 0xC0  # of cp1252; what continues a letter in UTF-8 lies below it
+BYTE_OF = {letter: byte for byte in range(0x80, 0x100) for letter in _read_as(byte)}
+# Letters of Europe and Arabic, punctuation and emojis in UTF-8: two, three and four bytes.
+BEGINNINGS = {1: (0xC2, 0xC3, 0xC4, 0xC5, 0xCE, 0xCF, 0xD0, 0xD1, 0xD8, 0xD9), 2: (0xE2,), 3: (0xF0,)}
+
+
+def _pattern() -> re.Pattern[str]:
+    more = "".join(letter for letter, byte in BYTE_OF.items() if byte < FIRST_LETTER)
+    first = {n: "".join(letter for byte in found for letter in _read_as(byte)) for n, found in BEGINNINGS.items()}
+    return re.compile("|".join(f"[{letters}][{re.escape(more)}]{{{n}}}" for n, letters in first.items()))
+
+
+MISREAD = _pattern()
+
+
+def misread(text: str) -> tuple[str, str] | None:
+    """Find letters of UTF-8 that were read as cp1252 or cp1254, and give them with what they stand for.
+
+    Examples
+    --------
+    >>> misread("ÅŸikayet"), misread("Où est ma commande, déjà payée ?")
+    (('ÅŸ', 'ş'), None)
+    """
+    if text.isascii():
+        return None
+    for found in MISREAD.finditer(text):
+        with suppress(UnicodeDecodeError):
+            return found[0], bytes(BYTE_OF[letter] for letter in found[0]).decode("utf-8")
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ import numpy as np
 from elsewise.data.checks import Finding, Findings, check
 from elsewise.data.division import Indices
 from elsewise.data.encoding_guess import guess_encoding
+from elsewise.data.formats import check_readable
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
-from elsewise.data.rows import Row, marks_of
+from elsewise.data.rows import Row, marks_of, merged_rows, own_names
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
@@ -92,6 +93,7 @@ class _Survey:
     notes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     rows: int = 0
+    is_merged: bool = False
 
 
 def check_file(
@@ -120,6 +122,7 @@ def check_file(
         raise InputError(f"{path} is not a file that can be read more than once; save it as a file first")
     survey = _Survey(how or Reading())
     given = survey.how
+    check_readable(path, given.encoding, given.format)
     read: list[LabelledFile] = []
     files = {"data": path} | {name: file for name, file in (("held_out", held_out), ("test", test)) if file}
     marks = {"--group-column": group_column, "--time-column": time_column}
@@ -149,7 +152,8 @@ def check_file(
         given, found, held_out, test, {"group_column": group_column, "time_column": time_column, **asked}
     )
     usable = survey.rows - read[0].rejected if read else 0
-    mended = read[0].notes[len(survey.notes) + bool(read[0].bad) :] if read else ()  # the bad rows are findings
+    known = len(survey.notes) + survey.is_merged + bool(read[0].bad) if read else 0  # merged and bad rows are findings
+    mended = read[0].notes[known:] if read else ()
     notes, findings = (*survey.notes, *mended), replace(checked, findings=tuple(found))
     return CheckedFile(path, survey.how, notes, survey.columns, survey.rows, usable, findings, command)
 
@@ -179,6 +183,11 @@ def _survey(path: str, survey: _Survey) -> None:
             return _survey(path, survey)
         survey.notes = rows.notes
         survey.rows, survey.columns = _columns(rows.columns, rows)
+        survey.is_merged = bool(rows.merged)
+        if rows.merged:
+            words, remedy = merged_rows(rows.merged)
+            where, options = tuple(rows.merged), ("--literal-quotes",)
+            survey.found.append(Finding("warning", "merged_rows", words, remedy, options, where))
     named = {*survey.how.text_column.split(","), survey.how.text_column, survey.how.label_column}
     for column in survey.columns:
         if not column.filled:
@@ -213,7 +222,11 @@ def _columns(names: Sequence[str], rows: Iterable[Row]) -> tuple[int, tuple[Colu
 
 def _find_columns(survey: _Survey) -> None:
     """Guess the text and label columns if the file has no columns of the default names."""
-    how, names = survey.how, {column.name for column in survey.columns}
+    names = [column.name for column in survey.columns]
+    text_column, label_column = survey.how.text_column, survey.how.label_column
+    own_text, own_label = own_names([text_column, label_column], names)
+    survey.how = replace(survey.how, text_column=own_text or text_column, label_column=own_label or label_column)
+    how = survey.how
     label = text = None
     if how.label_column == "label" and "label" not in names:
         label = _likely_label(survey.columns, how.text_column)
@@ -326,12 +339,12 @@ def _options(
     given: Reading, found: Iterable[Finding], held_out: str | None, test: str | None, asked: Mapping[str, object]
 ) -> tuple[str, ...]:
     """Options of the command: those given, needed and suggested."""
-    reading = ("text_column", "label_column", "delimiter", "encoding", "format")
+    reading = ("text_column", "label_column", "delimiter", "encoding", "format", "literal_quotes")
     usual = {name: getattr(Reading(), name) for name in reading} | USUAL
     values = {**{name: getattr(given, name) for name in reading}, **asked, "held_out": held_out, "test": test}
     words: list[str] = []
     for name, value in values.items():
-        if value is not None and value != usual.get(name):
+        if value is not None and value is not False and value != usual.get(name):
             option = f"--{name.replace('_', '-')}"
             words += [option] if value is True else [option, str(value)]
     words += [word for rule in given.maps for word in ("--map", rule)]

@@ -15,6 +15,7 @@ Examples
 """
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from os import PathLike, fspath
@@ -22,12 +23,13 @@ from pathlib import Path
 from typing import IO
 
 from elsewise.data import csv, jsonl
-from elsewise.data.lines import open_lines
+from elsewise.data.lines import BLOCK, open_lines, refuse_binary
 from elsewise.data.rows import Cells, Format, Rows, refuse_repeats
 from elsewise.errors import InputError
 from elsewise.storage.target_file import Part, open_target, try_to_write
 
 FORMATS: dict[str, Format] = {".csv": csv, ".tsv": csv, ".jsonl": jsonl, ".ndjson": jsonl}
+READ_AS = {".json": ".jsonl"}  # suffixes that are read and never written
 DELIMITERS = {".tsv": "\t"}  # suffixes with a fixed delimiter
 
 
@@ -37,6 +39,7 @@ def open_rows(
     delimiter: str | None = None,
     encoding: str | None = None,
     format: str | None = None,  # noqa: A002  the word of the command line
+    literal_quotes: bool = False,
     stdin: IO[bytes] | None = None,
 ) -> Rows:
     """Open a file of rows and read its header; rows are read lazily.
@@ -52,6 +55,8 @@ def open_rows(
         Default: UTF-8; a byte order mark is dropped.
     format : str, optional
         csv, tsv, jsonl or ndjson. Default: by the suffix.
+    literal_quotes : bool
+        In CSV, a quote is a character like any other. Default: it encloses a cell.
     stdin : binary file, optional
         Default: the stdin of the process.
 
@@ -63,10 +68,10 @@ def open_rows(
     """
     with ExitStack() as stack:
         lines = stack.enter_context(closing(open_lines(path, encoding, stdin)))
-        suffix = _suffix(path, format)
+        suffix = _suffix_to_read(path, format)
         if not suffix:
             suffix = ".jsonl" if lines.head.lstrip()[:1] == b"{" else ".csv"
-        rows = FORMATS[suffix].read(lines, delimiter or DELIMITERS.get(suffix))
+        rows = FORMATS[suffix].read(lines, delimiter or DELIMITERS.get(suffix), literal_quotes=literal_quotes)
         stack.pop_all()
         return rows
 
@@ -97,15 +102,17 @@ def open_writer(
     stdout: IO[bytes] | None = None,
     parts: list[Part] | None = None,
     like: str | PathLike[str] | None = None,
+    excel: bool = False,
 ) -> Iterator[Writer]:
     """Open a file to write rows to, in a ``with``.
 
     Rows go to a hidden file in the same folder, which replaces `path` at the end of the ``with``, and is removed after
     an error. Stdout (``-``), pipes and devices are written directly. UTF-8, LF line ends; format as in `open_rows`,
     default: CSV. With the `parts` of `elsewise.storage.target_file.together`, the file gets its name with theirs; a new
-    one is as private as the file `like`.
+    one is as private as the file `like`. For `excel` a CSV begins with a byte order mark, and a text that would be a
+    formula with an apostrophe; with semicolons, numbers have decimal commas.
 
-    InputError if the file cannot be written or two columns have one name.
+    InputError if the file cannot be written, two columns have one name, or a file for Excel is no CSV.
 
     Examples
     --------
@@ -122,12 +129,23 @@ def open_writer(
     refuse_repeats(names, "the output")
     suffix = _suffix(path, format) or ".csv"
     kind, separator = FORMATS[suffix], delimiter or DELIMITERS.get(suffix, ",")
-    encode = kind.encoder(names, separator)
+    if excel and suffix != ".csv":
+        raise InputError(f"{fspath(path)} is not CSV, which Excel opens; name the output .csv, or leave out excel=")
+    encode = kind.encoder(names, separator, excel=excel)
     with open_target(path, stdout, parts=parts, like=like) as file:
         writer = Writer(file, fspath(path), encode)
+        if excel:
+            try_to_write(fspath(path), file.write, BOM_UTF8)
         if kind.HAS_HEADER:
             writer.write([{name: name for name in names}])
         yield writer
+
+
+def check_readable(path: str, encoding: str | None, format_: str | None) -> None:
+    """Raise InputError for a file that no other option of `open_rows` makes readable: binary, or of no known format."""
+    with Path(path).open("rb") as file:
+        refuse_binary(file.read(BLOCK), path, encoding)
+    _suffix_to_read(path, format_)
 
 
 def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:
@@ -143,6 +161,11 @@ def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:
     if Path(a).exists() and Path(b).exists():
         return Path(a).samefile(b)
     return os.path.realpath(a) == os.path.realpath(b)
+
+
+def _suffix_to_read(path: str | PathLike[str], format_: str | None) -> str:
+    own = READ_AS.get(Path(path).suffix.lower())
+    return own if own and not format_ else _suffix(path, format_)
 
 
 def _suffix(path: str | PathLike[str], format_: str | None) -> str:

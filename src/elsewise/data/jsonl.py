@@ -6,6 +6,7 @@ of objects, or an object over several lines, is not read.
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
@@ -16,6 +17,7 @@ from elsewise.data.rows import Cells, JsonText, Row, Rows
 from elsewise.errors import InputError
 
 HAS_HEADER = False
+NESTED = "is nested too deeply"
 LOOK = 100  # unusable lines at the start after which the file is refused
 KINDS = {list: "a list", str: "a string", JsonText: "a number", bool: "a boolean", type(None): "null"}
 
@@ -24,16 +26,16 @@ class _UnusableError(ValueError):
     """The line is JSON to the parser, but not usable."""
 
 
-def read(lines: Lines, delimiter: str | None = None) -> Rows:
+def read(lines: Lines, delimiter: str | None = None, *, literal_quotes: bool = False) -> Rows:
     """Read the columns, which are the keys of the first object, and return the rows, which are read lazily.
 
     Later rows may have different keys. Blank lines are skipped. A line that is not one JSON object, or holds NaN,
-    Infinity or a repeated key, is a row with a problem. The delimiter is ignored.
+    Infinity or a repeated key, is a row with a problem. What is asked of CSV is ignored.
 
     InputError if the file is empty, or none of its first 100 rows is an object; while reading, for a byte not in the
     encoding.
     """
-    del delimiter
+    del delimiter, literal_quotes
     rows = _rows(lines)
     looked: list[Row] = []
     for row in islice(rows, LOOK):
@@ -43,7 +45,10 @@ def read(lines: Lines, delimiter: str | None = None) -> Rows:
     if not looked:
         raise InputError(f"{lines.name} is empty")
     first = looked[0]
-    raise InputError(f"{lines.name} is not JSON Lines (one object a line): line {first.line} {first.problem}")
+    wrong = f"is not JSON Lines (one object a line): line {first.line} {first.problem}"
+    is_list = first.raw.lstrip().startswith("[") and first.problem != NESTED
+    remedy = f"; make them of a list: jq -c '.[]' {shlex.quote(lines.name)} > new.jsonl" if is_list else ""
+    raise InputError(f"{lines.name} {wrong}{remedy}")
 
 
 def _rows(lines: Lines) -> Iterator[Row]:
@@ -68,7 +73,7 @@ def _cells(text: str) -> tuple[dict[str, str], str | None]:
         fault = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
         return {}, f"is not JSON: {fault} at character {error.pos + 1}"
     except RecursionError:
-        return {}, "is nested too deeply"
+        return {}, NESTED
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,7 +94,7 @@ _DECODER = json.JSONDecoder(
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells], bytes]:
+def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False) -> Callable[[Cells], bytes]:
     r"""Make the function that encodes one row, with the row's own keys in their order.
 
     NaN and None become null, infinity the string "inf". Only lone surrogates, which UTF-8 cannot encode, are escaped.
@@ -99,7 +104,7 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",") -> Callable[[Cells],
     >>> encoder(())({"text": "hi", "id": JsonText("0.10"), "threshold": float("inf")})
     b'{"text": "hi", "id": 0.10, "threshold": "inf"}\n'
     """
-    del columns, delimiter
+    del columns, delimiter, excel
     # A lone surrogate occurs only in a string, where \ud800 is its JSON escape.
     return lambda row: f"{_text(row)}\n".encode("utf-8", "backslashreplace")
 

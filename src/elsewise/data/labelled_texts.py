@@ -5,10 +5,22 @@ from dataclasses import dataclass, field, replace
 
 from elsewise.data.formats import open_rows
 from elsewise.data.labels import Relabelling
-from elsewise.data.rows import Columns, Row, Rows, is_null, options_of, problem_with, require_columns
+from elsewise.data.rows import (
+    Columns,
+    Row,
+    Rows,
+    is_null,
+    merged_rows,
+    options_of,
+    own_names,
+    problem_with,
+    require_columns,
+)
 from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError
 from elsewise.messages.wording import at_lines, counted
+
+DECIMALS = (".", ",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +31,14 @@ class Reading:
     ----------
     text_column, label_column : str
         Names of columns. Several text columns, separated by commas, are joined, unless a column has that name.
-    delimiter, encoding, format : str or None
+    delimiter, encoding, format, literal_quotes : str or None, bool
         As in `elsewise.data.formats.open_rows`.
     maps, dropped : tuple of str
         Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.data.labels`.
     skip_bad_rows : bool
         True: leave out unusable rows and rows with a blank text. Default: refuse the file.
+    decimal : {".", ","}
+        Decimal sign of numbers, where columns hold numbers.
     """
 
     text_column: str = "text"
@@ -35,17 +49,23 @@ class Reading:
     maps: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     skip_bad_rows: bool = False
+    literal_quotes: bool = False
+    decimal: str = "."
+
+    def __post_init__(self) -> None:
+        if self.decimal not in DECIMALS:
+            raise InputError(f"the decimal sign must be . or a comma, got {self.decimal!r}")
 
     def open(self, path: str) -> Rows:
         """Open a file of rows."""
-        return open_rows(path, delimiter=self.delimiter, encoding=self.encoding, format=self.format)
+        how = {name: getattr(self, name) for name in ("delimiter", "encoding", "format", "literal_quotes")}
+        return open_rows(path, **how)
 
     def text_columns(self, columns: tuple[str, ...], path: str) -> tuple[str, ...]:
         """Find the columns of a header that hold the texts; InputError for a missing column."""
         name = self.text_column
-        named = (name,) if name in columns else tuple(part.strip() for part in name.split(","))
-        require_columns(columns, dict.fromkeys(named, "--text-column"), path)
-        return named
+        named = (name,) if own_names([name], columns) != (None,) else tuple(part.strip() for part in name.split(","))
+        return require_columns(columns, dict.fromkeys(named, "--text-column"), path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +164,21 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Columns) -> Labelled
     bad: list[BadRow] = []
     with how.open(path) as file:
         columns = how.text_columns(file.columns, path)
-        require_columns(file.columns, {how.label_column: "--label-column"}, path)
-        require_columns(file.columns, options_of(slices), path)
+        (label,) = require_columns(file.columns, {how.label_column: "--label-column"}, path)
+        own = dict(zip(read.columns, require_columns(file.columns, options_of(slices), path), strict=True))
+        how = replace(how, label_column=label)
         for row in file:
             text, problem = labelled_text(row, columns, how)
             if problem:
                 bad.append(BadRow(row.line, row.number, problem))
                 continue
             read.texts.append(text)
-            read.labels.append(row.cells[how.label_column])
+            read.labels.append(row.cells[label])
             read.lines.append(row.line)
             read.numbers.append(row.number)
             for name, cells in read.columns.items():
-                cells.append(row.cells.get(name, ""))
-        notes = file.notes
+                cells.append(row.cells.get(own[name], ""))
+        notes = (*file.notes, *noted(file))
     if bad and strict and not how.skip_bad_rows:
         raise InputError(_refusal(path, bad))
     if bad:
@@ -166,6 +187,14 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Columns) -> Labelled
         found = f"first of the rejected rows: line {first.line} {first.problem}"
         notes = (*notes, left_out, found) if strict else (*notes, found)
     return replace(read, notes=notes, bad=tuple(bad))
+
+
+def noted(file: Rows) -> tuple[str, ...]:
+    """Say of a file that was read to its end which rows seem to be several."""
+    if not file.merged:
+        return ()
+    words, remedy = merged_rows(file.merged)
+    return (f"{words} ({at_lines(file.merged)}); {remedy}",)
 
 
 def _refusal(path: str, bad: Sequence[BadRow]) -> str:

@@ -3,23 +3,26 @@
 Rules apply to the labels in the file, and a label is renamed once: with ``a=b`` and ``b=c``, a becomes b.
 """
 
+import re
 import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Self
 
 from elsewise.errors import InputError
 
 BLANKS = str.maketrans("_-", "  ")
 DOTS = str.maketrans({"\N{LATIN SMALL LETTER DOTLESS I}": "i", "\N{COMBINING DOT ABOVE}": None})
+WHOLE = re.compile(r"(-?\d+)[.,]0{1,2}")  # 2.0 of pandas beside a missing value, and 2,0 of Turkish Excel
 NEAR_SHOWN = 3
 
 
 def label_form(label: str) -> str:
-    """Normalise a label: without case, extra blanks, underscores, dots on the i and differences of Unicode form.
+    """Normalise a label: no case, extra blanks, underscores, dots on the i, other Unicode forms, and 2 for 2.0.
 
     Examples
     --------
@@ -27,7 +30,42 @@ def label_form(label: str) -> str:
     True
     """
     visible = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) not in ("Cf", "Cc"))
-    return " ".join(visible.casefold().translate(DOTS).translate(BLANKS).split())
+    plain = " ".join(visible.casefold().translate(DOTS).translate(BLANKS).split())
+    return WHOLE.sub(r"\1", plain) if WHOLE.fullmatch(plain) else plain
+
+
+def own_labels(labels: Iterable[str], known: Iterable[str]) -> list[str | None]:
+    """Find labels among known ones: each the same, or the only one that is written otherwise; else None.
+
+    Written otherwise are other Unicode forms, 2.0 or 2,0 for 2, and true for True.
+
+    Examples
+    --------
+    >>> own_labels(["2.0", "u\N{COMBINING DIAERESIS}", "true", "Refund"], ["2", "ü", "True", "refund"])
+    ['2', 'ü', 'True', None]
+    """
+    return list(map(label_finder(known), labels))
+
+
+def label_finder(known: Iterable[str]) -> Callable[[str], str | None]:
+    """Make the function that finds one label as `own_labels` does."""
+    names = dict.fromkeys(known)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[_plain(name)].append(name)
+
+    @cache
+    def find(label: str) -> str | None:
+        own = [label] if label in names else alike.get(_plain(label), [])
+        return own[0] if len(own) == 1 else None
+
+    return find
+
+
+def _plain(label: str) -> str:
+    form = unicodedata.normalize("NFC", label)
+    whole = WHOLE.fullmatch(form)
+    return whole[1] if whole else form.lower() if form.lower() in ("true", "false") else form
 
 
 def near_duplicates(labels: Iterable[str]) -> list[list[str]]:
@@ -68,12 +106,14 @@ class Relabelling:
             old, name = _parted(rule, known)
             if new.setdefault(old, name) != name:
                 raise InputError(f"--map renames {old!r} twice, to {new[old]!r} and to {name!r}; keep one of them")
-        for label in dropped:
-            if label not in known:
+        gone: list[str] = []
+        for label, own in zip(dropped, own_labels(dropped, known), strict=True):
+            if own is None:
                 raise InputError(f"--drop-label {label!r}: {_absent(label, known)}")
-            if label in new:
+            if own in new:
                 raise InputError(f"label {label!r} is both renamed and dropped; keep --map or --drop-label")
-        return cls(new, frozenset(dropped))
+            gone.append(own)
+        return cls(new, frozenset(gone))
 
     def __call__(self, label: str) -> str | None:
         """Return the new label, or None for a row to leave out."""
@@ -84,7 +124,8 @@ def _parted(rule: str, known: Collection[str]) -> tuple[str, str]:
     ways = [(rule[:at], rule[at + 1 :]) for at, sign in enumerate(rule) if sign == "="]
     if not ways:
         raise InputError(f'--map takes "old=new", got {rule!r}')
-    possible = [way for way in ways if way[0] in known]
+    own = own_labels((old for old, _ in ways), known)
+    possible = [(old, new) for old, (_, new) in zip(own, ways, strict=True) if old is not None]
     if not possible:
         raise InputError(f"--map {rule!r}: {_absent(ways[0][0], known)}")
     if len(possible) > 1:
@@ -106,6 +147,8 @@ def _absent(label: str, known: Collection[str]) -> str:
 def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:
     """Make the function from a label to its code; it accepts codes too, unless some label is a number.
 
+    A label may be written otherwise, see `own_labels`, and a code with a decimal: 2.0.
+
     Examples
     --------
     >>> code_of = label_codes(["yes", "no"])
@@ -118,13 +161,17 @@ def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> 
         raise InputError(f"{out_of_scope_label!r} is one of the model's labels, and cannot mark other texts")
     numbers |= {"-1": -1} if out_of_scope_label is None else {out_of_scope_label: -1}
 
+    name_of, number_of = label_finder(known), label_finder(numbers)
+
     def code_of(label: str) -> int:
-        code = known.get(label, numbers.get(label.strip()))
-        if code is None:
+        name, number = name_of(label), number_of(label.strip())
+        if name is not None:
+            return known[name]
+        if number is None:
             remedy = "name the columns with --names"
             if any(name != str(i) for i, name in enumerate(known)):
                 remedy = f"if it marks out-of-scope rows, add --out-of-scope-label {shlex.quote(label)}"
             raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; {remedy}")
-        return code
+        return numbers[number]
 
     return code_of

@@ -6,6 +6,7 @@ those; `io.TextIOWrapper` cannot tell the line of a bad byte, and holds a line o
 
 import codecs
 import io
+import re
 import sys
 from collections.abc import Iterator
 from os import PathLike, fspath
@@ -25,13 +26,34 @@ MARKS = (  # the long ones first: the mark of utf-32-le begins with that of utf-
 )
 MARKED = ("utf-16", "utf-32")  # the mark gives the byte order
 LONGEST_MARK = 4  # bytes
-NO_TEXT = (  # beginnings of binary files that people take for text
-    (b"PK\x03\x04", "a zip archive, as an Excel file is, not text; save it as CSV"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file, not text; save it as CSV"),
-    (b"PAR1\x15", "a Parquet file, not text; save it as CSV"),
-    (b"\x1f\x8b", "compressed with gzip; unpack it first"),
-    (b"%PDF-", "a PDF file, not text; save it as CSV"),
+SAVE, UNPACK = "not text; save it as CSV", "unpack it first"
+NO_TEXT = (  # beginnings of files that people take for text; no text begins so
+    (b"PK\x03\x04", f"a zip archive, as an Excel file is, {SAVE}"),
+    (b"\xd0\xcf\x11\xe0", f"an old Excel or Word file, {SAVE}"),
+    (b"PAR1\x15", f"a Parquet file, {SAVE}"),
+    (b"ARROW1\0\0", f"an Arrow file, {SAVE}"),
+    (b"FEA1\0", f"a Feather file, {SAVE}"),
+    (b"\x89HDF\r\n\x1a\n", f"an HDF5 file, {SAVE}"),
+    (b"SQLite format 3\0", f"an SQLite database, {SAVE}"),
+    (b"Obj\x01", f"an Avro file, {SAVE}"),
+    (b"%PDF-", f"a PDF file, {SAVE}"),
+    (b"{\\rtf", f"an RTF document, {SAVE}"),
+    (b"\x89PNG\r\n\x1a\n", f"a PNG image, {SAVE}"),
+    (b"\x93NUMPY", "a .npy array, not text; give it the ending .npy"),
+    (b"\x80\x04\x95", f"a pickle, {SAVE}"),
+    (b"\x80\x05\x95", f"a pickle, {SAVE}"),
+    (b"\x1f\x8b", f"compressed with gzip; {UNPACK}"),
+    (b"\x1f\x9d", f"compressed with compress; {UNPACK}"),
+    *((b"BZh%d1AY&SY" % level, f"compressed with bzip2; {UNPACK}") for level in range(1, 10)),
+    (b"\xfd7zXZ\0", f"compressed with xz; {UNPACK}"),
+    (b"]\0\0\x80\0", f"compressed with LZMA; {UNPACK}"),
+    (b"\x28\xb5\x2f\xfd", f"compressed with Zstandard; {UNPACK}"),
+    (b"\x04\x22\x4d\x18", f"compressed with LZ4; {UNPACK}"),
+    (b"7z\xbc\xaf\x27\x1c", f"a 7-Zip archive; {UNPACK}"),
+    (b"Rar!\x1a\x07", f"a RAR archive; {UNPACK}"),
 )
+CONTROL = re.compile(rb"[\x07\x08\x0e-\x1a\x1c-\x1f\x7f]")  # in no text; lower ones are half of Cyrillic in UTF-16
+CONTROL_SHARE = 0.03  # of bytes; random ones have 8 %, Turkish in UTF-16 has 1 % (ğ)
 NO_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}  # codecs of names and of source code
 LOOK = 1 << 16  # bytes of blanks, after which the format cannot be guessed
 
@@ -54,8 +76,7 @@ class Lines:
         self._fault: UnicodeDecodeError | None = None
         head = self._look()
         self.encoding = _codec(encoding)
-        if (kind := next((words for start, words in NO_TEXT if head.startswith(start)), None)) is not None:
-            raise InputError(f"{name} is {kind}")
+        refuse_binary(head, name, encoding)
         mark = _mark(head, self.encoding, name)
         self.head = head[len(mark) :]
         self.note = f"encoding {self.encoding}" + (" with byte order mark" if mark else "")
@@ -130,6 +151,35 @@ class Lines:
         others = [name for name in ("utf-8", "cp1254", "cp1252") if name != self.encoding][:2]
         remedy = " or ".join(others).replace("cp1254", "cp1254 (Turkish Excel)")
         return f"{self.name} line {line}: byte 0x{byte:02x} is not {self.encoding}; try --encoding {remedy}"
+
+
+def refuse_binary(head: bytes, name: str, encoding: str | None = None) -> None:
+    r"""Raise InputError for a file whose first bytes are those of a compressed or binary format.
+
+    Bytes of no known format are refused where no encoding is given.
+
+    Examples
+    --------
+    >>> refuse_binary(b"\x1f\x8b\x08", "tickets.csv")
+    Traceback (most recent call last):
+    elsewise.errors.InputError: tickets.csv is compressed with gzip; unpack it first
+    """
+    kind = next((words for start, words in NO_TEXT if head.startswith(start)), None)
+    if kind is not None:
+        raise InputError(f"{name} is {kind}")
+    if encoding is None and _is_binary(head[:LOOK]):
+        raise InputError(f"{name} is no text: its bytes are those of a binary file; save it as CSV")
+
+
+def _is_binary(head: bytes) -> bool:
+    """Tell bytes that are neither UTF-8 nor marked as UTF-16, and are full of control characters."""
+    if len(CONTROL.findall(head)) <= CONTROL_SHARE * len(head) or any(head.startswith(mark) for mark, _ in MARKS):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def open_lines(path: str | PathLike[str], encoding: str | None = None, stdin: IO[bytes] | None = None) -> Lines:

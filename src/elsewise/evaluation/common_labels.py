@@ -12,8 +12,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, to_numpy
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, label_word, label_words, to_numpy
 from elsewise.classifier.classifier import Classifier
+from elsewise.data.labels import own_labels
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers
 from elsewise.messages.wording import listed
@@ -54,12 +55,14 @@ class Truth:
         marks = {mark for m in models.values() if (mark := m.out_of_scope_label) is not None and mark not in names}
         known = {name: code for code, name in enumerate(names)} | dict.fromkeys(marks, ABSTAIN)
         if out_of_scope_label is not None:
-            known[str(out_of_scope_label)] = ABSTAIN
-        words = [str(label) for label in labels]
-        for row, word in enumerate(words):
-            if word not in known:
-                remedy = "; if it marks out-of-scope texts, pass it as out_of_scope_label" if not marks else ""
-                raise InputError(f"no model has label {word!r}, which row {row} has (counted from 0){remedy}")
+            known[label_word(out_of_scope_label) or str(out_of_scope_label)] = ABSTAIN
+        given = label_words(labels)
+        own = own_labels(given, known)
+        if None in own:
+            row = own.index(None)
+            remedy = "; if it marks out-of-scope texts, pass it as out_of_scope_label" if not marks else ""
+            raise InputError(f"no model has label {given[row]!r}, which row {row} has (counted from 0){remedy}")
+        words = [word for word in own if word is not None]
         codes = np.array([known[word] for word in words], dtype=np.int64)
         kept = np.flatnonzero(codes < common)
         if not len(kept):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from elsewise import metrics
-from elsewise.arrays import Codes, Floats, as_codes
+from elsewise.arrays import Codes, Floats, as_codes, label_word
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import kept_population
 from elsewise.classifier.load import open_baseline
@@ -21,6 +21,7 @@ from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
 from elsewise.evaluation.judged_rows import BestLabels, JudgedRows, before_calibration
 from elsewise.evaluation.strangers import Strangers, measure_strangers
+from elsewise.messages.certificates import NOTABLE
 from elsewise.messages.notebook import html_table
 from elsewise.messages.wording import percent
 from elsewise.metrics import CalibrationError, Estimate
@@ -31,6 +32,7 @@ from elsewise.storage.json_files import plain_fields
 CURVE_POINTS = 101
 HEADER = ("", "value", "95 % interval")
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured
+FEW_REPEATED = 20  # rows that came before; so few make no interval notably narrower
 USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no certificate has another
 
 
@@ -289,7 +291,8 @@ def evaluate(
     Warns
     -----
     ElsewiseWarning
-        If some of the texts were used to make the classifier.
+        If some of the texts were used to make the classifier, or more than 1 % of them, and more than 20,
+        came before among the rows.
 
     Examples
     --------
@@ -305,7 +308,7 @@ def evaluate(
     if not isinstance(classifier, Classifier):
         raise InputError(f"evaluate needs a classifier, got {type(classifier).__name__}; use elsewise.load(folder)")
     if out_of_scope_label is not None:
-        classifier = replace(classifier, out_of_scope_label=str(out_of_scope_label))
+        classifier = replace(classifier, out_of_scope_label=label_word(out_of_scope_label))
     given = as_rows("codes", codes) if labels is None else classifier.codes(list(as_rows("labels", labels)))
     texts = texts if isinstance(texts, np.ndarray) else list(as_rows("texts", texts))
     if len(given) != len(texts):
@@ -319,8 +322,12 @@ def evaluate(
     answers = Answers(truth, decisions.best, decisions.codes)
     bare = answers.readable & answers.in_scope
     seen = count_seen(classifier, texts)
-    if seen.seen and not counts_repeats(classifier):
-        warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
+    if not counts_repeats(classifier):
+        repeated = len(texts) - len(set(hashed(classifier, texts)))
+        if seen.seen:
+            warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
+        if repeated > max(NOTABLE * len(texts), FEW_REPEATED):
+            warnings.warn(_repeated_words(repeated, len(texts)), ElsewiseWarning, stacklevel=2)
     certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
     beside, compared = None, None
     if baseline is not None:
@@ -418,6 +425,16 @@ def counts_repeats(classifier: Classifier) -> bool:
     return population is not None and population.counts_repeats
 
 
+def hashed(classifier: Classifier, texts: Sequence[Any], salt: bytes = b"") -> list[int]:
+    """Hash what a classifier reads: texts as `fit` takes them for equal, or rows of logits to the last bit."""
+    return row_hashes(np.asarray(texts), salt) if reads_logits(classifier.engine) else hashes(texts, salt)
+
+
+def _repeated_words(repeated: int, n: int) -> str:
+    """Say that rows repeat others, which the intervals take for rows that tell more."""
+    return f"{repeated:,} of {n:,} rows have a text that came before: the intervals are too narrow; leave such rows out"
+
+
 def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     """Count the texts that a classifier was made with, by the hashes that it keeps."""
     arrays = classifier.provenance.arrays
@@ -425,8 +442,7 @@ def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     if not known:
         return Seen(0, {})
     salt = arrays.get("split.salt", np.empty(0, dtype=np.uint8)).tobytes()  # folders of earlier versions have none
-    hashed = row_hashes(np.asarray(texts), salt) if reads_logits(classifier.engine) else hashes(texts, salt)
-    given = np.array(hashed, dtype=np.uint64)
+    given = np.array(hashed(classifier, texts, salt), dtype=np.uint64)
     inside = {name: np.isin(given, array) for name, array in known.items()}
     seen = np.any(list(inside.values()), axis=0)
     return Seen(int(seen.sum()), {name: int(flags.sum()) for name, flags in inside.items()})

@@ -15,7 +15,7 @@ from unicodedata import category
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Floats, as_texts
+from elsewise.arrays import Floats, as_texts, label_words
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.packing import NAMES
 from elsewise.data.language import WORD
@@ -165,7 +165,7 @@ def _log_odds(p: Floats, best: int) -> NDArray[np.float64]:
 def _nearest(
     classifier: Classifier, evidence: Evidence, known: tuple[Sequence[str], Sequence[str]], progress: Progress | None
 ) -> tuple[Neighbour, ...]:
-    texts, labels = as_texts(known[0]), [str(label) for label in known[1]]
+    texts, labels = as_texts(known[0]), label_words(known[1])
     if len(texts) != len(labels):
         raise InputError(f"neighbours need a label for each text, got {len(texts)} texts and {len(labels)} labels")
     if not evidence.has_features:

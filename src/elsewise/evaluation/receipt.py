@@ -22,6 +22,8 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.load import CANARY_TOLERANCE
 from elsewise.classifier.packing import pack
 from elsewise.errors import ArtifactError
+from elsewise.messages import messages
+from elsewise.messages.wording import localised
 from elsewise.rules.decisions import Decisions
 from elsewise.storage.json_files import Json, finite, read_json
 
@@ -140,8 +142,8 @@ class Confirmation:
         return not self.difference
 
 
-def confirm(receipt: Json, now: Json) -> Confirmation:
-    """Compare a receipt with a new receipt for the same text.
+def confirm(receipt: Json, now: Json, language: str = "en") -> Confirmation:
+    """Compare a receipt with a new receipt for the same text, and say the difference in a language.
 
     Examples
     --------
@@ -161,7 +163,9 @@ def confirm(receipt: Json, now: Json) -> Confirmation:
         differing = "answer"
     words = ""
     if differing is not None:
-        words = _WORDS[differing].format(there=_brief(receipt, differing), here=_brief(now, differing))
+        said = messages(language)
+        there, here = (_brief(one, differing, said) for one in (receipt, now))
+        words = said[f"explain_differs_{differing}"].format(there=there, here=here)
     return Confirmation(
         text=same["text_sha256"],
         model=same["model"],
@@ -172,24 +176,15 @@ def confirm(receipt: Json, now: Json) -> Confirmation:
     )
 
 
-_WORDS: Final = {
-    "text_sha256": "the text is not that of the receipt, SHA-256 {there} there, {here} here",
-    "model": "the model is not that of the receipt: {there} there, {here} here",
-    "decision_version": (
-        "the model is that of the receipt, and its calibrator, rule, threshold or certificate is not: "
-        "decision version {there} there, {here} here"
-    ),
-    "certificate": "the certificate is not that of the receipt: {there} there, {here} here",
-    "answer": "the answer is not that of the receipt: {there} there, {here} here",
-}
-
-
-def _brief(receipt: Json, name: str) -> str:
+def _brief(receipt: Json, name: str, words: Mapping[str, str]) -> str:
     value = receipt[name]
     if name == "model":
         return " ".join(str(value[part]) for part in MODEL if value[part] is not None)
     if name == "answer":
-        return f'"{value["label"]}" ({value["reason"]}, probability {value["probability"]})'
+        p = value["probability"]  # null for an unreadable text
+        probability = localised(str(p), words) if isinstance(p, float) else str(p)
+        reason = words[f"explain_reason_{value['reason']}"]
+        return words["explain_answer"].format(label=value["label"], reason=reason, probability=probability)
     return json.dumps(value, ensure_ascii=False) if name == "certificate" else str(value)
 
 

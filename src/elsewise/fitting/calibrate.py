@@ -2,7 +2,7 @@
 
 import secrets
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Self
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, as_labels, as_logits
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import population_record, refit_outputs
-from elsewise.data.checks import size_findings, warn
+from elsewise.data.checks import absent_findings, majority_findings, size_findings, warn
 from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, LEFT_OUT, TARGET_ACCURACY
 from elsewise.data.division import Indices, one_of_each, parts_of
 from elsewise.data.marks import numbered_groups, seconds
@@ -26,6 +26,8 @@ from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated
 from elsewise.messages.certificates import Population
 from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import Json
+
+FEW_ROWS = 20  # in fewer, a column of whole numbers may be chance
 
 
 def calibrate(
@@ -163,11 +165,15 @@ def _calibrated(
         more = _brought("out_of_scope", (out_of_scope,) if features is None else out_of_scope, features, rows.shape[1])
         rows, y = np.vstack([rows, more]), np.append(y, np.full(len(more), ABSTAIN))
         groups = None if groups is None else [*groups, *[None] * len(more)]
-    engine = LogitsEngine(_names(labels, z.shape[1]), features=rows.shape[1] - z.shape[1])
+    names = _names(labels, z.shape[1])
+    _check_columns(z, y, names)
+    engine = LogitsEngine(names, features=rows.shape[1] - z.shape[1])
     drawn = _Drawn.of(rows, y, groups, times, np.random.default_rng(seed), count_repeats=count_repeats)
     _warn_of_repeats(drawn.population)
     tune, certify = drawn.tune, drawn.certify
-    warn(size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promise.tested))
+    few = size_findings(int((y[tune] >= 0).sum()), len(certify), len(y), promise.tested)
+    absent = absent_findings([name for code, name in enumerate(names) if not (y == code).any()])
+    warn([*few, *absent, *majority_findings(y[certify], names, promise.tested)])
     tested = None
     if test is not None:
         tested = _brought("test", (*test[:1], *test[2:]), features, rows.shape[1]), test[1] if len(test) > 1 else ()
@@ -226,6 +232,17 @@ def _marks(n: int, groups: Any, times: Any) -> tuple[Indices | None, Floats | No
         if values is not None and len(values) != n:
             raise InputError(f"{name} must have one value for each of {n:,} rows, got {len(values):,}")
     return numbered_groups([groups])[0], None if times is None else seconds(times, "the rows")
+
+
+def _check_columns(logits: Floats, codes: Codes, names: Sequence[str]) -> None:
+    """Raise InputError for a column of row numbers among the logits (n, k), as pandas writes them; codes are (n,)."""
+    for column in np.setdiff1d(np.arange(logits.shape[1]), codes).tolist():  # those of labels that no row has
+        values = logits[:, column]
+        if len(np.unique(values)) == len(values) > FEW_ROWS and np.array_equal(values, np.rint(values)):
+            raise InputError(
+                f"column {names[column]!r} of the logits holds a whole number of its own for each row, and no row has "
+                "this label: it numbers the rows; leave the column out"
+            )
 
 
 def _warn_of_repeats(population: Population) -> None:

@@ -11,7 +11,7 @@ import math
 import platform
 import secrets
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, Self
@@ -19,12 +19,13 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes
+from elsewise.arrays import ABSTAIN, Codes, label_word
 from elsewise.calibrators import Calibrator
 from elsewise.calibrators.choice import choose_calibrator
 from elsewise.classifier.classifier import Classifier, check_other
 from elsewise.classifier.kept_rows import population_record
 from elsewise.classifier.provenance import Provenance
+from elsewise.data.checks import majority_findings
 from elsewise.data.defaults import FLOOR, LEFT_OUT, PARTS, UNFAMILIAR
 from elsewise.data.division import stratified
 from elsewise.data.splits import Splits, hashes
@@ -32,7 +33,7 @@ from elsewise.engines import Stored
 from elsewise.errors import ElsewiseWarning, InputError, PromiseWarning
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.messages.certificates import Population
-from elsewise.messages.wording import percent
+from elsewise.messages.wording import listed, percent
 from elsewise.metrics.intervals import clopper_pearson_upper
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.rules import CertifiedThreshold, Gate, about
@@ -130,7 +131,8 @@ class Words:
     @classmethod
     def of(cls, other: str, out_of_scope_label: Any) -> Self:
         """Turn the out-of-scope label into a word, as labels are."""
-        return cls(other, None if out_of_scope_label is None else str(out_of_scope_label))
+        label = None if out_of_scope_label is None else label_word(out_of_scope_label) or str(out_of_scope_label)
+        return cls(other, label)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,7 +199,7 @@ def certified_engine(
         (Evidence.of(outputs, choice.calibrator), codes)
         for outputs, codes in ((outputs.take(judging), codes[judging]), answered["certify"])
     )
-    parts = certified_parts(tuned, certify, references, promise).about(population)
+    parts = certified_parts(tuned, certify, references, promise, labels=engine.labels).about(population)
     provenance = Provenance(record={"calibrator": choice.record, "score": parts.compared})
     return parts.classifier(engine, choice.calibrator, words, provenance), judging
 
@@ -232,8 +234,9 @@ def halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, I
 
 
 def certified_parts(
-    tuned: Labelled, certify: Labelled, known: References | None, promise: Promise, looks: int = 1
-) -> CertifiedParts:
+    tuned: Labelled, certify: Labelled, known: References | None, promise: Promise, looks: int = 1,
+    labels: Sequence[str] = (),
+) -> CertifiedParts:  # fmt: skip
     """Choose the score on tune rows and certify its threshold; fit the parts that explain decisions.
 
     Parameters
@@ -244,6 +247,8 @@ def certified_parts(
         Rows that distances of features are measured from.
     promise, looks : Promise, int
         What is certified, and the number of certifications on these certify rows, this time included.
+    labels : k names, optional
+        For a warning of labels that are never answered while one label for all would keep the promise.
     """
     score, compared = named_score(promise.score, *tuned, known)
     familiarity = FamiliarityTest.fit(*tuned, references=known) if _can_be_read(*tuned) else None
@@ -255,7 +260,21 @@ def certified_parts(
         gates=promise.gates(familiarity), strict=promise.strict,
     )  # fmt: skip
     sets = SplitConformal.fit(*certify) if _can_be_read(*certify) else None
+    if labels and majority_findings(certify[1], labels, promise.tested):
+        _warn_of_silent_labels(rule, *certify, labels)
     return CertifiedParts(rule, familiarity, sets, compared)
+
+
+def _warn_of_silent_labels(rule: CertifiedThreshold, certify: Evidence, codes: Codes, labels: Sequence[str]) -> None:
+    """Warn of labels that certify rows have and no answer gives, where one label for all would keep the promise."""
+    answered = set(rule(certify).codes.tolist())
+    silent = [repr(labels[code]) for code in np.unique(codes[codes != ABSTAIN]).tolist() if code not in answered]
+    if silent and rule.certificate.certified:
+        words = (
+            f"{listed(silent)} is never answered, and the promise, which one label for all would keep, does not tell"
+        )
+        remedy = "elsewise threshold MODEL --per-label promises it of each label"
+        warnings.warn(f"{words}: {remedy}", ElsewiseWarning, stacklevel=4)
 
 
 def _can_be_read(rows: Evidence, codes: Codes) -> bool:

@@ -114,7 +114,7 @@ def _certified(
         tuned = Evidence.of(best.engine.run(tokens), best.calibrator), codes
         promise = replace(promise, unfamiliar=0)  # train texts are more familiar than any other
     known = _references(best, *model.known, seed, model.opinions)
-    return certified_parts(tuned, (certify, parts.certify.codes), known, promise)
+    return certified_parts(tuned, (certify, parts.certify.codes), known, promise, labels=best.engine.labels)
 
 
 def _refit_rows(

@@ -15,7 +15,7 @@ import numpy as np
 
 from elsewise.errors import InputError
 from elsewise.messages import en, report_en, report_tr, tr
-from elsewise.messages.wording import in_percent
+from elsewise.messages.wording import in_percent, localised
 
 MESSAGES: Final[dict[str, Mapping[str, str]]] = {"en": en.MESSAGES, "tr": tr.MESSAGES}
 REPORT_MESSAGES: Final[dict[str, Mapping[str, str]]] = {"en": report_en.MESSAGES, "tr": report_tr.MESSAGES}
@@ -72,7 +72,7 @@ def _of(table: Mapping[str, Mapping[str, str]], language: str) -> Mapping[str, s
 def sentence(facts: Facts, language: str = "en") -> str:
     """Explain a decision in one sentence, with its numbers."""
     words = messages(language)
-    p, q = (_number(words, f"{x:.3f}") for x in (facts.best_probability, facts.second_probability))
+    p, q = (localised(f"{x:.3f}", words) for x in (facts.best_probability, facts.second_probability))
     parts = {"how": _how_unlike(facts, words), "possible": _possible(facts, words), "compared": _compared(facts, words)}
     return words[facts.reason].format(other=facts.other, best=facts.best, second=facts.second, p=p, q=q, **parts)
 
@@ -86,15 +86,11 @@ def customer_sentence(facts: Facts, language: str = "en") -> str:
     return words[f"customer_{facts.reason}"].format(best=facts.best, second=facts.second)
 
 
-def _number(words: Mapping[str, str], written: str) -> str:
-    return written.replace(".", words["decimal"])
-
-
 def _how_unlike(facts: Facts, words: Mapping[str, str]) -> str:
     near = [f'"{name}"' for name in facts.nearest]
     if facts.familiarity is None or not near or np.isnan(facts.familiarity):
         return ""
-    share = words["percent"].format(number=_number(words, in_percent(facts.familiarity, np.ceil)))
+    share = words["percent"].format(number=localised(in_percent(facts.familiarity, np.ceil), words))
     if len(near) == 1:
         return words["how_one"].format(share=share, near=near[0])
     return words["how_two"].format(share=share, near=words["and"].format(first=near[0], second=near[1]))
@@ -112,9 +108,9 @@ def _compared(facts: Facts, words: Mapping[str, str]) -> str:
     if np.isnan(confidence):  # a gate flags the text
         return "" if facts.reason == "unreadable" else words[f"barred_{facts.reason}"]
     if np.isinf(threshold):
-        number = _number(words, f"{confidence:.3f}")
+        number = localised(f"{confidence:.3f}", words)
         return words["nothing" if threshold > 0 else "everything"].format(confidence=number)
     # Enough digits that the two numbers differ: not "0.950 is below 0.950".
     digits = next((d for d in range(3, 17) if f"{confidence:.{d}f}" != f"{threshold:.{d}f}"), 3)
-    reached, needed = (_number(words, f"{x:.{digits}f}") for x in (confidence, threshold))
+    reached, needed = (localised(f"{x:.{digits}f}", words) for x in (confidence, threshold))
     return words["reaches" if facts.reason == "answered" else "below"].format(confidence=reached, threshold=needed)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from elsewise.messages.wording import in_percent
+from elsewise.messages.wording import in_percent, localised
 
 Words: TypeAlias = Mapping[str, str]
 
@@ -449,10 +449,10 @@ class _Said:
 
     def _percent(self, share: float, *, up: bool = False) -> str:
         written = in_percent(share, np.ceil if up else np.floor)
-        return self.words["percent"].format(number=written.replace(".", self.words["decimal"]))
+        return self.words["percent"].format(number=localised(written, self.words))
 
     def _number(self, count: int) -> str:
-        return f"{count:,}".replace(",", self.words["thousands"])
+        return localised(f"{count:,}", self.words)
 
     def _threshold(self, threshold: float) -> str:
-        return f"{threshold:g}".replace(".", self.words["decimal"])
+        return localised(f"{threshold:g}", self.words)

@@ -1,6 +1,6 @@
 """Counts, shares and lists in words."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -46,6 +46,17 @@ def shortened(text: str, most: int) -> str:
     """
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def localised(number: str, words: Mapping[str, str]) -> str:
+    """Write a number that Python has formatted, such as 1,234.5, with the signs of a language.
+
+    Examples
+    --------
+    >>> localised("1,234.5", {"decimal": ",", "thousands": "."})
+    '1.234,5'
+    """
+    return number.translate({ord(","): words["thousands"], ord("."): words["decimal"]})
 
 
 def at_lines(lines: Sequence[int]) -> str:

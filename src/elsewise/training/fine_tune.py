@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.arrays import label_word
 from elsewise.calibrators import PriorCorrection
 from elsewise.data.splits import LabelledTexts
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
@@ -248,11 +249,11 @@ def _class_weights(
     if isinstance(wanted, str):
         weights = 1 / np.maximum(counts, 1)
     else:
-        unknown = sorted(set(map(str, wanted)) - set(labels.values()))
+        given = {label_word(label) or str(label): weight for label, weight in wanted.items()}
+        unknown = sorted(given.keys() - set(labels.values()))
         if unknown:
             known = listed(labels.values())
             raise InputError(f"class_weights: {unknown[0]!r} is no label of the data; the labels are {known}")
-        given = {str(label): weight for label, weight in wanted.items()}
         weights = np.array([given.get(labels[code], 1.0) for code in range(len(labels))], dtype=np.float64)
     if not (np.isfinite(weights).all() and (weights > 0).all()):
         bad = labels[int(np.argmin(np.isfinite(weights) & (weights > 0)))]
