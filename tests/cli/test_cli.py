@@ -581,6 +581,17 @@ def test_threshold_shows_changes_and_undoes(own_logits_model):
     assert "The certify rows were read for 2 certifications; the next one is look 3." in shown.stdout
 
 
+def test_threshold_by_the_band_keeps_a_promise(own_logits_model):
+    changed = run("threshold", own_logits_model, "--at", 0.6, "--band", "--confidence-level", 0.9)
+    again = json.loads(run("threshold", own_logits_model, "--at", 0.5, "--band", "--json").stdout)
+
+    assert "exact bounds at" in changed.stdout
+    assert again["after"]["rule"] == "accuracy_band"
+    assert again["after"]["asked"]["threshold"] == 0.5
+    assert again["after"]["certificate"]["looks"] == 2
+    assert again["after"]["certificate"]["confidence_level"] == 0.9
+
+
 def test_threshold_tells_the_labels_and_the_way_back_when_nothing_is_certified(own_logits_model):
     labels = run("threshold", own_logits_model, "--per-label")
     nothing = run("threshold", own_logits_model, "--target-accuracy", 0.9999)
@@ -618,6 +629,9 @@ def test_threshold_says_which_engines_keep_their_own(small, exported, tmp_path):
         (("--per-label", "--out-of-scope-share", 0.1), "--out-of-scope-share is for one threshold of all labels"),
         (("--undo", "--at", 0.7), "--undo puts back the threshold before the last change; leave the other options out"),
         (("--undo",), "there is no change of the threshold of logits to undo"),
+        (("--band",), "--band says that the threshold of --at keeps a promise; add --at, as in --at 0.6 --band"),
+        (("--at", 0.7, "--band", "--target-accuracy", 0.9), "--at and --target-accuracy choose the threshold in"),
+        (("--at", 99, "--band"), "threshold must be at most the band's strictest"),
         (("--note", "why"), "--note belongs to a change"),
         (("--at", "nan"), "threshold must be a number, got nan"),
     ],

@@ -40,7 +40,7 @@ def test_a_text_is_answered_exactly_when_its_confidence_reaches_the_threshold(na
 def test_what_was_asked_for_makes_the_same_rule_again(name, ambiguity_margin):
     rows, codes = evidence_of()
     rule = fit(name, rows, codes, ambiguity_margin=ambiguity_margin)
-    tests = {"reference": evidence_of(n=200, seed=9, models=True)[0]} if name == "certified" else {}
+    tests = {"reference": evidence_of(n=200, seed=9, models=True)[0]} if name in ("certified", "accuracy_band") else {}
     tests |= {"reference": copy_of(rows)} if name == "by_label" else {}
 
     again = RULES[name].fit(rows, codes, **saved_and_read(rule).asked, **tests)

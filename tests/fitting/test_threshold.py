@@ -14,7 +14,7 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.fitting import open_threshold
 from elsewise.fitting.calibrate import calibrate
-from elsewise.rules import RULES, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage, among_looks, asked_record
+from elsewise.rules import RULES, AccuracyBand, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage, among_looks, asked_record
 from elsewise.rules.gates import AmbiguityMargin
 from elsewise.scores import Margin
 from test_import_is_light import alone
@@ -110,6 +110,35 @@ def test_a_threshold_without_a_promise_reads_no_certify_row(model, rule, asked):
     assert change.after.certificate is None
     assert open_threshold(model).overview().looks == change.entry["looks"] == 1
     assert "None: the threshold" in (model / "README.md").read_text()
+
+
+def test_all_thresholds_of_one_band_are_one_look(model):
+    (certify, codes), (tune, _) = kept(model, "certify"), kept(model, "tune")
+
+    first = open_threshold(model).change("accuracy_band", threshold=0.7)
+    again = [open_threshold(model).change("accuracy_band", threshold=at).after for at in (0.8, 0.6, 0.7)]
+
+    expected = AccuracyBand.fit(certify, codes, reference=tune, looks=2).rule(0.7).certificate
+    assert first.after.certificate == again[-1].certificate == expected
+    assert first.after.rule.threshold >= 0.7
+    assert {one.certificate.looks for one in again} == {2}
+    assert len({one.rule.threshold for one in again}) == 3
+    assert "all 2 looks at them hold together at 90 %" in first.after.certificate.sentence
+
+
+def test_another_level_other_gates_and_other_promises_are_further_looks(model):
+    looks = [
+        open_threshold(model).change(rule, **asked).after.certificate.looks
+        for rule, asked in [
+            ("accuracy_band", {"threshold": 0.7}),
+            ("accuracy_band", {"threshold": 0.7, "confidence_level": 0.9}),
+            ("certified", {"target_accuracy": 0.8}),
+            ("accuracy_band", {"threshold": 0.8, "confidence_level": 0.95, "ambiguity_margin": 0.1}),
+            ("accuracy_band", {"threshold": 0.6, "confidence_level": 0.95, "ambiguity_margin": 0}),
+        ]
+    ]
+
+    assert looks == [2, 3, 4, 5, 5]
 
 
 def test_a_promise_for_each_label_can_be_asked_for(model):

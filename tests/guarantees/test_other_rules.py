@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from elsewise.outputs import Evidence
-from elsewise.rules import AccuracyBand, ByLabel, CertifiedThreshold
+from elsewise.rules import AccuracyBand, BandThreshold, ByLabel, CertifiedThreshold
 from elsewise.rules.fixed_sequence import BinomialTest, Counts, grid_of, last_passed
 from elsewise.rules.out_of_scope_share import Strata, mixed_risk
 from support.known_truths import ALPHA, DELTA, allowed, report
@@ -256,6 +256,23 @@ def test_all_bounds_of_a_band_hold_at_once(slope, trials):
     for _ in range(trials):
         made = band(rng, slope)
         false += (made.accuracy_low > true_accuracy(2 * made.thresholds - 1, slope)).any()
+
+    report(false=false)
+    assert false <= allowed(trials)
+
+
+@trials_each
+def test_a_threshold_that_is_chosen_to_break_the_promise_breaks_it_seldom(trials):
+    """Whoever chooses looks at all thresholds, knows the truth, and takes the one that promises most beyond it."""
+    slope, rng, false = 0.2, np.random.default_rng(53), 0
+    for _ in range(trials):
+        s, wrong = risk_between(rng, 1000, slope)
+        rows = (column(s), wrong.astype(int))
+        reference = column(risk_between(rng, 500, slope)[0])
+        made = AccuracyBand.fit(*rows, reference=reference)
+        beyond = made.accuracy_low - true_accuracy(2 * made.thresholds - 1, slope)
+        chosen = BandThreshold.fit(*rows, reference=reference, threshold=made.thresholds[int(beyond.argmax())])
+        false += chosen.certificate.target_accuracy > true_accuracy(2 * chosen.threshold - 1, slope)
 
     report(false=false)
     assert false <= allowed(trials)

@@ -8,8 +8,11 @@ import numpy as np
 
 from elsewise.arrays import ABSTAIN, softmax
 from elsewise.classifier.packing import pack, unpack
-from elsewise.outputs import Evidence, Outputs
+from elsewise.outputs import Evidence, Outputs, as_evidence
 from elsewise.rules import RULES
+from elsewise.rules.decisions import confidence_of
+from elsewise.rules.gates import as_gates
+from elsewise.scores import MaximumProbability
 from elsewise.storage.json_files import finite
 
 FITTED = {
@@ -19,8 +22,18 @@ FITTED = {
         rows, codes, reference=evidence_of(n=200, seed=9, models=True)[0], target_accuracy=0.8, **o
     ),
     "by_label": lambda kind, rows, codes, **o: kind.fit(rows, codes, reference=copy_of(rows), target_accuracy=0.8, **o),
+    "accuracy_band": lambda kind, rows, codes, **o: kind.fit(
+        rows, codes, reference=evidence_of(n=200, seed=9, models=True)[0], threshold=middle(rows, **o), **o
+    ),
     "cost": lambda kind, rows, codes, **o: kind.fit(rows, codes, cost_of_error=5, cost_of_review=1, **o),
 }
+
+
+def middle(rows, score=None, gates=(), ambiguity_margin=None):
+    """A threshold that six of ten rows reach; -inf where gates bar all of them."""
+    confidence = confidence_of(as_evidence(rows), score or MaximumProbability(), as_gates(gates, ambiguity_margin))
+    kept = confidence[~np.isnan(confidence)]
+    return float(np.quantile(kept, 0.4)) if len(kept) else -np.inf
 
 
 def evidence_of(n=500, k=4, seed=0, dtype=np.float64, *, models=False):

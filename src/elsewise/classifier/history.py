@@ -79,6 +79,26 @@ def to_undo(history: Sequence[Entry], engine: str) -> Entry | None:
     return changes[-1] if changes else None
 
 
+def is_looked_at(history: Sequence[Entry], engine: str, band: Json) -> bool:
+    """Tell whether thresholds of this accuracy band were chosen before: a further one is the same look.
+
+    `band` is what `elsewise.rules.asked_record` tells of the new rule. Another confidence level, other gates or an
+    engine exported since make another band.
+
+    Examples
+    --------
+    >>> entry = {"engine": "logits", "what": "changed", "asked": {"rule": "accuracy_band", "threshold": 0.8, "floor": 0.5}}
+    >>> [is_looked_at([entry], "logits", {"threshold": 0.6, "floor": floor}) for floor in (0.5, 0.0)]
+    [True, False]
+    """
+    own: list[Entry] = []
+    for entry in history:
+        if entry["engine"] == engine:
+            own = [] if entry["what"] == "exported" else [*own, entry]
+    wanted = {**band, "rule": "accuracy_band", "threshold": None}
+    return any({**entry["asked"], "threshold": None} == wanted for entry in own if entry["what"] == "changed")
+
+
 def restored(kept: Json, score: Score) -> Rule:
     """Make an earlier rule again, with the present score; InputError if the score was changed since."""
     if kept["score"] != fingerprint_of(score):

@@ -73,7 +73,13 @@ def threshold(
     promise: NewPromise,
     costs: NewCosts,
     gates: NewGates,
-    at: Annotated[float | None, THRESHOLD(help="Set the threshold by hand; nothing is certified.")] = None,
+    at: Annotated[
+        float | None, THRESHOLD(help="Set the threshold by hand; nothing is certified without --band.")
+    ] = None,
+    band: Annotated[
+        bool | None,
+        PROMISE("--band", help="With --at: keep a promise, however often the threshold is chosen so. One look for all."),
+    ] = None,
     coverage: Annotated[float | None, THRESHOLD(help="Answer this share of the texts; nothing is certified.")] = None,
     undo: Annotated[bool, CHANGE("--undo", help="Restore the threshold before the last change.")] = False,
     note: Annotated[str, CHANGE(help="Reason for the change, kept in the history.")] = "",
@@ -89,7 +95,7 @@ def threshold(
     from elsewise.fitting.threshold import Change, open_threshold
 
     ways = {"certified": asdict(promise), "fixed": {"at": at}, "coverage": {"coverage": coverage}}
-    wanted = _wanted(ways | {"cost": asdict(costs)}, asdict(gates))
+    wanted = _wanted(_banded(ways, is_banded=bool(band)) | {"cost": asdict(costs)}, asdict(gates))
     if undo and wanted:
         raise InputError("--undo puts back the threshold before the last change; leave the other options out")
     if note and not (undo or wanted):
@@ -111,6 +117,17 @@ def threshold(
         _show_overview(model, done)
 
 
+def _banded(ways: dict[str, dict[str, Any]], *, is_banded: bool) -> dict[str, dict[str, Any]]:
+    """Make a threshold by hand one of the accuracy band, where --band is given: the level belongs to the band then."""
+    if not is_banded:
+        return ways
+    if ways["fixed"]["at"] is None:
+        raise InputError("--band says that the threshold of --at keeps a promise; add --at, as in --at 0.6 --band")
+    others = {name: value for name, value in ways["certified"].items() if name != "confidence_level"}
+    asked = {"at": ways["fixed"]["at"], "confidence_level": ways["certified"]["confidence_level"]}
+    return {"accuracy_band": asked, "certified": others, "coverage": ways["coverage"]}
+
+
 def _wanted(ways: dict[str, dict[str, Any]], gates: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     """Name the rule that the options choose, and its arguments; None where no option changes anything."""
     said = {
@@ -128,8 +145,8 @@ def _wanted(ways: dict[str, dict[str, Any]], gates: dict[str, Any]) -> tuple[str
     if name == "cost" and len(asked) == 1:
         given, lacking = ("error", "review") if "cost_of_error" in asked else ("review", "error")
         raise InputError(f"--cost-of-{given} needs --cost-of-{lacking}")
-    if name == "fixed":
-        asked = {"threshold": asked["at"]}
+    if name in ("fixed", "accuracy_band"):
+        asked["threshold"] = asked.pop("at")
     if name == "certified":
         name, asked = _promise(asked)
     return name, asked | changed

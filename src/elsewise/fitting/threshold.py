@@ -16,7 +16,7 @@ import numpy as np
 
 from elsewise.arrays import Codes
 from elsewise.classifier.classifier import Classifier
-from elsewise.classifier.history import recorded, restored, set_apart, to_undo
+from elsewise.classifier.history import is_looked_at, recorded, restored, set_apart, to_undo
 from elsewise.classifier.kept_rows import kept_evidence, kept_population
 from elsewise.classifier.load import choose_entry, open_classifier
 from elsewise.classifier.model_folder import ModelFolder
@@ -319,9 +319,10 @@ class FolderThreshold:
 
         Parameters
         ----------
-        rule : {"certified", "by_label", "coverage", "cost", "fixed"}
-            In the table `elsewise.rules.RULES`. The first two read the certify rows, which is one more look at them;
-            the others are placed on tune rows, and promise nothing.
+        rule : {"certified", "by_label", "accuracy_band", "coverage", "cost", "fixed"}
+            In the table `elsewise.rules.RULES`. The first three read the certify rows, which is one more look at them;
+            all changes to thresholds of one band together are one look. The others are placed on tune rows, and promise
+            nothing.
         note : str
             Why; kept in the history.
         **asked
@@ -342,7 +343,7 @@ class FolderThreshold:
             present, looks = self.classifier.rule, self.folder.looks
             gates = with_gates(present.gates, settings)
             self._check_familiarity(gates, settings)
-            usual = self._last_promise() if RULES[rule].tested else {}
+            usual = {name: value for name, value in self._last_promise().items() if name in _taken(rule)}
             made = self._fit(rule, {"gates": gates, **usual, **asked})
             return self._write(made, recorded("changed", self.engine, made, looks=looks, note=note, before=present))
 
@@ -421,10 +422,12 @@ class FolderThreshold:
             return kept_evidence(self.classifier, self.folder.arrays, "certify")
 
         tune: tuple[Any, Any] = self._tune or (None, None)
-        looks = self.folder.looks + 1
-        made = fit_as_asked(name, asked, tune=tune, certify=certify, score=self.classifier.rule.score, looks=looks)
-        made = about(made, kept_population(self.folder.description["record"]))
-        return among_looks(made, looks, self.folder.spent(made.certificate))
+        folder, score, looks = self.folder, self.classifier.rule.score, self.folder.looks + 1
+        made = fit_as_asked(name, asked, tune=tune, certify=certify, score=score, looks=looks)
+        made = about(made, kept_population(folder.description["record"]))
+        if name == "accuracy_band" and is_looked_at(folder.history, self.engine, asked_record(made) or {}):
+            return among_looks(made, folder.looks, folder.spent())
+        return among_looks(made, looks, folder.spent(made.certificate))
 
     def _write(self, rule: Rule, entry: Json) -> Change:
         """Write the folder with a new rule and one more entry in its history."""
@@ -446,10 +449,15 @@ class FolderThreshold:
 def _check_asked(rule: str, asked: Json) -> None:
     if rule not in RULES:
         raise InputError(f"unknown rule {rule!r}; choose one of {', '.join(RULES)}")
-    rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks", "gates"}
-    known = (set(inspect.signature(RULES[rule].fit).parameters) - rows) | set(GATES)
+    known = _taken(rule) | set(GATES)
     if unknown := sorted(set(asked) - known):
         raise InputError(f"the rule {rule!r} takes no {unknown[0]}; it takes {', '.join(sorted(known))}")
+
+
+def _taken(rule: str) -> set[str]:
+    """Name the arguments of a rule's `fit` that a caller may choose."""
+    rows = {"evidence", "codes", "reference", "reference_codes", "score", "looks", "gates"}
+    return set(inspect.signature(RULES[rule].fit).parameters) - rows
 
 
 def _shown(entry: Json) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from elsewise.messages.certificates import Population
 from elsewise.rules.accuracy_band import AccuracyBand
+from elsewise.rules.band import BandThreshold
 from elsewise.rules.by_label import ByLabel
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.certified import CertifiedThreshold
@@ -29,7 +30,7 @@ from elsewise.scores import Score
 from elsewise.storage.json_files import Json
 
 __all__ = [
-    "GATES", "RULES", "AccuracyBand", "AmbiguityMargin", "ByLabel", "Certificate", "CertifiedThreshold",
+    "GATES", "RULES", "AccuracyBand", "AmbiguityMargin", "BandThreshold", "ByLabel", "Certificate", "CertifiedThreshold",
     "CostThreshold", "Decisions", "FixedThreshold", "Floor", "Gate", "Rule", "TargetCoverage", "Unfamiliar",
     "about", "among_looks", "asked_record", "fit_as_asked", "plan", "threshold_words",
 ]  # fmt: skip
@@ -79,6 +80,7 @@ RULES: Final[dict[str, type[Rule]]] = {
     "coverage": TargetCoverage,
     "by_label": ByLabel,
     "cost": CostThreshold,
+    "accuracy_band": BandThreshold,
 }
 
 
