@@ -168,7 +168,8 @@ class Classifier(OneProcess):
         answers = {name: entry[CANARY] for name, entry in entries.items()}
         described = {**self._description(), "folded": folded, "engine": key, "engines": entries}
         canary = {"texts": texts, "token_ids": token_ids, "probabilities": answers}
-        write_folder(Path(path), self._save_files, described, canary, arrays, kept.evaluation, kept.seen)
+        judged = (kept.evaluation, kept.report)
+        write_folder(Path(path), self._save_files, described, canary, arrays, *judged, kept.seen)
 
     def _save_files(self, place: Path) -> None:
         self.engine.save(place)

@@ -120,6 +120,7 @@ def provenance_of(folder: ModelFolder, key: str) -> Provenance:
         history=folder.history,
         seen=folder.seen,
         baseline=files if files.digests else None,
+        report=folder.report,
     )
 
 

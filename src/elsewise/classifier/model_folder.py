@@ -22,6 +22,7 @@ from elsewise.storage.sealed_folder import read_sealed, writing
 CANARY: Final = "canary"
 REFIT: Final = "refit.safetensors"
 BASELINE: Final = "baseline"  # a model folder in the model folder
+REPORT: Final = "report.html"
 ARRAYS: Final = ("arrays.safetensors", REFIT)
 EXPLAINING: Final = {"familiarity": FamiliarityTest, "sets": SplitConformal}
 
@@ -38,6 +39,8 @@ class ModelFolder:
         elsewise.json (each entry of `engines` with its canary probabilities), canary.json, and evaluation.json or None.
     arrays : mapping of arrays
         Arrays of all parts, and of kept rows.
+    report : str or None
+        The page report.html, if there is one.
     manifest : str
         SHA-256 of the folder's manifest; `write` refuses to replace a folder that has another one by now.
     """
@@ -47,12 +50,13 @@ class ModelFolder:
     canary: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
     evaluation: Mapping[str, Any] | None
+    report: str | None
     manifest: str
 
     @classmethod
     def read(cls, path: Path) -> "ModelFolder":
         """Read a folder; ArtifactError if it is damaged, foreign or too new, with the name of the file."""
-        ours = {"elsewise.json", "canary.json", "evaluation.json", "README.md", *ARRAYS}
+        ours = {"elsewise.json", "canary.json", "evaluation.json", "README.md", REPORT, *ARRAYS}
         sealed = read_sealed(path, ours)
         contents = sealed.contents
 
@@ -75,12 +79,13 @@ class ModelFolder:
                 for name, array in read_arrays(path / file, contents[file]).items()
             },
             evaluation=parsed("evaluation.json") if "evaluation.json" in contents else None,
+            report=contents[REPORT].decode("utf-8", "replace") if REPORT in contents else None,
             manifest=sealed.manifest,
         )
 
     def write(self, path: Path) -> None:
         """Write the folder whole or not at all, with the model's files unchanged; raises as `Classifier.save`."""
-        parts = (self.description, self.canary, self.arrays, self.evaluation)
+        parts = (self.description, self.canary, self.arrays, self.evaluation, self.report)
         write_folder(path, self.files.copy_to, *parts, self.seen)
 
     @property
@@ -142,7 +147,7 @@ class ModelFolder:
 
 def write_folder(
     path: Path, save_files: Callable[[Path], None], description: Json, canary: Json,
-    arrays: Mapping[str, NDArray[Any]], evaluation: Json | None, seen: dict[Path, str],
+    arrays: Mapping[str, NDArray[Any]], evaluation: Json | None, report: str | None, seen: dict[Path, str],
 ) -> None:  # fmt: skip
     """Write a model folder whole or not at all; arrays of kept rows, (n,) or (n, d), go to a file of their own."""
     from safetensors.numpy import save_file  # noqa: PLC0415
@@ -154,6 +159,8 @@ def write_folder(
         write_json(work / "canary.json", canary)
         if evaluation is not None:
             write_json(work / "evaluation.json", evaluation)
+        if report is not None:
+            (work / REPORT).write_text(report, encoding="utf-8", errors="backslashreplace")
         for file in ARRAYS:
             group = {
                 name: np.ascontiguousarray(array)  # safetensors writes memory in its present order

@@ -35,6 +35,10 @@ class Provenance:
     seen : dict from folder to SHA-256
         Manifests of the folders that it was read from or saved to, as they were then. Copies share it. A save into such
         a folder is refused where its manifest is another one by now.
+    judged : object or None
+        The evaluation with its rows, in the process that made it; it is not saved.
+    report : str or None
+        The page report.html of the folder.
     baseline : ModelFiles or None
         The folder of the baseline, TF-IDF and logistic regression fitted on the same rows for the same promise.
         `elsewise.classifier.load.open_baseline` opens it; no answer depends on it.
@@ -49,3 +53,5 @@ class Provenance:
     history: Sequence[Json] = ()
     seen: dict[Path, str] = field(default_factory=dict)
     baseline: ModelFiles | None = None
+    judged: Any = None
+    report: str | None = None

@@ -7,12 +7,13 @@ are *answered right* counts: neither Other nor a wrong answer does. A difference
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from elsewise import metrics
 from elsewise.arrays import Floats, log_losses
 from elsewise.evaluation.answers import Answers, shares
 from elsewise.metrics import Estimate, PairedShares
+from elsewise.outputs import Evidence
 from elsewise.rules.certificate import Certificate
 
 if TYPE_CHECKING:
@@ -72,13 +73,12 @@ class BaselineFigures:
 
 
 def compare_with_baseline(
-    baseline: "Classifier", classifier: "Classifier", texts: Any, answers: Answers, p: Floats
+    baseline: "Classifier", classifier: "Classifier", evidence: Evidence, answers: Answers, p: Floats
 ) -> BaselineFigures:
     """Judge a baseline on the rows of a classifier with the same labels, and the classifier beside it.
 
-    `answers` and probabilities `p` (n, k) are the classifier's, for the n texts.
+    `evidence` is the baseline's, of n rows; `answers` and probabilities `p` (n, k) are the classifier's.
     """
-    evidence = baseline.evidence(texts)
     decisions = baseline.decisions(evidence)
     theirs = Answers(answers.truth, decisions.best, decisions.codes)
     inside = answers.in_scope

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import breakdown
 from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
+from elsewise.evaluation.judged_rows import BestLabels, JudgedRows, before_calibration
 from elsewise.evaluation.strangers import Strangers, measure_strangers
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.rules.certificate import Certificate
@@ -193,6 +194,8 @@ class Evaluation:
         The classifier's baseline on the same rows, if it has one, and whether the encoder is worth it.
     strangers : Strangers or None
         How many built-in strange texts would get a label. None for a model of logits.
+    judged : JudgedRows or None
+        The rows themselves, for pictures and reports; not part of `as_dict`.
     """
 
     rows: RowCounts
@@ -206,6 +209,7 @@ class Evaluation:
     engine: JudgedEngine
     baseline: BaselineFigures | None = None
     strangers: Strangers | None = None
+    judged: JudgedRows | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         """Print the main figures, a line each, with their 95 % intervals."""
@@ -226,7 +230,7 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers."""
-        return plain_fields(self)
+        return plain_fields(self, leave_out=("judged",))
 
 
 def evaluate(
@@ -300,6 +304,7 @@ def evaluate(
     if seen.seen and not counts_repeats(classifier):
         warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
     certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
+    theirs = None if baseline is None else baseline.evidence(texts)
     inside, n, p = int(answers.in_scope.sum()), len(truth), evidence.probabilities
     lengths = (None, None) if evidence.outputs is None else (evidence.outputs.tokens, evidence.outputs.truncated)
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
@@ -313,8 +318,15 @@ def evaluate(
         out_of_scope_shares=breakdown.by_out_of_scope_share(answers),
         certificate=certificate,
         engine=JudgedEngine(engine.name, engine.settings.get("precision"), engine.fingerprint),
-        baseline=None if baseline is None else compare_with_baseline(baseline, classifier, texts, answers, p),
+        baseline=baseline and theirs and compare_with_baseline(baseline, classifier, theirs, answers, p),
         strangers=measure_strangers(classifier),
+        judged=JudgedRows(
+            texts,
+            answers,
+            decisions,
+            before=before_calibration(classifier, texts, evidence),
+            baseline=baseline and theirs and BestLabels.of_decisions(baseline.decisions(theirs)),
+        ),
     )
 
 

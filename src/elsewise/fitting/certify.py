@@ -256,7 +256,8 @@ def evaluated(classifier: Classifier, texts: Any, codes: Any) -> Classifier:
     """Add an evaluation on n test rows, if there are any; codes have shape (n,)."""
     if not len(texts):
         return classifier
-    return classifier.with_provenance(evaluation=evaluate(classifier, texts, codes=codes).as_dict())
+    judged = evaluate(classifier, texts, codes=codes)
+    return classifier.with_provenance(evaluation=judged.as_dict(), judged=judged)
 
 
 def sampled(codes: Codes, seed: int) -> Indices:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -49,9 +49,9 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def plain_fields(value: Any) -> dict[str, Any]:
-    """Turn a dataclass and everything in it into dictionaries: the `as_dict` of results."""
-    return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+def plain_fields(value: Any, leave_out: Collection[str] = ()) -> dict[str, Any]:
+    """Turn a dataclass and everything in it into dictionaries, some fields left out: the `as_dict` of results."""
+    return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.name not in leave_out}
 
 
 def read_bytes(path: Path) -> bytes:
