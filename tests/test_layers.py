@@ -18,7 +18,7 @@ RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
     {"data"},
     {"classifier", "training", "wrappers"},
     {"evaluation"},
-    {"fitting", "batch"},
+    {"fitting", "batch", "report"},
     {"cli", "__init__", "__main__"},
 ]
 EXCUSED = {("__main__", "cli")}

@@ -124,6 +124,18 @@ def fingerprint_of(part: Any) -> str:
     return hashed.hexdigest()[:16]
 
 
+def marked(report: str, *, outdated: bool) -> str:
+    """Show the notice of a page report.html that it is outdated, or hide it.
+
+    Examples
+    --------
+    >>> marked('<p id="outdated" hidden>', outdated=True), marked('<p id="outdated">', outdated=False)
+    ('<p id="outdated">', '<p id="outdated" hidden>')
+    """
+    hidden, shown = 'id="outdated" hidden>', 'id="outdated">'
+    return report.replace(hidden, shown, 1) if outdated else report.replace(shown, hidden, 1)
+
+
 def set_apart(evaluation: Json, fingerprint: str, before: Rule, rule: Rule, when: str) -> Json:
     """Move what an evaluation says of a replaced rule to `outdated`.
 

@@ -45,6 +45,8 @@ def compare(
     shared_threshold: Annotated[
         float, OUTPUT(min=0, max=1, help="Show what this threshold would do to every model.")
     ] = 0.6,
+    *,
+    reporting: options.ReportOptions,
     as_json: options.AsJson = False,
 ) -> None:
     """Compare models on the same labelled rows, paired.
@@ -58,6 +60,7 @@ def compare(
     named, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
     folders, engines = zip(*map(_parted, named), strict=True) if named else ((), ())
     _check_named(folders, data)
+    reporting.check(*map(Path, folders))
     if out is not None:
         _check_out(out, folders, [path for path in (data, labels, *(logits or [])) if path is not None])
     with progress_bar() as progress:
@@ -74,6 +77,8 @@ def compare(
         )  # fmt: skip
     if out is not None:
         _write(out, compared.changed, read)
+    if reporting.report is not None:
+        _report(compared, read, reporting)
     if as_json:
         print_json(compared.as_dict())
         return
@@ -82,6 +87,15 @@ def compare(
     _show(compared, read)
     if out is not None:
         to_stderr(f"written: {out}, {len(compared.changed):,} rows that are decided differently")
+
+
+def _report(compared: "Comparison", read: "LabelledFile | None", reporting: options.ReportOptions) -> None:
+    from elsewise.report import comparison_page
+
+    texts = read.texts if read is not None and reporting.with_examples else None
+    page = comparison_page(compared, language=reporting.language, texts=texts, with_examples=reporting.with_examples)
+    page.write(reporting.report or "")
+    to_stderr(f"written: {reporting.report}")
 
 
 def _check_named(folders: Sequence[str], data: str | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from elsewise.cli.options import AsJson, Epochs, OutFolder, program
 from elsewise.cli.output import description, print_json, print_table, progress_bar, to_stdout
+from elsewise.cli.reports import save_with_report
 from elsewise.cli.tables import print_evaluation, print_promise, print_strangers
 from elsewise.errors import InputError
 
@@ -46,7 +47,8 @@ def demo(out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, as_json:
         f"\nNext:\n"
         f"  {name} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
         f"  {name} evaluate {out}/model {out}/new.csv\n"
-        f"  {name} fit YOUR.csv -o model --text-column TEXT --label-column LABEL"
+        f"  {name} fit YOUR.csv -o model --text-column TEXT --label-column LABEL\n"
+        f"\nThe report, to open in a browser: {out}/model/report.html"
     )
 
 
@@ -108,5 +110,5 @@ def run_demo(folder: Path, *, progress: Callable[[str, int, int], None] | None =
             writer.write({"text": row.text, "label": row.label} for row in part)
     texts, labels = [row.text for row in known], [row.label for row in known]
     classifier = fit(texts, labels, out_of_scope_label=OUT_OF_SCOPE, progress=progress, **options)
-    classifier.save(folder / "model")
+    save_with_report(classifier, folder / "model", progress)
     return Demo(classifier, folder, new, classifier.decide([row.text for row in new]))

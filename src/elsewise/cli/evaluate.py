@@ -1,11 +1,21 @@
 """``elsewise evaluate``."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import AsJson, Features, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
+from elsewise.cli.options import (
+    AsJson,
+    Features,
+    LabelledFiles,
+    LabelsOfLogits,
+    ModelPath,
+    OutOfScope,
+    ReportOptions,
+    ServedOptions,
+)
 from elsewise.cli.output import print_json, progress_bar, to_stderr
 from elsewise.cli.panels import DATA
 from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise, print_strangers
@@ -31,13 +41,16 @@ def evaluate(
         list[str] | None,
         DATA("--slice", metavar="COLUMN", help="Also evaluate the rows of each value of this column. Repeatable."),
     ] = None,
+    *,
+    reporting: ReportOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a model on labelled rows, without and with Other."""
+    """Evaluate a model on labelled rows, without and with Other; --report writes it as a page."""
     from elsewise.engines import reads_logits
     from elsewise.engines.logits import check_features
 
     how = files.reading()
+    reporting.check(model)
     classifier = served.load(model)
     with progress_bar() as progress:
         if progress:
@@ -47,6 +60,10 @@ def evaluate(
             judged = _judged_logits(classifier, data, labels, features, how, out_of_scope_label, slices or [])
         else:
             judged = _judged_texts(classifier, data, labels, how, out_of_scope_label, slices or [])
+        if reporting.report is not None:
+            if progress:
+                progress("writing the report", 0, 0)
+            _report(judged, classifier, model, reporting)
     if as_json:
         print_json(judged.as_dict())
     else:
@@ -54,6 +71,14 @@ def evaluate(
         print_evaluation(judged.as_dict())
         print_breakdown(judged)
         print_strangers(judged.strangers)
+    if reporting.report is not None:
+        to_stderr(f"written: {reporting.report}")
+
+
+def _report(judged: "Evaluation", classifier: "Classifier", model: Path, reporting: ReportOptions) -> None:
+    from elsewise.report import page
+
+    page(judged, classifier, model=str(model), **reporting.how).write(reporting.report or "")
 
 
 def _judged_texts(

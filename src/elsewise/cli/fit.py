@@ -10,7 +10,8 @@ import typer
 
 from elsewise.cli import options
 from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
-from elsewise.cli.panels import ENGINE, TRAINING, typed
+from elsewise.cli.panels import ENGINE, TRAINING, Only, typed
+from elsewise.cli.reports import save_with_report
 from elsewise.cli.tables import show_fitted
 from elsewise.data.defaults import MAX_LENGTH, TETHER
 
@@ -81,6 +82,7 @@ def fit(
     ] = True,
     out: options.Out,
     refit_rows: options.RefitRows = True,
+    reporting: Annotated[options.ReportOptions, Only("language", "with_examples")],
     as_json: options.AsJson = False,
 ) -> None:
     """Fine-tune an encoder and certify its threshold.
@@ -94,6 +96,7 @@ def fit(
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)  # now, not after the training
+    reporting.check()
     model = options.engine_of(engine)
     asked = {**asdict(training), "encoder": training.encoder or DEFAULT_ENCODER, "baseline": baseline}
     if not isinstance(model, str):
@@ -109,7 +112,7 @@ def fit(
         if isinstance(model, str):
             asked["checkpoints"] = folder
         classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
-        options.noted(classifier, mended).save(out)
+        save_with_report(options.noted(classifier, mended), out, progress, **reporting.how)
     show_fitted(classifier, out, as_json=as_json)
 
 

@@ -91,6 +91,38 @@ TopShown = Annotated[int, OUTPUT("--top", min=1, help="Show this many best label
 
 
 @dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """Options of a report, one HTML page."""
+
+    report: Annotated[
+        str | None, OUTPUT("--report", metavar="FILE", help="Also write a report: one .html file that asks for nothing.")
+    ] = None
+    language: Annotated[str, OUTPUT(help="Language of the report: en (English) or tr (Turkish).")] = "en"
+    with_examples: Annotated[
+        int, OUTPUT(min=0, help="Texts to show in the report for each reason. They may be personal data. Default: none.")
+    ] = 0
+
+    def check(self, *models: Path) -> None:
+        """Raise InputError, before anything slow, for an unknown language or a file that cannot be a report."""
+        from elsewise.messages import report_messages
+
+        report_messages(self.language)
+        if self.report is None:
+            return
+        if Path(self.report).suffix.lower() not in (".html", ".htm"):
+            raise InputError(f"{self.report} cannot be a report: name a .html file with --report")
+        if not Path(self.report).absolute().parent.is_dir():
+            raise InputError(f"{self.report} cannot be written: there is no folder {Path(self.report).parent}")
+        for model in models:
+            refuse_inside(self.report, model)
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """Give the arguments of `elsewise.report.page`."""
+        return {"language": self.language, "with_examples": self.with_examples}
+
+
+@dataclass(frozen=True, slots=True)
 class Files:
     """Options for reading files of rows."""
 

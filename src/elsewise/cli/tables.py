@@ -86,6 +86,8 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
     print_evaluation(classifier.evaluation or {})
     print_strangers(strangers)
     to_stderr(f"written: {out}")
+    if (out / "report.html").is_file():
+        to_stderr(f"to look at it, open {out / 'report.html'}")
 
 
 def _why_score(choice: "Json") -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from elsewise.arrays import Codes
 from elsewise.classifier.classifier import Classifier
-from elsewise.classifier.history import is_looked_at, recorded, restored, set_apart, to_undo
+from elsewise.classifier.history import is_looked_at, marked, recorded, restored, set_apart, to_undo
 from elsewise.classifier.kept_rows import kept_evidence, kept_population
 from elsewise.classifier.load import choose_entry, open_classifier
 from elsewise.classifier.model_folder import ModelFolder
@@ -442,7 +442,8 @@ class FolderThreshold:
         if strangers and evaluation and evaluation["engine"]["fingerprint"] == self.classifier.engine.fingerprint:
             evaluation = {**evaluation, "strangers": plain(strangers)}
         description = {**folder.description, "engines": {**engines, key: changed}, "history": [*folder.history, entry]}
-        replace(folder, description=description, arrays=arrays, evaluation=evaluation).write(path)
+        report = folder.report and marked(folder.report, outdated="outdated" in (evaluation or {}))
+        replace(folder, description=description, arrays=arrays, evaluation=evaluation, report=report).write(path)
         return Change(key, before, after, _shown(entry), self._others, strangers)
 
 

@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 
 from elsewise.errors import InputError
-from elsewise.messages import en, tr
+from elsewise.messages import en, report_en, report_tr, tr
 from elsewise.messages.wording import in_percent
 
 MESSAGES: Final[dict[str, Mapping[str, str]]] = {"en": en.MESSAGES, "tr": tr.MESSAGES}
+REPORT_MESSAGES: Final[dict[str, Mapping[str, str]]] = {"en": report_en.MESSAGES, "tr": report_tr.MESSAGES}
 MOST_NAMED: Final = 8  # labels in a sentence
 
 
@@ -54,9 +55,18 @@ class Facts:
 
 def messages(language: str) -> Mapping[str, str]:
     """Return the templates of a language; InputError, listing the languages, for an unknown language."""
-    if language not in MESSAGES:
-        raise InputError(f"unknown language {language!r}; there are {', '.join(MESSAGES)}")
-    return MESSAGES[language]
+    return _of(MESSAGES, language)
+
+
+def report_messages(language: str) -> Mapping[str, str]:
+    """Return the templates of reports in a language; InputError as `messages`."""
+    return _of(REPORT_MESSAGES, language)
+
+
+def _of(table: Mapping[str, Mapping[str, str]], language: str) -> Mapping[str, str]:
+    if language not in table:
+        raise InputError(f"unknown language {language!r}; there are {', '.join(table)}")
+    return table[language]
 
 
 def sentence(facts: Facts, language: str = "en") -> str:

@@ -300,7 +300,18 @@ def reliability(probabilities: Any, codes: Any, *, bins: int = 15, binning: Binn
     >>> columns.count.tolist(), columns.confidence.round(6).tolist(), columns.accuracy.tolist()
     ([2, 2], [0.65, 0.95], [0.5, 1.0])
     """
-    ranking, of_bin = _binned(*_top(probabilities, codes), bins, binning)
+    return reliability_of(*_top(probabilities, codes), bins=bins, binning=binning)
+
+
+def reliability_of(confidence: Floats, correct: Flags, *, bins: int = 15, binning: Binning = "equal_mass") -> Reliability:
+    """Give the reliability diagram of most probable labels: their probabilities (n,), and whether they are right (n,).
+
+    Examples
+    --------
+    >>> reliability_of(np.array([0.9, 0.8]), np.array([True, False]), bins=1).accuracy.tolist()
+    [0.5]
+    """
+    ranking, of_bin = _binned(confidence, correct, bins, binning)
     count, confidence, right = (
         np.bincount(of_bin, ranking.counts * column)[::-1] for column in (1, ranking.values, ranking.flags)
     )
