@@ -14,7 +14,16 @@ from elsewise.errors import ArtifactError, InputError
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.fitting import open_threshold
 from elsewise.fitting.calibrate import calibrate
-from elsewise.rules import RULES, AccuracyBand, ByLabel, CertifiedThreshold, CostThreshold, TargetCoverage, among_looks, asked_record
+from elsewise.rules import (
+    RULES,
+    AccuracyBand,
+    ByLabel,
+    CertifiedThreshold,
+    CostThreshold,
+    TargetCoverage,
+    among_looks,
+    asked_record,
+)
 from elsewise.rules.gates import AmbiguityMargin
 from elsewise.scores import Margin
 from test_import_is_light import alone

@@ -87,7 +87,8 @@ def is_looked_at(history: Sequence[Entry], engine: str, band: Json) -> bool:
 
     Examples
     --------
-    >>> entry = {"engine": "logits", "what": "changed", "asked": {"rule": "accuracy_band", "threshold": 0.8, "floor": 0.5}}
+    >>> asked = {"rule": "accuracy_band", "threshold": 0.8, "floor": 0.5}
+    >>> entry = {"engine": "logits", "what": "changed", "asked": asked}
     >>> [is_looked_at([entry], "logits", {"threshold": 0.6, "floor": floor}) for floor in (0.5, 0.0)]
     [True, False]
     """

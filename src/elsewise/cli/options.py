@@ -95,11 +95,13 @@ class ReportOptions:
     """Options of a report, one HTML page."""
 
     report: Annotated[
-        str | None, OUTPUT("--report", metavar="FILE", help="Also write a report: one .html file that asks for nothing.")
+        str | None,
+        OUTPUT("--report", metavar="FILE", help="Also write a report: one .html file that asks for nothing."),
     ] = None
     language: Annotated[str, OUTPUT(help="Language of the report: en (English) or tr (Turkish).")] = "en"
     with_examples: Annotated[
-        int, OUTPUT(min=0, help="Texts to show in the report for each reason. They may be personal data. Default: none.")
+        int,
+        OUTPUT(min=0, help="Texts to show in the report for each reason. They may be personal data. Default: none."),
     ] = 0
 
     def check(self, *models: Path) -> None:

@@ -78,7 +78,9 @@ def threshold(
     ] = None,
     band: Annotated[
         bool | None,
-        PROMISE("--band", help="With --at: keep a promise, however often the threshold is chosen so. One look for all."),
+        PROMISE(
+            "--band", help="With --at: keep a promise, however often the threshold is chosen so. One look for all."
+        ),
     ] = None,
     coverage: Annotated[float | None, THRESHOLD(help="Answer this share of the texts; nothing is certified.")] = None,
     undo: Annotated[bool, CHANGE("--undo", help="Restore the threshold before the last change.")] = False,

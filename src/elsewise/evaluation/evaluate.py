@@ -304,7 +304,11 @@ def evaluate(
     if seen.seen and not counts_repeats(classifier):
         warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
     certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
-    theirs = None if baseline is None else baseline.evidence(texts)
+    beside, compared = None, None
+    if baseline is not None:
+        theirs = baseline.evidence(texts)
+        beside = BestLabels.of_decisions(baseline.decisions(theirs))
+        compared = compare_with_baseline(baseline, classifier, theirs, answers, evidence.probabilities)
     inside, n, p = int(answers.in_scope.sum()), len(truth), evidence.probabilities
     lengths = (None, None) if evidence.outputs is None else (evidence.outputs.tokens, evidence.outputs.truncated)
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
@@ -318,15 +322,9 @@ def evaluate(
         out_of_scope_shares=breakdown.by_out_of_scope_share(answers),
         certificate=certificate,
         engine=JudgedEngine(engine.name, engine.settings.get("precision"), engine.fingerprint),
-        baseline=baseline and theirs and compare_with_baseline(baseline, classifier, theirs, answers, p),
+        baseline=compared,
         strangers=measure_strangers(classifier),
-        judged=JudgedRows(
-            texts,
-            answers,
-            decisions,
-            before=before_calibration(classifier, texts, evidence),
-            baseline=baseline and theirs and BestLabels.of_decisions(baseline.decisions(theirs)),
-        ),
+        judged=JudgedRows(texts, answers, decisions, before_calibration(classifier, texts, evidence), beside),
     )
 
 

@@ -91,7 +91,7 @@ def before_calibration(classifier: "Classifier", texts: Any, evidence: Evidence)
 
     `evidence` is the classifier's, of the same texts.
     """
-    engine = classifier.engine
+    engine: Any = classifier.engine
     if evidence.outputs is None or key_of(engine).partition("-")[0] in AROUND:
         return None
     inside = isinstance(engine, SecondOpinion)

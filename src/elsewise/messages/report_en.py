@@ -57,20 +57,22 @@ MESSAGES: Final = {
     "out_of_scope": "out of scope",
     # 1 The promises.
     "promises": "The promises",
-    "promise_lead": "At least {target} of the labels that it gives are right. A text that it is not sure of becomes {other}.",
+    "promise_lead": (
+        "At least {target} of the labels that it gives are right. A text that it is not sure of becomes {other}."
+    ),
     "no_promise": "Nothing is promised: the threshold in use was not tested for a promise.",
     "refused_lead": "Nothing is promised, and every text is left to a person.",
     "verdict_kept": (
-        "The test texts agree: {right} of {answered} answers were right, {accuracy} ({interval} at 95 %). "
-        "They had no part in the promise."
+        "The test texts agree: {right} of {answered} answers were right, {accuracy} ({interval} at 95 %). They had no "
+        "part in the promise."
     ),
     "verdict_open": (
         "The test texts do not contradict it: {right} of {answered} answers were right, {accuracy}; so few texts leave "
         "{interval} possible at 95 %."
     ),
     "verdict_contradicted": (
-        "The test texts contradict it: {right} of {answered} answers were right, {accuracy}, and {interval} is possible "
-        "at 95 %. Do they come from the same source as the texts that the promise was tested on?"
+        "The test texts contradict it: {right} of {answered} answers were right, {accuracy}, and {interval} is "
+        "possible at 95 %. Do they come from the same source as the texts that the promise was tested on?"
     ),
     "thousand": "Of 1,000 texts",
     "thousand_alt": "1,000 small squares, one for each text, by what becomes of it; the table beside has the numbers",
@@ -85,8 +87,8 @@ MESSAGES: Final = {
     # 2 The explorer.
     "explorer": "What another threshold would do",
     "explorer_intro": (
-        "A text is answered when its confidence reaches the threshold; else it becomes {other} and a person looks at it. "
-        "Every number here is counted on the test texts."
+        "A text is answered when its confidence reaches the threshold; else it becomes {other} and a person looks at "
+        "it. Every number here is counted on the test texts."
     ),
     "without_script": "The slider needs JavaScript. The picture and the table below show the same without it.",
     "threshold_number": "Threshold as a number",
@@ -155,7 +157,9 @@ MESSAGES: Final = {
         "chance alone would show."
     ),
     "calibration_unknown": "There is no text to tell this from.",
-    "reliability_alt": "Share of right labels against the stated probability, in groups of texts; perfect is the diagonal",
+    "reliability_alt": (
+        "Share of right labels against the stated probability, in groups of texts; perfect is the diagonal"
+    ),
     "stated_probability": "Stated probability",
     "share_right": "Share that is right",
     "after_calibration": "calibrated",
@@ -202,8 +206,8 @@ MESSAGES: Final = {
     "precision": "Precision",
     "confused": "The most confused pairs",
     "confusion_intro": (
-        "True labels stand on the left, most probable ones at the top; labels that are confused with each other lie side "
-        "by side. {shown} labels with errors are shown, {left_out} others are not."
+        "True labels stand on the left, most probable ones at the top; labels that are confused with each other lie "
+        "side by side. {shown} labels with errors are shown, {left_out} others are not."
     ),
     "confusion_alt": "Confused labels; the table below has the most frequent pairs",
     "cell": "{true}, taken for {best}: {rows}",
@@ -333,8 +337,12 @@ MESSAGES: Final = {
     "compare_better": "{best} is better than {others}: {figures}.",
     "compare_open": "No difference is shown: {figures}.",
     "compare_none": "Which is better cannot be told: there is no in-scope row that every model can read.",
-    "compare_by_right": "It counts which texts are answered right, each model at the threshold of the promise that all make.",
-    "compare_by_accuracy": "It counts which texts have the right most probable label: the models do not all make one promise.",
+    "compare_by_right": (
+        "It counts which texts are answered right, each model at the threshold of the promise that all make."
+    ),
+    "compare_by_accuracy": (
+        "It counts which texts have the right most probable label: the models do not all make one promise."
+    ),
     "compare_board": "All models, the best first",
     "compare_model": "Model",
     "compare_primary_right": "Answered right",

@@ -54,7 +54,9 @@ MESSAGES: Final = {
     "few_rows": "az satır",
     "out_of_scope": "kapsam dışı",
     "promises": "Vaatler",
-    "promise_lead": "Verdiği etiketlerin en az {target} kadarı doğrudur. Emin olmadığı metin için yanıt şudur: {other}.",
+    "promise_lead": (
+        "Verdiği etiketlerin en az {target} kadarı doğrudur. Emin olmadığı metin için yanıt şudur: {other}."
+    ),
     "no_promise": "Hiçbir şey vaat edilmiyor: kullanılan eşik bir vaat için sınanmadı.",
     "refused_lead": "Hiçbir şey vaat edilmiyor ve her metin bir görevliye bırakılıyor.",
     "verdict_kept": (
@@ -66,8 +68,8 @@ MESSAGES: Final = {
         "metinle %95 güven aralığı {interval}."
     ),
     "verdict_contradicted": (
-        "Sınama metinleri bununla çelişiyor: {answered} yanıttan {right} tanesi doğruydu, {accuracy}; %95 güven aralığı "
-        "{interval}. Bu metinler, vaadin sınandığı metinlerle aynı kaynaktan mı geliyor?"
+        "Sınama metinleri bununla çelişiyor: {answered} yanıttan {right} tanesi doğruydu, {accuracy}; %95 güven "
+        "aralığı {interval}. Bu metinler, vaadin sınandığı metinlerle aynı kaynaktan mı geliyor?"
     ),
     "thousand": "1.000 metinden",
     "thousand_alt": "Her biri bir metin olan 1.000 küçük kare, metinlerin sonucuna göre; sayılar yandaki çizelgede",
@@ -81,8 +83,8 @@ MESSAGES: Final = {
     "outcome_unreadable": "{other}: okunamıyor",
     "explorer": "Başka bir eşik ne yapardı?",
     "explorer_intro": (
-        "Güven değeri eşiğe ulaşan metne etiket verilir. Ulaşmayan metnin yanıtı {other} olur ve metne bir görevli bakar. "
-        "Buradaki her sayı sınama metinlerinde sayılmıştır."
+        "Güven değeri eşiğe ulaşan metne etiket verilir. Ulaşmayan metnin yanıtı {other} olur ve metne bir görevli "
+        "bakar. Buradaki her sayı sınama metinlerinde sayılmıştır."
     ),
     "without_script": "Sürgü için JavaScript gerekir. Aşağıdaki çizim ve çizelge aynı bilgiyi onsuz da gösterir.",
     "threshold_number": "Sayı olarak eşik",
@@ -112,9 +114,9 @@ MESSAGES: Final = {
     "explorer_alt": "Her eşikte yanıtlanan metinler, yanıtlananlarda doğruluk ve bandın vaadi",
     "band_key": "bandın vaadi",
     "band_words": (
-        "Band, tüm eşiklerinde birden {level} güven düzeyinde geçerlidir. Bu yüzden bir eşik, sonuçlara bakıldıktan sonra "
-        "da seçilebilir ve onun için gösterilen vaat geçerli kalır. Ne kadar sık seçilirse seçilsin, vaatlerin sınandığı "
-        "satırlara tek bir bakış sayılır."
+        "Band, tüm eşiklerinde birden {level} güven düzeyinde geçerlidir. Bu yüzden bir eşik, sonuçlara bakıldıktan "
+        "sonra da seçilebilir ve onun için gösterilen vaat geçerli kalır. Ne kadar sık seçilirse seçilsin, vaatlerin "
+        "sınandığı satırlara tek bir bakış sayılır."
     ),
     "explorer_table": "Sınama metinlerinde bazı eşikler",
     "at_promised": "Şu anda kullanılan",
@@ -172,8 +174,8 @@ MESSAGES: Final = {
     "explained_ece_null": "bu kadar metinde yalnızca rastlantının göstereceği değer",
     "risk": "Kapsama karşı risk",
     "risk_intro": (
-        "Daha çok metni yanıtlamak daha çok hataya mal olur. Alttaki çizgi daha iyidir: aynı yanıt oranında daha az hata. "
-        "Her nokta, bir karar yönteminin kullanıldığı yerdir."
+        "Daha çok metni yanıtlamak daha çok hataya mal olur. Alttaki çizgi daha iyidir: aynı yanıt oranında daha az "
+        "hata. Her nokta, bir karar yönteminin kullanıldığı yerdir."
     ),
     "risk_alt": "Her karar yöntemi için yanıtlanan metinlerin oranına karşı yanıtlardaki hataların oranı",
     "risk_axis": "Yanıtlardaki hatalar",
@@ -194,16 +196,16 @@ MESSAGES: Final = {
     "precision": "Kesinlik",
     "confused": "En çok karıştırılan etiketler",
     "confusion_intro": (
-        "Gerçek etiketler solda, en olası etiketler üsttedir; birbiriyle karıştırılan etiketler yan yanadır. Hatası olan "
-        "{shown} etiket gösteriliyor, diğer {left_out} etiket gösterilmiyor."
+        "Gerçek etiketler solda, en olası etiketler üsttedir; birbiriyle karıştırılan etiketler yan yanadır. Hatası "
+        "olan {shown} etiket gösteriliyor, diğer {left_out} etiket gösterilmiyor."
     ),
     "confusion_alt": "Karıştırılan etiketler; en sık görülenler aşağıdaki çizelgede",
     "cell": "{true} yerine {best}: {rows}",
     "no_errors": "Hiçbir sınama metni yanlış etiket almadı.",
     "suspects": "Verideki etiketi yanlış olabilecek hatalar",
     "suspects_intro": (
-        "Model başka bir etiketten emin ve en yakın eğitim metinleri de o etiketi taşıyor. Bu satırları elle denetleyin; "
-        "satırlar sınama satırları içinde 1'den sayılmıştır."
+        "Model başka bir etiketten emin ve en yakın eğitim metinleri de o etiketi taşıyor. Bu satırları elle "
+        "denetleyin; satırlar sınama satırları içinde 1'den sayılmıştır."
     ),
     "no_suspects": "Bulunmadı: en yakın eğitim metinleri de öteki etiketi taşıyan, emin olunmuş bir hata yok.",
     "label_in_data": "Verideki etiket",
@@ -218,7 +220,8 @@ MESSAGES: Final = {
         "Ayrılmış {rows} kapsam dışı satırdan {n} tanesini kapılar durdurdu: bu tür metinlerin en az {low} kadarı."
     ),
     "caught_unknown": (
-        "Kapıların etiketsiz metinlerden kaçını durdurduğu bilinmiyor: ayrılmış satırlar arasında böyle bir metin yoktu."
+        "Kapıların etiketsiz metinlerden kaçını durdurduğu bilinmiyor: ayrılmış satırlar arasında böyle bir metin "
+        "yoktu."
     ),
     "outside_measured": "{rows} kapsam dışı sınama satırında ölçüldü",
     "outside_recall": "Görevliye bırakılan (duyarlılık)",
@@ -227,8 +230,8 @@ MESSAGES: Final = {
     "outside_fpr95": "Kapsam içi metinlerin %95 kadarı yanıtlanırken yanıtlanan (FPR95)",
     "no_outside": "Kapsam dışı sınama satırı yok; bu tür metinlere ne olduğu sizin satırlarınızda ölçülmedi.",
     "strangers": (
-        "Yerleşik {n} yabancı metinden (hava durumu, spor, selamlaşma, başka diller, rastgele harfler) {answered} tanesi "
-        "etiket alırdı. Bu bir ölçümdür, vaat değildir; bazıları bir etikete uyuyor olabilir."
+        "Yerleşik {n} yabancı metinden (hava durumu, spor, selamlaşma, başka diller, rastgele harfler) {answered} "
+        "tanesi etiket alırdı. Bu bir ölçümdür, vaat değildir; bazıları bir etikete uyuyor olabilir."
     ),
     "shares_caption": "Etiketsiz metinlerin oranı başka olsaydı aynı eşik.",
     "worst_case": "Böyle sınama satırı olmadığından en kötü durum gösteriliyor: hepsi yanıtlanıyor.",
@@ -267,7 +270,8 @@ MESSAGES: Final = {
     "no_baseline": "Karşılaştırılacak bir temel model yok.",
     "engine_choice": "Motor nasıl seçildi?",
     "engine_choice_intro": (
-        "Her motor, ayar satırlarında float32 ile karşılaştırıldı; yeterince yakın olanların en hızlısı seçildi: {engine}."
+        "Her motor, ayar satırlarında float32 ile karşılaştırıldı; yeterince yakın olanların en hızlısı seçildi: "
+        "{engine}."
     ),
     "engine": "Motor",
     "texts_per_second": "Saniyede metin",
@@ -294,7 +298,8 @@ MESSAGES: Final = {
     "is_promise": "Yanıtların en düşük doğruluğu; başka hiçbir iş için kullanılmamış etiketli metinlerde sınanır.",
     "word_confidence_level": "Güven düzeyi",
     "is_confidence_level": (
-        "Böyle bir vaadin ne sıklıkla doğru olduğu: %95 düzeyinde, sınama metinlerinin 20 seçiminden en fazla biri yanıltır."
+        "Böyle bir vaadin ne sıklıkla doğru olduğu: %95 düzeyinde, sınama metinlerinin 20 seçiminden en fazla biri "
+        "yanıltır."
     ),
     "word_interval": "%95 güven aralığı",
     "is_interval": "Bu kadar metnin söyleyebildiği kadarıyla gerçek değerin bulunduğu yer.",
@@ -332,12 +337,8 @@ MESSAGES: Final = {
     "compare_better": "{best} daha iyi; geride kalan: {others}. Oranlar: {figures}.",
     "compare_open": "Fark gösterilemiyor: {figures}.",
     "compare_none": "Hangisinin daha iyi olduğu söylenemez: her modelin okuyabildiği kapsam içi bir satır yok.",
-    "compare_by_right": (
-        "Doğru yanıtlanan metinler sayılır; her model, hepsinin verdiği vaadin kendi eşiğindedir."
-    ),
-    "compare_by_accuracy": (
-        "En olası etiketi doğru olan metinler sayılır: modellerin hepsi aynı vaadi vermiyor."
-    ),
+    "compare_by_right": "Doğru yanıtlanan metinler sayılır; her model, hepsinin verdiği vaadin kendi eşiğindedir.",
+    "compare_by_accuracy": "En olası etiketi doğru olan metinler sayılır: modellerin hepsi aynı vaadi vermiyor.",
     "compare_board": "Tüm modeller, en iyisi başta",
     "compare_model": "Model",
     "compare_primary_right": "Doğru yanıtlanan",

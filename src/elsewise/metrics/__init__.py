@@ -64,6 +64,7 @@ __all__ = [
     "classwise_calibration_error", "clopper_pearson_lower", "clopper_pearson_upper", "coverage_at_accuracy",
     "debiased_calibration_error", "e_aurc", "false_positive_rate_at", "log_loss", "macro_auc",
     "macro_auc_difference", "macro_f1", "mcnemar", "mean_interval", "open_set_accuracy", "open_set_macro_f1",
-    "poisson_bootstrap", "reliability", "reliability_of", "risk_coverage_areas", "risk_coverage_curve", "simultaneous_differences",
+    "poisson_bootstrap", "reliability", "reliability_of",
+    "risk_coverage_areas", "risk_coverage_curve", "simultaneous_differences",
     "wilson",
 ]  # fmt: skip

@@ -303,7 +303,9 @@ def reliability(probabilities: Any, codes: Any, *, bins: int = 15, binning: Binn
     return reliability_of(*_top(probabilities, codes), bins=bins, binning=binning)
 
 
-def reliability_of(confidence: Floats, correct: Flags, *, bins: int = 15, binning: Binning = "equal_mass") -> Reliability:
+def reliability_of(
+    confidence: Floats, correct: Flags, *, bins: int = 15, binning: Binning = "equal_mass"
+) -> Reliability:
     """Give the reliability diagram of most probable labels: their probabilities (n,), and whether they are right (n,).
 
     Examples
@@ -312,11 +314,11 @@ def reliability_of(confidence: Floats, correct: Flags, *, bins: int = 15, binnin
     [0.5]
     """
     ranking, of_bin = _binned(confidence, correct, bins, binning)
-    count, confidence, right = (
+    count, stated, right = (
         np.bincount(of_bin, ranking.counts * column)[::-1] for column in (1, ranking.values, ranking.flags)
     )
     kept = count > 0
-    return Reliability(count[kept].astype(np.int64), confidence[kept] / count[kept], right[kept] / count[kept])
+    return Reliability(count[kept].astype(np.int64), stated[kept] / count[kept], right[kept] / count[kept])
 
 
 def _top(probabilities: Any, codes: Any) -> tuple[Floats, Flags]:

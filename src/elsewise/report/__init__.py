@@ -1,7 +1,7 @@
 """Reports: an evaluation or a comparison as one HTML page that needs nothing else, and as figures for papers.
 
-    page = report.page(evaluation, classifier)     # page.html; page.write("report.html"); a notebook shows it
-    report.figures.reliability(evaluation)          # matplotlib, the extra `plot`
+page = report.page(evaluation, classifier)     # page.html; page.write("report.html"); a notebook shows it
+report.figures.reliability(evaluation)          # matplotlib, the extra `plot`
 """
 
 from typing import TYPE_CHECKING, Any

@@ -73,7 +73,7 @@ def shown_of(comparison: Comparison, words: Words, texts: Any, most: int) -> dic
 def _verdict(comparison: Comparison, words: Words) -> Markup:
     """Say which model is better, as far as the rows show it."""
     board = comparison.leaderboard
-    if board[0].figure.value != board[0].figure.value:  # noqa: PLR0124  NaN: no row
+    if board[0].figure.value != board[0].figure.value:
         return words("compare_none")
     figures = Markup(", ").join(
         Markup("{} {}").format(words.label(place.name), words.share(place.figure.value, 2)) for place in board
@@ -138,16 +138,14 @@ def _changed(row: ChangedRow, names: Sequence[str], texts: Any) -> ShownChange:
 def coverage_chart(comparison: Comparison, words: Words) -> Chart:
     """Draw the accuracy of the surest texts of each model, at the coverages that were measured."""
     coverages = [float(name.rpartition("_")[2]) for name in AT_COVERAGE]
-    lowest = min(
-        (model.figures[name].low for model in comparison.models.values() for name in AT_COVERAGE), default=0.0
-    )
+    lowest = min((model.figures[name].low for model in comparison.models.values() for name in AT_COVERAGE), default=0.0)
     lowest = 0.0 if lowest != lowest else lowest  # noqa: PLR0124  NaN: no row
     empty = chart_of((min(coverages), 1), (min(max(0.0, lowest - 0.02), 0.95), 1), words.tick, words.tick)
     lines, dots = [], []
     for i, model in enumerate(comparison.models.values()):
         kind = KINDS[i % len(KINDS)]
         found = [(c, model.figures[name]) for c, name in zip(coverages, AT_COVERAGE, strict=True)]
-        found = [(c, figure) for c, figure in found if figure.value == figure.value]  # noqa: PLR0124  not NaN
+        found = [(c, figure) for c, figure in found if figure.value == figure.value]
         if found:
             lines.append(Line(kind, path_of((empty.x(c), empty.y(figure.value)) for c, figure in found)))
         dots += [Dot(kind, empty.x(c), empty.y(f.value), empty.y(f.low), empty.y(f.high)) for c, f in found]

@@ -18,7 +18,7 @@ from elsewise.evaluation.evaluate import Evaluation
 from elsewise.evaluation.judged_rows import BestLabels, JudgedRows
 from elsewise.metrics import Estimate, reliability_of, risk_coverage_curve, wilson
 from elsewise.report.thresholds import ThresholdCounts
-from elsewise.rules import AccuracyBand, Rule
+from elsewise.rules import AccuracyBand
 from elsewise.rules.decisions import Reason
 from elsewise.rules.sample_size import Plan, plan
 from elsewise.storage.json_files import Json, plain_fields
@@ -252,14 +252,12 @@ def collect(
         planned = plan(certify, codes, target_accuracy=target, **how)
     rows = None if evaluation is None else evaluation.judged
     threshold = float(rule.threshold) if np.ndim(rule.threshold) == 0 else None
-    judged = None if rows is None else _judged(rows, rule, threshold, band, with_examples)
+    judged = None if rows is None else _judged(rows, threshold, band, with_examples)
     engine = key_of(classifier.engine)
     return Contents(classifier, engine, shlex.quote(model), evaluation, judged, threshold, band, level, planned)
 
 
-def _judged(
-    rows: JudgedRows, rule: Rule, threshold: float | None, band: Sequence[BandPoint], with_examples: int
-) -> Judged:
+def _judged(rows: JudgedRows, threshold: float | None, band: Sequence[BandPoint], with_examples: int) -> Judged:
     own = [] if threshold is None else [threshold]
     is_share = is_probability(rows)
     counts = ThresholdCounts.of(
@@ -314,9 +312,8 @@ def _table(
     rows = []
     for name, i in wanted.items():
         point = promised_at(band, float(thresholds[i]))
-        rows.append(
-            AtThreshold(name, float(thresholds[i]), int(answered[i]), int(wrong[i]), point and point.promised)
-        )
+        promised = None if point is None else point.promised
+        rows.append(AtThreshold(name, float(thresholds[i]), int(answered[i]), int(wrong[i]), promised))
     return rows
 
 
@@ -355,9 +352,7 @@ def confusion(rows: JudgedRows) -> list[tuple[int, int, int]]:
     """Count readable in-scope rows by true and most probable label, as (true, best, rows)."""
     answers = rows.answers
     kept = answers.in_scope & answers.readable
-    pairs, counts = np.unique(
-        np.column_stack([answers.truth[kept], answers.best[kept]]), axis=0, return_counts=True
-    )
+    pairs, counts = np.unique(np.column_stack([answers.truth[kept], answers.best[kept]]), axis=0, return_counts=True)
     return [(int(true), int(best), int(n)) for (true, best), n in zip(pairs, counts, strict=True)]
 
 

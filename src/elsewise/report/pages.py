@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +22,7 @@ from elsewise.report.comparing import MOST_CHANGED, shown_of
 from elsewise.report.contents import FEW, Contents, Judged, collect, is_probability
 from elsewise.report.made import commands_of, made_of
 from elsewise.report.pictures import matrix, reliability_chart, risk_chart, thousand, threshold_chart
-from elsewise.report.words import Words
+from elsewise.report.words import NOTHING, Words
 from elsewise.storage.json_files import finite
 from elsewise.storage.target_file import open_target
 
@@ -36,6 +37,7 @@ OF_SCRIPT: Final = (
     "infinite", "minus_infinite", "of", "interval", "cheapest", "nothing", "at_least", "band_at", "band_whole",
     "no_band", "no_command", "copied", "option",
 )  # fmt: skip
+UNSHOWN: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of surrogate pairs
 FRAME: Final = (
     '<iframe srcdoc="{}" width="100%" height="720" style="border:0" sandbox="allow-scripts" title="Elsewise"></iframe>'
 )
@@ -152,16 +154,14 @@ def _shown(contents: Contents, words: Words) -> dict[str, Any]:
         "label_rows": list(_label_rows(contents, judged)),
         "curve_names": [(curve.name, words(f"curve_{curve.name}")) for curve in judged.curves],
         "is_share": is_probability(evaluation.judged),
-        "calibration": "unknown" if ece.value != ece.value else "good" if ece.low <= ece.null else "off",  # noqa: PLR0124
+        "calibration": "unknown" if ece.value != ece.value else "good" if ece.low <= ece.null else "off",
         "wilson": wilson,
     }
 
 
 def _threshold_chart(contents: Contents, judged: Judged, words: Words) -> Any:
     digits = 1 if -1 <= judged.counts.thresholds[1:-1].max(initial=0) <= 1 else 0
-    return threshold_chart(
-        judged.counts, contents.band, lambda value: words.number(value, digits), words.tick
-    )
+    return threshold_chart(judged.counts, contents.band, lambda value: words.number(value, digits), words.tick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def _verdict(contents: Contents) -> str:
     if evaluation is None or certificate is None or not certificate.certified:
         return ""
     figure = evaluation.system.accuracy_when_answered
-    if figure.value != figure.value:  # noqa: PLR0124  NaN: nothing was answered
+    if figure.value != figure.value:
         return ""
     return "contradicted" if figure.high < certificate.target_accuracy else (
         "kept" if figure.value >= certificate.target_accuracy else "open"
@@ -227,7 +227,7 @@ def _slice_value(words: Words) -> Any:
         if name == "tokens":
             first, _, rest = value.rpartition(" ")
             kind = "up" if first.startswith("up") else "over" if first.startswith("more") else "range"
-            return str(words(f"tokens_{kind}", low=value.split(" ")[0], high=rest))
+            return str(words(f"tokens_{kind}", low=value.partition(" ")[0], high=rest))
         return value
 
     return value_of
@@ -236,7 +236,7 @@ def _slice_value(words: Words) -> Any:
 def _data(contents: Contents, words: Words) -> Mapping[str, Any]:
     """Give what the script reads: the counts at every threshold, and the words that it writes."""
     said = {name: words.templates[name] for name in OF_SCRIPT}
-    said |= {name: words.form[name] for name in ("decimal", "thousands")} | {"none": "–"}
+    said |= {name: words.form[name] for name in ("decimal", "thousands")} | {"none": NOTHING}
     said["percent"] = words.form["percent"].replace(" ", "\u00a0")
     judged = contents.judged
     if judged is None:
@@ -264,7 +264,13 @@ def _rendered(name: str, words: Words, data: Mapping[str, Any] | None, **shown: 
 
 def _policy(style: str, script: str | None) -> str:
     """Forbid everything but our style and script, which it names by their hashes."""
-    allowed = ["default-src 'none'", f"style-src {_hash(style)}", "img-src data:", "base-uri 'none'", "form-action 'none'"]
+    allowed = [
+        "default-src 'none'",
+        f"style-src {_hash(style)}",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
     return "; ".join([*allowed, *([] if script is None else [f"script-src {_hash(script)}"])])
 
 
@@ -303,9 +309,4 @@ def visible(value: Any) -> Any:
     """
     if not isinstance(value, str) or value.isprintable():
         return value
-    clean = "".join(
-        letter if letter in "\t\n" or not (ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000)  # noqa: PLR2004
-        else "\ufffd"
-        for letter in value
-    )  # fmt: skip
-    return type(value)(clean)
+    return type(value)(UNSHOWN.sub("\ufffd", value))

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from elsewise.metrics import Estimate
 from elsewise.report.contents import BandPoint, Bin, Curve, Outcomes
 from elsewise.report.thresholds import ThresholdCounts
 
@@ -119,8 +118,8 @@ def reliability_chart(after: Sequence[Bin], before: Sequence[Bin], write: Write)
 
 
 def _bin_dot(chart: Chart, kind: str, one: Bin) -> Dot:
-    right: Estimate = one.right
-    return Dot(kind, chart.x(one.probability), chart.y(right.value), chart.y(right.low), chart.y(right.high))
+    right = [chart.y(end) for end in (one.right.value, one.right.low, one.right.high)]
+    return Dot(kind, chart.x(one.probability), *right)
 
 
 def risk_chart(curves: Sequence[Curve], write: Write) -> Chart:
@@ -275,7 +274,9 @@ def matrix(cells: Sequence[tuple[int, int, int]], names: Sequence[str]) -> Matri
     )  # fmt: skip
 
 
-def _side_by_side(errors: "np.ndarray[tuple[int, int], np.dtype[np.int64]]") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _side_by_side(
+    errors: "np.ndarray[tuple[int, int], np.dtype[np.int64]]",
+) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """Order labels so that those confused with each other lie side by side (average linkage)."""
     if len(errors) < 3:  # noqa: PLR2004
         return np.arange(len(errors))

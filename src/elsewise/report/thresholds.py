@@ -14,7 +14,6 @@ Numbers = NDArray[np.int64]
 Thresholds = NDArray[np.float64]
 
 MOST: Final = 1000  # thresholds by coverage; beside them stand those that somebody asks for
-DIGITS: Final = 17  # no float64 needs more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +99,8 @@ class ThresholdCounts:
         )
 
     def place(self, threshold: float) -> int:
-        """Find where a wanted threshold stands: the counts there are its own, though it may be written shorter."""
-        return int(np.searchsorted(self.thresholds, threshold, side="right")) - 1
+        """Find the lowest threshold that is not below a number."""
+        return int(np.searchsorted(self.thresholds, threshold, side="left"))
 
     def nearest_coverage(self, coverage: float) -> int:
         """Find the strictest threshold that answers at least a share of the rows; answering all if none does."""
@@ -121,39 +120,15 @@ class ThresholdCounts:
 
 
 def placed(confidence: Thresholds, wanted: Iterable[float], most: int) -> Thresholds:
-    """Place thresholds at the confidences (m,) of rows, written as short as the counts allow, and at wanted ones.
+    """Place thresholds at the confidences (m,) of rows, at most so many of them, and at wanted ones.
 
     Examples
     --------
     >>> placed(np.array([0.5234, 0.8765]), [0.6], 10).tolist()
-    [-inf, 0.5, 0.6, 0.8, inf]
+    [-inf, 0.5234, 0.6, 0.8765, inf]
     """
-    distinct = np.unique(confidence[np.isfinite(confidence)])
-    kept = distinct
-    if len(distinct) > most:
-        ranked = np.sort(confidence[np.isfinite(confidence)])
-        at = np.linspace(0, len(ranked) - 1, most).round().astype(int)
-        kept = np.unique(ranked[at])
-    below = [-math.inf, *distinct.tolist()]
-    values = [*kept.tolist(), *(value for value in wanted if math.isfinite(value))]
-    places = np.searchsorted(distinct, values).tolist()
-    short = [short_number(below[i], value) for i, value in zip(places, values, strict=True)]
-    return np.unique([-math.inf, *short, math.inf])
-
-
-def short_number(low: float, high: float) -> float:
-    """Find a short decimal above `low` and at most `high`: a threshold there answers the same rows as `high`.
-
-    Examples
-    --------
-    >>> short_number(0.87311, 0.87452), short_number(float("-inf"), 0.98765)
-    (0.874, 0.9)
-    """
-    if high == round(high, 2):
-        return high
-    for digits in range(1, DIGITS):
-        scale = 10.0**digits
-        short = math.floor(high * scale) / scale
-        if low < short <= high:
-            return short
-    return high
+    known = np.sort(confidence[np.isfinite(confidence)])
+    kept = np.unique(known)
+    if len(kept) > most:
+        kept = np.unique(known[np.linspace(0, len(known) - 1, most).round().astype(int)])
+    return np.unique([-math.inf, *kept, *(value for value in wanted if math.isfinite(value)), math.inf])

@@ -13,7 +13,7 @@ from elsewise.metrics import CalibrationError, Estimate
 
 LONGEST = 28  # letters of a label in a picture
 ISOLATED = "\u2068{}\u2069"  # a label in Arabic does not turn the words around it
-NOTHING = "–"
+NOTHING = "\u2013"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,9 @@ from elsewise.scores import Score
 from elsewise.storage.json_files import Json
 
 __all__ = [
-    "GATES", "RULES", "AccuracyBand", "AmbiguityMargin", "BandThreshold", "ByLabel", "Certificate", "CertifiedThreshold",
-    "CostThreshold", "Decisions", "FixedThreshold", "Floor", "Gate", "Rule", "TargetCoverage", "Unfamiliar",
-    "about", "among_looks", "asked_record", "fit_as_asked", "plan", "threshold_words",
+    "GATES", "RULES", "AccuracyBand", "AmbiguityMargin", "BandThreshold", "ByLabel", "Certificate",
+    "CertifiedThreshold", "CostThreshold", "Decisions", "FixedThreshold", "Floor", "Gate", "Rule", "TargetCoverage",
+    "Unfamiliar", "about", "among_looks", "asked_record", "fit_as_asked", "plan", "threshold_words",
 ]  # fmt: skip
 
 

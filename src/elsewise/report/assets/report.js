@@ -106,6 +106,15 @@ const place = (t) => {
   const x = data.scale, part = (Math.min(Math.max(t, x.low), x.high) - x.low) / (x.high - x.low);
   return x.start + part * (x.end - x.start);
 };
+// The shortest number that answers the same texts as a threshold: above the threshold before it, and at most it.
+const short = (i) => {
+  const t = thresholds[i];
+  for (let digits = 2; digits < 16 && Number.isFinite(t); digits++) {
+    const written = Number((Math.floor(t * 10 ** digits) / 10 ** digits).toFixed(digits));
+    if (written > thresholds[i - 1] && written <= t) return written;
+  }
+  return t;
+};
 const mark = (group, i) => {
   group.setAttribute("transform", `translate(${place(thresholds[i]).toFixed(1)} 0)`);
   group.setAttribute("display", "inline");
@@ -126,7 +135,7 @@ function show(typed) {
   const counts = shown(), t = thresholds[at], n = counts.answered[at], e = counts.wrong[at], rows = counts.rows;
   slider.value = at;
   slider.setAttribute("aria-valuetext", number(t, 4));
-  if (!typed) field.value = t === Infinity ? "inf" : t === -Infinity ? "-inf" : String(t).replace(".", say.decimal);
+  if (!typed) field.value = t === Infinity ? "inf" : t === -Infinity ? "-inf" : String(short(at)).replace(".", say.decimal);
   const [low, high] = n ? wilson(n - e, n) : [0, 1];
   put("o-coverage", share(n / rows));
   put("o-answered", fill(say.of, { n: number(n, 0), rows: number(rows, 0) }));
@@ -151,7 +160,7 @@ function showBand(isWhole, t) {
   put("o-band", point ? fill(say.at_least, { share: share(Math.floor(1000 * point[1] + 1e-9) / 1000) }) : say.nothing);
   put("o-band-note", !band.length ? say.no_band : !isWhole ? say.band_whole : point ? fill(say.band_at, { threshold: number(point[0], 4) }) : "");
   if (!$("command")) return;
-  const written = t === -Infinity ? "=-inf" : " " + t;
+  const written = t === -Infinity ? "=-inf" : (t < 0 ? "=" : " ") + short(at);
   put("command", point ? `elsewise threshold ${data.model} --at${written} --band` : say.no_command);
   $("copy").disabled = !point;
 }
