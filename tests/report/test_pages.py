@@ -275,7 +275,7 @@ def test_a_page_is_written_whole_and_shown_in_a_frame(classifier, tmp_path):
     made.write(tmp_path / "report.html")
 
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == made.html
-    assert made._repr_html_().startswith("<iframe srcdoc=\"&lt;!DOCTYPE html&gt;")
+    assert made._repr_html_().startswith('<iframe srcdoc="&lt;!DOCTYPE html&gt;')
 
 
 def test_an_unknown_language_names_those_that_there_are(classifier):

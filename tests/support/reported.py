@@ -29,7 +29,9 @@ def of_logits(k=4, n=900, tests=300, labels=None, **options):
     z, codes = drawn(k, n)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ew.calibrate(z, codes, labels=labels, test=drawn(k, tests, seed=1), **{"target_accuracy": 0.8, **options})
+        return ew.calibrate(
+            z, codes, labels=labels, test=drawn(k, tests, seed=1), **{"target_accuracy": 0.8, **options}
+        )
 
 
 def by_heart(texts, labels, threshold=0.6, **options):

@@ -1,0 +1,47 @@
+"""A real browser for pages: Debian's Chromium, driven by Playwright. Tests are skipped where there is none."""
+
+import os
+import shutil
+import warnings
+from contextlib import contextmanager
+from importlib.resources import files
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A running Chromium, one for each file of tests."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        assert "ELSEWISE_BROWSER" not in os.environ, "continuous integration installs Chromium"
+        pytest.skip("no Chromium: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with playwright.sync_playwright() as started:
+            settings = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+            browser = started.chromium.launch(executable_path=found, args=settings)
+            yield browser
+            browser.close()
+
+
+@contextmanager
+def opened(browser, path, **context):
+    """Open a page that asks for nothing, and whose script says nothing of errors."""
+    place = browser.new_context(**context)
+    heard = []
+    tab = place.new_page()
+    tab.on("request", lambda asked: heard.append(asked.url) if not asked.url.startswith(("file:", "data:")) else None)
+    tab.on("console", lambda said: heard.append(said.text))
+    tab.on("pageerror", lambda error: heard.append(str(error)))
+    tab.goto(path.as_uri())
+    yield tab
+    assert heard == []
+    place.close()
+
+
+def axe():
+    """The source of axe-core."""
+    package = pytest.importorskip("axe_playwright_python", reason="no axe: pip install axe-playwright-python")
+    return (files(package) / "axe.min.js").read_text(encoding="utf-8")
