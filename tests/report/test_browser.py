@@ -54,6 +54,7 @@ def test_the_counts_are_those_of_python_at_50_thresholds(chromium, written, clas
     seed = 0 if label is None else label + 1
 
     with opened(chromium, written / "en.html") as tab:
+        places = tab.evaluate("JSON.parse(document.getElementById('data').textContent).counts.thresholds")
         tab.select_option("#label", str(-1 if label is None else label))
         for threshold in np.random.default_rng(seed).random(50).tolist():
             typed(tab, "number", threshold)
@@ -61,12 +62,11 @@ def test_the_counts_are_those_of_python_at_50_thresholds(chromium, written, clas
             answered = own & (decisions.confidence >= threshold)
             n, wrong, rows = int(answered.sum()), int((answered & ~correct).sum()), int(own.sum())
             assert counts_of(shown) == (n, wrong, rows - n)
-            assert shown["coverage"] == f"{100 * n / rows:.1f}\u00a0%"
+            assert shown["coverage"] == f"{100 * (n / rows):.1f}\u00a0%"
             right = wilson(n - wrong, n)
             if n:
                 assert shown["interval"] == f"{100 * right.low:.1f}\u00a0% to {100 * right.high:.1f}\u00a0%"
-            at = next(t for t in tab.evaluate("JSON.parse(document.getElementById('data').textContent).counts.thresholds")
-                      if float(t) >= threshold)  # fmt: skip
+            at = next(place for place in places if float(place) >= threshold)
             point = promised_at(band, float(at)) if label is None else None
             words = "nothing" if point is None else f"{np.floor(1000 * point.promised + 1e-9) / 10:.1f}\u00a0%"
             assert words in shown["band"]
@@ -114,7 +114,8 @@ def test_the_command_is_the_one_for_the_threshold(chromium, written):  # noqa: F
 
 
 def test_labels_are_sorted_found_and_counted(chromium, written):  # noqa: F811
-    rows = "[...document.querySelectorAll('#label-table tbody tr')].filter(r => !r.hidden).map(r => r.cells[{}].textContent)"
+    of_table = "[...document.querySelectorAll('{} tbody tr')].filter(r => !r.hidden).map(r => {})"
+    rows = of_table.format("#label-table", "r.cells[{}].textContent")
     with opened(chromium, written / "tr.html") as tab:
         tab.click("#label-table th:nth-child(2) button")
         counted = [int(words) for words in tab.evaluate(rows.format(1))]
@@ -125,7 +126,7 @@ def test_labels_are_sorted_found_and_counted(chromium, written):  # noqa: F811
         assert tab.evaluate(rows.format(0)) == ["şifre"]
         tab.click("#by-label summary")
         tab.click("text=Her şeyi yanıtla")
-        cells = "[...document.querySelectorAll('#by-label tbody tr')].map(r => [r.cells[2].textContent, r.cells[3].textContent])"
+        cells = of_table.format("#by-label", "[r.cells[2].textContent, r.cells[3].textContent]")
         everything = tab.evaluate(cells)
         typed(tab, "number", "0,9")
         assert tab.evaluate(cells) != everything
@@ -139,7 +140,11 @@ def test_the_slider_answers_at_once_and_the_page_opens_at_once(chromium, tmp_pat
         tab.click("#by-label summary")
         moved = tab.evaluate("""() => {
             const slider = document.getElementById('slider'), before = performance.now();
-            for (let i = 0; i < 20; i++) { slider.value = 40 * i; slider.dispatchEvent(new Event('input')); document.body.offsetHeight; }
+            for (let i = 0; i < 20; i++) {
+                slider.value = 40 * i;
+                slider.dispatchEvent(new Event('input'));
+                document.body.offsetHeight;
+            }
             return (performance.now() - before) / 20;
         }""")
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
