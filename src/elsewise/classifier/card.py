@@ -1,6 +1,8 @@
 """Write the model card: README.md of a model folder, for the person who finds it."""
 
 import html
+import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,16 +40,19 @@ def model_card(
     kind = kind_of(engine["name"])
     is_text = kind.reads == "texts"
     library = ["library_name: transformers"] if kind.certify_again in OF_TRANSFORMERS else []
-    front = ["---", *library, "pipeline_tag: text-classification", "tags: [elsewise]", "---", ""]
+    tags = ["pipeline_tag: text-classification", "tags: [elsewise]"]
+    front = ["---", *library, *tags, *_hub(evaluation, engine), "---", ""]
     title = "# A text classifier that says Other" if is_text else "# A calibrated classifier of logits"
     parts = [
         "\n".join(front) + title if is_text and kind.certify_again != "pass it" else title,
         _promise(unpack(engine["rule"], arrays, Path("elsewise.json"))),
+        INTENDED.format(other=_plain(description["other"])),
         _use(engine, description["record"]),
         _figures(evaluation, engine),
         _baseline(evaluation, learned),
         _engines(description["engine"], engine["gate"]),
         _made(description, engine["name"], arrays),
+        LIMITS,
         f"## Labels\n\n{len(labels)}: " + ", ".join(map(_plain, labels)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -57,6 +62,34 @@ def _promise(rule: Rule) -> str:
     if rule.certificate is None:
         return f"## Promise\n\nNone: the threshold {threshold_words(rule)} was not tested for one."
     return f"## Promise\n\n{_plain(rule.certificate.sentence)}"
+
+
+INTENDED = """## Intended use
+
+It sorts texts of the kind that it was trained on, and leaves to a person what it is not sure of: the answer is then
+{other}. It is not meant for decisions about people that no person looks at."""
+
+LIMITS = """## Limits
+
+The promise is about texts of the same source as the rows that it was tested on, and about all answers together. When
+texts change, it ends: label some new ones now and then, and run `elsewise evaluate`."""
+
+WIDGET = ("where is my order", "I was charged twice", "what is the capital of France")  # nobody's texts
+
+
+def _hub(evaluation: Json | None, engine: Json) -> list[str]:
+    """Give the metadata that model hubs show: example texts, and figures; a JSON line is YAML too."""
+    widget = f"widget: {json.dumps([{'text': text} for text in WIDGET])}"
+    if evaluation is None:
+        return [widget]
+    shown = {name: evaluation["classifier"][name]["value"] for name in ("accuracy", "macro_f1", "log_loss", "ece")}
+    if "system" in evaluation and evaluation["engine"]["fingerprint"] == engine["fingerprint"]:
+        shown |= {name: evaluation["system"][name]["value"] for name in ("coverage", "accuracy_when_answered")}
+    known = {name: float(value) for name, value in shown.items() if value is not None}
+    metrics = [{"type": name, "value": value} for name, value in known.items() if math.isfinite(value)]
+    result = {"task": {"type": "text-classification"}, "dataset": {"name": "its test rows", "type": "private"},
+              "metrics": metrics}  # fmt: skip
+    return [widget, f"model-index: {json.dumps([{'name': 'elsewise', 'results': [result]}])}"]
 
 
 TEXT_USE = """## Use

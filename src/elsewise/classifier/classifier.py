@@ -19,8 +19,10 @@ from elsewise.engines import Stored, as_engine, key_of, prepared, quick_run
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
+from elsewise.messages.notebook import html_table
+from elsewise.messages.wording import listed
 from elsewise.outputs import Evidence, Outputs
-from elsewise.rules import Rule
+from elsewise.rules import Rule, threshold_words
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.conformal import SplitConformal
 from elsewise.rules.decisions import Decisions
@@ -76,6 +78,18 @@ class Classifier(OneProcess):
     def __str__(self) -> str:
         """Print the parts, and the promise."""
         return "\n".join([repr(self), *([] if self.certificate is None else [self.certificate.sentence])])
+
+    def _repr_html_(self) -> str:
+        promise = "none" if self.certificate is None else self.certificate.sentence
+        rows = {
+            "labels": listed(self.labels, most=20),
+            "word for an abstention": self.other,
+            "engine": key_of(self.engine),
+            "calibrator": (self.provenance.folded or self.calibrator).sentence,
+            "threshold": threshold_words(self.rule, digits=4),
+            "promise": promise,
+        }
+        return html_table(repr(self), ("classifier", ""), rows.items())
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elsewise.evaluation.paired_bootstrap import Pair, SharedThreshold
+from elsewise.messages.notebook import html_table
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.rules.certificate import Certificate
 from elsewise.storage.json_files import Json, plain, plain_fields
@@ -152,6 +153,13 @@ class Comparison:
 
     def __str__(self) -> str:
         return "\n".join([self.verdict, *self.notes])
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (place.name, place.figure, "" if place.behind_the_best is None else place.behind_the_best)
+            for place in self.leaderboard
+        ]
+        return html_table(str(self), ("model", self.primary.figure, "the best minus it"), rows)
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers; of the changed rows their number and the first 20."""

@@ -21,12 +21,15 @@ from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
 from elsewise.evaluation.judged_rows import BestLabels, JudgedRows, before_calibration
 from elsewise.evaluation.strangers import Strangers, measure_strangers
+from elsewise.messages.notebook import html_table
+from elsewise.messages.wording import percent
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions
 from elsewise.storage.json_files import plain_fields
 
 CURVE_POINTS = 101
+HEADER = ("", "value", "95 % interval")
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95)  # at which the accuracy is measured
 USUAL_TARGET = 0.95  # accuracy at which the coverage is measured, where no certificate has another
 
@@ -212,21 +215,36 @@ class Evaluation:
     judged: JudgedRows | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
-        """Print the main figures, a line each, with their 95 % intervals."""
+        """Print a short table of the main figures, and the promise in a few words."""
+        lines = [f"{name:<44}{value:>8}  {interval}" for name, value, interval in (HEADER, *self._main())]
+        return "\n".join([*lines, *(f"{name:<46}{words}" for name, words in self._words().items())])
+
+    def _repr_html_(self) -> str:
+        rows = [*self._main(), *((name, words, "") for name, words in self._words().items())]
+        return html_table(f"{self.rows.in_scope:,} in-scope rows", HEADER, rows)
+
+    def _main(self) -> list[tuple[str, str, str]]:
+        """List the main figures: name, value and interval."""
         bare, shipped = self.classifier, self.system
-        lines = [
-            f"{self.rows.in_scope:,} in-scope and {self.rows.out_of_scope:,} out-of-scope rows",
-            f"accuracy, every row answered: {bare.accuracy}",
-            f"log loss: {bare.log_loss}",
-            f"expected calibration error: {bare.ece}",
-            f"coverage: {shipped.coverage}",
-            f"accuracy when answered: {shipped.accuracy_when_answered}",
-        ]
-        if self.certificate:
-            lines.append(self.certificate.sentence)
-        if self.strangers:
-            lines.append(self.strangers.sentence)
-        return "\n".join([*lines, "Everything else: as_dict(), and the attributes."])
+        figures: dict[str, Estimate | CalibrationError] = {
+            "accuracy, every row answered": bare.accuracy,
+            "log loss": bare.log_loss,
+            f"calibration error ({bare.ece.null:.4f} if perfect)": bare.ece,
+            "coverage": shipped.coverage,
+            "accuracy when answered": shipped.accuracy_when_answered,
+        }
+        return [(name, f"{e.value:.4f}", f"{e.low:.4f} to {e.high:.4f}") for name, e in figures.items()]
+
+    def _words(self) -> dict[str, str]:
+        """Give the numbers of rows, the promise, and strange texts, in a few words each."""
+        rows, c = self.rows, self.certificate
+        said = {"rows": f"{rows.in_scope:,} in scope, {rows.out_of_scope:,} out of scope"}
+        if c is not None:
+            asked = f"{percent(c.target_accuracy)} at level {percent(c.confidence_level)}"
+            said["promise"] = asked if c.certified else f"none: {asked} could not be certified"
+        if self.strangers is not None:
+            said["strange texts that would get a label"] = f"{self.strangers.answered:,} of {self.strangers.n:,}"
+        return said
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers."""

@@ -4,6 +4,7 @@ page = report.page(evaluation, classifier)     # page.html; page.write("report.h
 report.figures.reliability(evaluation)          # matplotlib, the extra `plot`
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ __all__ = ["Page", "comparison_page", "page"]
 
 def __getattr__(name: str) -> Any:
     """Import the public functions when they are first used."""
+    if name == "figures":
+        return import_module("elsewise.report.figures")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from elsewise.report import pages  # noqa: PLC0415  not before it is used
-
-    return getattr(pages, name)
+    return getattr(import_module("elsewise.report.pages"), name)

@@ -118,8 +118,8 @@ def reliability_chart(after: Sequence[Bin], before: Sequence[Bin], write: Write)
 
 
 def _bin_dot(chart: Chart, kind: str, one: Bin) -> Dot:
-    right = [chart.y(end) for end in (one.right.value, one.right.low, one.right.high)]
-    return Dot(kind, chart.x(one.probability), *right)
+    value, low, high = (chart.y(end) for end in (one.right.value, one.right.low, one.right.high))
+    return Dot(kind, chart.x(one.probability), value, low, high)
 
 
 def risk_chart(curves: Sequence[Curve], write: Write) -> Chart:

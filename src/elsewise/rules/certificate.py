@@ -16,6 +16,8 @@ from elsewise.messages.certificates import (
     Scope,
     certificate_sentence,
 )
+from elsewise.messages.notebook import html_table
+from elsewise.messages.wording import percent
 from elsewise.storage.json_files import Json
 
 
@@ -92,6 +94,18 @@ class Certificate:
 
     def __str__(self) -> str:
         return self.sentence
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "certified": "yes" if self.certified else "no",
+            "target accuracy": percent(self.target_accuracy),
+            "confidence level": percent(self.confidence_level),
+            "threshold": f"{self.threshold:.4g}",
+            "rows, answered, wrong": f"{self.rows:,}, {self.n:,}, {self.errors:,}",
+            "coverage": f"{self.coverage:.1%} ({self.coverage_low:.1%} to {self.coverage_high:.1%})",
+            "looks": self.looks,
+        }
+        return html_table(self.sentence, ("promise", ""), rows.items())
 
     def as_dict(self) -> Json:
         """All fields but the scope, and the sentence; with a scope, `words` is that sentence."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, row_blocks
 from elsewise.messages import Facts, customer_sentence, sentence
+from elsewise.messages.notebook import html_table
 from elsewise.outputs import Evidence
 from elsewise.rules.explanation import Explanation
 
@@ -17,6 +18,7 @@ AMBIGUOUS_RATIO = 0.5  # the second label is at least half as probable as the be
 AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
 
 BITS = 8
+SHOWN = 20  # decisions that a notebook shows
 
 Confidence: TypeAlias = Callable[[Evidence], Floats]  # a score, or any function that gives the confidence of n texts
 
@@ -147,6 +149,15 @@ class Decisions:
     def __repr__(self) -> str:
         abstained = int(self.abstained.sum())
         return f"Decisions(n={len(self)}, answered={len(self) - abstained}, abstained={abstained})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (i, label, f"{p:.3f}", self.name(int(best)), reason)
+            for i, label, p, best, reason in zip(
+                range(SHOWN), self.labels, self.best_probability, self.best, self.reasons, strict=False
+            )
+        ]
+        return html_table(repr(self), ("", "label", "probability", "best label", "reason"), rows)
 
     @property
     def abstained(self) -> NDArray[np.bool_]:
