@@ -55,6 +55,7 @@ bench: $(READY)
 	test -f "$(DATA)/test.csv" -a -f "$(DOCUMENTS)/test.csv" || { echo "make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv"; exit 2; }
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/million_rows.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/check.py
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/report.py
 	mkdir -p bench-models
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/clinc150.py --data "$(DATA)" --models bench-models
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/other.py --data "$(DATA)" --models bench-models/clinc150-0 bench-models/clinc150-1 bench-models/clinc150-2 --far "$(DOCUMENTS)" $(FEW)

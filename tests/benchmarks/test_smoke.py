@@ -125,6 +125,6 @@ def test_stream(data, models, tmp_path):
     assert "| 10,000 |" in made
 
 
-@pytest.mark.parametrize(("script", "rows"), [("million_rows", 3_000), ("check", 11_000)])
+@pytest.mark.parametrize(("script", "rows"), [("million_rows", 3_000), ("check", 11_000), ("report", 2_000)])
 def test_many_rows(script, rows, tmp_path):
     assert "Command: `python benchmarks/" in page_of(tmp_path, script, "--rows", rows)

@@ -35,6 +35,7 @@ def test_the_demo_fits_decides_and_leaves_files_to_go_on_with(tiny_default, tmp_
     assert sum(shown.reasons().values()) == len(shown.new)
     assert {row.text for row in shown.new}.isdisjoint(row["text"] for row in known)
     assert (shown.folder / "model" / "manifest.json").is_file()
+    assert "How far this classifier can be trusted" in (shown.folder / "model" / "report.html").read_text()
     assert "baseline" in shown.classifier.evaluation["baseline"]["sentence"]
     assert ew.evaluate(shown.classifier, *labelled(shown.folder / "new.csv")).rows.seen == 0
     assert all(sentence.endswith(".") for _, _, sentence in shown.examples())

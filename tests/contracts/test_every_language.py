@@ -11,7 +11,7 @@ import pytest
 
 from elsewise.arrays import ABSTAIN
 from elsewise.errors import InputError
-from elsewise.messages import MESSAGES, en, messages
+from elsewise.messages import MESSAGES, REPORT_MESSAGES, en, messages, report_en
 from elsewise.messages.certificates import Population, Scope
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules import (
@@ -56,6 +56,15 @@ def test_every_message_is_there_with_the_placeholders_of_english(language):
     assert {name: placeholders(text) for name, text in MESSAGES[language].items()} == {
         name: placeholders(text) for name, text in en.MESSAGES.items()
     }
+
+
+@every_language
+def test_every_message_of_reports_is_there_with_the_placeholders_of_english(language):
+    assert {name: placeholders(text) for name, text in REPORT_MESSAGES[language].items()} == {
+        name: placeholders(text) for name, text in report_en.MESSAGES.items()
+    }
+    assert MESSAGES.keys() == REPORT_MESSAGES.keys()
+    assert [name for name, text in REPORT_MESSAGES[language].items() if text != text.strip() or "  " in text] == []
 
 
 @every_language

@@ -31,10 +31,14 @@ def test_rows_are_counted(judged):
 
 def test_printed_it_says_what_is_asked_first(judged):
     lines = str(judged).splitlines()
+    coverage = judged.system.coverage
     assert len(lines) < 10
-    assert lines[0] == f"{judged.rows.in_scope:,} in-scope and {judged.rows.out_of_scope:,} out-of-scope rows"
-    assert f"coverage: {judged.system.coverage}" in lines
-    assert f"{judged.classifier.ece.null:.4f} if it were perfect)" in str(judged)
+    assert lines[1].startswith("accuracy, every row answered")
+    assert [line.split() for line in lines if line.startswith("coverage ")] == [
+        ["coverage", f"{coverage.value:.4f}", f"{coverage.low:.4f}", "to", f"{coverage.high:.4f}"]
+    ]
+    assert f"({judged.classifier.ece.null:.4f} if perfect)" in str(judged)
+    assert f"{judged.rows.in_scope:,} in scope, {judged.rows.out_of_scope:,} out of scope" in str(judged)
 
 
 def test_the_bare_classifier_is_judged_on_in_scope_rows(judged):

@@ -47,6 +47,9 @@ def test_the_dots_are_the_bins_of_the_page():
 
 
 def test_the_figure_of_no_error_has_no_label():
-    _, evaluation = by_heart([f"text {i}" for i in range(4)][1:], ["a", "b", "a"])
+    _, evaluation = by_heart(["x", "y", "z"], ["a", "b", "a"])
+    right = evaluation.judged.answers
+    _, perfect = by_heart(["w", "x", "y"], ["b", "a", "b"])
 
-    assert report.figures.confusion(evaluation).axes[0].get_xticklabels() == []
+    assert [tick.get_text() for tick in report.figures.confusion(evaluation).axes[0].get_xticklabels()] == ["a", "b"]
+    assert right.correct.sum() == perfect.judged.answers.correct.sum() == 2
