@@ -28,7 +28,7 @@ def test_every_figure_is_drawn_and_saved(name, tmp_path):
 def test_an_evaluation_without_its_rows_says_so(name):
     evaluation = replace(of_logits().provenance.judged, judged=None)
 
-    with pytest.raises(InputError, match="^this evaluation does not hold its rows; evaluate again"):
+    with pytest.raises(InputError, match=r"^this evaluation does not hold its rows; evaluate again: "):
         getattr(report.figures, name)(evaluation)
 
 

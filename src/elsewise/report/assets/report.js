@@ -103,6 +103,12 @@ const cheapest = (counts) => {
   for (let i = size - 2; i >= 0; i--) if (costAt(counts, i, [error, look]) < costAt(counts, best, [error, look])) best = i;
   return best;
 };
+let known = {};  // the cheapest place changes with the costs and the label, and not with the slider
+const leastCostly = (counts) => {
+  const key = [counts.name, ...costs()].join();
+  if (known.key !== key) known = { key, best: cheapest(counts) };
+  return known.best;
+};
 const promised = (t) => {
   const above = band.filter(([point]) => point >= t);
   const last = above[above.length - 1];
@@ -151,7 +157,7 @@ function show(typed) {
   put("o-wrong", fill(say.of, { n: number(e, 0), rows: number(rows, 0) }));
   put("o-looks", number(1000 * (rows - n) / rows, 0));
   put("o-other", fill(say.of, { n: number(rows - n, 0), rows: number(rows, 0) }));
-  const best = cheapest(counts);
+  const best = leastCostly(counts);
   put("o-cost", best < 0 ? say.none : number(costAt(counts, at, costs()), 0));
   put("o-cheapest", best < 0 ? "" : fill(say.cheapest, { threshold: number(thresholds[best], 4), cost: number(costAt(counts, best, costs()), 0) }));
   if (best >= 0) mark($("cheapest"), best); else $("cheapest").setAttribute("display", "none");
