@@ -406,6 +406,22 @@ FAULTS: Final = (
         "classifier/test_card.py",
     ),
     Fault(
+        "report-every-answer-wrong",
+        "report/thresholds.py",
+        "return np.cumsum(self.errors[::-1])[::-1]",
+        "return np.cumsum(self.n[::-1])[::-1]",
+        "the explorer of a report counts every answer as wrong",
+        "report/test_thresholds.py::test_counts_are_exact_at_every_threshold_and_between_them",
+    ),
+    Fault(
+        "band-counts-as-no-look",
+        "fitting/threshold.py",
+        'if name == "accuracy_band" and is_looked_at(',
+        'if name == "accuracy_band" or is_looked_at(',
+        "the first threshold of a band is told as no look at the certify rows",
+        "fitting/test_threshold.py::test_all_thresholds_of_one_band_are_one_look",
+    ),
+    Fault(
         "baseline-sign",
         "evaluation/baseline.py",
         "losses - their_losses",

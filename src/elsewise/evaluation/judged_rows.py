@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from elsewise.arrays import ABSTAIN, Codes, Floats, softmax
 from elsewise.calibrators import Calibrator
 from elsewise.engines import key_of
-from elsewise.engines.second_opinion import SecondOpinion
+from elsewise.engines.pool import fine_tuned
 from elsewise.evaluation.answers import Answers, Flags
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules.decisions import Decisions, top_two
@@ -87,15 +87,15 @@ class JudgedRows:
 
 
 def before_calibration(classifier: "Classifier", texts: Any, evidence: Evidence) -> BestLabels | None:
-    """Give the labels of n texts before calibration; a second opinion is left aside, and the model alone is asked.
+    """Give the labels of n texts before calibration; second opinions are left aside, and the fine-tuned model alone is asked.
 
     `evidence` is the classifier's, of the same texts.
     """
-    engine: Any = classifier.engine
+    engine = classifier.engine
     if evidence.outputs is None or key_of(engine).partition("-")[0] in AROUND:
         return None
-    inside = isinstance(engine, SecondOpinion)
-    outputs: Outputs = engine.engine.run(texts) if inside else evidence.outputs
+    alone = fine_tuned(engine)
+    outputs: Outputs = evidence.outputs if alone is engine else alone.run(texts)
     folded = classifier.provenance.folded
     logits = outputs.logits if folded is None else unfolded(folded, outputs.logits)
     return BestLabels.of_probabilities(Evidence.of(Outputs(logits), softmax).probabilities)
