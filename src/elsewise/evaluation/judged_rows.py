@@ -87,7 +87,7 @@ class JudgedRows:
 
 
 def before_calibration(classifier: "Classifier", texts: Any, evidence: Evidence) -> BestLabels | None:
-    """Give the labels of n texts before calibration; second opinions are left aside, and the fine-tuned model alone is asked.
+    """Give the labels of n texts before calibration, of the fine-tuned model alone where others are asked too.
 
     `evidence` is the classifier's, of the same texts.
     """
