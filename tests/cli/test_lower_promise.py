@@ -61,7 +61,7 @@ def test_calibrate_says_which_lower_target_holds(files):
     assert done.stdout.startswith(f"{LESS}{held}, because 95 % could not be certified.\nAt least {held} of what is")
     assert "warning: Less" not in done.stderr
     assert certificate.looks == 1
-    assert "That is less than the 95 % that was asked for" in (model / "README.md").read_text(encoding="utf-8")
+    assert "This promise is less than the 95 % that was asked for" in (model / "README.md").read_text(encoding="utf-8")
     judged = run("evaluate", model, files / "noisy.npy", "--labels", files / "noisy-codes.npy")
     assert judged.stdout.startswith(LESS)
 

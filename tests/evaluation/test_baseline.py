@@ -18,6 +18,7 @@ from elsewise.errors import ArtifactError
 from elsewise.fitting import open_threshold
 from elsewise.fitting.baseline import MOST_ROWS, train_baseline
 from elsewise.rules import ByLabel, CertifiedThreshold
+from support.small_rules import copy_of
 
 pytest.importorskip("sklearn")
 
@@ -97,6 +98,21 @@ def test_under_different_promises_only_labels_are_compared():
 
     assert not found.same_promise
     assert "more texts get the right label by it than by the baseline, Other aside." in found.sentence
+
+
+def test_a_lower_promise_is_named_beside_the_one_that_was_asked_for():
+    """97 % is asked of three: 200 rows hold it, hold 87.5 %, and hold nothing."""
+
+    def of(wrong):
+        p, how = np.tile([0.98, 0.02], (200, 1)), {"target_accuracy": 0.97, "strict": False}
+        rule = CertifiedThreshold.fit(p, np.repeat([0, 1], [200 - wrong, wrong]), reference=copy_of(p), **how)
+        return judging(200 - wrong, 200, rule)
+
+    high, low, none = of(0), of(16), of(150)
+
+    assert judged(high, low).sentence.endswith(" Other aside. The encoder promises 97 %, the baseline 87.5 %.")
+    assert judged(low, none).sentence.endswith(" Other aside. The encoder promises 87.5 %, the baseline nothing.")
+    assert judged(high, none).sentence.endswith("at the same promise. The baseline cannot make this promise.")
 
 
 def test_a_promise_for_each_label_is_another_than_that_of_the_baseline():

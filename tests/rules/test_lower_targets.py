@@ -133,7 +133,7 @@ def test_a_stated_share_of_out_of_scope_texts_has_lower_targets_too():
     assert usual.certified
     assert usual.target_accuracy < 0.9
     assert "up to 5 % of the texts are out-of-scope" in usual.sentence
-    assert "That is less than the 95 % that was asked for" in usual.sentence
+    assert "This promise is less than the 95 % that was asked for" in usual.sentence
 
 
 def test_a_rule_asks_again_for_what_was_asked():

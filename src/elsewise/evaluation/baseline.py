@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from elsewise import metrics
 from elsewise.arrays import Floats, log_losses
 from elsewise.evaluation.answers import Answers, shares
+from elsewise.messages.wording import percent
 from elsewise.metrics import Estimate, PairedShares
 from elsewise.outputs import Evidence
 from elsewise.rules.certificate import Certificate
@@ -109,8 +110,16 @@ def compare_with_baseline(
         same_promise=same,
         certificate=other,
         p_value=claimed.p_value,
-        sentence=_sentence(claimed, by_promise, certified[0], certified[1], same),
+        sentence=_sentence(claimed, by_promise, certified[0], certified[1], same) + _unlike_promises(mine, other),
     )
+
+
+def _unlike_promises(mine: Certificate | None, other: Certificate | None) -> str:
+    """Write what each promises, where the same was asked of both and came out differently; else nothing."""
+    if mine is None or other is None or mine.promised == other.promised or mine.asked_for != other.asked_for:
+        return ""
+    ours, theirs = (percent(c.target_accuracy) if c.certified else "nothing" for c in (mine, other))
+    return f" The encoder promises {ours}, the baseline {theirs}."
 
 
 def _sentence(found: PairedShares, by_promise: bool, certified: bool, baseline_certified: bool, same: bool) -> str:

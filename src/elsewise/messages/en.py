@@ -87,7 +87,7 @@ MESSAGES: Final = {
     "one_a_group": "It is about texts of new groups: each group counts once, by one row drawn by chance.",
     "newest_rows": "The texts kept aside are newer than those that the model learnt from.",
     # Less is promised than was asked for.
-    "lower": "That is less than the {asked} that was asked for, which could not be certified: {more}.",
+    "lower": "This promise is less than the {asked} that was asked for, which could not be certified: {more}.",
     # What must not be missed, in one line.
     "head_lower": "Less is promised than was asked for: {target}, because {asked} could not be certified.",
     "head_nothing": "Nothing is promised, and every text becomes Other: {asked} could not be certified.",

@@ -91,7 +91,7 @@ MESSAGES: Final = {
         "Bu vaat yeni grupların metinleri içindir: her grup, içinden rastgele seçilen bir satırla bir kez sayılır."
     ),
     "newest_rows": "Bu sınama için ayrılan metinler, modelin öğrendiği metinlerden daha yenidir.",
-    "lower": "Bu, istenen {asked} oranından düşüktür; istenen oran kanıtlanamadı: {more}.",
+    "lower": "Vaat edilen oran, istenen {asked} oranından düşüktür; istenen oran kanıtlanamadı: {more}.",
     "head_lower": "İstenenden azı vaat ediliyor: {asked} kanıtlanamadığı için {target}.",
     "head_nothing": "Vaat yok ve hiçbir metne etiket verilmiyor: {asked} kanıtlanamadı.",
     "head_everything": "Okunabilen her metne etiket veriliyor: {target} oranı eşik değeri olmadan da sağlanıyor.",
