@@ -82,8 +82,10 @@ class PromiseWarning(ElsewiseWarning):
     """Less is promised than was asked for, or nothing; the certificate says why."""
 
 
-def need(module: str, extra: str) -> ModuleType:
+def need(module: str, extra: str | None = None) -> ModuleType:
     """Import `module`, or raise MissingExtra with the command ``pip install 'elsewise[extra]'``.
+
+    No extra is needed for what only its users want: then the command installs the module.
 
     Examples
     --------
@@ -92,10 +94,14 @@ def need(module: str, extra: str) -> ModuleType:
     >>> need("no_such_library", extra="train")
     Traceback (most recent call last):
     elsewise.errors.MissingExtra: no_such_library is not installed; run: pip install 'elsewise[train]'
+    >>> need("no_such_library")
+    Traceback (most recent call last):
+    elsewise.errors.MissingExtra: no_such_library is not installed; run: pip install no_such_library
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".", maxsplit=1)[0]:
             raise  # `module` is there but broken inside: the import's own error says more
-        raise MissingExtra(f"{module} is not installed; run: pip install 'elsewise[{extra}]'") from error
+        package = module if extra is None else f"'elsewise[{extra}]'"
+        raise MissingExtra(f"{module} is not installed; run: pip install {package}") from error

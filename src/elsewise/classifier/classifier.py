@@ -1,7 +1,7 @@
 """The classifier: an engine, a calibrator and a rule that answer together."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from elsewise.classifier.model_folder import BASELINE, CANARY, write_folder
 from elsewise.classifier.packing import pack
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.labels import label_form, own_labels
-from elsewise.engines import Stored, as_engine, key_of, prepared, quick_run
+from elsewise.engines import Stored, as_engine, as_input, key_of, prepared, quick_run, reads_logits
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
@@ -116,13 +116,43 @@ class Classifier(OneProcess):
         evidence = Evidence.of(outputs, self.calibrator)
         return evidence if self.familiarity is None else self.familiarity.judged(evidence)
 
-    def probabilities(self, texts: Sequence[Any]) -> Floats:
+    def probabilities(self, texts: Iterable[Any]) -> Floats:
         """Return calibrated probabilities, shape (n, k); a row of NaN for a text that cannot be read."""
-        return Evidence.of(self.engine.run(texts), self.calibrator).probabilities
+        return Evidence.of(self.engine.run(as_input(self.engine, texts)), self.calibrator).probabilities
 
-    def decide(self, texts: Sequence[Any]) -> Decisions:
-        """Answer each of n texts, in order."""
-        return self.decisions(self.evidence(texts))
+    def decide(self, texts: Iterable[Any]) -> Decisions:
+        """Answer each of n texts, in order: a list, a column of a data frame, or a generator.
+
+        A missing text (None, NaN) is unreadable. A classifier of logits takes their rows, (n, k).
+
+        Raises
+        ------
+        InputError
+            If texts are not one column of strings, such as a whole data frame.
+        """
+        rows = as_input(self.engine, texts)
+        decisions = self.decisions(self.evidence(rows))
+        if reads_logits(self.engine):
+            return decisions
+        return replace(decisions, texts=texts if hasattr(texts, "iloc") else rows)
+
+    @property
+    def classes_(self) -> NDArray[np.object_]:
+        """The k labels in the order of the columns of `predict_proba`, as scikit-learn calls them; never Other."""
+        return np.array(self.labels, dtype=object)
+
+    def predict(self, texts: Iterable[Any]) -> NDArray[np.object_]:
+        """Return a label for each of n texts, or the word for an abstention, shape (n,): as ``decide(texts).labels``.
+
+        Unlike a classifier of scikit-learn, it does not guess: a text below the threshold gets `other`, which is none
+        of `classes_`, and which ``sklearn.metrics`` counts as wrong. The most probable label of every text, answered or
+        not, is ``decide(texts).columns["best_label"]``.
+        """
+        return np.array(self.decide(texts).labels, dtype=object)
+
+    def predict_proba(self, texts: Iterable[Any]) -> Floats:
+        """Return calibrated probabilities (n, k), a column for each of `classes_`: as `probabilities`."""
+        return self.probabilities(texts)
 
     def decisions(self, evidence: Evidence) -> Decisions:
         """Apply the rule to evidence, and add explanations and the names of labels and Other."""

@@ -24,7 +24,7 @@ from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions, find_toke
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.messages.certificates import NOTABLE
-from elsewise.messages.wording import counted, listed, percent, shortened
+from elsewise.messages.wording import at_lines, counted, listed, percent, shortened
 from elsewise.rules.fixed_sequence import BinomialTest
 from elsewise.storage.paths import at_home
 
@@ -230,10 +230,11 @@ def examine(
 
 
 def warn(findings: Iterable[Finding]) -> None:
-    """Emit the findings of level warning as `ElsewiseWarning`, attributed to the caller's caller."""
+    """Emit the findings of level warning as `ElsewiseWarning`, with their rows, attributed to the caller's caller."""
     for finding in findings:
         if finding.level == "warning":
-            words = "; ".join(part for part in (finding.sentence, finding.remedy) if part)
+            where = f" ({at_lines(finding.where, 'row')}, counted from 0)" if finding.where else ""
+            words = "; ".join(part for part in (f"{finding.sentence}{where}", finding.remedy) if part)
             warnings.warn(words, ElsewiseWarning, stacklevel=3)
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from elsewise.arrays import Codes, Floats, as_texts, label_words
+from elsewise.arrays import Codes, Floats, as_column, as_texts, label_words
 from elsewise.data.division import Indices, one_of_each, parts_of
 from elsewise.data.labels import own_labels
 from elsewise.data.marks import numbered_groups, seconds
@@ -23,6 +23,7 @@ from elsewise.errors import InputError
 from elsewise.messages.certificates import Population
 
 Pairs: TypeAlias = tuple[Any, ...]  # texts and labels; then groups and times, if there are any
+PAIR, MARKS = 2, ("groups", "times")
 SHARES = (0.60, 0.10, 0.15, 0.15)  # train, tune, certify, test
 FRESH_SHARES = (1 / 4, 1 / 2, 1 / 4)  # tune, certify, test, for a trained model
 DISTINCT_TEXTS = Population()
@@ -175,10 +176,14 @@ class _Given:
 
     @classmethod
     def of(cls, pairs: Pairs, name: str) -> "_Given":
+        if not isinstance(pairs, tuple | list) or not PAIR <= len(pairs) <= PAIR + len(MARKS):
+            got = f"got {type(pairs).__name__}"
+            raise InputError(f"{name} must be a pair, as in (frame['text'], frame['label']), {got}")
         texts, labels, *marks = pairs
         read = as_texts(texts), label_words(labels)
-        columns = [None if column is None else list(column) for column in (*marks, None, None)[:2]]
-        for what, column in zip(("labels", "groups", "times"), (read[1], *columns), strict=True):
+        named = zip(MARKS, (*marks, None, None), strict=False)
+        columns = [None if column is None else as_column(column, what) for what, column in named]
+        for what, column in zip(("labels", *MARKS), (read[1], *columns), strict=True):
             if column is not None and len(column) != len(read[0]):
                 lengths = f"got {len(read[0])} and {len(column)}"
                 raise InputError(f"{name}: texts and {what} must have equal lengths, {lengths}")

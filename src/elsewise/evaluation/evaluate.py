@@ -14,7 +14,7 @@ from elsewise.classifier.kept_rows import kept_population
 from elsewise.classifier.load import open_baseline
 from elsewise.data.defaults import PARTS
 from elsewise.data.splits import hashes, row_hashes
-from elsewise.engines import reads_logits
+from elsewise.engines import as_input, reads_logits
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation import breakdown
 from elsewise.evaluation.answers import Answers, Flags, Shares, shares
@@ -270,7 +270,7 @@ def evaluate(
     classifier : Classifier
         The classifier to evaluate.
     texts : n texts
-        For a classifier of logits: (n, k) logits.
+        Also a column of a data frame; a missing text is unreadable. For a classifier of logits: (n, k) logits.
     labels : n names
         True labels; the classifier's out-of-scope label marks out-of-scope texts.
     codes : (n,), instead of labels
@@ -309,8 +309,8 @@ def evaluate(
         raise InputError(f"evaluate needs a classifier, got {type(classifier).__name__}; use elsewise.load(folder)")
     if out_of_scope_label is not None:
         classifier = replace(classifier, out_of_scope_label=label_word(out_of_scope_label))
-    given = as_rows("codes", codes) if labels is None else classifier.codes(list(as_rows("labels", labels)))
-    texts = texts if isinstance(texts, np.ndarray) else list(as_rows("texts", texts))
+    given = as_rows("codes", codes) if labels is None else classifier.codes(labels)
+    texts = as_input(classifier.engine, texts)
     if len(given) != len(texts):
         raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(given)}")
     if not len(texts):
@@ -354,9 +354,7 @@ def evaluate(
 
 
 def as_rows(what: str, rows: Any) -> Any:
-    """Turn rows into a sequence that has a length."""
-    if isinstance(rows, str):
-        raise InputError(f"{what} must be a list of strings, got one str; put it in a list")
+    """Turn rows of numbers into a sequence that has a length."""
     if not np.iterable(rows):
         raise InputError(f"{what} must be a list or an array, got {type(rows).__name__}")
     return rows if hasattr(rows, "__len__") else list(rows)

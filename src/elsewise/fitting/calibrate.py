@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, as_labels, as_logits
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, as_column, as_labels, as_logits
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import population_record, refit_outputs
 from elsewise.data.checks import absent_findings, majority_findings, size_findings, warn
@@ -126,7 +126,8 @@ def calibrate(
     """
     promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict)
     words = Words.of(other, out_of_scope_label)
-    groups, times = (None if values is None else list(values) for values in (groups, times))
+    marks = {"groups": groups, "times": times}
+    groups, times = (None if values is None else as_column(values, name) for name, values in marks.items())
     how: dict[str, Any] = {"test": test, "count_repeats": count_repeats}
     how |= {"keep_refit_rows": keep_refit_rows, "seed": seed}
     if isinstance(logits, str | PathLike):

@@ -76,7 +76,8 @@ def fit(
     Parameters
     ----------
     texts : n strings
-        Also a column of a data frame, or a generator.
+        Also a column of a data frame, or a generator. A missing text (None, NaN) is a blank one: it teaches nothing,
+        it is always Other, and a warning names its row.
     labels : n strings or whole numbers
         At least two different ones; they come back as strings, whole numbers in their order.
     encoder : str
