@@ -16,7 +16,23 @@ from os import PathLike
 from types import ModuleType
 
 
-class ElsewiseError(Exception):
+class _Typed:
+    """What is said to a user, in words of Python.
+
+    Attributes
+    ----------
+    typed : str
+        How the remedy is typed on the command line, which adds it, where Python has no parameter for it.
+    """
+
+    typed: str
+
+    def __init__(self, *words: object, typed: str = "") -> None:
+        super().__init__(*words)
+        self.typed = typed
+
+
+class ElsewiseError(_Typed, Exception):
     """Base class of the errors of Elsewise."""
 
 
@@ -74,7 +90,7 @@ def reading(file: str | PathLike[str], wrong: str = "cannot be read") -> Iterato
         raise ArtifactError(f"{file} {wrong}: {_first_line(error) or type(error).__name__}") from error
 
 
-class ElsewiseWarning(UserWarning):
+class ElsewiseWarning(_Typed, UserWarning):
     """The result is valid, but the message says what to know about it."""
 
 

@@ -1,5 +1,6 @@
 """The classifier: an engine, a calibrator and a rule that answer together."""
 
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -180,16 +181,18 @@ class Classifier(OneProcess):
         own = own_labels(names, known)
         if None in own:
             row = own.index(None)
-            raise InputError(self._unknown(names[row], row))
+            raise self._unknown(names[row], row)
         return np.array([known[name] for name in own if name is not None], dtype=np.int64)
 
-    def _unknown(self, name: str, row: int) -> str:
+    def _unknown(self, name: str, row: int) -> InputError:
         said = f"the model has no label {name!r}, which row {row} has (counted from 0)"
         if alike := [label for label in self.labels if label_form(label) == label_form(name)]:
-            return f"{said}; {alike[0]!r} is alike, so rename it (--map on the command line)"
+            typed = shlex.join(["--map", f"{name}={alike[0]}"])
+            return InputError(f"{said}; {alike[0]!r} is alike, so rename it", typed=typed)
+        remedy = "fit again with them"
         if self.out_of_scope_label is None:
-            return f"{said}; if it marks out-of-scope texts, say so (out_of_scope_label), or leave such rows out"
-        return f"{said}; leave such rows out (--drop-label on the command line), or fit again with them"
+            remedy = f"if it marks out-of-scope texts, say so with out_of_scope_label={name!r}"
+        return InputError(f"{said}; {remedy}, or leave such rows out", typed=shlex.join(["--drop-label", name]))
 
     def with_provenance(self, **changed: Any) -> "Classifier":
         """Copy the classifier with other fields in its `provenance`; its answers stay the same."""

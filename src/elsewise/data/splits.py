@@ -217,9 +217,11 @@ def _check_all_trained(names: Sequence[str], train: LabelledTexts) -> None:
     """Raise InputError for the first label that none of the oldest rows has: a model could not learn it."""
     lacking = sorted(set(range(len(names))) - set(train.codes.tolist()))
     if lacking:
+        label = names[lacking[0]]
         raise InputError(
-            f"label {names[lacking[0]]!r} is in none of the {len(train):,} oldest rows, which train; "
-            f"drop it with --drop-label {shlex.quote(names[lacking[0]])}, or divide without the times"
+            f"label {label!r} is in none of the {len(train):,} oldest rows, which train; "
+            "divide without the times, or leave its rows out",
+            typed=f"--drop-label {shlex.quote(label)}",
         )
 
 

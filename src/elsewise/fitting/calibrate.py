@@ -250,7 +250,7 @@ def _warn_of_repeats(population: Population) -> None:
     if population.drops_repeats:
         rows = f"{population.repeats:,} of {population.rows:,} rows of logits equal an earlier row to the last bit"
         words = f"{rows}: equal rows count once; if they are different texts, count all: count_repeats=True"
-        warnings.warn(f"{words}, or --count-repeats", ElsewiseWarning, stacklevel=4)
+        warnings.warn(words, ElsewiseWarning, stacklevel=4)
 
 
 def _brought(name: str, given: tuple[Any, ...], features: Any, width: int) -> NDArray[Any]:

@@ -116,7 +116,7 @@ def _default(saved: ModelFolder, made: Classifier) -> Classifier:
     except (ArtifactError, MissingExtra):
         return made  # the old engine does not run here
     where = f"{saved.files.path} still answers by {old}"
-    warnings.warn(f"{where}; choose {new} by --engine and --precision", ElsewiseWarning, stacklevel=3)
+    warnings.warn(f"{where}; choose {new} by engine= and precision=", ElsewiseWarning, stacklevel=3)
     entry, arrays = made.entry()
     return kept.with_provenance(
         others={**kept.provenance.others, new: entry},
@@ -185,7 +185,7 @@ def _kept_rows(saved: ModelFolder) -> Rows:
     if again == "fit":
         raise InputError(
             f"{path} answers by {engine}, which is fitted around one engine and precision; "
-            "fit it again with --engine and --precision"
+            "fit it again with engine= and precision="
         )
     if again != "export":
         words = "was fitted around a model of yours" if again == "pass it" else f"is a model of {engine}"
@@ -193,7 +193,7 @@ def _kept_rows(saved: ModelFolder) -> Rows:
     kept = saved.arrays
     if "refit.certify.codes" not in kept:
         raise InputError(
-            f"{path} keeps no rows to certify on (--no-refit-rows); fit it again, with --engine, --precision"
+            f"{path} keeps no rows to certify on (keep_refit_rows=False); fit it again, with engine= and precision="
         )
     return Rows(refit_tokens(kept, "tune"), kept["refit.tune.codes"], refit_tokens(kept, "train"))
 

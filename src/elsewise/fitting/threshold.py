@@ -416,8 +416,8 @@ class FolderThreshold:
         """Make a rule on the kept rows, with the present score."""
         if self._tune is None and name != "fixed":
             raise InputError(
-                f"{self.folder.files.path} keeps no rows to choose a threshold on (--no-refit-rows); "
-                "set one by hand with --at, or fit it again"
+                f"{self.folder.files.path} keeps no rows to choose a threshold on (keep_refit_rows=False); "
+                "set one by hand with threshold=, or fit it again"
             )
 
         def certify() -> Labelled:
