@@ -9,11 +9,14 @@ ElsewiseWarning       the result is valid, but read the warning    (also a UserW
 └── PromiseWarning    less is promised than was asked for, or nothing
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from os import PathLike
 from types import ModuleType
+from typing import Final
+
+NEAR: Final = 0.7  # share of letters in common, of two words of which one may be meant by the other
 
 
 class _Typed:
@@ -88,6 +91,36 @@ def reading(file: str | PathLike[str], wrong: str = "cannot be read") -> Iterato
         if not is_failure(error):
             raise
         raise ArtifactError(f"{file} {wrong}: {_first_line(error) or type(error).__name__}") from error
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Name the known word that is nearest to a word, or holds it, to end a message; empty where there is none.
+
+    Examples
+    --------
+    >>> did_you_mean("learnig_rate", ["epochs", "learning_rate"]), did_you_mean("lr", ["epochs", "learning_rate"])
+    ('; did you mean learning_rate?', '')
+    """
+    from difflib import get_close_matches  # noqa: PLC0415  0.01 s to import
+
+    names = list(known)
+    near = get_close_matches(word, names, 1, NEAR) or [name for name in names if word in name]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError, as Python does, for the first keyword that a function does not take, and name the nearest.
+
+    Examples
+    --------
+    >>> refuse_unknown("fit", ["epoch"], ["epochs", "learning_rate"])
+    Traceback (most recent call last):
+    TypeError: fit() got an unexpected keyword argument 'epoch'; did you mean epochs?
+    """
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{did_you_mean(name, names)}")
 
 
 class ElsewiseWarning(_Typed, UserWarning):

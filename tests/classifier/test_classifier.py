@@ -153,3 +153,8 @@ def test_a_frame_needs_pandas_and_says_so(classifier, monkeypatch):
 
     with pytest.raises(MissingExtra, match=r"^pandas is not installed; run: pip install pandas$"):
         classifier.decide(["hm"]).to_frame()
+
+
+def test_a_field_that_no_provenance_has_is_refused(classifier):
+    with pytest.raises(TypeError, match=r"'evaluations'; did you mean evaluation\?$"):
+        classifier.with_provenance(evaluations={})

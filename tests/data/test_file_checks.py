@@ -347,3 +347,8 @@ def test_columns_are_found_in_another_unicode_form(tmp_path):
     assert checked.usable == 40
     assert checked.findings.of_level("error") == ()
     assert (checked.how.text_column, checked.how.label_column) == tuple(header.split(","))
+
+
+def test_an_unknown_keyword_names_the_nearest(tmp_path):
+    with pytest.raises(TypeError, match=r"^check_file\(\) got .* 'max_lenght'; did you mean max_length\?$"):
+        check_file(str(tmp_path / "data.csv"), max_lenght=64)

@@ -3,7 +3,7 @@
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from elsewise.data.labels import label_form, own_labels
 from elsewise.engines import Stored, as_engine, as_input, key_of, prepared, quick_run, reads_logits
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import InputError
+from elsewise.errors import InputError, refuse_unknown
 from elsewise.messages.notebook import html_table
 from elsewise.messages.wording import listed
 from elsewise.outputs import Evidence, Outputs
@@ -196,6 +196,7 @@ class Classifier(OneProcess):
 
     def with_provenance(self, **changed: Any) -> "Classifier":
         """Copy the classifier with other fields in its `provenance`; its answers stay the same."""
+        refuse_unknown("with_provenance", changed, (one.name for one in fields(Provenance)))
         return replace(self, provenance=replace(self.provenance, **changed))
 
     def save(self, path: str | Path) -> None:

@@ -469,7 +469,7 @@ def majority_findings(codes: Codes, names: Sequence[str], promise: BinomialTest)
     if not promise.passed(np.array([len(codes)]), np.array([len(codes) - right])).any():
         return []
     words = f"label {names[most]!r} alone would keep the promise: {right:,} of {len(codes):,} certify rows have it"
-    remedy = "class_weights='balanced' teaches rare ones, elsewise threshold MODEL --per-label promises it of each label"
+    remedy = "class_weights='balanced' teaches rare ones; elsewise threshold MODEL --per-label certifies each label"
     return [Finding("warning", "majority_label", f"{words}; the promise says little of the other labels", remedy)]
 
 

@@ -19,7 +19,7 @@ from elsewise.data.formats import check_readable
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
 from elsewise.data.rows import Row, marks_of, merged_rows, own_names
-from elsewise.errors import InputError
+from elsewise.errors import InputError, refuse_unknown
 from elsewise.messages.wording import counted
 
 DISTINCT: Final = 20_001  # values of a column that are counted; a column with more holds no labels
@@ -115,6 +115,7 @@ def check_file(
         count_repeats, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed, as for
         `elsewise.data.check`.
     """
+    refuse_unknown("check_file", asked, [*USUAL, *signature(check_file).parameters])
     if path != "-" and not Path(path).exists():
         raise InputError(f"{path} does not exist")
     if path == "-" or not Path(path).is_file():
