@@ -176,10 +176,7 @@ class _Given:
 
     @classmethod
     def of(cls, pairs: Pairs, name: str) -> "_Given":
-        if not isinstance(pairs, tuple | list) or not PAIR <= len(pairs) <= PAIR + len(MARKS):
-            got = f"got {type(pairs).__name__}"
-            raise InputError(f"{name} must be a pair, as in (frame['text'], frame['label']), {got}")
-        texts, labels, *marks = pairs
+        texts, labels, *marks = as_pairs(pairs, name)
         read = as_texts(texts), label_words(labels)
         named = zip(MARKS, (*marks, None, None), strict=False)
         columns = [None if column is None else as_column(column, what) for what, column in named]
@@ -188,6 +185,21 @@ class _Given:
                 lengths = f"got {len(read[0])} and {len(column)}"
                 raise InputError(f"{name}: texts and {what} must have equal lengths, {lengths}")
         return cls(*read, *columns)
+
+
+def as_pairs(pairs: Any, name: str) -> Pairs:
+    """Check texts and labels, which groups and times may follow: a tuple or list of columns.
+
+    Examples
+    --------
+    >>> as_pairs({"text": ["a"], "label": ["b"]}, "test")
+    Traceback (most recent call last):
+    elsewise.errors.InputError: test must be a pair, as in (frame['text'], frame['label']), got dict
+    """
+    if not isinstance(pairs, tuple | list) or not PAIR <= len(pairs) <= PAIR + len(MARKS):
+        got = f"got {type(pairs).__name__}"
+        raise InputError(f"{name} must be a pair, as in (frame['text'], frame['label']), {got}")
+    return tuple(pairs)
 
 
 def _coded(given: _Given, known: Mapping[str, int], name: str, lacking: str) -> LabelledTexts:
