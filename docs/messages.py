@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = Path(__file__).parents[1] / "src" / "elsewise"
-SPOKEN: Final = ("InputError", "ArtifactError", "MissingExtra", "ElsewiseError", "ElsewiseWarning")
+SPOKEN: Final = ("InputError", "ArtifactError", "MissingExtra", "ElsewiseError", "warn_caller")
 MOST_FORMS: Final = 4  # of one message; with more choices than that, a choice is written as …
 
 AREAS: Final = {  # what a user was about, and the rooms that speak of it
@@ -50,7 +50,7 @@ def _spoken(function: ast.FunctionDef) -> Iterator[ast.expr]:
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = ast.unparse(node.func)
-        if name in SPOKEN or (name == "warnings.warn" and "ElsewiseWarning" in ast.unparse(node)):
+        if name in SPOKEN:
             yield node.args[0]
 
 

@@ -9,9 +9,11 @@ ElsewiseWarning       the result is valid, but read the warning    (also a UserW
 └── PromiseWarning    less is promised than was asked for, or nothing
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from inspect import currentframe
 from os import PathLike
 from types import ModuleType
 from typing import Final
@@ -129,6 +131,17 @@ class ElsewiseWarning(_Typed, UserWarning):
 
 class PromiseWarning(ElsewiseWarning):
     """Less is promised than was asked for, or nothing; the certificate says why."""
+
+
+def warn_caller(words: str, *, kind: type[ElsewiseWarning] = ElsewiseWarning, typed: str = "") -> None:
+    """Warn of some kind, attributed to the line outside this package that called into it."""
+    frame, level, outermost = currentframe(), 0, 0
+    while frame is not None:
+        level += 1
+        if frame.f_globals.get("__name__", "").partition(".")[0] == __name__.partition(".")[0]:
+            outermost = level
+        frame = frame.f_back
+    warnings.warn(kind(words, typed=typed), stacklevel=outermost + 1)
 
 
 def need(module: str, extra: str | None = None) -> ModuleType:

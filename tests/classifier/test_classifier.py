@@ -144,6 +144,14 @@ def test_a_frame_of_decisions_keeps_texts_index_and_the_columns_of_an_answers_fi
     assert ew.FixedThreshold(0.6)([[0.9, 0.1]]).to_frame().columns.tolist() == list(COLUMNS)
 
 
+def test_an_evaluation_takes_its_slices_from_a_frame(classifier):
+    column, frame = columns_of("pandas")
+
+    judged = ew.evaluate(classifier, column, ["yes"] * 5, slices=frame[["id"]])
+
+    assert len(judged.slices["id"]) == 5
+
+
 def test_a_frame_needs_pandas_and_says_so(classifier, monkeypatch):
     import sys
 
@@ -158,3 +166,19 @@ def test_a_frame_needs_pandas_and_says_so(classifier, monkeypatch):
 def test_a_field_that_no_provenance_has_is_refused(classifier):
     with pytest.raises(TypeError, match=r"'evaluations'; did you mean evaluation\?$"):
         classifier.with_provenance(evaluations={})
+
+
+def test_what_is_shown_of_a_result_is_a_line_and_printed_a_page(classifier):
+    from elsewise.data import check
+    from elsewise.evaluation import explain
+
+    judged = ew.evaluate(classifier, ["sure", "hm", "not so", ""], ["yes", "yes", "yes", "no"])
+    compared = ew.compare(classifier, classifier, ["sure", "hm"], ["yes", "no"])
+    found = check(["where is it", "my money", "a refund"], ["delivery", "refund", "Refund"])
+
+    assert repr(judged) == "Evaluation(rows=4, accuracy=0.6667, coverage=0.5000, accuracy_when_answered=0.5000)"
+    assert repr(compared) == f"Comparison({compared.verdict!r})"
+    counts = [len(found.of_level(level)) for level in ("warning", "note")]
+    assert repr(found) == "Findings(errors=0, warnings={}, notes={})".format(*counts)
+    assert str(found).startswith("warning: one label in 2 spellings: 'Refund' (1 row), 'refund' (1 row); if they")
+    assert len(repr(explain(classifier, "hm"))) < 400

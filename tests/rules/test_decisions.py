@@ -290,7 +290,7 @@ def test_a_part_of_decisions_says_of_its_texts_what_the_whole_says(rows):
     part = whole[rows]
 
     assert len(part) == 3
-    assert repr([part.explain(i) for i in (0, 2)]) == repr([whole.explain(i) for i in (1, 3)])
+    assert repr([part.explain(i).as_dict() for i in (0, 2)]) == repr([whole.explain(i).as_dict() for i in (1, 3)])
     assert repr(list(part)) == repr(list(whole)[1:4])
     assert part.columns["truncated"] == whole.columns["truncated"][1:4]
     assert part.texts == ["w", "x", "y"]

@@ -5,7 +5,6 @@
 
 import re
 import shlex
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from elsewise.data.language import language_warnings
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
-from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.errors import ArtifactError, InputError, warn_caller
 from elsewise.messages.certificates import NOTABLE
 from elsewise.messages.wording import at_lines, counted, listed, percent, shortened
 from elsewise.rules.fixed_sequence import BinomialTest
@@ -76,6 +75,10 @@ class Finding:
     where: tuple[int, ...] = ()
     typed: str = ""
 
+    def __str__(self) -> str:
+        """Print the level, the sentence and the remedy."""
+        return "; ".join(filter(None, [f"{self.level}: {self.sentence}", self.remedy]))
+
 
 @dataclass(frozen=True, slots=True)
 class LabelRows:
@@ -104,7 +107,7 @@ class Lengths:
     counted: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Findings:
     """Result of the checks of labelled texts.
 
@@ -127,6 +130,14 @@ class Findings:
     parts: Mapping[str, int] = field(default_factory=dict)
     lengths: Lengths | None = None
     best_accuracy: float | None = None
+
+    def __repr__(self) -> str:
+        counts = (f"{level}s={len(self.of_level(level))}" for level in ("error", "warning", "note"))
+        return f"Findings({', '.join(counts)})"
+
+    def __str__(self) -> str:
+        """Print a line for each finding."""
+        return "\n".join(map(str, self.findings)) or "nothing was found"
 
     def of_level(self, level: str) -> tuple[Finding, ...]:
         """Select the findings of one level."""
@@ -233,12 +244,12 @@ def examine(
 
 
 def warn(findings: Iterable[Finding]) -> None:
-    """Emit the findings of level warning as `ElsewiseWarning`, with their rows, attributed to the caller's caller."""
+    """Emit the findings of level warning as `ElsewiseWarning`, with their rows."""
     for finding in findings:
         if finding.level == "warning":
             where = f" ({at_lines(finding.where, 'row')}, counted from 0)" if finding.where else ""
             words = "; ".join(part for part in (f"{finding.sentence}{where}", finding.remedy) if part)
-            warnings.warn(ElsewiseWarning(words, typed=finding.typed), stacklevel=3)
+            warn_caller(words, typed=finding.typed)
 
 
 def label_rows(divided: DividedTexts) -> list[LabelRows]:

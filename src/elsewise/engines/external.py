@@ -4,7 +4,6 @@
 To open the folder, pass the model again: ``elsewise.load("model", engine=...)``. Loading runs no code for it.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,7 +19,7 @@ from elsewise.engines.files import Opening
 from elsewise.engines.one_process import OneProcess, spare_threads
 from elsewise.engines.output_kinds import to_logits
 from elsewise.engines.tokenizer import is_visible, readable
-from elsewise.errors import ArtifactError, ElsewiseError, ElsewiseWarning, InputError, in_a_line
+from elsewise.errors import ArtifactError, ElsewiseError, InputError, in_a_line, warn_caller
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
 
@@ -235,4 +234,4 @@ def _check_finite(logits: NDArray[Any]) -> None:
         raise InputError(f"a model must give numbers, got NaN or infinity for all {len(bad)} texts")
     if bad.any():
         some = f"the model gives NaN or infinity for {int(bad.sum())} of {len(bad)} texts"
-        warnings.warn(f"{some}: these are never answered", ElsewiseWarning, stacklevel=4)
+        warn_caller(f"{some}: these are never answered")

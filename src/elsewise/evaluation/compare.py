@@ -5,7 +5,6 @@ is therefore fixed before the rows are seen. Where all are certified for the sam
 answered right, each classifier at its own threshold. In all other cases it is the accuracy of the most probable label.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from string import ascii_lowercase
@@ -16,7 +15,7 @@ import numpy as np
 from elsewise.arrays import as_column, to_numpy
 from elsewise.classifier.classifier import Classifier
 from elsewise.engines import as_input, key_of, reads_logits
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError, warn_caller
 from elsewise.evaluation import comparison
 from elsewise.evaluation.common_labels import ComparedModel, Truth
 from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, ComparedRows, Comparison, Place, Said
@@ -109,7 +108,7 @@ def compare(
     seen = {name: count_seen(model, given[name]) for name, model in models.items()}
     for name, counts in seen.items():
         if counts.seen and not counts_repeats(models[name]):
-            warnings.warn(f"{name}: {counts.words(len(given[name]))}", ElsewiseWarning, stacklevel=2)
+            warn_caller(f"{name}: {counts.words(len(given[name]))}")
     compared = [ComparedModel.of(name, model, given[name], truth) for name, model in models.items()]
     repeated = max(_repeated(rows, truth) for rows in given.values())
     return _compared(compared, truth, seen, shared_threshold, repeated, rejected)

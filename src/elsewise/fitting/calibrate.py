@@ -1,7 +1,6 @@
 """Calibrate and certify logits of any model, or a fine-tuned folder."""
 
 import secrets
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -20,7 +19,7 @@ from elsewise.data.marks import numbered_groups, seconds
 from elsewise.data.splits import row_hashes
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError, warn_caller
 from elsewise.fitting.calibrate_folder import calibrate_folder
 from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions, warn_of_promise
 from elsewise.messages.certificates import Population
@@ -250,7 +249,7 @@ def _warn_of_repeats(population: Population) -> None:
     if population.drops_repeats:
         rows = f"{population.repeats:,} of {population.rows:,} rows of logits equal an earlier row to the last bit"
         words = f"{rows}: equal rows count once; if they are different texts, count all: count_repeats=True"
-        warnings.warn(words, ElsewiseWarning, stacklevel=4)
+        warn_caller(words)
 
 
 def _brought(name: str, given: tuple[Any, ...], features: Any, width: int) -> NDArray[Any]:

@@ -70,7 +70,7 @@ def calibrate_folder(
     made = certified_text_model(
         model, best, gate, divided.parts, promise, words, record, seed, progress, keep_refit_rows=keep_refit_rows
     )
-    warn_of_promise(made.certificate, stacklevel=4)
+    warn_of_promise(made.certificate)
     return evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
 
 

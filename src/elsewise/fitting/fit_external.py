@@ -84,7 +84,7 @@ def fit_external(
     classifier = made.with_provenance(record={**made.provenance.record, **splits}, arrays={**seen, **kept})
     if progress:
         progress("judging", 0, 0)
-    warn_of_promise(classifier.certificate, stacklevel=4)
+    warn_of_promise(classifier.certificate)
     return evaluated(classifier, parts.test.texts, parts.test.codes)
 
 

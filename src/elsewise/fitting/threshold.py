@@ -372,7 +372,7 @@ class FolderThreshold:
                 path = self.folder.files.path
                 raise InputError(f"{path} cannot tell unfamiliar texts: its engine gave no features when it was fitted")
         elif settings.get("unfamiliar"):
-            warn_of_few_rows(settings["unfamiliar"], test, stacklevel=4)
+            warn_of_few_rows(settings["unfamiliar"], test)
 
     @contextmanager
     def _changing(self) -> Iterator[Path]:
