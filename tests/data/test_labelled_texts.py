@@ -324,7 +324,7 @@ def test_a_label_with_and_without_a_decimal_is_one_in_two_spellings():
 def test_a_number_with_a_decimal_comma_names_the_option_that_reads_it(write):
     path = write("a;b\n-0,5;1\n,25;-1,5e-3\n")
 
-    with pytest.raises(InputError, match=r"line 2: row 1 has '-0,5' in column 'a', .*; read it with --decimal ,$"):
+    with pytest.raises(InputError, match=r"line 2: row 1 has '-0,5' in column 'a', .*; read it with decimal=','$"):
         read_logits(path, Reading())
     assert read_logits(path, Reading(decimal=","))[0].tolist() == [[-0.5, 1], [0.25, -0.0015]]
 

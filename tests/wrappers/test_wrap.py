@@ -202,7 +202,7 @@ def test_a_model_whose_answers_depend_on_the_other_texts_is_said_unless_it_is_as
         longest = max(map(len, texts))
         return [[len(text), longest / 100, 0.0] for text in texts]
 
-    words = r"a text different logits among other texts than alone \(up to 3\), .* or wrap it with batch_size=1$"
+    words = r"a text different logits among other texts than alone \(up to 3\), .* or wrap it with `batch_size=1`$"
     with pytest.warns(ElsewiseWarning, match=words):
         ew.wrap(model, labels=LABELS, kind="logits")
 

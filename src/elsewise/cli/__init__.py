@@ -27,7 +27,7 @@ from elsewise.cli.export import export
 from elsewise.cli.fit import fit
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
-from elsewise.cli.parameters import in_options, names_of
+from elsewise.cli.parameters import PROGRAM
 from elsewise.cli.predict import predict
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning, PromiseWarning
@@ -68,6 +68,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name, cls=PanelCommand)(grouped(_command))
+PROGRAM.append(app)
 
 
 @app.callback(invoke_without_command=True, help=ABOUT)
@@ -101,7 +102,7 @@ def main() -> None:
             finally:
                 sys.stdout.flush()
         except ElsewiseError as error:
-            to_stderr(f"elsewise: {_typed(error)}")
+            to_stderr(f"elsewise: {error}", typed=error.typed)
             raise SystemExit(1) from None
         except OSError as error:
             _mute()
@@ -159,10 +160,5 @@ def _mute() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _typed(said: Warning | ElsewiseError | str) -> str:
-    """Say an error or a warning with the options of the command line."""
-    return in_options(str(said), names_of(typer.main.get_command(app)), getattr(said, "typed", ""))
-
-
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    to_stderr(f"warning: {_typed(message)}")
+    to_stderr(f"warning: {message}", typed=getattr(message, "typed", ""))

@@ -8,7 +8,11 @@ import re
 import shlex
 from ast import literal_eval
 from collections.abc import Mapping
-from typing import Any, Final
+from functools import cache
+from typing import Final
+
+import typer
+from typer.main import get_command
 
 CALLED: Final = {  # parameters of Python, where an option has a different name
     "groups": "group_column",
@@ -17,43 +21,46 @@ CALLED: Final = {  # parameters of Python, where an option has a different name
     "threshold": "at",
 }
 QUOTED: Final = r"(?<!\w)(?:'[^']*'|\"[^\"]*\")(?!\w)"
-PARAMETER: Final = re.compile(rf"(?P<quoted>{QUOTED})|(?<![\w.])(?P<name>\w+)=(?P<value>{QUOTED}|\w+)?(?=[\s,;:.?)]|$)")
+VALUE: Final = rf"{QUOTED}|True|False|\d[\d.e-]*"
+PARAMETER: Final = re.compile(
+    rf"(?P<quoted>{QUOTED}|`[^`]*`)|(?<![\w.])(?P<name>\w+)=(?P<value>{VALUE})?(?=[\s,;:.?)]|$)"
+)
+PROGRAM: Final[list[typer.Typer]] = []  # the program whose options these are; its commands use this room
 
 Names = Mapping[str, tuple[str, str]]  # the option of a parameter, and the one that switches it off, or ""
 
 
-def names_of(program: Any) -> Names:
-    """List the options of all commands of a program of click, by their parameters."""
-    options = [option for command in program.commands.values() for option in command.params]
-    return {
-        option.name: (option.opts[0], next(iter(option.secondary_opts), ""))
-        for option in options
-        if option.opts[0].startswith("--")
-    }
+@cache
+def option_names() -> Names:
+    """List the options of all commands of the program, by their parameters."""
+    commands = [command for program in PROGRAM for command in getattr(get_command(program), "commands", {}).values()]
+    options = [(option.name, option.opts[0], option.secondary_opts) for one in commands for option in one.params]
+    return {name: (on, next(iter(off), "")) for name, on, off in options if on.startswith("--")}
 
 
-def in_options(words: str, names: Names, typed: str = "") -> str:
+def in_options(words: str, typed: str = "") -> str:
     """Name options where a message names parameters, and add how its remedy is typed; quoted words stay as they are.
 
     Examples
     --------
-    >>> in_options("try encoding='cp1254', or leave 'a=b' out", {"encoding": ("--encoding", "")})
-    "try --encoding cp1254, or leave 'a=b' out"
-    >>> in_options("start afresh: restart=True", {"restart": ("--restart", "")})
-    'start afresh: --restart'
+    >>> from elsewise.cli import app
+    >>> in_options("try encoding='cp1254', or leave 'format=csv' out")
+    "try --encoding cp1254, or leave 'format=csv' out"
+    >>> in_options("leave its rows out", typed="--drop-label spam")
+    'leave its rows out (--drop-label spam)'
     """
-    said = PARAMETER.sub(lambda found: _option(found, names), words)
+    said = PARAMETER.sub(_option, words)
     return f"{said} ({typed})" if typed else said
 
 
-def _option(found: re.Match[str], names: Names) -> str:
+def _option(found: re.Match[str]) -> str:
     name, value = found["name"], found["value"] or ""
-    on, off = names.get(CALLED.get(name, name), ("", ""))
-    if found["quoted"] or not on:
+    on, off = option_names().get(CALLED.get(name, name), ("", ""))
+    if not on:  # quoted words, too
         return found[0]
     if value in ("True", "False"):
         return on if value == "True" else off or found[0]
     try:
         return f"{on} {shlex.quote(str(literal_eval(value)))}" if value else on
-    except (SyntaxError, ValueError):  # a word of Python, as in engine=model
-        return f"{on} {value}"
+    except (SyntaxError, ValueError):
+        return found[0]

@@ -165,7 +165,7 @@ def _probe(engine: ExternalEngine) -> None:
     alone = np.concatenate([engine.run([CANARIES[row]]).logits for row in ALONE])
     if (change := _change(first[list(ALONE)], alone)) > SAME_ALONE:
         differ = f"the model gives a text different logits among other texts than alone (up to {change:.2g})"
-        warn_caller(f"{differ}, and no certificate holds for that: mask the padding, or wrap it with batch_size=1")
+        warn_caller(f"{differ}, and no certificate holds for that: mask the padding, or wrap it with `batch_size=1`")
 
 
 def _change(one: Floats, other: Floats) -> float:
