@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = Path(__file__).parents[1] / "src" / "elsewise"
-ERRORS: Final = ("InputError", "ArtifactError", "MissingExtra", "ElsewiseError")
+SPOKEN: Final = ("InputError", "ArtifactError", "MissingExtra", "ElsewiseError", "warn_caller")
 MOST_FORMS: Final = 4  # of one message; with more choices than that, a choice is written as …
 
 AREAS: Final = {  # what a user was about, and the rooms that speak of it
@@ -47,14 +47,11 @@ def _spoken(function: ast.FunctionDef) -> Iterator[ast.expr]:
     for node in ast.walk(function):
         if node in inner:
             continue
-        call = node.exc if isinstance(node, ast.Raise) else node
-        if not isinstance(call, ast.Call) or not call.args:
+        if not isinstance(node, ast.Call) or not node.args:
             continue
-        name = ast.unparse(call.func)
-        is_error = isinstance(node, ast.Raise) and name in ERRORS
-        is_warning = name == "warnings.warn" and "ElsewiseWarning" in ast.unparse(call)
-        if is_error or is_warning:
-            yield call.args[0]
+        name = ast.unparse(node.func)
+        if name in SPOKEN:
+            yield node.args[0]
 
 
 def _inside(node: ast.AST) -> Iterator[ast.AST]:

@@ -227,6 +227,10 @@ def test_a_label_that_cannot_be_keeps_a_number_that_sums_stay_finite_with(dtype)
         assert z[2].tolist() == [2.0, 0.5]
 
 
+def test_a_missing_text_is_the_empty_one():
+    assert as_texts(["a", None, float("nan"), np.float32("nan"), "nan"]) == ["a", "", "", "", "nan"]
+
+
 LIKE = np.zeros((2, 3))
 POSSIBLE = "logits must be finite, or minus infinity for a label that cannot be"
 SUM = "rows of probabilities must be >= 0 and sum to 1 (of logits, take the softmax)"
@@ -272,7 +276,14 @@ WHOLE = "codes must be whole numbers, 0 for the first label, got "
         (lambda: as_codes(["yes", "no"], like=LIKE), f"{WHOLE}<U3"),
         (lambda: as_texts("a"), "texts must be a list of strings, got one str; put it in a list"),
         (lambda: as_texts(b"a"), "texts must be a list of strings, got one bytes; put it in a list"),
-        (lambda: as_texts(["a", None]), "texts must be strings, got NoneType in row 1"),
+        (lambda: as_texts(["a", 2.5]), "texts must be strings, got float in row 1"),
+        (lambda: as_texts({"a", "b"}), "texts must be a list or an array, got set"),
+        (lambda: as_texts(None), "texts must be a list or an array, got NoneType"),
+        (lambda: as_texts(np.array([["a"], ["b"]])), "texts must be one column, got an array of shape (2, 1)"),
+        (
+            lambda: as_texts({"text": ["a"], "label": ["x"]}),
+            "texts must be one column, got a dict of 'text', 'label'; pass one of them, as in data['text']",
+        ),
     ],
 )
 def test_a_refusal_says_what_and_where(call, message):

@@ -1,10 +1,22 @@
 """An optional library is imported, or one line says how to get it."""
 
 import sys
+import warnings
 
+import numpy as np
 import pytest
 
-from elsewise.errors import ArtifactError, ElsewiseError, InputError, MissingExtra, need, reading
+import elsewise as ew
+from elsewise.errors import (
+    ArtifactError,
+    ElsewiseError,
+    ElsewiseWarning,
+    InputError,
+    MissingExtra,
+    need,
+    reading,
+    warn_caller,
+)
 
 
 def test_a_library_that_is_there_is_imported():
@@ -73,3 +85,34 @@ def test_an_interrupt_and_what_is_worded_already_pass(error):
         raise error
 
     assert caught.value is error
+
+
+class Engine:
+    """An engine that calls into Elsewise again, as wrappers do."""
+
+    labels = ("a", "b")
+
+    def run(self, texts):
+        ew.Temperature.fit([[3.0, 0.0]] * 4, [0] * 4)  # warns: all are right
+        return ew.Outputs(np.array([[3.0, 0.0]] * len(texts)))
+
+
+Z, Y = np.array([[3.0, 0.0], [0.0, 3.0]] * 40), [0, 1] * 40
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ew.Temperature.fit([[3.0, 0.0]] * 4, [0] * 4),
+        lambda: ew.fit(["x", "", *map(str, range(40))], ["a", "b"] * 21, engine=Engine()),
+        lambda: ew.calibrate(Z, Y),
+        lambda: ew.evaluate(ew.calibrate(Z, Y), Z, codes=Y),
+        lambda: warn_caller("look"),
+    ],
+)
+def test_a_warning_points_at_the_line_that_called_in(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ElsewiseWarning)
+        call()
+
+    assert {warning.filename for warning in caught} == {__file__}

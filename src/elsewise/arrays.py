@@ -19,6 +19,8 @@ Codes: TypeAlias = NDArray[np.int64]
 
 LARGEST_CODE = 2**53  # floats above are whole numbers too, and do not tell neighbours apart
 ABSTAIN = -1  # a code, never a label: the word shown for it ("Other", "Unclassified") is the caller's
+NO_VALUE = ("NAType", "NaTType")  # pandas' NA and NaT, which neither equal themselves nor differ from themselves
+COLUMNS_SHOWN = 5
 BLOCK = 1 << 17  # numbers worked on at a time, so that they stay in the processor's cache
 LOWEST = -1e30  # a logit at or below it marks a label that cannot be; sums of such numbers stay finite
 FINITE = "logits must be finite, or minus infinity for a label that cannot be"
@@ -146,21 +148,69 @@ def as_codes(values: Any, *, like: Floats, allow_abstain: bool = False) -> Codes
     return array.astype(np.int64)
 
 
-def as_texts(values: Iterable[str]) -> list[str]:
-    """Check texts: any iterable of strings, such as a list or a column of a data frame.
+def as_column(values: Any, name: str) -> list[Any]:
+    """List the values of one column: a list, a tuple, an array, a column of a data frame, or a generator.
+
+    InputError for what has its values in no order or in several columns: a data frame, whose column names would pass
+    for values, a mapping, a set, a single string, or an array of rows.
+
+    Examples
+    --------
+    >>> as_column({"text": ["one"], "label": ["a"]}, "texts")
+    Traceback (most recent call last):
+    elsewise.errors.InputError: texts must be one column, got a dict of 'text', 'label'; pass one of them, as in data['text']
+    """  # noqa: E501
+    if isinstance(values, str | bytes):
+        raise InputError(f"{name} must be a list of strings, got one {type(values).__name__}; put it in a list")
+    kind, columns = type(values).__name__, _columns_of(values)
+    if columns:
+        named = f"a {kind} of {', '.join(map(repr, columns[:COLUMNS_SHOWN]))}{', ...' * (len(columns) > COLUMNS_SHOWN)}"
+        variable = "data" if isinstance(values, Mapping) else "frame"
+        raise InputError(f"{name} must be one column, got {named}; pass one of them, as in {variable}[{columns[0]!r}]")
+    if isinstance(values, Mapping | set | frozenset) or not np.iterable(values):
+        raise InputError(f"{name} must be a list or an array, got {kind}")
+    if len(shape := getattr(values, "shape", (0,))) != 1:
+        raise InputError(f"{name} must be one column, got an array of shape {tuple(shape)}")
+    return values.to_pylist() if hasattr(values, "to_pylist") else list(values)  # a column of pyarrow
+
+
+def _columns_of(values: Any) -> list[Any]:
+    """Name the columns of a data frame or a table of any library, or the keys of a mapping; none for a column."""
+    columns = values if isinstance(values, Mapping) else getattr(values, "column_names", getattr(values, "columns", ()))
+    return list(columns) if np.iterable(columns) else []
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a value of a column is missing: None, NaN, or what pandas writes for it.
+
+    Examples
+    --------
+    >>> is_missing(None), is_missing(float("nan")), is_missing("nan")
+    (True, True, False)
+    """
+    is_nan = isinstance(value, float | np.floating) and bool(np.isnan(value))
+    return value is None or is_nan or type(value).__name__ in NO_VALUE
+
+
+def as_texts(values: Iterable[str | None]) -> list[str]:
+    """Check texts: any column of strings. A missing one becomes the empty text, which no model reads.
+
+    InputError if they are not one column (see `as_column`), or one is neither a string nor missing.
 
     Examples
     --------
     >>> as_texts(["one", None])
+    ['one', '']
+    >>> as_texts(["one", 2])
     Traceback (most recent call last):
-    elsewise.errors.InputError: texts must be strings, got NoneType in row 1
+    elsewise.errors.InputError: texts must be strings, got int in row 1
     """
-    if isinstance(values, str | bytes):
-        raise InputError(f"texts must be a list of strings, got one {type(values).__name__}; put it in a list")
-    texts = list(values)
+    texts = as_column(values, "texts")
     for row, text in enumerate(texts):
         if not isinstance(text, str):
-            raise InputError(f"texts must be strings, got {type(text).__name__} in row {row}")
+            if not is_missing(text):
+                raise InputError(f"texts must be strings, got {type(text).__name__} in row {row}")
+            texts[row] = ""
     return texts
 
 
@@ -177,7 +227,8 @@ def as_labels(values: Iterable[Any]) -> tuple[str, ...]:
     """
     if isinstance(values, str | bytes | Mapping | set | frozenset) or not isinstance(values, Iterable):
         raise InputError(f"labels must be a list of names in the order of the columns, got a {type(values).__name__}")
-    names = tuple(str(value.value if isinstance(value, Enum) else value) for value in values)
+    given = as_column(values, "labels")
+    names = tuple(str(value.value if isinstance(value, Enum) else value) for value in given)
     if len(names) < 2:  # noqa: PLR2004
         raise InputError(f"there must be at least 2 labels, got {len(names)}")
     if len(set(names)) < len(names):
@@ -205,8 +256,8 @@ def label_word(value: Any) -> str | None:
 
 
 def label_words(values: Iterable[Any]) -> list[str]:
-    """Write labels as words; InputError, with its row, for the first that is none."""
-    given = list(values)
+    """Write a column of labels as words; InputError, with its row, for the first that is none."""
+    given = as_column(values, "labels")
     words = [label_word(value) for value in given]
     if None in words:
         row = words.index(None)

@@ -9,14 +9,35 @@ ElsewiseWarning       the result is valid, but read the warning    (also a UserW
 └── PromiseWarning    less is promised than was asked for, or nothing
 """
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from inspect import currentframe
 from os import PathLike
 from types import ModuleType
+from typing import Final
+
+NEAR: Final = 0.7  # share of letters in common, of two words of which one may be meant by the other
 
 
-class ElsewiseError(Exception):
+class _Typed:
+    """What is said to a user, in words of Python.
+
+    Attributes
+    ----------
+    typed : str
+        How the remedy is typed on the command line, which adds it, where Python has no parameter for it.
+    """
+
+    typed: str
+
+    def __init__(self, *words: object, typed: str = "") -> None:
+        super().__init__(*words)
+        self.typed = typed
+
+
+class ElsewiseError(_Typed, Exception):
     """Base class of the errors of Elsewise."""
 
 
@@ -74,7 +95,37 @@ def reading(file: str | PathLike[str], wrong: str = "cannot be read") -> Iterato
         raise ArtifactError(f"{file} {wrong}: {_first_line(error) or type(error).__name__}") from error
 
 
-class ElsewiseWarning(UserWarning):
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Name the known word that is nearest to a word, or holds it, to end a message; empty where there is none.
+
+    Examples
+    --------
+    >>> did_you_mean("learnig_rate", ["epochs", "learning_rate"]), did_you_mean("lr", ["epochs", "learning_rate"])
+    ('; did you mean learning_rate?', '')
+    """
+    from difflib import get_close_matches  # noqa: PLC0415  0.01 s to import
+
+    names = list(known)
+    near = get_close_matches(word, names, 1, NEAR) or [name for name in names if word in name]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def refuse_unknown(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError, as Python does, for the first keyword that a function does not take, and name the nearest.
+
+    Examples
+    --------
+    >>> refuse_unknown("fit", ["epoch"], ["epochs", "learning_rate"])
+    Traceback (most recent call last):
+    TypeError: fit() got an unexpected keyword argument 'epoch'; did you mean epochs?
+    """
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{did_you_mean(name, names)}")
+
+
+class ElsewiseWarning(_Typed, UserWarning):
     """The result is valid, but the message says what to know about it."""
 
 
@@ -82,8 +133,21 @@ class PromiseWarning(ElsewiseWarning):
     """Less is promised than was asked for, or nothing; the certificate says why."""
 
 
-def need(module: str, extra: str) -> ModuleType:
+def warn_caller(words: str, *, kind: type[ElsewiseWarning] = ElsewiseWarning, typed: str = "") -> None:
+    """Warn of some kind, attributed to the line outside this package that called into it."""
+    frame, level, outermost = currentframe(), 0, 0
+    while frame is not None:
+        level += 1
+        if frame.f_globals.get("__name__", "").partition(".")[0] == __name__.partition(".")[0]:
+            outermost = level
+        frame = frame.f_back
+    warnings.warn(kind(words, typed=typed), stacklevel=outermost + 1)
+
+
+def need(module: str, extra: str | None = None) -> ModuleType:
     """Import `module`, or raise MissingExtra with the command ``pip install 'elsewise[extra]'``.
+
+    No extra is needed for what only its users want: then the command installs the module.
 
     Examples
     --------
@@ -92,10 +156,14 @@ def need(module: str, extra: str) -> ModuleType:
     >>> need("no_such_library", extra="train")
     Traceback (most recent call last):
     elsewise.errors.MissingExtra: no_such_library is not installed; run: pip install 'elsewise[train]'
+    >>> need("no_such_library")
+    Traceback (most recent call last):
+    elsewise.errors.MissingExtra: no_such_library is not installed; run: pip install no_such_library
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".", maxsplit=1)[0]:
             raise  # `module` is there but broken inside: the import's own error says more
-        raise MissingExtra(f"{module} is not installed; run: pip install 'elsewise[{extra}]'") from error
+        package = module if extra is None else f"'elsewise[{extra}]'"
+        raise MissingExtra(f"{module} is not installed; run: pip install {package}") from error

@@ -515,12 +515,12 @@ FINE_TUNED = [
          "are called, in the order of its codes: --names"),
     mine("a label that the model does not have",
          "the rows have labels that the model does not have: 'Refund' (8 rows); it has 'refund', 'login'; "
-         "rename them (--map Refund=refund), drop them, or mark those that belong to none by --out-of-scope-label",
+         "mark those that belong to none by --out-of-scope-label, drop them, or rename them (--map Refund=refund)",
          tensors(of_two_labels),
          set_to(id2label={"0": "refund", "1": "login"}), labels=("Refund", "login")),
     mine("codes as labels, and a model that knows words",
          "the rows have labels that the model does not have: '0' (8 rows), '1' (8 rows); it has 'refund', 'login'; if "
-         "they are its codes, pass them as whole numbers from Python, or add --map 0=refund --map 1=login",
+         "they are its codes, pass whole numbers (--map 0=refund --map 1=login)",
          tensors(of_two_labels),
          set_to(id2label={"0": "refund", "1": "login"}), labels=("0", "1")),
     Case("options of logits", LABELLED, OWN + " --features features.npy",

@@ -69,8 +69,8 @@ CASES = [
             "120 rows with 1 time cannot be divided by time into 4 parts; take finer times, or divide without them",
             BY_TIME, when=lambda _: "2024-05-31"),
     refused("a label that only the newest rows have",
-            "label 'z' is in none of the 72 oldest rows, which train; drop it with --drop-label z, or divide without "
-            "the times", BY_TIME, label=lambda i: "z" if i == 119 else "xy"[i % 2], when=str),
+            "label 'z' is in none of the 72 oldest rows, which train; divide without the times, or leave its rows out "
+            "(--drop-label z)", BY_TIME, label=lambda i: "z" if i == 119 else "xy"[i % 2], when=str),
     Case("a group column beside logits whose codes are an array",
          each(brought(lambda: np.save("z.npy", Z)), lambda: np.save("y.npy", CODES)),
          "calibrate --logits z.npy --labels y.npy -o new" + BY_GROUP,

@@ -345,7 +345,7 @@ def test_rows_that_a_quote_has_merged_are_told_when_the_file_is_read(classifier,
     assert (merged.read, apart.read) == (2, 4)
     assert merged.notes[-1] == (
         "1 row with tabs and line ends in a quoted cell: several rows, where a quote is a character (line 2); "
-        "if so, read quotes so with --literal-quotes"
+        "if so, read quotes so with literal_quotes=True"
     )
     assert not any("quote" in note for note in apart.notes)
 

@@ -141,7 +141,7 @@ def test_evaluate_mends_labels_as_fit_does(by_heart, tmp_path):
     assert judged.returncode == 0, judged.stderr
     assert json.loads(judged.stdout)["rows"]["in_scope"] == 2
     assert "1 row renamed, 1 row left out by label" in judged.stderr
-    assert wrong.stderr == "elsewise: --map 'Yes=yes': no row has the label 'Yes'; near it: 'YES '\n"
+    assert wrong.stderr == "elsewise: --map Yes=yes: no row has the label 'Yes'; near it: 'YES '\n"
 
 
 def test_evaluate_slices_logits_by_the_columns_of_their_labels(logits_model, logits):
@@ -835,7 +835,7 @@ def test_a_model_that_is_passed_again_answers(around):
         (["--engine", "my_modle:model"], "the module cannot be imported: No module named 'my_modle'"),
         (["--engine", "my_model.py:model"], "name a module without its ending, as in my_model:object"),
         (["--engine", "broken:model"], "ZeroDivisionError: division by zero; python -c 'import broken' shows where"),
-        ([], "model was fitted around a model of yours (my_model.Model); pass it again: "),
+        ([], "model was fitted around a model of yours (my_model.Model); pass it again with --engine (module:object; "),
     ],
 )
 def test_what_does_not_fit_around_a_model_is_one_line_and_exit_1(around, words, said):

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from elsewise.cli import COMMANDS, _with_options, app
+from elsewise.cli import COMMANDS, app
 from elsewise.cli.panels import DATA, OUTPUT, Only, PanelCommand, grouped, typed
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.fitting.fit import fit
@@ -158,16 +158,3 @@ def test_what_was_typed_is_known_even_where_it_is_the_default():
     run("--first", "1")
 
     assert got == [["--first", "--second"], ["--first"]]
-
-
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("M contains its own model; leave engine= out", "M contains its own model; leave --engine out"),
-        ("choose one of ensemble=, mc_dropout= and laplace=", "choose one of --ensemble, --mc-dropout and --laplace"),
-        ("say 'engine=' or engine='onnxruntime'", "say 'engine=' or engine='onnxruntime'"),
-        ("there is no column x= in the file", "there is no column x= in the file"),
-    ],
-)
-def test_a_message_names_the_options_of_parameters(said, shown):
-    assert _with_options(said) == shown

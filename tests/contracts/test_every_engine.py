@@ -16,7 +16,7 @@ from elsewise.fitting.engine_choice import quantised
 from elsewise.outputs import Outputs, entropy
 from support.small_models import LABELS, LONGEST, asking_a_second, files_of, texts, with_token_counts
 
-UNREADABLE = ["", "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
+UNREADABLE = ["", None, float("nan"), "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,8 @@ def test_spellings_of_one_label_are_named_with_the_option_that_merges_them():
 
     assert finding.sentence == "one label in 3 spellings: 'Kargo' (60 rows), 'KARGO' (2 rows), 'kargo ' (1 row)"
     assert finding.options == ("--map", "KARGO=Kargo", "--map", "kargo =Kargo")
-    assert finding.remedy == "if they mean the same: --map KARGO=Kargo --map 'kargo =Kargo'"
+    assert finding.remedy == "if they mean the same, keep one spelling"
+    assert finding.typed == "--map KARGO=Kargo --map 'kargo =Kargo'"
     assert finding.where == (120, 121, 122)
 
 
@@ -65,7 +66,8 @@ def test_a_label_that_no_shell_can_pass_is_to_be_written_in_the_file():
     (finding,) = found("near_duplicate_labels", ("x", "Kargo\0"))
 
     assert finding.options == ()
-    assert finding.remedy == "if they mean the same, keep one spelling in the file"
+    assert finding.remedy == "if they mean the same, keep one spelling"
+    assert not finding.typed
 
 
 def test_what_would_leave_fit_with_one_label_is_no_option():
@@ -182,7 +184,7 @@ def test_texts_that_are_cut_are_counted_in_tokens():
     assert findings.lengths.longest == 43
     (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
     assert finding.level == "warning"
-    assert finding.remedy.startswith("--max-length 64 ")
+    assert finding.remedy.startswith("max_length=64 ")
 
 
 @pytest.fixture
@@ -260,7 +262,7 @@ def test_repeated_texts_are_told_with_their_share():
     (finding,) = found("repeated_texts", *[("A text of  number 7", "Kargo")] * 30)
 
     assert finding.sentence.startswith("30 rows (20 %) with a text that came before")
-    assert "--count-repeats" in finding.remedy
+    assert "count_repeats=True" in finding.remedy
     (counted,) = found("repeated_texts", *[("A text of  number 7", "Kargo")] * 30, count_repeats=True)
     assert counted.remedy == "each part counts them as often as they come"
 
@@ -279,7 +281,7 @@ def test_texts_that_differ_in_numbers_only_are_told_above_a_hundredth(differing,
     assert [len(one.where) for one in findings] == [told] * bool(told)
     for one in findings:
         assert one.sentence == "3 rows that differ from an earlier row in numbers only, such as 'order 1001, 3.01 euro'"
-        assert "--group-column" in one.remedy
+        assert "groups=" in one.remedy
 
 
 def test_groups_are_counted_and_each_later_part_has_one_row_of_each():

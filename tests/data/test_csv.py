@@ -359,5 +359,5 @@ def test_a_quote_that_is_wrong_in_a_tab_separated_file_may_be_a_character(data):
     except InputError as error:
         said = str(error)
 
-    assert said.endswith("or read quotes as characters with --literal-quotes")
+    assert said.endswith("or read quotes as characters with literal_quotes=True")
     assert "literal" not in str(read('a,b\n"x"y,1\n')[1][0].problem)

@@ -131,7 +131,7 @@ def test_a_broken_pipe_is_left_to_the_caller():
         ("", " is a folder, not a file"),
         ("no/out.csv", "cannot be written: there is no folder"),
         ("file.csv/out.csv", "cannot be written: not a directory"),
-        ("out.xlsx", "cannot tell the format from '.xlsx'; name it with --format (csv, tsv, jsonl, ndjson)"),
+        ("out.xlsx", "cannot tell the format from '.xlsx'; name it with format= (csv, tsv, jsonl, ndjson)"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, path, message):
@@ -153,7 +153,7 @@ def test_two_output_columns_of_one_name_are_refused():
     [
         ("none.csv", "none.csv does not exist"),
         ("", " is a folder, not a file"),
-        ("data.xlsx", "cannot tell the format from '.xlsx'; name it with --format (csv, tsv, jsonl, ndjson)"),
+        ("data.xlsx", "cannot tell the format from '.xlsx'; name it with format= (csv, tsv, jsonl, ndjson)"),
         ("a\0b.csv", "cannot be read: embedded null byte"),
     ],
 )
@@ -221,7 +221,7 @@ def test_a_byte_of_another_encoding_is_named_with_its_line_and_a_remedy(end, blo
     with pytest.raises(InputError) as raised, open_rows("-", stdin=io.BytesIO(data)) as rows:
         list(rows)
 
-    remedy = "try --encoding cp1254 (Turkish Excel) or cp1252"
+    remedy = "try encoding='cp1254' (Turkish Excel) or cp1252"
     assert str(raised.value) == f"stdin line 4: byte 0xfd is not utf-8; {remedy}"
 
 
@@ -246,7 +246,7 @@ def test_a_character_cut_off_at_the_end_is_a_bad_byte():
 
 def test_a_byte_that_cp1252_lacks_is_refused_with_other_remedies():
     with (
-        pytest.raises(InputError, match=r"byte 0x81 is not cp1252; try --encoding utf-8 or cp1254"),
+        pytest.raises(InputError, match=r"byte 0x81 is not cp1252; try encoding='utf-8' or cp1254"),
         open_rows("-", encoding="cp1252", stdin=io.BytesIO(b"text\n\x81\n")) as rows,
     ):
         list(rows)
@@ -254,17 +254,17 @@ def test_a_byte_that_cp1252_lacks_is_refused_with_other_remedies():
 
 @pytest.mark.parametrize(("encoding", "data"), [("utf-16", "text\n"), ("utf-32", "text\n")])
 def test_the_byte_order_mark_of_another_encoding_names_it(encoding, data):
-    with pytest.raises(InputError, match=rf"stdin starts with the byte order mark of {encoding}; read it with --enc"):
+    with pytest.raises(InputError, match=rf"stdin starts with the byte order mark of {encoding}; read it with enc"):
         open_rows("-", stdin=io.BytesIO(data.encode(encoding)))
 
 
 def test_a_utf_8_mark_under_another_encoding_is_no_silent_mojibake():
-    with pytest.raises(InputError, match=r"the byte order mark of utf-8; read it with --encoding utf-8"):
+    with pytest.raises(InputError, match=r"the byte order mark of utf-8; read it with encoding='utf-8'"):
         open_rows("-", encoding="cp1254", stdin=io.BytesIO("\ufefftext\n".encode()))
 
 
 def test_utf_16_without_a_mark_is_guessed_at_in_the_message():
-    with pytest.raises(InputError, match=r"NUL in its header: .*; is it --encoding utf-16-le"):
+    with pytest.raises(InputError, match=r"NUL in its header: .*; is it encoding='utf-16-le'"):
         open_rows("-", stdin=io.BytesIO("text,label\n".encode("utf-16-le")))
 
 
@@ -319,16 +319,16 @@ def test_stdin_and_stdout_are_the_real_ones_unless_said(monkeypatch):
 @pytest.mark.parametrize("columns", [[], ["body", "topic"], [f"c{i}" for i in range(50)]])
 def test_a_missing_column_is_named_with_those_there_and_the_option(columns):
     with pytest.raises(InputError) as raised:
-        require_columns(columns, {"text": "--text-column"}, "tickets.csv")
+        require_columns(columns, {"text": "text_column="}, "tickets.csv")
 
     message = str(raised.value)
     assert message.startswith("tickets.csv has no column 'text'; it has ")
-    assert message.endswith("; name the right one with --text-column")
+    assert message.endswith("; name the right one with text_column=")
     assert len(message) < 200
 
 
 def test_columns_that_are_there_pass():
-    require_columns(["label", "text"], {"text": "--text-column", "label": "--label-column"}, "tickets.csv")
+    require_columns(["label", "text"], {"text": "text_column=", "label": "label_column="}, "tickets.csv")
 
 
 def test_an_input_column_that_collides_gets_another_name_and_this_is_said():

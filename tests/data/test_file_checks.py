@@ -139,7 +139,7 @@ def test_without_a_column_that_could_hold_labels_the_columns_are_named(data):
     checked = check_file(str(data), **UNKNOWN)
 
     (finding,) = of_kind(checked, "refused")
-    assert finding.sentence.endswith("has no column 'label'; it has 'a', 'b'; name the right one with --label-column")
+    assert finding.sentence.endswith("has no column 'label'; it has 'a', 'b'; name the right one with label_column=")
 
 
 def test_skipped_rows_are_a_warning_and_no_error(data):
@@ -240,7 +240,7 @@ def test_a_column_that_looks_like_groups_is_suggested(data, name, cell, is_told)
     checked = check_file(tickets(data, **{name: cell}), **UNKNOWN)
 
     found = of_kind(checked, "likely_groups")
-    assert [finding.remedy.endswith(shlex.join(["--group-column", name])) for finding in found] == [True] * is_told
+    assert [finding.remedy.endswith(f"group_column={name!r}") for finding in found] == [True] * is_told
     assert checked.options == ("--encoder", "nobody/nothing")
 
 
@@ -259,7 +259,7 @@ def test_a_group_column_that_is_not_there_is_an_error(data):
     checked = check_file(tickets(data, when=str), group_column="customer", **UNKNOWN)
 
     (finding,) = checked.findings.of_level("error")
-    assert finding.sentence.endswith("name the right one with --group-column")
+    assert finding.sentence.endswith("name the right one with group_column=")
 
 
 # Files that no option makes readable
@@ -347,3 +347,8 @@ def test_columns_are_found_in_another_unicode_form(tmp_path):
     assert checked.usable == 40
     assert checked.findings.of_level("error") == ()
     assert (checked.how.text_column, checked.how.label_column) == tuple(header.split(","))
+
+
+def test_an_unknown_keyword_names_the_nearest(tmp_path):
+    with pytest.raises(TypeError, match=r"^check_file\(\) got .* 'max_lenght'; did you mean max_length\?$"):
+        check_file(str(tmp_path / "data.csv"), max_lenght=64)

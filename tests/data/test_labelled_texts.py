@@ -94,10 +94,10 @@ def test_a_label_that_only_a_held_out_file_has_can_be_renamed(write):
     ("maps", "dropped", "words"),
     [
         (["fatura=x"], [], r"no row has the label 'fatura'; near it: 'Fatura'"),
-        ([], ["Kargoo"], r"--drop-label 'Kargoo': no row has the label 'Kargoo'; near it: 'Kargo'"),
-        (["Fatura"], [], r'--map takes "old=new", got \'Fatura\''),
-        (["Fatura= "], [], r"has no new label after the =; --drop-label leaves a label out"),
-        (["Fatura=x", "Fatura=y"], [], r"--map renames 'Fatura' twice, to 'x' and to 'y'; keep one of them"),
+        ([], ["Kargoo"], r"dropped='Kargoo': no row has the label 'Kargoo'; near it: 'Kargo'"),
+        (["Fatura"], [], r'maps= takes "old=new", got \'Fatura\''),
+        (["Fatura= "], [], r"has no new label after the =; dropped= leaves a label out"),
+        (["Fatura=x", "Fatura=y"], [], r"maps= renames 'Fatura' twice, to 'x' and to 'y'; keep one of them"),
         (["Fatura=x"], ["Fatura"], r"label 'Fatura' is both renamed and dropped"),
         (["a=b=c"], [], r"can mean 'a' to 'b=c' or 'a=b' to 'c'; rename one of them in the file"),
     ],
@@ -138,7 +138,7 @@ def test_bad_rows_are_refused_with_their_number_and_the_first_lines(write):
     assert str(error.value) == (
         f"{path} line 3: row 2 has 1 field, the header has 2\n"
         "8 rows cannot be used (lines 3, 4, 6, 7, 8, ...): elsewise check shows them all, "
-        "--skip-bad-rows leaves them out"
+        "skip_bad_rows=True leaves them out"
     )
 
 
@@ -324,7 +324,7 @@ def test_a_label_with_and_without_a_decimal_is_one_in_two_spellings():
 def test_a_number_with_a_decimal_comma_names_the_option_that_reads_it(write):
     path = write("a;b\n-0,5;1\n,25;-1,5e-3\n")
 
-    with pytest.raises(InputError, match=r"line 2: row 1 has '-0,5' in column 'a', .*; read it with --decimal ,$"):
+    with pytest.raises(InputError, match=r"line 2: row 1 has '-0,5' in column 'a', .*; read it with decimal=','$"):
         read_logits(path, Reading())
     assert read_logits(path, Reading(decimal=","))[0].tolist() == [[-0.5, 1], [0.25, -0.0015]]
 

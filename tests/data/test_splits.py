@@ -258,7 +258,7 @@ def test_a_label_of_the_newest_rows_alone_is_refused():
     texts, labels, _, times = marked()
     labels[-1] = "a new one"
 
-    with pytest.raises(InputError, match=r"^label 'a new one' is in none of the 360 oldest rows, which train; drop it"):
+    with pytest.raises(InputError, match=r"^label 'a new one' is in none of the 360 oldest rows, which train; divide"):
         parts_of_marked((texts, labels, None, times))
 
 

@@ -107,7 +107,7 @@ def test_no_torch_is_needed_to_fit_around_a_model():
         "from elsewise.engines.memory import MemoryEngine\n"
         "known = {f't {i}': [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(1200)}\n"
         "said = ['no' if i % 2 == 0 or i % 99 == 0 else 'yes' for i in range(1200)]\n"
-        "ew.fit(known, said, engine=MemoryEngine(('yes', 'no'), known))\n"
+        "ew.fit(list(known), said, engine=MemoryEngine(('yes', 'no'), known))\n"
         "print(sorted({'torch', 'transformers', 'sklearn', 'openvino'} & set(sys.modules)))"
     )
 

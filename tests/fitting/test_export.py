@@ -183,7 +183,7 @@ def test_the_default_stays_when_the_gate_did_not_pass(small, never_close_enough)
 
     first, second = (str(warning.message) for warning in said if warning.category is ElsewiseWarning)
     assert first.startswith("openvino-int8 is further from float32 than the margins allow")
-    assert second == f"{small} still answers by openvino-f32; choose openvino-int8 by --engine and --precision"
+    assert second == f"{small} still answers by openvino-f32; choose openvino-int8 by engine= and precision="
     assert "Certified on openvino-f32" in (small / "README.md").read_text()
 
     assert described(small)["engine"] == "openvino-f32"
@@ -287,7 +287,7 @@ def test_a_folder_without_rows_is_refused_with_the_remedy(small):
     ew.load(small).with_provenance(arrays={}).save(small)
     before = (small / "manifest.json").read_bytes()
 
-    with pytest.raises(InputError, match=r"small keeps no rows to certify on \(--no-refit-rows\); fit it again"):
+    with pytest.raises(InputError, match=r"small keeps no rows to certify on \(keep_refit_rows=False\); fit it again"):
         export(small, engine="onnxruntime")
 
     assert (small / "manifest.json").read_bytes() == before
@@ -405,7 +405,7 @@ def test_a_machine_without_the_default_may_serve_what_else_is_certified(made, tm
     forge(path, engine="openvino-int8")
     monkeypatch.setattr(OpenVinoModel, "precisions", staticmethod(lambda: ("f32",)))
 
-    with pytest.raises(ArtifactError, match=r"or serve it as certified on onnxruntime-f32 \(--engine, --precision\)$"):
+    with pytest.raises(ArtifactError, match=r"or serve it as certified on onnxruntime-f32 \(engine=, precision=\)$"):
         ew.load(path)
 
     assert ew.load(path, engine="onnxruntime").certificate.looks == 2

@@ -1,5 +1,6 @@
 """From texts to a certified classifier."""
 
+import re
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from elsewise.classifier.load import open_baseline
 from elsewise.data.checks import check
 from elsewise.data.labels import label_codes
 from elsewise.data.splits import divide
+from elsewise.engines.memory import MemoryEngine
 from elsewise.engines.pool import Pooled, fine_tuned
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.evaluate import count_seen
@@ -86,6 +88,23 @@ def test_one_string_is_not_a_list_of_texts(fitted):
 def test_one_label_only_is_refused():
     with pytest.raises(InputError, match=r"at least 2 labels are needed to tell texts apart, got only 'a'"):
         ew.fit(["x", "y"], ["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("learnig_rate", "; did you mean learning_rate?"),
+        ("target", "; did you mean target_accuracy?"),
+        ("num_epochs", "; did you mean epochs?"),
+        ("verbosity", ""),
+    ],
+)
+@pytest.mark.parametrize("engine", ["auto", MemoryEngine(("a", "b"), {})])
+def test_an_unknown_keyword_is_refused_at_once_and_the_nearest_is_named(name, near, engine):
+    words = f"fit() got an unexpected keyword argument {name!r}{near}"
+
+    with pytest.raises(TypeError, match=f"^{re.escape(words)}$"):
+        ew.fit(["x"], ["a"], engine=engine, **{name: 1})
 
 
 def test_an_impossible_promise_is_refused_before_training():

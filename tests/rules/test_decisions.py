@@ -9,7 +9,7 @@ from elsewise.arrays import ABSTAIN
 from elsewise.outputs import Evidence, Outputs, as_evidence
 from elsewise.rules import AmbiguityMargin, FixedThreshold, TargetCoverage
 from elsewise.rules.certificate import Certificate
-from elsewise.rules.decisions import Reason, confidence_of, decide
+from elsewise.rules.decisions import PredictionSets, Reason, confidence_of, decide
 from elsewise.scores import MaximumProbability
 
 NAN = float("nan")
@@ -255,3 +255,58 @@ def test_a_threshold_for_each_label_is_that_of_the_best_label():
 
     assert decisions.threshold.tolist() == [0.5, 0.7, 0.7]
     assert decisions.codes.tolist() == [0, ABSTAIN, ABSTAIN]
+
+
+def full():
+    """Decisions with every column that a rule may leave out."""
+    sets = PredictionSets(np.packbits(P > 0.3, axis=1), 3, ("a", "b", "c"))
+    more = {"familiarity": np.linspace(0, 1, 5), "nearest": np.arange(10).reshape(5, 2) % 3, "sets": sets}
+    more |= {"epistemic": np.linspace(0, 0.4, 5), "truncated": np.arange(5) == 2, "texts": list("vwxyz")}
+    return replace(decided(), names=("a", "b", "c"), **more)
+
+
+def test_a_decision_is_a_row_of_the_columns():
+    decisions = full()
+
+    one = decisions[2]
+
+    assert (one.label, one.abstained, one.reason, one.best_label, one.text) == ("Other", True, "ambiguous", "a", "x")
+    assert (one.confidence, one.probability, one.truncated) == (0.5, 0.5, True)
+    assert decisions[-1].text == "z"
+    assert decisions[np.int64(0)].label == "a"
+    assert [each.label for each in decisions] == decisions.labels
+    assert one == decisions[2:][0]
+    assert one.sentence("tr") == decisions.sentence(2, "tr")
+    assert one.customer_sentence() == decisions.customer_sentence(2)
+    assert one.explain() == decisions.explain(2)
+    with pytest.raises(IndexError):
+        decisions[5]
+
+
+@pytest.mark.parametrize("rows", [slice(1, 4), [1, 2, 3], np.array([1, 2, 3]), np.array([0, 1, 1, 1, 0], dtype=bool)])
+def test_a_part_of_decisions_says_of_its_texts_what_the_whole_says(rows):
+    whole = full()
+
+    part = whole[rows]
+
+    assert len(part) == 3
+    assert repr([part.explain(i).as_dict() for i in (0, 2)]) == repr([whole.explain(i).as_dict() for i in (1, 3)])
+    assert repr(list(part)) == repr(list(whole)[1:4])
+    assert part.columns["truncated"] == whole.columns["truncated"][1:4]
+    assert part.texts == ["w", "x", "y"]
+    assert len(whole[5:]) == 0
+    assert list(whole[5:]) == []
+
+
+def test_decisions_print_a_line_a_text_that_steers_no_terminal():
+    shown = str(replace(full(), texts=["a\x1b[2J", None, "a  b", "y" * 99, "z"])).splitlines()
+
+    assert shown[:3] == [
+        "Decisions(n=5, answered=1, abstained=4)",
+        "a      0.900  answered    'a\\x1b[2J'",
+        "Other  0.450  ambiguous",
+    ]
+    assert shown[3].endswith("  'a b'")
+    assert len(shown[4]) < 100
+    many = FixedThreshold(0.6)(np.tile([0.9, 0.1], (12, 1)))
+    assert str(many).splitlines()[-1] == "... and 2 more"

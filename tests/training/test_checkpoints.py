@@ -164,7 +164,7 @@ def test_one_flipped_bit_is_refused_with_the_file_and_the_remedy(stopped, name):
     bytes_[len(bytes_) // 2] ^= 1
     file.write_bytes(bytes_)
 
-    with pytest.raises(ArtifactError, match=rf"{name} was changed .*start afresh with --restart"):
+    with pytest.raises(ArtifactError, match=rf"{name} was changed .*start afresh with restart=True"):
         trained(stopped)
 
 
@@ -191,7 +191,7 @@ def test_a_planted_pickle_is_refused_and_not_executed(stopped, tmp_path, name, f
         (step / "manifest.json").unlink()
         write_manifest(step)
 
-    with pytest.raises(ArtifactError, match=r"(nothing of it was|was not) read.*--restart"):
+    with pytest.raises(ArtifactError, match=r"(nothing of it was|was not) read.*restart=True"):
         trained(stopped)
 
     assert not marker.exists()

@@ -125,18 +125,9 @@ class Answered:
         """Yield the cells of each usable row, by column."""
         if self.decisions is None or self.evidence is None:
             return
-        decisions, outputs = self.decisions, self.evidence.outputs
-        truncated = None if outputs is None else outputs.truncated
-        columns = (
-            decisions.labels,
-            decisions.abstained.tolist(),
-            decisions.reasons.tolist(),
-            [decisions.name(code) for code in decisions.best.tolist()],
-            decisions.confidence.tolist(),
-            decisions.best_probability.tolist(),
-            [False] * len(decisions) if truncated is None else truncated.tolist(),
-        )
-        for values, more in zip(zip(*columns, strict=True), self.more.cells(decisions, self.evidence), strict=True):
+        columns = self.decisions.columns
+        rows = zip(*(columns[name] for name in COLUMNS), strict=True)
+        for values, more in zip(rows, self.more.cells(self.decisions, self.evidence), strict=True):
             yield dict(zip(COLUMNS, values, strict=True)) | more
 
 

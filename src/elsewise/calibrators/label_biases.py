@@ -4,7 +4,6 @@ The parameters are regularised towards one temperature and biases of 0, as plain
 rows.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Floats, as_logits, softmax
 from elsewise.calibrators.scale_and_bias import best_affine, checked_vector
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError, warn_caller
 
 PENALTY = 10.0  # a standard deviation of 1/3: better than 1 and 100 on simulated rows of 3 to 50 labels
 SCALES_PENALTY = 25.0  # of 1/5: twice as many parameters as with one temperature, so a stronger prior
@@ -71,7 +70,7 @@ class TemperatureBias:
         """
         best = best_affine(logits, codes, penalty=penalty, by_label=False)
         if best.trouble:
-            warnings.warn(best.trouble, ElsewiseWarning, stacklevel=2)
+            warn_caller(best.trouble)
         return cls(float(1 / best.scales[0]), best.biases)
 
     def __call__(self, logits: Any) -> Floats:
@@ -148,7 +147,7 @@ class LabelScale:
         """
         best = best_affine(logits, codes, penalty=penalty, by_label=True)
         if best.trouble:
-            warnings.warn(best.trouble, ElsewiseWarning, stacklevel=2)
+            warn_caller(best.trouble)
         return cls(best.scales, best.biases)
 
     def __call__(self, logits: Any) -> Floats:

@@ -5,13 +5,12 @@ section 4.2, https://arxiv.org/abs/1706.04599.
 """
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
 from elsewise.arrays import Floats, as_logits, softmax
 from elsewise.calibrators.best_temperature import best_temperature
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError, warn_caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Temperature:
         temperature = best_temperature(logits, codes)
         if temperature is None:
             message = "no finite temperature is best on these rows; probabilities stay uncalibrated (temperature 1)"
-            warnings.warn(message, ElsewiseWarning, stacklevel=2)
+            warn_caller(message)
         return cls(temperature or 1.0)
 
     def __call__(self, logits: Any) -> Floats:

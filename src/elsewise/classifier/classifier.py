@@ -1,8 +1,9 @@
 """The classifier: an engine, a calibrator and a rule that answer together."""
 
+import shlex
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from elsewise.classifier.model_folder import BASELINE, CANARY, write_folder
 from elsewise.classifier.packing import pack
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.labels import label_form, own_labels
-from elsewise.engines import Stored, as_engine, key_of, prepared, quick_run
+from elsewise.engines import Stored, as_engine, as_input, key_of, prepared, quick_run, reads_logits
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import InputError
+from elsewise.errors import InputError, refuse_unknown
 from elsewise.messages.notebook import html_table
 from elsewise.messages.wording import listed
 from elsewise.outputs import Evidence, Outputs
@@ -116,13 +117,43 @@ class Classifier(OneProcess):
         evidence = Evidence.of(outputs, self.calibrator)
         return evidence if self.familiarity is None else self.familiarity.judged(evidence)
 
-    def probabilities(self, texts: Sequence[Any]) -> Floats:
+    def probabilities(self, texts: Iterable[Any]) -> Floats:
         """Return calibrated probabilities, shape (n, k); a row of NaN for a text that cannot be read."""
-        return Evidence.of(self.engine.run(texts), self.calibrator).probabilities
+        return Evidence.of(self.engine.run(as_input(self.engine, texts)), self.calibrator).probabilities
 
-    def decide(self, texts: Sequence[Any]) -> Decisions:
-        """Answer each of n texts, in order."""
-        return self.decisions(self.evidence(texts))
+    def decide(self, texts: Iterable[Any]) -> Decisions:
+        """Answer each of n texts, in order: a list, a column of a data frame, or a generator.
+
+        A missing text (None, NaN) is unreadable. A classifier of logits takes their rows, (n, k).
+
+        Raises
+        ------
+        InputError
+            If texts are not one column of strings, such as a whole data frame.
+        """
+        rows = as_input(self.engine, texts)
+        decisions = self.decisions(self.evidence(rows))
+        if reads_logits(self.engine):
+            return decisions
+        return replace(decisions, texts=texts if hasattr(texts, "iloc") else rows)
+
+    @property
+    def classes_(self) -> NDArray[np.object_]:
+        """The k labels in the order of the columns of `predict_proba`, as scikit-learn calls them; never Other."""
+        return np.array(self.labels, dtype=object)
+
+    def predict(self, texts: Iterable[Any]) -> NDArray[np.object_]:
+        """Return a label for each of n texts, or the word for an abstention, shape (n,): as ``decide(texts).labels``.
+
+        Unlike a classifier of scikit-learn, it does not guess: a text below the threshold gets `other`, which is none
+        of `classes_`, and which ``sklearn.metrics`` counts as wrong. The most probable label of every text, answered or
+        not, is ``decide(texts).columns["best_label"]``.
+        """
+        return np.array(self.decide(texts).labels, dtype=object)
+
+    def predict_proba(self, texts: Iterable[Any]) -> Floats:
+        """Return calibrated probabilities (n, k), a column for each of `classes_`: as `probabilities`."""
+        return self.probabilities(texts)
 
     def decisions(self, evidence: Evidence) -> Decisions:
         """Apply the rule to evidence, and add explanations and the names of labels and Other."""
@@ -150,19 +181,22 @@ class Classifier(OneProcess):
         own = own_labels(names, known)
         if None in own:
             row = own.index(None)
-            raise InputError(self._unknown(names[row], row))
+            raise self._unknown(names[row], row)
         return np.array([known[name] for name in own if name is not None], dtype=np.int64)
 
-    def _unknown(self, name: str, row: int) -> str:
+    def _unknown(self, name: str, row: int) -> InputError:
         said = f"the model has no label {name!r}, which row {row} has (counted from 0)"
         if alike := [label for label in self.labels if label_form(label) == label_form(name)]:
-            return f"{said}; {alike[0]!r} is alike, so rename it (--map on the command line)"
+            typed = shlex.join(["--map", f"{name}={alike[0]}"])
+            return InputError(f"{said}; {alike[0]!r} is alike, so rename it", typed=typed)
+        remedy = "fit again with them"
         if self.out_of_scope_label is None:
-            return f"{said}; if it marks out-of-scope texts, say so (out_of_scope_label), or leave such rows out"
-        return f"{said}; leave such rows out (--drop-label on the command line), or fit again with them"
+            remedy = f"if it marks out-of-scope texts, say so with out_of_scope_label={name!r}"
+        return InputError(f"{said}; {remedy}, or leave such rows out", typed=shlex.join(["--drop-label", name]))
 
     def with_provenance(self, **changed: Any) -> "Classifier":
         """Copy the classifier with other fields in its `provenance`; its answers stay the same."""
+        refuse_unknown("with_provenance", changed, (one.name for one in fields(Provenance)))
         return replace(self, provenance=replace(self.provenance, **changed))
 
     def save(self, path: str | Path) -> None:

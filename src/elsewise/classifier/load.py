@@ -101,7 +101,7 @@ def open_classifier(
         _check_fingerprint(folder, key, engine.fingerprint, AGAIN if model is None else f"{AROUND}, or {AGAIN}")
     if isinstance(engine, ExternalEngine) and engine.answer is None:
         if answers:
-            raise ArtifactError(engine.missing(str(folder.files.path)))
+            raise engine.missing(str(folder.files.path))
         return classifier
     _check_canaries(folder, classifier, entry[CANARY])
     return classifier
@@ -203,7 +203,7 @@ def _open_engine(folder: ModelFolder, key: str, threads: int | None) -> Stored:
         return open_entry(entry, opening)
     except InputError as error:
         path, others = folder.files.path, list(folder.others(key))
-        instead = f", or serve it as certified on {others[0]} (--engine, --precision)" if others else ""
+        instead = f", or serve it as certified on {others[0]} (engine=, precision=)" if others else ""
         inside = f"re-fit it for this machine: elsewise export {path} --engine openvino --precision f32"
         if entry["name"] in ENGINES and kind_of(entry["name"]).certify_again == "fit":
             inside = "fit it again on this machine"

@@ -5,14 +5,12 @@ carries results, stderr words and progress.
 """
 
 import os
-import re
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from inspect import signature
 from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
@@ -29,6 +27,7 @@ from elsewise.cli.export import export
 from elsewise.cli.fit import fit
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
+from elsewise.cli.parameters import PROGRAM
 from elsewise.cli.predict import predict
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning, PromiseWarning
@@ -69,6 +68,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name, cls=PanelCommand)(grouped(_command))
+PROGRAM.append(app)
 
 
 @app.callback(invoke_without_command=True, help=ABOUT)
@@ -102,7 +102,7 @@ def main() -> None:
             finally:
                 sys.stdout.flush()
         except ElsewiseError as error:
-            to_stderr(f"elsewise: {_with_options(str(error))}")
+            to_stderr(f"elsewise: {error}", typed=error.typed)
             raise SystemExit(1) from None
         except OSError as error:
             _mute()
@@ -160,15 +160,5 @@ def _mute() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _with_options(words: str) -> str:
-    """Name options where a message names parameters of Python: --engine for ``engine=``."""
-    known = {name for command in COMMANDS.values() for name in signature(grouped(command)).parameters}
-    return re.sub(
-        r"\b(\w+)=(?=[\s,;.)]|$)",
-        lambda found: f"--{found[1].replace('_', '-')}" if found[1] in known else found[0],
-        words,
-    )
-
-
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    to_stderr(f"warning: {message}")
+    to_stderr(f"warning: {message}", typed=getattr(message, "typed", ""))

@@ -7,6 +7,7 @@ import typer
 from elsewise.cli import options
 from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.cli.panels import Only
+from elsewise.cli.parameters import in_options
 from elsewise.cli.tables import DROPPED
 from elsewise.data.defaults import MAX_LENGTH, PARTS
 
@@ -43,13 +44,28 @@ def check(
         data, files.reading(), held_out=held_out, test=test, out_of_scope_label=out_of_scope_label, seed=seed,
         encoder=encoder or DEFAULT_ENCODER, max_length=max_length, **asdict(population), **asdict(promise),
     )  # fmt: skip
+    checked = _in_options(checked)
     command = f"{options.program()} {shlex.join(['fit', data, '-o', 'model', *checked.options])}"
     if as_json:
-        print_json({**asdict(checked), "command": command})
+        shown = asdict(checked, dict_factory=lambda cells: {key: cell for key, cell in cells if key != "typed"})
+        print_json({**shown, "command": command})
     else:
         _show(checked, command)
     if checked.findings.of_level("error"):
         raise typer.Exit(1)
+
+
+def _in_options(checked: "CheckedFile") -> "CheckedFile":
+    """Let all findings speak of options."""
+    from dataclasses import replace
+
+    def spoken(finding: "Finding") -> "Finding":
+        typed = "" if finding.remedy else finding.typed
+        remedy = finding.remedy and in_options(finding.remedy, finding.typed)
+        return replace(finding, sentence=in_options(finding.sentence, typed), remedy=remedy, typed="")
+
+    found = tuple(map(spoken, checked.findings.findings))
+    return replace(checked, findings=replace(checked.findings, findings=found))
 
 
 def _show(checked: "CheckedFile", command: str) -> None:

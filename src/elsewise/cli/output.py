@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from elsewise.cli.parameters import in_options
+
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
     from elsewise.storage.json_files import Json
@@ -76,9 +78,9 @@ def to_stdout(words: str, *, bold: bool = False) -> None:
     typer.echo(_styled(words, bold=bold))
 
 
-def to_stderr(words: str, *, bold: bool = False) -> None:
-    """Write words to stderr, which no program reads; bold on a terminal alone."""
-    typer.echo(_styled(words, bold=bold), err=True)
+def to_stderr(words: str, *, bold: bool = False, typed: str = "") -> None:
+    """Write words to stderr, which no program reads, with options in them; bold on a terminal alone."""
+    typer.echo(_styled(in_options(words, typed), bold=bold), err=True)
 
 
 def _styled(words: str, *, bold: bool) -> str:

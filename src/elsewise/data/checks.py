@@ -5,7 +5,6 @@
 
 import re
 import shlex
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,9 +21,9 @@ from elsewise.data.language import language_warnings
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions, find_tokenizer
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
-from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
+from elsewise.errors import ArtifactError, InputError, warn_caller
 from elsewise.messages.certificates import NOTABLE
-from elsewise.messages.wording import counted, listed, percent, shortened
+from elsewise.messages.wording import at_lines, counted, listed, percent, shortened
 from elsewise.rules.fixed_sequence import BinomialTest
 from elsewise.storage.paths import at_home
 
@@ -64,6 +63,8 @@ class Finding:
         Options of `fit` that fix it.
     where : tuple of int
         All lines of the file, or indices of rows without a file.
+    typed : str
+        How the remedy is typed on the command line, where Python has no parameter for it.
     """
 
     level: str
@@ -72,6 +73,11 @@ class Finding:
     remedy: str = ""
     options: tuple[str, ...] = ()
     where: tuple[int, ...] = ()
+    typed: str = ""
+
+    def __str__(self) -> str:
+        """Print the level, the sentence and the remedy."""
+        return "; ".join(filter(None, [f"{self.level}: {self.sentence}", self.remedy]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class Lengths:
     counted: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Findings:
     """Result of the checks of labelled texts.
 
@@ -124,6 +130,14 @@ class Findings:
     parts: Mapping[str, int] = field(default_factory=dict)
     lengths: Lengths | None = None
     best_accuracy: float | None = None
+
+    def __repr__(self) -> str:
+        counts = (f"{level}s={len(self.of_level(level))}" for level in ("error", "warning", "note"))
+        return f"Findings({', '.join(counts)})"
+
+    def __str__(self) -> str:
+        """Print a line for each finding."""
+        return "\n".join(map(str, self.findings)) or "nothing was found"
 
     def of_level(self, level: str) -> tuple[Finding, ...]:
         """Select the findings of one level."""
@@ -183,7 +197,7 @@ def check(
         backend = None if file is None else TextTokenizer.open(file, settings).backend
         positions = None if file is None else find_positions(encoder)
     except (InputError, ArtifactError) as error:
-        return Findings((Finding("error", "refused", str(error)),))
+        return Findings((Finding("error", "refused", str(error), typed=error.typed),))
     tokenizer = None if backend is None else (backend, encoder, max_length, positions)
     found = examine(divided, promise, tokenizer=tokenizer, lines=lines)
     if backend is not None:
@@ -230,11 +244,12 @@ def examine(
 
 
 def warn(findings: Iterable[Finding]) -> None:
-    """Emit the findings of level warning as `ElsewiseWarning`, attributed to the caller's caller."""
+    """Emit the findings of level warning as `ElsewiseWarning`, with their rows."""
     for finding in findings:
         if finding.level == "warning":
-            words = "; ".join(part for part in (finding.sentence, finding.remedy) if part)
-            warnings.warn(words, ElsewiseWarning, stacklevel=3)
+            where = f" ({at_lines(finding.where, 'row')}, counted from 0)" if finding.where else ""
+            words = "; ".join(part for part in (f"{finding.sentence}{where}", finding.remedy) if part)
+            warn_caller(words, typed=finding.typed)
 
 
 def label_rows(divided: DividedTexts) -> list[LabelRows]:
@@ -263,10 +278,11 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
     rare = [row for row in known if row.rows < FEWEST_A_LABEL and row.label not in twice and stay]
     if rare:
         words = f"{_n_labels(rare)} fewer than {FEWEST_A_LABEL} rows, which stay in train: {_rarest(rare)}"
-        first = shlex.quote(rare[-1].label)
-        remedy = f"label more of them, drop one with --drop-label {first}, or merge it into another with --map"
+        remedy, typed = "label more of them, drop one, or merge it into another", shlex.quote(rare[-1].label)
+        typed = f"--drop-label {typed}, --map {typed}=OTHER"
         where = _rows_of(divided, (row.label for row in rare), locate)
-        yield Finding("warning", "rare_labels", f"{words}; never calibrated, certified or tested", remedy, where=where)
+        words = f"{words}; never calibrated, certified or tested"
+        yield Finding("warning", "rare_labels", words, remedy, where=where, typed=typed)
     others = [row for row in known if row.rows >= FEWEST_A_LABEL]
     unlearnt = [row for row in others if row.train < FEW_TO_LEARN and stay]
     if unlearnt:
@@ -282,7 +298,7 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
         label = f"label {likely.label!r} ({counted(likely.rows, 'row')})"
         words = f"{label} seems to mark texts that belong to none of the labels"
         options = ("--out-of-scope-label", likely.label)
-        remedy = f"if so, mark them as out of scope: {shlex.join(options)}"
+        remedy = f"if so, mark them as out of scope: out_of_scope_label={likely.label!r}"
         yield Finding("note", "likely_out_of_scope", words, remedy, options)
 
 
@@ -308,10 +324,10 @@ def _spellings(
         words = f"one label in {len(group)} spellings: {spelled}"
         if is_enough and all(_is_typed(rule, new, counts) for rule, new in rules.items()):
             options = tuple(word for rule in rules for word in ("--map", rule))
-            remedy = f"if they mean the same: {shlex.join(options)}"
         else:
-            options, remedy = (), "if they mean the same, keep one spelling in the file"
-        yield Finding("warning", "near_duplicate_labels", words, remedy, options, where)
+            options = ()
+        remedy = "if they mean the same, keep one spelling"
+        yield Finding("warning", "near_duplicate_labels", words, remedy, options, where, shlex.join(options))
     if len(groups) > GROUPS_SHOWN:
         words = f"{len(groups) - GROUPS_SHOWN:,} more labels in several spellings"
         yield Finding("warning", "near_duplicate_labels", words)
@@ -333,7 +349,7 @@ def _text_findings(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
         where = tuple(map(locate, blank))
         kept = set(np.delete(divided.rows.codes, blank).tolist()) - {ABSTAIN}
         options = ("--skip-bad-rows",) if len(kept) >= FEWEST_LABELS else ()
-        yield Finding("warning", "blank_texts", words, "leave them out with --skip-bad-rows", options, where)
+        yield Finding("warning", "blank_texts", words, "leave them out", options, where, "--skip-bad-rows")
     lost = [row for row, text in enumerate(texts) if "\ufffd" in text]
     if lost:
         words = f"{counted(len(lost), 'row')} with U+FFFD, the sign for a character lost before the file was written"
@@ -368,7 +384,7 @@ def _repeats(divided: DividedTexts, locate: Locate) -> Iterable[Finding]:
         count = f"{counted(again, 'row')} ({percent(again / len(texts))})"
         words = f"{count} with a text that came before (but for case and blanks)"
         where = np.setdiff1d(np.arange(len(texts)), first).tolist()
-        remedy = "they stay in train; certify and test count a text once, unless --count-repeats is given"
+        remedy = "they stay in train; certify and test count a text once, unless count_repeats=True"
         if divided.parts.population.counts_repeats:
             remedy = "each part counts them as often as they come"
         yield Finding("note", "repeated_texts", words, remedy, where=tuple(map(locate, where)))
@@ -403,7 +419,7 @@ def _population_findings(divided: DividedTexts, locate: Locate) -> Iterable[Find
     if len(again) > NOTABLE * len(rows):
         example = shortened(rows.texts[again[0]], TEXT_SHOWN)
         words = f"{counted(len(again), 'row')} that differ from an earlier row in numbers only, such as {example!r}"
-        remedy = "if a template or a customer wrote them, keep them in one part with --group-column"
+        remedy = "if a template or a customer wrote them, keep them in one part with groups="
         yield Finding("note", "near_duplicate_texts", words, remedy, where=tuple(map(locate, again.tolist())))
 
 
@@ -430,7 +446,7 @@ def _token_findings(
         limit = f"the {max_length} tokens that the encoder reads at most" if is_all else f"{max_length} tokens"
         words = f"{truncated:.2%} of the texts are longer than {limit}; the rest of each is not read"
         wanted = min(-(-most // 64) * 64, positions or USUAL_LIMIT)
-        remedy = f"--max-length {wanted} reads more of them, and takes more time" if wanted > max_length else ""
+        remedy = f"max_length={wanted} reads more of them, and takes more time" if wanted > max_length else ""
         remedy = "an encoder with more positions reads more of them" if is_all else remedy
         is_many = truncated > MANY_TRUNCATED
         level, remedy = ("warning", remedy) if is_many else ("note", "")
@@ -464,9 +480,7 @@ def majority_findings(codes: Codes, names: Sequence[str], promise: BinomialTest)
     if not promise.passed(np.array([len(codes)]), np.array([len(codes) - right])).any():
         return []
     words = f"label {names[most]!r} alone would keep the promise: {right:,} of {len(codes):,} certify rows have it"
-    remedy = (
-        "elsewise threshold MODEL --per-label promises it of each label, --class-weights balanced teaches rare ones"
-    )
+    remedy = "class_weights='balanced' teaches rare ones; elsewise threshold MODEL --per-label certifies each label"
     return [Finding("warning", "majority_label", f"{words}; the promise says little of the other labels", remedy)]
 
 

@@ -27,7 +27,7 @@ QUOTED = r'"[^"]*+(?:""[^"]*+)*+("?)'  # group 1 is empty if the quote is never 
 SEP_LINE = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)  # Excel's: it names the delimiter, and is no header
 FORMULA = re.compile(r"[=+@\t\r-]")  # what Excel takes for the beginning of one
 NO_FORMULA = re.compile(r"[+-][\d\s.,:/()%-]*")  # a number, a date or a telephone number
-LITERAL = "read quotes as characters with --literal-quotes"
+LITERAL = "read quotes as characters with literal_quotes=True"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -65,7 +65,7 @@ def _check_header(columns: list[str], name: str) -> None:
         raise InputError(f"{name}: column {which} of {len(columns)} has no name in the header; give it one")
     if any("\0" in column for column in columns):
         way = "be" if columns[0].startswith("\0") else "le"
-        raise InputError(f"{name} has NUL in its header: {column_names(columns)}; is it --encoding utf-16-{way}?")
+        raise InputError(f"{name} has NUL in its header: {column_names(columns)}; is it encoding='utf-16-{way}'?")
     refuse_repeats(columns, name)
 
 

@@ -3,7 +3,6 @@
 Every assumption is reported as an error with the option that states it, and is part of the command.
 """
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from elsewise.data.formats import check_readable
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
 from elsewise.data.rows import Row, marks_of, merged_rows, own_names
-from elsewise.errors import InputError
+from elsewise.errors import InputError, refuse_unknown
 from elsewise.messages.wording import counted
 
 DISTINCT: Final = 20_001  # values of a column that are counted; a column with more holds no labels
@@ -116,6 +115,7 @@ def check_file(
         count_repeats, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed, as for
         `elsewise.data.check`.
     """
+    refuse_unknown("check_file", asked, [*USUAL, *signature(check_file).parameters])
     if path != "-" and not Path(path).exists():
         raise InputError(f"{path} does not exist")
     if path == "-" or not Path(path).is_file():
@@ -125,15 +125,15 @@ def check_file(
     check_readable(path, given.encoding, given.format)
     read: list[LabelledFile] = []
     files = {"data": path} | {name: file for name, file in (("held_out", held_out), ("test", test)) if file}
-    marks = {"--group-column": group_column, "--time-column": time_column}
-    columns = {column: option for option, column in marks.items() if column is not None}
+    marks = {"group_column=": group_column, "time_column=": time_column}
+    columns = {column: parameter for parameter, column in marks.items() if column is not None}
     try:
         _find_encoding(path, survey)
         _survey(path, survey)
         _find_columns(survey)
         read = read_files(list(files.values()), survey.how, strict=False, slices=columns)
     except InputError as error:
-        survey.found.append(Finding("error", "refused", str(error)))
+        survey.found.append(Finding("error", "refused", str(error), typed=error.typed))
     checked = Findings(())
     if read:
         for one, file in zip(read, files.values(), strict=True):
@@ -168,7 +168,7 @@ def _find_encoding(path: str, survey: _Survey) -> None:
         survey.found.append(Finding("error", "encoding", f"{fault}: {guess.why}", remedy, where=guess.lines))
         raise InputError(f"{path} could not be read to the end; fix these lines and check again")
     words = f"{fault}; assumed: {guess.encoding}, for {guess.why}"
-    remedy = f"look at a few texts, and read it with --encoding {guess.encoding}"
+    remedy = f"look at a few texts, and read it with encoding={guess.encoding!r}"
     survey.found.append(Finding("error", "encoding", words, remedy, ("--encoding", guess.encoding), guess.lines))
     survey.how = replace(survey.how, encoding=guess.encoding)
 
@@ -178,7 +178,7 @@ def _survey(path: str, survey: _Survey) -> None:
     with survey.how.open(path) as rows:
         if len(rows.columns) == 1 and "|" in rows.columns[0] and survey.how.delimiter is None:
             words = "the header is one column, with | in it; assumed: delimiter |"
-            survey.found.append(Finding("error", "delimiter", words, "--delimiter '|'", ("--delimiter", "|")))
+            survey.found.append(Finding("error", "delimiter", words, "delimiter='|'", ("--delimiter", "|")))
             survey.how = replace(survey.how, delimiter="|")
             return _survey(path, survey)
         survey.notes = rows.notes
@@ -242,8 +242,8 @@ def _find_columns(survey: _Survey) -> None:
 
 def _assume(what: str, column: str, holds: str, survey: _Survey) -> None:
     words = f"no column is called {what!r}; assumed: {column!r} ({holds}) holds the {what}s"
-    option = f"--{what}-column"
-    finding = Finding("error", f"{what}_column", words, f"name the right one with {option}", (option, column))
+    remedy = f"name the right one with {what}_column="
+    finding = Finding("error", f"{what}_column", words, remedy, (f"--{what}-column", column))
     survey.found.append(finding)
 
 
@@ -284,7 +284,7 @@ def _bad(read: LabelledFile, path: str, survey: _Survey) -> Iterable[Finding]:
     for problem, rows in groups.items():
         count = len(rows)
         words = f"{counted(count, 'row')} of {path} {what if count == 1 else what.replace('is', 'are')}: {problem}"
-        remedy = "" if is_skipped else "mend them, or leave them out with --skip-bad-rows"
+        remedy = "" if is_skipped else "mend them, or leave them out with skip_bad_rows=True"
         options = () if is_skipped else ("--skip-bad-rows",)
         yield Finding(level, "bad_rows", words, remedy, options, tuple(row.line for row in rows))
 
@@ -304,7 +304,7 @@ def _likely_groups(path: str, survey: _Survey, taken: set[str]) -> Iterable[Find
         if column.name not in {*text, survey.how.label_column, *taken}
         and FEWEST_GROUPS <= column.distinct < min(DISTINCT, column.filled - FEWEST_SHARING + 1)
     ]
-    read = read_files([path], survey.how, strict=False, slices=dict.fromkeys(likely, "--group-column"))[0]
+    read = read_files([path], survey.how, strict=False, slices=dict.fromkeys(likely, "group_column="))[0]
     labels = np.unique(read.labels, return_inverse=True)[1] if likely else np.empty(0)
     for name in likely:
         cells = np.array(marks_of(read.columns, [name])[0])
@@ -316,7 +316,7 @@ def _likely_groups(path: str, survey: _Survey, taken: set[str]) -> Iterable[Find
         values = counted(len(np.unique(cells[filled])), "value")
         words = f"column {name!r} looks like groups of rows: {values} in {counted(int(filled.sum()), 'row')}"
         same = f"{alike:.0%} of the pairs of rows within one have the same label, {chance:.0%} of all pairs"
-        remedy = f"if rows of one group are alike, divide them by it: --group-column {shlex.quote(name)}"
+        remedy = f"if rows of one group are alike, divide them by it: group_column={name!r}"
         yield Finding("note", "likely_groups", f"{words}; {same}", remedy)
 
 

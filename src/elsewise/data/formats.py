@@ -175,5 +175,5 @@ def _suffix(path: str | PathLike[str], format_: str | None) -> str:
         known = ", ".join(name[1:] for name in FORMATS)
         if format_:
             raise InputError(f"unknown format {format_!r}; the formats are {known}")
-        raise InputError(f"{fspath(path)}: cannot tell the format from {suffix!r}; name it with --format ({known})")
+        raise InputError(f"{fspath(path)}: cannot tell the format from {suffix!r}; name it with format= ({known})")
     return suffix

@@ -65,7 +65,7 @@ class Reading:
         """Find the columns of a header that hold the texts; InputError for a missing column."""
         name = self.text_column
         named = (name,) if own_names([name], columns) != (None,) else tuple(part.strip() for part in name.split(","))
-        return require_columns(columns, dict.fromkeys(named, "--text-column"), path)
+        return require_columns(columns, dict.fromkeys(named, "text_column="), path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def read_labelled(path: str, how: Reading, *, strict: bool, slices: Columns = ()
 def read_files(paths: Sequence[str], how: Reading, *, strict: bool, slices: Columns = ()) -> list[LabelledFile]:
     """Read the labelled texts of several files, or of stdin for ``-``.
 
-    Every label named by --map or --drop-label must occur in one of them. `strict` refuses a file with an unusable row,
+    Every label named by `maps` or `dropped` must occur in one of them. `strict` refuses a file with an unusable row,
     unless `how` skips them; else they are left out. `slices` are further columns to read, or a mapping from them to the
     options that name them; cells are empty for keys that a row of JSON Lines lacks.
 
@@ -164,7 +164,7 @@ def _read(path: str, how: Reading, *, strict: bool, slices: Columns) -> Labelled
     bad: list[BadRow] = []
     with how.open(path) as file:
         columns = how.text_columns(file.columns, path)
-        (label,) = require_columns(file.columns, {how.label_column: "--label-column"}, path)
+        (label,) = require_columns(file.columns, {how.label_column: "label_column="}, path)
         own = dict(zip(read.columns, require_columns(file.columns, options_of(slices), path), strict=True))
         how = replace(how, label_column=label)
         for row in file:
@@ -200,9 +200,9 @@ def noted(file: Rows) -> tuple[str, ...]:
 def _refusal(path: str, bad: Sequence[BadRow]) -> str:
     first = f"{path} line {bad[0].line}: row {bad[0].number} {bad[0].problem}"
     if len(bad) == 1:
-        return f"{first}; mend the row, or leave it out with --skip-bad-rows"
+        return f"{first}; mend the row, or leave it out with skip_bad_rows=True"
     where = at_lines([row.line for row in bad])
-    remedy = "elsewise check shows them all, --skip-bad-rows leaves them out"
+    remedy = "elsewise check shows them all, skip_bad_rows=True leaves them out"
     return f"{first}\n{counted(len(bad), 'row')} cannot be used ({where}): {remedy}"
 
 

@@ -4,7 +4,6 @@ Rules apply to the labels in the file, and a label is renamed once: with ``a=b``
 """
 
 import re
-import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -105,13 +104,13 @@ class Relabelling:
         for rule in maps:
             old, name = _parted(rule, known)
             if new.setdefault(old, name) != name:
-                raise InputError(f"--map renames {old!r} twice, to {new[old]!r} and to {name!r}; keep one of them")
+                raise InputError(f"maps= renames {old!r} twice, to {new[old]!r} and to {name!r}; keep one of them")
         gone: list[str] = []
         for label, own in zip(dropped, own_labels(dropped, known), strict=True):
             if own is None:
-                raise InputError(f"--drop-label {label!r}: {_absent(label, known)}")
+                raise InputError(f"dropped={label!r}: {_absent(label, known)}")
             if own in new:
-                raise InputError(f"label {label!r} is both renamed and dropped; keep --map or --drop-label")
+                raise InputError(f"label {label!r} is both renamed and dropped; keep maps= or dropped=")
             gone.append(own)
         return cls(new, frozenset(gone))
 
@@ -123,17 +122,17 @@ class Relabelling:
 def _parted(rule: str, known: Collection[str]) -> tuple[str, str]:
     ways = [(rule[:at], rule[at + 1 :]) for at, sign in enumerate(rule) if sign == "="]
     if not ways:
-        raise InputError(f'--map takes "old=new", got {rule!r}')
+        raise InputError(f'maps= takes "old=new", got {rule!r}')
     own = own_labels((old for old, _ in ways), known)
     possible = [(old, new) for old, (_, new) in zip(own, ways, strict=True) if old is not None]
     if not possible:
-        raise InputError(f"--map {rule!r}: {_absent(ways[0][0], known)}")
+        raise InputError(f"maps={rule!r}: {_absent(ways[0][0], known)}")
     if len(possible) > 1:
         (old, new), (other, newer) = possible[:2]
         meanings = f"{old!r} to {new!r} or {other!r} to {newer!r}"
-        raise InputError(f"--map {rule!r} can mean {meanings}; rename one of them in the file")
+        raise InputError(f"maps={rule!r} can mean {meanings}; rename one of them in the file")
     if not possible[0][1].strip():
-        raise InputError(f"--map {rule!r} has no new label after the =; --drop-label leaves a label out")
+        raise InputError(f"maps={rule!r} has no new label after the =; dropped= leaves a label out")
     return possible[0]
 
 
@@ -168,9 +167,9 @@ def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> 
         if name is not None:
             return known[name]
         if number is None:
-            remedy = "name the columns with --names"
+            remedy = "name the columns with names="
             if any(name != str(i) for i, name in enumerate(known)):
-                remedy = f"if it marks out-of-scope rows, add --out-of-scope-label {shlex.quote(label)}"
+                remedy = f"if it marks out-of-scope rows, add out_of_scope_label={label!r}"
             raise InputError(f"label {label!r} is neither one of the {len(known)} names nor a code; {remedy}")
         return numbers[number]
 

@@ -149,8 +149,9 @@ class Lines:
     def _complaint(self, line: int, fault: UnicodeDecodeError) -> str:
         byte = fault.object[fault.start]
         others = [name for name in ("utf-8", "cp1254", "cp1252") if name != self.encoding][:2]
-        remedy = " or ".join(others).replace("cp1254", "cp1254 (Turkish Excel)")
-        return f"{self.name} line {line}: byte 0x{byte:02x} is not {self.encoding}; try --encoding {remedy}"
+        likely, other = (f"{name}{' (Turkish Excel)' * ('cp1254' in name)}" for name in (repr(others[0]), others[1]))
+        where = f"{self.name} line {line}: byte 0x{byte:02x} is not {self.encoding}"
+        return f"{where}; try encoding={likely} or {other}"
 
 
 def refuse_binary(head: bytes, name: str, encoding: str | None = None) -> None:
@@ -223,9 +224,9 @@ def _codec(encoding: str | None) -> str:
 def _mark(head: bytes, encoding: str, name: str) -> bytes:
     mark, meant = next(((mark, meant) for mark, meant in MARKS if head.startswith(mark)), (b"", ""))
     if not encoding.startswith(meant):
-        raise InputError(f"{name} starts with the byte order mark of {meant}; read it with --encoding {meant}")
+        raise InputError(f"{name} starts with the byte order mark of {meant}; read it with encoding={meant!r}")
     if head and not mark and encoding in MARKED:
-        raise InputError(f"{name} has no byte order mark; read it with --encoding {encoding}-le, or {encoding}-be")
+        raise InputError(f"{name} has no byte order mark; read it with encoding='{encoding}-le', or {encoding}-be")
     return mark
 
 

@@ -66,7 +66,7 @@ def logits_of(row: Row, columns: tuple[str, ...], decimal: str = ".") -> list[fl
         except ValueError:
             words = f"has {cell!r} in column {column!r}, not a number"
             has_comma = decimal == "." and WITH_COMMA.fullmatch(cell)
-            return f"{words} with a decimal point; read it with --decimal ," if has_comma else words
+            return f"{words} with a decimal point; read it with decimal=','" if has_comma else words
     return values
 
 
@@ -80,7 +80,7 @@ def read_codes(path: str, how: Reading, code_of: Callable[[str], int]) -> NDArra
     with how.open(path) as rows:
         is_only = len(rows.columns) == 1 and how.label_column == Reading().label_column  # the default
         named = rows.columns[0] if is_only else how.label_column
-        (column,) = require_columns(rows.columns, {named: "--label-column"}, path)
+        (column,) = require_columns(rows.columns, {named: "label_column="}, path)
         return np.array([_code(row, column, path, code_of) for row in _usable(rows, path)], dtype=np.int64)
 
 

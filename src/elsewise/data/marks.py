@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Floats
+from elsewise.arrays import Floats, is_missing
 from elsewise.errors import InputError
 
 KINDS: Final = {"number": "is a number", "zoned": "has a time zone", "local": "has no time zone"}
@@ -31,7 +31,7 @@ def numbered_groups(files: Sequence[Iterable[Any] | None]) -> list[NDArray[np.in
 
 def has_no_group(value: Any) -> bool:
     """Tell whether a value names no group: None, NaN and blanks do not."""
-    return value is None or value != value or not str(value).strip()  # noqa: PLR0124  NaN
+    return is_missing(value) or not str(value).strip()
 
 
 def _number(value: Any, known: dict[object, int]) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from elsewise.arrays import as_labels, label_words
+from elsewise.arrays import as_column, as_labels, label_words
 from elsewise.data.labels import label_form
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted, listed
@@ -46,7 +46,8 @@ def settle_labels(
     >>> settle_labels(["LABEL_0", "LABEL_1"], [["1", "0"]])
     (('0', '1'), [['1', '0']])
     """
-    given = [list(zip(part, label_words(part), strict=True)) for part in map(list, rows)]
+    columns = [as_column(part, "labels") for part in rows]
+    given = [list(zip(part, label_words(part), strict=True)) for part in columns]
     found = Counter(word for part in given for _, word in part if word != outside)
     known = _known(own, names, found)
     has_numbers = any(re.fullmatch(r"-?\d+", name.strip()) for name in known)
@@ -54,7 +55,7 @@ def settle_labels(
     read = [[codes.get(word, word) if _is_number(label) else word for label, word in part] for part in given]
     unknown = Counter(word for part in read for word in part if word not in known and word != outside)
     if unknown:
-        raise InputError(_refusal(known, unknown))
+        raise _refusal(known, unknown)
     return known, read
 
 
@@ -91,16 +92,20 @@ def _is_number(label: Any) -> bool:
     return isinstance(label, int | np.integer) and not isinstance(label, bool)
 
 
-def _refusal(known: Sequence[str], unknown: Mapping[str, int]) -> str:
+def _refusal(known: Sequence[str], unknown: Mapping[str, int]) -> InputError:
     """Say which labels of the rows are not the model's, and how to mend them."""
     theirs = listed(map(repr, known), most=SHOWN)
     rows = listed((f"{word!r} ({counted(count, 'row')})" for word, count in unknown.items()), most=SHOWN)
     has = f"the rows have labels that the model does not have: {rows}; it has {theirs}"
     codes = {str(code): name for code, name in enumerate(known)}
     if unknown.keys() <= codes.keys():
-        rules = " ".join(f"--map {shlex.quote(f'{code}={name}')}" for code, name in codes.items() if code in unknown)
-        return f"{has}; if they are its codes, pass them as whole numbers from Python, or add {rules}"
+        rules = [f"{code}={name}" for code, name in codes.items() if code in unknown]
+        return InputError(f"{has}; if they are its codes, pass whole numbers", typed=_typed(rules))
     forms = {label_form(name): name for name in known}
     alike = [f"{word}={forms[label_form(word)]}" for word in unknown if label_form(word) in forms]
-    rename = " ".join(f"--map {shlex.quote(rule)}" for rule in alike) or "--map OLD=NEW"
-    return f"{has}; rename them ({rename}), drop them, or mark those that belong to none by out_of_scope_label="
+    remedy = "mark those that belong to none by out_of_scope_label=, drop them, or rename them"
+    return InputError(f"{has}; {remedy}", typed=_typed(alike or ["OLD=NEW"]))
+
+
+def _typed(rules: Iterable[str]) -> str:
+    return " ".join(f"--map {shlex.quote(rule)}" for rule in rules)

@@ -93,7 +93,7 @@ class Rows:
         self._lines.close()
 
 
-Columns: TypeAlias = Sequence[str] | Mapping[str, str]  # further columns to read, or the option that names each
+Columns: TypeAlias = Sequence[str] | Mapping[str, str]  # further columns to read, or the parameter that names each
 Cells: TypeAlias = Mapping[str, object]  # a row to write: a value by column
 
 
@@ -112,7 +112,7 @@ class Format(Protocol):
 def merged_rows(lines: Sequence[int]) -> tuple[str, str]:
     """Say that rows seem to be several that a quote has merged, and the remedy."""
     words = f"{counted(len(lines), 'row')} with tabs and line ends in a quoted cell"
-    return f"{words}: several rows, where a quote is a character", "if so, read quotes so with --literal-quotes"
+    return f"{words}: several rows, where a quote is a character", "if so, read quotes so with literal_quotes=True"
 
 
 def column_names(columns: Iterable[str]) -> str:
@@ -152,14 +152,13 @@ def own_names(wanted: Iterable[str], names: Iterable[str]) -> tuple[str | None, 
 def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> tuple[str, ...]:
     """Find the columns that a command needs, under the file's own names for them; see `own_names`.
 
-    `wanted` leads from each needed column to the command-line option that names a different column; `path` is for the
-    message. InputError for the first missing column; upper and lower case differ.
+    `wanted` leads from each needed column to the parameter that names a different column; `path` is for the message. InputError for the first missing column; upper and lower case differ.
 
     Examples
     --------
-    >>> require_columns(["body", "topic"], {"text": "--text-column"}, "tickets.csv")
+    >>> require_columns(["body", "topic"], {"text": "text_column="}, "tickets.csv")
     Traceback (most recent call last):
-    elsewise.errors.InputError: tickets.csv has no column 'text'; it has 'body', 'topic'; name the right one with --text-column
+    elsewise.errors.InputError: tickets.csv has no column 'text'; it has 'body', 'topic'; name the right one with text_column=
     """  # noqa: E501
     present = list(columns)
     found: list[str] = []
@@ -172,8 +171,8 @@ def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: obj
 
 
 def options_of(columns: Columns) -> Mapping[str, str]:
-    """Give the option that names each of further columns; --slice unless a mapping says."""
-    return columns if isinstance(columns, Mapping) else dict.fromkeys(columns, "--slice")
+    """Give the parameter that names each of further columns; slices= unless a mapping says."""
+    return columns if isinstance(columns, Mapping) else dict.fromkeys(columns, "slices=")
 
 
 def is_null(cell: object) -> bool:

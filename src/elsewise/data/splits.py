@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from elsewise.arrays import Codes, Floats, as_texts, label_words
+from elsewise.arrays import Codes, Floats, as_column, as_texts, label_words
 from elsewise.data.division import Indices, one_of_each, parts_of
 from elsewise.data.labels import own_labels
 from elsewise.data.marks import numbered_groups, seconds
@@ -23,6 +23,7 @@ from elsewise.errors import InputError
 from elsewise.messages.certificates import Population
 
 Pairs: TypeAlias = tuple[Any, ...]  # texts and labels; then groups and times, if there are any
+PAIR, MARKS = 2, ("groups", "times")
 SHARES = (0.60, 0.10, 0.15, 0.15)  # train, tune, certify, test
 FRESH_SHARES = (1 / 4, 1 / 2, 1 / 4)  # tune, certify, test, for a trained model
 DISTINCT_TEXTS = Population()
@@ -175,14 +176,30 @@ class _Given:
 
     @classmethod
     def of(cls, pairs: Pairs, name: str) -> "_Given":
-        texts, labels, *marks = pairs
+        texts, labels, *marks = as_pairs(pairs, name)
         read = as_texts(texts), label_words(labels)
-        columns = [None if column is None else list(column) for column in (*marks, None, None)[:2]]
-        for what, column in zip(("labels", "groups", "times"), (read[1], *columns), strict=True):
+        named = zip(MARKS, (*marks, None, None), strict=False)
+        columns = [None if column is None else as_column(column, what) for what, column in named]
+        for what, column in zip(("labels", *MARKS), (read[1], *columns), strict=True):
             if column is not None and len(column) != len(read[0]):
                 lengths = f"got {len(read[0])} and {len(column)}"
                 raise InputError(f"{name}: texts and {what} must have equal lengths, {lengths}")
         return cls(*read, *columns)
+
+
+def as_pairs(pairs: Any, name: str) -> Pairs:
+    """Check texts and labels, which groups and times may follow: a tuple or list of columns.
+
+    Examples
+    --------
+    >>> as_pairs({"text": ["a"], "label": ["b"]}, "test")
+    Traceback (most recent call last):
+    elsewise.errors.InputError: test must be a pair, as in (frame['text'], frame['label']), got dict
+    """
+    if not isinstance(pairs, tuple | list) or not PAIR <= len(pairs) <= PAIR + len(MARKS):
+        got = f"got {type(pairs).__name__}"
+        raise InputError(f"{name} must be a pair, as in (frame['text'], frame['label']), {got}")
+    return tuple(pairs)
 
 
 def _coded(given: _Given, known: Mapping[str, int], name: str, lacking: str) -> LabelledTexts:
@@ -212,9 +229,11 @@ def _check_all_trained(names: Sequence[str], train: LabelledTexts) -> None:
     """Raise InputError for the first label that none of the oldest rows has: a model could not learn it."""
     lacking = sorted(set(range(len(names))) - set(train.codes.tolist()))
     if lacking:
+        label = names[lacking[0]]
         raise InputError(
-            f"label {names[lacking[0]]!r} is in none of the {len(train):,} oldest rows, which train; "
-            f"drop it with --drop-label {shlex.quote(names[lacking[0]])}, or divide without the times"
+            f"label {label!r} is in none of the {len(train):,} oldest rows, which train; "
+            "divide without the times, or leave its rows out",
+            typed=f"--drop-label {shlex.quote(label)}",
         )
 
 

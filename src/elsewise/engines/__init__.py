@@ -12,6 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+
+from elsewise.arrays import as_texts, to_numpy
 from elsewise.engines import token_counts
 from elsewise.engines.files import Opening
 from elsewise.engines.second_opinion import KEY, SecondOpinion
@@ -165,6 +168,18 @@ def given_engine(model: Any) -> "ExternalEngine":
     from elsewise.engines.external import ExternalEngine  # noqa: PLC0415  as the table: when it is asked for
 
     return model if isinstance(model, ExternalEngine) else ExternalEngine.around(model)
+
+
+def as_input(engine: Stored, texts: Any) -> Any:
+    """Check what an engine is asked about: n texts, a missing one empty; or for an engine of logits their rows.
+
+    InputError if texts are not one column of strings, or rows are not a list or an array.
+    """
+    if not reads_logits(engine):
+        return as_texts(texts)
+    if isinstance(texts, str) or not np.iterable(texts):
+        raise InputError(f"texts must be a list or an array, got {type(texts).__name__}")
+    return to_numpy(texts if hasattr(texts, "__len__") else list(texts))
 
 
 def prepared(engine: Engine, texts: Sequence[Any]) -> Any:

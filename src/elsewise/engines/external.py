@@ -4,7 +4,6 @@
 To open the folder, pass the model again: ``elsewise.load("model", engine=...)``. Loading runs no code for it.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,14 +19,11 @@ from elsewise.engines.files import Opening
 from elsewise.engines.one_process import OneProcess, spare_threads
 from elsewise.engines.output_kinds import to_logits
 from elsewise.engines.tokenizer import is_visible, readable
-from elsewise.errors import ArtifactError, ElsewiseError, ElsewiseWarning, InputError, in_a_line
+from elsewise.errors import ArtifactError, ElsewiseError, InputError, in_a_line, warn_caller
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
 
 WRAP: Final = "wrap it: elsewise.wrap(model, labels=[...])"
-AGAIN: Final = (
-    "pass it again: elsewise.load(path, engine=...) or --engine module:object (compare: FOLDER=module:object)"
-)
 OUTPUTS: Final = "outputs"  # the kind of a model that gives `Outputs` itself, with logits in them
 COLUMNS: Final = tuple(Outputs.__dataclass_fields__)
 MANY: Final = 31  # canary texts that reach the model; if it fails for all, it does not work
@@ -150,9 +146,10 @@ class ExternalEngine(OneProcess):
         rows[seen] = np.arange(len(asked))
         return _spread(answered, rows)
 
-    def missing(self, folder: str) -> str:
-        """Say that a folder needs its model, and how to pass it."""
-        return f"{folder} was fitted around a model of yours ({self.described}); {AGAIN}"
+    def missing(self, folder: str) -> ArtifactError:
+        """Make the error of a folder that needs its model."""
+        words = f"{folder} was fitted around a model of yours ({self.described}); pass it again with engine="
+        return ArtifactError(words, typed="module:object; in compare: FOLDER=module:object")
 
     def _answered(self, texts: list[str]) -> Outputs:
         size = self.batch_size or len(texts)
@@ -180,7 +177,7 @@ class ExternalEngine(OneProcess):
 
     def _asked(self, texts: list[str]) -> Outputs:
         if self.answer is None:
-            raise ArtifactError(self.missing("the folder"))
+            raise self.missing("the folder")
         spare_threads()
         try:
             return self.answer(texts)
@@ -237,4 +234,4 @@ def _check_finite(logits: NDArray[Any]) -> None:
         raise InputError(f"a model must give numbers, got NaN or infinity for all {len(bad)} texts")
     if bad.any():
         some = f"the model gives NaN or infinity for {int(bad.sum())} of {len(bad)} texts"
-        warnings.warn(f"{some}: these are never answered", ElsewiseWarning, stacklevel=4)
+        warn_caller(f"{some}: these are never answered")

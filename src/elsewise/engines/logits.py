@@ -112,7 +112,7 @@ def check_features(engine: Any, file: str | None) -> int:
     """Return the number of features that an engine reads; InputError where a file of them is missing or not read."""
     wanted = engine.features if isinstance(engine, LogitsEngine) else 0
     if file is not None and not wanted:
-        raise InputError(f"{file}: this model reads no features; leave --features out")
+        raise InputError(f"{file}: this model reads no features; leave features= out")
     if file is None and wanted:
-        raise InputError(f"this model reads {wanted} features beside the logits; give them with --features FILE")
+        raise InputError(f"this model reads {wanted} features beside the logits; give a file of them with features=")
     return wanted

@@ -31,7 +31,7 @@ class MemoryEngine:
     table : mapping from text to k logits
         The known texts.
     default : k logits or None
-        For any other text; None makes it unreadable.
+        For any other text that is not empty; None makes it unreadable.
 
     Examples
     --------
@@ -87,6 +87,7 @@ class MemoryEngine:
 
     def run(self, texts: Sequence[str]) -> Outputs:
         """Look up n texts: logits (n, k)."""
-        unknown = [float("nan")] * len(self.labels) if self.default is None else self.default
-        rows = [self.table.get(text, unknown) for text in as_texts(texts)]
+        unread = [float("nan")] * len(self.labels)
+        unknown = unread if self.default is None else self.default
+        rows = [self.table.get(text, unknown if text else unread) for text in as_texts(texts)]
         return Outputs(np.array(rows, dtype=np.float64).reshape(len(rows), len(self.labels)))

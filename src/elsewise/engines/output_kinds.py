@@ -3,14 +3,13 @@
 Nothing here guesses: numbers that contradict the stated kind are refused, with what they look like.
 """
 
-import warnings
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import SUM_TOLERANCE, Floats, readable_logits, to_numpy
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError, warn_caller
 
 KINDS: Final = ("logits", "probabilities", "log_probabilities", "sigmoid")
 SMALLEST: Final = 1e-12  # replaces a probability of zero
@@ -175,7 +174,7 @@ def _say_twice(logs: Floats) -> None:
     twice = logs.min(axis=1) >= logs.mean(axis=1) - 1 / k - LOG_ROUNDING
     if len(logs) >= ROWS_FOR_SIGNS and twice.all():
         low = f"no probability of {len(logs)} rows is above {np.e / (np.e + k - 1):.3f}, as after two softmaxes"
-        warnings.warn(f"{low} over {k} labels: pass the logits, before softmax", ElsewiseWarning, stacklevel=2)
+        warn_caller(f"{low} over {k} labels: pass the logits, before softmax")
 
 
 def _are_probabilities(rows: Floats, tolerance: float = SUM_TOLERANCE) -> NDArray[np.bool_]:

@@ -15,3 +15,7 @@ def __getattr__(name: str) -> Any:
     from elsewise.evaluation.explaining import explain  # noqa: PLC0415  not before it is used
 
     return explain
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import Codes
+from elsewise.arrays import Codes, as_column
 from elsewise.errors import InputError
 from elsewise.evaluation.answers import Answers, Flags
 from elsewise.metrics import Estimate, wilson
@@ -141,7 +141,8 @@ def as_columns(columns: Mapping[str, Iterable[Any]], n: int) -> dict[str, list[s
     >>> as_columns({"channel": ["mail", 7]}, 2)
     {'channel': ['mail', '7']}
     """
-    words = {str(name): [str(value) for value in values] for name, values in columns.items()}
+    given = {str(name): as_column(values, f"slice {str(name)!r}") for name, values in columns.items()}
+    words = {name: list(map(str, values)) for name, values in given.items()}
     for name, values in words.items():
         if len(values) != n:
             raise InputError(f"slice {name!r} must have a value for each of {n} rows, got {len(values)}")

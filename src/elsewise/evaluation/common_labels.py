@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, label_word, label_words, to_numpy
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, label_word, label_words
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.labels import own_labels
 from elsewise.errors import InputError
@@ -127,10 +127,10 @@ class ComparedModel:
 
     @classmethod
     def of(cls, name: str, classifier: Classifier, texts: Any, truth: Truth) -> Self:
-        """Let a classifier answer the rows of `truth`; `texts` holds all rows given, texts or logits."""
-        given = to_numpy(texts) if len(getattr(texts, "shape", ())) > 1 else list(texts)
-        if len(truth.kept) < len(given):
-            given = given[truth.kept] if isinstance(given, np.ndarray) else [given[i] for i in truth.kept.tolist()]
+        """Let a classifier answer the rows of `truth`; `texts` is the `as_input` of all rows given."""
+        given = texts
+        if len(truth.kept) < len(texts):
+            given = texts[truth.kept] if isinstance(texts, np.ndarray) else [texts[i] for i in truth.kept.tolist()]
         start = time.perf_counter()
         evidence = classifier.evidence(given)
         seconds = time.perf_counter() - start

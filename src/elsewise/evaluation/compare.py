@@ -5,7 +5,6 @@ is therefore fixed before the rows are seen. Where all are certified for the sam
 answered right, each classifier at its own threshold. In all other cases it is the accuracy of the most probable label.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from string import ascii_lowercase
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from elsewise.arrays import to_numpy
+from elsewise.arrays import as_column, to_numpy
 from elsewise.classifier.classifier import Classifier
-from elsewise.engines import key_of, reads_logits
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.engines import as_input, key_of, reads_logits
+from elsewise.errors import InputError, warn_caller
 from elsewise.evaluation import comparison
 from elsewise.evaluation.common_labels import ComparedModel, Truth
 from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, ComparedRows, Comparison, Place, Said
@@ -101,7 +100,7 @@ def compare(
         raise InputError("a comparison needs either labels or codes")
     if not 0 <= shared_threshold <= 1:
         raise InputError(f"shared_threshold must lie in 0..1, got {shared_threshold}")
-    true = as_rows("codes", to_numpy(codes)) if labels is None else as_rows("labels", labels)
+    true = as_rows("codes", to_numpy(codes)) if labels is None else as_column(labels, "labels")
     if not len(true):
         raise InputError("a comparison needs at least one row with a label that all models have, got 0")
     given = _inputs(models, texts, len(true))
@@ -109,7 +108,7 @@ def compare(
     seen = {name: count_seen(model, given[name]) for name, model in models.items()}
     for name, counts in seen.items():
         if counts.seen and not counts_repeats(models[name]):
-            warnings.warn(f"{name}: {counts.words(len(given[name]))}", ElsewiseWarning, stacklevel=2)
+            warn_caller(f"{name}: {counts.words(len(given[name]))}")
     compared = [ComparedModel.of(name, model, given[name], truth) for name, model in models.items()]
     repeated = max(_repeated(rows, truth) for rows in given.values())
     return _compared(compared, truth, seen, shared_threshold, repeated, rejected)
@@ -144,21 +143,21 @@ def _named(models: Sequence[Any], names: Sequence[str] | None) -> dict[str, Clas
 
 
 def _repeated(texts: Any, truth: Truth) -> int:
-    """Count the compared rows whose text came before."""
-    given = [] if len(getattr(texts, "shape", ())) > 1 else list(texts)  # rows of logits are not texts
-    kept = [given[i] for i in truth.kept.tolist()] if given else []
-    return len(kept) - len(set(kept)) if all(isinstance(text, str) for text in kept) else 0
+    """Count the compared rows whose text came before; 0 for rows of logits."""
+    kept = [texts[i] for i in truth.kept.tolist()] if isinstance(texts, list) else []
+    return len(kept) - len(set(kept))
 
 
 def _inputs(models: Mapping[str, Classifier], texts: Any, n: int) -> dict[str, Any]:
     """Give each classifier its n rows of input."""
     if not isinstance(texts, Mapping):
-        given = dict.fromkeys(models, as_rows("texts", texts))
+        rows = list(texts) if isinstance(texts, Iterator) else texts  # each model reads them
+        given = {name: as_input(model.engine, rows) for name, model in models.items()}
     else:
         lacking = [name for name in models if name not in texts]
         if lacking:
             raise InputError(f"texts by name must have an entry for every model, and {lacking[0]!r} has none")
-        given = {name: as_rows("texts", texts[name]) for name in models}
+        given = {name: as_input(model.engine, texts[name]) for name, model in models.items()}
     for name, rows in given.items():
         if len(rows) != n:
             raise InputError(f"every model needs a row for each of {n:,} labels, got {len(rows):,} for {name}")

@@ -119,7 +119,7 @@ class ChangedRow:
     models: Mapping[str, Said]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Differences between classifiers, and which of them are shown to hold beyond these rows.
 
@@ -150,6 +150,9 @@ class Comparison:
     pairs: list[Pair]
     leaderboard: list[Place]
     changed: list[ChangedRow]
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.verdict!r})"
 
     def __str__(self) -> str:
         return "\n".join([self.verdict, *self.notes])

@@ -1,6 +1,5 @@
 """Evaluate a classifier on labelled texts: the most probable labels, and the shipped decisions, Other included."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,8 +13,8 @@ from elsewise.classifier.kept_rows import kept_population
 from elsewise.classifier.load import open_baseline
 from elsewise.data.defaults import PARTS
 from elsewise.data.splits import hashes, row_hashes
-from elsewise.engines import reads_logits
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.engines import as_input, reads_logits
+from elsewise.errors import InputError, warn_caller
 from elsewise.evaluation import breakdown
 from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
@@ -175,7 +174,7 @@ class JudgedEngine:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
     """All figures of an evaluation, as `Estimate` values with 95 % intervals.
 
@@ -215,6 +214,13 @@ class Evaluation:
     baseline: BaselineFigures | None = None
     strangers: Strangers | None = None
     judged: JudgedRows | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        bare, shipped = self.classifier.accuracy, self.system
+        figures = {"accuracy": bare, "coverage": shipped.coverage}
+        figures["accuracy_when_answered"] = shipped.accuracy_when_answered
+        shown = ", ".join(f"{name}={estimate.value:.4f}" for name, estimate in figures.items())
+        return f"Evaluation(rows={self.rows.in_scope + self.rows.out_of_scope}, {shown})"
 
     def __str__(self) -> str:
         """Print a short table of the main figures, and the promise in a few words."""
@@ -270,7 +276,7 @@ def evaluate(
     classifier : Classifier
         The classifier to evaluate.
     texts : n texts
-        For a classifier of logits: (n, k) logits.
+        Also a column of a data frame; a missing text is unreadable. For a classifier of logits: (n, k) logits.
     labels : n names
         True labels; the classifier's out-of-scope label marks out-of-scope texts.
     codes : (n,), instead of labels
@@ -309,13 +315,13 @@ def evaluate(
         raise InputError(f"evaluate needs a classifier, got {type(classifier).__name__}; use elsewise.load(folder)")
     if out_of_scope_label is not None:
         classifier = replace(classifier, out_of_scope_label=label_word(out_of_scope_label))
-    given = as_rows("codes", codes) if labels is None else classifier.codes(list(as_rows("labels", labels)))
-    texts = texts if isinstance(texts, np.ndarray) else list(as_rows("texts", texts))
+    given = as_rows("codes", codes) if labels is None else classifier.codes(labels)
+    texts = as_input(classifier.engine, texts)
     if len(given) != len(texts):
         raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(given)}")
     if not len(texts):
         raise InputError("an evaluation needs at least one labelled text, got 0")
-    columns = breakdown.as_columns(slices or {}, len(texts))
+    columns = breakdown.as_columns({} if slices is None else slices, len(texts))
     evidence = classifier.evidence(texts)
     truth = as_codes(given, like=evidence.probabilities, allow_abstain=True)
     decisions = classifier.decisions(evidence)
@@ -325,9 +331,9 @@ def evaluate(
     if not counts_repeats(classifier):
         repeated = len(texts) - len(set(hashed(classifier, texts)))
         if seen.seen:
-            warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
+            warn_caller(seen.words(len(texts)))
         if repeated > max(NOTABLE * len(texts), FEW_REPEATED):
-            warnings.warn(_repeated_words(repeated, len(texts)), ElsewiseWarning, stacklevel=2)
+            warn_caller(_repeated_words(repeated, len(texts)))
     certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
     beside, compared = None, None
     if baseline is not None:
@@ -354,9 +360,7 @@ def evaluate(
 
 
 def as_rows(what: str, rows: Any) -> Any:
-    """Turn rows into a sequence that has a length."""
-    if isinstance(rows, str):
-        raise InputError(f"{what} must be a list of strings, got one str; put it in a list")
+    """Turn rows of numbers into a sequence that has a length."""
     if not np.iterable(rows):
         raise InputError(f"{what} must be a list or an array, got {type(rows).__name__}")
     return rows if hasattr(rows, "__len__") else list(rows)

@@ -87,7 +87,7 @@ def explain(
     """
     if reads_logits(classifier.engine):
         raise InputError("a model of logits reads no text; explain a row: classifier.decide(logits).explain(row)")
-    as_texts([text])
+    (text,) = as_texts([text])
     tokenizer, shown = tokenizer_of(classifier.engine), readable(text)
     extent = None if tokenizer is None else tokenizer.read_span(text)
     read = shown if extent is None else shown[: extent.characters_read]

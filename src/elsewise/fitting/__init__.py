@@ -15,3 +15,7 @@ def __getattr__(name: str) -> Any:
     from elsewise.fitting.threshold import open_threshold  # noqa: PLC0415  not before it is used
 
     return open_threshold
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,6 @@
 """Calibrate and certify logits of any model, or a fine-tuned folder."""
 
 import secrets
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -10,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, as_labels, as_logits
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, as_column, as_labels, as_logits
 from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import population_record, refit_outputs
 from elsewise.data.checks import absent_findings, majority_findings, size_findings, warn
@@ -20,7 +19,7 @@ from elsewise.data.marks import numbered_groups, seconds
 from elsewise.data.splits import row_hashes
 from elsewise.engines.logits import LogitsEngine, rows_of
 from elsewise.engines.output_kinds import check_logits
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError, warn_caller
 from elsewise.fitting.calibrate_folder import calibrate_folder
 from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions, warn_of_promise
 from elsewise.messages.certificates import Population
@@ -126,7 +125,8 @@ def calibrate(
     """
     promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict)
     words = Words.of(other, out_of_scope_label)
-    groups, times = (None if values is None else list(values) for values in (groups, times))
+    marks = {"groups": groups, "times": times}
+    groups, times = (None if values is None else as_column(values, name) for name, values in marks.items())
     how: dict[str, Any] = {"test": test, "count_repeats": count_repeats}
     how |= {"keep_refit_rows": keep_refit_rows, "seed": seed}
     if isinstance(logits, str | PathLike):
@@ -249,7 +249,7 @@ def _warn_of_repeats(population: Population) -> None:
     if population.drops_repeats:
         rows = f"{population.repeats:,} of {population.rows:,} rows of logits equal an earlier row to the last bit"
         words = f"{rows}: equal rows count once; if they are different texts, count all: count_repeats=True"
-        warnings.warn(f"{words}, or --count-repeats", ElsewiseWarning, stacklevel=4)
+        warn_caller(words)
 
 
 def _brought(name: str, given: tuple[Any, ...], features: Any, width: int) -> NDArray[Any]:

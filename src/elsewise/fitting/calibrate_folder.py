@@ -13,7 +13,7 @@ import numpy as np
 
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.model_labels import settle_labels
-from elsewise.data.splits import DividedTexts, Pairs
+from elsewise.data.splits import DividedTexts, Pairs, as_pairs
 from elsewise.fitting.certify import Promise, Words, check_tune_rows, evaluated, halves, warn_of_promise
 from elsewise.fitting.engine_choice import Rows, check_engine, serving
 from elsewise.fitting.fit_external import divide_for
@@ -59,7 +59,7 @@ def calibrate_folder(
     learner, own = open_trained(folder)
     kind, longest = type(learner.model.model).__name__, learner.tokenize.max_length
     say(f"{folder}: {kind}, {counted(len(own), 'label')}, reads up to {longest:,} tokens of a text")
-    given = [rows] if test is None else [rows, test]
+    given = [rows] if test is None else [rows, as_pairs(test, "test")]
     labels, read = settle_labels(own, [part[1] for part in given], names, words.out_of_scope_label)
     fresh, *more = [(part[0], said, *part[2:]) for part, said in zip(given, read, strict=True)]
     tested = more[0] if more else None
@@ -70,7 +70,7 @@ def calibrate_folder(
     made = certified_text_model(
         model, best, gate, divided.parts, promise, words, record, seed, progress, keep_refit_rows=keep_refit_rows
     )
-    warn_of_promise(made.certificate, stacklevel=4)
+    warn_of_promise(made.certificate)
     return evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
 
 

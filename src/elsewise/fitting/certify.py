@@ -10,7 +10,6 @@ since a row is always close to itself. Certify rows stay fresh in both cases.
 import math
 import platform
 import secrets
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -30,7 +29,7 @@ from elsewise.data.defaults import FLOOR, LEFT_OUT, PARTS, UNFAMILIAR
 from elsewise.data.division import stratified
 from elsewise.data.splits import Splits, hashes
 from elsewise.engines import Stored
-from elsewise.errors import ElsewiseWarning, InputError, PromiseWarning
+from elsewise.errors import InputError, PromiseWarning, warn_caller
 from elsewise.evaluation.evaluate import evaluate
 from elsewise.messages.certificates import Population
 from elsewise.messages.wording import listed, percent
@@ -99,23 +98,23 @@ class Promise:
             share = 0
         else:
             share = UNFAMILIAR if share is None else share
-            warn_of_few_rows(share, familiarity, stacklevel=6)
+            warn_of_few_rows(share, familiarity)
         return with_gates((), {"floor": self.floor, "unfamiliar": share})
 
 
-def warn_of_promise(certificate: Certificate | None, stacklevel: int = 3) -> None:
+def warn_of_promise(certificate: Certificate | None) -> None:
     """Warn where less is promised than was asked for, or nothing."""
     if certificate is not None and (certificate.is_lower or not certificate.certified):
-        warnings.warn(certificate.headline(), PromiseWarning, stacklevel=stacklevel)
+        warn_caller(certificate.headline(), kind=PromiseWarning)
 
 
-def warn_of_few_rows(share: float, familiarity: FamiliarityTest, stacklevel: int) -> None:
+def warn_of_few_rows(share: float, familiarity: FamiliarityTest) -> None:
     """Warn where in-scope tune rows are too few for `Unfamiliar(share)` to bar any text."""
     rows = len(familiarity.in_scope.values)
     if share and 1 / (rows + 1) > share:  # the smallest p-value
         few = f"{rows} in-scope tune rows are too few to tell the {percent(share)} least familiar texts"
         needed = math.ceil(1 / share) - 1
-        warnings.warn(f"{few}: none is barred; {needed:,} are needed", ElsewiseWarning, stacklevel=stacklevel)
+        warn_caller(f"{few}: none is barred; {needed:,} are needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +216,7 @@ def check_tune_rows(logits: NDArray[Any], codes: Codes) -> None:
     if n and clopper_pearson_upper(right, n, 0.001) < np.bincount(codes[inside]).max() / n:
         words = "the labels are probably not in the order of the model's columns"
         only = f"only {percent(right / n)} of the {n:,} tune rows are right"
-        warnings.warn(f"{only}: {words}", ElsewiseWarning, stacklevel=4)
+        warn_caller(f"{only}: {words}")
 
 
 def halves(outputs: Outputs, codes: Codes, seed: int) -> tuple[Indices | None, Indices]:
@@ -274,7 +273,7 @@ def _warn_of_silent_labels(rule: CertifiedThreshold, certify: Evidence, codes: C
             f"{listed(silent)} is never answered, and the promise, which one label for all would keep, does not tell"
         )
         remedy = "elsewise threshold MODEL --per-label promises it of each label"
-        warnings.warn(f"{words}: {remedy}", ElsewiseWarning, stacklevel=4)
+        warn_caller(f"{words}: {remedy}")
 
 
 def _can_be_read(rows: Evidence, codes: Codes) -> bool:

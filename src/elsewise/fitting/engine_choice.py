@@ -5,7 +5,6 @@ its calibrator was fitted again. The fastest candidate whose log loss and accura
 """
 
 import timeit
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,7 +21,7 @@ from elsewise.engines.files import INT8, ONNX, ModelFiles, Opening, TemporaryPla
 from elsewise.engines.second_opinion import HOME
 from elsewise.engines.text import check_precision
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
+from elsewise.errors import InputError, MissingExtra, warn_caller
 from elsewise.outputs import Evidence, Outputs
 from elsewise.progress import Progress
 from elsewise.storage.json_files import Json, plain_fields
@@ -245,11 +244,9 @@ def serving(
         tried.append(measure(engine, rows.tune, rows.codes, tried[0] if tried else None))
     best = choose(tried) if precision == "auto" else tried[-1]
     if not best.measured.passed:
-        warnings.warn(
+        warn_caller(
             f"{best.measured.engine} is further from float32 than the margins allow (see the table of the gate): "
-            "its certificate holds, and another precision answers better",
-            ElsewiseWarning,
-            stacklevel=3,
+            "its certificate holds, and another precision answers better"
         )
     return best, gate_rows(tried)
 

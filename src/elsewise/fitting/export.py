@@ -1,6 +1,5 @@
 """Certify a model folder on one more engine or precision, with the files that it needs."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ from elsewise.classifier.load import open_classifier, provenance_of
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES
 from elsewise.engines import key_of, kind_of
-from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
+from elsewise.errors import ArtifactError, InputError, MissingExtra, warn_caller
 from elsewise.fitting.certify import warn_of_promise
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.opinions import asked_again
@@ -116,7 +115,7 @@ def _default(saved: ModelFolder, made: Classifier) -> Classifier:
     except (ArtifactError, MissingExtra):
         return made  # the old engine does not run here
     where = f"{saved.files.path} still answers by {old}"
-    warnings.warn(f"{where}; choose {new} by --engine and --precision", ElsewiseWarning, stacklevel=3)
+    warn_caller(f"{where}; choose {new} by engine= and precision=")
     entry, arrays = made.entry()
     return kept.with_provenance(
         others={**kept.provenance.others, new: entry},
@@ -185,7 +184,7 @@ def _kept_rows(saved: ModelFolder) -> Rows:
     if again == "fit":
         raise InputError(
             f"{path} answers by {engine}, which is fitted around one engine and precision; "
-            "fit it again with --engine and --precision"
+            "fit it again with engine= and precision="
         )
     if again != "export":
         words = "was fitted around a model of yours" if again == "pass it" else f"is a model of {engine}"
@@ -193,7 +192,7 @@ def _kept_rows(saved: ModelFolder) -> Rows:
     kept = saved.arrays
     if "refit.certify.codes" not in kept:
         raise InputError(
-            f"{path} keeps no rows to certify on (--no-refit-rows); fit it again, with --engine, --precision"
+            f"{path} keeps no rows to certify on (keep_refit_rows=False); fit it again, with engine= and precision="
         )
     return Rows(refit_tokens(kept, "tune"), kept["refit.tune.codes"], refit_tokens(kept, "train"))
 

@@ -6,6 +6,7 @@ train -> weights    tune -> calibrator, grid     certify -> threshold + certific
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from elsewise.data.splits import DividedTexts, Pairs, divide
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import InputError
+from elsewise.errors import InputError, refuse_unknown
 from elsewise.fitting.baseline import fit_baseline
 from elsewise.fitting.certify import Promise, Words, evaluated, sampled, warn_of_promise
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
@@ -76,7 +77,8 @@ def fit(
     Parameters
     ----------
     texts : n strings
-        Also a column of a data frame, or a generator.
+        Also a column of a data frame, or a generator. A missing text (None, NaN) is a blank one: it teaches nothing,
+        it is always Other, and a warning names its row.
     labels : n strings or whole numbers
         At least two different ones; they come back as strings, whole numbers in their order.
     encoder : str
@@ -158,6 +160,8 @@ def fit(
 
     Raises
     ------
+    TypeError
+        If a keyword is unknown; the message names the nearest one.
     InputError
         If lengths differ, there is only one label, a label is not in the training rows, groups or times are too few to
         divide the rows by, a time cannot be read, or `checkpoints` belong to a call with other arguments.
@@ -174,6 +178,7 @@ def fit(
         If the encoder does not fit the language, rows are too few to calibrate or certify well, or
         `elsewise.data.check` finds something as serious.
     """
+    refuse_unknown("fit", training, [*signature(Training).parameters, *signature(fit).parameters])
     promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict)
     words, rows = Words.of(other, out_of_scope_label), (texts, labels, groups, times)
     if not isinstance(engine, str):

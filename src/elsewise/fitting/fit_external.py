@@ -61,7 +61,7 @@ def fit_external(
     >>> known = {f"text {i}": [4.0, 0.0] if i % 2 else [0.0, 4.0] for i in range(1200)}
     >>> said = ["no" if i % 2 == 0 or i % 99 == 0 else "yes" for i in range(1200)]
     >>> promise, words = Promise(0.95, 0.95, "auto"), Words("Other", None)
-    >>> classifier = fit_external(MemoryEngine(("yes", "no"), known), (known, said), promise, words)
+    >>> classifier = fit_external(MemoryEngine(("yes", "no"), known), (list(known), said), promise, words)
     >>> classifier.decide(["text 7"]).labels, classifier.certificate.rows
     (['yes'], 600)
     """
@@ -84,7 +84,7 @@ def fit_external(
     classifier = made.with_provenance(record={**made.provenance.record, **splits}, arrays={**seen, **kept})
     if progress:
         progress("judging", 0, 0)
-    warn_of_promise(classifier.certificate, stacklevel=4)
+    warn_of_promise(classifier.certificate)
     return evaluated(classifier, parts.test.texts, parts.test.codes)
 
 

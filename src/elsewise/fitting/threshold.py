@@ -22,7 +22,7 @@ from elsewise.classifier.load import choose_entry, open_classifier
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES, pack, unpack
 from elsewise.data.defaults import CONFIDENCE_LEVEL, TARGET_ACCURACY
-from elsewise.errors import InputError
+from elsewise.errors import InputError, did_you_mean
 from elsewise.evaluation.answers import Answers, Flags
 from elsewise.evaluation.strangers import Strangers, strangers_of
 from elsewise.fitting.certify import warn_of_few_rows
@@ -372,7 +372,7 @@ class FolderThreshold:
                 path = self.folder.files.path
                 raise InputError(f"{path} cannot tell unfamiliar texts: its engine gave no features when it was fitted")
         elif settings.get("unfamiliar"):
-            warn_of_few_rows(settings["unfamiliar"], test, stacklevel=4)
+            warn_of_few_rows(settings["unfamiliar"], test)
 
     @contextmanager
     def _changing(self) -> Iterator[Path]:
@@ -416,8 +416,8 @@ class FolderThreshold:
         """Make a rule on the kept rows, with the present score."""
         if self._tune is None and name != "fixed":
             raise InputError(
-                f"{self.folder.files.path} keeps no rows to choose a threshold on (--no-refit-rows); "
-                "set one by hand with --at, or fit it again"
+                f"{self.folder.files.path} keeps no rows to choose a threshold on (keep_refit_rows=False); "
+                "set one by hand with threshold=, or fit it again"
             )
 
         def certify() -> Labelled:
@@ -456,7 +456,8 @@ def _check_asked(rule: str, asked: Json) -> None:
         raise InputError(f"unknown rule {rule!r}; choose one of {', '.join(RULES)}")
     known = _taken(rule) | set(GATES)
     if unknown := sorted(set(asked) - known):
-        raise InputError(f"the rule {rule!r} takes no {unknown[0]}; it takes {', '.join(sorted(known))}")
+        near = did_you_mean(unknown[0], known) or f"; it takes {', '.join(sorted(known))}"
+        raise InputError(f"the rule {rule!r} takes no {unknown[0]}{near}")
 
 
 def _taken(rule: str) -> set[str]:

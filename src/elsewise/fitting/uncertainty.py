@@ -3,7 +3,6 @@
 The new engine is made on train rows, compared and calibrated again on tune rows, and only then certified.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +13,7 @@ from elsewise.data.splits import DividedTexts, LabelledTexts
 from elsewise.engines import SizedEngine, engine_class
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError, warn_caller
 from elsewise.fitting.engine_choice import Rows, Serving, fitted_calibrator, gate_rows, measure, opened_like
 from elsewise.progress import Note, Progress
 from elsewise.storage.json_files import Json
@@ -96,11 +95,9 @@ class UncertaintyMethod:
             return best, table
         made = measure(self._engine(best.engine, rows, train, member), rows.tune, rows.codes, best)
         if made.measured.accuracy is not None and not made.measured.passed:
-            warnings.warn(
+            warn_caller(
                 f"{made.measured.engine} answers worse on tune rows than {best.measured.engine} inside it does. "
-                "Its certificate holds, and the engine inside answers better (see the table of the gate)",
-                ElsewiseWarning,
-                stacklevel=3,
+                "Its certificate holds, and the engine inside answers better (see the table of the gate)"
             )
         return made, (*table, *gate_rows([made]))
 

@@ -59,16 +59,16 @@ def localised(number: str, words: Mapping[str, str]) -> str:
     return number.translate({ord(","): words["thousands"], ord("."): words["decimal"]})
 
 
-def at_lines(lines: Sequence[int]) -> str:
-    """Write the first few line numbers of rows.
+def at_lines(lines: Sequence[int], noun: str = "line") -> str:
+    """Write the first few line numbers of rows, or other numbers of theirs.
 
     Examples
     --------
-    >>> at_lines([3]), at_lines([3, 4, 5, 6, 7, 8])
-    ('line 3', 'lines 3, 4, 5, 6, 7, ...')
+    >>> at_lines([3]), at_lines([3, 4, 5, 6, 7, 8], "row")
+    ('line 3', 'rows 3, 4, 5, 6, 7, ...')
     """
     shown = ", ".join(map(str, lines[:LINES_SHOWN])) + ", ..." * (len(lines) > LINES_SHOWN)
-    return f"line{'s' * (len(lines) != 1)} {shown}"
+    return f"{noun}{'s' * (len(lines) != 1)} {shown}"
 
 
 def in_percent(share: float, rounded: Callable[[float], float]) -> str:

@@ -1,16 +1,18 @@
 """Decisions, the reasons for abstaining, and the one place where confidence meets threshold."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, row_blocks
+from elsewise.arrays import ABSTAIN, Codes, Floats, as_codes, is_missing, row_blocks
+from elsewise.errors import need
 from elsewise.messages import Facts, customer_sentence, sentence
 from elsewise.messages.notebook import html_table
+from elsewise.messages.wording import shortened
 from elsewise.outputs import Evidence
 from elsewise.rules.explanation import Explanation
 
@@ -19,6 +21,7 @@ AMBIGUOUS_SHARE = 0.6  # ... and the two together hold most of the probability
 
 BITS = 8
 SHOWN = 20  # decisions that a notebook shows
+PRINTED, TEXT_SHOWN = 10, 60  # decisions that are printed, and characters of each text
 
 Confidence: TypeAlias = Callable[[Evidence], Floats]  # a score, or any function that gives the confidence of n texts
 
@@ -87,9 +90,61 @@ class PredictionSets:
         return (shown == 1) & (y >= 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Decision on one text, as `decisions[i]` gives it; the fields are named as the columns of an answers file.
+
+    Attributes
+    ----------
+    label, abstained : str, bool
+        A label, or the word for an abstention; and whether it is an abstention.
+    reason, best_label : str
+        Reason of the decision, and the most probable label, answered or not; "" for an unreadable text.
+    confidence, probability : float
+        What was compared with the threshold, and the probability of the best label; NaN where there is none.
+    truncated : bool
+        The text was longer than the model reads.
+    text : str or None
+        The text, where the decisions know it.
+    place, decisions : int, Decisions
+        The decisions that it is one of, and its place among them.
+
+    Examples
+    --------
+    >>> from elsewise import FixedThreshold
+    >>> FixedThreshold(0.6)([[0.75, 0.25]])[0]
+    Decision(label='0', abstained=False, reason='answered', best_label='0', confidence=0.75, probability=0.75)
+    """
+
+    label: str
+    abstained: bool
+    reason: str
+    best_label: str
+    confidence: float
+    probability: float
+    truncated: bool = field(repr=False)
+    text: str | None = field(repr=False)
+    place: int = field(repr=False, compare=False)
+    decisions: "Decisions" = field(repr=False, compare=False)
+
+    def sentence(self, language: str = "en") -> str:
+        """Explain the decision in one sentence: see `Decisions.sentence`."""
+        return self.decisions.sentence(self.place, language)
+
+    def customer_sentence(self, language: str = "en") -> str:
+        """Explain the decision to a customer: see `Decisions.customer_sentence`."""
+        return self.decisions.customer_sentence(self.place, language)
+
+    def explain(self, language: str = "en") -> Explanation:
+        """Explain the decision with its numbers: see `Decisions.explain`."""
+        return self.decisions.explain(self.place, language)
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decisions:
     """Decisions on n texts: labels or abstentions, and why, as columns of equal length.
+
+    ``decisions[0]`` is a `Decision`; a slice, a mask or an array of indices selects decisions; iteration gives each.
 
     Attributes
     ----------
@@ -114,6 +169,10 @@ class Decisions:
         Labels that stay possible for each text.
     epistemic : (n,) float64 or None
         Disagreement of models in nats: see `elsewise.outputs.uncertainty`.
+    truncated : (n,) bool or None
+        Whether each text was longer than the model reads; None where the engine does not say.
+    texts : list of str, a column of pandas, or None
+        The n texts that `Classifier.decide` was asked about; a column of pandas keeps its index.
 
     Examples
     --------
@@ -123,6 +182,8 @@ class Decisions:
     (['0', 'Other'], 0.5)
     >>> decisions
     Decisions(n=2, answered=1, abstained=1)
+    >>> decisions[0].probability, [decision.label for decision in decisions], decisions[decisions.abstained]
+    (0.9, ['0', 'Other'], Decisions(n=1, answered=0, abstained=1))
     >>> print(decisions.sentence(1))
     Other: two labels are close together, "0" with probability 0.550 and "1" with 0.450; the confidence 0.550 is below the threshold 0.600.
     """  # noqa: E501  a sentence is one line
@@ -141,10 +202,40 @@ class Decisions:
     nearest: Codes | None = None
     sets: PredictionSets | None = None
     epistemic: NDArray[np.float64] | None = None
+    truncated: NDArray[np.bool_] | None = None
+    texts: Any = None
 
     def __len__(self) -> int:
         """Count the texts."""
         return len(self.codes)
+
+    @overload
+    def __getitem__(self, rows: int) -> Decision: ...
+
+    @overload
+    def __getitem__(self, rows: slice | Sequence[Any] | NDArray[Any]) -> "Decisions": ...
+
+    def __getitem__(self, rows: Any) -> "Decision | Decisions":
+        """Give the decision on one text, or the decisions that a slice, a mask (n,) or indices select."""
+        at = np.arange(len(self))[rows]
+        return self._taken(at) if at.ndim else next(iter(self._taken(at[None])))
+
+    def __iter__(self) -> Iterator[Decision]:
+        """Give the decision on each text, in order."""
+        columns, texts = self.columns, [None] * len(self) if self.texts is None else self.texts
+        for place, (text, *cells) in enumerate(zip(texts, *columns.values(), strict=True)):
+            yield Decision(**dict(zip(columns, cells, strict=True)), text=text, place=place, decisions=self)
+
+    def _taken(self, rows: NDArray[np.int64]) -> "Decisions":
+        """Select rows by their indices (m,)."""
+        columns = {one.name: getattr(self, one.name) for one in fields(self)}
+        taken: dict[str, Any] = {name: array[rows] for name, array in columns.items() if isinstance(array, np.ndarray)}
+        if self.sets is not None:
+            taken["sets"] = replace(self.sets, bits=self.sets.bits[rows])
+        if self.texts is not None:
+            is_column = hasattr(self.texts, "iloc")
+            taken["texts"] = self.texts.iloc[rows] if is_column else [self.texts[i] for i in rows.tolist()]
+        return replace(self, **taken)
 
     def __repr__(self) -> str:
         abstained = int(self.abstained.sum())
@@ -158,6 +249,14 @@ class Decisions:
             )
         ]
         return html_table(repr(self), ("", "label", "probability", "best label", "reason"), rows)
+
+    def __str__(self) -> str:
+        """Print the first decisions, a line each: label, confidence, reason, and the text where it is known."""
+        first = list(self[:PRINTED])
+        widest = max((len(one.label) for one in first), default=0)
+        lines = (f"{one.label:{widest}}  {one.confidence:.3f}  {one.reason:10}{_quoted(one.text)}" for one in first)
+        more = [f"... and {len(self) - PRINTED:,} more"] if len(self) > PRINTED else []
+        return "\n".join([repr(self), *map(str.rstrip, lines), *more])
 
     @property
     def abstained(self) -> NDArray[np.bool_]:
@@ -173,6 +272,34 @@ class Decisions:
     def labels(self) -> list[str]:
         """Label of each text, or the word for Other; codes as text if no names are known."""
         return [self.other if code == ABSTAIN else self.name(code) for code in self.codes.tolist()]
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns of an answers file, n plain values each: label, abstained, reason, ..., truncated."""
+        return {
+            "label": self.labels,
+            "abstained": self.abstained.tolist(),
+            "reason": [str(reason) for reason in self.reasons.tolist()],
+            "best_label": [self.name(code) for code in self.best.tolist()],
+            "confidence": self.confidence.tolist(),
+            "probability": self.best_probability.tolist(),
+            "truncated": [False] * len(self) if self.truncated is None else self.truncated.tolist(),
+        }
+
+    def to_frame(self) -> Any:
+        """Give a pandas data frame: the texts where they are known, and `columns`.
+
+        The rows of ``classifier.decide(frame["text"])`` have the index of `frame`.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+        """
+        pandas = need("pandas")
+        texts = {} if self.texts is None else {"text": self.texts}
+        index = getattr(self.texts, "index", None) if hasattr(self.texts, "iloc") else None
+        return pandas.DataFrame({**texts, **self.columns}, index=index)
 
     def name(self, code: int) -> str:
         """Name of a label code; empty for -1."""
@@ -289,6 +416,7 @@ def decide(
         best_probability=first_p,
         second_probability=second_p,
         epistemic=None if evidence.outputs is None else evidence.outputs.epistemic,
+        truncated=None if evidence.outputs is None else evidence.outputs.truncated,
     )
 
 
@@ -322,6 +450,10 @@ def top_two(p: Floats) -> tuple[Codes, Codes, NDArray[np.float64], NDArray[np.fl
         second[rows] = runner_up = rest.argmax(axis=1)
         second_p[rows] = p[rows][at, runner_up]
     return best, second, first_p, second_p
+
+
+def _quoted(text: str | None) -> str:
+    return "" if is_missing(text) else f"  {shortened(str(text), TEXT_SHOWN)!r}"
 
 
 def _at(column: Any, i: int) -> float | None:

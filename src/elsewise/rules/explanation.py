@@ -1,7 +1,7 @@
 """The explanation of a decision on one text: reason, words, neighbours and receipt."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from elsewise.outputs import ReadSpan
 from elsewise.storage.json_files import Json
@@ -76,19 +76,19 @@ class Explanation:
     abstained: bool
     reason: str
     sentence: str
-    customer_sentence: str
+    customer_sentence: str = field(repr=False)
     probabilities: Mapping[str, float]
     confidence: float
     threshold: float
-    score: str = ""
-    nearest: tuple[str, ...] = ()
-    familiarity: float | None = None
-    possible: tuple[str, ...] | None = None
-    epistemic: float | None = None
-    words: tuple[Pull, ...] = ()
-    neighbours: tuple[Neighbour, ...] = ()
-    extent: ReadSpan | None = None
-    receipt: Json | None = None
+    score: str = field(default="", repr=False)
+    nearest: tuple[str, ...] = field(default=(), repr=False)
+    familiarity: float | None = field(default=None, repr=False)
+    possible: tuple[str, ...] | None = field(default=None, repr=False)
+    epistemic: float | None = field(default=None, repr=False)
+    words: tuple[Pull, ...] = field(default=(), repr=False)
+    neighbours: tuple[Neighbour, ...] = field(default=(), repr=False)
+    extent: ReadSpan | None = field(default=None, repr=False)
+    receipt: Json | None = field(default=None, repr=False)
 
     def as_dict(self) -> Json:
         """Return all fields as plain values, for JSON."""

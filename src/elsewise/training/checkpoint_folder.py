@@ -96,7 +96,8 @@ class Checkpoints:
         there = sorted(file for file in _listed(self.path) if not file.name.startswith("."))
         foreign = [file for file in there if not STEP.fullmatch(file.name)]
         if foreign:
-            raise ArtifactError(f"{foreign[0]} was not written by elsewise; remove it, or start afresh with --restart")
+            words = f"{foreign[0]} was not written by elsewise"
+            raise ArtifactError(f"{words}; remove it, or start afresh with restart=True")
         return there[-1] if there else None
 
     def settings(self) -> Json | None:
@@ -117,9 +118,10 @@ class Checkpoints:
             files = verify(newest)
         except ArtifactError as error:
             what = str(error).partition(";")[0]
-            raise ArtifactError(f"{what}; nothing of it was read: start afresh with --restart") from error
+            raise ArtifactError(f"{what}; nothing of it was read: start afresh with restart=True") from error
         if set(files) - FILES or not {WEIGHTS, DESCRIPTION} <= set(files):
-            raise ArtifactError(f"{newest} is no checkpoint of elsewise, and was not read; start afresh with --restart")
+            words = f"{newest} is no checkpoint of elsewise, and was not read"
+            raise ArtifactError(f"{words}; start afresh with restart=True")
         description = _description(newest)
         before = description["settings"]
         for name, value in settings.items():
@@ -129,7 +131,7 @@ class Checkpoints:
                 other = words if is_whole else f"settings ({words} {before.get(name)}, now {value})"
                 raise InputError(
                     f"the unfinished training in {self.path.parent} used other {other}; continue it with the same "
-                    "command, or start afresh with --restart"
+                    "command, or start afresh with restart=True"
                 )
         return newest, description
 
@@ -185,5 +187,5 @@ def check_space(needed: Mapping[Path, int]) -> None:
 def _description(checkpoint: Path) -> Json:
     description = read_json(checkpoint / DESCRIPTION)
     if not isinstance(description.get("settings"), dict) or not isinstance(description.get("trained"), bool):
-        raise ArtifactError(f"{checkpoint / DESCRIPTION} is damaged; start afresh with --restart")
+        raise ArtifactError(f"{checkpoint / DESCRIPTION} is damaged; start afresh with restart=True")
     return description

@@ -6,12 +6,11 @@ texts depends on the seed and the epoch alone, so that it needs no state.
 """
 
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from elsewise.errors import ElsewiseWarning, InputError, need
+from elsewise.errors import InputError, need, warn_caller
 from elsewise.storage.json_files import Json, read_json, write_json
 from elsewise.training.checkpoint_folder import BEST, DESCRIPTION, OPTIMIZER, STATE, WEIGHTS, Checkpoints
 
@@ -47,7 +46,7 @@ def write_trained(model: Any, checkpoints: Checkpoints, step: int, settings: Jso
             _save(weights, folder / WEIGHTS)
             write_json(folder / DESCRIPTION, {"trained": True, "step": step, "settings": settings})
     except InputError as error:
-        warnings.warn(f"the trained weights are not kept: {error}", ElsewiseWarning, stacklevel=2)
+        warn_caller(f"the trained weights are not kept: {error}")
 
 
 def read_weights(checkpoint: Path) -> Tensors:
@@ -164,7 +163,7 @@ class CheckpointCallback(transformers.TrainerCallback):  # type: ignore[misc, na
                 write_json(folder / DESCRIPTION, description)
         except InputError as error:
             lost = f"no checkpoint at step {state.global_step:,}: {error}"
-            warnings.warn(f"{lost}; training continues, and the last checkpoint is kept", ElsewiseWarning, stacklevel=2)
+            warn_caller(f"{lost}; training continues, and the last checkpoint is kept")
         self.written = time.monotonic()
         self.cost = self.written - began
 

@@ -9,7 +9,6 @@ A new library is a file here and a line in WRAPPERS. Each file recognises its li
 the library only then, when the caller has it already.
 """
 
-import warnings
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +21,7 @@ from elsewise.engines import Stored
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.external import ExternalEngine
 from elsewise.engines.output_kinds import check_kind
-from elsewise.errors import ElsewiseWarning, InputError
+from elsewise.errors import InputError, warn_caller
 from elsewise.messages.wording import listed
 from elsewise.wrappers.request import AT_ONCE, WrapRequest
 from elsewise.wrappers.weights import unwrapped
@@ -161,19 +160,15 @@ def _probe(engine: ExternalEngine) -> None:
     first, second = engine.run(CANARIES).logits, engine.run(CANARIES).logits
     if (change := _change(first, second)) > SAME_ANSWER:
         differ = f"the model gives different logits for the same text (up to {change:.2g})"
-        _say(f"{differ}, and no certificate holds for that: switch dropout off (model.eval())")
+        warn_caller(f"{differ}, and no certificate holds for that: switch dropout off (model.eval())")
         return
     alone = np.concatenate([engine.run([CANARIES[row]]).logits for row in ALONE])
     if (change := _change(first[list(ALONE)], alone)) > SAME_ALONE:
         differ = f"the model gives a text different logits among other texts than alone (up to {change:.2g})"
-        _say(f"{differ}, and no certificate holds for that: mask the padding, or wrap it with batch_size=1")
+        warn_caller(f"{differ}, and no certificate holds for that: mask the padding, or wrap it with `batch_size=1`")
 
 
 def _change(one: Floats, other: Floats) -> float:
     """Give the largest difference of two arrays of logits; infinite where only one of them has a number."""
     change = np.where(np.isnan(one) & np.isnan(other), 0, np.abs(one - other))
     return float(np.nan_to_num(change, nan=np.inf).max())
-
-
-def _say(words: str) -> None:
-    warnings.warn(words, ElsewiseWarning, stacklevel=4)
