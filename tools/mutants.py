@@ -134,6 +134,22 @@ FAULTS: Final = (
         "rules/test_fixed_sequence.py",
     ),
     Fault(
+        "lower-target-elsewhere",
+        "rules/fixed_sequence.py",
+        "first = walk.grid[:1]",
+        "first = walk.grid[-1:]",
+        "a lower target is tested at a threshold that the sequence does not begin with",
+        "rules/test_lower_targets.py",
+    ),
+    Fault(
+        "lower-target-untold",
+        "rules/fixed_sequence.py",
+        "asked_accuracy=None if held is test else test.target_accuracy",
+        "asked_accuracy=None",
+        "a certificate does not tell that more was asked for than it promises",
+        "rules/test_lower_targets.py",
+    ),
+    Fault(
         "coverage-of-readable",
         "rules/coverage.py",
         "coverage * len(confidence)",

@@ -41,7 +41,8 @@ LADDER: Final = (
     0.875, 0.85, 0.825, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, LOWEST,
 )  # fmt: skip
 HOPELESS = 0.05  # chance to pass, below which the target asked for is not even tried ...
-LIKELY = 0.8  # ... but the highest lower one with at least this chance
+LIKELY = 0.8  # ... but the highest lower one with at least this chance ...
+COARSE = 8  # ... at one of every so many thresholds: the lower the target, the likelier
 
 Thresholds = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -338,15 +339,12 @@ def _walk(
     It is the first of the tests, the target asked for, unless labelled reference rows leave it no chance. Then it is
     the highest of the others that is likely to pass; the last one, if none is.
     """
-
-    def walk(test: BinomialTest) -> Walk:
-        return Walk.of(sample, test, surest_first, tried)
-
-    asked, lower = walk(tests[0]), tests[1:]
-    if not lower or asked.chance >= HOPELESS:
+    asked, lower = Walk.of(sample, tests[0], surest_first, tried), tests[1:]
+    if tried is None or not lower or asked.chance >= HOPELESS:
         return asked, lower
-    at = bisect_left(lower[:-1], LIKELY, key=lambda test: walk(test).chance)  # the lower the target, the likelier
-    return walk(lower[at]), lower[at + 1 :]
+    some = grid_of(surest_first, sample.first_coverage(lower[-1]))[::-COARSE]
+    at = bisect_left(lower[:-1], LIKELY, key=lambda test: chances(some, tried, sample.rows, test).max())
+    return Walk.of(sample, lower[at], surest_first, tried), lower[at + 1 :]
 
 
 def _best_passed(
