@@ -94,7 +94,7 @@ def memory_engine(_):
 
 def logits_engine(_):
     rows = np.random.default_rng(0).normal(size=(64, len(LABELS))).tolist()
-    unreadable = [[bad, *[0.0] * (len(LABELS) - 1)] for bad in (np.nan, np.inf, -np.inf)]
+    unreadable = [[bad, *[0.0] * (len(LABELS) - 1)] for bad in (np.nan, np.inf)]
     return engine_class("logits")(LABELS), rows, unreadable
 
 

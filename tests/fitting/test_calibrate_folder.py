@@ -175,7 +175,7 @@ def test_without_kept_rows_no_text_is_in_the_folder(my_bert, held_out, tmp_path)
     assert not (tmp_path / "model" / "refit.safetensors").exists()
 
 
-@pytest.mark.filterwarnings("ignore:no finite temperature")
+@pytest.mark.filterwarnings("ignore:no finite temperature", "ignore::elsewise.errors.PromiseWarning")
 def test_labels_in_another_order_are_warned_of(my_bert, held_out):
     texts, labels = few(held_out, 600)
     names = sorted(set(labels))

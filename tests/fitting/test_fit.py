@@ -68,7 +68,7 @@ def test_fit_warns_of_cut_texts_as_check_does_and_advises_nothing_that_cannot_he
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        prepared(divide(rows, None, None, None, seed=0), how, promise, None)
+        prepared(divide(rows, None, None, None, seed=0), how, promise, None, None)
 
     (found,) = (one for one in check(*rows, **of_encoder).findings if one.kind == "truncated_texts")
     assert f"{found.sentence}; {found.remedy}" in [str(one.message) for one in caught]

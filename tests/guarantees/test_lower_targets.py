@@ -155,5 +155,5 @@ def test_a_model_that_cannot_keep_the_promise_still_answers(trials):
     high, coverage = sum(c.target_accuracy >= 0.825 for c in found), np.mean([c.coverage for c in found])
     report(high=high, coverage=coverage)
     assert all(c.certified for c in found)
-    assert high > 0.8 * trials
+    assert high > 0.7 * trials
     assert coverage > 0.5

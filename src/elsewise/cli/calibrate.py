@@ -85,7 +85,7 @@ def calibrate(
     refit_rows: options.RefitRows = True,
     as_json: options.AsJson = False,
 ) -> None:
-    """Calibrate and certify a fine-tuned folder, or logits.
+    """Calibrate a fine-tuned folder, or logits.
 
     No weight is trained. A folder needs the extra train; logits need no torch.
     """

@@ -113,7 +113,8 @@ def fit(
         if isinstance(model, str):
             asked["checkpoints"] = folder
         classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
-        save_with_report(options.noted(classifier, mended), out, progress, **reporting.how)
+        classifier = options.noted(classifier, mended)
+        save_with_report(classifier, out, progress, **reporting.how)
     show_fitted(classifier, out, as_json=as_json)
 
 
