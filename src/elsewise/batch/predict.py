@@ -14,7 +14,7 @@ from elsewise.engines import prepared
 from elsewise.engines.batching import prefetch
 from elsewise.errors import InputError
 from elsewise.messages import messages
-from elsewise.progress import Progress
+from elsewise.progress import Progress, counting
 from elsewise.storage.target_file import Part, together
 
 REJECTED = ".rejected.jsonl"
@@ -50,7 +50,7 @@ def predict_file(
     features : str, optional
         A file of features (.npy, or .csv of numbers), a row for each row of logits, for a classifier that reads them.
     progress : callable, optional
-        Called with (words, rows done, 0).
+        Called with (words, rows done, rows in all), 0 where the number of rows is unknown, as of a pipe.
 
     Returns
     -------
@@ -76,21 +76,24 @@ def predict_file(
         suffix = Path(data).suffix[1:]
         like_data = how.format or (suffix if suffix in ("jsonl", "ndjson", "tsv") else None)
         format_ = like_data if out == "-" else None
+        total = source.count() if progress else 0
         with together() as parts:
             with (
                 open_writer(out, columns, format=format_, parts=parts) as writer,
                 _open_rejects(rejects_path, out, parts) as rejects,
             ):
                 for chunk in prefetch(chunks(source.items, partial(prepared, classifier.engine))):
-                    answers = answered(classifier, chunk, more)
+                    with counting(progress, "predicting", total, ledger.read):
+                        answers = answered(classifier, chunk, more)
                     given = [{names.get(key, key): cell for key, cell in row.cells.items()} for row in chunk.rows]
                     writer.write(cells | answer for cells, answer in zip(given, answers.rows, strict=True))
                     bad = ((row.number, row.line, row.problem, row.raw) for row in chunk.rejected)
                     if rejects is not None:
                         rejects.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)
                     ledger += answers.counts
+                    total = total if total >= ledger.read else 0  # miscounted
                     if progress:
-                        progress("predicting", ledger.read, 0)
+                        progress("predicting", ledger.read, total)
             for unneeded in parts[:-1] if not ledger.rejected else ():
                 unneeded.hidden.unlink()
     kept = str(rejects_path) if rejects_path and ledger.rejected else None

@@ -31,6 +31,7 @@ from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning
+from elsewise.progress import clear_now
 
 ABOUT: Final = "Text in, a label you can trust out, or else Other."
 BEGIN: Final = """
@@ -130,6 +131,7 @@ def _stopped_by_signals() -> Iterator[None]:
             _mute()
             sys.exit(128 + number)
         if came[-1] - came[0] > PATIENCE:
+            clear_now()
             os._exit(128 + number)
 
     numbers = [getattr(signal, name) for name in STOPS if hasattr(signal, name)]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.cli import options
-from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr
+from elsewise.cli.output import print_json, print_table, to_stderr
 from elsewise.cli.panels import OUTPUT
 from elsewise.cli.tables import brief
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -60,9 +61,7 @@ def compare(
     _check_named(folders, data)
     if out is not None:
         _check_out(out, folders, [path for path in (data, labels, *(logits or [])) if path is not None])
-    with progress_bar() as progress:
-        if progress:
-            progress("comparing", 0, 0)
+    with showing("opening the models") as progress:
         models = {
             name: load(folder, engine=options.engine_of(engine), threads=threads)
             for name, folder, engine in zip(_names(folders), folders, engines, strict=True)
@@ -70,7 +69,7 @@ def compare(
         read, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
         compared = judge(
             *models.values(), names=tuple(models), out_of_scope_label=out_of_scope_label,
-            shared_threshold=shared_threshold, **rows,
+            shared_threshold=shared_threshold, progress=progress, **rows,
         )  # fmt: skip
     if out is not None:
         _write(out, compared.changed, read)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elsewise.cli.options import AsJson, Epochs, OutFolder, program
-from elsewise.cli.output import description, print_json, print_table, progress_bar, to_stdout
+from elsewise.cli.output import description, print_json, print_table, to_stdout
 from elsewise.cli.tables import print_evaluation, print_promise, print_strangers
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -25,7 +26,7 @@ def demo(out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, as_json:
     """Fit, certify and predict on built-in support texts, offline."""
     from elsewise.evaluation.strangers import strangers_of
 
-    with progress_bar() as progress:
+    with showing("checking the rows") as progress:
         shown = run_demo(out, progress=progress, epochs=epochs)
     if as_json:
         print_json({"folder": str(out), "reasons": shown.reasons(), **description(shown.classifier)})

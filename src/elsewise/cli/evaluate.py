@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elsewise.cli.options import AsJson, Features, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
-from elsewise.cli.output import print_json, progress_bar, to_stderr
+from elsewise.cli.output import print_json, to_stderr
 from elsewise.cli.panels import DATA
 from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise, print_strangers
 from elsewise.errors import InputError
+from elsewise.progress import Progress, showing
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -38,15 +39,13 @@ def evaluate(
     from elsewise.engines.logits import check_features
 
     how = files.reading()
-    classifier = served.load(model)
-    with progress_bar() as progress:
-        if progress:
-            progress("evaluating", 0, 0)
+    with showing(f"opening {model}") as progress:
+        classifier = served.load(model)
         check_features(classifier.engine, features)
         if reads_logits(classifier.engine):
-            judged = _judged_logits(classifier, data, labels, features, how, out_of_scope_label, slices or [])
+            judged = _judged_logits(classifier, data, labels, features, how, out_of_scope_label, slices or [], progress)
         else:
-            judged = _judged_texts(classifier, data, labels, how, out_of_scope_label, slices or [])
+            judged = _judged_texts(classifier, data, labels, how, out_of_scope_label, slices or [], progress)
     if as_json:
         print_json(judged.as_dict())
     else:
@@ -58,7 +57,7 @@ def evaluate(
 
 def _judged_texts(
     classifier: "Classifier", data: str, labels: str | None, how: "Reading", out_of_scope_label: str | None,
-    slices: Sequence[str],
+    slices: Sequence[str], progress: Progress | None,
 ) -> "Evaluation":  # fmt: skip
     from elsewise.data.labelled_texts import read_labelled
     from elsewise.evaluation.evaluate import evaluate as judge
@@ -71,12 +70,13 @@ def _judged_texts(
     return judge(
         classifier, rows.texts, rows.labels,
         out_of_scope_label=out_of_scope_label, rejected=rows.rejected, slices=rows.columns,
+        progress=progress,
     )  # fmt: skip
 
 
 def _judged_logits(
     classifier: "Classifier", data: str, labels: str | None, features: str | None, how: "Reading",
-    out_of_scope_label: str | None, slices: Sequence[str],
+    out_of_scope_label: str | None, slices: Sequence[str], progress: Progress | None,
 ) -> "Evaluation":  # fmt: skip
     from elsewise.data.labels import label_codes
     from elsewise.data.logits import is_array, read_codes, read_columns, read_logits
@@ -91,4 +91,4 @@ def _judged_logits(
     logits, _ = read_logits(data, how, classifier.labels)
     rows = logits if features is None else rows_of(logits, read_logits(features, how)[0])
     names = label_codes(classifier.labels, out_of_scope_label or classifier.out_of_scope_label)
-    return judge(classifier, rows, codes=read_codes(labels or data, how, names), slices=columns)
+    return judge(classifier, rows, codes=read_codes(labels or data, how, names), slices=columns, progress=progress)

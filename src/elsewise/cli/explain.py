@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elsewise.cli.options import AsJson, Files, Language, ModelPath, ServedOptions, TopShown
-from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr, to_stdout
+from elsewise.cli.output import print_json, print_table, to_stderr, to_stdout
 from elsewise.cli.panels import DATA, OUTPUT, Only
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.data.labelled_texts import Reading
@@ -57,8 +58,10 @@ def explain(
         _confirm(model, text, receipt, served, as_json=as_json)
         return
     known = _labelled(neighbours, files.reading())
-    classifier = served.load(model)
-    with progress_bar() as progress:
+    with showing(f"opening {model}") as progress:
+        classifier = served.load(model)
+        if progress:
+            progress("explaining", 0, 0)
         made = explain_text(
             classifier, text, language=language, top=top, neighbours=known, occlusion=words, progress=progress
         )

@@ -1,8 +1,9 @@
 """``elsewise export``."""
 
 from elsewise.cli.options import AsJson, Engine, ModelPath, Precision, Threads
-from elsewise.cli.output import description, print_json, progress_bar, to_stderr
+from elsewise.cli.output import description, print_json, to_stderr
 from elsewise.cli.tables import print_gate, print_promise
+from elsewise.progress import showing
 
 
 def export(
@@ -18,7 +19,7 @@ def export(
     """
     from elsewise.fitting.export import export as export_model
 
-    with progress_bar() as progress:
+    with showing(f"opening {model}") as progress:
         made = export_model(model, engine=engine, precision=precision, threads=threads, progress=progress)
     if as_json:
         print_json({"model": str(model), **description(made)})

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from elsewise.cli import options
-from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
+from elsewise.cli.output import say_if_alike, to_stderr
 from elsewise.cli.panels import ENGINE, TRAINING, typed
 from elsewise.cli.tables import show_fitted
 from elsewise.data.defaults import MAX_LENGTH, TETHER
+from elsewise.progress import showing
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def fit(
     given |= {"groups": groups, "times": times, "count_repeats": population.count_repeats, "other": other,
         "out_of_scope_label": out_of_scope_label, **asdict(promise), **asdict(gates), "engine": model, "score": score,
         "seed": seed, "keep_refit_rows": refit_rows}  # fmt: skip
-    with _checkpoints_beside(out) as folder, progress_bar() as progress:
+    with _checkpoints_beside(out) as folder, showing("checking the rows") as progress:
         if isinstance(model, str):
             asked["checkpoints"] = folder
         classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)

@@ -1,12 +1,15 @@
 """``elsewise predict``."""
 
+import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from elsewise.cli.options import AsJson, Features, ModelPath, OutRows, ServedOptions, TextFiles, TopAdded, refuse_inside
-from elsewise.cli.output import print_json, progress_bar, to_stderr
+from elsewise.cli.output import print_json, to_stderr
 from elsewise.cli.panels import OUTPUT
+from elsewise.progress import showing
 
 
 def predict(
@@ -35,8 +38,9 @@ def predict(
 
     how = files.reading()
     refuse_inside(out, model)
-    classifier = served.load(model)
-    with progress_bar() as progress:
+    shows_rows = out == "-" and sys.stdout.isatty()  # a bar would stand among them
+    with nullcontext() if shows_rows else showing(f"opening {model}") as progress:
+        classifier = served.load(model)
         summary = predict_file(
             classifier, data, out, how=how, features=features, progress=progress,
             top=top, probabilities=probabilities, sentences=sentences,

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from elsewise.cli.options import AsJson, KeptEngine, ModelPath, ServedPrecision, Threads
-from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr, to_stdout
+from elsewise.cli.output import print_json, print_table, to_stderr, to_stdout
 from elsewise.cli.panels import CHANGE, PROMISE, THRESHOLD
 from elsewise.cli.tables import WORST_LABELS, brief, print_promise, print_strangers
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +95,7 @@ def threshold(
         raise InputError("--undo puts back the threshold before the last change; leave the other options out")
     if note and not (undo or wanted):
         raise InputError("--note belongs to a change; say which, as in --target-accuracy 0.9")
-    with progress_bar() as progress:
+    with showing(f"opening {model}") as progress:
         opened = open_threshold(model, engine=engine, precision=precision, threads=threads, progress=progress)
         done: Change | Overview
         if undo:

@@ -21,6 +21,7 @@ from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
 from elsewise.evaluation.strangers import Strangers, measure_strangers
 from elsewise.metrics import CalibrationError, Estimate
+from elsewise.progress import Progress, counting
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions
 from elsewise.storage.json_files import plain_fields
@@ -238,6 +239,7 @@ def evaluate(
     out_of_scope_label: str | None = None,
     rejected: int = 0,
     slices: Mapping[str, Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a classifier on labelled texts.
 
@@ -258,6 +260,8 @@ def evaluate(
     slices : mapping from name to n values, optional
         Columns by whose values the rows are judged too, such as {"channel": ["mail", "chat", ...]}. Each column shows
         its 20 most frequent values, the others pooled. Slices by length are added where the engine tells the length.
+    progress : callable, optional
+        Called with (words, rows done, rows in all).
 
     Raises
     ------
@@ -291,7 +295,10 @@ def evaluate(
     if not len(texts):
         raise InputError("an evaluation needs at least one labelled text, got 0")
     columns = breakdown.as_columns(slices or {}, len(texts))
-    evidence = classifier.evidence(texts)
+    with counting(progress, "evaluating", len(texts)):
+        evidence = classifier.evidence(texts)
+    if progress:
+        progress("measuring", 0, 0)
     truth = as_codes(given, like=evidence.probabilities, allow_abstain=True)
     decisions = classifier.decisions(evidence)
     answers = Answers(truth, decisions.best, decisions.codes)

@@ -188,6 +188,8 @@ def fit(
     asks = second_opinion and not method.record
     if quick and method.record:
         raise InputError(f"{next(iter(method.record))} is about training, and quick=True trains nothing; leave one out")
+    if progress:
+        progress("opening the encoder", 0, 0)
     learner, how = _prepared(divided, how, promise, unfinished, note)
     taught = _taught(learner, how, divided, progress, note, asked=asks or quick)
     model = _as_it_came(taught, divided, note) if quick else _trained(taught, divided, how, unfinished, progress, note)
