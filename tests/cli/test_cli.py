@@ -143,6 +143,22 @@ def test_evaluate_mends_labels_as_fit_does(by_heart, tmp_path):
     assert wrong.stderr == "elsewise: --map 'Yes=yes': no row has the label 'Yes'; near it: 'YES '\n"
 
 
+def test_evaluate_of_logits_counts_unknown_labels_as_out_of_scope(logits_model, logits, tmp_path):
+    model, _ = logits_model
+    words = (logits / "y.csv").read_text(encoding="utf-8").splitlines()
+    for name, changed in (("some.csv", [*words[:-2], "nmae 1", "5"]), ("all.csv", [words[0], *["x"] * 1200])):
+        (tmp_path / name).write_text("\n".join(changed) + "\n", encoding="utf-8")
+
+    some = run("evaluate", model, logits / "z.npy", "--labels", tmp_path / "some.csv", "--json")
+    none = run("evaluate", model, logits / "z.npy", "--labels", tmp_path / "all.csv")
+
+    assert json.loads(some.stdout)["rows"]["out_of_scope"] == 2
+    assert "2 of 1,200 rows have labels that the model does not know, and count as out-of-scope" in some.stderr
+    assert "'nmae 1' is near 'name 1'" in some.stderr
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "all.csv line 2: label 'x' is neither one of the 4 names nor a code" in none.stderr
+
+
 def test_evaluate_slices_logits_by_the_columns_of_their_labels(logits_model, logits):
     model, _ = logits_model
 

@@ -1,5 +1,6 @@
 """``elsewise evaluate``."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,7 @@ import typer
 from elsewise.cli.options import AsJson, Features, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
 from elsewise.cli.output import print_json, to_stderr
 from elsewise.cli.panels import DATA
-from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise, print_strangers
+from elsewise.cli.tables import print_breakdown, print_evaluation, print_promise, print_strangers, print_verdict
 from elsewise.errors import InputError
 from elsewise.progress import Progress, showing
 
@@ -48,11 +49,12 @@ def evaluate(
             judged = _judged_texts(classifier, data, labels, how, out_of_scope_label, slices or [], progress)
     if as_json:
         print_json(judged.as_dict())
-    else:
-        print_promise(classifier)
-        print_evaluation(judged.as_dict())
-        print_breakdown(judged)
-        print_strangers(judged.strangers)
+        return
+    print_promise(classifier)
+    print_evaluation(judged.as_dict())
+    print_breakdown(judged)
+    print_strangers(judged.strangers)
+    print_verdict(judged.verdict)
 
 
 def _judged_texts(
@@ -82,6 +84,7 @@ def _judged_logits(
     from elsewise.data.logits import is_array, read_codes, read_columns, read_logits
     from elsewise.engines.logits import rows_of
     from elsewise.evaluation.evaluate import evaluate as judge
+    from elsewise.evaluation.true_labels import warn_of_unknown
 
     if how.maps or how.dropped:
         raise InputError("--map and --drop-label are for a model of texts; here a row is a row of logits")
@@ -90,5 +93,10 @@ def _judged_logits(
     columns = read_columns(labels or data, how, slices) if slices else {}
     logits, _ = read_logits(data, how, classifier.labels)
     rows = logits if features is None else rows_of(logits, read_logits(features, how)[0])
-    names = label_codes(classifier.labels, out_of_scope_label or classifier.out_of_scope_label)
-    return judge(classifier, rows, codes=read_codes(labels or data, how, names), slices=columns, progress=progress)
+    mark = out_of_scope_label or classifier.out_of_scope_label
+    unknown: Counter[str] = Counter()
+    codes = read_codes(labels or data, how, label_codes(classifier.labels, mark, unknown))
+    if unknown and sum(unknown.values()) == len(codes):
+        read_codes(labels or data, how, label_codes(classifier.labels, mark))  # refuses the first
+    warn_of_unknown(unknown, len(codes), classifier.labels)
+    return judge(classifier, rows, codes=codes, slices=columns, progress=progress)

@@ -135,9 +135,9 @@ def print_json(value: Any, *, to_stderr: bool = False) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
 
 
-def to_stdout(words: str) -> None:
+def to_stdout(words: str, *, bold: bool = False) -> None:
     """Write words to stdout, as a result for people."""
-    _write(words, err=False)
+    _write(words, err=False, bold=bold)
 
 
 def to_stderr(words: str) -> None:
@@ -145,11 +145,12 @@ def to_stderr(words: str) -> None:
     _write(words, err=True)
 
 
-def _write(words: str, *, err: bool) -> None:
+def _write(words: str, *, err: bool, bold: bool = False) -> None:
     """Write words above a live bar, folded between words where a terminal is too narrow."""
     with above():
         width = columns_of(sys.stderr if err else sys.stdout)
-        typer.echo(visible(words) if width is None else folded(visible(words), width), err=err)
+        shown = visible(words) if width is None else folded(visible(words), width)
+        typer.echo(typer.style(shown, bold=True) if bold else shown, err=err)  # codes go to terminals only
 
 
 def columns_of(stream: TextIO) -> int | None:

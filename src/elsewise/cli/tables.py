@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from elsewise.evaluation.breakdown import LabelRow
     from elsewise.evaluation.evaluate import Evaluation
     from elsewise.evaluation.strangers import Strangers
+    from elsewise.evaluation.verdict import Verdict
     from elsewise.fitting.threshold import RuleOnTuneRows
     from elsewise.metrics import CalibrationError, Estimate
     from elsewise.storage.json_files import Json
@@ -125,12 +126,19 @@ def print_strangers(strangers: "Strangers | None") -> None:
         to_stdout(strangers.sentence)
 
 
+def print_verdict(verdict: "Verdict | None") -> None:
+    """Print whether the evaluated rows keep the promise, in bold on a terminal."""
+    to_stdout("No promise to check: nothing is promised." if verdict is None else verdict.sentence, bold=True)
+
+
 def print_evaluation(judged: "Json") -> None:
     """Print an evaluation's figures; nothing for an empty one."""
     if not judged:
         return
     rows, bare, system, outside = (judged[part] for part in ("rows", "classifier", "system", "out_of_scope"))
     counts = f"{rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows"
+    if strange := sum(rows.get("unknown_labels", {}).values()):
+        counts += f" ({strange:,} with unknown labels)"
     extra = "".join(f", {rows[name]:,} {name}" for name in ("unreadable", "rejected", "seen") if rows[name])
     typer.echo(f"\nJudged on {counts}{extra}.")
     _print_figures("The bare classifier, on in-scope rows", [(name, bare[key]) for name, key in _CLASSIFIER_FIGURES])

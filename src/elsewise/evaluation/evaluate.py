@@ -2,10 +2,11 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats, as_codes
@@ -20,6 +21,8 @@ from elsewise.evaluation import breakdown
 from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
 from elsewise.evaluation.strangers import Strangers, measure_strangers
+from elsewise.evaluation.true_labels import true_codes
+from elsewise.evaluation.verdict import Verdict, verdict
 from elsewise.metrics import CalibrationError, Estimate
 from elsewise.progress import Progress, counting
 from elsewise.rules.certificate import Certificate
@@ -38,6 +41,12 @@ class Seen:
     seen: int
     seen_in: Mapping[str, int]
 
+    @classmethod
+    def of(cls, parts: Mapping[str, Flags]) -> Self:
+        """Count the texts that are known from each split, flags (n,)."""
+        some = int(np.any(list(parts.values()), axis=0).sum()) if parts else 0
+        return cls(some, {name: int(flags.sum()) for name, flags in parts.items()})
+
     def words(self, n: int) -> str:
         """Say how many of n evaluated texts the model was made with."""
         parts = ", ".join(f"{name} {count:,}" for name, count in self.seen_in.items())
@@ -46,7 +55,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """Numbers of evaluated rows; `seen` and `seen_in` as in `Seen`; `rejected` rows of a file could not be read."""
+    """Numbers of evaluated rows; `seen` and `seen_in` as in `Seen`; `rejected` rows of a file could not be read.
+
+    `unknown_labels` counts the rows of each label that the model does not know: they are out-of-scope.
+    """
 
     in_scope: int
     out_of_scope: int
@@ -54,6 +66,7 @@ class RowCounts:
     seen: int
     seen_in: Mapping[str, int]
     rejected: int
+    unknown_labels: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +207,8 @@ class Evaluation:
         The classifier's baseline on the same rows, if it has one, and whether the encoder is worth it.
     strangers : Strangers or None
         How many built-in strange texts would get a label. None for a model of logits.
+    verdict : Verdict or None
+        Whether these rows keep the promise. None where nothing is promised.
     """
 
     rows: RowCounts
@@ -207,6 +222,7 @@ class Evaluation:
     engine: JudgedEngine
     baseline: BaselineFigures | None = None
     strangers: Strangers | None = None
+    verdict: Verdict | None = None
 
     def __str__(self) -> str:
         """Print the main figures, a line each, with their 95 % intervals."""
@@ -221,6 +237,8 @@ class Evaluation:
         ]
         if self.certificate:
             lines.append(self.certificate.sentence)
+        if self.verdict:
+            lines.append(self.verdict.sentence)
         if self.strangers:
             lines.append(self.strangers.sentence)
         return "\n".join([*lines, "Everything else: as_dict(), and the attributes."])
@@ -250,7 +268,7 @@ def evaluate(
     texts : n texts
         For a classifier of logits: (n, k) logits.
     labels : n names
-        True labels; the classifier's out-of-scope label marks out-of-scope texts.
+        True labels; the classifier's out-of-scope label marks out-of-scope texts, and so does an unknown label.
     codes : (n,), instead of labels
         True codes; -1 for out-of-scope.
     out_of_scope_label : str, optional
@@ -266,12 +284,12 @@ def evaluate(
     Raises
     ------
     InputError
-        If there are no rows, lengths differ (those of slices too), or a label is unknown.
+        If there are no rows, lengths differ (those of slices too), or every label is unknown.
 
     Warns
     -----
     ElsewiseWarning
-        If some of the texts were used to make the classifier.
+        If some of the texts were used to make the classifier, or some labels are unknown.
 
     Examples
     --------
@@ -288,7 +306,11 @@ def evaluate(
         raise InputError(f"evaluate needs a classifier, got {type(classifier).__name__}; use elsewise.load(folder)")
     if out_of_scope_label is not None:
         classifier = replace(classifier, out_of_scope_label=str(out_of_scope_label))
-    given = as_rows("codes", codes) if labels is None else classifier.codes(list(as_rows("labels", labels)))
+    unknown: Mapping[str, int] = {}
+    if labels is None:
+        given = as_rows("codes", codes)
+    else:
+        given, unknown = true_codes(classifier, as_rows("labels", labels))
     texts = texts if isinstance(texts, np.ndarray) else list(as_rows("texts", texts))
     if len(given) != len(texts):
         raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(given)}")
@@ -303,7 +325,9 @@ def evaluate(
     decisions = classifier.decisions(evidence)
     answers = Answers(truth, decisions.best, decisions.codes)
     bare = answers.readable & answers.in_scope
-    seen = count_seen(classifier, texts)
+    hashed = _hashed(classifier, texts)
+    parts = _known_from(classifier, hashed)
+    seen = Seen.of(parts)
     if seen.seen and not counts_repeats(classifier):
         warnings.warn(seen.words(len(texts)), ElsewiseWarning, stacklevel=2)
     certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
@@ -311,7 +335,7 @@ def evaluate(
     lengths = (None, None) if evidence.outputs is None else (evidence.outputs.tokens, evidence.outputs.truncated)
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
     return Evaluation(
-        rows=RowCounts(inside, n - inside, int((~answers.readable).sum()), seen.seen, seen.seen_in, rejected),
+        rows=RowCounts(inside, n - inside, int((~answers.readable).sum()), seen.seen, seen.seen_in, rejected, unknown),
         classifier=_judge_classifier(p if bare.all() else p[bare], truth[bare]),  # no copy where all rows are wanted
         system=_judge_system(decisions, answers, target),
         labels=breakdown.by_label(answers, classifier.labels),
@@ -322,6 +346,7 @@ def evaluate(
         engine=JudgedEngine(engine.name, engine.settings.get("precision"), engine.fingerprint),
         baseline=None if baseline is None else compare_with_baseline(baseline, classifier, texts, answers, p),
         strangers=measure_strangers(classifier),
+        verdict=verdict(classifier, answers, _fresh(classifier, hashed, parts)),
     )
 
 
@@ -399,13 +424,27 @@ def counts_repeats(classifier: Classifier) -> bool:
 
 def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     """Count the texts that a classifier was made with, by the hashes that it keeps."""
+    return Seen.of(_known_from(classifier, _hashed(classifier, texts)))
+
+
+def _hashed(classifier: Classifier, texts: Sequence[Any]) -> NDArray[np.uint64]:
+    """Hash n texts, or rows of logits, as the classifier's own were; shape (n,)."""
+    salt = classifier.provenance.arrays.get("split.salt", np.empty(0, dtype=np.uint8)).tobytes()  # older folders: none
+    given = row_hashes(np.asarray(texts), salt) if reads_logits(classifier.engine) else hashes(texts, salt)
+    return np.array(given, dtype=np.uint64)
+
+
+def _known_from(classifier: Classifier, hashed: NDArray[np.uint64]) -> dict[str, Flags]:
+    """Tell of each split which of n texts are in it, (n,); nothing where the classifier keeps no hashes."""
     arrays = classifier.provenance.arrays
-    known = {part: arrays[f"split.{part}"] for part in PARTS if f"split.{part}" in arrays}
-    if not known:
-        return Seen(0, {})
-    salt = arrays.get("split.salt", np.empty(0, dtype=np.uint8)).tobytes()  # folders of earlier versions have none
-    hashed = row_hashes(np.asarray(texts), salt) if reads_logits(classifier.engine) else hashes(texts, salt)
-    given = np.array(hashed, dtype=np.uint64)
-    inside = {name: np.isin(given, array) for name, array in known.items()}
-    seen = np.any(list(inside.values()), axis=0)
-    return Seen(int(seen.sum()), {name: int(flags.sum()) for name, flags in inside.items()})
+    kept = {part: arrays[f"split.{part}"] for part in PARTS if f"split.{part}" in arrays}
+    return {name: np.isin(hashed, array) for name, array in kept.items()}
+
+
+def _fresh(classifier: Classifier, hashed: NDArray[np.uint64], parts: Mapping[str, Flags]) -> Flags:
+    """Tell which of n texts a promise is about, (n,): those new to the model, each once, unless it counts repeats."""
+    if counts_repeats(classifier):
+        return np.ones(len(hashed), dtype=bool)
+    fresh = np.zeros(len(hashed), dtype=bool)
+    fresh[np.unique(hashed, return_index=True)[1]] = True
+    return fresh & ~np.any([np.zeros(len(hashed), dtype=bool), *parts.values()], axis=0)
