@@ -29,6 +29,7 @@ from elsewise.cli.fit import fit
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
+from elsewise.cli.stopping import begin, say_stopped
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning
 from elsewise.progress import clear_now
@@ -93,12 +94,17 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ElsewiseWarning)
-    with _stopped_by_signals():
+    begin()
+    with _stopped_by_signals() as came:
         try:
             try:
                 app()
             finally:
                 sys.stdout.flush()
+        except SystemExit:
+            if came:
+                say_stopped()
+            raise
         except ElsewiseError as error:
             to_stderr(f"elsewise: {_with_options(str(error))}")
             raise SystemExit(1) from None
@@ -121,8 +127,11 @@ def _open_closed() -> None:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """End by SystemExit at the first signal, so that half-written files are cleared away; obey a late second one."""
+def _stopped_by_signals() -> Iterator[list[float]]:
+    """End by SystemExit at the first signal, so that half-written files are cleared away; obey a late second one.
+
+    The yielded list has the moments of all signals that came.
+    """
     came: list[float] = []
 
     def stop(number: int, _: Any) -> None:
@@ -139,7 +148,7 @@ def _stopped_by_signals() -> Iterator[None]:
     for number in handled:
         signal.signal(number, stop)
     try:
-        yield
+        yield came
     finally:
         for number in handled:
             signal.signal(number, signal.SIG_IGN)  # the end is near, and has its exit code

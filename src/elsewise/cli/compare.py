@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.cli import options
-from elsewise.cli.output import print_json, print_table, to_stderr
+from elsewise.cli.next_step import say_next
+from elsewise.cli.output import print_json, print_table, to_stderr, to_stdout
 from elsewise.cli.panels import OUTPUT
+from elsewise.cli.stopping import wrote
 from elsewise.cli.tables import brief
 from elsewise.errors import InputError
 from elsewise.progress import showing
@@ -43,6 +45,7 @@ def compare(
     out_of_scope_label: options.OutOfScope = None,
     threads: options.Threads = None,
     out: options.OutChanged = None,
+    overwrite: options.Overwrite = False,
     shared_threshold: Annotated[
         float, OUTPUT(min=0, max=1, help="Show what this threshold would do to every model.")
     ] = 0.6,
@@ -60,7 +63,8 @@ def compare(
     folders, engines = zip(*map(_parted, named), strict=True) if named else ((), ())
     _check_named(folders, data)
     if out is not None:
-        _check_out(out, folders, [path for path in (data, labels, *(logits or [])) if path is not None])
+        inputs = [path for path in (data, labels, *(logits or [])) if path is not None]
+        _check_out(out, folders, inputs, overwrite=overwrite)
     with showing("opening the models") as progress:
         models = {
             name: load(folder, engine=options.engine_of(engine), threads=threads)
@@ -73,6 +77,7 @@ def compare(
         )  # fmt: skip
     if out is not None:
         _write(out, compared.changed, read)
+        wrote(out)
     if as_json:
         print_json(compared.as_dict())
         return
@@ -81,6 +86,9 @@ def compare(
     _show(compared, read)
     if out is not None:
         to_stderr(f"written: {out}, {len(compared.changed):,} rows that are decided differently")
+    to_stdout(compared.verdict, bold=True)
+    best = Path(folders[list(models).index(compared.leaderboard[0].name)])
+    say_next("threshold", best)
 
 
 def _check_named(folders: Sequence[str], data: str | None) -> None:
@@ -97,8 +105,8 @@ def _check_named(folders: Sequence[str], data: str | None) -> None:
         raise InputError(f"{data} is a folder, and not labelled texts; name DATA after the models{instead}")
 
 
-def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
-    """Raise InputError where `out` would overwrite a model folder or an input, is stdout, or cannot be written."""
+def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str], *, overwrite: bool) -> None:
+    """Raise InputError where `out` would overwrite something, is stdout, or cannot be written."""
     from elsewise.data.formats import FORMATS, same_file
 
     if out == "-":
@@ -112,6 +120,7 @@ def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
     for path in inputs:
         if same_file(path, out):
             raise InputError(f"{path} is an input file, and would be overwritten; choose another name for the output")
+    options.refuse_replacing(out, overwrite=overwrite)
 
 
 def _parted(model: str) -> tuple[str, str | None]:
@@ -210,10 +219,9 @@ def _number(row: "ChangedRow", read: "LabelledFile | None") -> int:
 
 def _show(compared: "Comparison", read: "LabelledFile | None") -> None:
     models, rows, pairs = compared.models, compared.rows, compared.pairs
-    typer.echo(compared.verdict)
     rejected = f", {rows.rejected:,} rejected" if rows.rejected else ""
-    typer.echo(
-        f"\nCompared on {rows.in_scope:,} in-scope and {rows.out_of_scope:,} out-of-scope rows{rejected}, by "
+    to_stdout(
+        f"Compared on {rows.in_scope:,} in-scope and {rows.out_of_scope:,} out-of-scope rows{rejected}, by "
         f"{len(compared.labels.common):,} labels.",
     )
     figures = list(_figures(models, compared.primary.target_accuracy))
@@ -274,11 +282,11 @@ def _show_pair(pair: "Pair", models: "Mapping[str, ModelFigures]", figures: "Seq
     header = ("", a, b, f"{a} minus {b}, 95 % interval", "p, McNemar", "shown")
     print_table("The same rows with both; each with its own interval in --json", header, lines)
     best, decided = pair.outcomes.best, pair.outcomes.decided
-    typer.echo(
+    to_stdout(
         f"Best label: {best.both_right:,} rows both right, {best.only_a:,} only {a}, {best.only_b:,} only "
         f"{b}, {best.both_wrong:,} neither. {pair.outcomes.changed:,} rows are decided differently.",
     )
-    typer.echo(f"\nWhat becomes of the rows, with {a} (down) and with {b} (across):")
+    to_stdout(f"\nWhat becomes of the rows, with {a} (down) and with {b} (across):")
     lines = [(row, *(f"{count:,}" for count in counts.values())) for row, counts in decided.items()]
     print_table("", ("", *decided), lines)
     _show_labels(pair)
@@ -329,5 +337,5 @@ def _show_changed(changed: "Sequence[ChangedRow]", names: Sequence[str], read: "
         for row in changed[:CHANGED_SHOWN]
     ]  # fmt: skip
     header = ("row", *([] if read is None else ["text"]), "true", *names)
-    typer.echo(f"The first {len(lines)} of {len(changed):,} rows that are decided differently; -o FILE writes all:")
+    to_stdout(f"The first {len(lines)} of {len(changed):,} rows that are decided differently; -o FILE writes all:")
     print_table("", header, lines)

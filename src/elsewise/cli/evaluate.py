@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from elsewise.cli.next_step import reading_words, say_next, say_threshold_next
 from elsewise.cli.options import AsJson, Features, LabelledFiles, LabelsOfLogits, ModelPath, OutOfScope, ServedOptions
 from elsewise.cli.output import print_json, to_stderr
 from elsewise.cli.panels import DATA
@@ -51,10 +53,20 @@ def evaluate(
         print_json(judged.as_dict())
         return
     print_promise(classifier)
-    print_evaluation(judged.as_dict())
+    print_evaluation(judged.as_dict(), model)
     print_breakdown(judged)
     print_strangers(judged.strangers)
     print_verdict(judged.verdict)
+    _say_next(model, data, judged, how, served)
+
+
+def _say_next(model: Path, data: str, judged: "Evaluation", how: "Reading", served: ServedOptions) -> None:
+    """Name the command that looks into a broken promise, or else the one that shows other thresholds."""
+    if data != "-" and judged.verdict is not None and judged.verdict.outcome.value == "contradicted":
+        columns = ("text_column", "label_column", "delimiter", "encoding", "format")
+        say_next("check", data, *reading_words(how, *columns))
+    else:
+        say_threshold_next(model, served.engine, served.precision)
 
 
 def _judged_texts(

@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import AsJson, Files, Language, ModelPath, ServedOptions, TopShown
+from elsewise.cli.next_step import free_name, say_next, served_words
+from elsewise.cli.options import (
+    AsJson,
+    Files,
+    Language,
+    ModelPath,
+    Overwrite,
+    ServedOptions,
+    TopShown,
+    refuse_replacing,
+)
 from elsewise.cli.output import print_json, print_table, to_stderr, to_stdout
 from elsewise.cli.panels import DATA, OUTPUT, Only
+from elsewise.cli.stopping import wrote
 from elsewise.errors import InputError
 from elsewise.progress import showing
 
@@ -33,6 +44,7 @@ def explain(
     top: TopShown = 5,
     words: Annotated[bool, OUTPUT(help="Find the words that matter, by leaving out each.")] = True,
     receipt_out: Annotated[Path | None, OUTPUT(metavar="FILE", help="Write a receipt to this file.")] = None,
+    overwrite: Overwrite = False,
     receipt: Annotated[
         Path | None, OUTPUT(metavar="FILE", help="Confirm this receipt: same model, same text, same answer?")
     ] = None,
@@ -53,6 +65,8 @@ def explain(
         raise InputError(
             f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name"
         )
+    if receipt_out is not None:
+        refuse_replacing(receipt_out, overwrite=overwrite)
     text = _from_stdin(files.encoding) if text == "-" else text
     if receipt is not None:
         _confirm(model, text, receipt, served, as_json=as_json)
@@ -67,11 +81,16 @@ def explain(
         )
     if receipt_out is not None:
         write_json(receipt_out, made.receipt)
+        wrote(receipt_out)
         to_stderr(f"written: {receipt_out}")
     if as_json:
         print_json(made.as_dict())
-    else:
-        _print_explanation(made)
+        return
+    _print_explanation(made)
+    of_text = ["explain", model, *served_words(served.engine, served.precision)]
+    receipt_words = ["--receipt", receipt_out] if receipt_out else ["--receipt-out", free_name("receipt.json")]
+    if "\n" not in text:
+        say_next(*of_text, *receipt_words, *(["--", text] if text.startswith("-") else [text]))
 
 
 def _from_stdin(encoding: str | None) -> str:

@@ -135,20 +135,20 @@ def print_json(value: Any, *, to_stderr: bool = False) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
 
 
-def to_stdout(words: str, *, bold: bool = False) -> None:
-    """Write words to stdout, as a result for people."""
-    _write(words, err=False, bold=bold)
+def to_stdout(words: str, *, bold: bool = False, whole: bool = False) -> None:
+    """Write words to stdout, as a result for people; a `whole` line is never folded."""
+    _write(words, err=False, bold=bold, whole=whole)
 
 
-def to_stderr(words: str) -> None:
-    """Write words to stderr, which no program reads."""
-    _write(words, err=True)
+def to_stderr(words: str, *, whole: bool = False) -> None:
+    """Write words to stderr, which no program reads; a `whole` line is never folded."""
+    _write(words, err=True, whole=whole)
 
 
-def _write(words: str, *, err: bool, bold: bool = False) -> None:
+def _write(words: str, *, err: bool, bold: bool = False, whole: bool = False) -> None:
     """Write words above a live bar, folded between words where a terminal is too narrow."""
     with above():
-        width = columns_of(sys.stderr if err else sys.stdout)
+        width = None if whole else columns_of(sys.stderr if err else sys.stdout)
         shown = visible(words) if width is None else folded(visible(words), width)
         typer.echo(typer.style(shown, bold=True) if bold else shown, err=err)  # codes go to terminals only
 

@@ -183,6 +183,8 @@ def fit(
     method = UncertaintyMethod(ensemble, mc_dropout, laplace)
     wanted = check_engine(method.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
+    if progress:
+        progress("dividing the rows", 0, 0)
     divided = divide(rows, held_out, test, words.out_of_scope_label, how.seed, count_repeats=count_repeats)
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     asks = second_opinion and not method.record
