@@ -197,7 +197,8 @@ def left(way: Way, texts: list[str]) -> float:
 PAGE = """## CLINC150: Other that protects
 
 The models of clinc150, means of {seeds} seeds; no out-of-scope row in train, tune or certify. Served are the fine-tuned
-model, token counts and a second opinion; the rows below leave out one after the other. The gates are those of the defaults, `Unfamiliar(0.02)` and `Floor(0.5)`; no threshold stands beside them here.
+model, token counts and a second opinion; the rows below leave out one after the other. The gates are those of the
+defaults, `Unfamiliar(0.02)` and `Floor(0.5)`; no threshold stands beside them here.
 
 {figures}
 

@@ -15,6 +15,7 @@ import pytest
 import elsewise as ew
 from elsewise import cli
 from elsewise.engines.memory import MemoryEngine
+from elsewise.fitting import open_threshold
 from elsewise.rules import Floor, Unfamiliar
 from elsewise.rules.familiarity import FamiliarityTest
 from support.running import run, run_process
@@ -973,6 +974,7 @@ def test_a_tilde_is_the_home_folder_wherever_a_file_is_named(tmp_path, monkeypat
     assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["answers.csv", "model", "y.npy", "z.npy"]
     assert not (tmp_path / "~").exists()
     assert ew.load("~/model").labels == ("0", "1")
+    assert open_threshold("~/model").overview().looks == 1
 
 
 def test_a_word_that_begins_with_a_tilde_is_no_path(tmp_path):

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from elsewise.data.formats import open_rows
+from elsewise.data.labelled_texts import Reading
 from elsewise.data.lines import NO_TEXT, Lines
+from elsewise.data.logits import read_logits
 from elsewise.errors import InputError
 
 ROWS = b"text,label\nwhere is it,delivery\n"
@@ -46,6 +48,17 @@ def test_an_archive_a_database_and_an_array_are_named(tmp_path):
     assert refusal(zipped.getvalue()) == "stdin is a zip archive, as an Excel file is, not text; save it as CSV"
     assert refusal(array.getvalue()) == "stdin is a .npy array, not text; give it the ending .npy"
     assert refusal((tmp_path / "base").read_bytes()) == "stdin is an SQLite database, not text; save it as CSV"
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "z.npy", "z.npz", "z.parquet"])
+def test_a_file_that_git_lfs_did_not_fetch_is_named(tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    file = tmp_path / name
+    file.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 438000000\n")
+
+    with pytest.raises(InputError, match=rf"{name} is a Git LFS pointer, not the file itself; run: git lfs pull$"):
+        read_logits(str(file), Reading())
 
 
 def test_no_encoding_is_advised_for_bytes_of_no_known_kind():

@@ -25,6 +25,16 @@ UNNAMED = ("LABEL_0", "LABEL_1", "LABEL_2")
         (UNNAMED, [2, 0], {}, ("0", "1", "2"), ["2", "0"]),
         (UNNAMED, ["2", "oos"], {"outside": "oos"}, ("0", "1", "2"), ["2", "oos"]),
         (UNNAMED, ["login"], {"names": OWN}, OWN, ["login"]),
+        (OWN, np.array([2.0, 0.0]), {}, OWN, ["delivery", "refund"]),
+        (UNNAMED, ["2.0", "0.0"], {}, ("0", "1", "2"), ["2", "0"]),
+        (("5", "4", "3"), ["5.0", "3,0"], {}, ("5", "4", "3"), ["5", "3"]),
+        (
+            ("u\N{COMBINING DIAERESIS}", "login"),
+            ["ü"],
+            {},
+            ("u\N{COMBINING DIAERESIS}", "login"),
+            ["u\N{COMBINING DIAERESIS}"],
+        ),
     ],
 )
 def test_labels_are_settled_in_the_order_of_the_model(own, rows, more, known, read):

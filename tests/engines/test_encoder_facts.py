@@ -3,6 +3,7 @@
 import pytest
 
 from elsewise.engines.encoder_facts import check_ids, label_names, most_tokens, padding_side
+from elsewise.engines.encoders import find_positions
 from elsewise.errors import InputError
 from support.small_models import ARCHITECTURES, model_of, tokenizer
 
@@ -26,6 +27,17 @@ def test_a_model_reads_so_many_tokens_and_not_one_more(architecture):
     assert read(model, most).isfinite().all()
     with pytest.raises((IndexError, RuntimeError)):
         read(model, most + 1)
+
+
+@pytest.mark.parametrize(
+    "architecture", [*ARCHITECTURES, "camembert", "data2vec-text", "esm", "longformer", "luke", "roberta-prelayernorm"]
+)
+def test_check_knows_as_much_from_the_settings_alone(architecture, tmp_path):
+    """It opens no weights."""
+    model = model_of(architecture, pad_token_id=1)
+    model.config.save_pretrained(tmp_path)
+
+    assert find_positions(str(tmp_path)) == most_tokens(model)
 
 
 def test_positions_begin_after_the_padding_id_whichever_it_is():

@@ -281,3 +281,15 @@ def test_a_page_is_written_whole_and_shown_in_a_frame(classifier, tmp_path):
 def test_an_unknown_language_names_those_that_there_are(classifier):
     with pytest.raises(InputError, match=r"^unknown language 'de'; there are en, tr$"):
         report(classifier, language="de")
+
+
+@every_language
+def test_a_lower_promise_is_told_in_bold_and_the_commands_and_rows_are_for_what_was_asked(language):
+    classifier = of_logits(target_accuracy=0.99)
+
+    made = collect(classifier, classifier.provenance.judged)
+    html = report(classifier, language=language)
+
+    assert classifier.certificate.is_lower
+    assert f"<strong>{classifier.certificate.headline(language)}</strong>" in html
+    assert made.plan.certificate.target_accuracy == 0.99

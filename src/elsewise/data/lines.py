@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from elsewise.errors import InputError
+from elsewise.storage.stand_ins import FETCH, POINTER
 
 BLOCK = 1 << 18  # bytes
 LIMIT = 1 << 24  # characters of one line or record: a text of 16 million characters is an unclosed quote
@@ -51,6 +52,7 @@ NO_TEXT = (  # beginnings of files that people take for text; no text begins so
     (b"\x04\x22\x4d\x18", f"compressed with LZ4; {UNPACK}"),
     (b"7z\xbc\xaf\x27\x1c", f"a 7-Zip archive; {UNPACK}"),
     (b"Rar!\x1a\x07", f"a RAR archive; {UNPACK}"),
+    (POINTER, FETCH.removeprefix("is ")),
 )
 CONTROL = re.compile(rb"[\x07\x08\x0e-\x1a\x1c-\x1f\x7f]")  # in no text; lower ones are half of Cyrillic in UTF-16
 CONTROL_SHARE = 0.03  # of bytes; random ones have 8 %, Turkish in UTF-16 has 1 % (ğ)

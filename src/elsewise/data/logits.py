@@ -15,6 +15,7 @@ from elsewise.data.labelled_texts import Reading
 from elsewise.data.rows import Columns, Row, Rows, options_of, own_names, refuse_repeats, require_columns
 from elsewise.engines.machine import memory
 from elsewise.errors import InputError, need
+from elsewise.storage.stand_ins import refuse_pointer
 
 HEADLESS = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+", re.IGNORECASE)  # a number, and no code
 WITH_COMMA = re.compile(r"\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*", re.IGNORECASE)
@@ -111,6 +112,7 @@ def read_array(path: str, name: str) -> NDArray[Any]:
     reading those can run code.
     """
     kind, save = path[-4:], "savez" if path.endswith(".npz") else "save"
+    refuse_pointer(Path(path))
     try:
         array = _of_archive(path, name) if kind == ".npz" else np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
@@ -150,6 +152,7 @@ def _refuse_large(path: str, unpacked: int) -> None:
 
 def _read_parquet(path: str, how: Reading, names: tuple[str, ...] | None) -> tuple[NDArray[Any], tuple[str, ...]]:
     parquet = need("pyarrow.parquet", extra="parquet")
+    refuse_pointer(Path(path))
     try:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.arrays import as_column, as_labels, label_words
-from elsewise.data.labels import label_form
+from elsewise.data.labels import label_finder, label_form
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted, listed
 
@@ -27,7 +27,8 @@ def settle_labels(
     own : k strings
         The labels that the model knows.
     rows : sequences of labels
-        Labels of one or several files. Whole numbers are codes, unless a label of the model is a number.
+        Labels of one or several files. Whole numbers are codes, unless a label of the model is a number. A label may be
+        written otherwise, see `own_labels`.
     names : k strings, optional
         What to call the labels instead. Without names, a model that knows only LABEL_0, LABEL_1, ... is taken to know
         the codes: "0", "1", ...
@@ -47,7 +48,10 @@ def settle_labels(
     (('0', '1'), [['1', '0']])
     """
     columns = [as_column(part, "labels") for part in rows]
-    given = [list(zip(part, label_words(part), strict=True)) for part in columns]
+    own_or_codes = [*own, *([] if names is None else as_labels(names)), *map(str, range(len(own))), outside or own[0]]
+    find = label_finder(own_or_codes)
+    words = [[find(word) or word for word in label_words(part)] for part in columns]
+    given = [list(zip(*both, strict=True)) for both in zip(columns, words, strict=True)]
     found = Counter(word for part in given for _, word in part if word != outside)
     known = _known(own, names, found)
     has_numbers = any(re.fullmatch(r"-?\d+", name.strip()) for name in known)
@@ -89,7 +93,7 @@ def _known(own: Sequence[str], names: Iterable[Any] | None, found: Iterable[str]
 
 
 def _is_number(label: Any) -> bool:
-    return isinstance(label, int | np.integer) and not isinstance(label, bool)
+    return isinstance(label, int | float | np.integer | np.floating) and not isinstance(label, bool)
 
 
 def _refusal(known: Sequence[str], unknown: Mapping[str, int]) -> InputError:

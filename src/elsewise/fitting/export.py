@@ -22,6 +22,7 @@ from elsewise.progress import Progress
 from elsewise.rules import Rule, about, among_looks, fit_as_asked
 from elsewise.rules.conformal import SplitConformal
 from elsewise.storage.json_files import Json
+from elsewise.storage.paths import at_home
 from elsewise.storage.sealed_folder import changing, check_target, steady
 
 
@@ -68,7 +69,7 @@ def export(
     PromiseWarning
         If less is promised than was asked for, or nothing.
     """
-    path = Path(path)
+    path = Path(at_home(path))
     saved = steady(path, ModelFolder.read)
     check_target(path)
     wanted = check_engine(engine, precision)

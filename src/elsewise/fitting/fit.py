@@ -16,7 +16,8 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.data.checks import examine, warn
 from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
 from elsewise.data.splits import DividedTexts, Pairs, divide
-from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions
+from elsewise.engines.encoder_facts import most_tokens
+from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError, refuse_unknown
@@ -311,7 +312,8 @@ def _prepared(
     learner = prepare(divided.names, how)
     if trains:
         check_exportable(learner)
-    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, how.max_length, find_positions(how.encoder))
+    positions = most_tokens(learner.model.model)
+    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, how.max_length, positions)
     warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
     if note and len(own := labels_of_head(how.encoder)) > 1:
         left = f"{how.encoder} is a classifier already: its head, for {listed(map(repr, own))}, is left behind"

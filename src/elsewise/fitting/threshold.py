@@ -34,6 +34,7 @@ from elsewise.rules import GATES, RULES, ByLabel, Gate, Rule, Unfamiliar, about,
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.gates import with_gates
 from elsewise.storage.json_files import Json, plain, plain_fields
+from elsewise.storage.paths import at_home
 from elsewise.storage.sealed_folder import changing, check_target, check_unchanged, steady
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)  # coverages of the thresholds in an overview
@@ -280,7 +281,7 @@ def open_threshold(
         classifier = open_classifier(folder, key, threads, answers=False)  # kept rows hold a user's model's answers
         return FolderThreshold(folder, key, classifier, progress)
 
-    return steady(Path(path), opened)
+    return steady(Path(at_home(path)), opened)
 
 
 @dataclass(frozen=True, eq=False)

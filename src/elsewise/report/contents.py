@@ -242,7 +242,7 @@ def collect(
     target, level = (
         (TARGET_ACCURACY, CONFIDENCE_LEVEL)
         if certificate is None
-        else (certificate.target_accuracy, certificate.confidence_level)
+        else (certificate.asked_for, certificate.confidence_level)
     )
     if "refit.certify.codes" in kept and "refit.tune.codes" in kept:
         (tune, _), (certify, codes) = (kept_evidence(classifier, kept, name) for name in ("tune", "certify"))

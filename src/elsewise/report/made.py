@@ -48,8 +48,9 @@ def commands_of(contents: Contents) -> list[str]:
     if "encoder" in training:
         promise = ""
         if certificate is not None:
-            promise = f" --target-accuracy {certificate.target_accuracy:g}"
+            promise = f" --target-accuracy {certificate.asked_for:g}"
             promise += f" --confidence-level {certificate.confidence_level:g}"
+            promise += " --strict" if (contents.classifier.rule.asked or {}).get("strict") else ""
         lines.append(f"elsewise fit DATA -o {contents.model} --seed {training['seed']}{promise}")
     if contents.of_logits:
         return [*lines, f"elsewise evaluate {contents.model} LOGITS --labels LABELS --report report.html"]

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from elsewise.errors import InputError
+
 POINTER: Final = b"version https://git-lfs.github.com/spec/"
 LARGEST_POINTER: Final = 1024  # bytes
 FETCH: Final = "is a Git LFS pointer, not the file itself; run: git lfs pull"
@@ -16,6 +18,12 @@ def is_pointer(file: Path) -> bool:
     if not file.is_file() or file.stat().st_size > LARGEST_POINTER:
         return False
     return file.read_bytes().startswith(POINTER)
+
+
+def refuse_pointer(file: Path) -> None:
+    """Raise InputError for a file that is a pointer of Git LFS."""
+    if is_pointer(file):
+        raise InputError(f"{file} {FETCH}")
 
 
 def leads_out(file: Path, folder: Path) -> bool:

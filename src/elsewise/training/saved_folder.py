@@ -10,13 +10,14 @@ from elsewise.engines.encoder_facts import label_names
 from elsewise.engines.encoders import check_files
 from elsewise.errors import InputError
 from elsewise.storage.json_files import read_json
+from elsewise.storage.paths import at_home
 
 HEAD: Final = "ForSequenceClassification"
 
 
 def check_folder(folder: str) -> None:
     """Raise InputError, with what to do, unless `folder` seems to hold a fine-tuned classifier; nothing is opened."""
-    place = Path(folder)
+    place = Path(at_home(folder))
     if not place.is_dir():
         raise InputError(f"there is no folder {folder}; name the one that save_pretrained() wrote")
     check_files(place)
@@ -53,7 +54,7 @@ def _check_task(folder: str, config: Mapping[str, Any]) -> None:
 
 def labels_of_head(folder: str) -> tuple[str, ...]:
     """Give the labels of the classification head in a folder; none where there is no such head, or no folder."""
-    file = Path(folder, "config.json")
+    file = Path(at_home(folder), "config.json")
     config = read_json(file) if file.is_file() else {}
     kinds, labels = config.get("architectures") or [""], config.get("id2label")
     if not str(kinds[0]).endswith(HEAD) or not isinstance(labels, dict):

@@ -11,7 +11,7 @@ from elsewise.engines.onnx_safety import check_onnx
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs
 from elsewise.storage.sealed_folder import sha256_of
-from elsewise.storage.stand_ins import FETCH, is_pointer
+from elsewise.storage.stand_ins import refuse_pointer
 from elsewise.wrappers.request import WrapRequest, pick
 
 Arrays = Mapping[str, Any]  # by the names of inputs or outputs
@@ -32,8 +32,7 @@ def engine(model: Any, request: WrapRequest) -> ExternalEngine:
     file = Path(model)
     if not file.is_file():
         raise InputError(f"{file} does not exist")
-    if is_pointer(file):
-        raise InputError(f"{file} {FETCH}")
+    refuse_pointer(file)
     check_onnx(file)
     labels, kind = request.named(), request.stated()
     names, run = _session(file) if find_spec("onnxruntime") else _compiled(file)
