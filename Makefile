@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LIGHT := $(VENV)/.light
 READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -q
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
@@ -12,7 +13,7 @@ TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data eng
 
 .PHONY: demo quick test check docs guarantees faults mutants bench bench-smoke wheel try-wheel pythons lock clean
 
-demo: $(READY)
+demo: $(LIGHT)
 	$(BIN)/elsewise demo --out elsewise-demo
 
 # Two workers of one thread each; a document, and a file of tests, stays with one of them.
@@ -69,7 +70,7 @@ bench: $(READY)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/odd_texts.py --model bench-models/clinc150
 
 # A wheel in dist/, for `pip install dist/elsewise-*.whl`.
-wheel: $(READY)
+wheel: $(LIGHT)
 	rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
 
@@ -94,8 +95,13 @@ pythons:
 lock:
 	$(PYTHON) tools/lock.py
 
-$(READY): pyproject.toml constraints.txt
+# One environment that grows: what the demo needs, and then what tests, checks and documents need besides.
+$(LIGHT): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo]'
+	touch $@
+
+$(READY): $(LIGHT)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import tracemalloc
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -215,6 +217,39 @@ def test_memory_does_not_grow_with_the_file(classifier, tmp_path, monkeypatch):
         assert summary.answered == chunks * rows
 
     assert peaks[1] < 1.5 * peaks[0] < 40e6 / 4  # of 2.5 times as many rows
+
+
+def test_progress_knows_the_number_of_rows_and_ends_with_it(classifier, tmp_path):
+    seen = []
+    data = written(tmp_path / "in.csv", 'text\n"two\nlines"\nsure\n\xa0\nhm')
+
+    predict_file(classifier, data, str(tmp_path / "out.csv"), progress=lambda *report: seen.append(report))
+
+    assert seen == [("predicting", 0, 4), ("predicting", 4, 4)]
+
+
+def test_progress_of_a_miscounted_file_forgets_the_total(classifier, tmp_path):
+    """Line ends of an old Macintosh are counted as none."""
+    seen = []
+    data = tmp_path / "in.csv"
+    data.write_bytes(b"text\rsure\rhm\r")
+
+    predict_file(classifier, str(data), str(tmp_path / "out.csv"), progress=lambda *report: seen.append(report))
+
+    assert seen == [("predicting", 0, 0), ("predicting", 2, 0)]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
+def test_progress_of_a_pipe_knows_no_total(classifier, tmp_path):
+    seen = []
+    os.mkfifo(tmp_path / "in")
+    writer = Thread(target=(tmp_path / "in").write_text, args=("text\nsure\n",))
+    writer.start()
+
+    predict_file(classifier, str(tmp_path / "in"), str(tmp_path / "out.csv"), progress=lambda *r: seen.append(r))
+
+    writer.join()
+    assert seen == [("predicting", 0, 0), ("predicting", 1, 0)]
 
 
 def test_logits_are_predicted_from_npy_and_csv(tmp_path):

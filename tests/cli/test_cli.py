@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,22 @@ def test_evaluate_mends_labels_as_fit_does(by_heart, tmp_path):
     assert json.loads(judged.stdout)["rows"]["in_scope"] == 2
     assert "1 row renamed, 1 row left out by label" in judged.stderr
     assert wrong.stderr == "elsewise: --map Yes=yes: no row has the label 'Yes'; near it: 'YES '\n"
+
+
+def test_evaluate_of_logits_counts_unknown_labels_as_out_of_scope(logits_model, logits, tmp_path):
+    model, _ = logits_model
+    words = (logits / "y.csv").read_text(encoding="utf-8").splitlines()
+    for name, changed in (("some.csv", [*words[:-2], "nmae 1", "5"]), ("all.csv", [words[0], *["x"] * 1200])):
+        (tmp_path / name).write_text("\n".join(changed) + "\n", encoding="utf-8")
+
+    some = run("evaluate", model, logits / "z.npy", "--labels", tmp_path / "some.csv", "--json")
+    none = run("evaluate", model, logits / "z.npy", "--labels", tmp_path / "all.csv")
+
+    assert json.loads(some.stdout)["rows"]["out_of_scope"] == 2
+    assert "2 of 1,200 rows have labels that the model does not know, and count as out-of-scope" in some.stderr
+    assert "'nmae 1' is near 'name 1'" in some.stderr
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "all.csv line 2: label 'x' is neither one of the 4 names nor a code" in none.stderr
 
 
 def test_evaluate_slices_logits_by_the_columns_of_their_labels(logits_model, logits):
@@ -586,7 +603,7 @@ def test_threshold_shows_changes_and_undoes(own_logits_model):
     undone = json.loads(run("threshold", model, "--undo", "--json").stdout)
     shown = run("threshold", model)
 
-    assert "At least 80 % of what is answered is right" in changed.stdout
+    assert "\nAt least 80 % of what is answered is right" in changed.stdout
     assert "0.9 at level 0.95, look 1" in changed.stdout
     assert "0.8 at level 0.95, look 2" in changed.stdout
     assert "errors in 1,000 texts" in changed.stdout
@@ -615,15 +632,15 @@ def test_threshold_tells_the_labels_and_the_way_back_when_nothing_is_certified(o
     nothing = run("threshold", own_logits_model, "--target-accuracy", 0.9999, "--strict")
 
     assert "name 3" in labels.stdout
-    assert f"every text is Other now; to put the threshold before back: elsewise threshold {own_logits_model}" in (
-        nothing.stderr
-    )
+    assert "every text is Other now; the command below puts the threshold before back" in nothing.stderr
+    assert nothing.stderr.endswith(f"threshold {own_logits_model} --undo\n")
 
 
 def test_a_threshold_by_hand_that_no_text_reaches_is_said(own_logits_model):
     done = run("threshold", own_logits_model, "--at", 60)
 
-    assert f"so every text is Other: elsewise threshold {own_logits_model} --undo" in done.stderr
+    assert "no tune row reaches this threshold, so every text is Other" in done.stderr
+    assert done.stderr.endswith(f"threshold {own_logits_model} --undo\n")
 
 
 def test_threshold_says_which_engines_keep_their_own(small, exported, tmp_path):
@@ -741,8 +758,11 @@ def test_a_stopped_fit_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, 
     stopped = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
     assert stopped.returncode == code, stopped.stderr
-    last = f"stopped; repeat the command to continue from the last checkpoint in {unfinished}"
-    assert stopped.stderr.splitlines()[-1] == last
+    told, after = stopped.stderr.splitlines()[-2:]
+    steps = told.partition(" of ")[2].partition(",")[0]
+    assert told == f"stopped; kept: step 20 of {steps}, in {unfinished}, from where the same command goes on"
+    assert shlex.split(after)[0] == "Next:"
+    assert shlex.split(after)[-len(words) :] == words
     assert [path.name for path in (unfinished / "member-0").iterdir()] == ["step-00000020"]
     assert not (tmp_path / "model").exists()
     if name == "SIGTERM":

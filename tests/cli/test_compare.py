@@ -51,7 +51,7 @@ def test_two_models_are_compared_and_the_rows_that_changed_are_written(place):
     done = run("compare", place / "good", place / "worse", place / "data.csv", "-o", place / "changed.csv")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(
+    assert done.stdout.splitlines()[-1].startswith(
         "good has more of 40 texts right than worse, Other left aside: good 100.00 %, worse 75"
     )
     assert "good minus worse" in done.stdout
@@ -98,7 +98,7 @@ def test_three_models_make_a_leaderboard(place):
                "--logits", place / "good.npy")  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("first has more of 40 texts right than worse")
+    assert "\nfirst has more of 40 texts right than worse" in done.stdout
     assert "no difference from good is shown" in done.stdout
     assert "Leaderboard; the intervals of all pairs hold together" in done.stdout
 

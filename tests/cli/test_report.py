@@ -42,6 +42,20 @@ def test_evaluate_writes_a_report_and_says_where(made, tmp_path):
     assert f"elsewise evaluate {made / 'model'} LOGITS --labels LABELS --report report.html" in html
 
 
+def test_a_report_is_replaced_by_overwrite_alone(made, tmp_path):
+    report = tmp_path / "kept.html"
+    report.write_text("mine", encoding="utf-8")
+
+    refused = evaluated(made, "--report", report)
+    kept = report.read_text(encoding="utf-8")
+    replaced = evaluated(made, "--report", report, "--overwrite")
+
+    assert (refused.returncode, kept) == (1, "mine")
+    assert f"{report} exists already; to replace it, add --overwrite" in refused.stderr
+    assert replaced.returncode == 0
+    assert "<html" in report.read_text(encoding="utf-8")
+
+
 def test_a_report_in_turkish(made, tmp_path):
     evaluated(made, "--report", tmp_path / "tr.html", "--language", "tr")
 

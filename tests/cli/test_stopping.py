@@ -12,6 +12,7 @@ import elsewise as ew
 from elsewise.engines.memory import MemoryEngine
 from support.running import run
 
+STOPPED = "stopped; no file was changed, and nothing is kept\nNext: python -m elsewise predict model {} -o out.csv\n"
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
 
 
@@ -62,7 +63,7 @@ def test_a_signal_ends_a_command_that_waits_for_a_silent_pipe(here, name, times)
         until(lambda: any(path.suffix == ".part" for path in here.iterdir()))
         number = getattr(signal, name)
 
-        assert ended(process, number, times) == (128 + number, "")
+        assert ended(process, number, times) == (128 + number, STOPPED.format("rows"))
 
     assert sorted(os.listdir()) == ["model", "rows", "rows.csv"]  # noqa: PTH208
 
@@ -73,7 +74,7 @@ def test_a_signal_ends_a_command_that_waits_for_stdin(here):
     process = started("predict", "model", "-", "-o", "out.csv", stdin=reading)
     until(lambda: any(path.suffix == ".part" for path in here.iterdir()))
 
-    assert ended(process, signal.SIGINT) == (130, "")
+    assert ended(process, signal.SIGINT) == (130, STOPPED.format("-"))
 
     os.close(reading)
     os.close(writing)
@@ -92,6 +93,21 @@ def test_a_signal_ends_a_command_whose_reader_does_not_read(here):
     os.close(reading)
 
 
+def test_what_was_written_before_the_signal_is_told(here, monkeypatch):
+    """The signal comes while the summary of a finished output is shown."""
+
+    def stopped(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(sys.modules["elsewise.cli.predict"], "say_threshold_next", stopped)
+
+    done = run("predict", "model", "rows.csv", "-o", "out.csv")
+
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "stopped; written before that: out.csv"
+    assert (here / "out.csv").exists()
+
+
 def test_a_command_that_ignores_hangups_goes_on(here):
     os.mkfifo("rows")
     process = started("predict", "model", "rows", "-o", "out.csv", ignoring=True)
@@ -102,7 +118,7 @@ def test_a_command_that_ignores_hangups_goes_on(here):
         pipe.write(b"a\n")
 
     _, words = process.communicate(timeout=30)
-    assert (process.returncode, words.splitlines()[-1]) == (0, "2 rows = 2 answered + 0 Other + 0 rejected")
+    assert (process.returncode, words.splitlines()[-2]) == (0, "2 rows = 2 answered + 0 Other + 0 rejected")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +126,7 @@ def test_a_command_that_ignores_hangups_goes_on(here):
     [
         ("predict model - <&-", 1, "elsewise: stdin is empty"),
         ("predict model rows.csv >&-", 1, "elsewise: output: Bad file descriptor"),
-        ("predict model rows.csv -o out.csv <&- >&-", 0, "2 rows = 2 answered + 0 Other + 0 rejected"),
+        ("predict model rows.csv -o out.csv <&- >&-", 0, "Next: python -m elsewise threshold model"),
         ("predict model rows.csv -o out.csv 2>&-", 0, ""),
         ("doctor >&-", 1, "elsewise: output: Bad file descriptor"),
         ("doctor >/dev/full", 1, "elsewise: output: No space left on device"),

@@ -1,4 +1,4 @@
-"""`fit`, `threshold` and `evaluate` end with the line about strange texts, where the model can answer them."""
+"""`fit`, `threshold` and `evaluate` have a line about strange texts, where the model can answer them."""
 
 import json
 
@@ -38,11 +38,11 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS.keys())
-def test_a_command_ends_with_the_line(model, words):
+def test_a_command_says_it(model, words):
     done = run(*words, folder=model.parent)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.rstrip().endswith(LINE)
+    assert f"\n{LINE}\n" in done.stdout
     assert done.stdout.count("strange texts") == 1
 
 

@@ -3,6 +3,8 @@
 import ast
 import re
 import runpy
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -82,3 +84,17 @@ def test_the_hooks_are_tools_of_the_virtual_environment():
         "ruff format --force-exclude",
         "mypy",
     }
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make there")
+@pytest.mark.parametrize(
+    ("target", "extras"), [("demo", ["train,demo"]), ("wheel", ["train,demo"]), ("quick", ["train,demo", "dev"])]
+)
+def test_a_target_installs_what_it_needs_and_no_more(target, extras, tmp_path):
+    """One environment that grows, in an empty copy of what make looks at."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    done = subprocess.run(["make", "-n", target], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert re.findall(r"-e '\.\[([^]]+)\]'", done.stdout) == extras

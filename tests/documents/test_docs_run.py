@@ -9,8 +9,10 @@ import csv
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,14 @@ def shortened(words):
     return words + [word for option, value in short.items() if option not in words for word in (option, value)]
 
 
+def clear_for_output(words, made):
+    """Remove what a command is to write, as a reader does not have it; no block writes anything twice."""
+    out = next((after for word, after in pairwise(words) if word in ("-o", "--receipt-out")), None)
+    if out and out not in made:
+        shutil.rmtree(out, ignore_errors=True) if Path(out).is_dir() else Path(out).unlink(missing_ok=True)
+        made.add(out)
+
+
 def plain_words(line):
     """The words of a line that only calls elsewise; None where a shell has more to do."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
@@ -65,20 +75,20 @@ def plain_words(line):
     return words[1:] if words[0] == "elsewise" and not {"|", ">", "<", ">>", "&&", ";"}.intersection(words) else None
 
 
-def commands(text):
-    """The lines of the shell blocks of a document that call elsewise, as they are typed."""
+def blocks(text):
+    """The lines of each shell block of a document that call elsewise, as they are typed."""
     for block in BLOCK.finditer(text):
         if block["language"].strip() not in SHELLS or NOT_RUN.search(text[: block.start()]):
             continue
         lines = block["body"].replace("\\\n", " ").splitlines()
         prompted = [line[2:] for line in lines if line.startswith("$ ")]
-        yield from (line for line in prompted or lines if re.search(r"\belsewise ", line.split("#")[0]))
+        yield [line for line in prompted or lines if re.search(r"\belsewise ", line.split("#")[0])]
 
 
 def test_commands_are_found_and_blocks_that_are_not_run_are_not():
     text = "```sh\nelsewise doctor  # a note\nmake x\n```\n\n<!-- not run: needs a GPU -->\n```sh\nelsewise demo\n```\n"
 
-    assert list(commands(text)) == ["elsewise doctor  # a note"]
+    assert list(blocks(text)) == [["elsewise doctor  # a note"]]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +140,7 @@ def documents_with_commands():
     return [
         pytest.param(document, id=document.name)
         for document in DOCUMENTS
-        if any(commands(document.read_text(encoding="utf-8")))
+        if any(blocks(document.read_text(encoding="utf-8")))
     ]
 
 
@@ -142,10 +152,13 @@ def test_every_command_of_a_document_runs(document, furnished, tiny_default, tmp
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("PATH", f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
-    for line in commands(Path(document).read_text(encoding="utf-8")):
-        words = plain_words(line)
-        if words is None:
-            done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
-        else:
-            done = run(*shortened(words))
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    for lines in blocks(Path(document).read_text(encoding="utf-8")):
+        made = set()
+        for line in lines:
+            words = plain_words(line)
+            clear_for_output(words or [], made)
+            if words is None:
+                done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+            else:
+                done = run(*shortened(words))
+            assert done.returncode == 0, f"{line}\n{done.stderr}"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from elsewise.engines import batching
 from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, prefetch, run_batched, shape
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
+from elsewise.progress import counting
 
 PAD = 9999
 SPECIAL = (0, 1)
@@ -215,6 +216,17 @@ def test_batches_keep_to_the_budget(budget):
 
     assert all(rows * tokens <= budget or rows == 1 for rows, tokens in model.shapes)
     assert np.array_equal(outputs.logits, expected(ids))
+
+
+def test_progress_counts_every_text_once_whether_it_runs_repeats_another_or_cannot_be_read():
+    seen = []
+    ids = [*texts_of([3, 70, 5]), [2] * 3, [0, 1], [0]]
+
+    with counting(lambda *report: seen.append(report), "answering", len(ids)):
+        run(ids)
+
+    assert [report[1] for report in seen] == sorted(report[1] for report in seen)
+    assert (seen[0], seen[-1]) == (("answering", 0, 6), ("answering", 6, 6))
 
 
 def test_the_same_tokens_are_computed_once():

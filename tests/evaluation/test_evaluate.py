@@ -27,7 +27,7 @@ def judged():
 
 def test_rows_are_counted(judged):
     counts = {"in_scope": 10, "out_of_scope": 2, "unreadable": 0, "seen": 0, "rejected": 0}
-    assert plain(judged.rows) == {**counts, "seen_in": {}}
+    assert plain(judged.rows) == {**counts, "seen_in": {}, "unknown_labels": {}}
 
 
 def test_printed_it_says_what_is_asked_first(judged):
@@ -132,6 +132,7 @@ def test_an_evaluation_is_json_with_value_low_and_high(judged):
         "engine",
         "baseline",
         "strangers",
+        "verdict",
     }
     assert set(written["classifier"]["accuracy"]) == {"value", "low", "high"}
     assert set(written["classifier"]["ece"]) == {"value", "low", "high", "null"}
@@ -157,11 +158,28 @@ def test_labels_may_be_written_otherwise_than_those_of_the_model(names, labels):
     assert ew.compare(classifier, classifier, ["sure", "no"], labels).rows.compared == 2
 
 
-def test_an_unknown_label_is_named_with_the_remedy():
+def test_an_unknown_label_counts_as_out_of_scope_and_is_said_with_a_near_one():
+    classifier = ew.Classifier(LogitsEngine(("refund", "delivery")), ew.Identity(), ew.FixedThreshold(0.7))
+    labels = ["refund", "refnd", "refnd", "spam"]
+
+    with pytest.warns(ElsewiseWarning) as said:
+        judged = ew.evaluate(classifier, [[3.0, 0.0]] * 4, labels)
+
+    (message,) = (str(one.message) for one in said)
+    assert message == (
+        "3 of 4 rows have labels that the model does not know, and count as out-of-scope: 'refnd' (2 rows), 'spam' (1 "
+        "row); 'refnd' is near 'refund': rename it"
+    )
+    assert (judged.rows.in_scope, judged.rows.out_of_scope) == (1, 3)
+    assert judged.rows.unknown_labels == {"refnd": 2, "spam": 1}
+    assert judged.system.accuracy_when_answered.value == pytest.approx(1 / 4)
+
+
+def test_labels_of_which_none_is_known_are_refused():
     classifier = ew.Classifier(LogitsEngine(("a", "b")), ew.Identity(), ew.FixedThreshold(0.7))
 
-    with pytest.raises(InputError, match=r"the model has no label 'c', which row 1 has .*out_of_scope_label"):
-        ew.evaluate(classifier, [[1.0, 0.0], [1.0, 0.0]], ["a", "c"])
+    with pytest.raises(InputError, match=r"the model has no label 'c', which row 0 has .*out_of_scope_label"):
+        ew.evaluate(classifier, [[1.0, 0.0], [1.0, 0.0]], ["c", "d"])
 
 
 def test_a_label_in_another_spelling_is_named_beside_the_right_one():

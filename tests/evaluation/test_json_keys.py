@@ -72,7 +72,12 @@ OUT_OF_SCOPE_SHARES = {
 STRANGERS = {**numbers("n answered"), "sentence": "string"}
 SLICE = {"value": "string", **numbers("pooled rows"), **estimates("accuracy coverage accuracy_when_answered")}
 EVALUATION = {
-    "rows": {**numbers("in_scope out_of_scope unreadable seen"), "seen_in": numbers("train"), "rejected": "number"},
+    "rows": {
+        **numbers("in_scope out_of_scope unreadable seen"),
+        "seen_in": numbers("train"),
+        "rejected": "number",
+        "unknown_labels": {},
+    },
     "classifier": {
         **estimates("accuracy macro_f1 log_loss brier auc"),
         **all_(WITH_NULL, "ece ece_equal_width classwise_ece"),
@@ -111,13 +116,22 @@ EVALUATION = {
         "sentence": "string",
     },
     "strangers": STRANGERS,
+    "verdict": {
+        "outcome": "string",
+        "target_accuracy": "number",
+        "accuracy": ESTIMATE,
+        **numbers("rows answered right left_out"),
+        "rows_needed": "number",
+        **numbers("out_of_scope_share certified_share"),
+        "sentence": "string",
+    },
 }
 BARE_EVALUATION = {
     **EVALUATION,
     "rows": {**EVALUATION["rows"], "seen_in": {}},
     "system": {**EVALUATION["system"], "reasons": numbers("answered")},
     "slices": {},
-    **all_("null", "out_of_scope certificate baseline"),
+    **all_("null", "out_of_scope certificate baseline verdict"),
 }
 MEASURED = estimates("coverage accuracy_when_answered errors_per_1000 other_per_1000")
 ON_TUNE_ROWS = {

@@ -30,7 +30,7 @@ def command(tmp_path_factory):
 def run(command, model, seconds=None):
     """Whether the command came to its end; killed with kill -9 after so many seconds."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    words = [str(word) for word in (*command, "-o", model)]
+    words = [str(word) for word in (*command, "-o", model, "--overwrite")]
     try:
         subprocess.run(words, capture_output=True, check=True, env=environment, timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -68,7 +68,7 @@ def test_fit_warns_of_cut_texts_as_check_does_and_advises_nothing_that_cannot_he
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        prepared(divide(rows, None, None, None, seed=0), how, promise, None, None)
+        prepared(divide(rows, None, None, None, seed=0), how, promise, None, None, trains=True)
 
     (found,) = (one for one in check(*rows, **of_encoder).findings if one.kind == "truncated_texts")
     assert f"{found.sentence}; {found.remedy}" in [str(one.message) for one in caught]
@@ -223,7 +223,7 @@ def test_a_name_wins_over_a_code():
     with pytest.raises(InputError, match=r"label '0' is neither"):
         code_of("0")
     assert label_codes(["a", "b"], "oos")("oos") == -1
-    with pytest.raises(InputError, match=r"label 'x' is neither one of the 2 names nor a code; .*--out-of-scope-label"):
+    with pytest.raises(InputError, match=r"label 'x' is neither one of the 2 names nor a code; .*out_of_scope_label"):
         code_of("x")
 
 

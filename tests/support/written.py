@@ -70,8 +70,8 @@ def commands(root):
     for old, new in (("clean", "ragged"), ("ragged", "clean"), ("ragged", "ragged")):
         place, last = root / f"{old}-{new}", root / ("clean.csv" if new == "clean" else "ragged.csv")
         first = ("predict", model, root / f"{old}.csv", "-o", place / "out.csv")
-        yield made(first, ("predict", model, last, "-o", place / "out.csv", "--top", 1), place)
-    for name, again in (("save", (*calibrate, "--target-accuracy", 0.7)), ("threshold", ("threshold",))):
+        yield made(first, ("predict", model, last, "-o", place / "out.csv", "--top", 1, "--overwrite"), place)
+    for name, again in (("save", (*calibrate, "--target-accuracy", 0.7, "--overwrite")), ("threshold", ("threshold",))):
         place = root / name
         last = (*again, "-o", place / "model") if name == "save" else (*again, place / "model", "--at", 0.9)
         yield made((*calibrate, "--target-accuracy", 0.8, "-o", place / "model"), last, place)

@@ -14,7 +14,7 @@ from elsewise.engines import prepared
 from elsewise.engines.batching import prefetch
 from elsewise.errors import InputError
 from elsewise.messages import messages
-from elsewise.progress import Progress
+from elsewise.progress import Progress, counting
 from elsewise.storage.target_file import Part, together
 
 REJECTED = ".rejected.jsonl"
@@ -55,7 +55,7 @@ def predict_file(
         Write a CSV that Excel opens by a double click: with a byte order mark, and with semicolons and decimal commas
         where `data` has semicolons. A text that would be a formula begins with an apostrophe.
     progress : callable, optional
-        Called with (words, rows done, 0).
+        Called with (words, rows done, rows in all), 0 where the number of rows is unknown, as of a pipe.
 
     Returns
     -------
@@ -82,21 +82,24 @@ def predict_file(
         like_data = how.format or LIKE_DATA.get(suffix)
         format_ = "csv" if excel and out == "-" else like_data if out == "-" else None
         delimiter = ";" if excel and source.file is not None and source.file.delimiter == ";" else None
+        total = source.count() if progress else 0
         with together() as parts:
             with (
                 open_writer(out, columns, format=format_, delimiter=delimiter, parts=parts, excel=excel) as writer,
                 _open_rejects(rejects_path, out, parts) as rejects,
             ):
                 for chunk in prefetch(chunks(source.items, partial(prepared, classifier.engine))):
-                    answers = answered(classifier, chunk, more)
+                    with counting(progress, "predicting", total, ledger.read):
+                        answers = answered(classifier, chunk, more)
                     given = [{names.get(key, key): cell for key, cell in row.cells.items()} for row in chunk.rows]
                     writer.write(cells | answer for cells, answer in zip(given, answers.rows, strict=True))
                     bad = ((row.number, row.line, row.problem, row.raw) for row in chunk.rejected)
                     if rejects is not None:
                         rejects.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)
                     ledger += answers.counts
+                    total = total if total >= ledger.read else 0  # miscounted
                     if progress:
-                        progress("predicting", ledger.read, 0)
+                        progress("predicting", ledger.read, total)
             for unneeded in parts[:-1] if not ledger.rejected else ():
                 unneeded.hidden.unlink()
     kept = str(rejects_path) if rejects_path and ledger.rejected else None

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from elsewise.classifier.classifier import Classifier
+from elsewise.data.formats import count_rows
 from elsewise.data.labelled_texts import Reading, noted, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
 from elsewise.data.rows import Row, Rows
@@ -24,10 +25,14 @@ Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open file: its columns to pass through, each row with the engine's input, and the open rows if it has rows."""
+    """An open file: its columns to pass through, each row with the engine's input, and the open rows if it has rows.
+
+    `count` gives the number of its rows at a glance, as `count_rows` does.
+    """
 
     columns: tuple[str, ...]
     items: Iterator[Item]
+    count: Callable[[], int]
     file: Rows | None = None
 
     @property
@@ -55,7 +60,7 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
     if is_logits and (is_array(data) or data.endswith(PARQUET)):
         logits, _ = read_logits(data, how, classifier.labels)
         items = ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
-        yield Source(("row",), _beside(classifier, items, features, how))
+        yield Source(("row",), _beside(classifier, items, features, how), lambda: len(logits))
         return
     with how.open(data) as rows:
         if is_logits:
@@ -66,7 +71,8 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
         else:
             columns = how.text_columns(rows.columns, data)
             items = (_text_item(row, columns) for row in rows)
-        yield Source(rows.columns, _beside(classifier, items, features, how), rows)
+        beside = _beside(classifier, items, features, how)
+        yield Source(rows.columns, beside, lambda: count_rows(data, format=how.format), rows)
 
 
 def chunks(items: Iterable[Item], prepare: Callable[[Sequence[Any]], Any]) -> Iterator[Chunk]:

@@ -29,8 +29,10 @@ from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.parameters import PROGRAM
 from elsewise.cli.predict import predict
+from elsewise.cli.stopping import begin, say_stopped
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning, PromiseWarning
+from elsewise.progress import clear_now
 
 ABOUT: Final = "Text in, a label you can trust out, or else Other."
 BEGIN: Final = """
@@ -95,12 +97,17 @@ def main() -> None:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ElsewiseWarning)
         warnings.simplefilter("ignore", PromiseWarning)  # it stands above the promise, in bold
-    with _stopped_by_signals():
+    begin()
+    with _stopped_by_signals() as came:
         try:
             try:
                 app()
             finally:
                 sys.stdout.flush()
+        except SystemExit:
+            if came:
+                say_stopped()
+            raise
         except ElsewiseError as error:
             to_stderr(f"elsewise: {error}", typed=error.typed)
             raise SystemExit(1) from None
@@ -130,8 +137,11 @@ def _escape_what_cannot_be_shown() -> None:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """End by SystemExit at the first signal, so that half-written files are cleared away; obey a late second one."""
+def _stopped_by_signals() -> Iterator[list[float]]:
+    """End by SystemExit at the first signal, so that half-written files are cleared away; obey a late second one.
+
+    The yielded list has the moments of all signals that came.
+    """
     came: list[float] = []
 
     def stop(number: int, _: Any) -> None:
@@ -140,6 +150,7 @@ def _stopped_by_signals() -> Iterator[None]:
             _mute()
             sys.exit(128 + number)
         if came[-1] - came[0] > PATIENCE:
+            clear_now()
             os._exit(128 + number)
 
     numbers = [getattr(signal, name) for name in STOPS if hasattr(signal, name)]
@@ -147,7 +158,7 @@ def _stopped_by_signals() -> Iterator[None]:
     for number in handled:
         signal.signal(number, stop)
     try:
-        yield
+        yield came
     finally:
         for number in handled:
             signal.signal(number, signal.SIG_IGN)  # the end is near, and has its exit code

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.cli import options
-from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
+from elsewise.cli.next_step import free_name, say_next, say_predict_next
+from elsewise.cli.output import say_if_alike, to_stderr
 from elsewise.cli.panels import DATA, typed
+from elsewise.cli.stopping import wrote
 from elsewise.cli.tables import show_fitted
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -82,7 +85,9 @@ def calibrate(
     other: options.Other = "Other",
     score: options.Score = "auto",
     out: options.Out,
+    overwrite: options.Overwrite = False,
     refit_rows: options.RefitRows = True,
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Calibrate a fine-tuned folder, or logits.
@@ -92,6 +97,7 @@ def calibrate(
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)
+    options.refuse_replacing(out, overwrite=overwrite)
     given = {"count_repeats": population.count_repeats, "out_of_scope_label": out_of_scope_label, "other": other,
         "score": score, "seed": seed, "keep_refit_rows": refit_rows, "strict": strict, **asdict(promise),
         **asdict(gates)}  # fmt: skip
@@ -103,7 +109,20 @@ def calibrate(
         _refuse(context, LogitsOptions, f"logits, and {folder} answers texts")
         classifier = _of_folder(folder, data, names, of_folder, files, population, given)
     classifier.save(out)
-    show_fitted(classifier, out, as_json=as_json)
+    wrote(out)
+    show_fitted(classifier, out, as_json=as_json, verbose=verbose)
+    if as_json:
+        return
+    if data is not None:
+        say_predict_next(classifier, out, of_folder.test or data, files.reading())
+    else:
+        _say_logits_next(out, of_logits)
+
+
+def _say_logits_next(out: Path, own: LogitsOptions) -> None:
+    """Name the command that answers rows of logits."""
+    rows, beside = (own.test_logits, own.test_features) if own.test_logits else (own.logits, own.features)
+    say_next("predict", out, rows, *(["--features", beside] if beside else []), "-o", free_name("answers.csv"))
 
 
 def _refuse(context: typer.Context, group: type[Any], about: str, names: tuple[str, ...] | None = None) -> None:
@@ -127,7 +146,7 @@ def _of_folder(
     rows, mended = options.rows_of({"data": data, "test": own.test}, files, population)
     texts, labels, groups, times = rows.pop("data")
     say_if_alike(given["other"], asked or labels)
-    with progress_bar() as progress:
+    with showing("loading the libraries") as progress:
         made = calibrate_folder(
             Path(folder), texts, labels, names=asked, groups=groups, times=times, engine=own.engine,
             precision=own.precision, progress=progress, note=to_stderr, **rows, **given,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from elsewise.cli import options
+from elsewise.cli.next_step import free_name
 from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.cli.panels import Only
 from elsewise.cli.parameters import in_options
@@ -45,7 +46,7 @@ def check(
         encoder=encoder or DEFAULT_ENCODER, max_length=max_length, **asdict(population), **asdict(promise),
     )  # fmt: skip
     checked = _in_options(checked)
-    command = f"{options.program()} {shlex.join(['fit', data, '-o', 'model', *checked.options])}"
+    command = f"{options.program()} {shlex.join(['fit', data, '-o', free_name('model'), *checked.options])}"
     if as_json:
         shown = asdict(checked, dict_factory=lambda cells: {key: cell for key, cell in cells if key != "typed"})
         print_json({**shown, "command": command})
@@ -70,6 +71,8 @@ def _in_options(checked: "CheckedFile") -> "CheckedFile":
 
 def _show(checked: "CheckedFile", command: str) -> None:
     """Print how a file was read, what is in it, what was found, and the `fit` command for it."""
+    from elsewise.messages.wording import counted
+
     columns = ", ".join(column.name for column in checked.columns)
     to_stdout(f"{checked.path}: {', '.join(checked.notes) or 'not read'}")
     if checked.columns:
@@ -84,9 +87,14 @@ def _show(checked: "CheckedFile", command: str) -> None:
             to_stdout(f"\n{title}")
         for finding in found:
             to_stdout(_told(finding))
-    mended = "" if all(error.options for error in checked.findings.of_level("error")) else "when it is mended, "
-    needed = "with what the file needs and what is suggested" if checked.options else ""
-    to_stdout(f"\nNext{', ' * bool(mended or needed)}{mended}{needed}".rstrip(", ") + f":\n  {command}")
+    counts = ", ".join(f"{counted(len(checked.findings.of_level(level)), level)}" for level, _ in _LEVELS)
+    refused = "fit would refuse this file" if checked.findings.of_level("error") else "fit can use this file"
+    to_stdout(f"\n{refused}: {counts}.", bold=True)
+    if not all(error.options for error in checked.findings.of_level("error")):
+        to_stdout("Mend what no option mends first.")
+    if checked.options:
+        to_stdout("The command has what the file needs, and what is suggested.")
+    to_stdout(f"Next: {command}", whole=True)
 
 
 _LEVELS = (

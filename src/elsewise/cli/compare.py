@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from elsewise.cli import options
-from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr
+from elsewise.cli.next_step import say_next
+from elsewise.cli.output import print_json, print_table, to_stderr, to_stdout
 from elsewise.cli.panels import OUTPUT
+from elsewise.cli.stopping import wrote
 from elsewise.cli.tables import brief
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -42,6 +45,7 @@ def compare(
     out_of_scope_label: options.OutOfScope = None,
     threads: options.Threads = None,
     out: options.OutChanged = None,
+    overwrite: options.Overwrite = False,
     shared_threshold: Annotated[
         float, OUTPUT(min=0, max=1, help="Show what this threshold would do to every model.")
     ] = 0.6,
@@ -60,12 +64,11 @@ def compare(
     named, data = (paths, None) if labels is not None else (paths[:-1], paths[-1])
     folders, engines = zip(*map(_parted, named), strict=True) if named else ((), ())
     _check_named(folders, data)
-    reporting.check(*map(Path, folders))
+    reporting.check(*map(Path, folders), overwrite=overwrite)
     if out is not None:
-        _check_out(out, folders, [path for path in (data, labels, *(logits or [])) if path is not None])
-    with progress_bar() as progress:
-        if progress:
-            progress("comparing", 0, 0)
+        inputs = [path for path in (data, labels, *(logits or [])) if path is not None]
+        _check_out(out, folders, inputs, overwrite=overwrite)
+    with showing("opening the models") as progress:
         models = {
             name: load(folder, engine=options.engine_of(engine), threads=threads)
             for name, folder, engine in zip(_names(folders), folders, engines, strict=True)
@@ -73,10 +76,11 @@ def compare(
         read, rows = _rows(models, data, logits or [], labels, how, out_of_scope_label)
         compared = judge(
             *models.values(), names=tuple(models), out_of_scope_label=out_of_scope_label,
-            shared_threshold=shared_threshold, **rows,
+            shared_threshold=shared_threshold, progress=progress, **rows,
         )  # fmt: skip
     if out is not None:
         _write(out, compared.changed, read)
+        wrote(out)
     if reporting.report is not None:
         _report(compared, read, reporting)
     if as_json:
@@ -87,6 +91,9 @@ def compare(
     _show(compared, read)
     if out is not None:
         to_stderr(f"written: {out}, {len(compared.changed):,} rows that are decided differently")
+    to_stdout(compared.verdict, bold=True)
+    best = Path(folders[list(models).index(compared.leaderboard[0].name)])
+    say_next("threshold", best)
 
 
 def _report(compared: "Comparison", read: "LabelledFile | None", reporting: options.ReportOptions) -> None:
@@ -95,6 +102,7 @@ def _report(compared: "Comparison", read: "LabelledFile | None", reporting: opti
     texts = read.texts if read is not None and reporting.with_examples else None
     page = comparison_page(compared, language=reporting.language, texts=texts, with_examples=reporting.with_examples)
     page.write(reporting.report or "")
+    wrote(reporting.report)
     to_stderr(f"written: {reporting.report}")
 
 
@@ -112,8 +120,8 @@ def _check_named(folders: Sequence[str], data: str | None) -> None:
         raise InputError(f"{data} is a folder, and not labelled texts; name DATA after the models{instead}")
 
 
-def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
-    """Raise InputError where `out` would overwrite a model folder or an input, is stdout, or cannot be written."""
+def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str], *, overwrite: bool) -> None:
+    """Raise InputError where `out` would overwrite something, is stdout, or cannot be written."""
     from elsewise.data.formats import FORMATS, same_file
 
     if out == "-":
@@ -127,6 +135,7 @@ def _check_out(out: str, folders: Sequence[str], inputs: Sequence[str]) -> None:
     for path in inputs:
         if same_file(path, out):
             raise InputError(f"{path} is an input file, and would be overwritten; choose another name for the output")
+    options.refuse_replacing(out, overwrite=overwrite)
 
 
 def _parted(model: str) -> tuple[str, str | None]:
@@ -225,10 +234,9 @@ def _number(row: "ChangedRow", read: "LabelledFile | None") -> int:
 
 def _show(compared: "Comparison", read: "LabelledFile | None") -> None:
     models, rows, pairs = compared.models, compared.rows, compared.pairs
-    typer.echo(compared.verdict)
     rejected = f", {rows.rejected:,} rejected" if rows.rejected else ""
-    typer.echo(
-        f"\nCompared on {rows.in_scope:,} in-scope and {rows.out_of_scope:,} out-of-scope rows{rejected}, by "
+    to_stdout(
+        f"Compared on {rows.in_scope:,} in-scope and {rows.out_of_scope:,} out-of-scope rows{rejected}, by "
         f"{len(compared.labels.common):,} labels.",
     )
     figures = list(_figures(models, compared.primary.target_accuracy))
@@ -289,11 +297,11 @@ def _show_pair(pair: "Pair", models: "Mapping[str, ModelFigures]", figures: "Seq
     header = ("", a, b, f"{a} minus {b}, 95 % interval", "p, McNemar", "shown")
     print_table("The same rows with both; each with its own interval in --json", header, lines)
     best, decided = pair.outcomes.best, pair.outcomes.decided
-    typer.echo(
+    to_stdout(
         f"Best label: {best.both_right:,} rows both right, {best.only_a:,} only {a}, {best.only_b:,} only "
         f"{b}, {best.both_wrong:,} neither. {pair.outcomes.changed:,} rows are decided differently.",
     )
-    typer.echo(f"\nWhat becomes of the rows, with {a} (down) and with {b} (across):")
+    to_stdout(f"\nWhat becomes of the rows, with {a} (down) and with {b} (across):")
     lines = [(row, *(f"{count:,}" for count in counts.values())) for row, counts in decided.items()]
     print_table("", ("", *decided), lines)
     _show_labels(pair)
@@ -344,5 +352,5 @@ def _show_changed(changed: "Sequence[ChangedRow]", names: Sequence[str], read: "
         for row in changed[:CHANGED_SHOWN]
     ]  # fmt: skip
     header = ("row", *([] if read is None else ["text"]), "true", *names)
-    typer.echo(f"The first {len(lines)} of {len(changed):,} rows that are decided differently; -o FILE writes all:")
+    to_stdout(f"The first {len(lines)} of {len(changed):,} rows that are decided differently; -o FILE writes all:")
     print_table("", header, lines)

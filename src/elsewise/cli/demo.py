@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elsewise.cli.options import AsJson, Epochs, OutFolder, program
-from elsewise.cli.output import description, print_json, print_table, progress_bar, to_stdout
+from elsewise.cli.next_step import free_name, say_next
+from elsewise.cli.options import AsJson, Epochs, OutFolder, Verbose, program
+from elsewise.cli.output import description, print_json, print_table, to_stderr, to_stdout
 from elsewise.cli.reports import save_with_report
-from elsewise.cli.tables import print_evaluation, print_promise, print_strangers
+from elsewise.cli.stopping import wrote
+from elsewise.cli.tables import print_judged, print_promise, print_strangers
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -22,34 +25,32 @@ STRANGER = "what is the capital of France"  # of no concern to the shop
 NEW_SHARE = 8  # one text in eight is kept as new mail
 
 
-def demo(out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, as_json: AsJson = False) -> None:
+def demo(
+    out: OutFolder = Path("elsewise-demo"), epochs: Epochs = None, verbose: Verbose = False, as_json: AsJson = False
+) -> None:
     """Fit, certify and predict on built-in support texts, offline."""
     from elsewise.evaluation.strangers import strangers_of
 
-    with progress_bar() as progress:
-        shown = run_demo(out, progress=progress, epochs=epochs)
+    with showing("loading the libraries") as progress:
+        shown = run_demo(out, progress=progress, note=to_stderr, epochs=epochs)
+    wrote(out)
     if as_json:
         print_json({"folder": str(out), "reasons": shown.reasons(), **description(shown.classifier)})
         return
-    print_promise(shown.classifier)
-    print_evaluation(shown.classifier.evaluation or {})
+    print_promise(shown.classifier, whole=verbose)
+    print_judged(shown.classifier.evaluation or {}, out / "model", verbose=verbose)
     print_table("Some of the new texts, and what was decided", ("text", "decision", "why"), shown.examples(), wide=True)
     asked = shown.classifier.decide([STRANGER])
     to_stdout(f'And "{STRANGER}"? {asked.sentence(0)}')
     print_strangers(strangers_of(shown.classifier))
-    answered = shown.reasons().get("answered", 0)
-    to_stdout(
-        f"\nOf {len(shown.new)} new texts {answered} were answered and {len(shown.new) - answered} left as Other:"
-    )
-    print_table("", ("reason", "texts"), [(reason, str(n)) for reason, n in sorted(shown.reasons().items())])
-    name = program()
-    to_stdout(
-        f"\nNext:\n"
-        f"  {name} predict {out}/model {out}/new.csv -o {out}/answers.csv\n"
-        f"  {name} evaluate {out}/model {out}/new.csv\n"
-        f"  {name} fit YOUR.csv -o model --text-column TEXT --label-column LABEL\n"
-        f"\nThe report, to open in a browser: {out}/model/report.html"
-    )
+    reasons = shown.reasons()
+    answered = reasons.pop("answered", 0)
+    why = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()))
+    left = f"{len(shown.new) - answered} left as Other" + (f" ({why})" if why else "")
+    to_stdout(f"Of {len(shown.new)} new texts {answered} were answered and {left}.", bold=True)
+    to_stderr(f"The report, to open in a browser: {out}/model/report.html", whole=True)
+    say_next("predict", out / "model", out / "new.csv", "-o", free_name(str(out / "answers.csv")))
+    to_stderr(f"With your own texts: {program()} check YOUR.csv --text-column TEXT --label-column LABEL", whole=True)
 
 
 @dataclass(frozen=True, slots=True)

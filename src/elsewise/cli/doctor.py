@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from elsewise.cli.next_step import say_next
 from elsewise.cli.options import AsJson
 from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.errors import ElsewiseError, MissingExtra
@@ -37,8 +38,11 @@ def doctor(*, as_json: AsJson = False) -> None:
     print_table("", ("encoder", "folder"), [
         (name, folder or "not on this machine") for name, folder in found["encoders"].items()
     ])  # fmt: skip
-    for line in found["advice"] or ["Nothing is missing."]:
+    for line in found["advice"]:
         to_stdout(line)
+    if not found["advice"]:
+        to_stdout("Nothing is missing.", bold=True)
+        say_next("demo")
 
 
 def diagnosis() -> dict[str, Any]:

@@ -5,10 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import FORM, AsJson, Files, Language, ModelPath, ServedOptions, TopShown
-from elsewise.cli.output import print_json, progress_bar, to_stderr
+from elsewise.cli.next_step import free_name, say_next, served_words
+from elsewise.cli.options import (
+    FORM,
+    AsJson,
+    Files,
+    Language,
+    ModelPath,
+    Overwrite,
+    ServedOptions,
+    TopShown,
+    refuse_replacing,
+)
+from elsewise.cli.output import print_json, to_stderr
 from elsewise.cli.panels import DATA, OUTPUT, Only
+from elsewise.cli.stopping import wrote
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.data.labelled_texts import Reading
@@ -26,6 +39,7 @@ def explain(
     top: TopShown = 5,
     words: Annotated[bool, OUTPUT(help="Find the words that matter, by leaving out each.")] = True,
     receipt_out: Annotated[Path | None, OUTPUT(metavar="FILE", help="Write a receipt to this file.")] = None,
+    overwrite: Overwrite = False,
     receipt: Annotated[
         Path | None, OUTPUT(metavar="FILE", help="Confirm this receipt: same model, same text, same answer?")
     ] = None,
@@ -47,23 +61,32 @@ def explain(
         raise InputError(
             f"{receipt_out} lies in the model folder, which must stay as it was written; choose another name"
         )
+    if receipt_out is not None:
+        refuse_replacing(receipt_out, overwrite=overwrite)
     text = _from_stdin(files.encoding) if text == "-" else text
     if receipt is not None:
         _confirm(model, text, receipt, served, language, as_json=as_json)
         return
     known = _labelled(neighbours, files.reading())
-    classifier = served.load(model)
-    with progress_bar() as progress:
+    with showing(f"opening {model}") as progress:
+        classifier = served.load(model)
+        if progress:
+            progress("explaining", 0, 0)
         made = explain_text(
             classifier, text, language=language, top=top, neighbours=known, occlusion=words, progress=progress
         )
     if receipt_out is not None:
         write_json(receipt_out, made.receipt)
+        wrote(receipt_out)
         to_stderr(messages(language)["explain_written"].format(file=receipt_out))
     if as_json:
         print_json(made.as_dict())
-    else:
-        print_explanation(made, classifier.certificate, language)
+        return
+    print_explanation(made, classifier.certificate, language)
+    of_text = ["explain", model, *served_words(served.engine, served.precision)]
+    receipt_words = ["--receipt", receipt_out] if receipt_out else ["--receipt-out", free_name("receipt.json")]
+    if "\n" not in text:
+        say_next(*of_text, *receipt_words, *(["--", text] if text.startswith("-") else [text]))
 
 
 def _from_stdin(encoding: str | None) -> str:

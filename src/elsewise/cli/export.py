@@ -1,8 +1,11 @@
 """``elsewise export``."""
 
+from elsewise.cli.next_step import say_next
 from elsewise.cli.options import AsJson, Engine, ModelPath, Precision, Threads
-from elsewise.cli.output import description, print_json, progress_bar, to_stderr
+from elsewise.cli.output import description, print_json, to_stderr
+from elsewise.cli.stopping import wrote
 from elsewise.cli.tables import print_gate, print_promise
+from elsewise.progress import showing
 
 
 def export(
@@ -18,11 +21,13 @@ def export(
     """
     from elsewise.fitting.export import export as export_model
 
-    with progress_bar() as progress:
+    with showing(f"opening {model}") as progress:
         made = export_model(model, engine=engine, precision=precision, threads=threads, progress=progress)
+    wrote(model)
     if as_json:
         print_json({"model": str(model), **description(made)})
         return
     print_gate(made.provenance.gate)
     print_promise(made)
     to_stderr(f"written: {model}")
+    say_next("threshold", model)

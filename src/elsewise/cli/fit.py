@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from elsewise.cli import options
-from elsewise.cli.output import progress_bar, say_if_alike, to_stderr
+from elsewise.cli.next_step import say_predict_next
+from elsewise.cli.output import say_if_alike, to_stderr
 from elsewise.cli.panels import ENGINE, TRAINING, Only, typed
 from elsewise.cli.reports import save_with_report
+from elsewise.cli.stopping import kept, wrote
 from elsewise.cli.tables import show_fitted
 from elsewise.data.defaults import MAX_LENGTH, TETHER
+from elsewise.errors import ElsewiseError
+from elsewise.progress import showing
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,10 @@ def fit(
         bool, TRAINING(help="Also fit TF-IDF and logistic regression, to show what the encoder is worth.")
     ] = True,
     out: options.Out,
+    overwrite: options.Overwrite = False,
     refit_rows: options.RefitRows = True,
     reporting: Annotated[options.ReportOptions, Only("language", "with_examples")],
+    verbose: options.Verbose = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Fine-tune an encoder and certify its threshold.
@@ -97,6 +103,7 @@ def fit(
     from elsewise.storage.sealed_folder import check_target
 
     check_target(out)  # now, not after the training
+    options.refuse_replacing(out, overwrite=overwrite)
     reporting.check()
     model = options.engine_of(engine)
     asked = {**asdict(training), "encoder": training.encoder or DEFAULT_ENCODER, "baseline": baseline}
@@ -109,19 +116,22 @@ def fit(
     given |= {"groups": groups, "times": times, "count_repeats": population.count_repeats, "other": other,
         "out_of_scope_label": out_of_scope_label, **asdict(promise), **asdict(gates), "engine": model, "score": score,
         "strict": strict, "seed": seed, "keep_refit_rows": refit_rows}  # fmt: skip
-    with _checkpoints_beside(out) as folder, progress_bar() as progress:
+    with _checkpoints_beside(out) as folder, showing("loading the libraries") as progress:
         if isinstance(model, str):
             asked["checkpoints"] = folder
         classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
         classifier = options.noted(classifier, mended)
         save_with_report(classifier, out, progress, **reporting.how)
-    show_fitted(classifier, out, as_json=as_json)
+        wrote(out)
+    show_fitted(classifier, out, as_json=as_json, verbose=verbose)
+    if not as_json:
+        say_predict_next(classifier, out, test or held_out or data, files.reading(), engine)
 
 
 @contextmanager
 def _checkpoints_beside(out: Path) -> Iterator[Path]:
-    """Give the folder of checkpoints beside the model: removed once the model is written, named if training stops."""
-    from elsewise.training.checkpoint_folder import remove
+    """Give the folder of checkpoints beside the model: removed once the model is written, told if training stops."""
+    from elsewise.training.checkpoint_folder import remove, what_is_kept
 
     place = out if out.name else out.absolute()  # the model may be made in "."
     folder = place.with_name(f"{place.name}.unfinished")
@@ -129,10 +139,9 @@ def _checkpoints_beside(out: Path) -> Iterator[Path]:
         yield folder
         remove(folder)
     except (KeyboardInterrupt, SystemExit):
-        has_some = folder.is_dir() and any(folder.iterdir())
-        to_stderr(
-            f"stopped; repeat the command to continue from the last checkpoint in {folder}" if has_some else "stopped"
-        )
+        with suppress(ElsewiseError):
+            if words := what_is_kept(folder):
+                kept(f"{words}, in {folder}, from where the same command goes on")
         raise
     finally:
         with suppress(OSError):

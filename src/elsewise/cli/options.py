@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -82,6 +83,10 @@ OutChanged = Annotated[
 ]
 OutFolder = Annotated[Path, OUTPUT("--out", "-o", metavar="FOLDER", help="Folder for the files and the model.")]
 OutRows = Annotated[str, OUTPUT("--out", "-o", metavar="OUT", help="File to write: .csv or .jsonl. - is stdout.")]
+Verbose = Annotated[
+    bool, OUTPUT("--verbose", "-v", help="Print every figure. Default: the promise, and what matters most.")
+]
+Overwrite = Annotated[bool, OUTPUT("--overwrite", help="Replace what is there. Default: refuse.")]
 RefitRows = Annotated[
     bool,
     OUTPUT(
@@ -107,8 +112,11 @@ class ReportOptions:
         OUTPUT(min=0, help="Texts to show in the report for each reason. They may be personal data. Default: none."),
     ] = 0
 
-    def check(self, *models: Path) -> None:
-        """Raise InputError, before anything slow, for an unknown language or a file that cannot be a report."""
+    def check(self, *models: Path, overwrite: bool = False) -> None:
+        """Raise InputError, before anything slow, for an unknown language or a file that cannot be a report.
+
+        One that exists is replaced by --overwrite alone.
+        """
         from elsewise.messages import report_messages
 
         report_messages(self.language)
@@ -120,6 +128,7 @@ class ReportOptions:
             raise InputError(f"{self.report} cannot be written: there is no folder {Path(self.report).parent}")
         for model in models:
             refuse_inside(self.report, model)
+        refuse_replacing(self.report, overwrite=overwrite)
 
     @property
     def how(self) -> dict[str, Any]:
@@ -305,6 +314,15 @@ def refuse_inside(out: str, model: Path) -> None:
         raise InputError(f"{out} lies in the model folder, which must stay as it was written; choose another name")
 
 
+def refuse_replacing(out: str | Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file, or a folder with something in it, unless --overwrite was typed."""
+    there = Path(out)
+    if overwrite or not (there.is_file() or (there.is_dir() and any(there.iterdir()))):
+        return
+    what = "holds a model already" if there.is_dir() else "exists already"
+    raise InputError(f"{out} {what}; to replace it, add --overwrite, or choose another name")
+
+
 def engine_of(named: str | None) -> Any:
     """Import the model that ``module:object`` names, from the current folder too; return an engine's name unchanged.
 
@@ -337,4 +355,4 @@ def program() -> str:
     if started.name == "__main__.py":
         return "python -m elsewise"
     found = shutil.which("elsewise")
-    return "elsewise" if found and started.resolve() == Path(found).resolve() else os.path.relpath(started)
+    return "elsewise" if found and started.resolve() == Path(found).resolve() else quote(os.path.relpath(started))

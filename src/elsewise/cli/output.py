@@ -2,15 +2,16 @@
 
 import codecs
 import json
+import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
 from elsewise.cli.parameters import in_options
+from elsewise.progress import above
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 # Characters that control a terminal or its text direction: control characters (ESC begins a command),
 # direction marks, line and paragraph separators; and halves of surrogate pairs, which cannot be shown.
 STEERING = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+USUAL: Final = 80  # columns of a terminal that does not tell
+PIPED: Final = 120  # columns of a table that goes to no terminal, if it needs no more
+WIDEST_WORD: Final = 24  # cells kept for a word among texts
+INDENT: Final = re.compile(r" *(?:- )?")
+COMMAND: Final = r"(?<=: )(?:python -m )?(?:elsewise|pip install) (?:(?!, )[^;])+$"
+WHOLE: Final = (COMMAND, r"`[^`]+`\S*", r"(?<!\S)'[^']{1,60}'(?!\w)\S*", r"\([^() ]+ to [^() ]+\)\S*")
+UNIT: Final = re.compile("|".join((*WHOLE, r"\S+")))  # what a line is never broken inside of
 
 
 def visible(text: str) -> str:
@@ -44,19 +53,76 @@ def description(classifier: "Classifier") -> "Json":
 
 
 def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:
-    """Print a table that fits the terminal, or 120 columns."""
+    """Print a table whose first column is never folded; where it does not fit the terminal, row by row.
+
+    A wide table has texts in its columns, which fold at words. Elsewhere than on a terminal it is as wide as it needs.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, title=Text(_cell(title)) if title else None, title_justify="left")
-    for name in header:
-        table.add_column(Text(_cell(name)), overflow="fold", ratio=1 if wide else None)
-    for row in rows:
-        table.add_row(*(Text(_cell(cell)) for cell in row))  # Text: a customer's [brackets] are no mark-up
-    console.print(table)
+    cells = [tuple(map(_cell, row)) for row in rows]
+    names = tuple(map(_cell, header))
+    columns = list(zip(names, *cells, strict=True))
+    least = [_longest_unit(column) if i or wide else _longest(column) for i, column in enumerate(columns)]
+    if wide:
+        least = [min(width, WIDEST_WORD) for width in least]
+    around = 3 * len(columns) + 1
+    width = columns_of(sys.stdout)
+    if width is None:
+        width = max(PIPED, sum(least) + around)
+    elif sum(least) + around > width and not wide:
+        _print_records(title, names, cells)
+        return
+    widths = _widths(least, [_longest(column) for column in columns], width - around)
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, its in zip(names, widths, strict=True):
+        table.add_column(Text(folded(name, its)), overflow="fold", width=its)
+    for row in cells:  # as Text: a customer's [brackets] are no mark-up
+        table.add_row(*(Text(folded(cell, its)) for cell, its in zip(row, widths, strict=True)))
+    if title:
+        to_stdout(title)
+    with above():
+        Console(width=width, highlight=False).print(table)
+
+
+def _widths(least: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
+    """Share out the room: each column gets its least width, and the one that lacks most the next cell.
+
+    Examples
+    --------
+    >>> _widths([8, 4, 4], [8, 20, 6], 24)
+    [8, 12, 4]
+    """
+    widths = list(least)
+    for _ in range(max(room - sum(widths), 0)):
+        lacking = [want - width for want, width in zip(wanted, widths, strict=True)]
+        if max(lacking) <= 0:
+            break
+        widths[lacking.index(max(lacking))] += 1
+    return widths
+
+
+def _longest(cells: Sequence[str]) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, cells))
+
+
+def _longest_unit(cells: Sequence[str]) -> int:
+    return max(_longest(UNIT.findall(cell) or [""]) for cell in cells)
+
+
+def _print_records(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a paragraph a row: its first cell, and below it each other one behind its column's name."""
+    label = _longest(names[1:])
+    to_stdout(title)
+    for first, *others in rows:
+        to_stdout(f"\n  {first}")
+        for name, cell in zip(names[1:], others, strict=True):
+            to_stdout(f"    {name:{label}}  {cell}")
+    to_stdout("")
 
 
 def _cell(text: str) -> str:
@@ -73,18 +139,64 @@ def print_json(value: Any, *, to_stderr: bool = False) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), err=to_stderr)
 
 
-def to_stdout(words: str, *, bold: bool = False) -> None:
-    """Write words to stdout, as a result for people; bold on a terminal alone."""
-    typer.echo(_styled(words, bold=bold))
+def to_stdout(words: str, *, bold: bool = False, whole: bool = False) -> None:
+    """Write words to stdout, as a result for people; a `whole` line is never folded."""
+    _write(words, err=False, bold=bold, whole=whole)
 
 
-def to_stderr(words: str, *, bold: bool = False, typed: str = "") -> None:
-    """Write words to stderr, which no program reads, with options in them; bold on a terminal alone."""
-    typer.echo(_styled(in_options(words, typed), bold=bold), err=True)
+def to_stderr(words: str, *, bold: bool = False, whole: bool = False, typed: str = "") -> None:
+    """Write words to stderr, which no program reads, with options in them; a `whole` line is shown as it is."""
+    _write(words if whole else in_options(words, typed), err=True, bold=bold, whole=whole)
 
 
-def _styled(words: str, *, bold: bool) -> str:
-    return typer.style(visible(words), bold=True) if bold else visible(words)
+def _write(words: str, *, err: bool, bold: bool = False, whole: bool = False) -> None:
+    """Write words above a live bar, folded between words where a terminal is too narrow."""
+    with above():
+        width = None if whole else columns_of(sys.stderr if err else sys.stdout)
+        shown = visible(words) if width is None else folded(visible(words), width)
+        typer.echo(typer.style(shown, bold=True) if bold else shown, err=err)  # codes go to terminals only
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """Give the columns of a terminal; None for a file or a pipe."""
+    if not stream.isatty():
+        return None
+    try:
+        return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(stream.fileno()).columns or USUAL
+    except (OSError, ValueError):
+        return USUAL
+
+
+def folded(words: str, width: int) -> str:
+    """Break lines between words, at `width` cells; a path, a quoted name and a command to paste stay whole.
+
+    Further lines are indented as the first, behind its bullet.
+
+    Examples
+    --------
+    >>> print(folded("- a path: /very/long/path/of/a/model/folder, 'two words'; run: elsewise doctor --json", 20))
+    - a path:
+      /very/long/path/of/a/model/folder,
+      'two words'; run:
+      elsewise doctor --json
+    """
+    return "\n".join(_folded_line(line, width) for line in words.split("\n"))
+
+
+def _folded_line(line: str, width: int) -> str:
+    from rich.cells import cell_len
+
+    if cell_len(line) <= width:
+        return line
+    begin = INDENT.match(line)
+    indent = begin[0] if begin else ""
+    lines, further = [indent], " " * len(indent)
+    for unit in UNIT.findall(line[len(indent) :]):
+        if lines[-1] in (indent, further) or cell_len(f"{lines[-1]} {unit}") <= width:
+            lines[-1] += unit if lines[-1] in (indent, further) else f" {unit}"
+        else:
+            lines.append(further + unit)
+    return "\n".join(lines)
 
 
 def say_if_alike(other: str, labels: Collection[str]) -> None:
@@ -93,18 +205,3 @@ def say_if_alike(other: str, labels: Collection[str]) -> None:
         to_stderr(
             f"a label is called {other!r}, as abstentions are: tell them apart by the column abstained, or by --other"
         )
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a progress bar with the time left on a terminal; print nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total or None)

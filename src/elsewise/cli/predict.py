@@ -1,12 +1,37 @@
 """``elsewise predict``."""
 
-from typing import Annotated
+import sys
+from contextlib import nullcontext, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elsewise.cli.options import AsJson, Features, ModelPath, OutRows, ServedOptions, TextFiles, TopAdded, refuse_inside
-from elsewise.cli.output import print_json, progress_bar, to_stderr
+from elsewise.cli.next_step import say_next, say_threshold_next, served_words
+from elsewise.cli.options import (
+    AsJson,
+    Features,
+    ModelPath,
+    OutRows,
+    Overwrite,
+    ServedOptions,
+    TextFiles,
+    TopAdded,
+    refuse_inside,
+    refuse_replacing,
+)
+from elsewise.cli.output import print_json, to_stderr
 from elsewise.cli.panels import OUTPUT
+from elsewise.cli.stopping import wrote
+from elsewise.errors import InputError
+from elsewise.progress import showing
+
+if TYPE_CHECKING:
+    from elsewise.data.labelled_texts import Reading
+
+
+LOOKED_AT, LONGEST = 1000, 120  # rows of the output, and characters of a text that is shown
 
 
 def predict(
@@ -18,6 +43,7 @@ def predict(
     served: ServedOptions,
     features: Features = None,
     out: OutRows = "-",
+    overwrite: Overwrite = False,
     top: TopAdded = 0,
     probabilities: Annotated[bool, OUTPUT("--probabilities", help="Add the probability of every label.")] = False,
     sentences: Annotated[
@@ -40,15 +66,22 @@ def predict(
 ) -> None:
     """Answer every row of a file: a label, or Other with the reason."""
     from elsewise.batch.predict import predict_file
+    from elsewise.data.formats import same_file
+    from elsewise.engines import reads_logits
 
     how = files.reading()
     refuse_inside(out, model)
-    classifier = served.load(model)
-    with progress_bar() as progress:
+    if not same_file(data, out):  # that is refused anyway
+        refuse_replacing(out, overwrite=overwrite)
+    shows_rows = out == "-" and sys.stdout.isatty()  # a bar would stand among them
+    with nullcontext() if shows_rows else showing(f"opening {model}") as progress:
+        classifier = served.load(model)
         summary = predict_file(
             classifier, data, out, how=how, features=features, progress=progress,
             top=top, probabilities=probabilities, sentences=sentences, excel=excel,
         )  # fmt: skip
+    if out != "-":
+        wrote(out)
     for note in summary.notes:
         to_stderr(f"{data}: {note}")
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.reasons.items()))
@@ -62,3 +95,26 @@ def predict(
         )
     if as_json:
         print_json(summary.as_dict(), to_stderr=out == "-")
+        return
+    example = _some_other(out, how) if summary.other and not reads_logits(classifier.engine) else None
+    if example is None:
+        say_threshold_next(model, served.engine, served.precision)
+    else:
+        say_next("explain", model, *served_words(served.engine, served.precision), example)
+
+
+def _some_other(out: str, how: "Reading") -> str | None:
+    """Find a short text that was left as Other, among the first rows of the output; None where none is in a file."""
+    from elsewise.data.formats import open_rows
+    from elsewise.data.labelled_texts import text_of
+
+    if not Path(out).is_file():
+        return None
+    with suppress(InputError), open_rows(out) as rows:
+        columns = how.text_columns(rows.columns, out)
+        for row in islice(rows, LOOKED_AT):
+            text, problem = text_of(row, columns)
+            is_short = 0 < len(text) <= LONGEST and text.isprintable() and text[0] not in '-"' and text.strip() == text
+            if row.cells.get("abstained") == "true" and not problem and is_short:
+                return text
+    return None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from elsewise.evaluation.breakdown import LabelRow
     from elsewise.evaluation.evaluate import Evaluation
     from elsewise.evaluation.strangers import Strangers
+    from elsewise.evaluation.verdict import Verdict
     from elsewise.fitting.threshold import RuleOnTuneRows
     from elsewise.metrics import CalibrationError, Estimate
     from elsewise.storage.json_files import Json
@@ -57,38 +58,83 @@ def print_gate(gate: "Sequence[Json]") -> None:
     rows = [
         (row["engine"], f"{row['texts_per_second']:,.0f}", f"{row['megabytes']:.0f}",
          *("-" if row[name] is None else f"{row[name]:.4f}" for name in ("accuracy", "log_loss", "ece")),
-         f"{row['changed']:.2%}", f"{row['worst_change']:.4f}", f"{row['change_99']:.4f}",
+         f"{100 * row['changed']:.2f} %", f"{row['worst_change']:.4f}", f"{row['change_99']:.4f}",
          "yes" if row["passed"] else "no")
         for row in gate
     ]  # fmt: skip
     print_table("Engines on tune rows, each after its own re-fit", header, rows)
 
 
-def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool) -> None:
-    """Print the rows, the promise and the figures of a fitted classifier."""
+def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool, verbose: bool = False) -> None:
+    """Print the promise of a fitted classifier, and what test rows say of it; everything that is known if `verbose`."""
     from elsewise.evaluation.strangers import strangers_of
     from elsewise.storage.json_files import plain
 
-    strangers = strangers_of(classifier)
+    strangers, judged = strangers_of(classifier), classifier.evaluation or {}
     if as_json:
         print_json({"model": str(out), **description(classifier), "strangers": plain(strangers)})
         return
+    print_promise(classifier, whole=verbose)
+    _print_rows_used(classifier)
+    if verbose:
+        _print_choices(classifier)
+    print_judged(judged, out, verbose=verbose)
+    print_strangers(strangers)
+    if judged.get("verdict"):
+        to_stdout(judged["verdict"]["sentence"], bold=True)
+    to_stderr(f"written: {out}; its card, {out}/README.md, says all of it")
+    if (out / "report.html").is_file():
+        to_stderr(f"to look at it, open {out / 'report.html'}")
+
+
+def _print_rows_used(classifier: "Classifier") -> None:
     record = classifier.provenance.record
     sizes = ", ".join(f"{name} {count:,}" for name, count in record["splits"].items())
     dropped = ", ".join(f"{count:,} {DROPPED[name]}" for name, count in record.get("dropped", {}).items() if count)
     to_stderr(f"rows: {sizes}" + (f"; left out: {dropped}" if dropped else ""))
+
+
+def _print_choices(classifier: "Classifier") -> None:
+    """Print why this calibrator, confidence and engine."""
+    record = classifier.provenance.record
     if "calibrator" in record:
         calibrator = classifier.provenance.folded or classifier.calibrator
         to_stderr(f"calibrator: {calibrator.sentence} ({record['calibrator']['why']})")
         to_stderr(f"confidence: {_why_score(record['score'])}")
     if classifier.provenance.gate:
         print_gate(classifier.provenance.gate)
-    print_promise(classifier)
-    print_evaluation(classifier.evaluation or {})
-    print_strangers(strangers)
-    to_stderr(f"written: {out}")
-    if (out / "report.html").is_file():
-        to_stderr(f"to look at it, open {out / 'report.html'}")
+
+
+def print_judged(judged: "Json", folder: Path, *, verbose: bool) -> None:
+    """Print the figures of a classifier's own evaluation that are asked for first, a line each; all if `verbose`."""
+    if verbose or not judged:
+        print_evaluation(judged, folder)
+        return
+    rows, system, outside = judged["rows"], judged["system"], judged["out_of_scope"]
+    figures = [
+        ("answered", system["coverage"]),
+        ("right when answered", system["accuracy_when_answered"]),
+        ("right if every in-scope row were answered", judged["classifier"]["accuracy"]),
+        *([("out-of-scope rows left as Other", outside["recall"])] if outside else []),
+    ]
+    to_stdout(f"\nOn {rows['in_scope'] + rows['out_of_scope']:,} test rows, which are new to the model:")
+    longest = max(len(name) for name, _ in figures)
+    for name, figure in figures:
+        to_stdout(f"  {name:{longest}}  {_in_percent(_read(figure))}")
+    if judged.get("baseline"):
+        to_stdout(_worth(judged["baseline"], folder))
+
+
+def _worth(baseline: "Json", folder: Path) -> str:
+    """Say whether the encoder is worth it, with the path of the baseline."""
+    return str(baseline["sentence"]).replace("MODEL/baseline", f"{folder}/baseline")
+
+
+def _in_percent(figure: "Figure") -> str:
+    """Write a share in percent, with its interval."""
+    if math.isnan(figure.value):
+        return "-"
+    return f"{100 * figure.value:.1f} % ({100 * figure.low:.1f} to {100 * figure.high:.1f})"
 
 
 def _why_score(choice: "Json") -> str:
@@ -102,26 +148,33 @@ def _why_score(choice: "Json") -> str:
     return f"{name} (none of {len(compared)} others tells right from wrong clearly better on tune rows)"
 
 
-def print_promise(classifier: "Classifier | RuleOnTuneRows") -> None:
-    """Print the promise, and before it, in bold, what must not be missed about it."""
+def print_promise(classifier: "Classifier | RuleOnTuneRows", *, whole: bool = True) -> None:
+    """Print the promise, in bold on a terminal its first sentence, or before it what must not be missed about it.
+
+    That sentence alone unless `whole`.
+    """
+    from elsewise.metrics import Estimate
     from elsewise.rules import threshold_words
 
     certificate = classifier.certificate
     if certificate is None:
         words = threshold_words(classifier.rule)
-        typer.echo(f"No promise: the threshold {words} was not tested for one.")
+        to_stdout(f"No promise: the threshold {words} was not tested for one.", bold=True)
         if words in _EXTREMES:
             to_stdout(_EXTREMES[words], bold=True)
         return
     if headline := certificate.headline():
         to_stdout(headline, bold=True)
-    to_stdout(certificate.sentence)
+    first, dot, more = certificate.sentence.partition(". ")
+    to_stdout(first + dot.rstrip(), bold=not headline)
+    if more and (whole or not certificate.certified):
+        to_stdout(more)
     if certificate.certified:
-        low, high = certificate.coverage_low, certificate.coverage_high
+        answered = Estimate(certificate.coverage, certificate.coverage_low, certificate.coverage_high)
         words = threshold_words(classifier.rule, digits=4)
         beside = " beside the gates" if classifier.rule.gates else ""
         words = f"No threshold is needed{beside}" if words == "-inf" else f"Threshold {words}"
-        typer.echo(f"{words}; {certificate.coverage:.1%} of the rows answered ({low:.1%} to {high:.1%}).")
+        to_stdout(f"{words}: {_in_percent(answered)} of the rows are answered.")
 
 
 def print_strangers(strangers: "Strangers | None") -> None:
@@ -133,12 +186,19 @@ def print_strangers(strangers: "Strangers | None") -> None:
         to_stdout(strangers.sentence)
 
 
-def print_evaluation(judged: "Json") -> None:
-    """Print an evaluation's figures; nothing for an empty one."""
+def print_verdict(verdict: "Verdict | None") -> None:
+    """Print whether the evaluated rows keep the promise, in bold on a terminal."""
+    to_stdout("No promise to check: nothing is promised." if verdict is None else verdict.sentence, bold=True)
+
+
+def print_evaluation(judged: "Json", folder: Path) -> None:
+    """Print the figures of an evaluation of the model in a folder; nothing for an empty one."""
     if not judged:
         return
     rows, bare, system, outside = (judged[part] for part in ("rows", "classifier", "system", "out_of_scope"))
     counts = f"{rows['in_scope']:,} in-scope and {rows['out_of_scope']:,} out-of-scope rows"
+    if strange := sum(rows.get("unknown_labels", {}).values()):
+        counts += f" ({strange:,} with unknown labels)"
     extra = "".join(f", {rows[name]:,} {name}" for name in ("unreadable", "rejected", "seen") if rows[name])
     typer.echo(f"\nJudged on {counts}{extra}.")
     _print_figures("The bare classifier, on in-scope rows", [(name, bare[key]) for name, key in _CLASSIFIER_FIGURES])
@@ -157,10 +217,10 @@ def print_evaluation(judged: "Json") -> None:
         lines += [(f"out-of-scope {name}", outside[key]) for name, key in _OUTSIDE_FIGURES]
     _print_figures("What ships, Other included", lines)
     if judged.get("baseline"):
-        _print_baseline(judged)
+        _print_baseline(judged, folder)
 
 
-def _print_baseline(judged: "Json") -> None:
+def _print_baseline(judged: "Json", folder: Path) -> None:
     """Print what the encoder is worth, beside TF-IDF and logistic regression."""
     baseline, bare, system = judged["baseline"], judged["classifier"], judged["system"]
     difference = baseline["difference"]
@@ -172,7 +232,7 @@ def _print_baseline(judged: "Json") -> None:
     ]
     header = ("", "encoder", "baseline", "difference, paired by row")
     print_table("Is the encoder worth it? Beside TF-IDF and logistic regression", header, lines)
-    to_stdout(baseline["sentence"])
+    to_stdout(_worth(baseline, folder))
 
 
 def _print_figures(title: str, figures: "Sequence[tuple[str, Json]]") -> None:

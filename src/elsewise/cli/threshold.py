@@ -5,11 +5,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from elsewise.cli.next_step import say_next, served_words
 from elsewise.cli.options import AsJson, KeptEngine, ModelPath, ServedPrecision, Threads
-from elsewise.cli.output import print_json, print_table, progress_bar, to_stderr, to_stdout
+from elsewise.cli.output import print_json, print_table, to_stderr, to_stdout
 from elsewise.cli.panels import CHANGE, PROMISE, THRESHOLD
+from elsewise.cli.stopping import wrote
 from elsewise.cli.tables import WORST_LABELS, brief, print_promise, print_strangers
+from elsewise.data.defaults import TARGET_ACCURACY
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +21,10 @@ if TYPE_CHECKING:
     from elsewise.classifier.history import Entry
     from elsewise.fitting.threshold import Change, LabelThreshold, Overview, RuleOnTuneRows, TuneRates
     from elsewise.metrics import Estimate
+    from elsewise.rules.certificate import Certificate
+
+
+LEAST_TARGET = 0.5  # below it a promise helps nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,7 @@ def threshold(
         raise InputError("--undo puts back the threshold before the last change; leave the other options out")
     if note and not (undo or wanted):
         raise InputError("--note belongs to a change; say which, as in --target-accuracy 0.9")
-    with progress_bar() as progress:
+    with showing(f"opening {model}") as progress:
         opened = open_threshold(model, engine=engine, precision=precision, threads=threads, progress=progress)
         done: Change | Overview
         if undo:
@@ -119,12 +127,14 @@ def threshold(
             done = opened.change(wanted[0], note=note, **wanted[1])
         else:
             done = opened.overview()
+    if undo or wanted:
+        wrote(model)
     if as_json:
         print_json({"model": str(model), **done.as_dict()})
     elif isinstance(done, Change):
-        _show_change(model, done)
+        _show_change(model, done, served_words(engine, precision))
     else:
-        _show_overview(model, done)
+        _show_overview(model, done, served_words(engine, precision))
 
 
 def _banded(ways: dict[str, dict[str, Any]], *, is_banded: bool) -> dict[str, dict[str, Any]]:
@@ -175,28 +185,27 @@ def _promise(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "by_label", {**asked, "joint": joint, "rare": "fall_back" if fall_back else "pool"}
 
 
-def _show_change(model: Path, change: "Change") -> None:
-    print_promise(change.after)
-    if sentence := getattr(change.after.rule, "sentence", ""):
-        to_stdout(sentence)  # of a threshold by cost
+def _show_change(model: Path, change: "Change", served: list[str]) -> None:
     _print_rules({"before": change.before, "after": change.after})
     _print_labels(change.after)
     print_strangers(change.strangers)
-    certificate = change.after.certificate
+    print_promise(change.after)
+    if sentence := getattr(change.after.rule, "sentence", ""):
+        to_stdout(sentence)  # of a threshold by cost
+    certificate, measured = change.after.certificate, change.after.measured
+    nothing = ""
     if certificate is not None and not certificate.certified:
-        to_stderr(
-            f"every text is Other now; to put the threshold before back: elsewise threshold {model} --undo", bold=True
-        )
-    elif change.after.measured and change.after.measured.coverage.value == 0:
-        to_stderr(
-            f"no tune row reaches this threshold, so every text is Other: elsewise threshold {model} --undo", bold=True
-        )
+        nothing = "every text is Other now"
+    elif measured and measured.coverage.value == 0:
+        nothing = "no tune row reaches this threshold, so every text is Other"
+    if nothing:
+        to_stderr(f"{nothing}; the command below puts the threshold before back", bold=True)
     _say_others(model, change.others, f"{change.engine} was changed alone")
     to_stderr(f"written: {model}")
+    say_next("threshold", model, *(["--undo"] if nothing else []), *served)
 
 
-def _show_overview(model: Path, overview: "Overview") -> None:
-    print_promise(overview.present)
+def _show_overview(model: Path, overview: "Overview", served: list[str]) -> None:
     _print_rules({overview.engine: overview.present})
     _print_labels(overview.present)
     if overview.possible:
@@ -208,7 +217,19 @@ def _show_overview(model: Path, overview: "Overview") -> None:
         times = f"{looks} certification{'' if looks == 1 else 's'}"
         to_stdout(f"The certify rows were read for {times}; the next one is look {looks + 1}.")
     print_strangers(overview.strangers)
+    print_promise(overview.present)
     _say_others(model, overview.others, f"this is the threshold of {overview.engine}")
+    if overview.present.measured:
+        say_next("threshold", model, "--target-accuracy", _another_target(overview.present.certificate), *served)
+
+
+def _another_target(certificate: "Certificate | None") -> float:
+    """Give a target to try: the best that the rows support where nothing is promised, or else a usual one."""
+    if certificate is None:
+        return TARGET_ACCURACY
+    if not certificate.certified:
+        return max(math.floor(100 * certificate.best_accuracy) / 100, LEAST_TARGET)
+    return 0.9 if certificate.target_accuracy > 0.9 else TARGET_ACCURACY  # noqa: PLR2004
 
 
 def _say_others(model: Path, others: tuple[str, ...], what: str) -> None:

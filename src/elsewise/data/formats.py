@@ -76,6 +76,33 @@ def open_rows(
         return rows
 
 
+def count_rows(path: str | PathLike[str], *, format: str | None = None) -> int:  # noqa: A002
+    r"""Count the rows of a file at a glance, to say how many are left; 0 for stdin, pipes and devices.
+
+    Line ends outside quotes are counted: exact for a sound file in UTF-8 without blank lines, near it for others.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "a.csv").write_text('text\n"two\nlines"\nlast', encoding="utf-8")
+    ...     count_rows(Path(folder, "a.csv"))
+    21
+    2
+    """
+    if fspath(path) == "-" or not Path(path).is_file():
+        return 0
+    kind = FORMATS[_suffix(path, format) or ".csv"]
+    rows, quotes, end = 0, 0, b"\n"
+    with Path(path).open("rb") as file:
+        while block := file.read(BLOCK):
+            parts = block.split(b'"') if kind.HAS_HEADER else [block]
+            rows += sum(part.count(b"\n") for part in parts[quotes % 2 :: 2])
+            quotes += len(parts) - 1
+            end = block[-1:]
+    return max(rows + (end != b"\n") - kind.HAS_HEADER, 0)
+
+
 class Writer:
     """Writes rows, inside its ``with``."""
 

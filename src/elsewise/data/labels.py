@@ -5,7 +5,7 @@ Rules apply to the labels in the file, and a label is renamed once: with ``a=b``
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -136,17 +136,31 @@ def _parted(rule: str, known: Collection[str]) -> tuple[str, str]:
     return possible[0]
 
 
-def _absent(label: str, known: Collection[str]) -> str:
+def near_labels(label: str, known: Collection[str]) -> list[str]:
+    """Find the known labels that are written nearly as a label, the nearest first.
+
+    Examples
+    --------
+    >>> near_labels("refnd", ["delivery", "refund"]), near_labels("Refund ", ["refunds", "refund"])
+    (['refund'], ['refund'])
+    """
     same = [name for name in known if label_form(name) == label_form(label)]
-    near = sorted(same) or get_close_matches(label, sorted(known), NEAR_SHOWN)
-    words = f"; near it: {', '.join(map(repr, near[:NEAR_SHOWN]))}" if near else ""
+    return (sorted(same) or get_close_matches(label, sorted(known), NEAR_SHOWN))[:NEAR_SHOWN]
+
+
+def _absent(label: str, known: Collection[str]) -> str:
+    near = near_labels(label, known)
+    words = f"; near it: {', '.join(map(repr, near))}" if near else ""
     return f"no row has the label {label!r}{words}"
 
 
-def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> Callable[[str], int]:
+def label_codes(
+    names: Iterable[str], out_of_scope_label: str | None = None, unknown: Counter[str] | None = None
+) -> Callable[[str], int]:
     """Make the function from a label to its code; it accepts codes too, unless some label is a number.
 
-    A label may be written otherwise, see `own_labels`, and a code with a decimal: 2.0.
+    A label may be written otherwise, see `own_labels`, and a code with a decimal: 2.0. Unknown labels are counted in
+    `unknown`, as -1; without it they are refused.
 
     Examples
     --------
@@ -166,6 +180,9 @@ def label_codes(names: Iterable[str], out_of_scope_label: str | None = None) -> 
         name, number = name_of(label), number_of(label.strip())
         if name is not None:
             return known[name]
+        if number is None and unknown is not None:
+            unknown[label] += 1
+            return -1
         if number is None:
             remedy = "name the columns with names="
             if any(name != str(i) for i, name in enumerate(known)):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from elsewise.engines.tokenizer import RIGHT, TextTokenizer, Tokens
 from elsewise.outputs import Outputs
+from elsewise.progress import tick
 
 TOKEN_BUDGET: Final = 128  # measured: as fast as 256, with half the filler rows, and half the wait for one text
 EXACT_LENGTHS: Final = 64  # above, lengths are rounded up to a multiple of 16: fewer shapes, a few masked tokens
@@ -86,8 +87,10 @@ def run_batched(
         for (rows, _), results in zip(groups, forward(filled), strict=True):
             for column, result in zip((logits, features), results, strict=True):
                 column[start + rows] = result[: len(rows)]  # the rest are filler rows
+            tick(len(rows))
         for column in (logits, features):
             column[start + again] = column[start + before]
+        tick(len(tokens) - len(different))
         start += len(tokens)
     return Outputs(logits, features, lengths, truncated)
 

@@ -18,6 +18,7 @@ from elsewise.engines.text import TextEngine
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.outputs import Outputs, mixture
+from elsewise.progress import sharing
 from elsewise.storage.json_files import Json
 
 
@@ -113,8 +114,9 @@ class Ensemble:
         return self._mixed(lambda member: quick_run(member, ready if shared else prepared(member, ready)))
 
     def _mixed(self, ask: Callable[[Engine], Outputs]) -> Outputs:
-        first = ask(self.members[0])
-        log_mean, epistemic = mixture(chain([first.logits], (ask(member).logits for member in self.members[1:])))
+        with sharing(len(self.members)):
+            first = ask(self.members[0])
+            log_mean, epistemic = mixture(chain([first.logits], (ask(member).logits for member in self.members[1:])))
         return replace(first, logits=log_mean.astype(first.logits.dtype), epistemic=epistemic)
 
     @property

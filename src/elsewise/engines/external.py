@@ -21,6 +21,7 @@ from elsewise.engines.output_kinds import to_logits
 from elsewise.engines.tokenizer import is_visible, readable
 from elsewise.errors import ArtifactError, ElsewiseError, InputError, in_a_line, warn_caller
 from elsewise.outputs import Outputs
+from elsewise.progress import tick
 from elsewise.storage.json_files import Json
 
 WRAP: Final = "wrap it: elsewise.wrap(model, labels=[...])"
@@ -153,7 +154,11 @@ class ExternalEngine(OneProcess):
 
     def _answered(self, texts: list[str]) -> Outputs:
         size = self.batch_size or len(texts)
-        columns = _joined([self._part(texts[start : start + size]) for start in range(0, len(texts), size)])
+        parts = []
+        for start in range(0, len(texts), size):
+            parts.append(self._part(texts[start : start + size]))
+            tick(len(texts[start : start + size]))
+        columns = _joined(parts)
         if self.kind != OUTPUTS:
             columns["logits"] = to_logits(columns["logits"], self.kind, len(self.labels))
             _check_finite(columns["logits"])

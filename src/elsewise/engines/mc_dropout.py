@@ -23,6 +23,7 @@ from elsewise.engines.text import TextEngine
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError, need
 from elsewise.outputs import Outputs, mixture
+from elsewise.progress import sharing
 from elsewise.storage.json_files import Json
 
 torch = need("torch", extra="train")
@@ -113,8 +114,9 @@ class McDropout:
         return self._mixed(lambda engine: engine.quick_run(tokens))
 
     def _mixed(self, ask: Callable[[TextEngine], Outputs]) -> Outputs:
-        whole = ask(self.engine)
-        log_mean, epistemic = mixture(ask(network).logits for network in self.networks)
+        with sharing(1 + self.passes):
+            whole = ask(self.engine)
+            log_mean, epistemic = mixture(ask(network).logits for network in self.networks)
         return replace(whole, logits=log_mean.astype(whole.logits.dtype), epistemic=epistemic)
 
 

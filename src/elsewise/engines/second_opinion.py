@@ -6,6 +6,7 @@ the fine-tuned model (`elsewise.engines.pool`). It is asked only where it matter
 or raises few logits. The mixture is one engine, calibrated and certified as a whole.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from elsewise.engines.files import ModelFiles, Opening
 from elsewise.engines.pool import Pool, Pooled, pooled_fingerprint, readable, taken
 from elsewise.engines.tokenizer import Tokens
 from elsewise.outputs import Outputs
+from elsewise.progress import sharing
 from elsewise.storage.json_files import Json
 
 HOME: Final = "second-opinion"  # folder of the encoder as it came, inside the model folder
@@ -93,7 +95,9 @@ class SecondOpinion(Pooled):
         first = self.engine.run(tokens)
         rows = readable(first)
         asked = rows[self.pool.asks(first.logits[rows])]
-        return self._mixed(first, asked, self.other.run(tokens.take(asked)))
+        with sharing(math.inf):  # these rows were counted
+            second = self.other.run(tokens.take(asked))
+        return self._mixed(first, asked, second)
 
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Ask both about every text, faster on a fresh start; the last digits may differ.

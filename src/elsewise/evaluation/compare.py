@@ -22,6 +22,7 @@ from elsewise.evaluation.comparison import ChangedRow, ComparedLabels, ComparedR
 from elsewise.evaluation.evaluate import USUAL_TARGET, Seen, as_rows, count_seen, counts_repeats
 from elsewise.evaluation.paired_bootstrap import PairedBootstrap, SharedThreshold, figures_of, pair_of
 from elsewise.messages.wording import counted, percent
+from elsewise.progress import Progress, counting
 
 if TYPE_CHECKING:
     from elsewise.rules.certificate import Certificate
@@ -41,6 +42,7 @@ def compare(
     out_of_scope_label: str | None = None,
     shared_threshold: float = SHARED_THRESHOLD,
     rejected: int = 0,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Compare two classifiers or more on the same labelled texts: ``compare(a, b, texts, labels)``.
 
@@ -66,6 +68,8 @@ def compare(
         Threshold on the maximum probability. The result shows what it would do to every classifier.
     rejected : int
         Rows of a file that could not be read, to be counted.
+    progress : callable, optional
+        Called with (words, rows done, rows in all).
 
     Raises
     ------
@@ -109,7 +113,12 @@ def compare(
     for name, counts in seen.items():
         if counts.seen and not counts_repeats(models[name]):
             warn_caller(f"{name}: {counts.words(len(given[name]))}")
-    compared = [ComparedModel.of(name, model, given[name], truth) for name, model in models.items()]
+    compared = []
+    for name, model in models.items():
+        with counting(progress, f"answering by {name}", len(given[name])):
+            compared.append(ComparedModel.of(name, model, given[name], truth))
+    if progress:
+        progress("comparing", 0, 0)
     repeated = max(_repeated(rows, truth) for rows in given.values())
     return _compared(compared, truth, seen, shared_threshold, repeated, rejected)
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elsewise import metrics
 from elsewise.arrays import Codes, Floats, as_codes, label_word
@@ -20,10 +21,13 @@ from elsewise.evaluation.answers import Answers, Flags, Shares, shares
 from elsewise.evaluation.baseline import BaselineFigures, compare_with_baseline
 from elsewise.evaluation.judged_rows import BestLabels, JudgedRows, before_calibration
 from elsewise.evaluation.strangers import Strangers, measure_strangers
+from elsewise.evaluation.true_labels import true_codes
+from elsewise.evaluation.verdict import Verdict, verdict
 from elsewise.messages.certificates import NOTABLE
 from elsewise.messages.notebook import html_table
 from elsewise.messages.wording import percent
 from elsewise.metrics import CalibrationError, Estimate
+from elsewise.progress import Progress, counting
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions
 from elsewise.storage.json_files import plain_fields
@@ -42,6 +46,12 @@ class Seen:
     seen: int
     seen_in: Mapping[str, int]
 
+    @classmethod
+    def of(cls, parts: Mapping[str, Flags]) -> Self:
+        """Count the texts that are known from each split, flags (n,)."""
+        some = int(np.any(list(parts.values()), axis=0).sum()) if parts else 0
+        return cls(some, {name: int(flags.sum()) for name, flags in parts.items()})
+
     def words(self, n: int) -> str:
         """Say how many of n evaluated texts the model was made with."""
         parts = ", ".join(f"{name} {count:,}" for name, count in self.seen_in.items())
@@ -50,7 +60,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """Numbers of evaluated rows; `seen` and `seen_in` as in `Seen`; `rejected` rows of a file could not be read."""
+    """Numbers of evaluated rows; `seen` and `seen_in` as in `Seen`; `rejected` rows of a file could not be read.
+
+    `unknown_labels` counts the rows of each label that the model does not know: they are out-of-scope.
+    """
 
     in_scope: int
     out_of_scope: int
@@ -58,6 +71,7 @@ class RowCounts:
     seen: int
     seen_in: Mapping[str, int]
     rejected: int
+    unknown_labels: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +214,8 @@ class Evaluation:
         How many built-in strange texts would get a label. None for a model of logits.
     judged : JudgedRows or None
         The rows themselves, for pictures and reports; not part of `as_dict`.
+    verdict : Verdict or None
+        Whether these rows keep the promise. None where nothing is promised.
     """
 
     rows: RowCounts
@@ -213,6 +229,7 @@ class Evaluation:
     engine: JudgedEngine
     baseline: BaselineFigures | None = None
     strangers: Strangers | None = None
+    verdict: Verdict | None = None
     judged: JudgedRows | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -250,6 +267,8 @@ class Evaluation:
         if c is not None:
             asked = f"{percent(c.target_accuracy)} at level {percent(c.confidence_level)}"
             said["promise"] = asked if c.certified else f"none: {asked} could not be certified"
+        if self.verdict is not None:
+            said["verdict"] = self.verdict.sentence
         if self.strangers is not None:
             said["strange texts that would get a label"] = f"{self.strangers.answered:,} of {self.strangers.n:,}"
         return said
@@ -268,6 +287,7 @@ def evaluate(
     out_of_scope_label: str | None = None,
     rejected: int = 0,
     slices: Mapping[str, Iterable[Any]] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a classifier on labelled texts.
 
@@ -278,7 +298,7 @@ def evaluate(
     texts : n texts
         Also a column of a data frame; a missing text is unreadable. For a classifier of logits: (n, k) logits.
     labels : n names
-        True labels; the classifier's out-of-scope label marks out-of-scope texts.
+        True labels; the classifier's out-of-scope label marks out-of-scope texts, and so does an unknown label.
     codes : (n,), instead of labels
         True codes; -1 for out-of-scope.
     out_of_scope_label : str, optional
@@ -288,17 +308,19 @@ def evaluate(
     slices : mapping from name to n values, optional
         Columns by whose values the rows are judged too, such as {"channel": ["mail", "chat", ...]}. Each column shows
         its 20 most frequent values, the others pooled. Slices by length are added where the engine tells the length.
+    progress : callable, optional
+        Called with (words, rows done, rows in all).
 
     Raises
     ------
     InputError
-        If there are no rows, lengths differ (those of slices too), or a label is unknown.
+        If there are no rows, lengths differ (those of slices too), or every label is unknown.
 
     Warns
     -----
     ElsewiseWarning
-        If some of the texts were used to make the classifier, or more than 1 % of them, and more than 20,
-        came before among the rows.
+        If some of the texts were used to make the classifier, some labels are unknown, or more than 1 % of the texts,
+        and more than 20, came before among the rows.
 
     Examples
     --------
@@ -315,25 +337,26 @@ def evaluate(
         raise InputError(f"evaluate needs a classifier, got {type(classifier).__name__}; use elsewise.load(folder)")
     if out_of_scope_label is not None:
         classifier = replace(classifier, out_of_scope_label=label_word(out_of_scope_label))
-    given = as_rows("codes", codes) if labels is None else classifier.codes(labels)
+    given, unknown = (as_rows("codes", codes), {}) if labels is None else true_codes(classifier, labels)
     texts = as_input(classifier.engine, texts)
     if len(given) != len(texts):
         raise InputError(f"texts and labels must have equal lengths, got {len(texts)} and {len(given)}")
     if not len(texts):
         raise InputError("an evaluation needs at least one labelled text, got 0")
     columns = breakdown.as_columns({} if slices is None else slices, len(texts))
-    evidence = classifier.evidence(texts)
+    with counting(progress, "evaluating", len(texts)):
+        evidence = classifier.evidence(texts)
+    if progress:
+        progress("measuring", 0, 0)
     truth = as_codes(given, like=evidence.probabilities, allow_abstain=True)
     decisions = classifier.decisions(evidence)
     answers = Answers(truth, decisions.best, decisions.codes)
     bare = answers.readable & answers.in_scope
-    seen = count_seen(classifier, texts)
+    own = _kept_hashes(classifier, texts)
+    parts = _known_from(classifier, own)
+    seen = Seen.of(parts)
     if not counts_repeats(classifier):
-        repeated = len(texts) - len(set(hashed(classifier, texts)))
-        if seen.seen:
-            warn_caller(seen.words(len(texts)))
-        if repeated > max(NOTABLE * len(texts), FEW_REPEATED):
-            warn_caller(_repeated_words(repeated, len(texts)))
+        _warn_of_repeats(seen, own)
     certificate, engine, baseline = classifier.certificate, classifier.engine, open_baseline(classifier)
     beside, compared = None, None
     if baseline is not None:
@@ -344,7 +367,7 @@ def evaluate(
     lengths = (None, None) if evidence.outputs is None else (evidence.outputs.tokens, evidence.outputs.truncated)
     target = USUAL_TARGET if certificate is None else certificate.target_accuracy
     return Evaluation(
-        rows=RowCounts(inside, n - inside, int((~answers.readable).sum()), seen.seen, seen.seen_in, rejected),
+        rows=RowCounts(inside, n - inside, int((~answers.readable).sum()), seen.seen, seen.seen_in, rejected, unknown),
         classifier=_judge_classifier(p if bare.all() else p[bare], truth[bare]),  # no copy where all rows are wanted
         system=_judge_system(decisions, answers, target),
         labels=breakdown.by_label(answers, classifier.labels),
@@ -355,6 +378,7 @@ def evaluate(
         engine=JudgedEngine(engine.name, engine.settings.get("precision"), engine.fingerprint),
         baseline=compared,
         strangers=measure_strangers(classifier),
+        verdict=verdict(classifier, answers, _fresh(classifier, own, parts)),
         judged=JudgedRows(texts, answers, decisions, before_calibration(classifier, texts, evidence), beside),
     )
 
@@ -434,19 +458,42 @@ def hashed(classifier: Classifier, texts: Sequence[Any], salt: bytes = b"") -> l
     return row_hashes(np.asarray(texts), salt) if reads_logits(classifier.engine) else hashes(texts, salt)
 
 
-def _repeated_words(repeated: int, n: int) -> str:
-    """Say that rows repeat others, which the intervals take for rows that tell more."""
-    return f"{repeated:,} of {n:,} rows have a text that came before: the intervals are too narrow; leave such rows out"
+def _warn_of_repeats(seen: Seen, own: NDArray[np.uint64]) -> None:
+    """Warn of rows that made the model, and of rows that repeat others, of n with these hashes, (n,).
+
+    The intervals take repeated rows for rows that tell more.
+    """
+    n = len(own)
+    repeated = n - len(np.unique(own))
+    if seen.seen:
+        warn_caller(seen.words(n))
+    if repeated > max(NOTABLE * n, FEW_REPEATED):
+        rows = f"{repeated:,} of {n:,} rows"
+        warn_caller(f"{rows} have a text that came before: the intervals are too narrow; leave such rows out")
 
 
 def count_seen(classifier: Classifier, texts: Sequence[Any]) -> Seen:
     """Count the texts that a classifier was made with, by the hashes that it keeps."""
+    return Seen.of(_known_from(classifier, _kept_hashes(classifier, texts)))
+
+
+def _kept_hashes(classifier: Classifier, texts: Sequence[Any]) -> NDArray[np.uint64]:
+    """Hash n texts, or rows of logits, as the classifier keeps those of its own; shape (n,)."""
+    salt = classifier.provenance.arrays.get("split.salt", np.empty(0, dtype=np.uint8)).tobytes()  # older folders: none
+    return np.array(hashed(classifier, texts, salt), dtype=np.uint64)
+
+
+def _known_from(classifier: Classifier, own: NDArray[np.uint64]) -> dict[str, Flags]:
+    """Tell of each split which of n texts are in it, (n,); nothing where the classifier keeps no hashes."""
     arrays = classifier.provenance.arrays
-    known = {part: arrays[f"split.{part}"] for part in PARTS if f"split.{part}" in arrays}
-    if not known:
-        return Seen(0, {})
-    salt = arrays.get("split.salt", np.empty(0, dtype=np.uint8)).tobytes()  # folders of earlier versions have none
-    given = np.array(hashed(classifier, texts, salt), dtype=np.uint64)
-    inside = {name: np.isin(given, array) for name, array in known.items()}
-    seen = np.any(list(inside.values()), axis=0)
-    return Seen(int(seen.sum()), {name: int(flags.sum()) for name, flags in inside.items()})
+    kept = {part: arrays[f"split.{part}"] for part in PARTS if f"split.{part}" in arrays}
+    return {name: np.isin(own, array) for name, array in kept.items()}
+
+
+def _fresh(classifier: Classifier, own: NDArray[np.uint64], parts: Mapping[str, Flags]) -> Flags:
+    """Tell which of n texts a promise is about, (n,): those new to the model, each once, unless it counts repeats."""
+    if counts_repeats(classifier):
+        return np.ones(len(own), dtype=bool)
+    fresh = np.zeros(len(own), dtype=bool)
+    fresh[np.unique(own, return_index=True)[1]] = True
+    return fresh & ~np.any([np.zeros(len(own), dtype=bool), *parts.values()], axis=0)

@@ -195,11 +195,15 @@ def fit(
     method = UncertaintyMethod(ensemble, mc_dropout, laplace)
     wanted = check_engine(method.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
+    if progress:
+        progress("dividing the rows", 0, 0)
     divided = divide(rows, held_out, test, words.out_of_scope_label, how.seed, count_repeats=count_repeats)
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     asks = second_opinion and not method.record
     if quick and method.record:
         raise InputError(f"{next(iter(method.record))} is about training, and quick=True trains nothing; leave one out")
+    if progress:
+        progress("opening the encoder", 0, 0)
     learner, how = _prepared(divided, how, promise, unfinished, note, trains=not quick)
     taught = _taught(learner, how, divided, progress, note, asked=asks or quick)
     model = _as_it_came(taught, divided, note) if quick else _trained(taught, divided, how, unfinished, progress, note)

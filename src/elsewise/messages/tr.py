@@ -228,4 +228,29 @@ MESSAGES: Final = {
     "explain_reason_unfamiliar": "eğitim metinlerine benzemiyor",
     "explain_reason_ambiguous": "iki etiket birbirine çok yakın",
     "explain_reason_unsure": "model emin değil",
+    "verdict_kept": (
+        "Vaat bu {rows} satırda tutuldu: etiket verilen {answered} satırda doğruluk oranı {value} ({low}–{high}), vaat "
+        "edilen en az {target}."
+    ),
+    "verdict_contradicted": (
+        "Vaat bu {rows} satırda tutulmadı: etiket verilen {answered} satırda doğruluk oranı {value} ({low}–{high}), "
+        "vaat edilen en az {target}."
+    ),
+    "verdict_too_few": (
+        "Karar vermek için satır sayısı yetersiz: bu {rows} satırdan etiket verilen {answered} tanesinde doğruluk "
+        "oranı {value} ({low}–{high}), vaat edilen en az {target}{needed}."
+    ),
+    "verdict_needed": "; bu satırların gösterdiği kadarıyla, etiket verilen yaklaşık {needed} satır yeterli olur",
+    "verdict_none": (
+        "Karar vermek için satır sayısı yetersiz: bu {rows} satırın hiçbirine etiket verilmedi, vaat edilen doğruluk "
+        "oranı en az {target}."
+    ),
+    "verdict_left_out": (
+        "Ayrıca {left_out} satır sayılmadı: metni modelin yapımında kullanılmış, daha önceki bir satırı yineliyor "
+        "ya da aldığı etiket için vaat yok."
+    ),
+    "verdict_out_of_scope": (
+        "Bu satırların {here} kadarı kapsam dışı, vaadin kanıtlandığı satırlarda bu oran {there} idi: vaat bunu "
+        "kapsamaz."
+    ),
 }

@@ -247,9 +247,11 @@ def collect(
     if "refit.certify.codes" in kept and "refit.tune.codes" in kept:
         (tune, _), (certify, codes) = (kept_evidence(classifier, kept, name) for name in ("tune", "certify"))
         how: dict[str, Any] = {"reference": tune, "confidence_level": level, "score": rule.score, "gates": rule.gates}
-        made = AccuracyBand.fit(certify, codes, **how)
-        band = [BandPoint(t, low) for t, low in zip(made.thresholds.tolist(), made.accuracy_low.tolist(), strict=True)]
-        planned = plan(certify, codes, target_accuracy=target, **how)
+        if all(np.isfinite(rows.probabilities).any() for rows in (tune, certify)):
+            made = AccuracyBand.fit(certify, codes, **how)
+            points = zip(made.thresholds.tolist(), made.accuracy_low.tolist(), strict=True)
+            band = [BandPoint(t, low) for t, low in points]
+            planned = plan(certify, codes, target_accuracy=target, **how)
     rows = None if evaluation is None else evaluation.judged
     threshold = float(rule.threshold) if np.ndim(rule.threshold) == 0 else None
     judged = None if rows is None else _judged(rows, threshold, band, with_examples)

@@ -160,6 +160,17 @@ class Checkpoints:
         check_space({place: more * checkpoint + model, Path(tempfile.gettempdir()): model})
 
 
+def what_is_kept(path: Path) -> str:
+    """Say what an unfinished training in a folder keeps; empty for nothing. ArtifactError if it cannot be told."""
+    for member in sorted(filter(_is_member, _listed(path)), reverse=True):
+        newest = Checkpoints(member).newest()
+        if newest is not None:
+            found = _description(newest)
+            told = "the trained weights" if found["trained"] else f"step {found['step']:,} of {found['steps']:,}"
+            return told if member.name == "member-0" else f"{told} of {member.name}"
+    return ""
+
+
 def member_of(unfinished: Unfinished | None, number: int) -> Checkpoints | None:
     """Give the checkpoints of one model; None without an unfinished folder."""
     return None if unfinished is None else Checkpoints(unfinished.path / f"member-{number}")

@@ -26,7 +26,7 @@ from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_tokenizer
 from elsewise.errors import InputError, need
 from elsewise.messages.wording import counted, listed
-from elsewise.progress import Note, Progress
+from elsewise.progress import Note, Progress, time_words
 from elsewise.storage.json_files import Json, read_json
 from elsewise.training.checkpoint_folder import STATE, Checkpoints
 from elsewise.training.checkpoints import CheckpointCallback, read_weights, set_weights, weights_of, write_trained
@@ -41,7 +41,6 @@ ADAM_COPIES: Final = 4  # of the weights in a checkpoint: themselves, two moment
 MODEL_COPIES: Final = 2.5  # of the weights in a model folder: for transformers, as ONNX, and as int8
 LONGEST: Final = 3.0  # seconds after which no further batch is timed
 FORWARD: Final = 0.4  # time of evaluating texts, as a share of a training step on them
-LONG: Final = 90  # from here seconds are written as minutes, and minutes as hours
 
 
 def train(
@@ -116,6 +115,8 @@ def _trained(
     callbacks = [callback, *([Reporter(progress)] if progress else [])]
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = trainer_of(learner, examples, tuning, how, weights, callbacks, work, _tether(learner, examples, how))
+        if progress:
+            progress("measuring the speed", 0, 0)
         if note:
             note(_time_needed(trainer, tuning, callback))
         trainer.train(resume_from_checkpoint=None if callback.start is None else str(callback.start))
@@ -223,20 +224,6 @@ def _seconds(run: Any) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.monotonic() - began
-
-
-def time_words(seconds: float) -> str:
-    """Write a duration in seconds, minutes or hours.
-
-    Examples
-    --------
-    >>> [time_words(seconds) for seconds in (0.2, 45, 100, 720, 5400, 40_000)]
-    ['1 second', '45 seconds', '2 minutes', '12 minutes', '1.5 hours', '11 hours']
-    """
-    unit, size = ("second", 1) if seconds < LONG else ("minute", 60) if seconds < 60 * LONG else ("hour", 3600)
-    count = seconds / size
-    number = f"{count:.1f}" if unit == "hour" and count < 10 else f"{max(round(count), 1)}"  # noqa: PLR2004
-    return f"{number} {unit}" + ("" if number == "1" else "s")
 
 
 def _class_weights(
