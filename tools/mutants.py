@@ -248,8 +248,8 @@ FAULTS: Final = (
     Fault(
         "repeats-untold",
         "evaluation/evaluate.py",
-        "len(texts) - len(set(hashed(classifier, texts)))",
-        "len(set(hashed(classifier, texts)))",
+        "repeated = n - len(np.unique(own))",
+        "repeated = len(np.unique(own)) - n",
         "nobody hears that repeated rows make the intervals too narrow",
         "evaluation/test_evaluate.py",
     ),
@@ -592,8 +592,8 @@ FAULTS: Final = (
     Fault(
         "exit-0",
         "cli/__init__.py",
-        'to_stderr(f"elsewise: {_with_options(str(error))}")',
-        'sys.exit(to_stderr(f"elsewise: {_with_options(str(error))}"))',
+        'to_stderr(f"elsewise: {error}", typed=error.typed)',
+        'sys.exit(to_stderr(f"elsewise: {error}", typed=error.typed))',
         "a command that failed ends like one that worked",
         "cli/test_cli.py::test_a_wrong_encoding_names_the_remedy",
     ),

@@ -24,7 +24,9 @@ NO_MODEL = "{0} is not a model folder: it has no manifest.json; make one with: e
 
 CASES = [
     Case("`predict` onto a file that exists", each(ROWS, write("old", "out.csv")),
-         said="2 rows = 2 answered + 0 Other + 0 rejected", then="replaced when the new one is whole, and not before",
+         said="out.csv exists already; to replace it, add --overwrite, or choose another name"),
+    Case("`predict --overwrite` onto a file that exists", each(ROWS, write("old", "out.csv")),
+         predict("out.csv --overwrite"), said="2 rows = 2 answered + 0 Other + 0 rejected", then="replaced when the new one is whole, and not before",
          holds=lambda: "old" not in out()),
     Case("`predict` onto a folder", each(ROWS, folder("answers")), predict("answers"),
          said="answers is a folder, not a file"),
