@@ -11,7 +11,7 @@ import elsewise
 SRC = Path(elsewise.__file__).parent
 RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
     {"errors", "progress"},
-    {"arrays", "messages", "storage"},
+    {"arrays", "messages", "reporting", "storage"},
     {"outputs", "metrics", "calibrators"},
     {"scores", "engines"},
     {"rules"},

@@ -23,12 +23,14 @@ from elsewise.errors import InputError, warn_caller
 from elsewise.fitting.calibrate_folder import calibrate_folder
 from elsewise.fitting.certify import Promise, Words, certified_engine, evaluated, versions, warn_of_promise
 from elsewise.messages.certificates import Population
-from elsewise.progress import Note, Progress
+from elsewise.progress import Note
+from elsewise.reporting import Shown, heard, reported
 from elsewise.storage.json_files import Json
 
 FEW_ROWS = 20  # in fewer, a column of whole numbers may be chance
 
 
+@reported("calibrating")
 def calibrate(
     logits: Any,
     codes: Any,
@@ -53,7 +55,7 @@ def calibrate(
     keep_refit_rows: bool = True,
     engine: str = "auto",
     precision: str = "auto",
-    progress: Progress | None = None,
+    progress: Shown = "auto",
     note: Note | None = None,
 ) -> Classifier:
     """Calibrate and certify a model of yours: its logits, or the folder of a fine-tuned BERT.
@@ -135,7 +137,7 @@ def calibrate(
             raise InputError(f"a folder needs texts and their labels: calibrate({str(logits)!r}, texts, labels)")
         return calibrate_folder(
             str(logits), (codes, labels, groups, times), promise, words, names=names, engine=engine,
-            precision=precision, progress=progress, note=note, **how,
+            precision=precision, progress=heard(progress), note=note, **how,
         )  # fmt: skip
     of_folders = {"engine": engine, "precision": precision}
     _refuse("a folder", names=names, **{name: None if value == "auto" else value for name, value in of_folders.items()})

@@ -30,6 +30,7 @@ from elsewise.fitting.text_model import TextModel, certified_text_model, folded
 from elsewise.fitting.uncertainty import UncertaintyMethod, in_scope, train_member
 from elsewise.messages.wording import listed, percent
 from elsewise.progress import Note, Progress
+from elsewise.reporting import Shown, heard, reported
 from elsewise.storage.json_files import Json
 from elsewise.training.checkpoint_folder import Unfinished, member_of
 from elsewise.training.saved_folder import labels_of_head
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from elsewise.training.encoder import Learner
 
 
+@reported("checking the rows")
 def fit(
     texts: Iterable[str],
     labels: Iterable[Any],
@@ -67,7 +69,7 @@ def fit(
     second_opinion: bool = True,
     quick: bool = False,
     baseline: bool = True,
-    progress: Progress | None = None,
+    progress: Shown = "auto",
     note: Note | None = None,
     checkpoints: str | Path | None = None,
     restart: bool = False,
@@ -139,11 +141,12 @@ def fit(
     baseline : bool
         Also fit TF-IDF and logistic regression on the same rows, so that evaluations show what the encoder is worth.
         Left out above 200,000 train rows or 1,000 labels, and where scikit-learn is not installed.
-    progress : callable, optional
-        Called with (words, steps done, steps in all).
+    progress : "auto", False or a callable
+        auto shows a bar in a terminal or a notebook, and writes nothing elsewhere; False shows none. A callable is
+        called with (words, steps done, steps in all).
     note : callable, optional
         Called with words: how long training may take, where it continues, what the second opinion is worth, and why it
-        or the baseline is left out.
+        or the baseline is left out. Default: lines above the bar, where one is shown.
     checkpoints : path, optional
         A folder for checkpoints. The same call continues from the last one, however it ended. Remove the folder when
         the classifier is saved.
@@ -180,6 +183,7 @@ def fit(
         `elsewise.data.check` finds something as serious.
     """
     refuse_unknown("fit", training, [*signature(Training).parameters, *signature(fit).parameters])
+    progress = heard(progress)
     promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict)
     words, rows = Words.of(other, out_of_scope_label), (texts, labels, groups, times)
     if not isinstance(engine, str):
