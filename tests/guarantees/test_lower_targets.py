@@ -133,8 +133,8 @@ def test_one_walk_for_all_targets_holds_that_level(trials):
 
 @pytest.mark.parametrize(("name", "n"), [("A", 1000), ("B", 240)])
 @pytest.mark.parametrize("trials", [40, pytest.param(2000, marks=pytest.mark.guarantee)])
-def test_the_target_asked_for_loses_nothing(name, n, trials):
-    """Where it is certified in some of the draws only: in all of these it still is, at the same threshold."""
+def test_the_target_asked_for_loses_next_to_nothing(name, n, trials):
+    """Where it is certified in some of the draws only: in nearly all of these it still is, at the same threshold."""
     kept = lost = 0
     for rows in drawn(TRUTHS[name], trials, seed=43, n=n):
         strict, usual = (certify(0.95, 0.95, *rows, strict=only) for only in (True, False))
