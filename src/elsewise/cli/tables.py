@@ -1,6 +1,7 @@
 """Print tables and lines about fitted classifiers, promises, evaluations and engines."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,7 +152,7 @@ def _why_score(choice: "Json") -> str:
 def print_promise(classifier: "Classifier | RuleOnTuneRows", *, whole: bool = True) -> None:
     """Print the promise, in bold on a terminal its first sentence, or before it what must not be missed about it.
 
-    That sentence alone unless `whole`.
+    What gates were measured to bar is told only if `whole`.
     """
     from elsewise.metrics import Estimate
     from elsewise.rules import threshold_words
@@ -165,9 +166,10 @@ def print_promise(classifier: "Classifier | RuleOnTuneRows", *, whole: bool = Tr
         return
     if headline := certificate.headline():
         to_stdout(headline, bold=True)
-    first, dot, more = certificate.sentence.partition(". ")
+    said = certificate if whole else replace(certificate, barred=(), caught=None)
+    first, dot, more = said.sentence.partition(". ")
     to_stdout(first + dot.rstrip(), bold=not headline)
-    if more and (whole or not certificate.certified):
+    if more:
         to_stdout(more)
     if certificate.certified:
         answered = Estimate(certificate.coverage, certificate.coverage_low, certificate.coverage_high)
