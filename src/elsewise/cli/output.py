@@ -119,7 +119,7 @@ def _print_records(title: str, names: Sequence[str], rows: Sequence[Sequence[str
     label = _longest(names[1:])
     to_stdout(title)
     for first, *others in rows:
-        to_stdout(f"\n  {first}")
+        to_stdout(f"\n  {names[0]} {first}" if names[0] else f"\n  {first}")
         for name, cell in zip(names[1:], others, strict=True):
             to_stdout(f"    {name:{label}}  {cell}")
     to_stdout("")
