@@ -198,6 +198,6 @@ def test_a_fit_is_shown_in_few_lines_with_the_promise_first(fitted):
     assert len(short) <= 20
     assert len(long) > 2 * len(short)
     assert " ".join(short).startswith(fitted.certificate.sentence.partition(". ")[0])
-    assert short[-1] == "written: model; its card, model/README.md, says all of it"
+    assert short[-1] == "written: model; its card is model/README.md"
     assert any(line.startswith("Of ") and "test rows" in line for line in short)
     assert fitted.evaluation["verdict"]["sentence"][:30] in " ".join(short)

@@ -84,9 +84,9 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool, verbose: 
     print_strangers(strangers)
     if judged.get("verdict"):
         to_stdout(judged["verdict"]["sentence"], bold=True)
-    to_stderr(f"written: {out}; its card, {out}/README.md, says all of it")
-    if (out / "report.html").is_file():
-        to_stderr(f"to look at it, open {out / 'report.html'}")
+    report = out / "report.html"
+    page = f"to look at it, open {report}" if report.is_file() else f"its card is {out}/README.md"
+    to_stderr(f"written: {out}; {page}")
 
 
 def _print_rows_used(classifier: "Classifier") -> None:
