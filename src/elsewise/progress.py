@@ -134,6 +134,8 @@ class Bar:
         """Write the line in at most `width` characters."""
         now = time.monotonic() if now is None else now
         counts = f"{self.done:,} of {self.total:,}" if self.total else f"{self.done:,}" if self.done else ""
+        if self.end is not None:
+            counts = ""  # of this stage alone
         left = self._left(now)
         if self.end is not None:
             share = (now - self.began) / max(now - self.began + max(self.end - now, 0), 1e-9)

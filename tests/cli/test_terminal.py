@@ -2,11 +2,13 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 import elsewise as ew
 from elsewise.cli.output import columns_of, folded, print_table, to_stderr, to_stdout
+from elsewise.cli.tables import show_fitted
 from elsewise.engines.memory import MemoryEngine
 from elsewise.progress import PLAIN_SIGNS, Bar, counting, sharing, showing, tick
 from support.terminal import in_terminal, on_terminal
@@ -93,7 +95,7 @@ def test_what_is_expected_of_the_whole_work_is_its_share_and_its_end(monkeypatch
     bar.expect(90)
     bar("training", 5, 100)
 
-    assert bar.text(80, now=60.0, signs=PLAIN_SIGNS).endswith("  50 %  5 of 100  60 seconds left")
+    assert bar.text(80, now=60.0, signs=PLAIN_SIGNS).endswith("  50 %  60 seconds left")
 
 
 def test_rows_are_counted_once_by_an_ensemble_and_never_above_the_total():
@@ -182,3 +184,20 @@ def test_without_colour_nothing_is_coloured(by_heart):
 
     assert code == 0, screen.text
     assert not re.search(r"\x1b\[(?:[0-9;]*;)?[34][0-9]", sent)
+
+
+def test_a_fit_is_shown_in_few_lines_with_the_promise_first(fitted):
+    """Four more lines come before: how the file was read, how long it takes, what fine-tuning begins with."""
+    with on_terminal(80) as terminal:
+        show_fitted(fitted, Path("model"), as_json=False)
+    short = terminal.screen.text.split("\n")
+    with on_terminal(80) as terminal:
+        show_fitted(fitted, Path("model"), as_json=False, verbose=True)
+    long = terminal.screen.text.split("\n")
+
+    assert len(short) <= 20
+    assert len(long) > 2 * len(short)
+    assert " ".join(short).startswith(fitted.certificate.sentence.partition(". ")[0])
+    assert short[-1] == "written: model; its card is model/README.md"
+    assert any(line.startswith("Of ") and "test rows" in line for line in short)
+    assert fitted.evaluation["verdict"]["sentence"][:30] in " ".join(short)

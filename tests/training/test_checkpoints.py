@@ -15,7 +15,7 @@ import torch
 
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError
 from elsewise.training import checkpoints as keeping
-from elsewise.training.checkpoint_folder import Unfinished, remove
+from elsewise.training.checkpoint_folder import Unfinished, remove, what_is_kept
 from support import small_training
 from support.small_training import EPOCHS, STEPS
 
@@ -119,10 +119,12 @@ def test_telling_how_long_it_may_take_changes_nothing(unbroken):
 
 def test_only_the_last_checkpoint_stays_and_then_only_the_trained_weights(stopped):
     assert [path.name for path in stopped.iterdir()] == ["step-00000007"]
+    assert what_is_kept(stopped.parent).startswith("step 7 of ")
 
     trained(stopped)
 
     (last,) = stopped.iterdir()
+    assert what_is_kept(stopped.parent) == "the trained weights"
     assert sorted(path.name for path in last.iterdir()) == ["checkpoint.json", "manifest.json", "model.safetensors"]
 
 

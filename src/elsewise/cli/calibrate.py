@@ -104,7 +104,8 @@ def calibrate(
     if folder is None:
         _refuse(context, FolderOptions, "a folder")
         _refuse(context, options.Files, "texts", OF_TEXTS)
-        classifier = _of_logits(of_logits, names, files.reading(), population, given)
+        with showing(f"calibrating {of_logits.logits or 'logits'}"):
+            classifier = _of_logits(of_logits, names, files.reading(), population, given)
     else:
         _refuse(context, LogitsOptions, f"logits, and {folder} answers texts")
         classifier = _of_folder(folder, data, names, of_folder, files, population, given)

@@ -11,6 +11,7 @@ from elsewise.cli.panels import Only
 from elsewise.cli.parameters import in_options
 from elsewise.cli.tables import DROPPED
 from elsewise.data.defaults import MAX_LENGTH, PARTS
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.data.checks import Finding, Findings
@@ -41,10 +42,11 @@ def check(
     from elsewise.data.file_checks import check_file
     from elsewise.engines.encoders import DEFAULT_ENCODER
 
-    checked = check_file(
-        data, files.reading(), held_out=held_out, test=test, out_of_scope_label=out_of_scope_label, seed=seed,
-        encoder=encoder or DEFAULT_ENCODER, max_length=max_length, **asdict(population), **asdict(promise),
-    )  # fmt: skip
+    with showing(f"checking {data}"):
+        checked = check_file(
+            data, files.reading(), held_out=held_out, test=test, out_of_scope_label=out_of_scope_label, seed=seed,
+            encoder=encoder or DEFAULT_ENCODER, max_length=max_length, **asdict(population), **asdict(promise),
+        )  # fmt: skip
     checked = _in_options(checked)
     command = f"{options.program()} {shlex.join(['fit', data, '-o', free_name('model'), *checked.options])}"
     if as_json:

@@ -11,6 +11,7 @@ from elsewise.cli.next_step import say_next
 from elsewise.cli.options import AsJson
 from elsewise.cli.output import print_json, print_table, to_stdout
 from elsewise.errors import ElsewiseError, MissingExtra
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.storage.json_files import Json
@@ -26,7 +27,8 @@ FEATURES: Final = (
 
 def doctor(*, as_json: AsJson = False) -> None:
     """Show what is installed and how to add what is missing."""
-    found = diagnosis()
+    with showing("looking at what is installed"):
+        found = diagnosis()
     if as_json:
         print_json(found)
         return

@@ -119,13 +119,20 @@ def fit(
     with _checkpoints_beside(out) as folder, showing("loading the libraries") as progress:
         if isinstance(model, str):
             asked["checkpoints"] = folder
-        classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
+        note = to_stderr if verbose else _worth_saying
+        classifier = fit_texts(texts, labels, progress=progress, note=note, **asked, **given)
         classifier = options.noted(classifier, mended)
         save_with_report(classifier, out, progress, **reporting.how)
         wrote(out)
     show_fitted(classifier, out, as_json=as_json, verbose=verbose)
     if not as_json:
         say_predict_next(classifier, out, test or held_out or data, files.reading(), engine)
+
+
+def _worth_saying(words: str) -> None:
+    """Write a note on stderr, unless it is about a choice on tune rows: --verbose and the model card tell those."""
+    if "the log loss of tune rows" not in words:
+        to_stderr(words)
 
 
 @contextmanager

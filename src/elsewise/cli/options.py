@@ -16,6 +16,7 @@ from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import DATA, ENGINE, OUTPUT, PROMISE, TRAINING, Only
 from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
 from elsewise.errors import InputError
+from elsewise.progress import showing
 
 if TYPE_CHECKING:
     from elsewise.classifier.classifier import Classifier
@@ -284,7 +285,8 @@ def labelled(paths: Sequence[str], how: "Reading", columns: "Columns" = ()) -> "
     from elsewise.data.labelled_texts import read_files
     from elsewise.messages.wording import counted
 
-    read = read_files(paths, how, strict=True, slices=columns)
+    with showing(f"reading {', '.join(paths)}"):
+        read = read_files(paths, how, strict=True, slices=columns)
     for path, one in zip(paths, read, strict=True):
         to_stderr(f"{path}: {counted(len(one.texts), 'row')}, {', '.join(one.notes)}")
     return read

@@ -55,7 +55,7 @@ def description(classifier: "Classifier") -> "Json":
 def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:
     """Print a table whose first column is never folded; where it does not fit the terminal, row by row.
 
-    A wide table has texts in its columns, which fold at words. Elsewhere than on a terminal it is as wide as it needs.
+    A wide table has texts in its columns, which fold at words. Elsewhere than on a terminal the others fold nothing.
     """
     from rich import box
     from rich.console import Console
@@ -69,13 +69,13 @@ def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, .
     if wide:
         least = [min(width, WIDEST_WORD) for width in least]
     around = 3 * len(columns) + 1
-    width = columns_of(sys.stdout)
+    wanted, width = [_longest(column) for column in columns], columns_of(sys.stdout)
     if width is None:
-        width = max(PIPED, sum(least) + around)
+        width = PIPED if wide else max(PIPED, sum(wanted) + around)
     elif sum(least) + around > width and not wide:
         _print_records(title, names, cells)
         return
-    widths = _widths(least, [_longest(column) for column in columns], width - around)
+    widths = _widths(least, wanted, width - around)
     table = Table(box=box.SIMPLE_HEAD)
     for name, its in zip(names, widths, strict=True):
         table.add_column(Text(folded(name, its)), overflow="fold", width=its)
@@ -119,7 +119,7 @@ def _print_records(title: str, names: Sequence[str], rows: Sequence[Sequence[str
     label = _longest(names[1:])
     to_stdout(title)
     for first, *others in rows:
-        to_stdout(f"\n  {first}")
+        to_stdout(f"\n  {names[0]} {first}" if names[0] else f"\n  {first}")
         for name, cell in zip(names[1:], others, strict=True):
             to_stdout(f"    {name:{label}}  {cell}")
     to_stdout("")

@@ -1,5 +1,6 @@
 """``elsewise predict``."""
 
+import re
 import sys
 from contextlib import nullcontext, suppress
 from itertools import islice
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 
 LOOKED_AT, LONGEST = 1000, 120  # rows of the output, and characters of a text that is shown
+PLAIN = re.compile(r"[^\W_](?:[^'!\s]| (?! ))*")  # no shell sees more in it than a text in quotes
 
 
 def predict(
@@ -114,7 +116,7 @@ def _some_other(out: str, how: "Reading") -> str | None:
         columns = how.text_columns(rows.columns, out)
         for row in islice(rows, LOOKED_AT):
             text, problem = text_of(row, columns)
-            is_short = 0 < len(text) <= LONGEST and text.isprintable() and text[0] not in '-"' and text.strip() == text
-            if row.cells.get("abstained") == "true" and not problem and is_short:
+            is_plain = PLAIN.fullmatch(text) and text.isprintable() and len(text) <= LONGEST
+            if row.cells.get("abstained") == "true" and not problem and is_plain:
                 return text
     return None

@@ -1,6 +1,7 @@
 """Print tables and lines about fitted classifiers, promises, evaluations and engines."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ _OUTSIDE_FIGURES = (
 )
 _EXTREMES = {"-inf": "Every text that can be read is answered.", "inf": "Every text becomes Other."}
 WORST_LABELS = 10
+WHAT_IS_RANDOM = "The confidence is over the draw"  # begins the sentence of a certificate that its card explains
 
 
 def print_gate(gate: "Sequence[Json]") -> None:
@@ -82,9 +84,9 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool, verbose: 
     print_strangers(strangers)
     if judged.get("verdict"):
         to_stdout(judged["verdict"]["sentence"], bold=True)
-    to_stderr(f"written: {out}; its card, {out}/README.md, says all of it")
-    if (out / "report.html").is_file():
-        to_stderr(f"to look at it, open {out / 'report.html'}")
+    report = out / "report.html"
+    page = f"to look at it, open {report}" if report.is_file() else f"its card is {out}/README.md"
+    to_stderr(f"written: {out}; {page}")
 
 
 def _print_rows_used(classifier: "Classifier") -> None:
@@ -106,21 +108,18 @@ def _print_choices(classifier: "Classifier") -> None:
 
 
 def print_judged(judged: "Json", folder: Path, *, verbose: bool) -> None:
-    """Print the figures of a classifier's own evaluation that are asked for first, a line each; all if `verbose`."""
+    """Print what a classifier's own evaluation says first, in a sentence; all its figures if `verbose`."""
     if verbose or not judged:
         print_evaluation(judged, folder)
         return
-    rows, system, outside = judged["rows"], judged["system"], judged["out_of_scope"]
+    rows, outside = judged["rows"], judged["out_of_scope"]
     figures = [
-        ("answered", system["coverage"]),
-        ("right when answered", system["accuracy_when_answered"]),
-        ("right if every in-scope row were answered", judged["classifier"]["accuracy"]),
-        *([("out-of-scope rows left as Other", outside["recall"])] if outside else []),
+        (judged["system"]["coverage"], "are answered"),
+        (judged["classifier"]["accuracy"], "of the in-scope ones would be right if all were answered"),
+        *([(outside["recall"], "of the out-of-scope ones are left as Other")] if outside else []),
     ]
-    to_stdout(f"\nOn {rows['in_scope'] + rows['out_of_scope']:,} test rows, which are new to the model:")
-    longest = max(len(name) for name, _ in figures)
-    for name, figure in figures:
-        to_stdout(f"  {name:{longest}}  {_in_percent(_read(figure))}")
+    said = "; ".join(f"{_in_percent(_read(figure))} {words}" for figure, words in figures)
+    to_stdout(f"Of {rows['in_scope'] + rows['out_of_scope']:,} test rows, which are new to the model, {said}.")
     if judged.get("baseline"):
         to_stdout(_worth(judged["baseline"], folder))
 
@@ -151,7 +150,7 @@ def _why_score(choice: "Json") -> str:
 def print_promise(classifier: "Classifier | RuleOnTuneRows", *, whole: bool = True) -> None:
     """Print the promise, in bold on a terminal its first sentence, or before it what must not be missed about it.
 
-    That sentence alone unless `whole`.
+    What gates were measured to bar is told only if `whole`.
     """
     from elsewise.metrics import Estimate
     from elsewise.rules import threshold_words
@@ -165,9 +164,12 @@ def print_promise(classifier: "Classifier | RuleOnTuneRows", *, whole: bool = Tr
         return
     if headline := certificate.headline():
         to_stdout(headline, bold=True)
-    first, dot, more = certificate.sentence.partition(". ")
+    said = certificate if whole else replace(certificate, barred=(), caught=None)
+    first, dot, more = said.sentence.partition(". ")
+    if not whole and more.startswith(WHAT_IS_RANDOM):
+        more = more.partition(". ")[2]
     to_stdout(first + dot.rstrip(), bold=not headline)
-    if more and (whole or not certificate.certified):
+    if more:
         to_stdout(more)
     if certificate.certified:
         answered = Estimate(certificate.coverage, certificate.coverage_low, certificate.coverage_high)

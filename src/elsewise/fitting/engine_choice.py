@@ -232,11 +232,9 @@ def serving(
         If the wanted precision is not close enough to float32.
     """
     name, precision = wanted
-    opener, able = engine_class(name), tuple(dict.fromkeys(("f32", precision)))
-    if precision == "auto":
-        able = _worth_trying(opener.precisions(), rows)
+    opener = engine_class(name)
     tried: list[Serving] = []
-    for its_precision in able:  # float32 first, with which the others are compared
+    for its_precision in precisions_to_try(wanted, rows):  # float32 first, with which the others are compared
         if progress:
             progress(f"trying {its_precision}", 0, 0)
         its_files = quantised(files, rows.train) if its_precision == "int8" else files
@@ -251,9 +249,14 @@ def serving(
     return best, gate_rows(tried)
 
 
-def _worth_trying(able: Sequence[str], rows: Rows) -> tuple[str, ...]:
+def precisions_to_try(wanted: tuple[str, str], rows: Rows) -> tuple[str, ...]:
+    """Give the precisions that `serving` compares, float32 first."""
+    name, precision = wanted
+    if precision != "auto":
+        return tuple(dict.fromkeys(("f32", precision)))
     if int((rows.codes >= 0).sum()) < FEWEST_ROWS:
         return ("f32",)  # too few tune rows to compare precisions
+    able = engine_class(name).precisions()
     return tuple(p for p in able if p != "int8" or (len(rows.train) and find_spec("nncf")))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.checks import examine, warn
-from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
+from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, PARTS, TARGET_ACCURACY
 from elsewise.data.splits import DividedTexts, Pairs, divide
 from elsewise.engines.encoder_facts import most_tokens
 from elsewise.engines.encoders import DEFAULT_ENCODER
@@ -23,13 +23,14 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError, refuse_unknown
 from elsewise.fitting.baseline import fit_baseline
 from elsewise.fitting.certify import Promise, Words, evaluated, sampled, warn_of_promise
-from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
+from elsewise.fitting.engine_choice import Rows, Serving, check_engine, precisions_to_try, serving
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
 from elsewise.fitting.text_model import TextModel, certified_text_model, folded
+from elsewise.fitting.time_left import Cost, TimeLeft, costs_of
 from elsewise.fitting.uncertainty import UncertaintyMethod, in_scope, train_member
 from elsewise.messages.wording import listed, percent
-from elsewise.progress import Note, Progress
+from elsewise.progress import Note, Progress, counting
 from elsewise.reporting import Shown, heard, reported
 from elsewise.storage.json_files import Json
 from elsewise.training.checkpoint_folder import Unfinished, member_of
@@ -199,18 +200,21 @@ def fit(
     method = UncertaintyMethod(ensemble, mc_dropout, laplace)
     wanted = check_engine(method.inside(engine), precision)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
-    if progress:
-        progress("dividing the rows", 0, 0)
+    progress = timed = TimeLeft(progress, note)
+    progress("dividing the rows", 0, 0)
     divided = divide(rows, held_out, test, words.out_of_scope_label, how.seed, count_repeats=count_repeats)
     unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
     asks = second_opinion and not method.record
     if quick and method.record:
         raise InputError(f"{next(iter(method.record))} is about training, and quick=True trains nothing; leave one out")
-    if progress:
-        progress("opening the encoder", 0, 0)
+    progress("opening the encoder", 0, 0)
     learner, how = _prepared(divided, how, promise, unfinished, note, trains=not quick)
     taught = _taught(learner, how, divided, progress, note, asked=asks or quick)
-    model = _as_it_came(taught, divided, note) if quick else _trained(taught, divided, how, unfinished, progress, note)
+    if quick:
+        model = _as_it_came(taught, divided, note)
+    else:
+        timed.expect(taught.costs(divided, wanted, opinions=asks, baseline=baseline, members=ensemble or 1))
+        model = _trained(taught, divided, how, unfinished, timed, note)
     member = train_member(divided, model.rows, how, progress, unfinished, note)
     best, table, added = _served(model, divided, how, wanted, method, member, progress, note, quick=quick)
     made = certified_text_model(
@@ -219,6 +223,7 @@ def fit(
     warn_of_promise(made.certificate)
     if baseline:
         made = made.with_provenance(baseline=fit_baseline(divided, promise, words, progress, note))
+    progress("judging on test rows", 0, 0)
     made = evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
     return made if keep_refit_rows else made.with_provenance(baseline=None)  # its vocabulary is of the texts
 
@@ -234,6 +239,13 @@ class _Taught:
     quantised: Tokens
     opinions: Opinions
 
+    def costs(self, divided: DividedTexts, wanted: tuple[str, str], **asked: Any) -> dict[str, Cost]:
+        """Give what each stage after the training costs; `asked` as in `costs_of`."""
+        sizes = {part: len(getattr(divided.parts, part)) for part in PARTS}
+        layers = getattr(self.learner.model.model.config, "num_hidden_layers", 6)
+        rows = Rows(self.tune, divided.parts.tune.codes, self.quantised)
+        return costs_of(sizes, layers, precisions_to_try(wanted, rows), **asked)
+
 
 def _taught(
     learner: "Learner", how: Training, divided: DividedTexts, progress: Progress | None, note: Note | None, *,
@@ -245,11 +257,10 @@ def _taught(
     parts, opinions = divided.parts, Opinions()
     train, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
     if asked:
-        if progress:
-            progress("teaching the encoder as it came", 0, 0)
         rows = sampled(parts.train.codes, how.seed)
         known = train.take(rows), parts.train.codes[rows]
-        opinions = learn_opinions(learner, how, known, divided.names, parts.tune.codes, note)
+        with counting(progress, "teaching the encoder as it came", len(rows)):
+            opinions = learn_opinions(learner, how, known, divided.names, parts.tune.codes, note)
         if note and opinions.as_it_came is not None:
             right = learner.outputs(opinions.as_it_came.model, tune).logits.argmax(axis=1) == parts.tune.codes
             count = int((parts.tune.codes >= 0).sum())
@@ -268,16 +279,18 @@ def _as_it_came(taught: _Taught, divided: DividedTexts, note: Note | None) -> Te
 
 
 def _trained(
-    taught: _Taught, divided: DividedTexts, how: Training, unfinished: Unfinished | None, progress: Progress | None,
+    taught: _Taught, divided: DividedTexts, how: Training, unfinished: Unfinished | None, timed: TimeLeft,
     note: Note | None,
 ) -> TextModel:  # fmt: skip
     """Train the encoder on train rows, and calibrate it on tune rows."""
     from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
 
     parts, before = divided.parts, member_of(unfinished, 0)
-    model = train(taught.learner, parts.train, in_scope(parts.tune), how, progress, checkpoints=before, note=note)
-    if progress:
-        progress("calibrating", 0, 0)
+    model = train(
+        taught.learner, parts.train, in_scope(parts.tune), how, timed, checkpoints=before, note=note,
+        planned=timed.plan if timed.is_heard else None,
+    )  # fmt: skip
+    timed("calibrating", 0, 0)
     return _text_model(taught, model, divided, taught.opinions)
 
 
@@ -296,6 +309,8 @@ def _served(
 ) -> tuple[Serving, tuple[Json, ...], Json]:  # fmt: skip
     """Choose the engine, and add other opinions or the uncertainty method; also give the table and the record."""
     best, table = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
+    if progress:
+        progress("mixing the opinions", 0, 0)
     best, worth = with_opinions(best, model.opinions, model.rows, note)
     record = {"training": {**asdict(how), **method.record, "quick": quick}, **worth}
     return *method.added_to(best, table, model.rows, model.known[0], member), record

@@ -90,7 +90,7 @@ def certified_text_model(
         How the model was made.
     """
     if progress:
-        progress("certifying and judging", 0, 0)
+        progress("certifying", 0, 0)
     certify = Evidence.of(best.engine.run(model.certify), best.calibrator)
     judging = np.arange(len(parts.tune)) if model.judging is None else model.judging
     certified = _certified(best, certify, model, judging, parts, seed, promise).about(parts.population)

@@ -9,9 +9,8 @@ import hashlib
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -25,12 +24,13 @@ from elsewise.data.splits import LabelledTexts
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_tokenizer
 from elsewise.errors import InputError, need
-from elsewise.messages.wording import counted, listed
-from elsewise.progress import Note, Progress, time_words
-from elsewise.storage.json_files import Json, read_json
-from elsewise.training.checkpoint_folder import STATE, Checkpoints
+from elsewise.messages.wording import listed
+from elsewise.progress import Note, Progress
+from elsewise.storage.json_files import Json
+from elsewise.training.checkpoint_folder import Checkpoints
 from elsewise.training.checkpoints import CheckpointCallback, read_weights, set_weights, weights_of, write_trained
 from elsewise.training.encoder import Learner
+from elsewise.training.pace import Pace, measured_pace
 from elsewise.training.settings import BATCH_SIZES, Training
 from elsewise.training.tether import Tether
 from elsewise.training.trainer import Reporter, trainer_of
@@ -39,8 +39,6 @@ torch = need("torch", extra="train")
 
 ADAM_COPIES: Final = 4  # of the weights in a checkpoint: themselves, two moments, and the best so far
 MODEL_COPIES: Final = 2.5  # of the weights in a model folder: for transformers, as ONNX, and as int8
-LONGEST: Final = 3.0  # seconds after which no further batch is timed
-FORWARD: Final = 0.4  # time of evaluating texts, as a share of a training step on them
 
 
 def train(
@@ -52,6 +50,7 @@ def train(
     *,
     checkpoints: Checkpoints | None = None,
     note: Note | None = None,
+    planned: Callable[[Pace], None] | None = None,
 ) -> TorchModel:
     """Fine-tune on `rows`; return the model, in float32, of the epoch with the best tune log loss.
 
@@ -70,6 +69,8 @@ def train(
         on the same machine.
     note : callable, optional
         Called with words: the checkpoint it continues from, and how long training may take.
+    planned : callable, optional
+        Called with the `Pace` of the steps before the first one, in place of `note`.
 
     Raises
     ------
@@ -98,7 +99,8 @@ def train(
     if weights is not None and last_linear(model).bias is None:
         raise InputError(f"class_weights: the last layer of {type(model).__name__} has no bias to correct them in")
     callback = CheckpointCallback(model, how.patience or 3, checkpoints, settings, found[0] if found else None)
-    trained = _trained(learner, examples, tuning, how, weights, callback, progress, note)
+    tell = planned or (note and (lambda pace: note(pace.sentence)))
+    trained = _trained(learner, examples, tuning, how, weights, callback, progress, tell)
     if weights is not None:
         trained = trained.folded(PriorCorrection(1 / weights))
     if checkpoints:
@@ -109,16 +111,16 @@ def train(
 
 def _trained(
     learner: Learner, examples: list[Any], tuning: list[Any], how: Training, weights: NDArray[np.float64] | None,
-    callback: CheckpointCallback, progress: Progress | None, note: Note | None,
+    callback: CheckpointCallback, progress: Progress | None, tell: Callable[[Pace], None] | None,
 ) -> TorchModel:  # fmt: skip
     """Run the Trainer, and return the model with the best weights."""
     callbacks = [callback, *([Reporter(progress)] if progress else [])]
     with tempfile.TemporaryDirectory(prefix="elsewise-training-") as work:
         trainer = trainer_of(learner, examples, tuning, how, weights, callbacks, work, _tether(learner, examples, how))
-        if progress:
-            progress("measuring the speed", 0, 0)
-        if note:
-            note(_time_needed(trainer, tuning, callback))
+        if tell:
+            if progress:
+                progress("measuring the speed", 0, 0)
+            tell(measured_pace(trainer, len(tuning), callback.start))
         trainer.train(resume_from_checkpoint=None if callback.start is None else str(callback.start))
     if callback.best is not None:
         set_weights(learner.model.model, callback.best)
@@ -161,69 +163,6 @@ def _continues(checkpoint: Path, description: Json) -> str:
         return f"the weights of this model are already trained ({checkpoint}, of {when}); training is skipped"
     step, steps = description["step"], description["steps"]
     return f"training continues from step {step:,} of {steps:,} ({checkpoint}, of {when})"
-
-
-def _time_needed(trainer: Any, tuning: list[Any], callback: CheckpointCallback) -> str:
-    """Say how long the training may take, from a few steps that change nothing."""
-    args, batches = trainer.args, trainer.batches()
-    steps = args.num_train_epochs * len(batches)
-    done = 0 if callback.start is None else int(read_json(callback.start / STATE)["global_step"])
-    seconds = estimate_seconds(trainer, batches, len(tuning), (steps - done) / len(batches))
-    epochs = f"{args.num_train_epochs} epoch{'s' * (args.num_train_epochs > 1)} of {len(batches):,} steps"
-    gone = f", {steps - done:,} of them left," if done else ""
-    return (
-        f"training takes about {time_words(seconds)}{' at most' if tuning else ''}: "
-        f"{epochs}{gone} on {counted(torch.get_num_threads(), 'thread')}"
-    )
-
-
-def estimate_seconds(trainer: Any, batches: Iterable[Sequence[int]], tuning: int, epochs: float) -> float:
-    """Estimate the seconds that `epochs` take, each with `tuning` rows evaluated after it.
-
-    Three of an epoch's `batches` (of row numbers) are run forward and backward, after a warm-up; the optimizer is timed
-    on copies. The trainer must not have started; its weights and random states do not change.
-    """
-    data = trainer.train_dataset
-    ordered = sorted(batches, key=lambda rows: len(rows) * max(len(data[i]["input_ids"]) for i in rows))
-    middle, short, long = (ordered[len(ordered) * sixth // 6] for sixth in (3, 1, 5))
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        trainer.model.train()
-        timed, began = [], time.monotonic()
-        for rows in (middle, middle, long, short):
-            inputs = trainer._prepare_inputs(trainer.data_collator([data[i] for i in rows]))  # noqa: SLF001
-            timed.append(_seconds(partial(_learn, trainer, inputs)))
-            if len(timed) > 1 and time.monotonic() - began > LONGEST:
-                break
-        trainer.model.zero_grad()
-        each = sum(timed[1:]) / len(timed[1:]) + _optimizer_seconds(trainer.model)
-    evaluating = FORWARD * each * len(ordered) * tuning / len(data)
-    return epochs * (len(ordered) * each + evaluating)
-
-
-def _learn(trainer: Any, inputs: Any) -> None:
-    # As accelerate has it, once training has begun.
-    with torch.autocast(trainer.args.device.type, torch.bfloat16, enabled=trainer.args.bf16):
-        loss = trainer.compute_loss(trainer.model, inputs)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.args.max_grad_norm)
-
-
-def _optimizer_seconds(model: Any) -> float:
-    copies = [torch.zeros_like(p) for p in model.parameters() if p.requires_grad]
-    for copy in copies:
-        copy.grad = torch.zeros_like(copy)
-    step = torch.optim.AdamW(copies, fused=True).step
-    step()  # makes its moments
-    return _seconds(step)
-
-
-def _seconds(run: Any) -> float:
-    began = time.monotonic()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.monotonic() - began
 
 
 def _class_weights(

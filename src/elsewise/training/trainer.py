@@ -188,6 +188,7 @@ class Reporter(transformers.TrainerCallback):  # type: ignore[misc, name-defined
             self.progress(self.words, state.global_step, state.max_steps)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:  # noqa: ARG002
-        """Add the tune log loss to the words."""
-        self.words = f"training, epoch {round(state.epoch)}, tune log loss {metrics['eval_log_loss']:.3f}"
+        """Add the epoch and the tune log loss to the words."""
+        loss = metrics["eval_log_loss"]
+        self.words = f"training, after epoch {round(state.epoch)} of {args.num_train_epochs}: tune log loss {loss:.3f}"
         self.progress(self.words, state.global_step, state.max_steps)
