@@ -592,8 +592,8 @@ FAULTS: Final = (
     Fault(
         "exit-0",
         "cli/__init__.py",
-        'to_stderr(f"elsewise: {_with_options(str(error))}")',
-        'sys.exit(to_stderr(f"elsewise: {_with_options(str(error))}"))',
+        'to_stderr(f"elsewise: {error}", typed=error.typed)',
+        'sys.exit(to_stderr(f"elsewise: {error}", typed=error.typed))',
         "a command that failed ends like one that worked",
         "cli/test_cli.py::test_a_wrong_encoding_names_the_remedy",
     ),

@@ -144,7 +144,7 @@ def test_a_missing_column_is_named_with_the_remedy(classifier, tmp_path):
     data = written(tmp_path / "in.csv", "body;topic\nsure;x\n")
 
     with pytest.raises(
-        InputError, match=r"has no column 'text'; it has 'body', 'topic'; name the right one with --text-column"
+        InputError, match=r"has no column 'text'; it has 'body', 'topic'; name the right one with text_column="
     ):
         predict_file(classifier, data, str(tmp_path / "out.csv"))
 
@@ -261,7 +261,7 @@ def test_columns_of_logits_that_do_not_fit_are_refused(header, words, tmp_path):
 def test_another_delimiter_and_encoding_are_read(classifier, tmp_path):
     (tmp_path / "in.csv").write_bytes("ad;text\nIşıl;sure\n".encode("cp1254"))
 
-    with pytest.raises(InputError, match=r"--encoding cp1254"):
+    with pytest.raises(InputError, match=r"encoding='cp1254'"):
         predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"))
     predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), how=Reading(encoding="cp1254"))
 
@@ -316,7 +316,7 @@ def test_features_stand_beside_their_own_logits_even_below_a_rejected_row(tmp_pa
         ("short.npy", r"short\.npy has 2 rows, and there are more rows of logits$"),
         ("long.npy", r"long\.npy has 4 rows, and there are only 3 rows of logits$"),
         ("wide.npy", r"wide\.npy has 3 columns, and the model reads 2 features$"),
-        (None, r"^this model reads 2 features beside the logits; give them with --features FILE$"),
+        (None, r"^this model reads 2 features beside the logits; give a file of them with features=$"),
     ],
 )
 def test_features_that_do_not_fit_are_refused_and_leave_no_output(of_features, name, words):
@@ -332,7 +332,7 @@ def test_features_that_do_not_fit_are_refused_and_leave_no_output(of_features, n
 def test_features_for_a_model_that_reads_none_are_refused(classifier, tmp_path):
     (tmp_path / "in.csv").write_text("text\nx\n", encoding="utf-8")
 
-    with pytest.raises(InputError, match=r"^f\.npy: this model reads no features; leave --features out$"):
+    with pytest.raises(InputError, match=r"^f\.npy: this model reads no features; leave features= out$"):
         predict_file(classifier, str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), features="f.npy")
 
 

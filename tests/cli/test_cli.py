@@ -586,7 +586,7 @@ def test_threshold_shows_changes_and_undoes(own_logits_model):
     undone = json.loads(run("threshold", model, "--undo", "--json").stdout)
     shown = run("threshold", model)
 
-    assert changed.stdout.startswith("At least 80 % of what is answered is right")
+    assert "\nAt least 80 % of what is answered is right" in changed.stdout
     assert "0.9 at level 0.95, look 1" in changed.stdout
     assert "0.8 at level 0.95, look 2" in changed.stdout
     assert "errors in 1,000 texts" in changed.stdout

@@ -219,7 +219,7 @@ def test_as_many_tokens_are_advised_as_the_encoder_has_positions_for(of_few_posi
     findings = check(*long, encoder=str(of_few_positions), max_length=16)
 
     (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
-    assert finding.remedy.startswith("--max-length 24 reads more of them")
+    assert finding.remedy.startswith("max_length=24 reads more of them")
 
 
 @pytest.mark.parametrize(

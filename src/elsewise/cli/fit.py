@@ -112,8 +112,9 @@ def fit(
     with _checkpoints_beside(out) as folder, progress_bar() as progress:
         if isinstance(model, str):
             asked["checkpoints"] = folder
-        classifier = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
-        save_with_report(options.noted(classifier, mended), out, progress, **reporting.how)
+        made = fit_texts(texts, labels, progress=progress, note=to_stderr, **asked, **given)
+        classifier = options.noted(made, mended)
+        save_with_report(classifier, out, progress, **reporting.how)
     show_fitted(classifier, out, as_json=as_json)
 
 
