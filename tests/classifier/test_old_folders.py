@@ -26,7 +26,7 @@ def old(request, tmp_path):
 def check_same(found, expected, where="", within=1e-6):
     """The same keys, words and counts; numbers but for the last digits, which differ from machine to machine."""
     if isinstance(expected, dict):
-        assert found.keys() == expected.keys(), where
+        assert found.keys() >= expected.keys(), where  # new figures may come
         for key, value in expected.items():
             check_same(found[key], value, f"{where}/{key}", within)
     elif isinstance(expected, list):
