@@ -320,8 +320,9 @@ def test_the_first_line_of_excel_is_dropped_where_the_delimiter_is_given():
     assert cells("sep=;\na|b\n1|2\n", delimiter="|") == [("1", "2")]
 
 
-def test_sep_is_a_header_like_any_other_beside_other_columns():
-    assert read("sep=;,text\n1,2\n")[0] == ("sep=;", "text")
+@pytest.mark.parametrize("header", ["sep=;,text", "sep=,text", "sep,text"])
+def test_sep_is_a_header_like_any_other_beside_other_columns(header):
+    assert read(f"{header}\n1,2\n")[0] == tuple(header.split(","))
 
 
 # Quotes that enclose nothing

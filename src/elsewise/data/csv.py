@@ -24,7 +24,7 @@ HEADER_LIMIT = 1 << 16  # characters looked at to find the delimiter
 REREAD_LIMIT = 1 << 26  # characters: a file with a bad quote in every line must not take quadratic time
 FIELD_LIMIT = 2 * LIMIT  # characters; above LIMIT, whose error names the line
 QUOTED = r'"[^"]*+(?:""[^"]*+)*+("?)'  # group 1 is empty if the quote is never closed
-SEP_LINE = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)  # Excel's: it names the delimiter, and is no header
+SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)  # Excel's: it names the delimiter, and is no header
 FORMULA = re.compile(r"[=+@\t\r-]")  # what Excel takes for the beginning of one
 NO_FORMULA = re.compile(r"[+-][\d\s.,:/()%-]*")  # a number, a date or a telephone number
 LITERAL = "read quotes as characters with literal_quotes=True"

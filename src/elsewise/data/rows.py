@@ -152,7 +152,8 @@ def own_names(wanted: Iterable[str], names: Iterable[str]) -> tuple[str | None, 
 def require_columns(columns: Iterable[str], wanted: Mapping[str, str], path: object) -> tuple[str, ...]:
     """Find the columns that a command needs, under the file's own names for them; see `own_names`.
 
-    `wanted` leads from each needed column to the parameter that names a different column; `path` is for the message. InputError for the first missing column; upper and lower case differ.
+    `wanted` leads from each needed column to the parameter that names a different column; `path` is for the message.
+    InputError for the first missing column; upper and lower case differ.
 
     Examples
     --------
