@@ -61,7 +61,7 @@ CALIBRATE = ("calibrate", "--logits", "z.npy", "--labels", "y.npy", "--target-ac
          ["explain", "model", "--receipt", "r.json", "torn apart"]),
         (("threshold", "logits"), ["threshold", "logits", "--target-accuracy", "0.95"]),
         (("threshold", "logits", "--target-accuracy", "0.95"), ["threshold", "logits"]),
-        (("threshold", "logits", "--target-accuracy", "0.99999"), ["threshold", "logits", "--undo"]),
+        (("threshold", "logits", "--target-accuracy", "0.99999", "--strict"), ["threshold", "logits", "--undo"]),
     ],
     ids=lambda words: " ".join(words[:2]) if isinstance(words, tuple) else "",
 )  # fmt: skip

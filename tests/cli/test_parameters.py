@@ -91,14 +91,14 @@ def test_an_unknown_label_has_a_remedy_of_each_world(tmp_path):
     classifier = Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6), out_of_scope_label="none")
 
     with pytest.raises(InputError) as caught:
-        ew.evaluate(classifier, ["a", "b"], ["yes", "Yess"])
+        classifier.codes(["yes", "Yess"])
 
     assert str(caught.value) == f"{UNKNOWN}fit again with them, or leave such rows out"
     assert caught.value.typed == "--drop-label Yess"
     with pytest.raises(InputError, match=r"say so with out_of_scope_label='x', or leave such rows out$"):
-        ew.evaluate(ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6)), ["a"], ["x"])
+        ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6)).codes(["x"])
     with pytest.raises(InputError) as alike:
-        ew.evaluate(classifier, ["a"], ["YES"])
+        classifier.codes(["YES"])
     assert alike.value.typed == "--map YES=yes"
 
 

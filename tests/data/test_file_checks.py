@@ -83,7 +83,7 @@ def test_the_printed_commands_work_as_they_are_printed(faulty, tmp_path):
     model_of("bert").save_pretrained(encoder)
     tokenizer().save_pretrained(encoder)
     first = run("check", path, "--encoder", encoder)
-    printed = first.stdout.splitlines()[-1].strip()
+    printed = first.stdout.splitlines()[-1].strip().removeprefix("Next: ")
     program, *words = shlex.split(printed)
     words[words.index("model")] = str(tmp_path / "model")
 

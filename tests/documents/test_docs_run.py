@@ -154,7 +154,7 @@ def test_every_command_of_a_document_runs(document, furnished, tiny_default, tmp
 
     for lines in blocks(Path(document).read_text(encoding="utf-8")):
         made = set()
-        for line in lines:
+        for line in dict.fromkeys(lines):  # a stopped command that is repeated was not stopped here
             words = plain_words(line)
             clear_for_output(words or [], made)
             if words is None:

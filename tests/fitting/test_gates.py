@@ -201,7 +201,7 @@ def test_the_command_changes_gates_as_one_look_and_the_history_says_so(model):
     asked = json.loads(removed.stdout)["after"]["asked"]
     assert (asked["unfamiliar"], asked["floor"]) == (0.0, 0.6)
     assert "The certify rows were read for 3 certifications; the next one is look 4." in looked.stdout
-    assert "No threshold is needed beside the gates; " in changed.stdout
+    assert "No threshold is needed beside the gates: " in changed.stdout
     assert any(line.endswith("strangers") and " logits changed certified: " in line for line in lines)
     assert any("confidence_level 0.95, unfamiliar 0.05," in line for line in lines)
 
