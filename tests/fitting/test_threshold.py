@@ -304,7 +304,9 @@ def test_a_folder_without_rows_takes_a_threshold_by_hand_and_nothing_else(model)
     assert change.after.measured is None
     assert open_threshold(model).overview().possible == ()
     for rule, asked in (("certified", {}), ("coverage", {"coverage": 0.5})):
-        with pytest.raises(InputError, match=r"keeps no rows to choose a threshold on \(--no-refit-rows\); set one by"):
+        with pytest.raises(
+            InputError, match=r"keeps no rows to choose a threshold on \(keep_refit_rows=False\); set one by"
+        ):
             open_threshold(model).change(rule, **asked)
 
 

@@ -195,7 +195,7 @@ def test_a_changed_file_is_refused(made, tmp_path):
 def test_export_says_that_this_is_fitted_again(made):
     classifier, path = made
 
-    with pytest.raises(InputError, match=rf"answers by {classifier.engine.name}, .* fit it again with --engine"):
+    with pytest.raises(InputError, match=rf"answers by {classifier.engine.name}, .* fit it again with engine="):
         export(path, engine="openvino", precision="f32")
     with pytest.raises(ArtifactError, match=r"; fit it again for that: elsewise fit DATA -o .* --"):
         ew.load(path, engine=classifier.engine.name, precision="int8")

@@ -35,9 +35,9 @@ def test_an_evaluation_prints_as_a_short_table(shown):
     lines = str(of_logits().provenance.judged).splitlines()
 
     assert len(lines) <= 10
-    assert max(map(len, lines)) <= 100
+    assert max(len(line) for line in lines if not line.startswith("verdict")) <= 100
     assert lines[1].startswith("accuracy, every row answered")
-    assert "80 % at level 95 %" in lines[-1]
+    assert any(line.startswith("promise") and "80 % at level 95 %" in line for line in lines)
 
 
 def test_the_printed_numbers_are_those_of_the_evaluation():

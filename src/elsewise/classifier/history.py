@@ -19,8 +19,7 @@ What = Literal["changed", "undone", "exported"]
 Entry = Json
 
 OF_THE_RULE = (
-    "system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline", "strangers",
-)  # fmt: skip
+    "system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline", "strangers", "verdict")  # fmt: skip
 
 
 def recorded(
