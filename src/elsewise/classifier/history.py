@@ -19,7 +19,9 @@ What = Literal["changed", "undone", "exported"]
 Entry = Json
 
 OF_THE_RULE = (
-    "system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline", "strangers", "verdict")  # fmt: skip
+    "system", "labels", "slices", "out_of_scope", "out_of_scope_shares", "certificate", "baseline", "strangers",
+    "verdict",
+)  # fmt: skip
 
 
 def recorded(
