@@ -110,7 +110,7 @@ def test_the_command_is_the_one_for_the_threshold(chromium, written):  # noqa: F
         typed(tab, "number", at)
         assert counts_of(read(tab)) == before
         tab.click("#copy")
-        assert tab.text_content("#copied") == "copied"
+        tab.wait_for_function("document.querySelector('#copied').textContent === 'copied'")
 
 
 def test_labels_are_sorted_found_and_counted(chromium, written):  # noqa: F811
