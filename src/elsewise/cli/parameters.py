@@ -43,7 +43,7 @@ def in_options(words: str, typed: str = "") -> str:
 
     Examples
     --------
-    >>> from elsewise.cli import app
+    >>> from elsewise.cli.parameters import in_options
     >>> in_options("try encoding='cp1254', or leave 'format=csv' out")
     "try --encoding cp1254, or leave 'format=csv' out"
     >>> in_options("leave its rows out", typed="--drop-label spam")
