@@ -85,7 +85,7 @@ def test_a_terminal_shows_a_bar_and_notes_above_it_and_nothing_is_left_of_the_ba
 
     assert "checking the rows" in written
     assert "all 1,200 rows are taken as texts that the model was not trained on\n" in written
-    assert written.endswith("\x1b[2K")
+    assert not written.endswith("judging")
     assert capsys.readouterr() == ("", "")
 
 
@@ -118,8 +118,9 @@ def test_a_notebook_shows_one_line_and_prints_notes(shown, capsys):
     fit()
 
     (line,) = shown
-    assert line[:2] == ["checking the rows", "answering tune and certify rows"]
-    assert re.fullmatch(r"done in \d+ seconds", line[-1])
+    assert line[0] == "checking the rows"
+    assert any(text.startswith("judging") for text in line)
+    assert re.fullmatch(r"done in \d+ seconds?", line[-1])
     assert capsys.readouterr() == ("all 1,200 rows are taken as texts that the model was not trained on\n", "")
 
 
@@ -131,20 +132,22 @@ def test_a_notebook_keeps_the_stage_at_which_the_work_was_stopped(shown):
     with pytest.raises(KeyboardInterrupt), reporting("auto", None, "begun") as (progress, _):
         stopped(progress)
 
-    assert shown == [["begun", "training: 5 of 20, 25 %", "training: 5 of 20, 25 %: stopped"]]
+    assert shown[0][-1] == "training: stopped"
 
 
-def test_a_line_of_a_notebook_is_written_for_stages_and_ends_and_else_at_times(shown):
-    from IPython.display import display
+def test_a_line_of_a_notebook_is_written_for_stages_and_ends_and_else_at_times():
+    written = []
+    line = NotebookLine("begun", written.append)
 
-    line = NotebookLine(lambda text, **more: display({"text/plain": text}, raw=True, **more), "begun")
     for done in range(1001):
         line("training", done, 1000)
+    line.expect(90)
     line("certifying", 0, 0)
 
-    assert shown[0][:2] == ["begun", "training: 0 of 1,000, 0 %"]
-    assert shown[0][-2:] == ["training: 1,000 of 1,000, 100 %", "certifying"]
-    assert len(shown[0]) < 50
+    assert written[0].startswith("training")
+    assert "100 %  1,000 of 1,000" in written[-2]
+    assert re.match(r"certifying .* left$", written[-1])
+    assert len(written) < 50
 
 
 def test_a_test_is_no_notebook():

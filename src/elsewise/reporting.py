@@ -4,18 +4,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 from elsewise.errors import InputError
-from elsewise.progress import Note, Progress
+from elsewise.progress import Bar, Note, Progress, above, showing, time_words
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Shown: TypeAlias = Progress | Literal["auto", False] | None
 
 AUTO: Final = "auto"
-REDRAWN: Final = 0.5  # seconds between two changes of a line in a notebook
+REWRITTEN: Final = 0.5  # seconds between two changes of a line in a notebook
+COLUMNS: Final = 100
 
 
 def reported(words: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -50,13 +51,14 @@ def reporting(progress: Any, note: Any, words: str) -> Iterator[tuple[Progress |
     """
     if progress is None or progress is False or callable(progress):
         yield heard(progress), note
-    elif progress == AUTO:
-        notebook = is_notebook()
-        with (_in_notebook if notebook else _in_terminal)(words) as shown:
-            stream = sys.stdout if notebook else sys.stderr  # rich has put its own in place: lines stand above the bar
-            yield shown, note or (shown and partial(print, file=stream))
-    else:
+    elif progress != AUTO:
         raise InputError(f"progress must be 'auto', False or a function of (words, done, total), got {progress!r}")
+    elif is_notebook():
+        with _in_notebook(words) as line:
+            yield line, note or print
+    else:
+        with showing(words) as bar:
+            yield bar, note or (None if bar is None else _write_above)
 
 
 def is_notebook() -> bool:
@@ -68,19 +70,9 @@ def is_notebook() -> bool:
     return Console().is_jupyter
 
 
-@contextmanager
-def _in_terminal(words: str) -> Iterator[Progress | None]:
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(words, total=None)
-        yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total or None)
+def _write_above(words: str) -> None:
+    with above():
+        sys.stderr.write(f"{words}\n")
 
 
 @contextmanager
@@ -88,43 +80,34 @@ def _in_notebook(words: str) -> Iterator[Progress]:
     """Show one line below the cell, which is written again as the work goes on: no widgets are needed."""
     from IPython.display import display  # type: ignore[import-not-found]  # noqa: PLC0415
 
-    began = time.monotonic()
-    line = NotebookLine(lambda text, **more: display({"text/plain": text}, raw=True, **more), words)
+    handle = display({"text/plain": words}, raw=True, display_id=True)
+    line = NotebookLine(words, lambda text: handle.update({"text/plain": text}, raw=True))
     try:
         yield line
     except BaseException:
-        line.write(f"{line.text}: stopped")
+        line.write(f"{line.words}: stopped")
         raise
-    line.write(f"done in {time.monotonic() - began:,.0f} seconds")
+    line.write(f"done in {time_words(time.monotonic() - line.began)}")
 
 
-class NotebookLine:
-    """A `Progress` that writes one line of a notebook, and rewrites it a few times a second at most.
+class NotebookLine(Bar):
+    """A bar that writes one line of a notebook, and rewrites it a few times a second at most.
 
     Examples
     --------
-    >>> line = NotebookLine(lambda text, **_: print(text), "opening the encoder")
-    opening the encoder
-    >>> line("training, epoch 1 of 3", 30, 120)
-    training, epoch 1 of 3: 30 of 120, 25 %
+    >>> line = NotebookLine("opening the encoder", print)
+    >>> line("training", 30, 120)
+    training  ━━━━━━━───────────────────────   25 %  30 of 120
     """
 
-    def __init__(self, display: Callable[..., Any], words: str) -> None:
-        self.words, self.written, self.text = words, time.monotonic(), words
-        self.handle = display(words, display_id=True)
-        self.display = display
+    def __init__(self, words: str, write: Callable[[str], Any]) -> None:
+        super().__init__(words)
+        self.write, self.written = write, self.began
 
-    def __call__(self, words: str, done: int, total: int) -> None:
+    def __call__(self, words: str, done: int, total: int, *, now: float | None = None) -> None:
         """Report a stage, and how much of it is done."""
-        self.text = f"{words}: {done:,} of {total:,}, {100 * done // total} %" if total else words
-        is_new, self.words = words != self.words, words
-        if is_new or done == total or time.monotonic() - self.written >= REDRAWN:
-            self.write(self.text)
-
-    def write(self, text: str) -> None:
-        """Write the line anew."""
-        self.written = time.monotonic()
-        if self.handle is None:
-            self.display(text)
-        else:
-            self.handle.update({"text/plain": text}, raw=True)
+        is_new = words != self.words or done == total
+        super().__call__(words, done, total, now=now)
+        if is_new or time.monotonic() - self.written >= REWRITTEN:
+            self.written = time.monotonic()
+            self.write(self.text(COLUMNS))

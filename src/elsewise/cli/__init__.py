@@ -27,7 +27,6 @@ from elsewise.cli.export import export
 from elsewise.cli.fit import fit
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
-from elsewise.cli.parameters import PROGRAM
 from elsewise.cli.predict import predict
 from elsewise.cli.stopping import begin, say_stopped
 from elsewise.cli.threshold import threshold
@@ -70,7 +69,6 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name, cls=PanelCommand)(grouped(_command))
-PROGRAM.append(app)
 
 
 @app.callback(invoke_without_command=True, help=ABOUT)

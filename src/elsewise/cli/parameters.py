@@ -6,12 +6,12 @@ Messages outside this room name a parameter as ``encoding=`` or ``encoding='cp12
 
 import re
 import shlex
+import sys
 from ast import literal_eval
 from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
-import typer
 from typer.main import get_command
 
 CALLED: Final = {  # parameters of Python, where an option has a different name
@@ -25,7 +25,6 @@ VALUE: Final = rf"{QUOTED}|True|False|\d[\d.e-]*"
 PARAMETER: Final = re.compile(
     rf"(?P<quoted>{QUOTED}|`[^`]*`)|(?<![\w.])(?P<name>\w+)=(?P<value>{VALUE})?(?=[\s,;:.?)]|$)"
 )
-PROGRAM: Final[list[typer.Typer]] = []  # the program whose options these are; its commands use this room
 
 Names = Mapping[str, tuple[str, str]]  # the option of a parameter, and the one that switches it off, or ""
 
@@ -33,9 +32,13 @@ Names = Mapping[str, tuple[str, str]]  # the option of a parameter, and the one 
 @cache
 def option_names() -> Names:
     """List the options of all commands of the program, by their parameters."""
-    commands = [command for program in PROGRAM for command in getattr(get_command(program), "commands", {}).values()]
-    options = [(option.name, option.opts[0], option.secondary_opts) for one in commands for option in one.params]
-    return {name: (on, next(iter(off), "")) for name, on, off in options if on.startswith("--")}
+    program: Any = get_command(sys.modules[__package__].app)  # its commands use this module, and it comes after them
+    options = [option for command in program.commands.values() for option in command.params]
+    return {
+        option.name: (option.opts[0], next(iter(option.secondary_opts), ""))
+        for option in options
+        if option.opts[0].startswith("--")
+    }
 
 
 def in_options(words: str, typed: str = "") -> str:
@@ -43,7 +46,6 @@ def in_options(words: str, typed: str = "") -> str:
 
     Examples
     --------
-    >>> from elsewise.cli import app
     >>> in_options("try encoding='cp1254', or leave 'format=csv' out")
     "try --encoding cp1254, or leave 'format=csv' out"
     >>> in_options("leave its rows out", typed="--drop-label spam")
