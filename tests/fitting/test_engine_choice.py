@@ -10,7 +10,7 @@ import pytest
 import elsewise as ew
 from elsewise.engines.tokenizer import Tokens
 from elsewise.fitting import engine_choice
-from elsewise.fitting.engine_choice import GateRow, Rows, Serving, _worth_trying, choose, gate_rows, measure
+from elsewise.fitting.engine_choice import GateRow, Rows, Serving, choose, gate_rows, measure, precisions_to_try
 from elsewise.outputs import Outputs
 
 EXACT = GateRow("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, passed=True)
@@ -174,17 +174,20 @@ def test_no_rows_at_all_leave_float32():
     assert made.measured.texts_per_second == 0
 
 
-@pytest.mark.parametrize(("in_scope", "tried"), [(49, ("f32",)), (50, ("f32", "bf16", "int8"))])
-def test_with_few_rows_only_float32_is_tried(in_scope, tried):
+@pytest.mark.parametrize(("in_scope", "others"), [(49, False), (50, True)])
+def test_with_few_rows_only_float32_is_tried(in_scope, others):
     codes = np.array([0] * in_scope + [-1] * 500)
 
-    assert _worth_trying(("f32", "bf16", "int8"), Rows(tokens(len(codes)), codes, tokens(3))) == tried
+    first, *rest = precisions_to_try(("openvino", "auto"), Rows(tokens(len(codes)), codes, tokens(3)))
+
+    assert first == "f32"
+    assert ("int8" in rest) == bool(rest) == others
 
 
 def test_int8_is_not_tried_without_train_texts_to_calibrate_it_on():
     rows = Rows(tokens(60), np.zeros(60, dtype=np.int64), tokens(0))
 
-    assert _worth_trying(("f32", "int8"), rows) == ("f32",)
+    assert "int8" not in precisions_to_try(("openvino", "auto"), rows)
 
 
 def test_the_table_is_json():
