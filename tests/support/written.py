@@ -41,7 +41,7 @@ class Command:
 
 
 def contents(place):
-    """Whole files by name, hidden ones and parts without their bytes; a model folder by its rule, every byte verified."""
+    """Whole files by name, hidden ones and parts without their bytes; of a model folder its verified rule."""
     return {path.name: content_of(path) for path in sorted(place.iterdir())}
 
 
