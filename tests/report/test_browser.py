@@ -168,8 +168,7 @@ def test_what_is_hostile_executes_nothing(chromium, tmp_path, language):  # noqa
         assert tab.evaluate("document.querySelectorAll('img, iframe, bdi *').length") == 0
 
 
-@pytest.mark.parametrize("language", REPORT_MESSAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("tr", "dark")])
 def test_axe_finds_nothing(chromium, written, language, scheme):  # noqa: F811
     source = axe()
     with opened(chromium, written / f"{language}.html", color_scheme=scheme, bypass_csp=True) as tab:
