@@ -75,6 +75,4 @@ def test_a_text_alone_gets_the_bits_that_it_gets_among_others_and_soon_in_one_ro
         assert np.concatenate([one.logits for one in alone]).tobytes() == among.logits[:40].tobytes()
         assert np.concatenate([one.features for one in alone]).tobytes() == among.features[:40].tobytes()
         assert few.logits.tobytes() == among.logits[:7].tobytes()
-    assert any(
-        rows == 1 for rows, _ in engine.model.short.same
-    )  # equal or not: the processor tells
+    assert any(rows == 1 for rows, _ in engine.model.short.same)  # equal or not: the processor tells
