@@ -7,7 +7,7 @@ typedef struct {
     __m256 low, high;
 } V;
 typedef int16_t Q; /* an activation in 8 bits, plus 128, in the width that is multiplied */
-enum { ROWS = 4, GROUPS = 1, INT_ROWS = 2 };
+enum { ROWS = 4, GROUPS = 1, INT_ROWS = 2, LOOK_ROWS = 4, LOOK_GROUPS = 1 };
 
 static inline V v_of(__m256 low, __m256 high) { V r = {low, high}; return r; }
 static inline V v_load(const float *p) { return v_of(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)); }

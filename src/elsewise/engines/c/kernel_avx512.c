@@ -5,7 +5,7 @@
 #define FORWARD native_forward_avx512
 typedef __m512 V;
 typedef uint8_t Q; /* an activation in 8 bits, plus 128 */
-enum { ROWS = 6, GROUPS = 4, INT_ROWS = 6 };
+enum { ROWS = 6, GROUPS = 4, INT_ROWS = 6, LOOK_ROWS = 6, LOOK_GROUPS = 2 };
 
 static inline V v_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void v_store(float *p, V a) { _mm512_storeu_ps(p, a); }

@@ -218,51 +218,95 @@ static void norm(float *x, size_t rows, int32_t width, int32_t used, const float
     }
 }
 
-/* How one head of `rows` tokens of a text looks at all of its `length` tokens. */
-INLINE void look(const int rows, const float *query, size_t query_width, const float *keys, const float *values,
-                 size_t value_width, int32_t length, int32_t head, float *scores, float *out, size_t out_width) {
-    int32_t wide = padded(length, LANES);
-    V most[4];
-    float share[4];
-    for (int r = 0; r < rows; r++) most[r] = v_set(-3e38f);
-    for (int32_t j = 0; j < wide; j += LANES) { /* keys lie (head, wide) */
-        V s[4];
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) s[r] = v_set(0.0f);
-        for (int32_t d = 0; d < head; d++) {
-            V key = v_load(keys + (size_t)d * (size_t)wide + j);
-#pragma GCC unroll 4
-            for (int r = 0; r < rows; r++) s[r] = v_fma(v_set(query[(size_t)r * query_width + (size_t)d]), key, s[r]);
-        }
-#pragma GCC unroll 4
+/* What one head sees: its keys, (head, wide), and values, in rows of `stride`, of one text. */
+typedef struct {
+    const float *keys, *values;
+    size_t wide, stride;
+    int32_t length, head;
+} View;
+
+/* Scores of `rows` queries with 16 * `groups` keys from j on, stored; `most` keeps the largest of each lane. */
+INLINE void look_at(const int rows, const int groups, const View *view, const float *query, size_t query_stride,
+                    int32_t j, float *scores, V *most) {
+    V s[LOOK_ROWS][LOOK_GROUPS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int z = 0; z < groups; z++) s[r][z] = v_set(0.0f);
+    const float *keys = view->keys + j;
+    for (int32_t d = 0; d < view->head; d++, keys += view->wide) {
+        V key[LOOK_GROUPS];
+#pragma GCC unroll 8
+        for (int z = 0; z < groups; z++) key[z] = v_load(keys + LANES * z);
+#pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
-            v_store(scores + r * wide + j, s[r]);
-            if (length - j < LANES) s[r] = v_first(s[r], length - j, most[r]);
-            most[r] = v_max(s[r], most[r]);
+            V one = v_set(query[(size_t)r * query_stride + (size_t)d]);
+#pragma GCC unroll 8
+            for (int z = 0; z < groups; z++) s[r][z] = v_fma(one, key[z], s[r][z]);
         }
     }
+#pragma GCC unroll 8
+    for (int z = 0; z < groups; z++) {
+        int32_t left = view->length - j - LANES * z;
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            v_store(scores + (size_t)r * view->wide + (size_t)(j + LANES * z), s[r][z]);
+            if (left < LANES) s[r][z] = v_first(s[r][z], left, most[r]);
+            most[r] = v_max(s[r][z], most[r]);
+        }
+    }
+}
+
+/* Values from column d on, summed by the weights of `rows` queries, and scaled by `share`. */
+INLINE void take_in(const int rows, const int groups, const View *view, const float *weights, const float *share,
+                    int32_t d, float *out, size_t out_stride) {
+    V s[LOOK_ROWS][LOOK_GROUPS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int z = 0; z < groups; z++) s[r][z] = v_set(0.0f);
+    const float *values = view->values + d;
+    for (int32_t j = 0; j < view->length; j++, values += view->stride) {
+        V value[LOOK_GROUPS];
+#pragma GCC unroll 8
+        for (int z = 0; z < groups; z++) value[z] = v_load(values + LANES * z);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            V one = v_set(weights[(size_t)r * view->wide + (size_t)j]);
+#pragma GCC unroll 8
+            for (int z = 0; z < groups; z++) s[r][z] = v_fma(one, value[z], s[r][z]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int z = 0; z < groups; z++)
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+            v_store(out + (size_t)r * out_stride + (size_t)(d + LANES * z), v_mul(s[r][z], v_set(share[r])));
+}
+
+/* How one head of `rows` tokens of a text looks at all of its tokens. `stride` is that of queries and of `out`. */
+INLINE void look(const int rows, const View *view, const float *query, size_t stride, float *scores, float *out) {
+    const int32_t wide = (int32_t)view->wide, step = LANES * LOOK_GROUPS;
+    V most[LOOK_ROWS];
+    float share[LOOK_ROWS];
+    int32_t j = 0, d = 0;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) most[r] = v_set(-3e38f);
+    for (; j + step <= wide; j += step) look_at(rows, LOOK_GROUPS, view, query, stride, j, scores, most);
+    for (; j < wide; j += LANES) look_at(rows, 1, view, query, stride, j, scores, most);
     for (int r = 0; r < rows; r++) {
+        float *row = scores + (size_t)r * view->wide;
         V top = v_set(largest(most[r])), sum = v_set(0.0f);
-        for (int32_t j = 0; j < wide; j += LANES) {
-            V e = exponential(v_sub(v_load(scores + r * wide + j), top));
-            if (length - j < LANES) e = v_first(e, length - j, v_set(0.0f));
+        for (j = 0; j < wide; j += LANES) {
+            V e = exponential(v_sub(v_load(row + j), top));
+            if (view->length - j < LANES) e = v_first(e, view->length - j, v_set(0.0f));
             sum = v_add(sum, e);
-            v_store(scores + r * wide + j, e);
+            v_store(row + j, e);
         }
         share[r] = 1.0f / total(sum);
     }
-    for (int32_t d = 0; d < head; d += LANES) {
-        V s[4];
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) s[r] = v_set(0.0f);
-        for (int32_t j = 0; j < length; j++) {
-            V value = v_load(values + (size_t)j * value_width + d);
-#pragma GCC unroll 4
-            for (int r = 0; r < rows; r++) s[r] = v_fma(v_set(scores[r * wide + j]), value, s[r]);
-        }
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) v_store(out + (size_t)r * out_width + d, v_mul(s[r], v_set(share[r])));
-    }
+    for (; d + step <= view->head; d += step) take_in(rows, LOOK_GROUPS, view, scores, share, d, out, stride);
+    for (; d < view->head; d += LANES) take_in(rows, 1, view, scores, share, d, out, stride);
 }
 
 /* The memory of one call. */
@@ -274,24 +318,20 @@ typedef struct {
 /* All heads of one text: `asking` queries, `length` keys and values. */
 static void attention(const Model *m, const Room *room, const float *query, int32_t asking, const float *key_value,
                       int32_t length, float *out) {
-    int32_t head = m->shape.head_width, wide = padded(length, LANES);
-    size_t width = (size_t)m->attention;
+    const int32_t head = m->shape.head_width;
+    const size_t width = (size_t)m->attention, wide = (size_t)padded(length, LANES);
     for (int32_t h = 0; h < m->shape.heads; h++) {
-        const float *k = key_value + h * head, *v = k + width, *q = query + h * head;
+        const float *k = key_value + h * head, *q = query + h * head;
+        const View view = {room->keys, k + width, wide, 2 * width, length, head};
         for (int32_t d = 0; d < head; d++)
-            for (int32_t j = length; j < wide; j++) room->keys[(size_t)d * (size_t)wide + j] = 0.0f;
+            for (size_t j = (size_t)length; j < wide; j++) room->keys[(size_t)d * wide + j] = 0.0f;
         for (int32_t j = 0; j < length; j++)
             for (int32_t d = 0; d < head; d++)
-                room->keys[(size_t)d * (size_t)wide + j] = k[(size_t)j * 2 * width + (size_t)d];
+                room->keys[(size_t)d * wide + (size_t)j] = k[(size_t)j * 2 * width + (size_t)d];
         int32_t i = 0;
-#define LOOK(n)                                                                                                \
-    look(n, q + (size_t)i * width, width, room->keys, v, 2 * width, length, head, room->scores,                \
-         out + (size_t)i * width + h * head, width)
-        for (; i + 4 <= asking; i += 4) LOOK(4);
-        if (i + 2 <= asking) {
-            LOOK(2);
-            i += 2;
-        }
+#define LOOK(rows) look(rows, &view, q + (size_t)i * width, width, room->scores, out + (size_t)i * width + h * head)
+        for (; i + LOOK_ROWS <= asking; i += LOOK_ROWS) LOOK(LOOK_ROWS);
+        for (; i + 2 <= asking; i += 2) LOOK(2);
         if (i < asking) LOOK(1);
 #undef LOOK
     }
@@ -425,7 +465,7 @@ static int make_room(const Model *m, Room *room, void **memory, size_t tokens, s
     size_t widest = most(most(hidden, attention_), most(inner, embedding));
     size_t x = most(tokens * hidden, texts * labels), y = most(tokens * most(hidden, embedding), texts * dense);
     size_t floats = x + y + 3 * tokens * attention_ + tokens * attention_ + tokens * inner + texts * hidden +
-                    (size_t)m->shape.head_width * wide + 4 * wide + (tokens + LANES) / LANES * LANES;
+                    (size_t)m->shape.head_width * wide + LOOK_ROWS * wide + (tokens + LANES) / LANES * LANES;
     *memory = malloc(floats * sizeof(float) + tokens * widest * sizeof(Q) + ALIGNED);
     if (!*memory) return 0;
     float *at = (float *)(((uintptr_t)*memory + ALIGNED - 1) / ALIGNED * ALIGNED);
@@ -438,7 +478,7 @@ static int make_room(const Model *m, Room *room, void **memory, size_t tokens, s
     PIECE(inner, tokens * inner);
     PIECE(pooled, texts * hidden);
     PIECE(keys, (size_t)m->shape.head_width * wide);
-    PIECE(scores, 4 * wide);
+    PIECE(scores, LOOK_ROWS * wide);
     PIECE(scale, (tokens + LANES) / LANES * LANES);
 #undef PIECE
     room->bits = (Q *)at;

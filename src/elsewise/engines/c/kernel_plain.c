@@ -8,7 +8,7 @@ typedef struct {
     float at[16];
 } V;
 typedef uint8_t Q; /* an activation in 8 bits, plus 128 */
-enum { ROWS = 4, GROUPS = 1, INT_ROWS = 4 };
+enum { ROWS = 4, GROUPS = 1, INT_ROWS = 4, LOOK_ROWS = 4, LOOK_GROUPS = 1 };
 
 #define EACH for (int i = 0; i < 16; i++)
 static inline V v_load(const float *p) { V r; memcpy(&r, p, sizeof r); return r; }
