@@ -16,15 +16,20 @@ TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data eng
 demo: $(LIGHT)
 	$(BIN)/elsewise demo --out elsewise-demo
 
+# The native engine, compiled again when its sources change; without a C compiler its tests are skipped.
+NATIVE := src/elsewise/engines/c/native.so
+$(NATIVE): $(wildcard src/elsewise/engines/c/*.[ch]) src/elsewise/engines/native_build.py | $(LIGHT)
+	-$(BIN)/python -m elsewise.engines.native_build
+
 # Two workers of one thread each; a document, and a file of tests, stays with one of them.
-test: $(READY)
+test: $(READY) $(NATIVE)
 	$(PYTEST) $(IN_TWO)
 
 # What one runs before each commit: no simulation, nothing that imports a framework or starts a process.
-quick: $(READY)
+quick: $(READY) $(NATIVE)
 	$(PYTEST) $(IN_TWO) --quick --ignore tests/guarantees tests
 
-check: $(READY)
+check: $(READY) $(NATIVE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,11 +44,11 @@ guarantees: $(READY)
 	$(PYTEST) -m guarantee tests
 
 # Kills and damage, at full size.
-faults: $(READY)
+faults: $(READY) $(NATIVE)
 	$(PYTEST) -m faults tests
 
 # Each benchmark once, on few made-up rows.
-bench-smoke: $(READY)
+bench-smoke: $(READY) $(NATIVE)
 	$(PYTEST) -m bench tests/benchmarks
 
 # Faults planted one at a time in a copy: do the tests see them?
@@ -52,7 +57,7 @@ mutants: $(READY)
 
 # make bench DATA=FOLDER DOCUMENTS=FOLDER [FEW=FOLDER]: CLINC150, long documents and, for a Keras model beside a BERT, a set
 # of few rows, each with train.csv, val.csv and test.csv.
-bench: $(READY)
+bench: $(READY) $(NATIVE)
 	test -f "$(DATA)/test.csv" -a -f "$(DOCUMENTS)/test.csv" || { echo "make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv"; exit 2; }
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/million_rows.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/check.py

@@ -327,7 +327,7 @@ def test_a_model_of_logits_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"engine": "abacus"}, r"unknown engine 'abacus'; choose one of openvino, onnxruntime, torch"),
+        ({"engine": "abacus"}, r"unknown engine 'abacus'; choose one of openvino, native, onnxruntime, torch"),
         ({"engine": "memory"}, r"unknown engine 'memory'; choose one of"),
         ({"precision": "int3"}, r"unknown precision 'int3'; choose one of auto, f32, bf16, f16, int8"),
         ({"engine": "openvino", "precision": "f16"}, r"engine openvino does not compute in f16 on this machine"),

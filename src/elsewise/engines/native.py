@@ -17,7 +17,7 @@ from elsewise.engines.files import NATIVE, TOKENIZER, ModelFiles, Opening, Tempo
 from elsewise.engines.machine import cores
 from elsewise.engines.native_file import open_file, write_file
 from elsewise.engines.native_library import Opened, kernel_in_use, library
-from elsewise.engines.native_weights import CONFIG, packed
+from elsewise.engines.native_weights import CONFIG, family_of, packed
 from elsewise.engines.second_opinion import HOME
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
@@ -72,6 +72,11 @@ class NativeModel:
                 (folder / name).parent.mkdir(exist_ok=True)
                 write_file(folder / name, *packed(folder, precision))
         return ModelFiles.of(place.path, place)
+
+    @staticmethod
+    def check_architecture(config: Json) -> None:
+        """Raise InputError for a config.json of a model that this engine does not compute."""
+        family_of(config)
 
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:

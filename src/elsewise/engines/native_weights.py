@@ -92,7 +92,7 @@ def packed(folder: Path, precision: str) -> tuple[Shape, dict[str, NDArray[Any]]
     InputError for an architecture that is not computed here, ArtifactError for a file that is missing or damaged.
     """
     config = read_json(folder / CONFIG)
-    family = _family(config)
+    family = family_of(config)
     with reading(folder / WEIGHTS):
         weights = _named(read_arrays(folder / WEIGHTS))
         if (folder / HEAD).exists():
@@ -101,10 +101,10 @@ def packed(folder: Path, precision: str) -> tuple[Shape, dict[str, NDArray[Any]]
         return shape, dict(_tensors(shape, family, weights))
 
 
-def _family(config: Json) -> Family:
-    """Find the family; InputError where something in config.json is not computed here."""
+def family_of(config: Json) -> Family:
+    """Find the family of a model by its config.json; InputError where something in it is not computed here."""
     name = str(config.get("model_type"))
-    remedy = "choose another engine: --engine openvino"
+    remedy = "choose engine='openvino'"
     if name not in FAMILIES:
         raise InputError(f"the engine native does not compute {name}, but {', '.join(FAMILIES)}; {remedy}")
     family = FAMILIES[name]

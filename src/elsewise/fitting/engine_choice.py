@@ -195,6 +195,13 @@ def check_engine(engine: str, precision: str) -> tuple[str, str]:
     return name, precision
 
 
+def check_architecture(engine: str, config: Json) -> None:
+    """Raise InputError if an engine does not compute a model with this config.json: before the model is trained."""
+    check = getattr(engine_class(engine), "check_architecture", None)
+    if check is not None:
+        check(config)
+
+
 def usual_engine() -> str:
     """Name the default engine: torch where it finds a GPU, or else OpenVINO."""
     if find_spec("torch") is None:
