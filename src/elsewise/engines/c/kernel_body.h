@@ -105,11 +105,18 @@ static void quantise(Rows *a) {
 
 /* ---- products: out (rows, outputs) = rows * weights + bias, and what follows ---- */
 
-INLINE void int8_rows(const int rows, const int what, const Linear *w, int32_t n0, const Rows *a, size_t m, float *out,
-                      const float *residual) {
-    int32_t sums[INT_ROWS * BLOCK];
+/* Exact sums of up to INT_ROWS rows with the 64 outputs from n0 on. */
+static void int8_sums(int rows, const Linear *w, int32_t n0, const Rows *a, size_t m, int32_t *sums) {
     const int8_t *weights = (const int8_t *)w->weights + (size_t)n0 * (size_t)w->inputs;
-    dots(rows, a->bits + m * a->width, a->width, w->inputs, weights, sums);
+    const Q *bits = a->bits + m * a->width;
+    if (rows == INT_ROWS) dots(INT_ROWS, bits, a->width, w->inputs, weights, sums);
+    else if (INT_ROWS > 4 && rows == 4) dots(INT_ROWS > 4 ? 4 : 1, bits, a->width, w->inputs, weights, sums);
+    else if (INT_ROWS > 2 && rows == 2) dots(INT_ROWS > 2 ? 2 : 1, bits, a->width, w->inputs, weights, sums);
+    else dots(1, bits, a->width, w->inputs, weights, sums);
+}
+
+INLINE void int8_finish(const int what, int rows, const Linear *w, int32_t n0, const Rows *a, size_t m,
+                        const int32_t *sums, float *out, const float *residual) {
     int32_t end = w->outputs - n0 < BLOCK ? w->outputs - n0 : BLOCK;
     for (int32_t n = 0; n < end; n += LANES) {
         V scale = v_load(w->scale + n0 + n), bias = v_load(w->bias + n0 + n);
@@ -122,8 +129,20 @@ INLINE void int8_rows(const int rows, const int what, const Linear *w, int32_t n
     }
 }
 
-INLINE void float_rows(const int rows, const int groups, const int what, const Linear *w, int32_t n0, const Rows *a,
-                       size_t m, float *out, const float *residual) {
+INLINE void int8_product(const int what, const Linear *w, const Rows *a, float *out, const float *residual) {
+    int32_t sums[INT_ROWS * BLOCK];
+    for (int32_t n = 0; n < w->outputs; n += BLOCK)
+        for (size_t m = 0; m < a->rows;) {
+            size_t left = a->rows - m;
+            int rows = left >= INT_ROWS ? INT_ROWS : left >= 4 && INT_ROWS > 4 ? 4 : left >= 2 && INT_ROWS > 2 ? 2 : 1;
+            int8_sums(rows, w, n, a, m, sums);
+            int8_finish(what, rows, w, n, a, m, sums, out, residual);
+            m += (size_t)rows;
+        }
+}
+
+INLINE void float_sums_of(const int rows, const int groups, const Linear *w, int32_t n0, const Rows *a, size_t m,
+                          float *sums) {
     V s[ROWS][GROUPS];
     const float *x = a->x + m * a->width;
     const float *b = (const float *)w->weights + (size_t)(n0 / BLOCK * BLOCK) * (size_t)w->inputs + n0 % BLOCK;
@@ -142,40 +161,35 @@ INLINE void float_rows(const int rows, const int groups, const int what, const L
             for (int z = 0; z < groups; z++) s[r][z] = v_fma(one, part[z], s[r][z]);
         }
     }
-    for (int z = 0; z < groups; z++)
-        for (int r = 0; r < rows; r++) {
-            size_t to = (m + (size_t)r) * (size_t)w->outputs + (size_t)(n0 + LANES * z);
-            V y = v_add(s[r][z], v_load(w->bias + n0 + LANES * z));
-            v_store(out + to, then(what, y, residual + to));
-        }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int z = 0; z < groups; z++) v_store(sums + (r * GROUPS + z) * LANES, s[r][z]);
 }
 
-INLINE void int8_product(const int what, const Linear *w, const Rows *a, float *out, const float *residual) {
-    for (int32_t n = 0; n < w->outputs; n += BLOCK) {
-        size_t m = 0;
-        for (; m + INT_ROWS <= a->rows; m += INT_ROWS) int8_rows(INT_ROWS, what, w, n, a, m, out, residual);
-        for (int left = (int)(a->rows - m); left > 0; left = (int)(a->rows - m)) {
-            const int four = INT_ROWS > 4 && left >= 4, two = !four && left >= 2;
-            if (four) int8_rows(4, what, w, n, a, m, out, residual);
-            else if (two) int8_rows(2, what, w, n, a, m, out, residual);
-            else int8_rows(1, what, w, n, a, m, out, residual);
-            m += four ? 4 : two ? 2 : 1;
-        }
-    }
-}
-
-INLINE void float_column(const int groups, const int what, const Linear *w, int32_t n, const Rows *a, float *out,
-                         const float *residual) {
-    size_t m = 0;
-    for (; m + ROWS <= a->rows; m += ROWS) float_rows(ROWS, groups, what, w, n, a, m, out, residual);
-    for (; m < a->rows; m++) float_rows(1, groups, what, w, n, a, m, out, residual);
+/* Sums of ROWS rows or one with 16 * GROUPS outputs from n0 on, or with 16. */
+static void float_sums(int rows, int groups, const Linear *w, int32_t n0, const Rows *a, size_t m, float *sums) {
+    if (rows == ROWS && groups == GROUPS) float_sums_of(ROWS, GROUPS, w, n0, a, m, sums);
+    else if (rows == ROWS) float_sums_of(ROWS, 1, w, n0, a, m, sums);
+    else if (groups == GROUPS) float_sums_of(1, GROUPS, w, n0, a, m, sums);
+    else float_sums_of(1, 1, w, n0, a, m, sums);
 }
 
 INLINE void float_product(const int what, const Linear *w, const Rows *a, float *out, const float *residual) {
-    int32_t n = 0;
-    for (; n + LANES * GROUPS <= w->outputs; n += LANES * GROUPS)
-        float_column(GROUPS, what, w, n, a, out, residual);
-    for (; n < w->outputs; n += LANES) float_column(1, what, w, n, a, out, residual);
+    float sums[ROWS * GROUPS * LANES];
+    for (int32_t n = 0, groups; n < w->outputs; n += LANES * groups) {
+        groups = w->outputs - n >= LANES * GROUPS ? GROUPS : 1;
+        for (size_t m = 0, rows; m < a->rows; m += rows) {
+            rows = a->rows - m >= ROWS ? ROWS : 1;
+            float_sums((int)rows, groups, w, n, a, m, sums);
+            for (int z = 0; z < groups; z++)
+                for (size_t r = 0; r < rows; r++) {
+                    size_t to = (m + r) * (size_t)w->outputs + (size_t)(n + LANES * z);
+                    V y = v_add(v_load(sums + (r * GROUPS + (size_t)z) * LANES), v_load(w->bias + n + LANES * z));
+                    v_store(out + to, then(what, y, residual + to));
+                }
+        }
+    }
 }
 
 static void product(const int what, const Linear *w, const Rows *a, float *out, const float *residual) {
