@@ -21,7 +21,7 @@ from support.small_models import LABELS, asking_a_second, files_of, learner_of, 
 
 pytest.importorskip("torch")
 WORKER = Path(mutated.__file__)
-ENGINES = ("openvino", "onnxruntime", "torch")
+ENGINES = ("openvino", "native", "onnxruntime", "torch")
 
 
 def table():

@@ -118,6 +118,10 @@ def _engine(name: str) -> dict[str, Any]:
     except MissingExtra as error:
         return {"precisions": [], "note": str(error)}
     note = "this processor has no bf16" if name in HALF and "bf16" not in able else ""
+    if name == "native":
+        from elsewise.engines.native_library import kernel_in_use
+
+        note = f"the same bits on every processor; kernel here: {kernel_in_use()}"
     return {"precisions": list(able), "note": note}
 
 

@@ -1,7 +1,7 @@
 """Our own engine: int8 or float32 on any processor, with the same bits on each of them.
 
-A library of ours in C computes a text's tokens row by row, without padding, so no neighbour, order, number of threads or
-instruction set changes a bit. A certificate belongs to the weights, and not to the machine.
+A library of ours in C computes a text's tokens row by row, without padding, so that no neighbour, order, number of
+threads or instruction set changes a bit. A certificate belongs to the weights, and not to the machine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -80,7 +80,7 @@ class NativeModel:
 
     @classmethod
     def open(cls, opening: Opening) -> TextEngine:
-        """Map the weights of the precision in `settings`; InputError for another one, ArtifactError for a damaged file."""
+        """Map the weights of the precision in `settings`; InputError for another, ArtifactError for a damaged file."""
         files, precision = opening.files, opening.settings["precision"]
         check_precision(precision, "native", cls.precisions())
         kernel_in_use()

@@ -18,7 +18,7 @@ from elsewise.engines.native_library import Opened, Shape, open_model
 from elsewise.errors import ArtifactError, reading
 
 FORMAT: Final = "elsewise native 1"  # another number for other arithmetic: it is part of what a certificate belongs to
-TYPES: Final = {"I8": np.dtype("<i1"), "I32": np.dtype("<i4"), "F32": np.dtype("<f4")}
+TYPES: Final[Mapping[str, np.dtype[Any]]] = {"I8": np.dtype("<i1"), "I32": np.dtype("<i4"), "F32": np.dtype("<f4")}
 LINE: Final = 64  # bytes of a line of the cache, where tensors begin
 LARGEST_HEADER: Final = 16 << 20
 LARGEST_NUMBER: Final = 2**31 - 1
@@ -68,6 +68,8 @@ def _read(content: mmap.mmap) -> tuple[Shape, Tensors]:
     said = header.pop("__metadata__")
     if said["format"] != FORMAT:
         raise ValueError(f"it is of the format {said['format']!r:.40}, and this version reads {FORMAT!r}")
+    if (8 + size) % LINE:
+        raise ValueError(f"its tensors begin at {8 + size}")
     data = np.frombuffer(content, dtype=np.uint8, offset=8 + size)
     return _shape(json.loads(said["shape"])), {name: _tensor(data, entry) for name, entry in header.items()}
 
@@ -85,6 +87,6 @@ def _tensor(data: NDArray[np.uint8], entry: Mapping[str, Any]) -> NDArray[Any]:
     """View a tensor, as a vector: the library knows how large it must be."""
     kind, (start, end) = TYPES[entry["dtype"]], entry["data_offsets"]
     for place in (start, end):
-        if type(place) is not int or not 0 <= place <= len(data):
+        if type(place) is not int or place % LINE or not 0 <= place <= len(data):
             raise ValueError(f"a tensor lies at {place!r:.40}")
     return data[start:end].view(kind)

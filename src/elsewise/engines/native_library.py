@@ -48,9 +48,7 @@ class Shape:
 
 
 class _Shape(ctypes.Structure):
-    _fields_ = [
-        (each.name, ctypes.c_float if each.name == "epsilon" else ctypes.c_int32) for each in fields(Shape)
-    ]  # noqa: RUF012  as ctypes has it
+    _fields_ = [(each.name, ctypes.c_float if each.name == "epsilon" else ctypes.c_int32) for each in fields(Shape)]
 
 
 @cache
@@ -114,7 +112,7 @@ class Opened:
         return self.shape.labels, self.shape.dense or self.shape.hidden
 
     def answer(self, ids: NDArray[np.int32], lengths: NDArray[np.int32]) -> tuple[Singles, Singles]:
-        """Return logits (n, k) and features (n, d) of n texts, one after the other in `ids`, each of a length of 1 or more.
+        """Return logits (n, k) and features (n, d) of n texts of 1 token or more, one after the other in `ids`.
 
         InputError for a token or a length that the model has no row for.
         """

@@ -1,8 +1,8 @@
 """Turn the weights of a `transformers` model into those of the native engine, in float32 or int8.
 
 What is read: BERT, RoBERTa, XLM-R, CamemBERT, DistilBERT and ELECTRA (MiniLM is a BERT), with the heads that
-`transformers` gives them, and an encoder as it came, with its head (`elsewise.engines.mean_pooled`). Rows of weights are
-quantised each with its own scale; activations later, each token with its own, so no texts are needed.
+`transformers` gives them, and an encoder as it came, with its head (`elsewise.engines.mean_pooled`). Each row of
+weights is quantised with its own scale; activations later, each token with its own, so no texts are needed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -175,8 +175,8 @@ def _embeddings(shape: Shape, weights: Weights) -> Iterator[tuple[str, NDArray[A
         places = places + types[0]  # every token of one text has the first type
     table = _padded(words, BLOCK, LANES)
     if shape.int8:
-        table, scale = _quantised(table)
-        yield "tokens", table
+        rows, scale = _quantised(table)
+        yield "tokens", rows
         yield "tokens.scale", scale
     else:
         yield "tokens", table
@@ -217,9 +217,9 @@ def _linear(name: str, weights: Singles, bias: Singles, *, is_int8: bool) -> Ite
     table = _padded(weights, BLOCK, LANES)
     blocks, width = len(table) // BLOCK, table.shape[1]
     if is_int8:
-        table, scale = _quantised(table)
-        shift = 128 * table.sum(axis=1, dtype=np.int32)
-        yield f"{name}.weights", table.reshape(blocks, BLOCK, width // 4, 4).transpose(0, 2, 1, 3)
+        rows, scale = _quantised(table)
+        shift = 128 * rows.sum(axis=1, dtype=np.int32)
+        yield f"{name}.weights", rows.reshape(blocks, BLOCK, width // 4, 4).transpose(0, 2, 1, 3)
         yield f"{name}.scale", scale
         yield f"{name}.shift", shift
     else:
