@@ -75,6 +75,7 @@ bench: $(READY) $(NATIVE)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/long_documents.py --data "$(DOCUMENTS)" --models bench-models/documents-0 bench-models/documents-1
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/one_text.py --data "$(DATA)" --model bench-models/clinc150-0
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/native.py --data "$(DATA)" --documents "$(DOCUMENTS)" --model bench-models/clinc150-0
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/odd_texts.py --model bench-models/clinc150
 
 # A wheel in dist/, for `pip install dist/elsewise-*.whl`.
