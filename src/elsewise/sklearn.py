@@ -20,6 +20,7 @@ from elsewise.data.marks import numbered_groups, seconds
 from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError, need
 from elsewise.fitting.fit import fit
+from elsewise.fitting.model_choice import BEST
 from elsewise.rules.decisions import Decisions
 from elsewise.wrappers import wrap
 
@@ -32,7 +33,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d  # noqa: E402
 
 LEARNT: Final = 0.6  # share of the rows that a scikit-learn estimator inside is trained on
 ON_TRAINING: Final = (
-    "encoder", "engine", "precision", "ensemble", "mc_dropout", "laplace", "second_opinion", "quick", "epochs",
+    "encoder", "engine", "precision", "ensemble", "mc_dropout", "laplace", "second_opinion", "quick", "keep", "epochs",
     "learning_rate", "batch_size", "patience", "max_length", "tether", "class_weights",
 )  # fmt: skip
 
@@ -55,7 +56,7 @@ class ElsewiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     confidence_score : str
         The `score` of `elsewise.fit`: a name in `elsewise.scores.SCORES`.
     encoder, target_accuracy, confidence_level, strict, out_of_scope_label, other, count_repeats, engine, precision, \
-floor, unfamiliar, ensemble, mc_dropout, laplace, second_opinion, quick, baseline, epochs, learning_rate, \
+floor, unfamiliar, ensemble, mc_dropout, laplace, second_opinion, quick, keep, baseline, epochs, learning_rate, \
 batch_size, patience, max_length, tether, class_weights
         As in `elsewise.fit`, but no baseline by default. Those about training are refused with an `estimator`.
 
@@ -91,9 +92,10 @@ batch_size, patience, max_length, tether, class_weights
         out_of_scope_label: Any = None, other: str = "Other", count_repeats: bool = False, engine: str = "auto",
         precision: str = "auto", confidence_score: str = "auto", floor: float = FLOOR, unfamiliar: float | None = None,
         ensemble: int | None = None, mc_dropout: int | None = None, laplace: bool = False, second_opinion: bool = True,
-        quick: bool = False, baseline: bool = False, epochs: int | None = None, learning_rate: float | None = None,
-        batch_size: int | None = None, patience: int | None = None, max_length: int = MAX_LENGTH,
-        tether: float = TETHER, class_weights: Any = None,
+        quick: bool = False, keep: str = BEST, baseline: bool = False, epochs: int | None = None,
+        learning_rate: float | None = None, batch_size: int | None = None, patience: int | None = None,
+        max_length: int = MAX_LENGTH, tether: float = TETHER,
+        class_weights: Any = None,
     ) -> None:  # fmt: skip
         self.estimator = estimator
         self.abstain = abstain
@@ -115,6 +117,7 @@ batch_size, patience, max_length, tether, class_weights
         self.laplace = laplace
         self.second_opinion = second_opinion
         self.quick = quick
+        self.keep = keep
         self.baseline = baseline
         self.epochs = epochs
         self.learning_rate = learning_rate
