@@ -6,6 +6,7 @@ The doctests of the source are not collected here: ``--doctest-modules`` does th
 With pytest-xdist, the blocks of one document must stay together: ``-n 2 --dist loadfile``.
 """
 
+import gc
 import sys
 from contextlib import ExitStack, chdir
 from doctest import ELLIPSIS
@@ -56,6 +57,12 @@ def pytest_collection(session: pytest.Session) -> None:
     if session.config.option.quick:
         sys.meta_path.insert(0, SlowImports())
         sys.addaudithook(lambda event, _: _skip(event) if event in PROCESSES else None)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of every later collection: each training collects all garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def _skip(what: str) -> None:

@@ -104,6 +104,11 @@ def test_other(data, few, models, tmp_path):
     assert "| without it |" in made
 
 
+def test_long_documents(few, models, tmp_path):
+    made = page_of(tmp_path, "long_documents", "--data", few, "--models", models / "clinc150-0", models / "clinc150-1")
+    assert "| fine-tuned encoder alone |" in made
+
+
 def test_resplits(data, models, tmp_path):
     pytest.importorskip("mapie")
     made = page_of(tmp_path, "resplits", "--data", data, "--model", models / "clinc150-0", "--splits", 3)

@@ -58,6 +58,8 @@ def test_it_says_what_it_took_and_what_is_left_out_and_ends_with_the_promise(wri
     assert "for want of train rows there is no second opinion and no baseline" in lines
     assert "rows: train 0, tune 300, certify 600, test 300" in lines
     assert "At least 60 % of what is answered is right, at confidence level 95 %" in done.stdout
+    assert f"written: {model.name}; to look at it, open {model.name}/report.html" in lines
+    assert "At least 60" in (model / "report.html").read_text(encoding="utf-8")
     assert ew.load(model).certificate.certified
 
 

@@ -93,6 +93,38 @@ def test_a_signal_ends_a_command_whose_reader_does_not_read(here):
     os.close(reading)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_waits_for_the_part_and_the_same_command_goes_on(here, times):
+    (here / "rows.csv").write_text("text\n" + "a\n" * 150_000)
+    words = ("predict", "model", "rows.csv", "-o", "out.csv")
+    process = started(*words)
+    until(lambda: any((here / "out.csv.parts").glob("*.json")) if (here / "out.csv.parts").exists() else False)
+
+    code, said = ended(process, signal.SIGINT, times)
+
+    last = said.splitlines()[-2:]
+    parts = len(list((here / "out.csv.parts").glob("*.json")))
+    assert code == 130
+    assert not (here / "out.csv").exists()
+    assert last[0].startswith("stopped; kept: ")
+    assert last[0].endswith(f"rows in {parts} part{'s' * (parts > 1)} (out.csv.parts)")
+    assert last[1] == "Next: python -m elsewise predict model rows.csv -o out.csv"
+    done = run(*words)
+    assert (done.returncode, (here / "out.csv").read_text().count("\n")) == (0, 150_001)
+    assert not (here / "out.csv.parts").exists()
+
+
+def test_what_a_failed_run_keeps_is_told(here):
+    (here / "rows.csv").write_text("text\n" + "a\n" * 20_000 + '"a\n')
+
+    done = run("predict", "model", "rows.csv", "-o", "out.csv")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == (
+        "kept: 16,384 rows in 1 part (out.csv.parts); the same command goes on from there"
+    )
+
+
 def test_what_was_written_before_the_signal_is_told(here, monkeypatch):
     """The signal comes while the summary of a finished output is shown."""
 

@@ -12,7 +12,7 @@ import pytest
 from support import turkish_tickets
 from support.running import run
 
-SHORT = ("--epochs", "4")  # more would be better, and take longer
+SHORT = ("--quick",)  # fine-tuning would be better, and takes longer: `make demo` does it
 ROWS = 1500  # so would these
 
 

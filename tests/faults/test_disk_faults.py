@@ -50,10 +50,13 @@ def test_a_disk_that_refuses_leaves_the_old_output_or_the_new_one_with_its_own_r
             ran = run(*command.words)
 
         found = command.found()
+        has_parts = found.pop("out.csv.parts", None) is not None
         which = "old" if found == command.old else "new" if found == command.new else str(sorted(found))
-        ended[command.words[0], kind, which, ran.returncode] += 1
+        ended[command.words[0], kind, which, ran.returncode, "parts" if has_parts else ""] += 1
         assert which in {"old", "new"}, (command.words, kind, call, ran)
         assert which == "new" or ran.returncode == 1, (command.words, kind, call, ran)
         assert "Traceback" not in ran.stderr
+        assert run(*command.words).returncode == 0
+        assert command.found() == command.new
     for outcome, times in sorted(ended.items()):
         print(*outcome, times)  # noqa: T201  seen with -rP

@@ -41,13 +41,15 @@ class Command:
 
 
 def contents(place):
-    """Whole files by name, hidden ones without their bytes; of a model folder its rule, every byte of it verified."""
+    """Whole files by name, hidden ones and parts without their bytes; of a model folder its verified rule."""
     return {path.name: content_of(path) for path in sorted(place.iterdir())}
 
 
 def content_of(path):
     if path.name.startswith("."):
         return "hidden"
+    if path.name.endswith(".parts"):
+        return "parts"
     return rule_of(path) if path.is_dir() else path.read_bytes()
 
 

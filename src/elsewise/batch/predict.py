@@ -1,25 +1,19 @@
 """Predict files: every input row comes out once, answered, as Other, or rejected with its reason."""
 
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 
-from elsewise.batch.answers import COLUMNS, Ledger, MoreColumns, Summary, answered
-from elsewise.batch.source import chunks, open_source
+from elsewise.batch.answers import MoreColumns, Summary
+from elsewise.batch.layout import Layout
+from elsewise.batch.rejects import REJECTED, rejects_of
+from elsewise.batch.run import AfterPart, Job, in_parts, stream
+from elsewise.batch.source import open_source
 from elsewise.classifier.classifier import Classifier
-from elsewise.data.formats import Writer, open_writer, same_file
+from elsewise.data.formats import same_file
 from elsewise.data.labelled_texts import Reading
-from elsewise.data.rows import output_names
-from elsewise.engines import prepared
-from elsewise.engines.batching import prefetch
 from elsewise.errors import InputError
 from elsewise.messages import messages
-from elsewise.progress import Progress, counting
-from elsewise.storage.target_file import Part, together
-
-REJECTED = ".rejected.jsonl"
-LIKE_DATA = {name: name for name in ("jsonl", "ndjson", "tsv")} | {"json": "jsonl"}  # formats of answers on stdout
-REJECT_COLUMNS = ("row", "line", "problem", "raw")
+from elsewise.progress import Progress
 
 
 def predict_file(
@@ -34,8 +28,14 @@ def predict_file(
     features: str | None = None,
     excel: bool = False,
     progress: Progress | None = None,
+    overwrite: bool = False,
+    mixed_processors: bool = False,
+    after_part: AfterPart | None = None,
 ) -> Summary:
-    """Answer every row of a file, in order, in bounded memory.
+    """Answer every row of a file, in order, in bounded memory; the same call goes on where an earlier one was stopped.
+
+    Answers to a file are kept in parts, in the folder ``OUT.parts``, until all of them become `out`. Pipes, devices,
+    stdin and stdout are answered in one stream.
 
     Parameters
     ----------
@@ -56,6 +56,12 @@ def predict_file(
         where `data` has semicolons. A text that would be a formula begins with an apostrophe.
     progress : callable, optional
         Called with (words, rows done, rows in all), 0 where the number of rows is unknown, as of a pipe.
+    overwrite : bool
+        Begin anew where ``OUT.parts`` is of another run. Default: refuse, and say what changed.
+    mixed_processors : bool
+        Go on from parts that another kind of processor answered. The last digits of its probabilities may differ.
+    after_part : callable, optional
+        Called with (folder, parts, rows) after each part that is on the disk; it may raise to stop there.
 
     Returns
     -------
@@ -65,7 +71,8 @@ def predict_file(
     Raises
     ------
     InputError
-        If a file cannot be read or written, a column is missing, the language is unknown, or `out` is `data`.
+        If a file cannot be read or written, a column is missing, the language is unknown, `out` is `data`, another run
+        writes `out`, or what the answers depend on changed since `out` was begun.
     """
     how = how or Reading()
     if sentences is not None:
@@ -73,44 +80,17 @@ def predict_file(
     if same_file(data, out) or same_file(data, f"{out}{REJECTED}"):
         raise InputError(f"{data} is the input file, and would be overwritten; choose another name for the output")
     more = MoreColumns(min(top, len(classifier.labels)), probabilities, sentences)
-    ledger, rejects_path = Ledger(), _rejects_of(out)
     with open_source(classifier, data, how, features) as source:
-        ours = (*COLUMNS, *more.names(classifier.labels))
-        names, renamed = output_names(source.columns, ours)
-        columns = (*(names.get(column, column) for column in source.columns), *ours)
-        suffix = Path(data).suffix[1:]
-        like_data = how.format or LIKE_DATA.get(suffix)
-        format_ = "csv" if excel and out == "-" else like_data if out == "-" else None
-        delimiter = ";" if excel and source.file is not None and source.file.delimiter == ";" else None
-        total = source.count() if progress else 0
-        with together() as parts:
-            with (
-                open_writer(out, columns, format=format_, delimiter=delimiter, parts=parts, excel=excel) as writer,
-                _open_rejects(rejects_path, out, parts) as rejects,
-            ):
-                for chunk in prefetch(chunks(source.items, partial(prepared, classifier.engine))):
-                    with counting(progress, "predicting", total, ledger.read):
-                        answers = answered(classifier, chunk, more)
-                    given = [{names.get(key, key): cell for key, cell in row.cells.items()} for row in chunk.rows]
-                    writer.write(cells | answer for cells, answer in zip(given, answers.rows, strict=True))
-                    bad = ((row.number, row.line, row.problem, row.raw) for row in chunk.rejected)
-                    if rejects is not None:
-                        rejects.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)
-                    ledger += answers.counts
-                    total = total if total >= ledger.read else 0  # miscounted
-                    if progress:
-                        progress("predicting", ledger.read, total)
-            for unneeded in parts[:-1] if not ledger.rejected else ():
-                unneeded.hidden.unlink()
-    kept = str(rejects_path) if rejects_path and ledger.rejected else None
-    notes = (*source.notes, *renamed)
-    return Summary(ledger.answered, ledger.other, ledger.rejected, ledger.reasons, kept, notes)
+        layout = Layout.of(source, classifier.labels, data, out, how, more, excel=excel)
+        job = Job(classifier, source, layout, data, out, how, features, more, progress)
+        if is_resumable(data, out):
+            ledger = in_parts(job, overwrite=overwrite, mixed_processors=mixed_processors, after_part=after_part)
+        else:
+            ledger = stream(job)
+    rejects = str(rejects_of(out)) if ledger.rejected and rejects_of(out) else None
+    return Summary(**asdict(ledger), rejects=rejects, notes=(*source.notes, *layout.notes))
 
 
-def _rejects_of(out: str) -> Path | None:
-    """Name the file of rejected rows; None for stdout, pipes and devices, where they are only counted."""
-    return Path(f"{out}{REJECTED}") if out != "-" and (Path(out).is_file() or not Path(out).exists()) else None
-
-
-def _open_rejects(path: Path | None, out: str, parts: list[Part]) -> AbstractContextManager[Writer | None]:
-    return nullcontext() if path is None else open_writer(path, REJECT_COLUMNS, parts=parts, like=out)
+def is_resumable(data: str, out: str) -> bool:
+    """Tell whether a stopped run can go on: the input can be read again, and the output is a file."""
+    return Path(data).is_file() and out != "-" and (Path(out).is_file() or not Path(out).exists())

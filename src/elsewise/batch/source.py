@@ -18,7 +18,7 @@ from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
 
 CHUNK_ROWS = WINDOW
-CHUNK_CHARACTERS = 4_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
+CHUNK_CHARACTERS = 2_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
 
 Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
 
@@ -43,11 +43,24 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive rows: the rows to answer, their prepared input, and the rows to reject."""
+    """Consecutive rows: the rows to answer, their prepared input, and the rows to reject.
+
+    Attributes
+    ----------
+    rows, prepared, rejected : tuple of Row, Any, tuple of Row
+        Usable rows, what the engine reads of them, and unusable rows.
+    first, last : int
+        Numbers of the first and the last row of the file that it stands for, from 1.
+    is_wanted : bool
+        False: nobody asks for its answers, and it is empty.
+    """
 
     rows: tuple[Row, ...]
     prepared: Any
     rejected: tuple[Row, ...]
+    first: int = 0
+    last: int = 0
+    is_wanted: bool = True
 
 
 @contextmanager
@@ -75,12 +88,20 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
         yield Source(rows.columns, beside, lambda: count_rows(data, format=how.format), rows)
 
 
-def chunks(items: Iterable[Item], prepare: Callable[[Sequence[Any]], Any]) -> Iterator[Chunk]:
-    """Cut rows into chunks, and prepare each for the engine."""
+def chunks(
+    items: Iterable[Item],
+    prepare: Callable[[Sequence[Any]], Any],
+    is_wanted: Callable[[int, int], bool] = lambda *_: True,
+) -> Iterator[Chunk]:
+    """Cut rows into chunks, and prepare each for the engine; not those that are not wanted, by first and last row."""
     for some in _cut(items):
+        first, last = some[0][0].number, some[-1][0].number
+        if not is_wanted(first, last):
+            yield Chunk((), None, (), first, last, is_wanted=False)
+            continue
         usable = [(row, item) for row, item in some if row.problem is None]
         rejected = tuple(row for row, _ in some if row.problem is not None)
-        yield Chunk(tuple(row for row, _ in usable), prepare([item for _, item in usable]), rejected)
+        yield Chunk(tuple(row for row, _ in usable), prepare([item for _, item in usable]), rejected, first, last)
 
 
 def _cut(items: Iterable[Item]) -> Iterator[list[Item]]:

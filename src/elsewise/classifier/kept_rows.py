@@ -59,18 +59,25 @@ def refit_outputs(answered: Mapping[str, tuple[Outputs, Codes]], judging: NDArra
     }
 
 
-def kept_evidence(classifier: Classifier, arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Evidence, Codes]:
-    """Give an engine's evidence of the kept rows of one split, and their codes (n,): kept tokens are run again."""
+def kept_evidence(
+    classifier: Classifier, arrays: Mapping[str, NDArray[Any]], name: str, most: int | None = None
+) -> tuple[Evidence, Codes]:
+    """Give an engine's evidence of the kept rows of one split, and their codes (n,): kept tokens are run again.
+
+    With `most`, only so many rows are taken, evenly from all.
+    """
     with reading(REFIT):
+        n = len(arrays[f"refit.{name}.codes"])
+        rows = np.arange(n) if most is None or n <= most else np.linspace(0, n - 1, most).astype(np.int64)
         if f"refit.{name}.lengths" in arrays:
             tokens, tokenizer = refit_tokens(arrays, name), tokenizer_of(classifier.engine)
             if tokenizer is not None and tokens.ids.max(initial=0) >= tokenizer.backend.get_vocab_size():
                 raise ValueError(f"its {name} rows have tokens that the model does not know")
-            evidence = classifier.evidence(tokens)
+            evidence = classifier.evidence(tokens if len(rows) == n else tokens.take(rows))
         else:
             columns = {column: arrays.get(f"refit.{name}.{column}") for column in COLUMNS[1:]}
-            evidence = classifier.evidence_of(Outputs(arrays[f"refit.{name}.logits"], **columns))
-        return evidence, as_codes(arrays[f"refit.{name}.codes"], like=evidence.probabilities, allow_abstain=True)
+            evidence = classifier.evidence_of(Outputs(arrays[f"refit.{name}.logits"], **columns).take(rows))
+        return evidence, as_codes(arrays[f"refit.{name}.codes"][rows], like=evidence.probabilities, allow_abstain=True)
 
 
 def population_record(population: Population) -> Json:

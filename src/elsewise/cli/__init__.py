@@ -29,7 +29,7 @@ from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
 from elsewise.cli.serve import serve
-from elsewise.cli.stopping import begin, say_stopped
+from elsewise.cli.stopping import begin, is_put_off, put_off, say_stopped
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning, PromiseWarning
 from elsewise.progress import clear_now
@@ -105,7 +105,7 @@ def main() -> None:
             finally:
                 sys.stdout.flush()
         except SystemExit:
-            if came:
+            if came or is_put_off():
                 say_stopped()
             raise
         except ElsewiseError as error:
@@ -140,11 +140,13 @@ def _escape_what_cannot_be_shown() -> None:
 def _stopped_by_signals() -> Iterator[list[float]]:
     """End by SystemExit at the first signal, so that half-written files are cleared away; obey a late second one.
 
-    The yielded list has the moments of all signals that came.
+    What is written in parts first writes its part. The yielded list has the moments of all signals that came.
     """
     came: list[float] = []
 
     def stop(number: int, _: Any) -> None:
+        if not came and put_off(number):
+            return
         came.append(time.monotonic())
         if len(came) == 1:
             _mute()

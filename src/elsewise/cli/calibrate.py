@@ -10,6 +10,7 @@ from elsewise.cli import options
 from elsewise.cli.next_step import free_name, say_next, say_predict_next
 from elsewise.cli.output import say_if_alike, to_stderr
 from elsewise.cli.panels import DATA, typed
+from elsewise.cli.reports import save_with_report
 from elsewise.cli.stopping import wrote
 from elsewise.cli.tables import show_fitted
 from elsewise.errors import InputError
@@ -109,7 +110,8 @@ def calibrate(
     else:
         _refuse(context, LogitsOptions, f"logits, and {folder} answers texts")
         classifier = _of_folder(folder, data, names, of_folder, files, population, given)
-    classifier.save(out)
+    with showing(f"writing {out}") as progress:
+        save_with_report(classifier, out, progress)
     wrote(out)
     show_fitted(classifier, out, as_json=as_json, verbose=verbose)
     if as_json:

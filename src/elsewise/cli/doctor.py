@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers", "openvino")
 OPTIONAL: Final = ("onnxruntime", "torch", "transformers", "accelerate", "nncf")
 KNOWN_TO_WORK: Final = "torch==2.13.0"  # as in constraints.txt: takes the CPU build where one is offered
-FEATURES: Final = (
-    *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8"),
-    *("asimd", "bf16", "i8mm"),
-)
 
 
 def doctor(*, as_json: AsJson = False) -> None:
@@ -82,7 +78,7 @@ def diagnosis() -> dict[str, Any]:
 
 
 def _machine() -> "Json":
-    from elsewise.engines.machine import cores, memory
+    from elsewise.engines.machine import cores, memory, processor_features
 
     room = memory()
     return {
@@ -91,18 +87,8 @@ def _machine() -> "Json":
         "cores": cores(),
         "cores in all": os.cpu_count(),
         "memory in GB": room and round(room / 1e9, 1),
-        "processor features": " ".join(_features()) or "not told",
+        "processor features": " ".join(processor_features()) or "not told",
     }
-
-
-def _features() -> list[str]:
-    """Read the processor's relevant instruction sets, on Linux."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:  # noqa: PTH123  a device, of a kind
-            flags = next((line.split() for line in file if line.startswith(("flags", "Features"))), [])
-    except OSError:
-        return []
-    return [name for name in FEATURES if name in flags]
 
 
 def _gpu(*, has_torch: bool) -> str:

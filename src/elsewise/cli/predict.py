@@ -24,8 +24,8 @@ from elsewise.cli.options import (
 )
 from elsewise.cli.output import print_json, to_stderr
 from elsewise.cli.panels import OUTPUT
-from elsewise.cli.stopping import wrote
-from elsewise.errors import InputError
+from elsewise.cli.stopping import part_by_part, part_done, say_kept, wrote
+from elsewise.errors import ElsewiseError, InputError
 from elsewise.progress import showing
 
 if TYPE_CHECKING:
@@ -64,24 +64,38 @@ def predict(
             "commas where DATA has semicolons. A text that would be a formula begins with an apostrophe.",
         ),
     ] = False,
+    mixed_processors: Annotated[
+        bool,
+        OUTPUT(
+            "--mixed-processors",
+            help="Go on from parts of another kind of processor; the last digits may differ. Default: refuse.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Answer every row of a file: a label, or Other with the reason."""
-    from elsewise.batch.predict import predict_file
+    """Answer every row of a file: a label, or Other with the reason. The same command goes on if it was stopped."""
+    from elsewise.batch.parts import folder_of
+    from elsewise.batch.predict import is_resumable, predict_file
     from elsewise.data.formats import same_file
     from elsewise.engines import reads_logits
 
     how = files.reading()
     refuse_inside(out, model)
-    if not same_file(data, out):  # that is refused anyway
+    if not same_file(data, out) and not folder_of(out).exists():  # the one is refused anyway, the other goes on
         refuse_replacing(out, overwrite=overwrite)
     shows_rows = out == "-" and sys.stdout.isatty()  # a bar would stand among them
     with nullcontext() if shows_rows else showing(f"opening {model}") as progress:
         classifier = served.load(model)
-        summary = predict_file(
-            classifier, data, out, how=how, features=features, progress=progress,
-            top=top, probabilities=probabilities, sentences=sentences, excel=excel,
-        )  # fmt: skip
+        with part_by_part() if is_resumable(data, out) else nullcontext():
+            try:
+                summary = predict_file(
+                    classifier, data, out, how=how, features=features, progress=progress,
+                    top=top, probabilities=probabilities, sentences=sentences, excel=excel,
+                    overwrite=overwrite, mixed_processors=mixed_processors, after_part=part_done,
+                )  # fmt: skip
+            except ElsewiseError:
+                say_kept()
+                raise
     if out != "-":
         wrote(out)
     for note in summary.notes:

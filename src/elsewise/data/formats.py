@@ -106,8 +106,8 @@ def count_rows(path: str | PathLike[str], *, format: str | None = None) -> int: 
 class Writer:
     """Writes rows, inside its ``with``."""
 
-    def __init__(self, file: IO[bytes], name: str, encode: Callable[[Cells], bytes]) -> None:
-        self._file, self._name, self._encode = file, name, encode
+    def __init__(self, file: IO[bytes], name: str, encode: Callable[[Cells], bytes], head: bytes = b"") -> None:
+        self._file, self._name, self._encode, self._head = file, name, encode, head
 
     def write(self, rows: Iterable[Cells]) -> None:
         """Write rows, each a mapping from column to value.
@@ -117,6 +117,13 @@ class Writer:
         """
         for row in rows:
             try_to_write(self._name, self._file.write, self._encode(row))
+
+    def append(self, path: str | PathLike[str]) -> None:
+        """Append the rows of a file that was written with the same columns and in the same format."""
+        with Path(path).open("rb") as rows:
+            rows.seek(len(self._head))
+            while block := rows.read(BLOCK):
+                try_to_write(self._name, self._file.write, block)
 
 
 @contextmanager
@@ -154,18 +161,14 @@ def open_writer(
     """
     names = tuple(columns)
     refuse_repeats(names, "the output")
-    suffix = _suffix(path, format) or ".csv"
+    suffix = ending_of(path, format, excel=excel)
     kind, separator = FORMATS[suffix], delimiter or DELIMITERS.get(suffix, ",")
-    if excel and suffix != ".csv":
-        raise InputError(f"{fspath(path)} is not CSV, which Excel opens; name the output .csv, or leave out excel=")
     encode = kind.encoder(names, separator, excel=excel)
+    mark = BOM_UTF8 if excel else b""
+    head = mark + (encode({name: name for name in names}) if kind.HAS_HEADER else b"")
     with open_target(path, stdout, parts=parts, like=like) as file:
-        writer = Writer(file, fspath(path), encode)
-        if excel:
-            try_to_write(fspath(path), file.write, BOM_UTF8)
-        if kind.HAS_HEADER:
-            writer.write([{name: name for name in names}])
-        yield writer
+        try_to_write(fspath(path), file.write, head)
+        yield Writer(file, fspath(path), encode, head)
 
 
 def check_readable(path: str, encoding: str | None, format_: str | None) -> None:
@@ -188,6 +191,14 @@ def same_file(a: str | PathLike[str], b: str | PathLike[str]) -> bool:
     if Path(a).exists() and Path(b).exists():
         return Path(a).samefile(b)
     return os.path.realpath(a) == os.path.realpath(b)
+
+
+def ending_of(path: str | PathLike[str], format_: str | None = None, *, excel: bool = False) -> str:
+    """Give the ending of files that are written as `path` is, as in ".csv"; raises as `open_writer`."""
+    suffix = _suffix(path, format_) or ".csv"
+    if excel and suffix != ".csv":
+        raise InputError(f"{fspath(path)} is not CSV, which Excel opens; name the output .csv, or leave out excel=")
+    return suffix
 
 
 def _suffix_to_read(path: str | PathLike[str], format_: str | None) -> str:

@@ -1,9 +1,15 @@
-"""Cores and memory that this process may use, within the container's limits."""
+"""Cores and memory that this process may use, within the container's limits, and what the processor is."""
 
 import os
+import platform
 from pathlib import Path
+from typing import Final
 
 CGROUP = Path("/sys/fs/cgroup")
+FEATURES: Final = (
+    *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8"),
+    *("asimd", "bf16", "i8mm"),
+)
 
 
 def cores(root: Path = CGROUP) -> int:
@@ -24,6 +30,21 @@ def memory(root: Path = CGROUP) -> int | None:
         return None
     limits = (_number(root / name) for name in ("memory.max", "memory/memory.limit_in_bytes"))
     return min([there, *(limit for limit in limits if limit)])
+
+
+def processor_features(root: Path = Path("/proc")) -> list[str]:
+    """List the processor's instruction sets that engines use, on Linux; nothing elsewhere."""
+    try:
+        with (root / "cpuinfo").open(encoding="ascii", errors="replace") as file:
+            flags = next((line.split() for line in file if line.startswith(("flags", "Features"))), [])
+    except OSError:
+        flags = []
+    return [name for name in FEATURES if name in flags]
+
+
+def processor() -> str:
+    """Describe the processor as far as answers may depend on it, as in "x86_64 avx2 avx512f"."""
+    return " ".join([platform.machine() or "unknown", *processor_features()])
 
 
 def _number(path: Path) -> int | None:

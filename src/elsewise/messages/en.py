@@ -249,4 +249,26 @@ MESSAGES: Final = {
         "{here} of these rows are out-of-scope, and {there} were where it was certified: the promise does not cover "
         "that."
     ),
+    # Whether the promise can be believed for texts without labels.
+    "shift_believed": (
+        "The promise can still be believed for these {rows} texts: an estimated {value} ({low} to {high}) of the "
+        "{answered} answers are right, and at least {target} is promised."
+    ),
+    "shift_below": (
+        "The promise is in doubt for these {rows} texts: an estimated {value} ({low} to {high}) of the {answered} "
+        "answers are right, and at least {target} is promised; label some of these texts, and evaluate."
+    ),
+    "shift_other": (
+        "These {rows} texts are unlike those of the certificate: {share} of them are Other, there it was {expected}; "
+        "an estimated {value} ({low} to {high}) of the {answered} answers are right, and at least {target} is promised."
+    ),
+    "shift_labels": (
+        "These {rows} texts are unlike those of the certificate: {share} of the answers would need another label to "
+        "have its mix; an estimated {value} ({low} to {high}) of the {answered} answers are right, and at least "
+        "{target} is promised."
+    ),
+    "shift_few": (
+        "Too few answers to tell whether the promise can be believed: {answered} of these {rows} texts, and at least "
+        "{target} is promised."
+    ),
 }

@@ -253,4 +253,24 @@ MESSAGES: Final = {
         "Bu satırların {here} kadarı kapsam dışı, vaadin kanıtlandığı satırlarda bu oran {there} idi: vaat bunu "
         "kapsamaz."
     ),
+    "shift_believed": (
+        "Vaat bu {rows} metin için hâlâ güvenilir: verilen {answered} etikette tahmini doğruluk oranı {value} "
+        "({low}–{high}), vaat edilen en az {target}."
+    ),
+    "shift_below": (
+        "Vaat bu {rows} metin için şüpheli: verilen {answered} etikette tahmini doğruluk oranı {value} ({low}–{high}), "
+        "vaat edilen en az {target}; bu metinlerden bir bölümünü etiketleyip değerlendirin."
+    ),
+    "shift_other": (
+        "Bu {rows} metin, vaadin kanıtlandığı metinlere benzemiyor: Other oranı {share}, orada {expected} idi; verilen "
+        "{answered} etikette tahmini doğruluk oranı {value} ({low}–{high}), vaat edilen en az {target}."
+    ),
+    "shift_labels": (
+        "Bu {rows} metin, vaadin kanıtlandığı metinlere benzemiyor: etiketlerin {share} kadarı oradaki dağılımdan "
+        "farklı; verilen {answered} etikette tahmini doğruluk oranı {value} ({low}–{high}), vaat edilen en az {target}."
+    ),
+    "shift_few": (
+        "Vaadin güvenilir olup olmadığını söylemek için etiket sayısı yetersiz: bu {rows} metinde {answered} etiket "
+        "verildi, vaat edilen doğruluk oranı en az {target}."
+    ),
 }

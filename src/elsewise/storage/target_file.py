@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from elsewise.errors import InputError
-from elsewise.storage.atomic import Lock, locked, sweep
+from elsewise.storage.atomic import Lock, locked, sweep, sync
 
 HIDDEN: Final = ".elsewise-"
 SUFFIX: Final = ".part"
@@ -150,6 +150,7 @@ def _place(parts: Sequence[Part]) -> None:
             if part.hidden.exists():
                 part.hidden.replace(final)
                 undo.callback(final.unlink)
+        sync(*{final.parent for _, final in names})
         undo.pop_all()
     _remove(_old_of(part) for part in parts)
 
