@@ -53,6 +53,8 @@ class TextEngine(OneProcess):
         All files of the model, those of other engines too.
     graph : tuple of str
         Names of the files that `model` was opened from.
+    fewer : dict
+        For tokens of a shape, fewer rows that were proved to give the same bits (`elsewise.engines.row_sizes`).
     """
 
     name: str
@@ -61,6 +63,7 @@ class TextEngine(OneProcess):
     labels: tuple[str, ...] = field(repr=False)
     files: ModelFiles = field(repr=False)
     graph: tuple[str, ...]
+    fewer: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.model.widths[0] != len(self.labels):
@@ -102,7 +105,9 @@ class TextEngine(OneProcess):
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
         """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
         given = texts if isinstance(texts, Tokens) else as_texts(texts)
-        return run_batched(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
+        return run_batched(
+            given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget, fewer=self.fewer
+        )
 
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Return outputs as `run` does, in few shapes, since a new shape costs time; the last digits may differ."""
