@@ -14,6 +14,7 @@ from elsewise.batch.parts import folder_of
 from elsewise.batch.predict import predict_file
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
+from support.written import content_of
 
 TABLE = {"sure": [4.0, 0.0], "hm": [0.1, 0.0], "no way": [0.0, 5.0]}
 ROWS = 95  # ten parts, the last of them short
@@ -64,7 +65,7 @@ def predict(classifier, here, stop=None, seen=None, **more):
 
 
 def outputs(here):
-    return {path.name: path.read_bytes() for path in here.glob("out.csv*") if path.is_file()}
+    return {path.name: content_of(path) for path in here.glob("out.csv*") if path.is_file()}
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_the_journal_is_a_small_json_beside_each_part(classifier, here):
     assert [name for name in names if "001-" in name] == [
         f"rows-000000000001-000000000010.{ending}" for ending in ("csv", "json", "rejected.jsonl")
     ]
-    assert (told["first"], told["last"], told["counts"]["rejected"]) == (11, 20, 1)
+    assert (told["first"], told["last"], told["totals"]["ledger"]["rejected"]) == (11, 20, 1)
     assert told["run"]["input"]["bytes"] == (here / "in.csv").stat().st_size
     assert told["run"]["model"]["engine"] == "memory"
     assert told["run"]["output"]["top"] == 0
@@ -242,7 +243,8 @@ def test_what_comes_out_must_be_what_went_in(classifier, here, monkeypatch):
 
     def losing(*arguments):
         made = answered(*arguments)
-        return replace(made, counts=replace(made.counts, other=made.counts.other - 1))
+        ledger = made.totals.ledger
+        return replace(made, totals=replace(made.totals, ledger=replace(ledger, other=ledger.other - 1)))
 
     monkeypatch.setattr(run, "answered", losing)
 

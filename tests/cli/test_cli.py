@@ -84,6 +84,20 @@ def test_predict_streams_from_stdin_to_stdout(model):
     assert "2 rows = " in done.stderr
 
 
+def test_predict_shows_what_became_of_the_rows_and_whether_the_promise_can_be_believed(logits_model, logits, tmp_path):
+    z = np.load(logits / "z.npy")
+    np.save(tmp_path / "z.npy", np.resize(z, (2000, z.shape[1])))
+
+    done = run("predict", logits_model[0], tmp_path / "z.npy", "-o", tmp_path / "out.csv", "--sentences", "tr")
+
+    lines = [line.split() for line in done.stderr.splitlines()]
+    assert ["speed"] in [line[:1] for line in lines]
+    assert any(line[:1] == ["Other:"] and line[-1] == "%" for line in lines)
+    assert any(line[0] == "2,000" and line[1] == "rows" for line in lines if line)
+    assert "Vaat bu 2.000 metin için" in done.stderr or "etiket sayısı yetersiz" in done.stderr
+    assert (tmp_path / "out.csv.summary.json").exists()
+
+
 def test_predict_takes_json_lines_on_stdin(model):
     done = run("predict", model, "-", "--format", "jsonl", text='{"text": "where is my parcel"}\n')
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elsewise.engines import batching
-from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, prefetch, rows_of_batches, run_batched, shape
+from elsewise.engines.batching import EXACT_LENGTHS, TOKEN_BUDGET, prefetch, run_batched, shape
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.progress import counting
 
@@ -539,14 +539,3 @@ def test_a_source_without_end_gives_as_many_as_are_wanted():
 
 def test_sources_may_be_ahead_of_each_other():
     assert list(prefetch(n + 1 for n in prefetch(n * 2 for n in range(20)))) == [2 * n + 1 for n in range(20)]
-
-
-@pytest.mark.parametrize("texts", [1, 2, 3, 4, 5, 7, 11, 12, 13, 23, 24, 25, 30])
-@pytest.mark.parametrize("fewer", [(), (1,), (4,), (1, 4), (1, 2, 4, 8)])
-def test_batches_of_fewer_rows_hold_all_texts_and_few_fillers(texts, fewer):
-    batches = rows_of_batches(texts, 12, fewer)
-
-    assert set(batches) <= {*fewer, 12}
-    assert texts <= sum(batches) < texts + max(batches)
-    if 1 in fewer:
-        assert sum(batches) <= max(2 * texts, 1.34 * texts)

@@ -41,7 +41,7 @@ class Command:
 
 
 def contents(place):
-    """Whole files by name, hidden ones and parts without their bytes; of a model folder its verified rule."""
+    """Whole files by name; hidden ones and parts without bytes, folders by their rule, summaries without speed."""
     return {path.name: content_of(path) for path in sorted(place.iterdir())}
 
 
@@ -50,6 +50,8 @@ def content_of(path):
         return "hidden"
     if path.name.endswith(".parts"):
         return "parts"
+    if path.name.endswith(".summary.json"):
+        return json.dumps({**json.loads(path.read_text(encoding="utf-8")), "speed": None})
     return rule_of(path) if path.is_dir() else path.read_bytes()
 
 

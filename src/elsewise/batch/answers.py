@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from elsewise.batch.source import Chunk
 from elsewise.classifier.classifier import Classifier
+from elsewise.evaluation.shift import Tally
 from elsewise.outputs import Evidence
 from elsewise.rules.decisions import Decisions
 
@@ -50,15 +51,32 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary(Ledger):
-    """Counts of a whole file, the file of its rejected rows, and how it was read."""
+class Totals:
+    """What is counted of rows, part by part.
 
-    rejects: str | None = None
-    notes: tuple[str, ...] = ()
+    Attributes
+    ----------
+    ledger, tally : Ledger, Tally
+        Counts of all rows, and of the decisions on usable ones.
+    repeated, tokens : int
+        Rows whose text came before in the same part, and tokens that the model read.
+    """
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return all fields, and the number of all rows, as a JSON object."""
-        return {"read": self.read, **asdict(self)}
+    ledger: Ledger = field(default_factory=Ledger)
+    tally: Tally = field(default_factory=Tally)
+    repeated: int = 0
+    tokens: int = 0
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> "Totals":
+        """Read what `dataclasses.asdict` gave; raises what an unusable mapping raises."""
+        return cls(Ledger(**said["ledger"]), Tally.read(said["tally"]), said["repeated"], said["tokens"])
+
+    def __add__(self, more: "Totals") -> "Totals":
+        """Count the rows of both."""
+        return Totals(
+            self.ledger + more.ledger, self.tally + more.tally, self.repeated + more.repeated, self.tokens + more.tokens
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +125,7 @@ class Answered:
 
     Attributes
     ----------
-    counts : Ledger
+    totals : Totals
         Counts of its rows, with the rejected ones.
     decisions, evidence : Decisions and Evidence, or None
         Of the usable rows; None where there are none.
@@ -115,7 +133,7 @@ class Answered:
         The optional columns.
     """
 
-    counts: Ledger
+    totals: Totals
     decisions: Decisions | None
     evidence: Evidence | None
     more: MoreColumns
@@ -135,9 +153,11 @@ def answered(classifier: Classifier, chunk: Chunk, more: MoreColumns) -> Answere
     """Answer the rows of a chunk, without writing; the same chunk always has the same answers."""
     rejected = len(chunk.rejected)
     if not chunk.rows:
-        return Answered(Ledger(rejected=rejected), None, None, more)
+        return Answered(Totals(Ledger(rejected=rejected)), None, None, more)
     evidence = classifier.evidence(chunk.prepared)
     decisions = classifier.decisions(evidence)
-    other = int(decisions.abstained.sum())
-    reasons = Counter(decisions.reasons[decisions.abstained].tolist())
-    return Answered(Ledger(len(decisions) - other, other, rejected, dict(reasons)), decisions, evidence, more)
+    tally = Tally.of(decisions)
+    tokens = None if evidence.outputs is None else evidence.outputs.tokens
+    ledger = Ledger(tally.answered, tally.other, rejected, tally.reasons)
+    totals = Totals(ledger, tally, chunk.repeated, 0 if tokens is None else int(tokens.sum()))
+    return Answered(totals, decisions, evidence, more)

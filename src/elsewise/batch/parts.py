@@ -16,7 +16,7 @@ from pathlib import Path
 from platform import node
 from typing import Any, Final
 
-from elsewise.batch.answers import Answered, Ledger
+from elsewise.batch.answers import Answered, Totals
 from elsewise.batch.identity import differences
 from elsewise.batch.layout import Layout
 from elsewise.batch.rejects import REJECTED, write_rejects
@@ -48,7 +48,7 @@ class DonePart:
         Its file, and what that file must hold.
     rejects, rejects_sha256 : str or None
         The file of its rejected rows, where there are some.
-    counts : Ledger
+    totals : Totals
         Counts of its rows.
     run, processor : mapping, str
         What the answers depend on, and the processor that gave them.
@@ -61,7 +61,7 @@ class DonePart:
     size: int
     rejects: str | None
     rejects_sha256: str | None
-    counts: Ledger
+    totals: Totals
     run: Mapping[str, Any] = field(repr=False)
     processor: str
 
@@ -75,7 +75,7 @@ class DonePart:
         with suppress(ArtifactError, TypeError, KeyError):
             said = read_json(file)
             if said.pop("format") == FORMAT:
-                return cls(**{**said, "counts": Ledger(**said["counts"])})
+                return cls(**{**said, "totals": Totals.read(said["totals"])})
         return None
 
     def is_whole(self, folder: Path) -> bool:
@@ -137,7 +137,7 @@ def write_part(folder: Path, chunk: Chunk, answers: Answered, layout: Layout, ru
         part = DonePart(
             chunk.first, chunk.last, f"{stem}{layout.ending}", hashes[0], placed[0].hidden.stat().st_size,
             f"{stem}{REJECTED}" if chunk.rejected else None, hashes[1] if chunk.rejected else None,
-            answers.counts, run, processor,
+            answers.totals, run, processor,
         )  # fmt: skip
         with open_target(folder / f"{stem}.json", parts=placed) as file:
             try_to_write(str(folder), file.write, (json.dumps(part.as_dict(), indent=1) + "\n").encode())

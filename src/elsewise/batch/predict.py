@@ -1,13 +1,13 @@
 """Predict files: every input row comes out once, answered, as Other, or rejected with its reason."""
 
-from dataclasses import asdict
 from pathlib import Path
 
-from elsewise.batch.answers import MoreColumns, Summary
+from elsewise.batch.answers import MoreColumns
 from elsewise.batch.layout import Layout
-from elsewise.batch.rejects import REJECTED, rejects_of
+from elsewise.batch.rejects import REJECTED
 from elsewise.batch.run import AfterPart, Job, in_parts, stream
 from elsewise.batch.source import open_source
+from elsewise.batch.summary import SUMMARY, Summary
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import same_file
 from elsewise.data.labelled_texts import Reading
@@ -66,7 +66,8 @@ def predict_file(
     Returns
     -------
     Summary
-        Rejected rows go to ``OUT.rejected.jsonl``; on stdout they are only counted.
+        Counts that add up, and whether the promise can still be believed for this file. It is also written to
+        ``OUT.summary.json``, and rejected rows to ``OUT.rejected.jsonl``; on stdout they are only counted.
 
     Raises
     ------
@@ -77,18 +78,15 @@ def predict_file(
     how = how or Reading()
     if sentences is not None:
         messages(sentences)  # raises for an unknown language
-    if same_file(data, out) or same_file(data, f"{out}{REJECTED}"):
+    if any(same_file(data, f"{out}{ending}") for ending in ("", REJECTED, SUMMARY)):
         raise InputError(f"{data} is the input file, and would be overwritten; choose another name for the output")
     more = MoreColumns(min(top, len(classifier.labels)), probabilities, sentences)
     with open_source(classifier, data, how, features) as source:
         layout = Layout.of(source, classifier.labels, data, out, how, more, excel=excel)
         job = Job(classifier, source, layout, data, out, how, features, more, progress)
         if is_resumable(data, out):
-            ledger = in_parts(job, overwrite=overwrite, mixed_processors=mixed_processors, after_part=after_part)
-        else:
-            ledger = stream(job)
-    rejects = str(rejects_of(out)) if ledger.rejected and rejects_of(out) else None
-    return Summary(**asdict(ledger), rejects=rejects, notes=(*source.notes, *layout.notes))
+            return in_parts(job, overwrite=overwrite, mixed_processors=mixed_processors, after_part=after_part)
+        return stream(job)
 
 
 def is_resumable(data: str, out: str) -> bool:

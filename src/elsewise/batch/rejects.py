@@ -10,7 +10,7 @@ from elsewise.data.rows import Row
 from elsewise.storage.target_file import Part
 
 REJECTED: Final = ".rejected.jsonl"  # ends the name of the file beside an output
-REJECT_COLUMNS: Final = ("row", "line", "problem", "raw")
+REJECT_COLUMNS: Final = ("row", "line", "byte", "problem", "raw")
 
 
 def rejects_of(out: str) -> Path | None:
@@ -20,7 +20,7 @@ def rejects_of(out: str) -> Path | None:
 
 def reject_rows(writer: Writer, rows: Iterable[Row]) -> None:
     """Write rejected rows."""
-    bad = ((row.number, row.line, row.problem, row.raw) for row in rows)
+    bad = ((row.number, row.line, row.byte, row.problem, row.raw) for row in rows)
     writer.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)
 
 

@@ -1,5 +1,6 @@
 """Run over the chunks of an input: in one stream, or in parts that a later run goes on from."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from elsewise.batch import source
-from elsewise.batch.answers import Answered, Ledger, MoreColumns, answered
+from elsewise.batch.answers import Answered, Ledger, MoreColumns, Totals, answered
 from elsewise.batch.identity import FileState, identity_of
 from elsewise.batch.layout import Layout
 from elsewise.batch.parts import (
@@ -24,6 +25,7 @@ from elsewise.batch.parts import (
 )
 from elsewise.batch.rejects import REJECT_COLUMNS, reject_rows, rejects_of
 from elsewise.batch.source import Chunk, Source, chunks
+from elsewise.batch.summary import Pace, Summary, write_summary
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import Writer, open_writer
 from elsewise.data.labelled_texts import Reading
@@ -72,32 +74,37 @@ class Job:
         cut = {"rows of a part": source.CHUNK_ROWS, "characters of a part": source.CHUNK_CHARACTERS}
         return {**self.layout.described, **asdict(self.more), **cut}
 
+    def summary(self, totals: Totals, pace: Pace) -> Summary:
+        """Sum up the run, once the source is read."""
+        notes = (*self.source.notes, *self.layout.notes)
+        return Summary.of(self.classifier, totals, pace, rejects_of(self.out), notes)
+
     @property
     def prepare(self) -> Callable[[Any], Any]:
         """Tokenise, where the engine reads tokens."""
         return partial(prepared, self.classifier.engine)
 
 
-def stream(job: Job) -> Ledger:
+def stream(job: Job) -> Summary:
     """Write the answers as they come: to stdout, a pipe, a device, or a file that appears when it is whole."""
-    ledger, rejects_path = Ledger(), rejects_of(job.out)
-    total = job.source.count() if job.progress else 0
+    totals, began = Totals(), time.monotonic()
+    rejects_path, total = rejects_of(job.out), job.source.count() if job.progress else 0
     with together() as placed:
         with job.layout.open(job.out, placed) as writer, _open_rejects(rejects_path, job.out, placed) as rejects:
             for chunk in prefetch(chunks(job.source.items, job.prepare)):
-                answers = _answered(job, chunk, ledger.read, total)
+                answers = _answered(job, chunk, totals.ledger.read, total)
                 writer.write(job.layout.cells(chunk, answers))
                 if rejects is not None:
                     reject_rows(rejects, chunk.rejected)
-                ledger += answers.counts
-                check_balance(ledger, chunk.last)
-                total = _told(job, ledger.read, total)
-        for unneeded in placed[:-1] if not ledger.rejected else ():
-            unneeded.hidden.unlink()
-    return ledger
+                totals += answers.totals
+                check_balance(totals.ledger, chunk.last)
+                total = _told(job, totals.ledger.read, total)
+        summary = job.summary(totals, Pace.since(began, totals.ledger.read, totals.tokens))
+        _finish(summary, job.out, placed)
+    return summary
 
 
-def in_parts(job: Job, *, overwrite: bool, mixed_processors: bool, after_part: AfterPart | None) -> Ledger:
+def in_parts(job: Job, *, overwrite: bool, mixed_processors: bool, after_part: AfterPart | None) -> Summary:
     """Write the answers in parts, and at the end all parts as one file; the parts of an earlier run are not redone."""
     folder = folder_of(job.out)
     with holding(folder, job.out, "run"):
@@ -106,18 +113,20 @@ def in_parts(job: Job, *, overwrite: bool, mixed_processors: bool, after_part: A
             files["features"] = FileState.of(job.features, job.progress)
         run = identity_of(job.classifier, files, job.how, job.described)
         known = _known(folder, run, overwrite=overwrite, mixed_processors=mixed_processors)
-        ordered, ledger = [], Ledger()
-        for part in _parts(job, folder, known, run):
+        ordered, totals, now, began = [], Totals(), Totals(), time.monotonic()
+        for part, is_new in _parts(job, folder, known, run):
             for file in files.values():
                 file.check_unchanged()
             ordered.append(part)
-            ledger += part.counts
-            check_balance(ledger, part.last)
+            totals += part.totals
+            now += part.totals if is_new else Totals()
+            check_balance(totals.ledger, part.last)
             if after_part:
-                after_part(folder, len(ordered), ledger.read)
-        _merge(job, folder, ordered)
+                after_part(folder, len(ordered), totals.ledger.read)
+        summary = job.summary(totals, Pace.since(began, now.ledger.read, now.tokens))
+        _merge(job, folder, ordered, summary)
         remove_parts(folder)
-    return ledger
+    return summary
 
 
 def check_balance(ledger: Ledger, rows: int) -> None:
@@ -142,8 +151,8 @@ def _known(folder: Path, run: Json, *, overwrite: bool, mixed_processors: bool) 
     return known
 
 
-def _parts(job: Job, folder: Path, known: dict[int, DonePart], run: Json) -> Iterator[DonePart]:
-    """Give each part in order: as it is known and whole, or answered and written now."""
+def _parts(job: Job, folder: Path, known: dict[int, DonePart], run: Json) -> Iterator[tuple[DonePart, bool]]:
+    """Give each part in order, and whether it is new: as it is known and whole, or answered and written now."""
     here, done, total = processor(), 0, job.source.count() if job.progress else 0
 
     def is_wanted(first: int, last: int) -> bool:
@@ -153,9 +162,9 @@ def _parts(job: Job, folder: Path, known: dict[int, DonePart], run: Json) -> Ite
     for chunk in prefetch(chunks(job.source.items, job.prepare, is_wanted)):
         if chunk.is_wanted:
             answers = _answered(job, chunk, done, total)
-            yield write_part(folder, chunk, answers, job.layout, run, here)
+            yield write_part(folder, chunk, answers, job.layout, run, here), True
         else:
-            yield known[chunk.first]
+            yield known[chunk.first], False
         done = chunk.last
         total = _told(job, done, total)
 
@@ -173,17 +182,23 @@ def _told(job: Job, done: int, total: int) -> int:
     return total
 
 
-def _merge(job: Job, folder: Path, parts: list[DonePart]) -> None:
-    """Write parts, in order, as one output with its rejected rows; they get their names together."""
-    rejects_path = rejects_of(job.out)
+def _merge(job: Job, folder: Path, parts: list[DonePart], summary: Summary) -> None:
+    """Write parts, in order, as one output with its rejected rows and its summary; they get their names together."""
     with together() as placed:
-        with job.layout.open(job.out, placed) as writer, _open_rejects(rejects_path, job.out, placed) as rejects:
+        with job.layout.open(job.out, placed) as writer, _open_rejects(rejects_of(job.out), job.out, placed) as rejects:
             append_parts(writer, folder, parts)
             for part in parts:
                 if rejects is not None and part.rejects:
                     rejects.append(folder / part.rejects)
-        for unneeded in placed[:-1] if not any(part.rejects for part in parts) else ():
-            unneeded.hidden.unlink()
+        _finish(summary, job.out, placed)
+
+
+def _finish(summary: Summary, out: str, placed: list[Part]) -> None:
+    """Let no file of rejects be there, not even an older one, where no row was rejected; and add the summary."""
+    for unneeded in placed[:-1] if not summary.rejected else ():
+        unneeded.hidden.unlink()
+    if placed:
+        write_summary(summary, out, placed)
 
 
 def _open_rejects(path: Path | None, out: str, placed: list[Part]) -> AbstractContextManager[Writer | None]:

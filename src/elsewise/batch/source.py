@@ -51,6 +51,8 @@ class Chunk:
         Usable rows, what the engine reads of them, and unusable rows.
     first, last : int
         Numbers of the first and the last row of the file that it stands for, from 1.
+    repeated : int
+        Usable rows whose text came before in this chunk.
     is_wanted : bool
         False: nobody asks for its answers, and it is empty.
     """
@@ -60,6 +62,7 @@ class Chunk:
     rejected: tuple[Row, ...]
     first: int = 0
     last: int = 0
+    repeated: int = 0
     is_wanted: bool = True
 
 
@@ -101,7 +104,9 @@ def chunks(
             continue
         usable = [(row, item) for row, item in some if row.problem is None]
         rejected = tuple(row for row, _ in some if row.problem is not None)
-        yield Chunk(tuple(row for row, _ in usable), prepare([item for _, item in usable]), rejected, first, last)
+        given = [item for _, item in usable]
+        repeated = len(given) - len(set(given)) if given and isinstance(given[0], str) else 0
+        yield Chunk(tuple(row for row, _ in usable), prepare(given), rejected, first, last, repeated)
 
 
 def _cut(items: Iterable[Item]) -> Iterator[list[Item]]:

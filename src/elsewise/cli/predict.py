@@ -22,16 +22,18 @@ from elsewise.cli.options import (
     refuse_inside,
     refuse_replacing,
 )
-from elsewise.cli.output import print_json, to_stderr
+from elsewise.cli.output import print_json, print_table, to_stderr
 from elsewise.cli.panels import OUTPUT
 from elsewise.cli.stopping import part_by_part, part_done, say_kept, wrote
 from elsewise.errors import ElsewiseError, InputError
 from elsewise.progress import showing
 
 if TYPE_CHECKING:
+    from elsewise.batch.summary import Summary
     from elsewise.data.labelled_texts import Reading
 
 
+MOST_LABELS = 10  # that are named
 LOOKED_AT, LONGEST = 1000, 120  # rows of the output, and characters of a text that is shown
 PLAIN = re.compile(r"[^\W_](?:[^'!\s]| (?! ))*")  # no shell sees more in it than a text in quotes
 
@@ -100,10 +102,14 @@ def predict(
         wrote(out)
     for note in summary.notes:
         to_stderr(f"{data}: {note}")
+    if not as_json and summary.read:
+        _show(summary, classifier.other)
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.reasons.items()))
     rejected = f"{summary.rejected:,} rejected" + (f" (see {summary.rejects})" if summary.rejects else "")
     other = f"{summary.other:,} {classifier.other}" + (f" ({reasons})" if reasons else "")
     to_stderr(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
+    if summary.shift is not None:
+        to_stderr(summary.shift.say(sentences or "en"), bold=summary.shift.is_warning)
     if classifier.certificate is not None and not classifier.certificate.certified:
         to_stderr(
             "this model promises nothing, so that every row is Other; best_label and probability say what it thinks",
@@ -117,6 +123,26 @@ def predict(
         say_threshold_next(model, served.engine, served.precision)
     else:
         say_next("explain", model, *served_words(served.engine, served.precision), example)
+
+
+def _show(summary: "Summary", other: str) -> None:
+    """Print what became of the rows as a table on stderr: the commonest labels, Other by reason, and how fast."""
+    done, tally, pace = summary.answered + summary.other, summary.tally, summary.pace.as_dict()
+
+    def line(name: str, n: int) -> tuple[str, str, str]:
+        return name, f"{n:,}", f"{100 * n / done:.1f} %" if done else ""
+
+    ranked = sorted(tally.labels.items(), key=lambda pair: (-pair[1], pair[0]))
+    rows = [line(label, n) for label, n in ranked[:MOST_LABELS]]
+    if rest := ranked[MOST_LABELS:]:
+        rows.append(line(f"{len(rest):,} more labels", sum(n for _, n in rest)))
+    rows += [line(f"{other}: {reason}", n) for reason, n in sorted(tally.reasons.items())]
+    rows += [line("truncated", tally.truncated)] * bool(tally.truncated)
+    rows += [line("repeated", summary.repeated)] * bool(summary.repeated)
+    speed = f"{pace['rows_per_second']:,.0f} rows/s"
+    if pace["tokens"]:
+        speed += f", {pace['tokens_per_second']:,.0f} tokens/s"
+    print_table("", ("", "rows", "share"), [*rows, ("speed", speed, "")], err=True)
 
 
 def _some_other(out: str, how: "Reading") -> str | None:

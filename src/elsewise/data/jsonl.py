@@ -52,13 +52,14 @@ def read(lines: Lines, delimiter: str | None = None, *, literal_quotes: bool = F
 
 
 def _rows(lines: Lines) -> Iterator[Row]:
-    number = 0
+    number, byte = 0, lines.start
     for line, text in enumerate(lines, 1):
         if not text.isspace():
             number += 1
             raw = text.rstrip("\r\n")
             cells, problem = _cells(raw)
-            yield Row(number, line, cells, problem, raw)
+            yield Row(number, line, cells, problem, raw, byte)
+        byte += lines.size(text)
 
 
 def _cells(text: str) -> tuple[dict[str, str], str | None]:

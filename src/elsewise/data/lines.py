@@ -27,6 +27,7 @@ MARKS = (  # the long ones first: the mark of utf-32-le begins with that of utf-
 )
 MARKED = ("utf-16", "utf-32")  # the mark gives the byte order
 LONGEST_MARK = 4  # bytes
+WIDE = 2  # bytes of a character of UTF-16, or of half of one
 SAVE, UNPACK = "not text; save it as CSV", "unpack it first"
 NO_TEXT = (  # beginnings of files that people take for text; no text begins so
     (b"PK\x03\x04", f"a zip archive, as an Excel file is, {SAVE}"),
@@ -69,6 +70,8 @@ class Lines:
         Path, or "stdin", for messages; and the encoding, in words.
     head : bytes
         First bytes after a byte order mark, to guess the format from.
+    start : int
+        Bytes before the first line: those of the mark.
     """
 
     def __init__(self, file: IO[bytes], name: str, encoding: str | None = None, *, keep_open: bool = False) -> None:
@@ -78,9 +81,11 @@ class Lines:
         self._fault: UnicodeDecodeError | None = None
         head = self._look()
         self.encoding = _codec(encoding)
+        self._unit = _unit(self.encoding)
         refuse_binary(head, name, encoding)
         mark = _mark(head, self.encoding, name)
         self.head = head[len(mark) :]
+        self.start = len(mark)
         self.note = f"encoding {self.encoding}" + (" with byte order mark" if mark else "")
         # The decoders of utf-16 and utf-32 need their mark; the others would keep it as a character.
         self._first = head if self.encoding in MARKED else self.head
@@ -88,6 +93,15 @@ class Lines:
 
     def __iter__(self) -> Iterator[str]:
         return self._lines
+
+    def size(self, text: str) -> int:
+        """Count the bytes of a text in the encoding of the file.
+
+        It is exact in UTF-8, UTF-16, UTF-32 and encodings of one byte a character.
+        """
+        if self._unit is None:
+            return len(text) if text.isascii() else len(text.encode(self.encoding, "replace"))
+        return self._unit * len(text) if self._unit != WIDE else len(text.encode("utf-16-le", "replace"))
 
     def close(self) -> None:
         """Close the file, unless it is stdin."""
@@ -221,6 +235,20 @@ def _codec(encoding: str | None) -> str:
     if not name or name in NO_FILES:
         raise InputError(f"unknown encoding {encoding!r}; try utf-8, utf-16, cp1254 or cp1252")
     return name
+
+
+def _unit(encoding: str) -> int | None:
+    """Count the bytes of every character of an encoding; None where they differ. UTF-16 has pairs of 2."""
+    if encoding.startswith("utf-16"):
+        return WIDE
+    if encoding.startswith("utf-32"):
+        return 4
+    if encoding.startswith("utf"):
+        return None
+    try:
+        return 1 if len(bytes(range(256)).decode(encoding, "replace")) == 256 else None  # noqa: PLR2004
+    except UnicodeError:
+        return None
 
 
 def _mark(head: bytes, encoding: str, name: str) -> bytes:

@@ -43,6 +43,8 @@ class Row:
         Why the record is unusable, worded to follow "row 3"; None for a usable record.
     raw : str
         The record as in the file, without its last line end.
+    byte : int or None
+        Bytes of the file before the record; None where the file has no such place.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Row:
     cells: dict[str, str]
     problem: str | None
     raw: str
+    byte: int | None = None
 
 
 class Rows:

@@ -2,18 +2,18 @@
 
 Matrix kernels depend on the shape of a batch: a text alone and the same text among 63 others differ in the last digits,
 in half precision in the third. Here every text of one length runs at one shape, which depends on its length alone.
-Short batches are filled with copies whose results are dropped, or have fewer rows where that was proved to change no
-bit. The number of lengths bounds the number of shapes, and
+Short batches are filled with copies whose results are dropped, or have fewer rows where that is shown to give the same
+bits (`elsewise.engines.short_batches`). The number of lengths bounds the number of shapes, and
 so the memory behind them.
 
 Steps: window -> tokens (of the next window while the model runs) -> different texts -> batches by length -> engine ->
 original order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from threading import Thread
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,8 @@ T = TypeVar("T")
 Rows = NDArray[np.int64]
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]  # token ids and mask, both (rows, tokens)
 Result = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits (rows, k) and features (rows, d)
-Fewer = Mapping[int, Sequence[int]]
-NONE: Final[Fewer] = {}
-FULL: Final = 1.34  # a full batch is run where it has at most a third more rows than texts
 Forward = Callable[[Iterable[Batch]], Iterator[Result]]  # in the order of the batches; several may be under way
+Fewer = Callable[[int, int, NDArray[np.int32]], int]  # texts, rows of a whole batch, ids of a text -> rows
 
 
 def shape(length: int, longest: int, budget: int = TOKEN_BUDGET, exact: int = EXACT_LENGTHS) -> tuple[int, int]:
@@ -56,7 +54,7 @@ def run_batched(
     widths: tuple[int, int],
     budget: int = TOKEN_BUDGET,
     exact: int = EXACT_LENGTHS,
-    fewer: Fewer = NONE,
+    fewer: Fewer | None = None,
 ) -> Outputs:
     """Run n texts through an engine in batches and bounded memory, and return the outputs in the order of the texts.
 
@@ -72,8 +70,8 @@ def run_batched(
         Columns of logits and of features.
     budget, exact : int
         Tokens in a batch, and the length above which lengths are rounded up.
-    fewer : mapping from int to tuple of int
-        For tokens of a shape, fewer rows at which it gives the same bits: see `elsewise.engines.row_sizes`.
+    fewer : callable, optional
+        Gives the rows of a short batch (`elsewise.engines.short_batches`). Default: each has all its rows.
 
     Returns
     -------
@@ -84,12 +82,14 @@ def run_batched(
     lengths, truncated = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=bool)
     start, starts = 0, range(0, len(texts), WINDOW)
     windows = [texts] if isinstance(texts, Tokens) else (tokenizer(texts[at : at + WINDOW]) for at in starts)
-    for tokens in prefetch(windows):
+    for tokens in windows if len(starts) < 2 else prefetch(windows):  # noqa: PLR2004  one has nothing to overlap with
         place = slice(start, start + len(tokens))
         lengths[place], truncated[place] = tokens.lengths, tokens.truncated
         ids = list(tokens)
         different, (again, before) = _one_of_each(ids, tokens.hold_any_but(tokenizer.special))
-        groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact), fewer)
+        groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact))
+        if fewer:
+            groups = [_short(group, ids, fewer) for group in groups]
         filled = (_filled([ids[row] for row in rows.tolist()], shape_, tokenizer) for rows, shape_ in groups)
         for (rows, _), results in zip(groups, forward(filled), strict=True):
             for column, result in zip((logits, features), results, strict=True):
@@ -136,27 +136,8 @@ def _one_of_each(ids: Sequence[NDArray[np.int32]], readable: NDArray[np.bool_]) 
     return rows[seen == rows], (rows[seen != rows], seen[seen != rows])
 
 
-def rows_of_batches(texts: int, full: int, fewer: Sequence[int]) -> list[int]:
-    """Give the rows of the batches that hold so many texts of one shape: full ones, and fewer rows for the rest.
-
-    Examples
-    --------
-    >>> rows_of_batches(14, 12, ()), rows_of_batches(14, 12, (1, 4)), rows_of_batches(17, 12, (1, 4))
-    ([12, 12], [12, 4], [12, 4, 1])
-    """
-    batches = [full] * (texts // full)
-    left = texts % full
-    while left:
-        enough = [rows for rows in fewer if left <= rows <= 2 * left]
-        less = [rows for rows in fewer if rows <= left]
-        is_nearly_full = not fewer or full <= left * FULL
-        batches.append(full if is_nearly_full or not (enough or less) else min(enough, default=max(less, default=full)))
-        left = max(0, left - batches[-1])
-    return batches
-
-
 def _groups(
-    ids: Sequence[NDArray[np.int32]], wanted: Rows, shape_of: Callable[[int], tuple[int, int]], fewer: Fewer
+    ids: Sequence[NDArray[np.int32]], wanted: Rows, shape_of: Callable[[int], tuple[int, int]]
 ) -> list[tuple[Rows, tuple[int, int]]]:
     """Divide the wanted rows into batches of one shape each, short texts first."""
     shapes = np.array([shape_of(len(ids[row])) for row in wanted.tolist()], dtype=np.int64).reshape(-1, 2)
@@ -164,11 +145,15 @@ def _groups(
     for tokens in np.unique(shapes[:, 1]):
         members = np.flatnonzero(shapes[:, 1] == tokens)
         rows = int(shapes[members[0], 0])
-        at = 0
-        for batch in rows_of_batches(len(members), rows, fewer.get(int(tokens), ())):
-            groups.append((wanted[members[at : at + batch]], (batch, int(tokens))))
-            at += batch
+        groups += [(wanted[members[at : at + rows]], (rows, int(tokens))) for at in range(0, len(members), rows)]
     return groups
+
+
+def _short(group: tuple[Rows, tuple[int, int]], ids: Sequence[NDArray[np.int32]], fewer: Fewer) -> Any:
+    """Give a batch fewer rows where it may have them; a padded one keeps all."""
+    rows, (full, tokens) = group
+    first = ids[rows[0]]
+    return (rows, (fewer(len(rows), full, first), tokens)) if len(first) == tokens else group
 
 
 def _filled(texts: Sequence[NDArray[np.int32]], shape_: tuple[int, int], tokenizer: TextTokenizer) -> Batch:

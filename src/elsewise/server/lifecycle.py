@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import uvicorn
 
-from elsewise.engines.row_sizes import prove_row_sizes
 from elsewise.errors import ElsewiseError, in_a_line
 from elsewise.server.app import App
 from elsewise.server.asgi import in_thread
@@ -165,9 +164,8 @@ class Life:
         self.server.should_exit = True
 
     def _opened(self) -> Served:
-        """Open the folder; its canary texts, the proof of small batches and a first run come before any client."""
+        """Open the folder; its canary texts, and a run of all of them, come before any client."""
         settings = self.desk.settings
         served = Served.open(settings.model, settings.load)
-        prove_row_sizes(served.classifier.engine)
         served.classifier.evidence(served.prepare(list(map(str, served.classifier.engine.canaries))))
         return served
