@@ -109,6 +109,11 @@ def test_long_documents(few, models, tmp_path):
     assert "| fine-tuned encoder alone |" in made
 
 
+def test_one_text(few, models, tmp_path):
+    made = page_of(tmp_path, "one_text", "--data", few, "--model", models / "clinc150")
+    assert "| 0 of 1,300 |" in made
+
+
 def test_resplits(data, models, tmp_path):
     pytest.importorskip("mapie")
     made = page_of(tmp_path, "resplits", "--data", data, "--model", models / "clinc150-0", "--splits", 3)

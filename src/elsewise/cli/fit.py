@@ -51,6 +51,14 @@ class TrainingOptions:
     quick: Annotated[
         bool, TRAINING("--quick", help="Do not fine-tune: a minute instead of many, and often nearly as good.")
     ] = False
+    keep: Annotated[
+        str,
+        TRAINING(
+            metavar="MODEL",
+            help="What to serve: encoder (fine-tuned), frozen (as --quick) or baseline. Default: best, the encoder "
+            "unless tune rows show that another is better.",
+        ),
+    ] = "best"
     tether: Annotated[
         float, TRAINING(min=0, help="How strongly fine-tuning is kept near the encoder as it came. 0: not at all.")
     ] = TETHER
@@ -130,8 +138,8 @@ def fit(
 
 
 def _worth_saying(words: str) -> None:
-    """Write a note on stderr, unless it is about a choice on tune rows: --verbose and the model card tell those."""
-    if "the log loss of tune rows" not in words:
+    """Write a note on stderr, unless it is about a choice on tune rows: what is served is told at the end."""
+    if not any(choice in words for choice in ("the log loss of tune rows", "is served, and not")):
         to_stderr(words)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -10,6 +11,7 @@ from elsewise.engines.batching import Batch, Result, run_batched
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
 from elsewise.engines.one_process import OneProcess
+from elsewise.engines.short_batches import FEW, ShortBatches
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Outputs
@@ -32,6 +34,10 @@ class Model(Protocol):
     @property
     def budget(self) -> int:
         """Tokens in a batch."""
+
+    @property
+    def short(self) -> ShortBatches | None:
+        """What is known of batches with fewer rows; None where each has all its rows."""
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches, in order; the rows of a batch never depend on the batches before it."""
@@ -102,7 +108,9 @@ class TextEngine(OneProcess):
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
         """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
         given = texts if isinstance(texts, Tokens) else as_texts(texts)
-        return run_batched(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
+        model = self.model
+        fewer = partial(model.short.rows, forward=model.forward) if model.short and len(given) <= FEW else None
+        return run_batched(given, self.tokenizer, model.forward, model.widths, model.budget, fewer=fewer)
 
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Return outputs as `run` does, in few shapes, since a new shape costs time; the last digits may differ."""

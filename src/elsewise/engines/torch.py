@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
@@ -55,6 +55,7 @@ class TorchModel:
 
     model: Any
     precision: str
+    short: ClassVar[None] = None  # MKL and GPUs choose kernels by the number of rows
 
     @staticmethod
     def precisions() -> tuple[str, ...]:
