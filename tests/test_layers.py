@@ -11,15 +11,20 @@ import elsewise
 SRC = Path(elsewise.__file__).parent
 RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
     {"errors", "progress"},
-    {"arrays", "messages", "reporting", "storage"},
+    {"arrays", "client", "messages", "reporting", "storage"},
     {"outputs", "metrics", "calibrators"},
     {"scores", "engines"},
     {"rules"},
     {"data"},
     {"classifier", "training", "wrappers"},
     {"evaluation"},
+<<<<<<< HEAD
+    {"fitting", "batch", "report", "server"},
+    {"cli", "__init__", "__main__"},
+=======
     {"fitting", "batch", "report"},
     {"cli", "sklearn", "__init__", "__main__"},
+>>>>>>> main
 ]
 EXCUSED = {("__main__", "cli")}
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
