@@ -75,7 +75,8 @@ RUNS = {
 }
 
 
-WRITTEN = {"elsewise-demo", "fitted", "fitted again", "answers.csv", "answers.csv.summary.json", "of logits"}  # by RUNS, beside what was there
+# By RUNS, beside what was there.
+WRITTEN = {"elsewise-demo", "fitted", "fitted again", "answers.csv", "answers.csv.summary.json", "of logits"}
 NETWORK, FILES = "connect,sendto,sendmsg,sendmmsg", "openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink"
 CALL = re.compile(r"^\d+ +(?P<call>\w+)\((?P<given>.*)\) += (?P<result>-?\d+)")
 PLACE = re.compile(r"(?:(?:AT_FDCWD|\d+)<(?P<folder>[^>]*)>, )?\"(?P<name>[^\"]*)\"")
