@@ -12,6 +12,7 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.evaluation.shift import Tally
 from elsewise.outputs import Evidence
 from elsewise.rules.decisions import Decisions
+from elsewise.storage.json_files import Json
 
 COLUMNS = ("label", "abstained", "reason", "best_label", "confidence", "probability", "truncated")
 SENTENCES = ("sentence", "customer_sentence")
@@ -89,21 +90,30 @@ class MoreColumns:
         How many of the best labels to add with their probabilities, and whether to add every label's probability.
     sentences : str or None
         The language of the sentences that say why; None for no sentences.
+    processor : str or None
+        The processor that answers, where a column tells it.
     """
 
     top: int = 0
     probabilities: bool = False
     sentences: str | None = None
+    processor: str | None = None
+
+    @property
+    def described(self) -> Json:
+        """What of these the bytes of an output depend on, whichever processor answers (JSON)."""
+        return {"top": self.top, "probabilities": self.probabilities, "sentences": self.sentences}
 
     def names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Name the columns."""
         ranked = [f"{what}_{place}" for place in range(1, self.top + 1) for what in ("label", "probability")]
         said = SENTENCES if self.sentences else ()
-        return (*ranked, *said, *(f"p_{label}" for label in labels if self.probabilities))
+        told = ("processor",) if self.processor else ()
+        return (*ranked, *said, *(f"p_{label}" for label in labels if self.probabilities), *told)
 
     def cells(self, decisions: Decisions, evidence: Evidence) -> Iterator[dict[str, object]]:
         """Yield the optional cells of each row, by column."""
-        if not self.top and not self.probabilities and not self.sentences:
+        if not (self.top or self.probabilities or self.sentences or self.processor):
             yield from ({} for _ in range(len(evidence)))
             return
         best = np.argsort(-evidence.probabilities, axis=1, kind="stable")[:, : self.top]
@@ -116,6 +126,8 @@ class MoreColumns:
                 cells |= {f"p_{label}": p for label, p in zip(decisions.names, row, strict=True)}
             if self.sentences:
                 cells |= {name: getattr(decisions, name)(i, self.sentences) for name in SENTENCES}
+            if self.processor:
+                cells["processor"] = self.processor
             yield cells
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from elsewise.batch.answers import MoreColumns
 from elsewise.batch.layout import Layout
 from elsewise.batch.rejects import REJECTED
-from elsewise.batch.run import AfterPart, Job, in_parts, stream
+from elsewise.batch.run import AfterPart, GoingOn, Job, in_parts, stream
 from elsewise.batch.source import open_source
 from elsewise.batch.summary import SUMMARY, Summary
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import same_file
 from elsewise.data.labelled_texts import Reading
+from elsewise.engines.machine import processor
 from elsewise.errors import InputError
 from elsewise.messages import messages
 from elsewise.progress import Progress
@@ -30,6 +31,9 @@ def predict_file(
     progress: Progress | None = None,
     overwrite: bool = False,
     mixed_processors: bool = False,
+    shard: tuple[int, int] | None = None,
+    join: bool = False,
+    parts: bool = False,
     after_part: AfterPart | None = None,
 ) -> Summary:
     """Answer every row of a file, in order, in bounded memory; the same call goes on where an earlier one was stopped.
@@ -59,7 +63,15 @@ def predict_file(
     overwrite : bool
         Begin anew where ``OUT.parts`` is of another run. Default: refuse, and say what changed.
     mixed_processors : bool
-        Go on from parts that another kind of processor answered. The last digits of its probabilities may differ.
+        Take parts that different kinds of processors answer, whose last digits may differ. A column ``processor`` tells
+        which. Default: refuse.
+    shard : (int, int), optional
+        Answer a share of the parts, as (2, 3) every third one from the second on, and write no output. Other processes
+        answer the other shares, on this machine or on others that see the same files.
+    join : bool
+        Answer nothing: write the output of the parts of all shards. It has the bytes that one process would write.
+    parts : bool
+        Leave the answers in ``OUT.parts``, each part a file of the format of `out`. Default: one file.
     after_part : callable, optional
         Called with (folder, parts, rows) after each part that is on the disk; it may raise to stop there.
 
@@ -80,15 +92,26 @@ def predict_file(
         messages(sentences)  # raises for an unknown language
     if any(same_file(data, f"{out}{ending}") for ending in ("", REJECTED, SUMMARY)):
         raise InputError(f"{data} is the input file, and would be overwritten; choose another name for the output")
-    more = MoreColumns(min(top, len(classifier.labels)), probabilities, sentences)
+    if (shard is not None or join or parts) and not is_resumable(data, out):
+        raise InputError(
+            "parts need an input and an output that are files; name both, or leave shard=, join= and parts= out"
+        )
+    here = processor() if mixed_processors else None
+    more = MoreColumns(min(top, len(classifier.labels)), probabilities, sentences, here)
     with open_source(classifier, data, how, features) as source:
         layout = Layout.of(source, classifier.labels, data, out, how, more, excel=excel)
         job = Job(classifier, source, layout, data, out, how, features, more, progress)
         if is_resumable(data, out):
-            return in_parts(job, overwrite=overwrite, mixed_processors=mixed_processors, after_part=after_part)
+            return in_parts(job, GoingOn(overwrite, mixed_processors, _checked(shard), join, parts, after_part))
         return stream(job)
 
 
 def is_resumable(data: str, out: str) -> bool:
     """Tell whether a stopped run can go on: the input can be read again, and the output is a file."""
     return Path(data).is_file() and out != "-" and (Path(out).is_file() or not Path(out).exists())
+
+
+def _checked(shard: tuple[int, int] | None) -> tuple[int, int] | None:
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise InputError(f"a shard is one of 1/n to n/n, got {shard[0]}/{shard[1]}")
+    return shard

@@ -1,10 +1,11 @@
 """Run over the chunks of an input: in one stream, or in parts that a later run goes on from."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from elsewise.batch.answers import Answered, Ledger, MoreColumns, Totals, answer
 from elsewise.batch.identity import FileState, identity_of
 from elsewise.batch.layout import Layout
 from elsewise.batch.parts import (
+    END,
     DonePart,
     append_parts,
+    check_complete,
     check_same_processor,
     check_same_run,
     folder_of,
     holding,
     read_parts,
     remove_parts,
+    write_end,
     write_part,
 )
 from elsewise.batch.rejects import REJECT_COLUMNS, reject_rows, rejects_of
@@ -38,6 +42,32 @@ from elsewise.storage.json_files import Json
 from elsewise.storage.target_file import Part, together
 
 AfterPart = Callable[[Path, int, int], None]  # folder, parts and rows that are on the disk; it may raise to stop
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOn:
+    """How a run deals with parts that are there, and which ones it makes.
+
+    Attributes
+    ----------
+    overwrite, mixed_processors : bool
+        Begin anew where parts are of another run; take parts of another kind of processor.
+    shard : (int, int) or None
+        (2, 3): make the second of every three parts, and no output.
+    join : bool
+        Make no part: write the output of parts that are all there.
+    stays_in_parts : bool
+        Leave the answers in parts, beside a summary, and write no output.
+    after_part : callable or None
+        Called with (folder, parts, rows) after each part.
+    """
+
+    overwrite: bool = False
+    mixed_processors: bool = False
+    shard: tuple[int, int] | None = None
+    join: bool = False
+    stays_in_parts: bool = False
+    after_part: AfterPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +102,7 @@ class Job:
     def described(self) -> Json:
         """What of the output its bytes depend on (JSON)."""
         cut = {"rows of a part": source.CHUNK_ROWS, "characters of a part": source.CHUNK_CHARACTERS}
-        return {**self.layout.described, **asdict(self.more), **cut}
+        return {**self.layout.described, **self.more.described, **cut}
 
     def summary(self, totals: Totals, pace: Pace) -> Summary:
         """Sum up the run, once the source is read."""
@@ -104,29 +134,52 @@ def stream(job: Job) -> Summary:
     return summary
 
 
-def in_parts(job: Job, *, overwrite: bool, mixed_processors: bool, after_part: AfterPart | None) -> Summary:
+def in_parts(job: Job, going_on: GoingOn) -> Summary:
     """Write the answers in parts, and at the end all parts as one file; the parts of an earlier run are not redone."""
-    folder = folder_of(job.out)
-    with holding(folder, job.out, "run"):
+    folder, shard = folder_of(job.out), going_on.shard
+    with holding(folder, job.out, "run" if shard is None else f"shard-{shard[0]}-of-{shard[1]}"):
         files = {"input": FileState.of(job.data, job.progress)}
         if job.features is not None:
             files["features"] = FileState.of(job.features, job.progress)
         run = identity_of(job.classifier, files, job.how, job.described)
-        known = _known(folder, run, overwrite=overwrite, mixed_processors=mixed_processors)
-        ordered, totals, now, began = [], Totals(), Totals(), time.monotonic()
-        for part, is_new in _parts(job, folder, known, run):
-            for file in files.values():
-                file.check_unchanged()
-            ordered.append(part)
-            totals += part.totals
-            now += part.totals if is_new else Totals()
-            check_balance(totals.ledger, part.last)
-            if after_part:
-                after_part(folder, len(ordered), totals.ledger.read)
-        summary = job.summary(totals, Pace.since(began, now.ledger.read, now.tokens))
-        _merge(job, folder, ordered, summary)
-        remove_parts(folder)
+        known = _known(folder, run, going_on)
+        if going_on.join:
+            ordered, pace = [known[first] for first in sorted(known)], Pace()
+            check_complete(folder, ordered, run)
+        else:
+            ordered, pace = _answer_parts(job, folder, known, run, files, going_on)
+        summary = job.summary(sum((part.totals for part in ordered), start=Totals()), pace)
+        if going_on.stays_in_parts and shard is None:
+            write_end(folder, summary.read, run)
+            with together() as placed:
+                write_summary(summary, job.out, placed)
+        elif shard is None:
+            _merge(job, folder, ordered, summary)
+            remove_parts(folder)
     return summary
+
+
+def _answer_parts(
+    job: Job, folder: Path, known: dict[int, DonePart], run: Json, files: Mapping[str, FileState], going_on: GoingOn
+) -> tuple[list[DonePart], Pace]:
+    """Answer the parts that lack, of all or of a shard; give those that are there then, in order, and the pace."""
+    ordered: list[DonePart] = []
+    now, began, rows, skipped = Totals(), time.monotonic(), 0, 0
+    for chunk, part, is_new in _parts(job, folder, known, run, going_on.shard):
+        for file in files.values():
+            file.check_unchanged()
+        rows = chunk.last
+        if part is None:
+            skipped += chunk.last - chunk.first + 1
+            continue
+        ordered.append(part)
+        now += part.totals if is_new else Totals()
+        check_balance(part.totals.ledger, chunk.last - chunk.first + 1)
+        if going_on.after_part:
+            going_on.after_part(folder, len(ordered), rows - skipped)
+    if going_on.shard is not None:
+        write_end(folder, rows, run)
+    return ordered, Pace.since(began, now.ledger.read, now.tokens)
 
 
 def check_balance(ledger: Ledger, rows: int) -> None:
@@ -138,33 +191,44 @@ def check_balance(ledger: Ledger, rows: int) -> None:
         )
 
 
-def _known(folder: Path, run: Json, *, overwrite: bool, mixed_processors: bool) -> dict[int, DonePart]:
+def _known(folder: Path, run: Json, going_on: GoingOn) -> dict[int, DonePart]:
     """Give the parts of this run that are there; those of another run are refused, or removed to begin anew."""
     known = read_parts(folder)
-    if overwrite and any(part.run != run for part in known.values()):
-        for file in folder.glob("rows-*"):
+    if going_on.overwrite and any(part.run != run for part in known.values()):
+        for file in (*folder.glob("rows-*"), *folder.glob(END)):
             file.unlink()
         return {}
     check_same_run(folder, known.values(), run)
-    if not mixed_processors:
-        check_same_processor(folder, known.values(), processor())
+    if not going_on.mixed_processors:
+        own = next((part.processor for part in known.values()), "") if going_on.join else processor()
+        check_same_processor(folder, known.values(), own)
     return known
 
 
-def _parts(job: Job, folder: Path, known: dict[int, DonePart], run: Json) -> Iterator[tuple[DonePart, bool]]:
-    """Give each part in order, and whether it is new: as it is known and whole, or answered and written now."""
+def _parts(
+    job: Job, folder: Path, known: dict[int, DonePart], run: Json, shard: tuple[int, int] | None
+) -> Iterator[tuple[Chunk, DonePart | None, bool]]:
+    """Give each chunk in order with its part, and whether that is new: known and whole, or answered and written now.
+
+    None for the parts of other shards.
+    """
     here, done, total = processor(), 0, job.source.count() if job.progress else 0
+    place, of = shard or (1, 1)
+    turn = cycle(range(1, of + 1))
 
     def is_wanted(first: int, last: int) -> bool:
         part = known.get(first)
+        if next(turn) != place:
+            known.pop(first, None)
+            return False
         return part is None or part.last != last or not part.is_whole(folder)
 
     for chunk in prefetch(chunks(job.source.items, job.prepare, is_wanted)):
         if chunk.is_wanted:
             answers = _answered(job, chunk, done, total)
-            yield write_part(folder, chunk, answers, job.layout, run, here), True
+            yield chunk, write_part(folder, chunk, answers, job.layout, run, here), True
         else:
-            yield known[chunk.first], False
+            yield chunk, known.get(chunk.first), False
         done = chunk.last
         total = _told(job, done, total)
 
