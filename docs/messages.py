@@ -18,12 +18,8 @@ AREAS: Final = {  # what a user was about, and the rooms that speak of it
     "labels-and-texts": ("fitting", "evaluation", "report", "cli"),
     "training": ("training", "errors", "reporting"),
     "model-folders": ("classifier", "messages"),
-<<<<<<< HEAD
-    "engines": ("engines", "wrappers"),
-    "serving": ("server", "client"),
-=======
     "engines": ("engines", "wrappers", "sklearn"),
->>>>>>> main
+    "serving": ("server", "client"),
     "promises": ("rules",),
     "arrays": ("arrays", "outputs", "calibrators", "scores", "metrics"),
 }

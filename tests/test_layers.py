@@ -18,13 +18,8 @@ RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
     {"data"},
     {"classifier", "training", "wrappers"},
     {"evaluation"},
-<<<<<<< HEAD
     {"fitting", "batch", "report", "server"},
-    {"cli", "__init__", "__main__"},
-=======
-    {"fitting", "batch", "report"},
     {"cli", "sklearn", "__init__", "__main__"},
->>>>>>> main
 ]
 EXCUSED = {("__main__", "cli")}
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
