@@ -75,8 +75,9 @@ RUNS = {
 }
 
 
-# By RUNS, beside what was there.
-WRITTEN = {"elsewise-demo", "fitted", "fitted again", "answers.csv", "answers.csv.summary.json", "of logits"}
+WRITTEN = {  # by RUNS, beside what was there
+    "elsewise-demo", "fitted", "fitted again", "answers.csv", "answers.csv.summary.json", "of logits",
+}  # fmt: skip
 NETWORK, FILES = "connect,sendto,sendmsg,sendmmsg", "openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink"
 CALL = re.compile(r"^\d+ +(?P<call>\w+)\((?P<given>.*)\) += (?P<result>-?\d+)")
 PLACE = re.compile(r"(?:(?:AT_FDCWD|\d+)<(?P<folder>[^>]*)>, )?\"(?P<name>[^\"]*)\"")
