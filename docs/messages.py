@@ -19,6 +19,7 @@ AREAS: Final = {  # what a user was about, and the rooms that speak of it
     "training": ("training", "errors", "reporting"),
     "model-folders": ("classifier", "messages"),
     "engines": ("engines", "wrappers", "sklearn"),
+    "serving": ("server", "client"),
     "promises": ("rules",),
     "arrays": ("arrays", "outputs", "calibrators", "scores", "metrics"),
 }

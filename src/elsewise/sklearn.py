@@ -35,6 +35,7 @@ LEARNT: Final = 0.6  # share of the rows that a scikit-learn estimator inside is
 ON_TRAINING: Final = (
     "encoder", "engine", "precision", "ensemble", "mc_dropout", "laplace", "second_opinion", "quick", "keep", "epochs",
     "learning_rate", "batch_size", "patience", "max_length", "tether", "class_weights",
+    "lowercase",
 )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ class ElsewiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         The `score` of `elsewise.fit`: a name in `elsewise.scores.SCORES`.
     encoder, target_accuracy, confidence_level, strict, out_of_scope_label, other, count_repeats, engine, precision, \
 floor, unfamiliar, ensemble, mc_dropout, laplace, second_opinion, quick, keep, baseline, epochs, learning_rate, \
-batch_size, patience, max_length, tether, class_weights
+batch_size, patience, max_length, tether, class_weights, lowercase
         As in `elsewise.fit`, but no baseline by default. Those about training are refused with an `estimator`.
 
     Attributes
@@ -94,8 +95,8 @@ batch_size, patience, max_length, tether, class_weights
         ensemble: int | None = None, mc_dropout: int | None = None, laplace: bool = False, second_opinion: bool = True,
         quick: bool = False, keep: str = BEST, baseline: bool = False, epochs: int | None = None,
         learning_rate: float | None = None, batch_size: int | None = None, patience: int | None = None,
-        max_length: int = MAX_LENGTH, tether: float = TETHER,
-        class_weights: Any = None,
+        max_length: int = MAX_LENGTH, tether: float = TETHER, class_weights: Any = None,
+        lowercase: str | None = None,
     ) -> None:  # fmt: skip
         self.estimator = estimator
         self.abstain = abstain
@@ -126,6 +127,7 @@ batch_size, patience, max_length, tether, class_weights
         self.max_length = max_length
         self.tether = tether
         self.class_weights = class_weights
+        self.lowercase = lowercase
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, times: Any = None) -> Self:  # noqa: N803
         """Train, calibrate and certify on n texts with their labels.

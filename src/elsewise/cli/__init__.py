@@ -28,6 +28,7 @@ from elsewise.cli.fit import fit
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
+from elsewise.cli.serve import serve
 from elsewise.cli.stopping import begin, is_put_off, put_off, say_stopped
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning, PromiseWarning
@@ -59,6 +60,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "check": check,
     "fit": fit,
     "predict": predict,
+    "serve": serve,
     "evaluate": evaluate,
     "compare": compare,
     "explain": explain,

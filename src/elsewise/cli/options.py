@@ -56,6 +56,13 @@ Encoder = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, TRAINING(min=1, help="Maximum number of epochs. Default: 3 to 12, fewer for more rows.")]
+Lowercase = Annotated[
+    str | None,
+    TRAINING(
+        metavar="LANGUAGE",
+        help="tr: lowercase as in Turkish, where capital I has no dot, before the encoder reads. Default: its own way.",
+    ),
+]
 MaxLength = Annotated[int, TRAINING(min=8, help="Tokens read of each text, at most.")]
 
 Engine = Annotated[

@@ -112,7 +112,8 @@ def check_file(
     group_column, time_column : str, optional
         Columns with the groups and the times, as for ``elsewise fit``.
     **asked
-        count_repeats, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed, as for
+        count_repeats, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, lowercase, seed, as
+        for
         `elsewise.data.check`.
     """
     refuse_unknown("check_file", asked, [*USUAL, *signature(check_file).parameters])
