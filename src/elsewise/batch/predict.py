@@ -1,6 +1,8 @@
 """Predict files: every input row comes out once, answered, as Other, or rejected with its reason."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from elsewise.batch.answers import MoreColumns
 from elsewise.batch.layout import Layout
@@ -11,6 +13,7 @@ from elsewise.batch.summary import SUMMARY, Summary
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import same_file
 from elsewise.data.labelled_texts import Reading
+from elsewise.data.paths import files_of
 from elsewise.engines.machine import processor
 from elsewise.errors import InputError
 from elsewise.messages import messages
@@ -28,6 +31,8 @@ def predict_file(
     sentences: str | None = None,
     features: str | None = None,
     excel: bool = False,
+    keep: Sequence[str] | None = None,
+    spreadsheet_safe: bool = False,
     progress: Progress | None = None,
     overwrite: bool = False,
     mixed_processors: bool = False,
@@ -46,7 +51,8 @@ def predict_file(
     classifier : Classifier
         A classifier of texts, or of logits: then `data` holds logits (.npy, .npz, or one numeric column a label).
     data, out : str
-        CSV or JSON Lines by suffix; ``-`` is stdin and stdout.
+        Files, by suffix: CSV, TSV or JSON Lines, also compressed (``.csv.gz``, ``.jsonl.zst``), Parquet or Arrow.
+        `data` may be ``.xlsx``, a folder, or a pattern such as ``new/*.csv`` too. ``-`` is stdin and stdout.
     how : Reading, optional
         Columns and format of `data`.
     top, probabilities : int, bool
@@ -58,6 +64,10 @@ def predict_file(
     excel : bool
         Write a CSV that Excel opens by a double click: with a byte order mark, and with semicolons and decimal commas
         where `data` has semicolons. A text that would be a formula begins with an apostrophe.
+    keep : sequence of str, optional
+        Columns of the input to write; none for an empty list. Default: all.
+    spreadsheet_safe : bool
+        In CSV, write an apostrophe before a text that a spreadsheet would run as a formula.
     progress : callable, optional
         Called with (words, rows done, rows in all), 0 where the number of rows is unknown, as of a pipe.
     overwrite : bool
@@ -90,8 +100,10 @@ def predict_file(
     how = how or Reading()
     if sentences is not None:
         messages(sentences)  # raises for an unknown language
-    if any(same_file(data, f"{out}{ending}") for ending in ("", REJECTED, SUMMARY)):
-        raise InputError(f"{data} is the input file, and would be overwritten; choose another name for the output")
+    written = [f"{out}{ending}" for ending in ("", REJECTED, SUMMARY)]
+    read = next((file for file in files_of(data) if any(same_file(file, one) for one in written)), None)
+    if read is not None:
+        raise InputError(f"{read} is the input file, and would be overwritten; choose another name for the output")
     if (shard is not None or join or parts) and not is_resumable(data, out):
         raise InputError(
             "parts need an input and an output that are files; name both, or leave shard=, join= and parts= out"
@@ -99,16 +111,22 @@ def predict_file(
     here = processor() if mixed_processors else None
     more = MoreColumns(min(top, len(classifier.labels)), probabilities, sentences, here)
     with open_source(classifier, data, how, features) as source:
-        layout = Layout.of(source, classifier.labels, data, out, how, more, excel=excel)
+        looks: dict[str, Any] = {"excel": excel, "safe": spreadsheet_safe, "keep": keep}
+        layout = Layout.of(source, classifier.labels, data, out, how, more, **looks)
         job = Job(classifier, source, layout, data, out, how, features, more, progress)
         if is_resumable(data, out):
             return in_parts(job, GoingOn(overwrite, mixed_processors, _checked(shard), join, parts, after_part))
         return stream(job)
 
 
+def is_again_readable(data: str) -> bool:
+    """Tell whether an input is made of files, which can be read again, and no pipe."""
+    return data != "-" and (Path(data).is_dir() or not Path(data).exists() or Path(data).is_file())
+
+
 def is_resumable(data: str, out: str) -> bool:
     """Tell whether a stopped run can go on: the input can be read again, and the output is a file."""
-    return Path(data).is_file() and out != "-" and (Path(out).is_file() or not Path(out).exists())
+    return is_again_readable(data) and out != "-" and (Path(out).is_file() or not Path(out).exists())
 
 
 def _checked(shard: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from elsewise.batch import source
 from elsewise.batch.answers import Answered, Ledger, MoreColumns, Totals, answered
-from elsewise.batch.identity import FileState, identity_of
+from elsewise.batch.identity import FilesState, identity_of
 from elsewise.batch.layout import Layout
 from elsewise.batch.parts import (
     END,
@@ -31,8 +31,9 @@ from elsewise.batch.rejects import REJECT_COLUMNS, reject_rows, rejects_of
 from elsewise.batch.source import Chunk, Source, chunks
 from elsewise.batch.summary import Pace, Summary, write_summary
 from elsewise.classifier.classifier import Classifier
-from elsewise.data.formats import Writer, open_writer
+from elsewise.data.formats import RowWriter, open_writer
 from elsewise.data.labelled_texts import Reading
+from elsewise.data.paths import files_of
 from elsewise.engines import prepared
 from elsewise.engines.batching import prefetch
 from elsewise.engines.machine import processor
@@ -138,9 +139,9 @@ def in_parts(job: Job, going_on: GoingOn) -> Summary:
     """Write the answers in parts, and at the end all parts as one file; the parts of an earlier run are not redone."""
     folder, shard = folder_of(job.out), going_on.shard
     with holding(folder, job.out, "run" if shard is None else f"shard-{shard[0]}-of-{shard[1]}"):
-        files = {"input": FileState.of(job.data, job.progress)}
+        files = {"input": FilesState.of(files_of(job.data), job.progress)}
         if job.features is not None:
-            files["features"] = FileState.of(job.features, job.progress)
+            files["features"] = FilesState.of([job.features], job.progress)
         run = identity_of(job.classifier, files, job.how, job.described)
         known = _known(folder, run, going_on)
         if going_on.join:
@@ -160,7 +161,7 @@ def in_parts(job: Job, going_on: GoingOn) -> Summary:
 
 
 def _answer_parts(
-    job: Job, folder: Path, known: dict[int, DonePart], run: Json, files: Mapping[str, FileState], going_on: GoingOn
+    job: Job, folder: Path, known: dict[int, DonePart], run: Json, files: Mapping[str, FilesState], going_on: GoingOn
 ) -> tuple[list[DonePart], Pace]:
     """Answer the parts that lack, of all or of a shard; give those that are there then, in order, and the pace."""
     ordered: list[DonePart] = []
@@ -265,5 +266,5 @@ def _finish(summary: Summary, out: str, placed: list[Part]) -> None:
         write_summary(summary, out, placed)
 
 
-def _open_rejects(path: Path | None, out: str, placed: list[Part]) -> AbstractContextManager[Writer | None]:
+def _open_rejects(path: Path | None, out: str, placed: list[Part]) -> AbstractContextManager[RowWriter | None]:
     return nullcontext() if path is None else open_writer(path, REJECT_COLUMNS, parts=placed, like=out)

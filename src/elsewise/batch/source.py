@@ -1,7 +1,7 @@
 """Read the rows of a file in chunks of bounded size."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,13 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import count_rows
 from elsewise.data.labelled_texts import Reading, noted, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
-from elsewise.data.rows import Row, Rows
+from elsewise.data.paths import files_of
+from elsewise.data.rows import Opened, Row, Rows, column_names
 from elsewise.engines import reads_logits
 from elsewise.engines.batching import WINDOW
 from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
+from elsewise.messages.wording import counted
 
 CHUNK_ROWS = WINDOW
 CHUNK_CHARACTERS = 2_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
@@ -78,7 +80,7 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
         items = ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
         yield Source(("row",), _beside(classifier, items, features, how), lambda: len(logits))
         return
-    with how.open(data) as rows:
+    with _open_all(files_of(data), how) as rows:
         if is_logits:
             columns = logit_columns(rows.columns, how, classifier.labels, data)
             if len(columns) != len(classifier.labels):
@@ -88,7 +90,41 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
             columns = how.text_columns(rows.columns, data)
             items = (_text_item(row, columns) for row in rows)
         beside = _beside(classifier, items, features, how)
-        yield Source(rows.columns, beside, lambda: count_rows(data, format=how.format), rows)
+        yield Source(rows.columns, beside, lambda: _count(files_of(data), how), rows)
+
+
+@contextmanager
+def _open_all(files: Sequence[str], how: Reading) -> Iterator[Rows]:
+    """Open files one after the other, as if they were one; InputError for one with other columns than the first."""
+    with how.open(files[0]) as first:
+        if len(files) == 1:
+            yield first
+            return
+        note = f"{counted(len(files), 'file')}, as {files[0]}: {first.notes[-1]}"
+        rows = _chained(first, files, how)
+        yield Rows(
+            Opened(note, lambda: None), first.columns, first.notes[:-1], rows, first.delimiter, types=first.types
+        )
+
+
+def _chained(first: Rows, files: Sequence[str], how: Reading) -> Iterator[Row]:
+    before = 0
+    for path in files:
+        with nullcontext(first) if path == files[0] else how.open(path) as rows:
+            if set(rows.columns) != set(first.columns) and rows.has_header:
+                raise InputError(f"{path} has the columns {column_names(rows.columns)}, and {files[0]} has others")
+            number = before
+            for row in rows:
+                number = before + row.number
+                problem = row.problem and f"({path}) {row.problem}"
+                yield replace(row, number=number, problem=problem)
+            before = number
+
+
+def _count(files: Sequence[str], how: Reading) -> int:
+    """Count the rows of files at a glance; 0 if one of them does not tell."""
+    counts = [count_rows(file, format=how.format) for file in files]
+    return sum(counts) if all(counts) else 0
 
 
 def chunks(

@@ -84,7 +84,11 @@ class PieceOptions:
 def predict(
     model: ModelPath,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv). - is stdin.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="Texts (.csv, .tsv, .jsonl, .parquet, .arrow, .xlsx) or logits (.npy, .npz, .csv). - is stdin.",
+        ),
     ],
     files: TextFiles,
     served: ServedOptions,
@@ -110,6 +114,17 @@ def predict(
             "commas where DATA has semicolons. A text that would be a formula begins with an apostrophe.",
         ),
     ] = False,
+    keep: Annotated[
+        str | None,
+        OUTPUT(metavar="COLUMNS", help="Columns of DATA to write, separated by commas. Default: all."),
+    ] = None,
+    spreadsheet_safe: Annotated[
+        bool,
+        OUTPUT(
+            "--spreadsheet-safe",
+            help="Write an apostrophe before texts that a spreadsheet would run as a formula. Default: as they came.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer every row of a file: a label, or Other with the reason. The same command goes on if it was stopped."""
@@ -132,6 +147,7 @@ def predict(
                 summary = predict_file(
                     classifier, data, out, how=how, features=features, progress=progress,
                     top=top, probabilities=probabilities, sentences=sentences, excel=excel,
+                    spreadsheet_safe=spreadsheet_safe, keep=None if keep is None else _columns(keep),
                     overwrite=overwrite, after_part=part_done, **going_on,
                 )  # fmt: skip
             except ElsewiseError:
@@ -149,6 +165,10 @@ def predict(
         to_stderr(f"the answers are in {folder_of(out)}")
     else:
         _say_next(model, served, classifier, summary, out, how)
+
+
+def _columns(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
 
 
 def _say_next(
