@@ -226,8 +226,8 @@ def _written(
         answers = answered(job.classifier, chunk, job.more, outputs, known)
         return chunk, write(chunk, answers), answers.totals
 
-    behind: Behind[tuple[Chunk, Wrote, Totals]]
-    with Behind(overlaps=overlaps) as behind:
+    behind: Behind[tuple[Chunk, Wrote, Totals]] = Behind(overlaps=overlaps)
+    with behind:
         try:
             for chunk in prefetch(chunks(job.source.items, job.prepare, is_wanted, texts)):
                 if stops() or not chunk.is_wanted:
