@@ -1,11 +1,12 @@
 """Predict files: every input row comes out once, answered, as Other, or rejected with its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from elsewise.batch.answers import MoreColumns
 from elsewise.batch.layout import Layout
+from elsewise.batch.meter import Watch
 from elsewise.batch.rejects import REJECTED
 from elsewise.batch.run import AfterPart, GoingOn, Job, in_parts, stream
 from elsewise.batch.source import open_source
@@ -40,6 +41,8 @@ def predict_file(
     join: bool = False,
     parts: bool = False,
     after_part: AfterPart | None = None,
+    stops: Callable[[], bool] = lambda: False,
+    watch: Watch | None = None,
 ) -> Summary:
     """Answer every row of a file, in order, in bounded memory; the same call goes on where an earlier one was stopped.
 
@@ -83,7 +86,11 @@ def predict_file(
     parts : bool
         Leave the answers in ``OUT.parts``, each part a file of the format of `out`. Default: one file.
     after_part : callable, optional
-        Called with (folder, parts, rows) after each part that is on the disk; it may raise to stop there.
+        Called with (folder, parts, rows) after each part that is on the disk.
+    stops : callable
+        Asked before each part whether to stop: then KeyboardInterrupt is raised when all that was begun is written.
+    watch : callable, optional
+        Called with an `elsewise.batch.meter.Standing` after each part: rows done, pace, share of Other, seconds left.
 
     Returns
     -------
@@ -113,9 +120,9 @@ def predict_file(
     with open_source(classifier, data, how, features) as source:
         looks: dict[str, Any] = {"excel": excel, "safe": spreadsheet_safe, "keep": keep}
         layout = Layout.of(source, classifier.labels, data, out, how, more, **looks)
-        job = Job(classifier, source, layout, data, out, how, features, more, progress)
+        job = Job(classifier, source, layout, data, out, how, features, more, progress, watch)
         if is_resumable(data, out):
-            return in_parts(job, GoingOn(overwrite, mixed_processors, _checked(shard), join, parts, after_part))
+            return in_parts(job, GoingOn(overwrite, mixed_processors, _checked(shard), join, parts, after_part, stops))
         return stream(job)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from elsewise.errors import InputError
 from elsewise.messages.wording import counted
 
 CHUNK_ROWS = WINDOW
+LONG = 2000  # characters of a text that is not remembered
 CHUNK_CHARACTERS = 2_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
 
 Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
@@ -57,6 +59,9 @@ class Chunk:
         Usable rows whose text came before in this chunk.
     is_wanted : bool
         False: nobody asks for its answers, and it is empty.
+    texts, fresh, dropped : tuple of str, the first or None
+        The texts of all usable rows; those among them that `prepared` is of, the others came before; and those whose
+        answers are not needed after this chunk. No texts where every row is prepared.
     """
 
     rows: tuple[Row, ...]
@@ -66,6 +71,46 @@ class Chunk:
     last: int = 0
     repeated: int = 0
     is_wanted: bool = True
+    texts: tuple[str, ...] | None = None
+    fresh: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> int:
+        """Number of texts, or rows of logits, that the engine is asked about."""
+        return len(self.rows) if self.texts is None else len(self.fresh)
+
+
+class Seen:
+    """Texts that came before: their answers are known when those of the present chunk are made.
+
+    Attributes
+    ----------
+    most : int
+        Number of texts that are remembered; 0 for none. The oldest are forgotten.
+
+    Examples
+    --------
+    >>> seen = Seen(2)
+    >>> seen.apart(["a", "b", "a"]), seen.apart(["b", "c"]), seen.apart(["a"])
+    ((('a', 'b'), ()), (('c',), ('a',)), (('a',), ('b',)))
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._texts: dict[str, None] = {}
+
+    def apart(self, texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Give the texts that are new, each once, and those to forget after this chunk."""
+        fresh = tuple(text for text in dict.fromkeys(texts) if text not in self._texts)
+        long = tuple(text for text in fresh if len(text) > LONG or not self.most)
+        self._texts.update(dict.fromkeys(fresh))
+        for text in long:
+            del self._texts[text]
+        old = tuple(islice(self._texts, max(len(self._texts) - self.most, 0)))
+        for text in old:
+            del self._texts[text]
+        return fresh, (*long, *old)
 
 
 @contextmanager
@@ -131,8 +176,12 @@ def chunks(
     items: Iterable[Item],
     prepare: Callable[[Sequence[Any]], Any],
     is_wanted: Callable[[int, int], bool] = lambda *_: True,
+    seen: Seen | None = None,
 ) -> Iterator[Chunk]:
-    """Cut rows into chunks, and prepare each for the engine; not those that are not wanted, by first and last row."""
+    """Cut rows into chunks, and prepare each for the engine; not those that are not wanted, by first and last row.
+
+    With `seen`, of texts, only those that did not come before are prepared.
+    """
     for some in _cut(items):
         first, last = some[0][0].number, some[-1][0].number
         if not is_wanted(first, last):
@@ -140,9 +189,14 @@ def chunks(
             continue
         usable = [(row, item) for row, item in some if row.problem is None]
         rejected = tuple(row for row, _ in some if row.problem is not None)
-        given = [item for _, item in usable]
-        repeated = len(given) - len(set(given)) if given and isinstance(given[0], str) else 0
-        yield Chunk(tuple(row for row, _ in usable), prepare(given), rejected, first, last, repeated)
+        rows, given = tuple(row for row, _ in usable), [item for _, item in usable]
+        if seen is None:
+            yield Chunk(rows, prepare(given), rejected, first, last)
+            continue
+        fresh, dropped = seen.apart(given)
+        repeated = len(given) - len(set(given))
+        more: dict[str, Any] = {"texts": tuple(given), "fresh": fresh, "dropped": dropped}
+        yield Chunk(rows, prepare(fresh), rejected, first, last, repeated, **more)
 
 
 def _cut(items: Iterable[Item]) -> Iterator[list[Item]]:
