@@ -17,8 +17,9 @@ from support.small_models import model_of, texts, tokenizer
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("nncf")
+pytest.importorskip("uvicorn")
 PROGRAM = """
-import json, os, sys, time
+import json, os, signal, sys, threading, time
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +44,8 @@ elsewise.data.sample.support_texts = partial(elsewise.data.sample.support_texts,
 codes = []
 for words in json.loads(sys.argv[1]):
     sys.argv = ["elsewise", *words]
+    if words[0] == "serve":
+        threading.Timer(5, os.kill, (os.getpid(), signal.SIGTERM)).start()
     try:
         main()
         codes.append(0)
@@ -68,10 +71,13 @@ RUNS = {
     "export to ONNX Runtime": ["export", "model", "--engine", "onnxruntime"],
     "threshold": ["threshold", "model", "--target-accuracy", "0.5"],
     "doctor": ["doctor"],
+    "serve": ["serve", "model", "--port", "0", "--drain", "0"],
 }
 
 
-WRITTEN = {"elsewise-demo", "fitted", "fitted again", "answers.csv", "of logits"}  # by RUNS, beside what was there
+WRITTEN = {  # by RUNS, beside what was there
+    "elsewise-demo", "fitted", "fitted again", "answers.csv", "answers.csv.summary.json", "of logits",
+}  # fmt: skip
 NETWORK, FILES = "connect,sendto,sendmsg,sendmmsg", "openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink"
 CALL = re.compile(r"^\d+ +(?P<call>\w+)\((?P<given>.*)\) += (?P<result>-?\d+)")
 PLACE = re.compile(r"(?:(?:AT_FDCWD|\d+)<(?P<folder>[^>]*)>, )?\"(?P<name>[^\"]*)\"")

@@ -17,9 +17,11 @@ from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.data.defaults import CONFIDENCE_LEVEL, LEFT_OUT, MAX_LENGTH, PARTS, TARGET_ACCURACY
 from elsewise.data.encoding_guess import misread
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
-from elsewise.data.language import language_warnings
+from elsewise.data.language import AS_ENGLISH, language_warnings, lowercases_as_english
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions, find_tokenizer
+from elsewise.engines.lowercase import check_lowercase
+from elsewise.engines.lowercase import lowercase as lowercase_as
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, InputError, warn_caller
 from elsewise.messages.certificates import NOTABLE
@@ -158,6 +160,7 @@ def check(
     confidence_level: float = CONFIDENCE_LEVEL,
     encoder: str = DEFAULT_ENCODER,
     max_length: int = MAX_LENGTH,
+    lowercase: str | None = None,
     seed: int = 0,
     lines: Sequence[int] | None = None,
 ) -> Findings:
@@ -167,7 +170,7 @@ def check(
     ----------
     texts, labels, held_out, test, groups, times, count_repeats, out_of_scope_label
         As for `elsewise.fit`.
-    target_accuracy, confidence_level, encoder, max_length, seed
+    target_accuracy, confidence_level, encoder, max_length, lowercase, seed
         As for `elsewise.fit`.
     lines : n whole numbers, optional
         Lines of the rows in their file, for the findings.
@@ -180,7 +183,7 @@ def check(
     Raises
     ------
     InputError
-        If the target accuracy or the confidence level is out of range.
+        If the target accuracy or the confidence level is out of range, or `lowercase` is no known language.
 
     Examples
     --------
@@ -189,12 +192,15 @@ def check(
     "one label in 2 spellings: 'Refund' (1 row), 'refund' (1 row)"
     """
     promise = BinomialTest.of(target_accuracy, confidence_level)
+    check_lowercase(lowercase)
     try:
         rows = (texts, labels, groups, times)
         divided = divide(rows, held_out, test, out_of_scope_label, seed, count_repeats=count_repeats)
         file = find_tokenizer(encoder)
         settings = {"max_length": max_length, "pad": 0, "special": ()}
         backend = None if file is None else TextTokenizer.open(file, settings).backend
+        if backend is not None and lowercase is not None:
+            lowercase_as(backend, lowercase)
         positions = None if file is None else find_positions(encoder)
     except (InputError, ArtifactError) as error:
         return Findings((Finding("error", "refused", str(error), typed=error.typed),))
@@ -434,6 +440,9 @@ def _token_findings(
     backend.no_padding()
     backend.no_truncation()
     found = [Finding("warning", "language", words) for words in language_warnings(backend, sample, encoder)]
+    if lowercases_as_english(backend, sample):
+        words, remedy = f"encoder {encoder} {AS_ENGLISH}", "lowercase='tr' reads them as one"
+        found.append(Finding("warning", "turkish_lowercase", words, remedy, ("--lowercase", "tr")))
     max_length = min(asked, positions or asked)
     longest = max(2 * USUAL_LIMIT, 2 * max_length)  # a longer text is as long as that
     tokens = TextTokenizer.of(backend.to_str(), max_length=longest, pad=0, special=())(sample).lengths

@@ -149,7 +149,7 @@ def fit(
         Clear that folder first.
     **training
         Fields of `elsewise.training.settings.Training`: epochs, learning_rate, batch_size, patience, max_length, seed,
-        class_weights.
+        class_weights, lowercase ("tr": as in Turkish, before the encoder reads).
 
     Returns
     -------
