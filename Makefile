@@ -18,7 +18,7 @@ demo: $(LIGHT)
 
 # The native engine, compiled again when its sources change; without a C compiler its tests are skipped.
 NATIVE := src/elsewise/engines/c/native.so
-$(NATIVE): $(wildcard src/elsewise/engines/c/*.[ch]) src/elsewise/engines/native_build.py | $(LIGHT)
+$(NATIVE): $(wildcard src/elsewise/engines/c/*.[ch] src/elsewise/engines/native_build.py) | $(LIGHT)
 	-$(BIN)/python -m elsewise.engines.native_build
 
 # Two workers of one thread each; a document, and a file of tests, stays with one of them.

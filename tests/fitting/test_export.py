@@ -473,9 +473,11 @@ def test_our_own_engine_is_refused_before_training_where_it_does_not_compute_the
     encoder = encoder_of(tmp_path / "encoder", "albert")
     asked, labels = [f"where is my order {i}" for i in range(60)], ["a", "b"] * 30
 
-    with warnings.catch_warnings(), pytest.raises(InputError, match=r"the engine native does not compute albert, but bert, .*; choose engine="):
-        warnings.simplefilter("ignore", ElsewiseWarning)
-        ew.fit(asked, labels, encoder=str(encoder), engine="native", progress=False)
+    words = r"the engine native does not compute albert, but bert, .*; choose engine="
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)  # of pieces that the encoder does not know
+        with pytest.raises(InputError, match=words):
+            ew.fit(asked, labels, encoder=str(encoder), engine="native", progress=False)
 
 
 def without_onnxruntime(monkeypatch):
