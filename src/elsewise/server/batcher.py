@@ -25,7 +25,7 @@ from elsewise.server.problems import Problem, retry_after
 from elsewise.server.served import Served, joined, lengths_of
 from elsewise.server.settings import Limits
 
-ROUND_TOKENS: Final = 1024  # some thirty milliseconds of a small model, so short requests wait little
+ROUND_TOKENS: Final = 2048  # fewer make more short batches, more let short requests wait longer
 SLICE_TOKENS: Final = 256  # of one request before the next client's turn
 FORGET: Final = 0.95  # the measured rate sinks by this a round, until a round is faster
 
