@@ -33,7 +33,9 @@ async def openapi(desk: Desk, call: Call) -> Reply:
 async def docs(desk: Desk, call: Call) -> Reply:
     """Give the page of the document."""
     del call
-    return Reply(page(document(bool(desk.settings.keys), desk.settings.limits.texts)).encode(), media_type=HTML, headers=SAFE)
+    return Reply(
+        page(document(bool(desk.settings.keys), desk.settings.limits.texts)).encode(), media_type=HTML, headers=SAFE
+    )
 
 
 @cache
