@@ -51,10 +51,10 @@ def predict(classifier, here, stop=None, seen=None, **more):
 
     answered = run.answered
 
-    def noted(classifier, chunk, columns):
+    def noted(classifier, chunk, *columns):
         if seen is not None:
             seen.extend(row.number for row in chunk.rows)
-        return answered(classifier, chunk, columns)
+        return answered(classifier, chunk, *columns)
 
     run.answered = noted
     try:

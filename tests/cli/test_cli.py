@@ -985,7 +985,8 @@ def test_a_tilde_is_the_home_folder_wherever_a_file_is_named(tmp_path, monkeypat
     told = run("predict", "~/model", "~/z.npy", "--out=~/answers.csv", folder=tmp_path)
 
     assert (made.returncode, told.returncode) == (0, 0), made.stderr + told.stderr
-    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["answers.csv", "model", "y.npy", "z.npy"]
+    there = sorted(path.name for path in (tmp_path / "home").iterdir())
+    assert there == ["answers.csv", "answers.csv.summary.json", "model", "y.npy", "z.npy"]
     assert not (tmp_path / "~").exists()
     assert ew.load("~/model").labels == ("0", "1")
     assert open_threshold("~/model").overview().looks == 1

@@ -285,7 +285,7 @@ def by_heart(tmp_path_factory):
     [
         ("data.xlsx", _zipped()),
         ("data.csv", _zipped()),
-        ("data.csv.gz", gzip.compress(simple().encode(), mtime=0)),
+        ("data.csv", gzip.compress(simple().encode(), mtime=0)),
         ("data.parquet", b"PAR1\x15\x04" + bytes(range(256)) + b"PAR1"),
         ("data.docx", b"text,label\n"),
         ("data.csv", bytes(range(256)) * 4),

@@ -30,6 +30,15 @@ OWN = {
 }
 
 
+@pytest.fixture
+def backend():
+    """The tokenizer of the default encoder."""
+    file = find_tokenizer(DEFAULT_ENCODER)
+    if file is None:
+        pytest.skip("the extra demo is not installed")
+    return tokenizers.Tokenizer.from_file(str(file))
+
+
 def lowering(own):
     backend = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0}, "?"))
     if own is not None:
@@ -67,8 +76,7 @@ def test_lowercasing_twice_is_lowercasing_once():
     assert [backend.normalizer.normalize_str(capital) for capital, _ in SAME] == [small for _, small in SAME]
 
 
-def test_the_steps_are_in_the_description_of_the_tokenizer_and_places_stay():
-    backend = tokenizers.Tokenizer.from_file(str(find_tokenizer(DEFAULT_ENCODER)))
+def test_the_steps_are_in_the_description_of_the_tokenizer_and_places_stay(backend):
     lowercase(backend, "tr")
 
     again = tokenizers.Tokenizer.from_str(backend.to_str())
@@ -80,8 +88,7 @@ def test_the_steps_are_in_the_description_of_the_tokenizer_and_places_stay():
     assert len(f"I{DOT}ptal") in [end for _, end in offsets]
 
 
-def test_what_reads_turkish_as_english_is_found_and_does_not_any_more():
-    backend = tokenizers.Tokenizer.from_file(str(find_tokenizer(DEFAULT_ENCODER)))
+def test_what_reads_turkish_as_english_is_found_and_does_not_any_more(backend):
     turkish = [row.text for row in support_texts() if row.kind == "turkish"]
 
     assert lowercases_as_english(backend, turkish)

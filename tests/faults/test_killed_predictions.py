@@ -42,7 +42,7 @@ def cleared(out):
     return unbroken
 
 
-@pytest.mark.parametrize(("kills", "rows", "part"), [(8, 12_000, 1000), pytest.param(300, 40_000, 2048, marks=faults)])
+@pytest.mark.parametrize(("kills", "rows", "part"), [(8, 12_000, 1000), pytest.param(300, 60_000, 2048, marks=faults)])
 def test_kills_lose_no_row_double_no_row_and_repeat_at_most_a_part_each(kills, rows, part, ran, tmp_path):
     rng, ended, outputs = np.random.default_rng(0), Counter(), 0
     words, out = made(tmp_path, rows)
@@ -92,7 +92,8 @@ def test_every_write_sync_and_rename_may_fail_and_the_same_command_goes_on(step,
             assert "Traceback" not in ran.stderr
             assert ran.returncode in (0, 1)
             assert found(out) == (old if ran.returncode else unbroken), (point, ran)
-            assert run(*words).returncode == 0
+            if ran.returncode:
+                assert run(*words).returncode == 0
             assert found(out) == unbroken
             outcomes[ran.returncode] += 1
     print(f"{len(points) * len(REASONS)} points, {dict(outcomes)}")  # noqa: T201

@@ -74,10 +74,10 @@ def noting_syncs(synced):
 def logging_to(log):
     answered = batch_run.answered
 
-    def noted(classifier, chunk, more):
+    def noted(classifier, chunk, *more):
         with open(log, "a", encoding="ascii") as file:
             file.write(f"{chunk.first}\n")
-        return answered(classifier, chunk, more)
+        return answered(classifier, chunk, *more)
 
     batch_run.answered = noted
 

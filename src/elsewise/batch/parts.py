@@ -21,7 +21,7 @@ from elsewise.batch.identity import differences
 from elsewise.batch.layout import Layout
 from elsewise.batch.rejects import REJECTED, write_rejects
 from elsewise.batch.source import Chunk
-from elsewise.data.formats import Writer
+from elsewise.data.formats import RowWriter
 from elsewise.errors import ArtifactError, InputError
 from elsewise.messages.wording import counted
 from elsewise.storage.atomic import Lock, sync
@@ -167,7 +167,7 @@ def check_complete(folder: Path, parts: Iterable[DonePart], run: Json) -> None:
         raise InputError(f"{folder} has no rows from {row + 1:,} on; run the shard that lacks, or leave join=True out")
 
 
-def append_parts(writer: Writer, folder: Path, parts: Iterable[DonePart]) -> None:
+def append_parts(writer: RowWriter, folder: Path, parts: Iterable[DonePart]) -> None:
     """Append the rows of parts to an output; InputError if one of them is damaged."""
     for part in parts:
         if not part.is_whole(folder):

@@ -90,7 +90,15 @@ OutChanged = Annotated[
     str | None, OUTPUT("--out", "-o", metavar="OUT", help="File for the rows with different decisions: .csv or .jsonl.")
 ]
 OutFolder = Annotated[Path, OUTPUT("--out", "-o", metavar="FOLDER", help="Folder for the files and the model.")]
-OutRows = Annotated[str, OUTPUT("--out", "-o", metavar="OUT", help="File to write: .csv or .jsonl. - is stdout.")]
+OutRows = Annotated[
+    str,
+    OUTPUT(
+        "--out",
+        "-o",
+        metavar="OUT",
+        help="File to write: .csv, .tsv, .jsonl, also .gz or .zst; .parquet or .arrow. - is stdout.",
+    ),
+]
 Verbose = Annotated[
     bool, OUTPUT("--verbose", "-v", help="Print every figure. Default: the promise, and what matters most.")
 ]
@@ -172,6 +180,7 @@ class Files:
         ),
     ] = False
 
+    sheet: Annotated[str | None, DATA(help="Sheet of an Excel file. Default: the first one.")] = None
     decimal: Annotated[str, DATA(help="Decimal sign of the numbers in CSV files: . or a comma. Default: a point.")] = (
         "."
     )
@@ -184,7 +193,7 @@ class Files:
         return Reading(**given | {"maps": tuple(self.maps or ()), "dropped": tuple(self.dropped or ())})
 
 
-FORM = ("delimiter", "encoding", "format", "literal_quotes")  # how a file is written
+FORM = ("delimiter", "encoding", "format", "literal_quotes", "sheet")  # how a file is written
 NEW_FILES = ("text_column", "label_column", "maps", "dropped", "skip_bad_rows", *FORM)  # how `fit` reads files
 TextFiles = Annotated[Files, Only("text_column", "decimal", *FORM)]
 LabelledFiles = Annotated[Files, Only("text_column", "label_column", "maps", "dropped", "decimal", *FORM)]

@@ -3,7 +3,7 @@
 import re
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,12 +25,13 @@ from elsewise.cli.options import (
 )
 from elsewise.cli.output import print_json, to_stderr, to_stdout
 from elsewise.cli.panels import OUTPUT
-from elsewise.cli.stopping import part_by_part, part_done, say_kept, wrote
+from elsewise.cli.stopping import end_as_asked, is_put_off, part_by_part, part_done, say_kept, wrote
 from elsewise.cli.summed_up import say_summary
 from elsewise.errors import ElsewiseError, InputError
 from elsewise.progress import showing
 
 if TYPE_CHECKING:
+    from elsewise.batch.meter import Standing
     from elsewise.batch.summary import Summary
     from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import Reading
@@ -66,6 +67,10 @@ class PieceOptions:
         ),
     ] = False
 
+    progress: Annotated[
+        str, OUTPUT(metavar="bar|json", help="How to show progress on stderr: a bar, or JSON lines for programs.")
+    ] = "bar"
+
     @property
     def makes_output(self) -> bool:
         """Whether there is one output at the end."""
@@ -76,6 +81,8 @@ class PieceOptions:
         found = None if self.shard is None else re.fullmatch(r"(\d+)/(\d+)", self.shard)
         if self.shard is not None and (found is None or not 1 <= int(found[1]) <= int(found[2])):
             raise InputError(f"--shard {self.shard}: name one of 1/N to N/N, as in 2/3")
+        if self.progress not in ("bar", "json"):
+            raise InputError(f"--progress {self.progress}: name bar or json")
         place = None if found is None else (int(found[1]), int(found[2]))
         more = {"join": self.join, "parts": self.parts, "mixed_processors": self.mixed_processors}
         return {"shard": place, **more}
@@ -84,7 +91,11 @@ class PieceOptions:
 def predict(
     model: ModelPath,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv). - is stdin.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="Texts (.csv, .tsv, .jsonl, .parquet, .arrow, .xlsx) or logits (.npy, .npz, .csv). - is stdin.",
+        ),
     ],
     files: TextFiles,
     served: ServedOptions,
@@ -110,6 +121,17 @@ def predict(
             "commas where DATA has semicolons. A text that would be a formula begins with an apostrophe.",
         ),
     ] = False,
+    keep: Annotated[
+        str | None,
+        OUTPUT(metavar="COLUMNS", help="Columns of DATA to write, separated by commas. Default: all."),
+    ] = None,
+    spreadsheet_safe: Annotated[
+        bool,
+        OUTPUT(
+            "--spreadsheet-safe",
+            help="Write an apostrophe before texts that a spreadsheet would run as a formula. Default: as they came.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer every row of a file: a label, or Other with the reason. The same command goes on if it was stopped."""
@@ -124,16 +146,20 @@ def predict(
         return
     if not same_file(data, out) and not folder_of(out).exists():  # the one is refused anyway, the other goes on
         refuse_replacing(out, overwrite=overwrite)
-    shows_rows = out == "-" and sys.stdout.isatty()  # a bar would stand among them
-    with nullcontext() if shows_rows else showing(f"opening {model}") as progress:
+    watch = None if pieces.progress == "bar" else _tell_json
+    hides = watch is not None or (out == "-" and sys.stdout.isatty())  # a bar would stand among the rows
+    with nullcontext() if hides else showing(f"opening {model}") as progress:
         classifier = served.load(model)
         with part_by_part() if is_resumable(data, out) else nullcontext():
             try:
                 summary = predict_file(
                     classifier, data, out, how=how, features=features, progress=progress,
                     top=top, probabilities=probabilities, sentences=sentences, excel=excel,
-                    overwrite=overwrite, after_part=part_done, **going_on,
+                    spreadsheet_safe=spreadsheet_safe, keep=None if keep is None else _columns(keep),
+                    overwrite=overwrite, after_part=part_done, stops=is_put_off, watch=watch, **going_on,
                 )  # fmt: skip
+            except KeyboardInterrupt:
+                end_as_asked()
             except ElsewiseError:
                 say_kept()
                 raise
@@ -149,6 +175,15 @@ def predict(
         to_stderr(f"the answers are in {folder_of(out)}")
     else:
         _say_next(model, served, classifier, summary, out, how)
+
+
+def _tell_json(standing: "Standing") -> None:
+    """Write how far a run is as one JSON object on a line of stderr."""
+    print_json({"stage": "predicting", **asdict(standing)}, to_stderr=True)
+
+
+def _columns(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
 
 
 def _say_next(

@@ -6,9 +6,10 @@ model is sure of and wrong about: only labels can. Counts add up, over the parts
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -72,6 +73,22 @@ class Tally:
             labels={decisions.name(code): n for code, n in zip(codes.tolist(), counts.tolist(), strict=True)},
             reasons=dict(Counter(map(str, decisions.reasons[~answered].tolist()))),
             truncated=0 if decisions.truncated is None else int(decisions.truncated.sum()),
+            bins=_binned(p[~np.isnan(p)]),
+            answered_bins=_binned(given),
+            probability=float(given.sum()),
+            variance=float((given * (1 - given)).sum()),
+        )
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, Sequence[Any]]) -> "Tally":
+        """Count n decisions, given their `Decisions.columns`."""
+        answered = ~np.array(columns["abstained"], dtype=bool)
+        p = np.array(columns["probability"], dtype=np.float64)
+        given = p[answered]
+        return cls(
+            labels=dict(Counter(compress(columns["label"], answered.tolist()))),
+            reasons=dict(Counter(compress(columns["reason"], (~answered).tolist()))),
+            truncated=sum(columns["truncated"]),
             bins=_binned(p[~np.isnan(p)]),
             answered_bins=_binned(given),
             probability=float(given.sum()),
