@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -q
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 PYTHONS ?= python3.12 python3.13
-WITHOUT_TORCH := sklearn,onnxruntime,parquet
+WITHOUT_TORCH := sklearn,onnxruntime,parquet,excel
 TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data engines evaluation metrics rules scores storage) \
 	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 

@@ -230,11 +230,24 @@ def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: 
     now = evidence.probabilities
     if len(now) and np.isnan(now).all():
         raise ArtifactError(f"{file}: the model gives no number for any of its canary texts; {AGAIN}")
-    tolerance = CANARY_TOLERANCE[classifier.engine.settings.get("precision", "f32")]
+    tolerance = _tolerance(classifier.engine)
     if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
         worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
-        remedy = _remedy(folder, classifier.engine.name, classifier.engine.settings.get("precision")) or AGAIN
+        remedy = _remedy_of_a_change(folder, classifier.engine)
         raise ArtifactError(f"{file}: probabilities differ by {worst:.3g} from when it was certified; {remedy}")
+
+
+def _tolerance(engine: Stored) -> float:
+    own = engine.tolerance if isinstance(engine, ExternalEngine) else None
+    return own or CANARY_TOLERANCE[engine.settings.get("precision", "f32")]
+
+
+def _remedy_of_a_change(folder: ModelFolder, engine: Stored) -> str:
+    """Say what to do about an engine whose answers have changed."""
+    if isinstance(engine, ExternalEngine) and engine.endpoint:
+        changed = "the model behind the endpoint was changed, and the promise is none of it"
+        return f"{changed}: elsewise fit DATA --engine {engine.endpoint} -o {folder.files.path}"
+    return _remedy(folder, engine.name, engine.settings.get("precision")) or AGAIN
 
 
 def _remedy(folder: ModelFolder, engine: str, precision: str | None, words: str = "certify it here") -> str:

@@ -21,6 +21,7 @@ from elsewise.cli.check import check
 from elsewise.cli.compare import compare
 from elsewise.cli.demo import demo
 from elsewise.cli.doctor import doctor
+from elsewise.cli.endpoints import say_costs
 from elsewise.cli.evaluate import evaluate
 from elsewise.cli.explain import explain
 from elsewise.cli.export import export
@@ -103,6 +104,7 @@ def main() -> None:
             try:
                 app()
             finally:
+                say_costs()
                 sys.stdout.flush()
         except SystemExit:
             if came or is_put_off():

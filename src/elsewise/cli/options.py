@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from elsewise.cli.endpoints import endpoint_engine, is_endpoint, labels_of_folder
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import DATA, ENGINE, OUTPUT, PROMISE, TRAINING, Only
 from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
@@ -70,6 +71,10 @@ Engine = Annotated[
     ENGINE(
         help="Engine to certify on: auto, openvino, onnxruntime or torch. auto: torch on a GPU, openvino elsewhere."
     ),
+]
+ApiKeyFrom = Annotated[
+    str | None,
+    ENGINE(metavar="NAME", help="Environment variable with the key for an endpoint. The key is kept nowhere."),
 ]
 Precision = Annotated[
     str, ENGINE(help="Precision: auto, f32, bf16, f16 or int8. auto: the fastest that is close enough to f32.")
@@ -280,9 +285,11 @@ class ServedOptions:
         str | None,
         ENGINE(
             help="Engine to use. Default: the one MODEL was certified on. `elsewise doctor` lists them. Or "
-            "module:object, the model that MODEL was fitted around. The current folder is searched too."
+            "module:object, the model that MODEL was fitted around. The current folder is searched too. Or "
+            "systemone:URL or openai:URL, the endpoint that it was fitted around."
         ),
     ] = None
+    api_key_from: ApiKeyFrom = None
     precision: ServedPrecision = None
     threads: Threads = None
 
@@ -290,6 +297,9 @@ class ServedOptions:
         """Load a model folder with these options."""
         from elsewise.classifier.load import load
 
+        if is_endpoint(self.engine):
+            engine = endpoint_engine(self.engine or "", labels_of_folder(model), self.api_key_from)
+            return load(model, engine=engine, threads=self.threads)
         return load(model, engine=engine_of(self.engine), precision=self.precision, threads=self.threads)
 
 
