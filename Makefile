@@ -78,5 +78,47 @@ bench: $(READY) $(NATIVE)
 	test -d bench-models/documents-0 || for seed in 0 1; do HF_HUB_OFFLINE=1 $(BIN)/elsewise fit "$(DOCUMENTS)/train.csv" --held-out "$(DOCUMENTS)/val.csv" --test "$(DOCUMENTS)/test.csv" -o bench-models/documents-$$seed --epochs 4 --seed $$seed || exit 1; done
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/long_documents.py --data "$(DOCUMENTS)" --models bench-models/documents-0 bench-models/documents-1
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/bulk.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/one_text.py --data "$(DATA)" --model bench-models/clinc150-0
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/server.py --data "$(DATA)" --model bench-models/clinc150-0
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/native.py --data "$(DATA)" --documents "$(DOCUMENTS)" --model bench-models/clinc150-0
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/odd_texts.py --model bench-models/clinc150
+
+# A wheel in dist/, for `pip install dist/elsewise-*.whl`.
+wheel: $(LIGHT)
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
+
+# The wheel in an empty environment, without its extras: it predicts from the folder that `make demo` leaves.
+try-wheel: wheel
+	rm -rf .venv-wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/elsewise-*.whl
+	! .venv-wheel/bin/python -m pip list 2> /dev/null | grep -iE '^(torch|transformers|pytest) '
+	.venv-wheel/bin/elsewise predict elsewise-demo/model elsewise-demo/new.csv -o dist/answers.csv
+
+# The tests that need no torch, on each of PYTHONS that is on this machine.
+pythons:
+	for python in $(PYTHONS); do \
+		$$python --version || continue; \
+		test -x .venv-$$python/bin/python || $$python -m venv .venv-$$python || exit 1; \
+		.venv-$$python/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(WITHOUT_TORCH)]' pytest hypothesis sybil mapie || exit 1; \
+		OMP_NUM_THREADS=2 HF_HUB_OFFLINE=1 .venv-$$python/bin/pytest -q $(TORCH_FREE) || exit 1; \
+	done
+
+# constraints.txt, from an empty environment of the oldest Python.
+lock:
+	$(PYTHON) tools/lock.py
+
+# One environment that grows: what the demo needs, and then what tests, checks and documents need besides.
+$(LIGHT): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo]'
+	touch $@
+
+$(READY): $(LIGHT)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-* elsewise-demo bench-models docs/_build docs/generated dist .pytest_cache .mypy_cache .ruff_cache
