@@ -11,7 +11,7 @@ WITHOUT_TORCH := sklearn,onnxruntime,parquet,excel
 TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data engines evaluation metrics rules scores storage) \
 	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 
-.PHONY: demo quick test check docs guarantees faults mutants bench bench-smoke wheel try-wheel pythons lock clean
+.PHONY: demo quick test check docs guarantees faults load mutants bench bench-smoke wheel try-wheel pythons lock clean
 
 demo: $(LIGHT)
 	$(BIN)/elsewise demo --out elsewise-demo
@@ -42,6 +42,10 @@ guarantees: $(READY)
 faults: $(READY)
 	$(PYTEST) -m faults tests
 
+# The server under load, at full size: bodies that attack, slow crowds, overload, restarts, swaps and 10,000 texts.
+load: $(READY)
+	$(PYTEST) -s -m load tests/server
+
 # Each benchmark once, on few made-up rows.
 bench-smoke: $(READY)
 	$(PYTEST) -m bench tests/benchmarks
@@ -71,6 +75,7 @@ bench: $(READY)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/bulk.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/one_text.py --data "$(DATA)" --model bench-models/clinc150-0
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/server.py --data "$(DATA)" --model bench-models/clinc150-0
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/odd_texts.py --model bench-models/clinc150
 
 # A wheel in dist/, for `pip install dist/elsewise-*.whl`.

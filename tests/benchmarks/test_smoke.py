@@ -114,6 +114,11 @@ def test_one_text(few, models, tmp_path):
     assert "| 0 of 1,300 |" in made
 
 
+def test_server(few, models, tmp_path):
+    made = page_of(tmp_path, "server", "--data", few, "--model", models / "clinc150", "--seconds", 1)
+    assert "| elsewise, 429 asks again after 0.2 s | 640 |" in made
+
+
 def test_resplits(data, models, tmp_path):
     pytest.importorskip("mapie")
     made = page_of(tmp_path, "resplits", "--data", data, "--model", models / "clinc150-0", "--splits", 3)

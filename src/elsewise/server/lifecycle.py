@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from elsewise.engines.warm_up import warm_up
 from elsewise.errors import ElsewiseError, in_a_line
 from elsewise.server.app import App
 from elsewise.server.asgi import in_thread
@@ -51,7 +52,8 @@ class _Server(uvicorn.Server):
 def listen(settings: Settings) -> socket.socket:
     """Open the socket that listens; OSError if the address is taken or unknown."""
     family, address = _address(settings.host, settings.port)
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol named: asyncio sends small packets at once only then, and others wait 40 ms for each other.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind(address)
@@ -164,8 +166,9 @@ class Life:
         self.server.should_exit = True
 
     def _opened(self) -> Served:
-        """Open the folder; its canary texts, and a run of all of them, come before any client."""
+        """Open the folder; its canary texts, and the shapes of short texts, come before any client."""
         settings = self.desk.settings
         served = Served.open(settings.model, settings.load)
+        warm_up(served.classifier.engine)
         served.classifier.evidence(served.prepare(list(map(str, served.classifier.engine.canaries))))
         return served
