@@ -13,6 +13,7 @@ import pytest
 import elsewise as ew
 from elsewise.engines.logits import LogitsEngine
 from elsewise.errors import ArtifactError, InputError
+from elsewise.server.lifecycle import most_connections
 from elsewise.server.settings import Settings, read_keys
 from support.running import run
 from support.serving import LABELS, by_heart, serving, serving_process, wait_until
@@ -271,3 +272,19 @@ def test_answers_are_those_of_predict_to_the_last_bit(model, tmp_path):
         served_cells = [answer[name] for answer in answers]
         assert served_cells == [row[name] for row in predicted]
         assert served_cells == [None if cell != cell else cell for cell in decided.columns[name]]  # noqa: PLR0124
+
+
+def test_a_server_whose_queue_died_says_so_to_those_who_restart_it(folder):
+    with serving(folder) as served:
+        before = served.client.get("/health/live").status_code
+        served.life.desk.batcher.stop()
+        wait_until(lambda: not served.life.desk.batcher.is_alive)
+        after = served.client.get("/health/live").status_code
+
+    assert (before, after) == (200, 500)
+
+
+def test_connections_stay_within_what_the_system_opens():
+    import resource
+
+    assert 100 <= most_connections() <= max(100, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
