@@ -53,7 +53,8 @@ Encoder = Annotated[
     str | None,
     TRAINING(
         metavar="ENCODER",
-        help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2.",
+        help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2. multilingual: "
+        "that of the extra of this name, without a network.",
     ),
 ]
 Epochs = Annotated[int | None, TRAINING(min=1, help="Maximum number of epochs. Default: 3 to 12, fewer for more rows.")]

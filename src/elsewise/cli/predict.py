@@ -60,6 +60,13 @@ class PieceOptions:
             help="Take parts of different kinds of processors, and tell them apart in a column. Default: refuse.",
         ),
     ] = False
+    cluster: Annotated[
+        str | None,
+        OUTPUT(metavar="ADDRESS", help="Answer on a Ray cluster, by its address. local: a Ray of its own here."),
+    ] = None
+    actors: Annotated[
+        int | None, OUTPUT(min=1, metavar="N", help="Actors of the cluster. Default: as many as it has room for.")
+    ] = None
     estimate: Annotated[
         bool,
         OUTPUT(
@@ -152,12 +159,16 @@ def predict(
         classifier = served.load(model)
         with part_by_part() if is_resumable(data, out) else nullcontext():
             try:
-                summary = predict_file(
-                    classifier, data, out, how=how, features=features, progress=progress,
-                    top=top, probabilities=probabilities, sentences=sentences, excel=excel,
-                    spreadsheet_safe=spreadsheet_safe, keep=None if keep is None else _columns(keep),
-                    overwrite=overwrite, after_part=part_done, stops=is_put_off, watch=watch, **going_on,
-                )  # fmt: skip
+                looks: dict[str, Any] = {
+                    "how": how, "features": features, "top": top, "probabilities": probabilities,
+                    "sentences": sentences, "excel": excel, "spreadsheet_safe": spreadsheet_safe,
+                    "keep": None if keep is None else _columns(keep), "overwrite": overwrite, "progress": progress,
+                }  # fmt: skip
+                if pieces.cluster is None:
+                    going_on |= {"after_part": part_done, "stops": is_put_off, "watch": watch}
+                    summary = predict_file(classifier, data, out, **looks, **going_on)
+                else:
+                    summary = _on_cluster(model, data, out, served, pieces, looks)
             except KeyboardInterrupt:
                 end_as_asked()
             except ElsewiseError:
@@ -184,6 +195,16 @@ def _tell_json(standing: "Standing") -> None:
 
 def _columns(words: str) -> list[str]:
     return [word.strip() for word in words.split(",") if word.strip()]
+
+
+def _on_cluster(
+    model: Path, data: str, out: str, served: ServedOptions, pieces: PieceOptions, looks: dict[str, Any]
+) -> "Summary":
+    from elsewise.batch.ray import Served, predict
+
+    how = Served(served.engine, served.precision, served.threads or 1)
+    more: dict[str, Any] = {"mixed_processors": pieces.mixed_processors}
+    return predict(model, data, out, address=pieces.cluster or "", actors=pieces.actors, served=how, **looks, **more)
 
 
 def _say_next(

@@ -22,6 +22,7 @@ from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions, find_tokenizer
 from elsewise.engines.lowercase import check_lowercase
 from elsewise.engines.lowercase import lowercase as lowercase_as
+from elsewise.engines.multilingual import MULTILINGUAL, tokenizer_for
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, InputError, warn_caller
 from elsewise.messages.certificates import NOTABLE
@@ -196,12 +197,9 @@ def check(
     try:
         rows = (texts, labels, groups, times)
         divided = divide(rows, held_out, test, out_of_scope_label, seed, count_repeats=count_repeats)
-        file = find_tokenizer(encoder)
-        settings = {"max_length": max_length, "pad": 0, "special": ()}
-        backend = None if file is None else TextTokenizer.open(file, settings).backend
+        backend, positions = _tokenizer_of(encoder, max_length, divided.rows.texts)
         if backend is not None and lowercase is not None:
             lowercase_as(backend, lowercase)
-        positions = None if file is None else find_positions(encoder)
     except (InputError, ArtifactError) as error:
         return Findings((Finding("error", "refused", str(error), typed=error.typed),))
     tokenizer = None if backend is None else (backend, encoder, max_length, positions)
@@ -214,6 +212,17 @@ def check(
     unknown = f"encoder {encoder} {lacks}: lengths in tokens and the fit of the language are unknown"
     note = Finding("note", "unknown_lengths", unknown, f"fit {does}, and says how it fits the language")
     return replace(found, findings=(*found.findings, note))
+
+
+def _tokenizer_of(encoder: str, max_length: int, texts: Sequence[str]) -> tuple[Any, int | None]:
+    """Open an encoder's tokenizer, and count the tokens that it has positions for; None for what is not here."""
+    if encoder == MULTILINGUAL:
+        return tokenizer_for(texts), USUAL_LIMIT
+    if (file := find_tokenizer(encoder)) is None:
+        return None, None
+    return TextTokenizer.open(file, {"max_length": max_length, "pad": 0, "special": ()}).backend, find_positions(
+        encoder
+    )
 
 
 def examine(

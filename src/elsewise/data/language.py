@@ -18,8 +18,8 @@ SAMPLE_SIZE = 2000
 WORD = re.compile(r"[\u0e00-\u0e7f]{1,4}|[\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 TURKISH_LETTERS = re.compile("[ıİğĞşŞ]")
 AS_ENGLISH = "lowercases as in English: Turkish capital I becomes i, not ı, so ISPARTA and ısparta are two words to it"
-ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-cased, or a multilingual encoder such as FacebookAI/xlm-roberta-base"
-ADVICE_OTHER = "an encoder pre-trained on this language, or a multilingual encoder such as FacebookAI/xlm-roberta-base"
+ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-cased, or encoder='multilingual', which needs no network"
+ADVICE_OTHER = "an encoder pre-trained on this language, or encoder='multilingual', which needs no network"
 
 
 def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> list[str]:

@@ -20,7 +20,7 @@ from elsewise.fitting.certify import Promise, Words, evaluated, warn_of_promise
 from elsewise.fitting.engine_choice import check_engine
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.model_choice import BASELINE, BEST, ENCODER, FROZEN, Keeping, ModelChoice, choose_model
-from elsewise.fitting.taught import Served, Taught, as_it_came, opened_encoder, served, taught_by, trained
+from elsewise.fitting.taught import Served, Taught, as_it_came, encoder_of, opened_encoder, served, taught_by, trained
 from elsewise.fitting.text_model import certified_text_model
 from elsewise.fitting.time_left import TimeLeft
 from elsewise.fitting.uncertainty import UncertaintyMethod, train_member
@@ -75,7 +75,8 @@ def fit(
     labels : n strings or whole numbers
         At least two different ones; they come back as strings, whole numbers in their order.
     encoder : str
-        A BERT-family encoder by name or folder.
+        A BERT-family encoder by name or folder. "multilingual" is multilingual-e5-small, from the extra of that name:
+        it needs no network, and keeps the pieces of the scripts that `texts` use.
     target_accuracy, confidence_level : float
         The promise: at least this share of the answered texts is right, at this confidence level.
     strict : bool
@@ -208,9 +209,9 @@ def fit(
     else:
         wanted = check_engine(method.inside(engine), precision)
         unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
-        made = _with_an_encoder(
-            call, how, wanted, unfinished, asks=second_opinion and not method.record, baseline=baseline
-        )
+        asks = second_opinion and not method.record
+        with encoder_of(how, divided, timed, note):
+            made = _with_an_encoder(call, how, wanted, unfinished, asks=asks, baseline=baseline)
     timed("judging on test rows", 0, 0)
     made = evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
     return made if keep_refit_rows else made.with_provenance(baseline=None)  # its vocabulary is of the texts
