@@ -183,8 +183,8 @@ def page(found: dict[str, dict[str, Any]], again: dict[str, Any], whole: bool) -
     return (
         "## Many rows, side by side\n\nShort texts, file to file, on the same processors, one after the other. Memory "
         f"of `elsewise predict` after its first part: {first:,.0f} MB, after the last: {last:,.0f} MB. Actors run in "
-        "processes of their own, whose memory is not counted; starting Ray and loading models takes much of their time at "
-        f"this size, so these lines say nothing of their pace on large files.\n\n{table(header, lines)}"
+        "processes of their own, whose memory is not counted; starting Ray and loading models takes much of their time "
+        f"at this size, so these lines say nothing of their pace on large files.\n\n{table(header, lines)}"
     )
 
 
