@@ -140,6 +140,13 @@ def test_stream(data, models, tmp_path):
     assert "| 10,000 |" in made
 
 
+def test_bulk(data, models, tmp_path):
+    how = ("--data", data, "--model", models / "clinc150", "--rows", 40_000, "--few", 60)
+    made = page_of(tmp_path, "bulk", *how)
+    assert "the same bytes" in made
+    assert "| ValueError |" in made
+
+
 @pytest.mark.parametrize(("script", "rows"), [("million_rows", 3_000), ("check", 11_000), ("report", 2_000)])
 def test_many_rows(script, rows, tmp_path):
     assert "Command: `python benchmarks/" in page_of(tmp_path, script, "--rows", rows)
