@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from elsewise.data.sample import OUT_OF_SCOPE, support_texts
+from support.native import compiled
 from support.running import run
 from support.workshop import fit_sample
 
@@ -117,6 +118,12 @@ def test_one_text(few, models, tmp_path):
 def test_server(few, models, tmp_path):
     made = page_of(tmp_path, "server", "--data", few, "--model", models / "clinc150", "--seconds", 1)
     assert "| elsewise, 429 asks again after 0.2 s | 640 |" in made
+
+
+def test_native(few, models, tmp_path):
+    compiled()
+    made = page_of(tmp_path, "native", "--data", few, "--documents", few, "--model", models / "clinc150")
+    assert "0 of 300 texts get other bits" in made
 
 
 def test_resplits(data, models, tmp_path):

@@ -17,7 +17,7 @@ from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError, refuse_unknown
 from elsewise.fitting.baseline import Learned, fit_baseline, served_baseline, train_baseline
 from elsewise.fitting.certify import Promise, Words, evaluated, warn_of_promise
-from elsewise.fitting.engine_choice import check_engine
+from elsewise.fitting.engine_choice import check_architecture, check_engine
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.model_choice import BASELINE, BEST, ENCODER, FROZEN, Keeping, ModelChoice, choose_model
 from elsewise.fitting.taught import Served, Taught, as_it_came, encoder_of, opened_encoder, served, taught_by, trained
@@ -101,7 +101,7 @@ def fit(
     keep_refit_rows : bool
         Keep tokens, codes and logits of tune and certify rows, to certify again without the texts. Without them the
         baseline is left out of the folder too: its vocabulary holds words of the texts. Its figures stay.
-    engine : {"auto", "openvino", "onnxruntime", "torch"}, or your own trained model
+    engine : {"auto", "openvino", "native", "onnxruntime", "torch"}, or your own trained model
         The engine that answers; auto is torch on a GPU, openvino elsewhere. Your own model (an object with ``labels``
         and ``run(texts) -> Outputs``, as `elsewise.wrap` makes it) is only calibrated and certified: options about
         training are refused. `texts` must then be new to it (25 % tune, 50 % certify, 25 % test), or, with `held_out`,
@@ -249,6 +249,7 @@ def _with_an_encoder(
     divided, keeping, timed, note = call.divided, call.keeping, call.timed, call.note
     timed("opening the encoder", 0, 0)
     learner, how = opened_encoder(divided, how, call.promise, unfinished, note, trains=keeping.trains)
+    check_architecture(wanted[0], learner.model.model.config.to_dict())
     taught = taught_by(learner, how, divided, timed, note, asked=asks, serves_it=not keeping.trains)
     if keeping.trains:
         members = call.method.ensemble or 1
