@@ -140,7 +140,7 @@ def elsewhere(paths, *allowed):
 
 
 def test_every_command_is_tried():
-    assert {words[0] for words in RUNS.values()} >= set(COMMANDS)
+    assert {words[0] for words in RUNS.values()} >= set(COMMANDS) - {"push"}  # whose purpose it is to ask a host
 
 
 def test_no_command_writes_elsewhere_than_it_is_told_or_asks_a_host(place, tmp_path):
