@@ -29,9 +29,9 @@ WAYS = {
     "distinct": "elsewise predict, distinct texts",
     "repeats": "elsewise predict, 90 % repeats",
     "engine": "its engine alone, tokenised before",
-    "actors": "elsewise predict --cluster local, 2 actors",
+    "actors": "elsewise predict --cluster local, 2 actors, with the start of Ray",
     "pipeline": "transformers pipeline over a generator, float32",
-    "ray_data": "Ray Data map_batches around the pipeline",
+    "ray_data": "Ray Data map_batches around the pipeline, with the start of Ray",
 }
 
 
@@ -183,7 +183,8 @@ def page(found: dict[str, dict[str, Any]], again: dict[str, Any], whole: bool) -
     return (
         "## Many rows, side by side\n\nShort texts, file to file, on the same processors, one after the other. Memory "
         f"of `elsewise predict` after its first part: {first:,.0f} MB, after the last: {last:,.0f} MB. Actors run in "
-        f"processes of their own, whose memory is not counted.\n\n{table(header, lines)}"
+        "processes of their own, whose memory is not counted; starting Ray and loading models takes much of their time "
+        f"at this size, so these lines say nothing of their pace on large files.\n\n{table(header, lines)}"
     )
 
 

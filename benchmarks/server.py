@@ -2,8 +2,8 @@
 
     python benchmarks/server.py --data FOLDER --model MODEL
 
-The texts are those of test.csv, one a request. Server and generator share the cores. With FastAPI installed, a plain
-server around a pipeline of transformers is loaded in the same way.
+The texts are those of test.csv, one a request. Server and generator share the cores. With --peer-python, a Python that
+has FastAPI and transformers, a plain server around a pipeline is loaded in the same way.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -120,8 +119,14 @@ def measured(arguments: argparse.Namespace, texts: list[str], bodies: Path) -> s
         after, start = memory_mb(process), time.perf_counter()
         loaded(url, bodies, 1, 0.1)
         recovered = time.perf_counter() - start
-    if find_spec("fastapi") and find_spec("transformers"):
-        words = [sys.executable, str(HERE / "pipeline_server.py"), str(arguments.model), "8977", str(cores())]
+    if arguments.peer_python:
+        words = [
+            str(arguments.peer_python),
+            str(HERE / "pipeline_server.py"),
+            str(arguments.model),
+            "8977",
+            str(cores()),
+        ]
         with started(words, 8977) as (url, _):
             loaded(url, bodies, many, seconds / 2)
             rows.append(row("FastAPI and a pipeline", many, loaded(url, bodies, many, seconds), batch))
@@ -144,6 +149,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--texts", type=int, default=3000)
     arguments = parser.parse_args()
     with (arguments.data / "test.csv").open(encoding="utf-8", newline="") as file:

@@ -20,7 +20,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("nncf")
 pytest.importorskip("uvicorn")
 PROGRAM = """
-import json, os, signal, sys, threading, time
+import json, logging, os, signal, sys, time
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,11 @@ def watch(event, given):
         paths = [path for path in given[:2] if isinstance(path, str | bytes | os.PathLike)]
         written.update(os.path.abspath(os.fsdecode(path)) for path in paths[: 2 if event != "open" else 1])
 
+def stop_when_ready(record):
+    if '"ready"' in record.getMessage():
+        os.kill(os.getpid(), signal.SIGTERM)
+    return True
+
 sys.addaudithook(watch)
 import elsewise.data.sample, elsewise.engines.encoders
 from elsewise.cli import main
@@ -46,7 +51,7 @@ codes = []
 for words in json.loads(sys.argv[1]):
     sys.argv = ["elsewise", *words]
     if words[0] == "serve":
-        threading.Timer(5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        logging.getLogger("elsewise.server").addFilter(stop_when_ready)
     try:
         main()
         codes.append(0)
@@ -137,7 +142,7 @@ def elsewhere(paths, *allowed):
 
 
 def test_every_command_is_tried():
-    assert {words[0] for words in RUNS.values()} >= set(COMMANDS)
+    assert {words[0] for words in RUNS.values()} >= set(COMMANDS) - {"push"}  # whose purpose it is to ask a host
 
 
 def test_no_command_writes_elsewhere_than_it_is_told_or_asks_a_host(place, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 
 from elsewise.calibrators import Calibrator
 from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.hub import fetched, is_on_hub
 from elsewise.classifier.model_folder import BASELINE, CANARY, ModelFolder
 from elsewise.classifier.packing import unpack
 from elsewise.classifier.provenance import Provenance
@@ -44,7 +45,7 @@ def load(
     Parameters
     ----------
     path : str or Path
-        The folder; ``~`` is the home folder.
+        The folder; ``~`` is the home folder. Or hf://OWNER/NAME, a repository of the hub that `elsewise push` made.
     engine, precision : str, optional
         An engine and precision that the folder has a certificate for. Default: the folder's default. For a folder that
         was fitted around your own model, `engine` is that model: the folder does not contain it.
@@ -79,7 +80,7 @@ def load(
             return open_classifier(folder, choose_entry(folder, engine, precision), threads)
         return open_classifier(folder, entry_around(folder, engine), threads, model=engine)
 
-    return steady(Path(at_home(path)), opened)
+    return steady(fetched(path) if is_on_hub(path) else Path(at_home(path)), opened)
 
 
 def open_classifier(

@@ -29,6 +29,7 @@ from elsewise.cli.fit import fit
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
+from elsewise.cli.push import push
 from elsewise.cli.serve import serve
 from elsewise.cli.stopping import begin, is_put_off, put_off, say_stopped
 from elsewise.cli.threshold import threshold
@@ -68,6 +69,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "calibrate": calibrate,
     "export": export,
     "threshold": threshold,
+    "push": push,
     "doctor": doctor,
 }
 for _name, _command in COMMANDS.items():

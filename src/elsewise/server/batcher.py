@@ -176,6 +176,11 @@ class Batcher:
             self._changed.notify()
         await job.future
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether texts are still answered."""
+        return self._thread.is_alive()
+
     def future(self) -> "asyncio.Future[None]":
         """Make the future of a job."""
         return self._loop.create_future()
@@ -209,7 +214,7 @@ class Batcher:
         """Measure how fast texts are answered, by the clock, and whether they wait too long."""
         now = time.monotonic()
         is_crowded, since = self.waiting_tokens > 0, self._ended or now - done.seconds
-        rate = done.tokens / (now - since)
+        rate = done.tokens / max(now - since, 1e-6)
         if rate > self.rate or not self.rate:
             self.rate = rate if not is_crowded else self.rate + NEWEST * (rate - self.rate)
         elif is_crowded:  # a small round says little of how many a large one answers

@@ -11,6 +11,7 @@ import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import uvicorn
@@ -31,6 +32,7 @@ SWEEPS: Final = 5  # ticks of uvicorn, each of 0.1 s, between two looks for late
 LAST_SECONDS: Final = 15.0  # for answers under way, after which the process ends anyway
 BACKLOG: Final = 2048
 FAILED: Final = 1
+FILES_LEFT_ASIDE: Final = 100
 IPV6: Final = 6
 
 
@@ -65,6 +67,19 @@ def listen(settings: Settings) -> socket.socket:
     return opened
 
 
+def most_connections() -> int:
+    """Count the connections that the system lets this process open, some files left aside."""
+    try:
+        import resource  # noqa: PLC0415  Windows lacks it
+    except ImportError:
+        return FILES_LEFT_ASIDE
+    most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and most < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        most = hard
+    return max(FILES_LEFT_ASIDE, most - FILES_LEFT_ASIDE)
+
+
 def _address(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     """Give the family and address of a host; a number is not looked up."""
     try:
@@ -87,7 +102,7 @@ def run(settings: Settings, opened: socket.socket, steer: "Callable[[Life], None
 async def _serve(settings: Settings, opened: socket.socket, steer: "Callable[[Life], None] | None") -> int:
     audit = None if settings.audit_file is None else AuditFile.open(settings.audit_file, settings.audit_share)
     desk = Desk(settings, Measures(), audit=audit)
-    limits = settings.limits
+    limits = replace(settings.limits, connections=min(settings.limits.connections, most_connections()))
     config = uvicorn.Config(
         App(desk), http=protocol_with(limits), ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, proxy_headers=False, timeout_keep_alive=int(limits.idle_seconds) + 1, loop="none",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from elsewise.evaluation.shift import Shift
@@ -17,6 +17,9 @@ TOKENS: Final = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 CONFIDENCES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"  # environment: where the workers of one server put their numbers
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Measures:

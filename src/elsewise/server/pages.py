@@ -24,8 +24,10 @@ SAFE: Final = {
 
 
 async def live(desk: Desk, call: Call) -> Reply:
-    """Say that the process answers."""
-    del desk, call
+    """Say that the process answers; Problem (internal) where its queue has died, so that it is started again."""
+    del call
+    if not desk.batcher.is_alive:
+        raise Problem("internal", "the queue has ended; start the server again")
     return Reply(b'{"status":"live"}')
 
 
