@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from elsewise.cli import COMMANDS
+from support.native import is_compiled
 from support.small_folders import classifier_of
 from support.small_models import model_of, texts, tokenizer
 
@@ -74,6 +75,7 @@ RUNS = {
     "calibrate": ["calibrate", "--logits", "z.npy", "--labels", "y.npy", "-o", "of logits"],
     "export to int8": ["export", "model", "--precision", "int8"],
     "export to ONNX Runtime": ["export", "model", "--engine", "onnxruntime"],
+    **({"export to native": ["export", "model", "--engine", "native"]} if is_compiled() else {}),
     "threshold": ["threshold", "model", "--target-accuracy", "0.5"],
     "doctor": ["doctor"],
     "serve": ["serve", "model", "--port", "0", "--drain", "0"],
