@@ -224,8 +224,8 @@ FAULTS: Final = (
     Fault(
         "sep-is-a-header",
         "data/csv.py",
-        "feed.line += 1\n        return found[1]",
-        "return found[1]",
+        "feed.line += 1\n        feed.byte",
+        "feed.byte",
         "lines after that of Excel, sep=;, are numbered too low",
         "data/test_csv.py::test_the_first_line_of_excel_names_the_delimiter_and_is_no_header",
     ),
