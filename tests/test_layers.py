@@ -19,7 +19,7 @@ RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
     {"classifier", "training", "wrappers"},
     {"evaluation"},
     {"fitting", "batch", "report", "server"},
-    {"cli", "__init__", "__main__"},
+    {"cli", "sklearn", "__init__", "__main__"},
 ]
 EXCUSED = {("__main__", "cli")}
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import elsewise as ew
-from elsewise.batch.answers import Ledger, MoreColumns, Summary, answered
+from elsewise.batch.answers import Ledger, MoreColumns, answered
 from elsewise.batch.source import CHUNK_CHARACTERS, CHUNK_ROWS, Chunk, chunks
+from elsewise.batch.summary import Summary
 from elsewise.data.rows import Row
 from elsewise.engines.memory import MemoryEngine
 
@@ -30,7 +31,8 @@ def test_a_chunk_is_answered_alike_however_often(classifier):
     first, again = answered(classifier, chunk, more), answered(classifier, chunk, more)
 
     rows = list(first.rows)
-    assert first.counts == again.counts == Ledger(1, 2, 1, {"ambiguous": 1, "unreadable": 1})
+    assert first.totals == again.totals
+    assert first.totals.ledger == Ledger(1, 2, 1, {"ambiguous": 1, "unreadable": 1})
     assert repr(rows) == repr(list(first.rows)) == repr(list(again.rows))
     assert [row["label"] for row in rows] == ["yes", "Other", "Other"]
     assert [row["label_1"] for row in rows] == ["yes", "yes", ""]
@@ -43,7 +45,7 @@ def test_a_chunk_of_rejected_rows_alone_asks_no_engine():
     done = answered(None, chunk_of(rejected=[BAD, BAD]), MoreColumns())
 
     assert list(done.rows) == []
-    assert done.counts == Ledger(rejected=2)
+    assert done.totals.ledger == Ledger(rejected=2)
 
 
 def test_ledgers_add_up_in_any_order():
@@ -58,7 +60,7 @@ def test_ledgers_add_up_in_any_order():
 def test_a_summary_says_all_rows_first():
     summary = Summary(2, 1, 1, {"ambiguous": 1}, "out.csv.rejected.jsonl", ("encoding utf-8",))
 
-    assert list(summary.as_dict()) == ["read", "answered", "other", "rejected", "reasons", "rejects", "notes"]
+    assert list(summary.as_dict())[:7] == ["read", "answered", "other", "rejected", "reasons", "rejects", "notes"]
     assert summary.as_dict()["read"] == 4
 
 

@@ -197,7 +197,7 @@ def test_a_file_without_rejects_has_no_file_of_them(classifier, tmp_path):
     summary = predict_file(classifier, written(tmp_path / "in.csv", "text\nsure\n"), str(tmp_path / "out.csv"))
 
     assert summary.rejects is None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv", "out.csv.summary.json"]
 
 
 def test_memory_does_not_grow_with_the_file(classifier, tmp_path, monkeypatch):

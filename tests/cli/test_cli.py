@@ -84,6 +84,20 @@ def test_predict_streams_from_stdin_to_stdout(model):
     assert "2 rows = " in done.stderr
 
 
+def test_predict_shows_what_became_of_the_rows_and_whether_the_promise_can_be_believed(logits_model, logits, tmp_path):
+    z = np.load(logits / "z.npy")
+    np.save(tmp_path / "z.npy", np.resize(z, (2000, z.shape[1])))
+
+    done = run("predict", logits_model[0], tmp_path / "z.npy", "-o", tmp_path / "out.csv", "--sentences", "tr")
+
+    lines = [line.split() for line in done.stderr.splitlines()]
+    assert ["speed"] in [line[:1] for line in lines]
+    assert any(line[:1] == ["Other:"] and line[-1] == "%" for line in lines)
+    assert any(line[0] == "2,000" and line[1] == "rows" for line in lines if line)
+    assert "Vaat bu 2.000 metin için" in done.stderr or "etiket sayısı yetersiz" in done.stderr
+    assert (tmp_path / "out.csv.summary.json").exists()
+
+
 def test_predict_takes_json_lines_on_stdin(model):
     done = run("predict", model, "-", "--format", "jsonl", text='{"text": "where is my parcel"}\n')
 
@@ -563,7 +577,7 @@ def test_an_engine_that_model_is_not_certified_on_is_one_line_and_exit_1(small, 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (("--engine", "abacus"), "unknown engine 'abacus'; choose one of openvino, onnxruntime, torch"),
+        (("--engine", "abacus"), "unknown engine 'abacus'; choose one of openvino, native, onnxruntime, torch"),
         (("--precision", "int3"), "unknown precision 'int3'; choose one of auto, f32, bf16, f16, int8"),
         (("--engine", "onnxruntime", "--precision", "int8"), "does not compute in int8 on this machine, but in f32"),
     ],
@@ -971,7 +985,8 @@ def test_a_tilde_is_the_home_folder_wherever_a_file_is_named(tmp_path, monkeypat
     told = run("predict", "~/model", "~/z.npy", "--out=~/answers.csv", folder=tmp_path)
 
     assert (made.returncode, told.returncode) == (0, 0), made.stderr + told.stderr
-    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["answers.csv", "model", "y.npy", "z.npy"]
+    there = sorted(path.name for path in (tmp_path / "home").iterdir())
+    assert there == ["answers.csv", "answers.csv.summary.json", "model", "y.npy", "z.npy"]
     assert not (tmp_path / "~").exists()
     assert ew.load("~/model").labels == ("0", "1")
     assert open_threshold("~/model").overview().looks == 1

@@ -12,7 +12,7 @@ import elsewise as ew
 from elsewise.data.splits import divide
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.fitting import open_threshold
-from elsewise.fitting.baseline import fit_baseline
+from elsewise.fitting.baseline import fit_baseline, train_baseline
 from elsewise.fitting.certify import Promise, Words
 from elsewise.outputs import Evidence, Outputs
 from elsewise.rules import AmbiguityMargin, Floor, Unfamiliar, asked_record
@@ -359,7 +359,9 @@ def test_the_baseline_is_asked_for_no_share_of_unfamiliar_texts():
     texts, labels = [f"{LABELS[i % 3]} {i}" for i in range(600)], [LABELS[i % 3] for i in range(600)]
     promise = Promise(0.9, 0.95, "auto", floor=0.6, unfamiliar=0.05)
 
-    baseline = fit_baseline(divide((texts, labels), None, None, None, 0), promise, Words("Other", None))
+    divided = divide((texts, labels), None, None, None, 0)
+    learned = train_baseline(divided.parts, divided.names)
+    baseline = fit_baseline(learned, divided.parts, promise, Words("Other", None))
 
     assert ew.load(baseline.path).rule.gates == (Floor(0.6),)
 

@@ -325,7 +325,7 @@ def test_a_quick_folder_is_like_any_other(quick, tmp_path):
 
 @pytest.mark.parametrize("method", [{"ensemble": 2}, {"laplace": True}])
 def test_a_quick_fit_takes_no_uncertainty_method(encoder, method):
-    with pytest.raises(ew.InputError, match=f"{next(iter(method))} is about training, and quick=True trains nothing"):
+    with pytest.raises(ew.InputError, match=f"{next(iter(method))}= is about training, and quick=True trains nothing"):
         fitted(encoder, quick=True, **method)
 
 

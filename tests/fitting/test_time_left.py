@@ -132,8 +132,8 @@ def test_costs_are_those_of_the_stages_that_come():
         "trying int8",
         "mixing the opinions",
         "member 2",
-        "certifying",
         "fitting the baseline",
+        "certifying",
         "judging on test rows",
     ]
     assert many["member 2"].at(pace()) > 100

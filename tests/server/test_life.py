@@ -13,6 +13,7 @@ import pytest
 import elsewise as ew
 from elsewise.engines.logits import LogitsEngine
 from elsewise.errors import ArtifactError, InputError
+from elsewise.server.lifecycle import most_connections
 from elsewise.server.settings import Settings, read_keys
 from support.running import run
 from support.serving import LABELS, by_heart, serving, serving_process, wait_until
@@ -181,7 +182,9 @@ def test_workers_share_a_port_and_a_dead_one_is_replaced(folder):
     with serving_process(folder, "--drain", "0", "--workers", "2") as served:
         wait_until(lambda: len(served.events("ready")) == 2, 60)
         for _ in range(20):
-            assert served.decide("send it back").status_code == 200
+            (answer,) = served.decide("send it back").json()["answers"]
+            judged = {"id": answer["id"], "label": "returns"}  # by whichever worker takes it
+            assert httpx.post(f"{served.url}/v1/feedback", json=judged).json()["right"] is True
         process = Path("/proc") / str(served.process.pid)
         children = (process / "task" / process.name / "children").read_text().split()
         workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
@@ -269,3 +272,19 @@ def test_answers_are_those_of_predict_to_the_last_bit(model, tmp_path):
         served_cells = [answer[name] for answer in answers]
         assert served_cells == [row[name] for row in predicted]
         assert served_cells == [None if cell != cell else cell for cell in decided.columns[name]]  # noqa: PLR0124
+
+
+def test_a_server_whose_queue_died_says_so_to_those_who_restart_it(folder):
+    with serving(folder) as served:
+        before = served.client.get("/health/live").status_code
+        served.life.desk.batcher.stop()
+        wait_until(lambda: not served.life.desk.batcher.is_alive)
+        after = served.client.get("/health/live").status_code
+
+    assert (before, after) == (200, 500)
+
+
+def test_connections_stay_within_what_the_system_opens():
+    import resource
+
+    assert 100 <= most_connections() <= max(100, resource.getrlimit(resource.RLIMIT_NOFILE)[1])

@@ -361,13 +361,16 @@ def test_an_answer_that_was_drawn_is_kept_and_its_label_counts(folder, tmp_path)
         again = post("/v1/feedback", json={"id": answers[0]["id"], "label": "billing"}).json()
         other = post("/v1/feedback", json={"id": answers[1]["id"], "label": "billing"}).json()
         unknown = post("/v1/feedback", json={"id": "nobody", "label": "billing"})
+        forged = post("/v1/feedback", json={"id": answers[0]["id"].replace("-2-", "-1-"), "label": "billing"})
         strange = post("/v1/feedback", json={"id": answers[0]["id"], "label": "spam"})
         watch = made.client.get("/v1/certificate").json()["watch"]
 
     assert right == {"id": answers[0]["id"], "right": True, "counted": True}
     assert (again["right"], again["counted"]) == (False, False)
     assert (other["right"], other["counted"]) == (None, False)
-    assert [problem_of(unknown), problem_of(strange)] == ["receipt_unknown", "label_unknown"]
+    assert [problem_of(one) for one in (unknown, forged, strange)] == [
+        "receipt_unknown", "receipt_unknown", "label_unknown",
+    ]  # fmt: skip
     assert watch["labelled"] == {"right": 1, "wrong": 0}
     kept = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert [(line["kind"], line.get("text"), line["label"]) for line in kept] == [

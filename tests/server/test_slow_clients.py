@@ -180,3 +180,16 @@ def test_too_many_connections_are_closed_at_once(tmp_path):
 
         assert 3 <= sum(closed) < 8
         wait_until(lambda: made.client.get("/health/live").status_code == 200)
+
+
+def test_an_answer_goes_out_at_once_and_in_one_piece(served):
+    with served.socket() as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        said = connection.recv(65_536)
+        delays = {
+            one.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            for one in served.life.server.server_state.connections
+        }
+
+    assert said.endswith(b'{"status":"live"}')
+    assert 0 not in delays

@@ -86,12 +86,12 @@ def serving(folder, load=ew.load, **settings):
     logger.setLevel(logging.INFO)
     made = Settings(Path(folder), load, port=0, **{"drain_seconds": 0.0, **settings})
     opened = listen(made)
-    codes = []
+    codes, port = [], opened.getsockname()[1]
     thread = threading.Thread(target=lambda: codes.append(run(made, opened, lives.append)), daemon=True)
     thread.start()
     key = {"authorization": f"Bearer {made.keys[0]}"} if made.keys else {}
-    with httpx.Client(base_url=f"http://127.0.0.1:{opened.getsockname()[1]}", headers=key, timeout=30) as client:
-        served = Served(opened.getsockname()[1], log=lines, client=client)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=key, timeout=30) as client:
+        served = Served(port, log=lines, client=client)
         wait_until(lambda: _is_ready(client) or codes)
         served.life = lives[0]
         try:

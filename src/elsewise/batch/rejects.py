@@ -5,12 +5,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Final
 
-from elsewise.data.formats import Writer, open_writer
+from elsewise.data.formats import RowWriter, open_writer
 from elsewise.data.rows import Row
 from elsewise.storage.target_file import Part
 
 REJECTED: Final = ".rejected.jsonl"  # ends the name of the file beside an output
-REJECT_COLUMNS: Final = ("row", "line", "problem", "raw")
+REJECT_COLUMNS: Final = ("row", "line", "byte", "problem", "raw")
 
 
 def rejects_of(out: str) -> Path | None:
@@ -18,9 +18,9 @@ def rejects_of(out: str) -> Path | None:
     return Path(f"{out}{REJECTED}") if out != "-" and (Path(out).is_file() or not Path(out).exists()) else None
 
 
-def reject_rows(writer: Writer, rows: Iterable[Row]) -> None:
+def reject_rows(writer: RowWriter, rows: Iterable[Row]) -> None:
     """Write rejected rows."""
-    bad = ((row.number, row.line, row.problem, row.raw) for row in rows)
+    bad = ((row.number, row.line, row.byte, row.problem, row.raw) for row in rows)
     writer.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)
 
 

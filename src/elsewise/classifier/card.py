@@ -257,6 +257,13 @@ def _opinion(whose: str, worth: Json) -> str:
     return f"{whose} {asked}: the log loss of tune rows {change}."
 
 
+def _kept(choice: Json) -> list[str]:
+    """Say which model is served, where it is not the fine-tuned encoder, and why."""
+    is_baseline = choice.get("kept") == "baseline"
+    learned = ["TF-IDF and logistic regression, learned on the train rows."] if is_baseline else []
+    return learned + [words for words in [choice.get("sentence")] if words]
+
+
 def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     record = description["record"]
     lines = []
@@ -268,6 +275,7 @@ def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) ->
         if training.get("quick"):
             how = "as it came, with a logistic regression on its embedding"
         lines.append(f"Encoder {_plain(training['encoder'])}, {how}.")
+    lines += _kept(record.get("kept", {}))
     if "model" in record:
         kind, folder = record["model"]["kind"], record["model"]["folder"]
         lines.append(f"{kind} from {_plain(folder)}, fine-tuned before, on texts that are not known here.")

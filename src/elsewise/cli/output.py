@@ -52,10 +52,13 @@ def description(classifier: "Classifier") -> "Json":
     }
 
 
-def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False) -> None:
+def print_table(
+    title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, wide: bool = False, err: bool = False
+) -> None:
     """Print a table whose first column is never folded; where it does not fit the terminal, row by row.
 
     A wide table has texts in its columns, which fold at words. Elsewhere than on a terminal the others fold nothing.
+    With `err` it goes to stderr.
     """
     from rich import box
     from rich.console import Console
@@ -69,11 +72,11 @@ def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, .
     if wide:
         least = [min(width, WIDEST_WORD) for width in least]
     around = 3 * len(columns) + 1
-    wanted, width = [_longest(column) for column in columns], columns_of(sys.stdout)
+    wanted, width = [_longest(column) for column in columns], columns_of(sys.stderr if err else sys.stdout)
     if width is None:
         width = PIPED if wide else max(PIPED, sum(wanted) + around)
     elif sum(least) + around > width and not wide:
-        _print_records(title, names, cells)
+        _print_records(title, names, cells, err=err)
         return
     widths = _widths(least, wanted, width - around)
     table = Table(box=box.SIMPLE_HEAD)
@@ -82,9 +85,9 @@ def print_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, .
     for row in cells:  # as Text: a customer's [brackets] are no mark-up
         table.add_row(*(Text(folded(cell, its)) for cell, its in zip(row, widths, strict=True)))
     if title:
-        to_stdout(title)
+        _write(title, err=err)
     with above():
-        Console(width=width, highlight=False).print(table)
+        Console(width=width, highlight=False, stderr=err).print(table)
 
 
 def _widths(least: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
@@ -114,15 +117,15 @@ def _longest_unit(cells: Sequence[str]) -> int:
     return max(_longest(UNIT.findall(cell) or [""]) for cell in cells)
 
 
-def _print_records(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_records(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool) -> None:
     """Print a paragraph a row: its first cell, and below it each other one behind its column's name."""
     label = _longest(names[1:])
-    to_stdout(title)
+    _write(title, err=err)
     for first, *others in rows:
-        to_stdout(f"\n  {names[0]} {first}" if names[0] else f"\n  {first}")
+        _write(f"\n  {names[0]} {first}" if names[0] else f"\n  {first}", err=err)
         for name, cell in zip(names[1:], others, strict=True):
-            to_stdout(f"    {name:{label}}  {cell}")
-    to_stdout("")
+            _write(f"    {name:{label}}  {cell}", err=err)
+    _write("", err=err)
 
 
 def _cell(text: str) -> str:

@@ -77,6 +77,8 @@ def show_fitted(classifier: "Classifier", out: Path, *, as_json: bool, verbose: 
         print_json({"model": str(out), **description(classifier), "strangers": plain(strangers)})
         return
     print_promise(classifier, whole=verbose)
+    if kept := classifier.provenance.record.get("kept", {}).get("sentence"):
+        to_stdout(kept, bold=True)
     _print_rows_used(classifier)
     if verbose:
         _print_choices(classifier)

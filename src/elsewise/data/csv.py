@@ -28,6 +28,7 @@ SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)  # Excel's: i
 FORMULA = re.compile(r"[=+@\t\r-]")  # what Excel takes for the beginning of one
 NO_FORMULA = re.compile(r"[+-][\d\s.,:/()%-]*")  # a number, a date or a telephone number
 LITERAL = "read quotes as characters with literal_quotes=True"
+Record = tuple[int, int, list[str], str, str | None]  # line, bytes before it, cells, raw text, problem
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -46,7 +47,7 @@ def read(lines: Lines, delimiter: str | None = None, *, literal_quotes: bool = F
     feed = _Feed(lines)
     chosen, how = _delimiter(delimiter, _sep_line(feed), feed, literal_quotes=literal_quotes)
     records = _records(feed, chosen, literal_quotes=literal_quotes)
-    _, columns, raw, problem = next(records, (0, [], "", None))
+    _, _, columns, raw, problem = next(records, (0, 0, [], "", None))
     if problem:
         raise InputError(f"{lines.name}: the header {problem}: {raw[:80]!r}")
     _check_header(columns, lines.name)
@@ -78,6 +79,8 @@ class _Feed:
         self.again: deque[str] = deque()  # lines to read again
         self.taken: list[str] = []  # lines of the present record
         self.line = 1  # first line of that record
+        self.byte = lines.start  # bytes before it
+        self.size = lines.size
         self.ended = False
         self.reread = 0
 
@@ -104,6 +107,7 @@ class _Feed:
         self.again.extendleft(reversed(rest))
         self.reread += sum(map(len, rest))
         self.line += lines
+        self.byte += sum(map(self.size, gone))
         return "".join(gone).rstrip("\r\n")
 
 
@@ -113,6 +117,7 @@ def _sep_line(feed: _Feed) -> str | None:
     found = SEP_LINE.fullmatch(line or "")
     if found:
         feed.line += 1
+        feed.byte += feed.size(found[0])
         return found[1]
     feed.again.extend([] if line is None else [line])
     return None
@@ -146,14 +151,14 @@ def _header(feed: _Feed, *, literal_quotes: bool) -> str:
     return cell.sub("", text)
 
 
-def _records(feed: _Feed, delimiter: str, *, literal_quotes: bool) -> Iterator[tuple[int, list[str], str, str | None]]:
-    """Yield line, cells, raw text and problem of each record that is not blank."""
+def _records(feed: _Feed, delimiter: str, *, literal_quotes: bool) -> Iterator[Record]:
+    """Yield line, byte, cells, raw text and problem of each record that is not blank."""
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     if literal_quotes:
         reader = csv.reader(feed, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
     remedy = f", or {LITERAL}" if delimiter == "\t" else ""
     while True:
-        line = feed.line
+        line, byte = feed.line, feed.byte
         try:
             cells = next(reader)
         except StopIteration:
@@ -161,11 +166,11 @@ def _records(feed: _Feed, delimiter: str, *, literal_quotes: bool) -> Iterator[t
         except csv.Error as error:
             _refuse_unclosed(feed, delimiter, remedy)
             raw = feed.done(1)
-            yield line, [], raw, f"is badly quoted ({error}); double the quotes inside a quoted cell{remedy}"
+            yield line, byte, [], raw, f"is badly quoted ({error}); double the quotes inside a quoted cell{remedy}"
             continue
         raw = feed.done(len(feed.taken))
         if cells:
-            yield line, cells, raw, None
+            yield line, byte, cells, raw, None
 
 
 def _refuse_unclosed(feed: _Feed, delimiter: str, remedy: str) -> None:
@@ -183,25 +188,26 @@ def _refuse_unclosed(feed: _Feed, delimiter: str, remedy: str) -> None:
     raise InputError(f"{feed.name} line {line}: {words}")
 
 
-def _rows(
-    records: Iterator[tuple[int, list[str], str, str | None]], columns: tuple[str, ...], merged: list[int] | None
-) -> Iterator[Row]:
+def _rows(records: Iterator[Record], columns: tuple[str, ...], merged: list[int] | None) -> Iterator[Row]:
     """Yield rows; put the lines of those with tabs and a line end in one cell into `merged`, if that is a list."""
     width = len(columns)
-    for number, (line, cells, raw, problem) in enumerate(records, 1):
+    for number, (line, byte, cells, raw, problem) in enumerate(records, 1):
         if merged is not None and "\n" in raw and any("\n" in cell and "\t" in cell for cell in cells):
             merged.append(line)
         if len(cells) == width:
-            yield Row(number, line, dict(zip(columns, cells, strict=True)), None, raw)
+            yield Row(number, line, dict(zip(columns, cells, strict=True)), None, raw, byte)
         else:
             ragged = f"has {counted(len(cells), 'field')}, the header has {width}"
-            yield Row(number, line, {}, problem or ragged, raw)
+            yield Row(number, line, {}, problem or ragged, raw, byte)
 
 
-def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False) -> Callable[[Cells], bytes]:
+def encoder(
+    columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False, safe: bool = False
+) -> Callable[[Cells], bytes]:
     r"""Make the function that encodes one row; a missing column is an empty cell.
 
-    For Excel, a text that would be a formula begins with an apostrophe, and beside semicolons numbers have a comma.
+    For Excel, and where it is to be safe in spreadsheets, a text that would be a formula begins with an apostrophe. For
+    Excel, numbers have a comma beside semicolons.
 
     Booleans are true and false, floats in shortest exact form or ``inf``, NaN and None empty. A lone surrogate, which
     UTF-8 cannot encode, becomes U+FFFD. The function raises InputError for a column that the header lacks.
@@ -218,7 +224,7 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = Fal
 
     def encode(row: Cells) -> bytes:
         cells = [value if type(value := row.get(column)) is str else _cell(value) for column in columns]
-        if excel:
+        if excel or safe:
             given = (row.get(column) for column in columns)
             cells = [_for_excel(cell, value, has_commas=has_commas) for cell, value in zip(cells, given, strict=True)]
         if not known.issuperset(row):

@@ -2,7 +2,8 @@
 
 Matrix kernels depend on the shape of a batch: a text alone and the same text among 63 others differ in the last digits,
 in half precision in the third. Here every text of one length runs at one shape, which depends on its length alone.
-Short batches are filled with copies whose results are dropped. The number of lengths bounds the number of shapes, and
+Short batches are filled with copies whose results are dropped, or have fewer rows where that is shown to give the same
+bits (`elsewise.engines.short_batches`). The number of lengths bounds the number of shapes, and
 so the memory behind them.
 
 Steps: window -> tokens (of the next window while the model runs) -> different texts -> batches by length -> engine ->
@@ -12,7 +13,7 @@ original order.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from threading import Thread
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ Rows = NDArray[np.int64]
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]  # token ids and mask, both (rows, tokens)
 Result = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits (rows, k) and features (rows, d)
 Forward = Callable[[Iterable[Batch]], Iterator[Result]]  # in the order of the batches; several may be under way
+Answers = Callable[[Sequence[NDArray[np.int32]], Rows], Iterator[tuple[Rows, Result]]]
+Fewer = Callable[[int, int, NDArray[np.int32]], int]  # texts, rows of a whole batch, ids of a text -> rows
 
 
 def shape(length: int, longest: int, budget: int = TOKEN_BUDGET, exact: int = EXACT_LENGTHS) -> tuple[int, int]:
@@ -52,6 +55,7 @@ def run_batched(
     widths: tuple[int, int],
     budget: int = TOKEN_BUDGET,
     exact: int = EXACT_LENGTHS,
+    fewer: Fewer | None = None,
 ) -> Outputs:
     """Run n texts through an engine in batches and bounded memory, and return the outputs in the order of the texts.
 
@@ -67,26 +71,46 @@ def run_batched(
         Columns of logits and of features.
     budget, exact : int
         Tokens in a batch, and the length above which lengths are rounded up.
+    fewer : callable, optional
+        Gives the rows of a short batch (`elsewise.engines.short_batches`). Default: each has all its rows.
 
     Returns
     -------
     Outputs
         Rows of NaN for texts that hold only special tokens.
     """
+
+    def answers(ids: Sequence[NDArray[np.int32]], wanted: Rows) -> Iterator[tuple[Rows, Result]]:
+        groups = _groups(ids, wanted, lambda length: shape(length, tokenizer.max_length, budget, exact))
+        if fewer:
+            groups = [_short(group, ids, fewer) for group in groups]
+        filled = (_filled([ids[row] for row in rows.tolist()], shape_, tokenizer) for rows, shape_ in groups)
+        for (rows, _), (logits, features) in zip(groups, forward(filled), strict=True):
+            yield rows, (logits[: len(rows)], features[: len(rows)])  # the rest are filler rows
+
+    return run_windows(texts, tokenizer, answers, widths)
+
+
+def run_windows(
+    texts: Sequence[str] | Tokens, tokenizer: TextTokenizer, answers: Answers, widths: tuple[int, int]
+) -> Outputs:
+    """Run n texts window by window, each different text once; `answers` gives the results of a window's texts.
+
+    Parameters and result are those of `run_batched`. `answers` takes the ids of all texts of a window, and the rows to
+    answer; it yields every row once, with its logits and features, in any order.
+    """
     logits, features = (np.full((len(texts), width), np.nan, dtype=np.float32) for width in widths)
     lengths, truncated = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=bool)
     start, starts = 0, range(0, len(texts), WINDOW)
     windows = [texts] if isinstance(texts, Tokens) else (tokenizer(texts[at : at + WINDOW]) for at in starts)
-    for tokens in prefetch(windows):
+    for tokens in windows if len(starts) < 2 else prefetch(windows):  # noqa: PLR2004  one has nothing to overlap with
         place = slice(start, start + len(tokens))
         lengths[place], truncated[place] = tokens.lengths, tokens.truncated
         ids = list(tokens)
         different, (again, before) = _one_of_each(ids, tokens.hold_any_but(tokenizer.special))
-        groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact))
-        filled = (_filled([ids[row] for row in rows.tolist()], shape_, tokenizer) for rows, shape_ in groups)
-        for (rows, _), results in zip(groups, forward(filled), strict=True):
+        for rows, results in answers(ids, different):
             for column, result in zip((logits, features), results, strict=True):
-                column[start + rows] = result[: len(rows)]  # the rest are filler rows
+                column[start + rows] = result
             tick(len(rows))
         for column in (logits, features):
             column[start + again] = column[start + before]
@@ -140,6 +164,13 @@ def _groups(
         rows = int(shapes[members[0], 0])
         groups += [(wanted[members[at : at + rows]], (rows, int(tokens))) for at in range(0, len(members), rows)]
     return groups
+
+
+def _short(group: tuple[Rows, tuple[int, int]], ids: Sequence[NDArray[np.int32]], fewer: Fewer) -> Any:
+    """Give a batch fewer rows where it may have them; a padded one keeps all."""
+    rows, (full, tokens) = group
+    first = ids[rows[0]]
+    return (rows, (fewer(len(rows), full, first), tokens)) if len(first) == tokens else group
 
 
 def _filled(texts: Sequence[NDArray[np.int32]], shape_: tuple[int, int], tokenizer: TextTokenizer) -> Batch:

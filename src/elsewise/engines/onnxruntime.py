@@ -4,7 +4,7 @@ Its int8 (dynamic quantisation) is left out on purpose: there the answer for one
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from elsewise.engines.files import ONNX, TOKENIZER, Opening
 from elsewise.engines.machine import cores
 from elsewise.engines.one_process import opened
 from elsewise.engines.onnx_safety import check_graph
+from elsewise.engines.short_batches import ShortBatches
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError, need
@@ -28,6 +29,7 @@ class OnnxRuntimeModel:
     settings: ClassVar[Json] = {"precision": "f32"}
     budget: ClassVar[int] = TOKEN_BUDGET
     session: Any
+    short: ShortBatches = field(default_factory=ShortBatches, repr=False)
 
     @staticmethod
     def precisions() -> tuple[str, ...]:

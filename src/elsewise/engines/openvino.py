@@ -5,7 +5,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, TOKENIZER, ModelFil
 from elsewise.engines.machine import cores
 from elsewise.engines.one_process import of_this_process, opened
 from elsewise.engines.onnx_safety import check_graph, check_ir
+from elsewise.engines.short_batches import ShortBatches
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import ArtifactError
@@ -38,11 +39,17 @@ class OpenVinoModel:
         The graph, and the precision of its matrix products.
     streams : int
         Batches that run side by side, each on its own thread.
+    short : ShortBatches
+        What is known of batches with fewer rows.
+    idle : deque
+        Places for a batch on its way, to be used again: a new one takes longer than a short text.
     """
 
     precision: str
     compiled: Any
     streams: int
+    short: ShortBatches = field(default_factory=ShortBatches, repr=False)
+    idle: deque[Any] = field(default_factory=deque, repr=False)
 
     @staticmethod
     def precisions() -> tuple[str, ...]:
@@ -98,17 +105,27 @@ class OpenVinoModel:
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches, one in each stream, and queue one more; ElsewiseError in a process that was forked since."""
         compiled = of_this_process(self.compiled, OPENVINO)
-        idle = [compiled.create_infer_request() for _ in range(self.streams + 1)]
         busy: deque[Any] = deque()
         for ids, mask in batches:
-            if not idle:
-                idle.append(busy.popleft())
-                yield _results(idle[-1])
-            request = idle.pop()
+            if len(busy) > self.streams:
+                yield self._results(busy.popleft())
+            request = self._request(compiled)
             request.start_async({"input_ids": ids, "attention_mask": mask})
             busy.append(request)
-        for request in busy:
-            yield _results(request)
+        while busy:
+            yield self._results(busy.popleft())
+
+    def _request(self, compiled: Any) -> Any:
+        try:
+            return self.idle.pop()
+        except IndexError:  # several threads may ask at once
+            return compiled.create_infer_request()
+
+    def _results(self, request: Any) -> Result:
+        request.wait()
+        logits, features = (request.get_tensor(name).data.copy() for name in ("logits", "features"))
+        self.idle.append(request)
+        return logits, features
 
 
 def save_graph(graph: Any, file: Path) -> None:
@@ -118,12 +135,6 @@ def save_graph(graph: Any, file: Path) -> None:
 
 def _graph(opening: Opening) -> tuple[str, ...]:
     return (INT8, INT8_WEIGHTS) if opening.settings["precision"] == "int8" else (ONNX,)
-
-
-def _results(request: Any) -> Result:
-    request.wait()
-    logits, features = (request.get_tensor(name).data.copy() for name in ("logits", "features"))
-    return logits, features
 
 
 def core() -> Any:

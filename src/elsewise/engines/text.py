@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from elsewise.arrays import as_texts
-from elsewise.engines.batching import Batch, Result, run_batched
+from elsewise.engines.batching import Batch, Result, Rows, run_batched, run_windows
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
 from elsewise.engines.one_process import OneProcess
+from elsewise.engines.short_batches import FEW, ShortBatches
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Outputs
@@ -33,8 +38,28 @@ class Model(Protocol):
     def budget(self) -> int:
         """Tokens in a batch."""
 
+    @property
+    def short(self) -> ShortBatches | None:
+        """What is known of batches with fewer rows; None where each has all its rows."""
+
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches, in order; the rows of a batch never depend on the batches before it."""
+
+
+@runtime_checkable
+class FlatModel(Protocol):
+    """A model that takes texts of any lengths as they are, without batches of one shape."""
+
+    @property
+    def settings(self) -> Json:
+        """The settings to open the model with again, with its precision."""
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Columns of logits and of features."""
+
+    def answers(self, ids: Sequence[NDArray[np.int32]], wanted: Rows) -> Iterator[tuple[Rows, Result]]:
+        """Yield every wanted row of the texts once, with its logits and features; no text changes another's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +70,7 @@ class TextEngine(OneProcess):
     ----------
     name : str
         The engine's name in the table ENGINES.
-    model, tokenizer : Model, TextTokenizer
+    model, tokenizer : Model or FlatModel, TextTokenizer
         The model that runs, and the tokenizer for it.
     labels : tuple of str
         In the order of logits.
@@ -102,10 +127,16 @@ class TextEngine(OneProcess):
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
         """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
         given = texts if isinstance(texts, Tokens) else as_texts(texts)
-        return run_batched(given, self.tokenizer, self.model.forward, self.model.widths, self.model.budget)
+        model = self.model
+        if isinstance(model, FlatModel):
+            return run_windows(given, self.tokenizer, model.answers, model.widths)
+        fewer = partial(model.short.rows, forward=model.forward) if model.short and len(given) <= FEW else None
+        return run_batched(given, self.tokenizer, model.forward, model.widths, model.budget, fewer=fewer)
 
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Return outputs as `run` does, in few shapes, since a new shape costs time; the last digits may differ."""
+        if isinstance(self.model, FlatModel):  # no shape is new to it
+            return self.run(tokens)
         return run_batched(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
 
 

@@ -6,37 +6,37 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from elsewise.calibrators.choice import choose_calibrator
+from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.kept_rows import refit_outputs
 from elsewise.classifier.load import kept_aside
 from elsewise.classifier.provenance import Provenance
-from elsewise.data.splits import DividedTexts, Splits
+from elsewise.data.splits import Splits
 from elsewise.engines.files import ModelFiles
 from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
-from elsewise.fitting.certify import Promise, Words, certified_parts, of_splits
+from elsewise.fitting.certify import Promise, Words, certified_engine, certified_parts, of_splits
 from elsewise.outputs import Evidence
 from elsewise.progress import Note, Progress
+from elsewise.storage.json_files import Json
 
 if TYPE_CHECKING:
     from elsewise.engines.tfidf import TfidfEngine
-    from elsewise.storage.json_files import Json
 
 MOST_ROWS: Final = 200_000
 MOST_LABELS: Final = 1_000
 
+Learned = tuple["TfidfEngine", Json]  # the engine, and the seconds that training took
+
 
 def fit_baseline(
-    divided: DividedTexts, promise: Promise, words: Words, progress: Progress | None = None, note: Note | None = None
-) -> ModelFiles | None:
-    """Fit the baseline for the same promise as the encoder; None where it is left out (`note` gets the reason).
+    learned: Learned, parts: Splits, promise: Promise, words: Words, progress: Progress | None = None
+) -> ModelFiles:
+    """Certify the baseline for the same promise as the encoder, and write its folder.
 
     Its certificate counts as a second look at the certify rows.
     """
     if progress:
-        progress("fitting the baseline", 0, 0)
-    parts = divided.parts
-    made = train_baseline(parts, divided.names, note)
-    if made is None:
-        return None
-    engine, record = made
+        progress("certifying the baseline", 0, 0)
+    engine, record = learned
     tune = parts.tune if len(parts.tune) else parts.train  # as `fit` does
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ElsewiseWarning)  # warnings about the rows were given for the encoder already
@@ -49,16 +49,37 @@ def fit_baseline(
     return kept_aside(certified.classifier(engine, choice.calibrator, words, provenance))
 
 
+def served_baseline(
+    learned: Learned, parts: Splits, promise: Promise, words: Words, record: Json, seed: int,
+    progress: Progress | None = None,
+) -> Classifier:  # fmt: skip
+    """Certify the baseline as the model that is served; its folder keeps logits of tune and certify rows.
+
+    InputError if there is no tune row.
+    """
+    if progress:
+        progress("certifying", 0, 0)
+    engine, seconds = learned
+    if not len(parts.tune):
+        raise InputError("no row is left to calibrate the baseline on")
+    answered = {
+        name: (engine.run(part.texts), part.codes) for name, part in (("tune", parts.tune), ("certify", parts.certify))
+    }
+    made, judging = certified_engine(engine, answered, None, promise, words, seed, parts.population)
+    splits, seen = of_splits(parts)
+    record = {"baseline": seconds, **record, **made.provenance.record, **splits}
+    return made.with_provenance(record=record, arrays={**seen, **refit_outputs(answered, judging)})
+
+
 def train_baseline(
-    parts: Splits, names: tuple[str, ...], note: Note | None = None
-) -> "tuple[TfidfEngine, Json] | None":
+    parts: Splits, names: tuple[str, ...], note: Note | None = None, progress: Progress | None = None
+) -> Learned | None:
     """Train the baseline on train rows, with the strength of regularisation that is best on tune rows.
 
-    Returns
-    -------
-    engine, record
-        The record (JSON) has the seconds that training took. None where it is left out (`note` gets the reason).
+    None where it is left out (`note` gets the reason).
     """
+    if progress:
+        progress("fitting the baseline", 0, 0)
     from elsewise.engines.tfidf import TfidfEngine  # noqa: PLC0415
 
     began, train, tune = time.perf_counter(), parts.train, parts.tune

@@ -3,43 +3,31 @@
 train -> weights    tune -> calibrator, grid     certify -> threshold + certificate    test -> evaluation
 """
 
-import shlex
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.checks import examine, warn
-from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, PARTS, TARGET_ACCURACY
+from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
 from elsewise.data.splits import DividedTexts, Pairs, divide
-from elsewise.engines.encoder_facts import most_tokens
 from elsewise.engines.encoders import DEFAULT_ENCODER
-from elsewise.engines.files import ModelFiles
-from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError, refuse_unknown
-from elsewise.fitting.baseline import fit_baseline
-from elsewise.fitting.certify import Promise, Words, evaluated, sampled, warn_of_promise
-from elsewise.fitting.engine_choice import Rows, Serving, check_engine, precisions_to_try, serving
+from elsewise.fitting.baseline import Learned, fit_baseline, served_baseline, train_baseline
+from elsewise.fitting.certify import Promise, Words, evaluated, warn_of_promise
+from elsewise.fitting.engine_choice import check_architecture, check_engine
 from elsewise.fitting.fit_external import fit_external, refuse_training
-from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
-from elsewise.fitting.text_model import TextModel, certified_text_model, folded
-from elsewise.fitting.time_left import Cost, TimeLeft, costs_of
-from elsewise.fitting.uncertainty import UncertaintyMethod, in_scope, train_member
-from elsewise.messages.wording import listed, percent
-from elsewise.progress import Note, Progress, counting
+from elsewise.fitting.model_choice import BASELINE, BEST, ENCODER, FROZEN, Keeping, ModelChoice, choose_model
+from elsewise.fitting.taught import Served, Taught, as_it_came, encoder_of, opened_encoder, served, taught_by, trained
+from elsewise.fitting.text_model import certified_text_model
+from elsewise.fitting.time_left import TimeLeft
+from elsewise.fitting.uncertainty import UncertaintyMethod, train_member
+from elsewise.progress import Note
 from elsewise.reporting import Shown, heard, reported
-from elsewise.storage.json_files import Json
-from elsewise.training.checkpoint_folder import Unfinished, member_of
-from elsewise.training.saved_folder import labels_of_head
+from elsewise.training.checkpoint_folder import Unfinished
 from elsewise.training.settings import Training
-
-if TYPE_CHECKING:
-    from elsewise.engines.torch import TorchModel
-    from elsewise.training.encoder import Learner
 
 
 @reported("checking the rows")
@@ -69,6 +57,7 @@ def fit(
     laplace: bool = False,
     second_opinion: bool = True,
     quick: bool = False,
+    keep: str = BEST,
     baseline: bool = True,
     progress: Shown = "auto",
     note: Note | None = None,
@@ -86,7 +75,8 @@ def fit(
     labels : n strings or whole numbers
         At least two different ones; they come back as strings, whole numbers in their order.
     encoder : str
-        A BERT-family encoder by name or folder.
+        A BERT-family encoder by name or folder. "multilingual" is multilingual-e5-small, from the extra of that name:
+        it needs no network, and keeps the pieces of the scripts that `texts` use.
     target_accuracy, confidence_level : float
         The promise: at least this share of the answered texts is right, at this confidence level.
     strict : bool
@@ -111,7 +101,7 @@ def fit(
     keep_refit_rows : bool
         Keep tokens, codes and logits of tune and certify rows, to certify again without the texts. Without them the
         baseline is left out of the folder too: its vocabulary holds words of the texts. Its figures stay.
-    engine : {"auto", "openvino", "onnxruntime", "torch"}, or your own trained model
+    engine : {"auto", "openvino", "native", "onnxruntime", "torch"}, or your own trained model
         The engine that answers; auto is torch on a GPU, openvino elsewhere. Your own model (an object with ``labels``
         and ``run(texts) -> Outputs``, as `elsewise.wrap` makes it) is only calibrated and certified: options about
         training are refused. `texts` must then be new to it (25 % tune, 50 % certify, 25 % test), or, with `held_out`,
@@ -139,6 +129,11 @@ def fit(
     quick : bool
         Do not fine-tune: serve the encoder as it came, with a head of its own, and token counts where they help. A
         minute instead of many, and often nearly as good; with few rows as good or better.
+    keep : {"best", "encoder", "frozen", "baseline"}
+        The model that is served: the fine-tuned encoder with its opinions, the encoder as it came (as `quick`), the
+        baseline, or, of what is fitted anyway, the best. best is the fine-tuned encoder unless tune rows show
+        significantly that another one is better. The baseline is not compared where something is asked of an engine,
+        a precision, a score, unfamiliar texts or refit rows, which it cannot follow.
     baseline : bool
         Also fit TF-IDF and logistic regression on the same rows, so that evaluations show what the encoder is worth.
         Left out above 200,000 train rows or 1,000 labels, and where scikit-learn is not installed.
@@ -155,7 +150,7 @@ def fit(
         Clear that folder first.
     **training
         Fields of `elsewise.training.settings.Training`: epochs, learning_rate, batch_size, patience, max_length, seed,
-        class_weights.
+        class_weights, lowercase ("tr": as in Turkish, before the encoder reads).
 
     Returns
     -------
@@ -187,10 +182,11 @@ def fit(
     progress = heard(progress)
     promise = Promise(target_accuracy, confidence_level, score, floor, unfamiliar, strict)
     words, rows = Words.of(other, out_of_scope_label), (texts, labels, groups, times)
+    about = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto", "ensemble": bool(ensemble),
+        "mc_dropout": bool(mc_dropout), "laplace": laplace, "second_opinion": not second_opinion,
+        "quick": quick}  # fmt: skip
     if not isinstance(engine, str):
-        about = {"encoder": encoder != DEFAULT_ENCODER, "precision": precision != "auto", "ensemble": ensemble,
-            "mc_dropout": mc_dropout, "laplace": laplace, "second_opinion": not second_opinion, "quick": quick,
-            "checkpoints": checkpoints, "restart": restart}  # fmt: skip
+        about |= {"keep": keep != BEST, "checkpoints": bool(checkpoints), "restart": restart}
         about |= {name: value is not None for name, value in training.items() if name != "seed"}
         refuse_training(name for name, is_asked in about.items() if is_asked)
         return fit_external(
@@ -198,143 +194,106 @@ def fit(
             keep_refit_rows=keep_refit_rows, seed=training.get("seed", 0), progress=progress, note=note,
         )  # fmt: skip
     method = UncertaintyMethod(ensemble, mc_dropout, laplace)
-    wanted = check_engine(method.inside(engine), precision)
+    usual = Training()
+    about |= {name: value != getattr(usual, name) for name, value in training.items() if name != "seed"}
+    about |= {"engine": engine != "auto", "unfamiliar": bool(unfamiliar), "score": score != "auto",
+              "keep_refit_rows": not keep_refit_rows}  # fmt: skip
+    keeping = Keeping.of(keep, quick=quick, method=method.record, baseline=baseline, given=about)
     how = Training(encoder=encoder, precision="f32" if precision == "f32" else "auto", **training)
-    progress = timed = TimeLeft(progress, note)
-    progress("dividing the rows", 0, 0)
+    timed = TimeLeft(progress, note)
+    timed("dividing the rows", 0, 0)
     divided = divide(rows, held_out, test, words.out_of_scope_label, how.seed, count_repeats=count_repeats)
-    unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
-    asks = second_opinion and not method.record
-    if quick and method.record:
-        raise InputError(f"{next(iter(method.record))} is about training, and quick=True trains nothing; leave one out")
-    progress("opening the encoder", 0, 0)
-    learner, how = _prepared(divided, how, promise, unfinished, note, trains=not quick)
-    taught = _taught(learner, how, divided, progress, note, asked=asks or quick)
-    if quick:
-        model = _as_it_came(taught, divided, note)
+    call = _Call(divided, promise, words, keeping, method, timed, note, keep_refit_rows=keep_refit_rows)
+    if keep == BASELINE:
+        made = _with_the_baseline(call, how)
     else:
-        timed.expect(taught.costs(divided, wanted, opinions=asks, baseline=baseline, members=ensemble or 1))
-        model = _trained(taught, divided, how, unfinished, timed, note)
-    member = train_member(divided, model.rows, how, progress, unfinished, note)
-    best, table, added = _served(model, divided, how, wanted, method, member, progress, note, quick=quick)
-    made = certified_text_model(
-        model, best, table, divided.parts, promise, words, added, how.seed, progress, keep_refit_rows=keep_refit_rows
-    )
-    warn_of_promise(made.certificate)
-    if baseline:
-        made = made.with_provenance(baseline=fit_baseline(divided, promise, words, progress, note))
-    progress("judging on test rows", 0, 0)
+        wanted = check_engine(method.inside(engine), precision)
+        unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
+        asks = second_opinion and not method.record
+        with encoder_of(how, divided, timed, note):
+            made = _with_an_encoder(call, how, wanted, unfinished, asks=asks, baseline=baseline)
+    timed("judging on test rows", 0, 0)
     made = evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
     return made if keep_refit_rows else made.with_provenance(baseline=None)  # its vocabulary is of the texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Taught:
-    """The texts of train, tune and certify rows as tokens, and what can be learnt from them before any training."""
+class _Call:
+    """What a call of `fit` asks for, whichever model is served."""
 
-    learner: "Learner"
-    train: Tokens
-    tune: Tokens
-    certify: Tokens
-    quantised: Tokens
-    opinions: Opinions
-
-    def costs(self, divided: DividedTexts, wanted: tuple[str, str], **asked: Any) -> dict[str, Cost]:
-        """Give what each stage after the training costs; `asked` as in `costs_of`."""
-        sizes = {part: len(getattr(divided.parts, part)) for part in PARTS}
-        layers = getattr(self.learner.model.model.config, "num_hidden_layers", 6)
-        rows = Rows(self.tune, divided.parts.tune.codes, self.quantised)
-        return costs_of(sizes, layers, precisions_to_try(wanted, rows), **asked)
+    divided: DividedTexts
+    promise: Promise
+    words: Words
+    keeping: Keeping
+    method: UncertaintyMethod
+    timed: TimeLeft
+    note: Note | None
+    keep_refit_rows: bool
 
 
-def _taught(
-    learner: "Learner", how: Training, divided: DividedTexts, progress: Progress | None, note: Note | None, *,
-    asked: bool,
-) -> _Taught:  # fmt: skip
-    """Tokenise the rows, and learn what may be asked beside the fine-tuned model; say what it reaches."""
-    from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
-
-    parts, opinions = divided.parts, Opinions()
-    train, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
-    if asked:
-        rows = sampled(parts.train.codes, how.seed)
-        known = train.take(rows), parts.train.codes[rows]
-        with counting(progress, "teaching the encoder as it came", len(rows)):
-            opinions = learn_opinions(learner, how, known, divided.names, parts.tune.codes, note)
-        if note and opinions.as_it_came is not None:
-            right = learner.outputs(opinions.as_it_came.model, tune).logits.argmax(axis=1) == parts.tune.codes
-            count = int((parts.tune.codes >= 0).sum())
-            note(f"without fine-tuning, {percent(right.sum() / count)} of {count:,} tune rows get the right label")
-    return _Taught(learner, train, tune, certify, quantise_rows(train, np.random.default_rng(how.seed)), opinions)
+def _with_the_baseline(call: _Call, how: Training) -> Classifier:
+    """Train and certify the baseline, and open no encoder."""
+    divided = call.divided
+    warn(examine(divided, call.promise.tested).findings)
+    reasons: list[str] = []
+    learned = train_baseline(divided.parts, divided.names, reasons.append, call.timed)
+    if learned is None:
+        raise InputError(f"keep='baseline' serves the baseline, and {reasons[0]}")
+    return _certified_baseline(call, learned, ModelChoice(BASELINE, BASELINE), how)
 
 
-def _as_it_came(taught: _Taught, divided: DividedTexts, note: Note | None) -> TextModel:
-    """Take the encoder as it came for the model."""
-    second = taught.opinions.as_it_came
-    if second is None:
-        raise InputError("quick=True serves the encoder as it came, and that is left out here; fit without it")
-    if note:
-        note("the encoder as it came is served, without fine-tuning")
-    return _text_model(taught, second.model, divided, Opinions(taught.opinions.counts))
-
-
-def _trained(
-    taught: _Taught, divided: DividedTexts, how: Training, unfinished: Unfinished | None, timed: TimeLeft,
-    note: Note | None,
-) -> TextModel:  # fmt: skip
-    """Train the encoder on train rows, and calibrate it on tune rows."""
-    from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
-
-    parts, before = divided.parts, member_of(unfinished, 0)
-    model = train(
-        taught.learner, parts.train, in_scope(parts.tune), how, timed, checkpoints=before, note=note,
-        planned=timed.plan if timed.is_heard else None,
+def _with_an_encoder(
+    call: _Call, how: Training, wanted: tuple[str, str], unfinished: Unfinished | None, *, asks: bool, baseline: bool
+) -> Classifier:
+    """Teach the encoder as it came, train it, choose which model is served, and certify that."""
+    divided, keeping, timed, note = call.divided, call.keeping, call.timed, call.note
+    timed("opening the encoder", 0, 0)
+    learner, how = opened_encoder(divided, how, call.promise, unfinished, note, trains=keeping.trains)
+    check_architecture(wanted[0], learner.model.model.config.to_dict())
+    taught = taught_by(learner, how, divided, timed, note, asked=asks, serves_it=not keeping.trains)
+    if keeping.trains:
+        members = call.method.ensemble or 1
+        timed.expect(taught.costs(divided, wanted, opinions=asks, baseline=baseline, members=members))
+        model = trained(taught, divided, how, unfinished, timed, note)
+    else:
+        model = as_it_came(taught, divided, note)
+    member = train_member(divided, model.rows, how, timed, unfinished, note)
+    found = served(model, divided, how, wanted, call.method, member, timed, note, quick=not keeping.trains)
+    learned = train_baseline(divided.parts, divided.names, note, timed) if baseline else None
+    choice = _chosen(keeping, found, taught, learned, divided)
+    if note and choice.sentence:
+        note(choice.sentence)
+    if choice.kept == BASELINE and learned is not None:
+        return _certified_baseline(call, learned, choice, how)
+    if choice.kept != choice.first:
+        model = as_it_came(taught, divided)
+        found = served(model, divided, how, wanted, call.method, member, timed, note, quick=True)
+    made = certified_text_model(
+        found.model, found.best, found.gate, divided.parts, call.promise, call.words,
+        {**found.record, "kept": choice.record}, how.seed, timed, keep_refit_rows=call.keep_refit_rows,
     )  # fmt: skip
-    timed("calibrating", 0, 0)
-    return _text_model(taught, model, divided, taught.opinions)
+    warn_of_promise(made.certificate)
+    if learned is None:
+        return made
+    return made.with_provenance(baseline=fit_baseline(learned, divided.parts, call.promise, call.words, timed))
 
 
-def _text_model(taught: _Taught, model: "TorchModel", divided: DividedTexts, opinions: Opinions) -> TextModel:
-    """Fold the calibrator into a model's last layer."""
-    learner, codes = taught.learner, divided.parts.tune.codes
-    logits = learner.outputs(model, taught.tune).logits
-    files, choice = folded(model, learner, logits, codes, divided.names)
-    rows, known = Rows(taught.tune, codes, taught.quantised), (taught.train, divided.parts.train.codes)
-    return TextModel(files, learner.tokenize.settings, choice, rows, known, taught.certify, opinions=opinions)
+def _chosen(
+    keeping: Keeping, found: Served, taught: Taught, learned: Learned | None, divided: DividedTexts
+) -> ModelChoice:
+    """Compare the models that were fitted anyway, on tune rows, where the caller asks for the best."""
+    first, tune = ENCODER if keeping.trains else FROZEN, divided.parts.tune
+    logits = {first: found.best.outputs.logits}
+    if keeping.keep == BEST and keeping.trains and taught.frozen is not None:
+        logits[FROZEN] = taught.frozen
+    if keeping.compares_baseline and learned is not None:
+        logits[BASELINE] = learned[0].run(tune.texts).logits
+    return choose_model(first, logits, tune.codes)
 
 
-def _served(
-    model: TextModel, divided: DividedTexts, how: Training, wanted: tuple[str, str], method: UncertaintyMethod,
-    member: Callable[[int], ModelFiles], progress: Progress | None, note: Note | None, *, quick: bool,
-) -> tuple[Serving, tuple[Json, ...], Json]:  # fmt: skip
-    """Choose the engine, and add other opinions or the uncertainty method; also give the table and the record."""
-    best, table = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
-    if progress:
-        progress("mixing the opinions", 0, 0)
-    best, worth = with_opinions(best, model.opinions, model.rows, note)
-    record = {"training": {**asdict(how), **method.record, "quick": quick}, **worth}
-    return *method.added_to(best, table, model.rows, model.known[0], member), record
-
-
-def _prepared(
-    divided: DividedTexts, how: Training, promise: Promise, unfinished: Unfinished | None, note: Note | None, *,
-    trains: bool,
-) -> "tuple[Learner, Training]":  # fmt: skip
-    """Open the encoder, complete the settings, and warn of what `check` finds, and of a head that is left behind."""
-    from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
-    from elsewise.training.onnx_graph import check_exportable  # noqa: PLC0415  torch
-
-    first = member_of(unfinished, 0)
-    before = first.settings() if first else None
-    if before and how.precision == "auto":  # measured before; a new measurement could differ
-        how = replace(how, precision=before["precision"])
-    learner = prepare(divided.names, how)
-    if trains:
-        check_exportable(learner)
-    positions = most_tokens(learner.model.model)
-    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, how.max_length, positions)
-    warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
-    if note and len(own := labels_of_head(how.encoder)) > 1:
-        left = f"{how.encoder} is a classifier already: its head, for {listed(map(repr, own))}, is left behind"
-        note(f"{left}; to keep it: elsewise calibrate {shlex.quote(how.encoder)} HELD_OUT -o MODEL")
-    return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)
+def _certified_baseline(call: _Call, learned: Learned, choice: ModelChoice, how: Training) -> Classifier:
+    made = served_baseline(
+        learned, call.divided.parts, call.promise, call.words, {"kept": choice.record}, how.seed, call.timed
+    )
+    warn_of_promise(made.certificate)
+    return made

@@ -38,7 +38,7 @@ class Opinions:
 
 def learn_opinions(
     learner: "Learner", how: Training, train: tuple[Tokens, Codes], labels: tuple[str, ...], tune: Codes,
-    note: Note | None = None,
+    note: Note | None = None, *, serves_it: bool = False,
 ) -> Opinions:  # fmt: skip
     """Learn token counts, and a head for the encoder as it came, on train rows; say what is left out, and why.
 
@@ -52,15 +52,18 @@ def learn_opinions(
         Codes of the tune rows, -1 for out-of-scope.
     note : callable, optional
         Called with words: why both or the second opinion are left out.
+    serves_it : bool
+        The encoder as it came is served, and no second opinion: it is learnt however few the tune rows.
     """
     from elsewise.training.second_opinion import AsItCame  # noqa: PLC0415  torch
 
     left_out = "the second opinion is left out"
     if (why := _unusable(labels, tune)) is not None:
         if note:
-            note(f"{left_out}, and token counts too: {why}")
-        return Opinions()
-    counts = TokenCounts.learn(*train, len(labels), learner.tokenize.special)
+            note(f"token counts are left out: {why}" if serves_it else f"{left_out}, and token counts too: {why}")
+        if not serves_it or len(labels) > MOST_LABELS:
+            return Opinions()
+    counts = None if why else TokenCounts.learn(*train, len(labels), learner.tokenize.special)
     try:
         return Opinions(counts, AsItCame.learn(learner, how, *train, labels))
     except BaseException as error:  # torch and transformers raise many kinds

@@ -169,8 +169,8 @@ def costs_of(
         costs["mixing the opinions"] = again
     for number in range(2, members + 1):
         costs[f"member {number}"] = replace(again, trainings=1)
-    costs["certifying"] = Cost(0.5, known + certify)
     if baseline:
         costs["fitting the baseline"] = Cost(1 + COUNTING * train)
+    costs["certifying"] = Cost(0.5, known + certify)
     costs["judging on test rows"] = Cost(1, test)
     return costs

@@ -1,7 +1,6 @@
 """Answers to texts: what a job's decisions become in JSON."""
 
 import math
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,21 +12,21 @@ from elsewise.server.schemas import Answer, Options, ProblemBody, Ranked
 COLUMNS: Final = ("label", "abstained", "reason", "best_label", "probability", "confidence", "threshold", "truncated")
 
 
-def answers_of(job: Job, options: Options, receipts: Sequence[str]) -> list[Answer]:
-    """Give the answers of a job's n texts, in their order; `receipts` are the ids of the answers."""
+def answers_of(job: Job, options: Options) -> list[tuple[Answer, int]]:
+    """Give the answers of a job's n texts, in their order, each with the code of its label."""
     answers: list[Any] = [None] * len(job.order)
     for decided, first, rows in job.parts:
         for place, row in enumerate(rows.tolist(), start=first):
-            answers[row] = _answer(decided, place, options, receipts[row])
+            answers[row] = (_answer(decided, place, options), int(decided.decisions.codes[place]))
     return answers
 
 
-def _answer(decided: Decided, row: int, options: Options, receipt: str) -> Answer:
+def _answer(decided: Decided, row: int, options: Options) -> Answer:
     cells = {name: decided.columns[name][row] for name in COLUMNS}
     for name in ("probability", "confidence", "threshold"):
         cells[name] = number(cells[name])
     tokens = None if decided.evidence.outputs is None else decided.evidence.outputs.tokens
-    answer = Answer(id=receipt, tokens=None if tokens is None else int(tokens[row]), **cells)
+    answer = Answer(tokens=None if tokens is None else int(tokens[row]), **cells)
     if options.top or options.probabilities:
         _add_probabilities(answer, decided, row, options)
     if options.sentences:

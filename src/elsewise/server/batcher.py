@@ -25,9 +25,11 @@ from elsewise.server.problems import Problem, retry_after
 from elsewise.server.served import Served, joined, lengths_of
 from elsewise.server.settings import Limits
 
-ROUND_TOKENS: Final = 1024  # some thirty milliseconds of a small model, so short requests wait little
+ROUND_TOKENS: Final = 2048  # fewer make more short batches, more let short requests wait longer
 SLICE_TOKENS: Final = 256  # of one request before the next client's turn
-FORGET: Final = 0.95  # the measured rate sinks by this a round, until a round is faster
+NEWEST: Final = 0.3  # weight of the last round in the measured rate
+LESS, MORE = 0.8, 1.05  # how the accepted wait moves, a round, when answers come too late, and when they do not
+LEAST: Final = 0.05
 
 Rows = NDArray[np.int64]
 Finished = Callable[["Round"], None]
@@ -63,6 +65,7 @@ class Job:
     future: "asyncio.Future[None]"
     lengths: Rows = field(init=False)
     order: Rows = field(init=False)
+    created: float = field(default_factory=time.monotonic)
     taken: int = 0
     left: int = field(init=False)
     parts: list[tuple["Decided", int, Rows]] = field(default_factory=list)
@@ -135,7 +138,9 @@ class Batcher:
 
     def __init__(self, limits: Limits, finished: Finished) -> None:
         self.limits, self.finished = limits, finished
-        self.rate = 0.0  # tokens a second, as fast as lately seen
+        self.rate = 0.0  # tokens a second while more wait than a round holds
+        self.share = 1.0  # of the longest wait that is accepted: answers have come too late where it is less
+        self._ended = 0.0  # when the last round ended, if others waited by then
         self.waiting_tokens = 0
         self._turns: OrderedDict[str, deque[Job]] = OrderedDict()
         self._changed = threading.Condition()
@@ -150,8 +155,9 @@ class Batcher:
         if not waiting:
             return
         seconds = (waiting + tokens) / self.rate if self.rate else 0.0
-        if waiting + tokens > self.limits.queue_tokens or seconds > self.limits.wait_seconds:
-            soon = waiting / self.rate - self.limits.wait_seconds / 2 if self.rate else 1.0
+        longest = self.limits.wait_seconds * self.share
+        if waiting + tokens > self.limits.queue_tokens or seconds > longest:
+            soon = waiting / self.rate - longest / 2 if self.rate else 1.0
             raise Problem("queue_full", f"{waiting:,} tokens wait; come again later", retry_after(soon))
 
     async def answer(self, job: Job) -> None:
@@ -169,6 +175,11 @@ class Batcher:
             self._turns.setdefault(job.client, deque()).append(job)
             self._changed.notify()
         await job.future
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether texts are still answered."""
+        return self._thread.is_alive()
 
     def future(self) -> "asyncio.Future[None]":
         """Make the future of a job."""
@@ -196,8 +207,21 @@ class Batcher:
                 log.exception("a round has failed")
                 self._loop.call_soon_threadsafe(self._fail, [job for job, _ in shares], error)
             else:
-                self.rate = max(self.rate * FORGET, done.tokens / done.seconds)
+                self._measure(shares, done)
                 self._loop.call_soon_threadsafe(self._deliver, shares, done)
+
+    def _measure(self, shares: Sequence[tuple[Job, Rows]], done: Round) -> None:
+        """Measure how fast texts are answered, by the clock, and whether they wait too long."""
+        now = time.monotonic()
+        is_crowded, since = self.waiting_tokens > 0, self._ended or now - done.seconds
+        rate = done.tokens / max(now - since, 1e-6)
+        if rate > self.rate or not self.rate:
+            self.rate = rate if not is_crowded else self.rate + NEWEST * (rate - self.rate)
+        elif is_crowded:  # a small round says little of how many a large one answers
+            self.rate += NEWEST * (rate - self.rate)
+        self._ended = now if is_crowded else 0.0
+        is_late = now - min(job.created for job, _ in shares) > self.limits.wait_seconds
+        self.share = max(LEAST, self.share * LESS) if is_late else min(1.0, self.share * MORE)
 
     def _next_round(self) -> list[tuple[Job, Rows]]:
         """Take the texts of a round, by turns, all for one model."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from elsewise.server.answers import answers_of, problem_answer
-from elsewise.server.asgi import Call, in_thread, new_id
+from elsewise.server.asgi import Call, in_thread
 from elsewise.server.batcher import Batcher, Job, Round
 from elsewise.server.measures import Measures
 from elsewise.server.problems import Problem, retry_after
@@ -37,7 +37,7 @@ class Desk:
     settings: Settings
     measures: Measures
     batcher: Batcher = field(init=False)
-    receipts: Receipts = field(default_factory=Receipts)
+    receipts: Receipts = field(init=False)
     audit: AuditFile | None = None
     stage: str = STARTING
     served: Served | None = None
@@ -45,6 +45,7 @@ class Desk:
     since: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
+        self.receipts = Receipts(self.settings.secret)
         self.batcher = Batcher(self.settings.limits, self.finished)
 
     def serve(self, served: Served) -> None:
@@ -89,22 +90,21 @@ class Desk:
             fit = [row for row in fit if row not in problems]
             given = [texts[row] for row in fit]
             ready = served.prepare(given)
-        answers = await self._answered(call, served, ready, options) if fit else []
+        decided = await self._answered(call, served, ready, options) if fit else []
+        answers = self._issued(served, given, decided, is_promised=options.threshold is None)
         found = dict(zip(fit, answers, strict=True))
         found |= {row: problem_answer(problem) for row, problem in problems.items()}
         for problem in problems.values():
             self.measures.problems.labels(problem.code).inc()
-        self._remember(served, given, answers, is_promised=options.threshold is None)
         call.noted |= {"texts": len(texts), "model": served.model}
         return served, [found[row] for row in range(len(texts))]
 
-    async def _answered(self, call: Call, served: Served, ready: Any, options: Options) -> list[Answer]:
-        request = new_id()
+    async def _answered(self, call: Call, served: Served, ready: Any, options: Options) -> list[tuple[Answer, int]]:
         deadline = time.monotonic() + self.settings.limits.deadline_seconds
         future = self.batcher.future()
         job = Job(served, ready, options.threshold, self._client(call), deadline, call.gone, future)
         await self.batcher.answer(job)
-        return answers_of(job, options, [f"{request}-{row}" for row in range(len(job.order))])
+        return answers_of(job, options)
 
     def _unfit(self, text: Any) -> Problem | None:
         """Say what is wrong with one text, as a client sent it."""
@@ -119,17 +119,19 @@ class Desk:
         """Name whose turn a request takes: of an API key, or of an address."""
         return str(call.noted.get("key") or (call.scope.get("client") or ("",))[0])
 
-    def _remember(self, served: Served, texts: Sequence[str], answers: Sequence[Answer], *, is_promised: bool) -> None:
-        """Keep receipts of answers, and draw some for the audit file; without a promise there is nothing to audit."""
-        for text, answer in zip(texts, answers, strict=True):
+    def _issued(
+        self, served: Served, texts: Sequence[str], decided: Sequence[tuple[Answer, int]], *, is_promised: bool
+    ) -> list[Answer]:
+        """Give answers their ids, and draw some for the audit file; without a promise there is nothing to audit."""
+        for text, (answer, code) in zip(texts, decided, strict=True):
             is_drawn = bool(self.audit and is_promised and not answer.abstained and self.audit.draws())
-            label = None if answer.abstained else str(answer.label)
-            self.receipts.add(str(answer.id), Receipt(served.model, label, is_drawn))
+            answer.id = self.receipts.issue(Receipt(served.model, code, is_drawn))
             if is_drawn and self.audit is not None:
                 self.audit.write(
                     "answer", id=answer.id, text=text, label=answer.label, probability=answer.probability,
                     confidence=answer.confidence, share=self.audit.share, model=served.model,
                 )  # fmt: skip
+        return [answer for answer, _ in decided]
 
 
 def _kind(value: Any) -> str:

@@ -28,19 +28,25 @@ REFUSED: Final = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 500, 50
 async def openapi(desk: Desk, call: Call) -> Reply:
     """Give the OpenAPI document."""
     del call
-    return Reply(json.dumps(document(bool(desk.settings.keys))).encode())
+    return Reply(json.dumps(document(bool(desk.settings.keys), desk.settings.limits.texts)).encode())
 
 
 async def docs(desk: Desk, call: Call) -> Reply:
     """Give the page of the document."""
     del call
-    return Reply(page(document(bool(desk.settings.keys))).encode(), media_type=HTML, headers=SAFE)
+    return Reply(
+        page(document(bool(desk.settings.keys), desk.settings.limits.texts)).encode(), media_type=HTML, headers=SAFE
+    )
 
 
 @cache
-def document(has_keys: bool) -> dict[str, Any]:
+def document(has_keys: bool, most_texts: int) -> dict[str, Any]:
     """Make the OpenAPI 3.1 document."""
     _, components = msgspec.json.schema_components(TYPES, ref_template=REF)
+    # What types do not say: either or, and a number of texts that is set when the server starts.
+    components["DecideRequest"]["oneOf"] = [{"required": ["text"]}, {"required": ["texts"]}]
+    components["DecideRequest"]["properties"]["texts"]["maxItems"] = most_texts
+    components["TeiRequest"]["properties"]["raw_scores"]["const"] = False
     problem = {MEDIA_TYPE: {"schema": _ref("ProblemBody")}}
     paths = {
         path: {method: _operation(problem, **what) for method, what in methods.items()}

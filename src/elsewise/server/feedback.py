@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from elsewise.arrays import ABSTAIN
 from elsewise.server.asgi import Call, Reply
 from elsewise.server.desk import Desk
 from elsewise.server.problems import Problem
@@ -21,14 +22,14 @@ async def feedback(desk: Desk, call: Call) -> Reply:
     """
     limits = desk.settings.limits
     request = decode(await call.body(limits.body_bytes), REQUEST, limits.depth)
-    classifier = desk.current().classifier
+    served = desk.current()
+    classifier = served.classifier
     if request.label not in (*classifier.labels, classifier.other, classifier.out_of_scope_label):
         raise Problem("label_unknown", f"the model has no label {request.label[:100]!r}")
-    receipt = desk.receipts.known.get(request.id)
-    if receipt is None:
-        words = "no answer of this server has this id, or it was forgotten since"
-        raise Problem("receipt_unknown", words)
-    right = None if receipt.label is None else receipt.label == request.label
+    receipt = desk.receipts.read(request.id)
+    if receipt is None or receipt.model != served.model:
+        raise Problem("receipt_unknown", "no answer of the model that is served now has this id")
+    right = None if receipt.code == ABSTAIN else classifier.labels[receipt.code] == request.label
     counted = _count(desk, request.id, receipt, right)
     if desk.audit is not None:
         desk.audit.write("label", id=request.id, label=request.label)
@@ -40,8 +41,7 @@ def _count(desk: Desk, receipt: str, what: Receipt, right: Any) -> bool:
     if not desk.receipts.judge(receipt):
         return False
     desk.measures.feedback.labels({True: "yes", False: "no", None: "abstained"}[right]).inc()
-    is_current = desk.watch is not None and what.model == desk.watch.served.model
-    if not (what.audited and is_current and right is not None):
+    if desk.watch is None or not what.audited or right is None:
         return False
-    desk.watch.labelled(right=right)  # type: ignore[union-attr]
+    desk.watch.labelled(right=right)
     return True

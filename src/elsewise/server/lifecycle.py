@@ -11,10 +11,12 @@ import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import uvicorn
 
+from elsewise.engines.warm_up import warm_up
 from elsewise.errors import ElsewiseError, in_a_line
 from elsewise.server.app import App
 from elsewise.server.asgi import in_thread
@@ -30,6 +32,7 @@ SWEEPS: Final = 5  # ticks of uvicorn, each of 0.1 s, between two looks for late
 LAST_SECONDS: Final = 15.0  # for answers under way, after which the process ends anyway
 BACKLOG: Final = 2048
 FAILED: Final = 1
+FILES_LEFT_ASIDE: Final = 100
 IPV6: Final = 6
 
 
@@ -51,7 +54,8 @@ class _Server(uvicorn.Server):
 def listen(settings: Settings) -> socket.socket:
     """Open the socket that listens; OSError if the address is taken or unknown."""
     family, address = _address(settings.host, settings.port)
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol named: asyncio sends small packets at once only then, and others wait 40 ms for each other.
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind(address)
@@ -61,6 +65,19 @@ def listen(settings: Settings) -> socket.socket:
         raise
     opened.set_inheritable(True)
     return opened
+
+
+def most_connections() -> int:
+    """Count the connections that the system lets this process open, some files left aside."""
+    try:
+        import resource  # noqa: PLC0415  Windows lacks it
+    except ImportError:
+        return FILES_LEFT_ASIDE
+    most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and most < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        most = hard
+    return max(FILES_LEFT_ASIDE, most - FILES_LEFT_ASIDE)
 
 
 def _address(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
@@ -85,7 +102,7 @@ def run(settings: Settings, opened: socket.socket, steer: "Callable[[Life], None
 async def _serve(settings: Settings, opened: socket.socket, steer: "Callable[[Life], None] | None") -> int:
     audit = None if settings.audit_file is None else AuditFile.open(settings.audit_file, settings.audit_share)
     desk = Desk(settings, Measures(), audit=audit)
-    limits = settings.limits
+    limits = replace(settings.limits, connections=min(settings.limits.connections, most_connections()))
     config = uvicorn.Config(
         App(desk), http=protocol_with(limits), ws="none", lifespan="off", log_config=None, access_log=False,
         server_header=False, proxy_headers=False, timeout_keep_alive=int(limits.idle_seconds) + 1, loop="none",
@@ -164,8 +181,9 @@ class Life:
         self.server.should_exit = True
 
     def _opened(self) -> Served:
-        """Open the folder; its canary texts, and a run of all of them, come before any client."""
+        """Open the folder; its canary texts, and the shapes of short texts, come before any client."""
         settings = self.desk.settings
         served = Served.open(settings.model, settings.load)
+        warm_up(served.classifier.engine)
         served.classifier.evidence(served.prepare(list(map(str, served.classifier.engine.canaries))))
         return served

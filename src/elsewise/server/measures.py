@@ -1,13 +1,14 @@
 """Measures of the server for Prometheus. Their labels are closed sets: routes, codes, reasons; never a text."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from elsewise.evaluation.shift import Shift
 from elsewise.rules.decisions import Decisions
 from elsewise.server.batcher import Round
 
@@ -16,6 +17,9 @@ TOKENS: Final = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 CONFIDENCES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"  # environment: where the workers of one server put their numbers
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Measures:
@@ -61,13 +65,14 @@ class Measures:
         if decisions.truncated is not None and (cut := int(decisions.truncated.sum())):
             self.truncated.inc(cut)
 
-    def told(self, report: dict[str, Any], promised: float | None, alarms: Sequence[tuple[str, bool]]) -> None:
+    def told(self, other_share: float, found: Shift | None, alarms: Mapping[str, bool]) -> None:
         """Set the gauges of the watch."""
-        self.other.set(report["other_share"] or 0.0)
-        for end, value in report["expected_accuracy"].items():
-            self.expected.labels(end).set(float("nan") if value is None else value)
-        self.promised.set(float("nan") if promised is None else promised)
-        for name, is_raised in alarms:
+        self.other.set(other_share)
+        if found is not None:
+            for end, value in found.accuracy.as_dict().items():
+                self.expected.labels(end).set(value)
+            self.promised.set(found.target)
+        for name, is_raised in alarms.items():
             self.alarms.labels(name).set(is_raised)
 
     def text(self) -> bytes:

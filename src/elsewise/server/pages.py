@@ -1,9 +1,11 @@
 """Routes that only tell: health, measures, the certificate, and the documents of the interface."""
 
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 
+from elsewise.messages import MESSAGES
 from elsewise.server.asgi import Call, Reply
 from elsewise.server.desk import READY, Desk
 from elsewise.server.measures import MEDIA_TYPE
@@ -19,8 +21,10 @@ SAFE: Final = {
 
 
 async def live(desk: Desk, call: Call) -> Reply:
-    """Say that the process answers."""
-    del desk, call
+    """Say that the process answers; Problem (internal) where its queue has died, so that it is started again."""
+    del call
+    if not desk.batcher.is_alive:
+        raise Problem("internal", "the queue has ended; start the server again")
     return Reply(b'{"status":"live"}')
 
 
@@ -39,22 +43,22 @@ async def metrics(desk: Desk, call: Call) -> Reply:
     desk.measures.waiting.set(desk.batcher.waiting_tokens)
     desk.measures.ready.set(desk.stage == READY)
     if desk.watch is not None:
-        promise = desk.watch.promise
-        promised = promise.target_accuracy if promise is not None and promise.certified else None
-        desk.measures.told(desk.watch.report(), promised, list(desk.watch.alarms().items()))
+        desk.measures.told(desk.watch.report()["other_share"] or 0.0, desk.watch.shifted(), desk.watch.alarms())
     return Reply(desk.measures.text(), media_type=MEDIA_TYPE)
 
 
 async def certificate(desk: Desk, call: Call) -> Reply:
-    """Give the promise, and whether the last answers still keep it."""
-    del call
+    """Give the promise, and whether the last answers still keep it, in the language of the query."""
+    language = dict(parse_qsl(call.scope.get("query_string", b"").decode("latin-1"))).get("language", "en")
+    if language not in MESSAGES:
+        raise Problem("request_invalid", f"language must be one of {', '.join(MESSAGES)}, got {language[:50]!r}")
     served = desk.current()
     promise = served.classifier.certificate
     body: dict[str, Any] = {
         "model": served.model,
         "name": served.name,
         "certificate": served.certificate,
-        "promise": None if promise is None else finite(promise.as_dict()),
-        "watch": None if desk.watch is None else desk.watch.report(),
+        "promise": None if promise is None else finite({**promise.as_dict(), "sentence": promise.say(language)}),
+        "watch": None if desk.watch is None else desk.watch.report(language),
     }
     return Reply(msgspec.json.encode(body))

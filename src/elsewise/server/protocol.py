@@ -19,6 +19,33 @@ NEVER: Final = math.inf
 LINGER: Final = 1.0  # seconds for a client to read why it is cut off
 
 
+class OneWrite:
+    """A transport that sends what is written within one turn of the loop in one piece: headers and body together."""
+
+    def __init__(self, transport: Any, loop: Any) -> None:
+        self.inner, self.loop, self.parts = transport, loop, list[bytes]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def write(self, data: bytes) -> None:
+        """Keep data until the end of this turn."""
+        if not self.parts:
+            self.loop.call_soon(self.flush)
+        self.parts.append(data)
+
+    def flush(self) -> None:
+        """Send what is kept."""
+        parts, self.parts = self.parts, []
+        if parts and not self.inner.is_closing():
+            self.inner.write(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def close(self) -> None:
+        """Send what is kept, and close."""
+        self.flush()
+        self.inner.close()
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """A connection of uvicorn 0.54, with deadlines. Its hooks are pinned by a test that sends slow requests."""
 
@@ -27,7 +54,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for headers; a connection too many is closed."""
-        super().connection_made(transport)
+        super().connection_made(OneWrite(transport, self.loop))  # type: ignore[arg-type]
         self.until = self.clock() + self.limits.header_seconds
         self.writing_until = NEVER
         self.in_headers, self.in_body = False, False

@@ -1,5 +1,6 @@
 """Receipts of answers, so that true labels can come later, and the audit file of a random share of the answers."""
 
+import hmac
 import json
 import os
 import random
@@ -7,48 +8,72 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from elsewise.arrays import ABSTAIN
 from elsewise.errors import InputError
+from elsewise.server.asgi import new_id
 
-KEPT: Final = 50_000  # receipts in memory, the oldest go first
+KEPT: Final = 50_000  # receipts that were judged, the oldest go first
+OTHER: Final = "other"  # in an id, for the code of Other
 READABLE_BY_OWNER: Final = 0o600
 
 
 class Receipt(NamedTuple):
-    """What is remembered of an answer, until it is forgotten.
+    """What the id of an answer says of it.
 
     Attributes
     ----------
-    model, label, audited : str, str or None, bool
-        What answered; the label, None for Other; and whether the answer was drawn for the audit file.
+    model, code, audited : str, int, bool
+        What answered; the label's code, -1 for Other; and whether the answer was drawn for the audit file.
     """
 
     model: str
-    label: str | None
+    code: int
     audited: bool
 
 
 @dataclass(slots=True, eq=False)
 class Receipts:
-    """The last receipts, and the true labels that came for them."""
+    """Ids of answers that say themselves what was answered, under a seal: no worker has to remember them.
 
-    known: OrderedDict[str, Receipt] = field(default_factory=OrderedDict)
+    Examples
+    --------
+    >>> receipts = Receipts(b"secret")
+    >>> receipt = receipts.issue(Receipt("52c0fcc0", 3, False))
+    >>> receipts.read(receipt), receipts.read(receipt.replace("-3-", "-4-"))
+    (Receipt(model='52c0fcc0', code=3, audited=False), None)
+    """
+
+    secret: bytes
     judged: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
-    def add(self, receipt: str, what: Receipt) -> None:
-        """Remember an answer."""
-        self.known[receipt] = what
-        if len(self.known) > KEPT:
-            old, _ = self.known.popitem(last=False)
-            self.judged.pop(old, None)
+    def issue(self, what: Receipt) -> str:
+        """Make the id of an answer, which no other answer has."""
+        code = OTHER if what.code == ABSTAIN else what.code
+        said = f"{what.model}-{code}-{int(what.audited)}-{new_id()}"
+        return f"{said}-{self._seal(said)}"
+
+    def read(self, receipt: str) -> Receipt | None:
+        """Read an id; None if this server did not issue it."""
+        said, _, seal = receipt.rpartition("-")
+        if not hmac.compare_digest(seal.encode("utf-8", "replace"), self._seal(said).encode()):
+            return None
+        model, code, audited, _ = said.split("-")
+        return Receipt(model, ABSTAIN if code == OTHER else int(code), audited == "1")
 
     def judge(self, receipt: str) -> bool:
-        """Note that a label came; False if one came before."""
+        """Note that a label came; False if one came before, among the last ones."""
         is_new = receipt not in self.judged
         self.judged[receipt] = None
+        if len(self.judged) > KEPT:
+            self.judged.popitem(last=False)
         return is_new
+
+    def _seal(self, said: str) -> str:
+        return blake2b(said.encode("utf-8", "replace"), digest_size=8, key=self.secret).hexdigest()
 
 
 @dataclass(slots=True, eq=False)

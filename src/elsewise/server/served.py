@@ -14,12 +14,14 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.engines import prepared, reads_logits
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
+from elsewise.evaluation.shift import Reference, reference_of
 from elsewise.rules import FixedThreshold
 from elsewise.storage.json_files import finite
 from elsewise.storage.paths import at_home
 from elsewise.storage.sealed_folder import manifest_hash, steady
 
 LETTERS: Final = 16  # of a hash, in an id
+MOST_REFERENCES: Final = 300  # certify rows that are run again whenever a folder is opened
 CHARACTERS_A_TOKEN: Final = 4  # for engines that read no tokens
 
 Texts = Sequence[str]
@@ -35,12 +37,15 @@ class Served:
         What answers.
     name, model, certificate : str, str, str or None
         Name of the folder; ids of its content and of its promise, None where nothing is promised.
+    reference : Reference or None
+        What the last texts are compared with; None where nothing is promised.
     """
 
     classifier: Classifier
     name: str
     model: str
     certificate: str | None
+    reference: Reference | None
 
     @classmethod
     def open(cls, folder: Path, load: Callable[[Path], Classifier]) -> Self:
@@ -57,7 +62,8 @@ class Served:
         classifier, name = steady(path, lambda place: (load(place), manifest_hash(place)))
         if reads_logits(classifier.engine):
             raise InputError(f"{path} answers logits, and a server has texts; use elsewise predict {path} LOGITS")
-        return cls(classifier, path.resolve().name, name[:LETTERS], _certificate_id(classifier))
+        reference = reference_of(classifier, MOST_REFERENCES)
+        return cls(classifier, path.resolve().name, name[:LETTERS], _certificate_id(classifier), reference)
 
     def prepare(self, texts: Texts) -> Any:
         """Tokenise n texts, or give them back where the engine reads texts."""

@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -83,6 +84,8 @@ class Settings:
         Chance that an alarm of the watch is ever false.
     log_requests : bool
         Whether each request becomes a line of the log.
+    secret : bytes
+        Seals the ids of answers, for all workers.
     """
 
     model: Path
@@ -100,6 +103,7 @@ class Settings:
     window: int = 10_000
     alarm_rate: float = 0.01
     log_requests: bool = True
+    secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
 
     def __post_init__(self) -> None:
         if not self.keys and not self.without_key and not is_loopback(self.host):

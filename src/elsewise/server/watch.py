@@ -1,67 +1,68 @@
 """What the served model does lately: Other, confidence and labels on a window, and whether the promise still stands.
 
-An alarm stands on consequence: the answers' expected accuracy has fallen below the promise, labelled answers are right
-too seldom, or Other is more frequent than was certified by a margin that costs people work. Each is a `MeanTest`, so
-that the chance that it is ever false is known.
+The window is judged by `elsewise.evaluation.shift`, as `elsewise predict` judges a file. An alarm stands on
+consequence: the answers' own probabilities expect less than was promised, labelled answers are right too seldom, or so
+much more is Other that it costs people work. Each is a `MeanTest`, so that the chance that it is ever false is known.
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from elsewise.arrays import ABSTAIN
-from elsewise.evaluation.audit import MeanTest, expected_accuracy
-from elsewise.messages.wording import percent
-from elsewise.metrics.intervals import Estimate
+from elsewise.evaluation.audit import MeanTest
+from elsewise.evaluation.shift import Shift, Tally, shift
+from elsewise.messages import messages
+from elsewise.messages.wording import localised
 from elsewise.rules.certificate import Certificate
 from elsewise.rules.decisions import Decisions
-from elsewise.server.answers import number
 from elsewise.server.served import Served
+from elsewise.storage.json_files import finite
 
 MARGIN: Final = 0.05  # more Other than this above what was certified is work for people
 MOST_LABELS: Final = 50  # of the label mix
 ALARMS: Final = ("accuracy", "labelled", "other")
 
 
-@dataclass(slots=True, eq=False)
 class Window:
-    """The last decisions, at most `size`, as a ring."""
+    """The last decisions, at most `size`, as a ring of columns."""
 
-    codes: Any
-    confidence: Any
-    probability: Any
-    n: int = 0
+    COLUMNS: Final = ("codes", "confidence", "reasons", "best", "best_probability", "truncated")
 
-    @classmethod
-    def of(cls, size: int) -> "Window":
-        """Make an empty window."""
-        return cls(np.full(size, ABSTAIN), np.full(size, np.nan), np.full(size, np.nan))
+    def __init__(self, size: int) -> None:
+        self.size, self.n = size, 0
+        self.columns: dict[str, Any] = {}
 
     def add(self, decisions: Decisions) -> None:
         """Add decisions, which push the oldest out."""
-        size, last = len(self.codes), slice(-len(self.codes), None)
-        at = (self.n + np.arange(len(decisions)))[last] % size
-        self.codes[at], self.confidence[at] = decisions.codes[last], decisions.confidence[last]
-        self.probability[at] = decisions.best_probability[last]
+        last = slice(-self.size, None)
+        at = (self.n + np.arange(len(decisions)))[last] % self.size
+        for name in self.COLUMNS:
+            values = getattr(decisions, name)
+            values = np.zeros(len(decisions), dtype=bool) if values is None else values
+            kind = "<U20" if name == "reasons" else values.dtype
+            self.columns.setdefault(name, np.zeros(self.size, dtype=kind))[at] = values[last]
         self.n += len(decisions)
 
     @property
     def texts(self) -> int:
         """Number of decisions in the window."""
-        return min(self.n, len(self.codes))
+        return min(self.n, self.size)
 
-    def answered(self) -> Any:
-        """Tell which of the window's texts were answered, shape (texts,)."""
-        return self.codes[: self.texts] != ABSTAIN
+    def decisions(self, names: tuple[str, ...]) -> Decisions | None:
+        """Give the decisions of the window, in no order; None for none."""
+        if not self.n:
+            return None
+        columns = {name: column[: self.texts] for name, column in self.columns.items()}
+        unknown = np.full(self.texts, np.nan)
+        return Decisions(**columns, threshold=unknown, second=columns["best"], second_probability=unknown, names=names)
 
 
 class Watch:
     """Watches one served model. It is made again when the model is swapped."""
 
     def __init__(self, served: Served, size: int, alarm_rate: float) -> None:
-        self.served, self.alarm_rate, self.window = served, alarm_rate, Window.of(size)
+        self.served, self.alarm_rate, self.window = served, alarm_rate, Window(size)
         self.tests: dict[str, MeanTest] = {}
         promise = served.classifier.certificate
         if promise is not None and promise.certified:
@@ -92,73 +93,56 @@ class Watch:
         """Tell for each alarm whether it was raised since the model is served."""
         return {name: test.alarms(self.alarm_rate) for name, test in self.tests.items()}
 
-    def report(self) -> dict[str, Any]:
+    def shifted(self) -> Shift | None:
+        """Judge the window against the certify rows; None without a promise or a text."""
+        decisions = self.window.decisions(self.served.classifier.labels)
+        if decisions is None or self.served.reference is None:
+            return None
+        return shift(Tally.of(decisions), self.served.reference)
+
+    def report(self, language: str = "en") -> dict[str, Any]:
         """Describe the window and the alarms (JSON)."""
-        window, answered = self.window, self.window.answered()
-        accuracy = expected_accuracy(np.clip(window.probability[: window.texts][answered], 0, 1))
-        confidence = window.confidence[: window.texts]
-        known = confidence[~np.isnan(confidence)]
+        decisions, found = self.window.decisions(self.served.classifier.labels), self.shifted()
+        tally = Tally() if decisions is None else Tally.of(decisions)
+        known = np.empty(0) if decisions is None else decisions.confidence[~np.isnan(decisions.confidence)]
+        shares = Counter(tally.labels).most_common(MOST_LABELS)
         return {
-            "texts": window.texts,
-            "other_share": share(window.texts - int(answered.sum()), window.texts),
+            "texts": tally.rows,
+            "other_share": tally.other / tally.rows if tally.rows else None,
             "mean_confidence": float(known.mean()) if len(known) else None,
-            "labels": self._mix(),
-            "expected_accuracy": _plain(accuracy),
+            "labels": {label: n / tally.rows for label, n in shares},
+            "shift": None if found is None else finite(found.as_dict()),
             "labelled": {"right": self.right[True], "wrong": self.right[False]},
-            "alarms": [self._alarm(name) for name in self.tests],
+            "alarms": [self._alarm(name, language) for name in self.tests],
             "alarm_rate": self.alarm_rate,
-            "words": self._words(accuracy),
+            "words": self._words(found, language),
         }
 
     def _test(self, name: str, values: Any) -> None:
         if name in self.tests:
             self.tests[name] = self.tests[name].after(np.clip(values, 0, 1))
 
-    def _mix(self) -> dict[str, float]:
-        codes = self.window.codes[: self.window.texts]
-        counts = Counter(codes[codes != ABSTAIN].tolist()).most_common(MOST_LABELS)
-        return {self.served.classifier.labels[code]: n / self.window.texts for code, n in counts}
+    def _alarm(self, name: str, language: str) -> dict[str, Any]:
+        test, words = self.tests[name], messages(language)
 
-    def _alarm(self, name: str) -> dict[str, Any]:
-        test = self.tests[name]
+        def percent(share: float) -> str:
+            return words["percent"].format(number=localised(f"{100 * share:.4g}", words))
+
         return {
             "name": name,
             "raised": test.alarms(self.alarm_rate),
             "least": test.least,
             "evidence": test.evidence,
             "texts": test.n,
-            "words": ABOUT[name].format(least=percent(test.least), rate=percent(self.alarm_rate)),
+            "words": words[f"watch_{name}"].format(least=percent(test.least), rate=percent(self.alarm_rate)),
         }
 
-    def _words(self, accuracy: Estimate) -> str:
-        promise = self.promise
-        if promise is None or not promise.certified:
-            return "This model promises nothing, so there is nothing to keep."
-        if not self.window.texts:
-            return f"{percent(promise.target_accuracy)} of the answers are promised to be right. No text has come yet."
-        raised = [name for name, is_raised in self.alarms().items() if is_raised]
-        said = (
-            f"{percent(promise.target_accuracy)} of the answers are promised to be right. By their own confidence, "
-            f"{accuracy.value:.1%} of the last answers are ({accuracy.low:.1%} to {accuracy.high:.1%}), if the "
-            "probabilities are still calibrated, which only labels can tell."
-        )
-        return f"{said} Alarms: {', '.join(raised)}." if raised else f"{said} No alarm."
-
-
-ABOUT: Final = {
-    "accuracy": "The answers' own probabilities say that fewer than {least} are right. False at most once in "
-    "{rate} of servers, however long they run.",
-    "labelled": "Of the answers that were drawn for labelling, fewer than {least} are right. False at most once in "
-    "{rate} of servers, however long they run.",
-    "other": "Fewer than {least} of the texts are answered. False at most once in {rate} of servers, however long "
-    "they run.",
-}
-
-
-def share(part: int, whole: int) -> float | None:
-    """Divide counts; None for no texts."""
-    return part / whole if whole else None
-
-
-def _plain(estimate: Estimate) -> dict[str, float | None]:
-    return {name: number(value) for name, value in estimate.as_dict().items()}
+    def _words(self, found: Shift | None, language: str) -> str:
+        words = messages(language)
+        if self.served.reference is None:
+            return words["watch_no_promise"]
+        if found is None:
+            return words["watch_no_text"]
+        raised = ", ".join(name for name, is_raised in self.alarms().items() if is_raised)
+        said = words["watch_raised"].format(alarms=raised) if raised else words["watch_quiet"]
+        return f"{found.say(language)} {said}"
