@@ -55,6 +55,11 @@ MESSAGES: Final = {
         "This model compares a confidence ({score}) that does not lie between 0 and 1. Its threshold cannot be moved "
         "here."
     ),
+    "promise_short": (
+        "At least {target} of the labels that it gives are right. A text that it is not sure of becomes {other}."
+    ),
+    "promise_none": "Nothing is promised: no accuracy could be shown. Every text is {other}.",
+    "promise_whole": "The promise in full",
     "no_promise": "Nothing is promised: the threshold of this model was not tested.",
     # The answers.
     "answers": "Answers",
@@ -69,17 +74,15 @@ MESSAGES: Final = {
     "show_other": "{other} ({n})",
     "more": "Show {n} more",
     "label_mix": "How often each label was answered",
-    "best_guess": "most likely {label}",
     "bars": "Probability of the best labels",
     "at_threshold": "threshold {threshold}",
     "at_own_threshold": "your threshold {threshold}, without a promise",
-    "confidence": "confidence {confidence}",
     "confidence_bar": "Confidence",
     "all_labels": "All {labels} labels",
     "truncated": "This text is longer than the model reads: its end was left out.",
     "barred": "No threshold answers this text.",
     "not_decided": "not decided",
-    "swapped": "The server has changed its model. Decide again for answers of the new one.",
+    "swapped": "The server has changed its model: these are answers of the new one.",
     # The words that pulled.
     "why": "Which words pulled?",
     "why_asking": "Asking again without each word …",

@@ -52,6 +52,11 @@ MESSAGES: Final = {
     "at_nothing": "Modelin kendi eşiğiyle hiçbir metne etiket verilmez.",
     "at_own": "Sizin eşiğiniz: {threshold}. Bu yanıtlar için vaat yoktur.",
     "not_movable": ("Bu modelin güven değeri ({score}) 0 ile 1 arasında değildir. Eşiği burada değiştirilemez."),
+    "promise_short": (
+        "Verdiği etiketlerin en az {target} kadarı doğrudur. Emin olmadığı metin için yanıt şudur: {other}."
+    ),
+    "promise_none": "Hiçbir şey vaat edilmiyor: hiçbir doğruluk oranı kanıtlanamadı. Her metnin yanıtı: {other}.",
+    "promise_whole": "Vaadin tamamı",
     "no_promise": "Hiçbir şey vaat edilmiyor: bu modelin eşiği bir vaat için sınanmadı.",
     # The answers.
     "answers": "Yanıtlar",
@@ -66,17 +71,15 @@ MESSAGES: Final = {
     "show_other": "{other} ({n})",
     "more": "{n} tane daha göster",
     "label_mix": "Hangi etiket kaç kez verildi?",
-    "best_guess": "en olası etiket {label}",
     "bars": "En iyi etiketlerin olasılıkları",
     "at_threshold": "eşik {threshold}",
     "at_own_threshold": "sizin eşiğiniz {threshold}, vaat yok",
-    "confidence": "güven değeri {confidence}",
     "confidence_bar": "Güven değeri",
     "all_labels": "Tüm etiketler ({labels})",
     "truncated": "Bu metin modelin okuyabileceğinden uzun: sonu okunmadı.",
     "barred": "Hiçbir eşikte bu metne etiket verilmez.",
     "not_decided": "yanıtsız",
-    "swapped": "Sunucudaki model değişti. Yenisinin yanıtları için yeniden sınıflandırın.",
+    "swapped": "Sunucudaki model değişti: bunlar yeni modelin yanıtları.",
     # The words that pulled.
     "why": "Hangi sözcükler etkili oldu?",
     "why_asking": "Metin, her sözcüğü çıkarılarak yeniden soruluyor …",

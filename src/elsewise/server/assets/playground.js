@@ -1,6 +1,6 @@
 (() => {
 const { data, $, say, number, share, fill, read } = page;
-const SVG = "http://www.w3.org/2000/svg", LANGUAGE = document.documentElement.lang;
+const SVG = $("drawing").namespaceURI, LANGUAGE = document.documentElement.lang;
 const AT_ONCE = 64, LIST = 100, TOP = 6, PULLS = 5, TRIES = 6, LARGEST = 50e6, PAUSE = 200;
 
 // What is known: of the model, of the texts and their answers. The key is nowhere else.
@@ -17,9 +17,10 @@ const make = (name, kind, words) => {
   if (words !== undefined) made.textContent = words;
   return made;
 };
-const label = (words, kind) => {
-  const made = make("bdi", kind, words);
+const label = (words) => {  // a long name may break after its marks
+  const made = make("bdi");
   made.dir = "auto";
+  for (const part of words.split(/(?<=[_./:-])/)) made.append(part, make("wbr"));
   return made;
 };
 const tell = (words) => { put("wrong", words); shown("wrong", words !== ""); };
@@ -77,12 +78,18 @@ async function meet() {
   shown("desk", true);
   put("name", model.name);
   put("subtitle", fill(say.subtitle, { labels: number(model.labels.length, 0), other: apart(model.other) }));
-  put("promise", certificate.promise ? certificate.promise.sentence : say.no_promise);
+  promise(certificate.promise);
   put("status", say.no_answers);
   shown("movable", data.shares.includes(model.score));
   aim(null);
   return undefined;
 }
+const promise = (made) => {
+  const short = !made ? say.no_promise : made.certified ? say.promise_short : say.promise_none;
+  put("promise", made ? fill(short, { target: share(Math.floor(1000 * made.target_accuracy + 1e-9) / 1000).replace(`${say.decimal}0`, ""), other: apart(model.other) }) : short);
+  put("whole-promise", made ? made.sentence : "");
+  shown("promised", made !== null);
+};
 const standing = () => {
   if (!data.shares.includes(model.score)) return fill(say.not_movable, { score: model.score });
   if (own !== null) return fill(say.at_own, { threshold: number(own, 3) });
@@ -131,14 +138,15 @@ const parts = () => {
   });
   return made.filter((part) => part.length);
 };
-async function decide() {
+async function decide(words = "") {
   if (asking) asking.abort();
   const mine = asking = new AbortController(), options = { top: Math.min(TOP, model.labels.length), sentences: LANGUAGE };
   const most = model.limits.characters, found = texts.map((text) => [...text].length > most ? { problem: { code: "text_long" } } : null);
   if (own !== null) options.threshold = own;
   tell("");
   answers = found;
-  let done = 0, changed = false;
+  const models = new Set();  // a swap may come between two parts
+  let done = 0;
   try {
     for (const part of parts()) {
       put("status", texts.length > AT_ONCE ? fill(say.asking, { done: number(done, 0), texts: number(texts.length, 0) }) : "…");
@@ -146,25 +154,26 @@ async function decide() {
       const said = await ask("/v1/decide", body, mine.signal);
       part.forEach((at, i) => { found[at] = said.answers[i]; });
       done += part.length;
-      changed ||= said.model !== model.model;
+      models.add(said.model);
       whole.clear();
       show();
     }
-    put("status", changed ? say.swapped : "");
-    if (changed) await meetAgain();
+    put("status", words);
+    if ([...models].some((one) => one !== model.model)) {
+      const at = own;
+      pulls.clear();
+      await meet();
+      aim(at);
+      put("status", say.swapped);
+      if (models.size > 1) return decide(say.swapped);
+    }
   } catch (error) {
     failed(error);
   }
   if (asking === mine) asking = null;
   show();
+  return undefined;
 }
-const meetAgain = async () => {
-  const at = own;
-  pulls.clear();
-  await meet();
-  aim(at);
-  put("status", say.swapped);
-};
 const begin = () => {
   texts = given();
   opened.clear();
@@ -218,9 +227,10 @@ const percent = (value) => `${(100 * value).toFixed(2)}%`;
 const strip = (from, to, kind) => svg("rect", { x: percent(from), width: percent(to - from), y: "50%", height: 10, transform: "translate(0 -5)", class: kind });
 const stroke = (at, kind) => svg("line", { x1: percent(at), x2: percent(at), y1: 0, y2: "100%", class: kind });
 const bar = (name, value, drawn, kind) => {
-  const made = make("li", kind), picture = svg("svg", { "aria-hidden": "true" });
+  const made = make("li", kind), room = make("span", "room"), picture = svg("svg", { "aria-hidden": "true" });
   picture.append(...drawn);
-  made.append(name, picture, make("span", "num", value));
+  room.append(picture);
+  made.append(name, room, make("span", "num", value));
   return made;
 };
 const mark = (at) => at === null || at === undefined ? [] : [stroke(at, own === null ? "mark" : "mark own")];
@@ -294,7 +304,8 @@ async function widen(at) {
 async function explain(at, one) {
   const most = model.limits.explained_characters, text = texts[at];
   if ([...text].length > most) return tell(fill(say.why_long, { most: number(most, 0) }));
-  one.disabled = true;
+  if (one.getAttribute("aria-disabled")) return undefined;
+  one.setAttribute("aria-disabled", "true");  // a disabled button would lose the keyboard
   put("status", say.why_asking);
   try {
     const found = await ask("/v1/explain", { text, language: LANGUAGE }, new AbortController().signal);
@@ -303,7 +314,7 @@ async function explain(at, one) {
     pulls.set(at, found);
     again(at);
   } catch (error) {
-    one.disabled = false;
+    one.removeAttribute("aria-disabled");
     failed(error);
   }
   return undefined;
