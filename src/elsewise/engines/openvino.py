@@ -105,27 +105,24 @@ class OpenVinoModel:
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches, one in each stream, and queue one more; ElsewiseError in a process that was forked since."""
         compiled = of_this_process(self.compiled, OPENVINO)
+        idle = [self._request(compiled) for _ in range(self.streams + 1)]  # before any of them runs
         busy: deque[Any] = deque()
         for ids, mask in batches:
-            if len(busy) > self.streams:
-                yield self._results(busy.popleft())
-            request = self._request(compiled)
+            if not idle:
+                idle.append(busy.popleft())
+                yield _results(idle[-1])
+            request = idle.pop()
             request.start_async({"input_ids": ids, "attention_mask": mask})
             busy.append(request)
-        while busy:
-            yield self._results(busy.popleft())
+        for request in busy:
+            yield _results(request)
+        self.idle.extend((*idle, *busy))
 
     def _request(self, compiled: Any) -> Any:
         try:
             return self.idle.pop()
         except IndexError:  # several threads may ask at once
             return compiled.create_infer_request()
-
-    def _results(self, request: Any) -> Result:
-        request.wait()
-        logits, features = (request.get_tensor(name).data.copy() for name in ("logits", "features"))
-        self.idle.append(request)
-        return logits, features
 
 
 def save_graph(graph: Any, file: Path) -> None:
@@ -135,6 +132,12 @@ def save_graph(graph: Any, file: Path) -> None:
 
 def _graph(opening: Opening) -> tuple[str, ...]:
     return (INT8, INT8_WEIGHTS) if opening.settings["precision"] == "int8" else (ONNX,)
+
+
+def _results(request: Any) -> Result:
+    request.wait()
+    logits, features = (request.get_tensor(name).data.copy() for name in ("logits", "features"))
+    return logits, features
 
 
 def core() -> Any:
