@@ -464,7 +464,7 @@ FAULTS: Final = (
     Fault(
         "page-data-end-their-script",
         "pages/rendering.py",
-        '.replace("<", "\\u003c")',
+        r'.replace("<", "\\u003c")',
         '.replace("<", "<")',
         "data of a page can end the script that they stand in",
         "pages/test_rendering.py::test_data_cannot_end_the_script_they_stand_in",

@@ -57,7 +57,7 @@ def take(address: str, place: Path) -> None:
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", locale="en")
-        tab.on("console", lambda m: print(m.text)); tab.on("pageerror", lambda e: print(e)); tab.on("response", lambda r: print(r.status, r.url)); tab.set_default_timeout(9000); tab.goto(address)
+        tab.goto(address)
         tab.fill("#texts", TEXT)
         tab.click("#decide")
         tab.click("text=Which words pulled?")
