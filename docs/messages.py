@@ -15,7 +15,7 @@ MOST_FORMS: Final = 4  # of one message; with more choices than that, a choice i
 
 AREAS: Final = {  # what a user was about, and the rooms that speak of it
     "files": ("data", "batch", "storage"),
-    "labels-and-texts": ("fitting", "evaluation", "report", "cli"),
+    "labels-and-texts": ("fitting", "evaluation", "report", "pages", "cli"),
     "training": ("training", "errors", "reporting"),
     "model-folders": ("classifier", "messages"),
     "engines": ("engines", "wrappers", "sklearn"),

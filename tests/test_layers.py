@@ -13,7 +13,7 @@ RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
     {"errors", "progress"},
     {"arrays", "client", "messages", "reporting", "storage"},
     {"outputs", "metrics", "calibrators"},
-    {"scores", "engines"},
+    {"scores", "engines", "pages"},
     {"rules"},
     {"data"},
     {"classifier", "training", "wrappers"},

@@ -462,6 +462,22 @@ FAULTS: Final = (
         "classifier/test_card.py",
     ),
     Fault(
+        "page-data-end-their-script",
+        "pages/rendering.py",
+        r'.replace("<", "\\u003c")',
+        '.replace("<", "<")',
+        "data of a page can end the script that they stand in",
+        "pages/test_rendering.py::test_data_cannot_end_the_script_they_stand_in",
+    ),
+    Fault(
+        "explained-texts-are-watched",
+        "server/explain.py",
+        "replace(served)",
+        "served",
+        "the watch counts texts that nobody sent",
+        "server/test_explain.py::test_the_watch_does_not_see_texts_that_nobody_sent",
+    ),
+    Fault(
         "report-every-answer-wrong",
         "report/thresholds.py",
         "return np.cumsum(self.errors[::-1])[::-1]",

@@ -11,7 +11,7 @@ import pytest
 
 from elsewise.arrays import ABSTAIN
 from elsewise.errors import InputError
-from elsewise.messages import MESSAGES, REPORT_MESSAGES, en, messages, report_en
+from elsewise.messages import MESSAGES, PLAYGROUND_MESSAGES, REPORT_MESSAGES, messages
 from elsewise.messages.certificates import Population, Scope
 from elsewise.outputs import Evidence, as_evidence
 from elsewise.rules import (
@@ -52,19 +52,20 @@ def decisions(threshold=0.6, margin=0.0):
 
 
 @every_language
-def test_every_message_is_there_with_the_placeholders_of_english(language):
-    assert {name: placeholders(text) for name, text in MESSAGES[language].items()} == {
-        name: placeholders(text) for name, text in en.MESSAGES.items()
+@pytest.mark.parametrize(
+    "catalogue", [MESSAGES, REPORT_MESSAGES, PLAYGROUND_MESSAGES], ids=["", "reports", "playground"]
+)
+def test_every_message_is_there_with_the_placeholders_of_english(language, catalogue):
+    assert {name: placeholders(text) for name, text in catalogue[language].items()} == {
+        name: placeholders(text) for name, text in catalogue["en"].items()
     }
+    assert MESSAGES.keys() == catalogue.keys()
 
 
 @every_language
-def test_every_message_of_reports_is_there_with_the_placeholders_of_english(language):
-    assert {name: placeholders(text) for name, text in REPORT_MESSAGES[language].items()} == {
-        name: placeholders(text) for name, text in report_en.MESSAGES.items()
-    }
-    assert MESSAGES.keys() == REPORT_MESSAGES.keys()
-    assert [name for name, text in REPORT_MESSAGES[language].items() if text != text.strip() or "  " in text] == []
+@pytest.mark.parametrize("catalogue", [REPORT_MESSAGES, PLAYGROUND_MESSAGES], ids=["reports", "playground"])
+def test_no_message_of_a_page_has_blanks_too_many(language, catalogue):
+    assert [name for name, text in catalogue[language].items() if text != text.strip() or "  " in text] == []
 
 
 @every_language
@@ -189,7 +190,7 @@ def test_every_certificate_is_a_whole_sentence_in_the_numbers_of_the_language(la
 
 
 def test_every_template_of_a_certificate_is_used_by_one(monkeypatch, certificates):
-    words = Noted(en.MESSAGES)
+    words = Noted(MESSAGES["en"])
     monkeypatch.setitem(MESSAGES, "en", words)
     for certificate in certificates:
         certificate.say()

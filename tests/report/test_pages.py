@@ -90,8 +90,8 @@ def test_a_report_is_whole_and_asks_for_nothing(classifier, language):
 def test_every_message_of_reports_is_written_by_a_template_or_the_script(language):
     from importlib.resources import files
 
-    room = files("elsewise.report")
-    source = "".join(file.read_text(encoding="utf-8") for folder in (room, room / "assets")
+    rooms = (files("elsewise.report"), files("elsewise.pages"))
+    source = "".join(file.read_text(encoding="utf-8") for room in rooms for folder in (room, room / "assets")
                      for file in folder.iterdir() if file.name.endswith((".py", ".html")))  # fmt: skip
     begun = ("nav_", "word_", "is_", "made_", "limit_", "at_", "outcome_", "reason_", "means_", "figure_", "explained_",
              "curve_", "mark_", "plan_", "verdict_", "calibration_", "worth_", "outside_", "slice_", "tokens_",

@@ -27,18 +27,23 @@ def chromium():
 
 
 @contextmanager
-def opened(browser, path, **context):
-    """Open a page that asks for nothing, and whose script says nothing of errors."""
-    place = browser.new_context(**context)
+def opened(browser, place, **context):
+    """Open a page that asks for nothing, or its own server alone, and whose script says nothing of errors.
+
+    `place` is a file, or the address of a server's page.
+    """
+    address = place if isinstance(place, str) else place.as_uri()
+    own = ("data:", "file:") if address.startswith("file:") else ("data:", "/".join(address.split("/")[:3]) + "/")
+    window = browser.new_context(**context)
     heard = []
-    tab = place.new_page()
-    tab.on("request", lambda asked: heard.append(asked.url) if not asked.url.startswith(("file:", "data:")) else None)
+    tab = window.new_page()
+    tab.on("request", lambda asked: heard.append(asked.url) if not asked.url.startswith(own) else None)
     tab.on("console", lambda said: heard.append(said.text))
     tab.on("pageerror", lambda error: heard.append(str(error)))
-    tab.goto(path.as_uri())
+    tab.goto(address)
     yield tab
     assert heard == []
-    place.close()
+    window.close()
 
 
 def axe():

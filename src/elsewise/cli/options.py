@@ -140,9 +140,9 @@ class ReportOptions:
 
         One that exists is replaced by --overwrite alone.
         """
-        from elsewise.messages import report_messages
+        from elsewise.messages import page_messages
 
-        report_messages(self.language)
+        page_messages(self.language)
         if self.report is None:
             return
         if Path(self.report).suffix.lower() not in (".html", ".htm"):

@@ -8,7 +8,7 @@ meaning hide each other: without either of them, the other still pulls.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from unicodedata import category
 
@@ -23,7 +23,7 @@ from elsewise.engines import reads_logits, tokenizer_of
 from elsewise.engines.tokenizer import readable
 from elsewise.errors import InputError
 from elsewise.evaluation.receipt import receipt_of
-from elsewise.outputs import Evidence
+from elsewise.outputs import Evidence, ReadSpan
 from elsewise.progress import Progress
 from elsewise.rules.explanation import Explanation, Neighbour, Pull
 from elsewise.scores.distances import unit
@@ -85,6 +85,38 @@ def explain(
     >>> explanation.label, [(pull.words, round(pull.pull, 4)) for pull in explanation.words]
     ('no', [('not', 5.0), ('good', 1.0)])
     """
+    asked = occluded(classifier, text, occlusion=occlusion)
+    evidence = classifier.evidence(asked.texts)
+    made = explained(classifier, asked, evidence.take(np.arange(1)), evidence.probabilities, language=language, top=top)
+    if not neighbours or np.isnan(evidence.probabilities[0, 0]):
+        return made
+    return replace(made, neighbours=_nearest(classifier, evidence, neighbours, progress))
+
+
+@dataclass(frozen=True, slots=True)
+class Occluded:
+    """A text, and the same text without each of its parts: what a model is asked to explain it.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        The text, and its m versions.
+    read : str
+        What the model reads of the text.
+    parts : tuple of (int, int)
+        The m parts, as spans of `read`.
+    extent : ReadSpan or None
+        How much of the text is read.
+    """
+
+    texts: tuple[str, ...]
+    read: str
+    parts: tuple[Span, ...]
+    extent: ReadSpan | None
+
+
+def occluded(classifier: Classifier, text: str, *, occlusion: bool = True) -> Occluded:
+    """Leave out each part of a text; InputError as `explain`."""
     if reads_logits(classifier.engine):
         raise InputError("a model of logits reads no text; explain a row: classifier.decide(logits).explain(row)")
     (text,) = as_texts([text])
@@ -92,17 +124,30 @@ def explain(
     extent = None if tokenizer is None else tokenizer.read_span(text)
     read = shown if extent is None else shown[: extent.characters_read]
     parts = _parts(read) if occlusion else []
-    evidence = classifier.evidence([text, *(read[:start] + read[end:] for start, end in parts)])
+    return Occluded((text, *(read[:start] + read[end:] for start, end in parts)), read, tuple(parts), extent)
+
+
+def explained(
+    classifier: Classifier, asked: Occluded, evidence: Evidence, p: Floats, *, language: str = "en", top: int = 5
+) -> Explanation:
+    """Explain a text by what a classifier's model says of it.
+
+    Parameters
+    ----------
+    evidence : Evidence of 1 text
+        That of ``asked.texts[0]``.
+    p : (1 + m, k)
+        Probabilities of all of `asked.texts`.
+    """
     decisions = classifier.decisions(evidence)
     is_read = decisions.best[0] >= 0
     return replace(
         decisions.explain(0, language),
-        probabilities=_best(classifier, evidence.probabilities[0], top) if is_read else {},
+        probabilities=_best(classifier, p[0], top) if is_read else {},
         score=NAMES[type(classifier.rule.score)],
-        words=_pulls(read, parts, evidence.probabilities, int(decisions.best[0])) if is_read else (),
-        neighbours=_nearest(classifier, evidence, neighbours, progress) if neighbours and is_read else (),
-        extent=extent,
-        receipt=receipt_of(classifier, text, decisions),
+        words=_pulls(asked.read, asked.parts, p, int(decisions.best[0])) if is_read else (),
+        extent=asked.extent,
+        receipt=receipt_of(classifier, asked.texts[0], decisions),
     )
 
 

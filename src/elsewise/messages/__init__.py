@@ -14,11 +14,12 @@ from typing import Final
 import numpy as np
 
 from elsewise.errors import InputError
-from elsewise.messages import en, report_en, report_tr, tr
+from elsewise.messages import en, playground_en, playground_tr, report_en, report_tr, tr
 from elsewise.messages.wording import in_percent, localised
 
 MESSAGES: Final[dict[str, Mapping[str, str]]] = {"en": en.MESSAGES, "tr": tr.MESSAGES}
 REPORT_MESSAGES: Final[dict[str, Mapping[str, str]]] = {"en": report_en.MESSAGES, "tr": report_tr.MESSAGES}
+PLAYGROUND_MESSAGES: Final[dict[str, Mapping[str, str]]] = {"en": playground_en.MESSAGES, "tr": playground_tr.MESSAGES}
 MOST_NAMED: Final = 8  # labels in a sentence
 
 
@@ -58,9 +59,9 @@ def messages(language: str) -> Mapping[str, str]:
     return _of(MESSAGES, language)
 
 
-def report_messages(language: str) -> Mapping[str, str]:
-    """Return the templates of reports in a language; InputError as `messages`."""
-    return _of(REPORT_MESSAGES, language)
+def page_messages(language: str, catalogue: Mapping[str, Mapping[str, str]] = REPORT_MESSAGES) -> Mapping[str, str]:
+    """Return the templates of a kind of pages in a language; InputError as `messages`."""
+    return _of(catalogue, language)
 
 
 def _of(table: Mapping[str, Mapping[str, str]], language: str) -> Mapping[str, str]:

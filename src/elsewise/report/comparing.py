@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from elsewise.evaluation.comparison import ChangedRow, Comparison, Said
 from elsewise.evaluation.paired_bootstrap import AT_COVERAGE, LabelPair, Pair
+from elsewise.pages.words import NOTHING, Words
 from elsewise.report.pictures import Chart, Dot, Line, chart_of, path_of
-from elsewise.report.words import NOTHING, Words
 
 AS_NUMBERS: Final = ("log_loss", "brier", "augrc", "ece", "auc")
 KINDS: Final = ("classifier", "softmax", "baseline", "even")  # styles of the lines, one a model

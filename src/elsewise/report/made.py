@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from elsewise.pages.words import Words
 from elsewise.report.contents import Contents
-from elsewise.report.words import Words
 
 TRAINED = ("encoder", "epochs", "learning_rate", "batch_size", "max_length", "precision", "seed")
 

@@ -1,15 +1,8 @@
 """Write a report: contents, pictures and words put into templates, as one page that needs no other file."""
 
-import base64
-import hashlib
 import html
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +11,12 @@ from elsewise.errors import InputError
 from elsewise.evaluation.comparison import Comparison
 from elsewise.evaluation.evaluate import Evaluation
 from elsewise.metrics import wilson
+from elsewise.pages.rendering import kit_of, rendered, spoken
+from elsewise.pages.words import Words
 from elsewise.report.comparing import MOST_CHANGED, shown_of
 from elsewise.report.contents import FEW, Contents, Judged, collect, is_probability
 from elsewise.report.made import commands_of, made_of
 from elsewise.report.pictures import matrix, reliability_chart, risk_chart, thousand, threshold_chart
-from elsewise.report.words import NOTHING, Words
-from elsewise.storage.json_files import finite
 from elsewise.storage.target_file import open_target
 
 SECTIONS: Final = (
@@ -34,10 +27,10 @@ GLOSSARY: Final = (
     "confidence_level", "interval", "band", "calibrated", "log_loss", "auc", "out_of_scope",
 )  # fmt: skip
 OF_SCRIPT: Final = (
-    "infinite", "minus_infinite", "of", "interval", "cheapest", "nothing", "at_least", "band_at", "band_whole",
+    "of", "interval", "cheapest", "nothing", "at_least", "band_at", "band_whole",
     "no_band", "no_command", "copied", "option",
 )  # fmt: skip
-UNSHOWN: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of surrogate pairs
+KIT: Final = {"style": ("report.css",), "script": ("report.js",)}
 FRAME: Final = (
     '<iframe srcdoc="{}" width="100%" height="720" style="border:0" sandbox="allow-scripts" title="Elsewise"></iframe>'
 )
@@ -107,7 +100,8 @@ def page(
     words = Words.of(language)
     contents = collect(classifier, evaluation, model=model, with_examples=with_examples)
     shown = {**_shown(contents, words), "title": words("page_title"), "sections": SECTIONS, "glossary": GLOSSARY}
-    return Page(_rendered("report.html", words, _data(contents, words), contents=contents, **shown))
+    made = rendered(kit_of("report", **KIT), "report.html", words, _data(contents, words), contents=contents, **shown)
+    return Page(made)
 
 
 def comparison_page(
@@ -128,7 +122,8 @@ def comparison_page(
     """
     words = Words.of(language)
     shown = shown_of(comparison, words, texts, with_examples or MOST_CHANGED)
-    return Page(_rendered("comparison.html", words, None, title=words("compare_title"), c=comparison, **shown))
+    kit = kit_of("report", style=KIT["style"])
+    return Page(rendered(kit, "comparison.html", words, title=words("compare_title"), c=comparison, **shown))
 
 
 def _shown(contents: Contents, words: Words) -> dict[str, Any]:
@@ -235,9 +230,7 @@ def _slice_value(words: Words) -> Any:
 
 def _data(contents: Contents, words: Words) -> Mapping[str, Any]:
     """Give what the script reads: the counts at every threshold, and the words that it writes."""
-    said = {name: words.templates[name] for name in OF_SCRIPT}
-    said |= {name: words.form[name] for name in ("decimal", "thousands")} | {"none": NOTHING}
-    said["percent"] = words.form["percent"].replace(" ", "\u00a0")
+    said = spoken(words, OF_SCRIPT)
     judged = contents.judged
     if judged is None:
         return {"words": said}
@@ -249,64 +242,3 @@ def _data(contents: Contents, words: Words) -> Mapping[str, Any]:
         "band": [[point.threshold, point.promised] for point in contents.band], "few": FEW, "scale": scale,
         "model": contents.model, "start": start,
     }  # fmt: skip
-
-
-def _rendered(name: str, words: Words, data: Mapping[str, Any] | None, **shown: Any) -> str:
-    from markupsafe import Markup  # noqa: PLC0415  with Jinja2
-
-    style, script = (Markup(_asset(file)) for file in ("report.css", "report.js"))  # noqa: S704  ours
-    told = None if data is None else Markup(_json(data))  # noqa: S704  escaped for a script
-    policy = _policy(style, script if data is not None else None)
-    return _templates().get_template(name).render(
-        t=words, style=style, script=script, data=told, policy=policy, version=version("elsewise"), **shown
-    )  # fmt: skip
-
-
-def _policy(style: str, script: str | None) -> str:
-    """Forbid everything but our style and script, which it names by their hashes."""
-    allowed = [
-        "default-src 'none'",
-        f"style-src {_hash(style)}",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ]
-    return "; ".join([*allowed, *([] if script is None else [f"script-src {_hash(script)}"])])
-
-
-def _hash(words: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(words.encode()).digest()).decode()}'"
-
-
-def _json(value: Any) -> str:
-    """Write JSON that cannot end the script it stands in."""
-    written = json.dumps(finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-@cache
-def _asset(name: str) -> str:
-    return (files("elsewise.report") / "assets" / name).read_text(encoding="utf-8").strip()
-
-
-@cache
-def _templates() -> Any:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415  0.05 s to import
-
-    return Environment(
-        loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=visible,
-    )  # fmt: skip
-
-
-def visible(value: Any) -> Any:
-    r"""Replace what HTML cannot hold, control characters and halves of surrogate pairs, by a sign for it.
-
-    Examples
-    --------
-    >>> visible("a\x00b\ud800"), visible(3)
-    ('a�b�', 3)
-    """
-    if not isinstance(value, str) or value.isprintable():
-        return value
-    return type(value)(UNSHOWN.sub("\ufffd", value))

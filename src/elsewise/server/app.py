@@ -8,17 +8,19 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from elsewise.server import feedback, pages, systemone, tei
+from elsewise.server import feedback, pages, playground, systemone, tei
 from elsewise.server.asgi import Call, ClientGone, Receive, Reply, Scope, Send, new_id
 from elsewise.server.decide import decide
 from elsewise.server.desk import DRAINING, Desk
 from elsewise.server.documents import docs, openapi
+from elsewise.server.explain import explain
 from elsewise.server.guard import OPEN, check_encoding, check_host, check_key, check_origin, digest_of
 from elsewise.server.problems import MEDIA_TYPE, Problem
 
 Route = Callable[[Desk, Call], Awaitable[Reply]]
+PLAYGROUND: Final = "/"  # the page needs no key: it says nothing of the model, and asks for a key itself
 ROUTES: Final[dict[str, dict[str, Route]]] = {
-    "/": {"GET": pages.start},
+    PLAYGROUND: {"GET": playground.playground},
     "/docs": {"GET": docs},
     "/health/live": {"GET": pages.live},
     "/health/ready": {"GET": pages.ready},
@@ -27,7 +29,9 @@ ROUTES: Final[dict[str, dict[str, Route]]] = {
     "/predict": {"POST": tei.predict},
     "/v1/certificate": {"GET": pages.certificate},
     "/v1/decide": {"POST": decide},
+    "/v1/explain": {"POST": explain},
     "/v1/feedback": {"POST": feedback.feedback},
+    "/v1/model": {"GET": playground.model},
     "/v1/models": {"GET": systemone.models},
     "/v1/systemone": {"POST": systemone.systemone},
 }
@@ -76,6 +80,7 @@ class App:
         call.noted["route"] = path if path in ROUTES else "unknown"
         if path not in OPEN:
             check_host(call, self.hosts)
+        if path not in (*OPEN, PLAYGROUND):
             check_key(call, self.digests)
         if path not in ROUTES:
             raise Problem("path_unknown", "see /docs for the paths of this server")

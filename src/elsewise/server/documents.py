@@ -18,7 +18,8 @@ from elsewise.server.problems import KINDS, MEDIA_TYPE
 REF: Final = "#/components/schemas/{name}"
 TYPES: Final = (
     schemas.DecideRequest, schemas.DecideAnswer, schemas.TeiRequest, schemas.TeiScore, schemas.TeiError,
-    schemas.SystemOneRequest, schemas.FeedbackRequest, schemas.FeedbackAnswer, schemas.ProblemBody, schemas.Options,
+    schemas.SystemOneRequest, schemas.ExplainRequest, schemas.FeedbackRequest, schemas.FeedbackAnswer,
+    schemas.ProblemBody, schemas.Options,
 )  # fmt: skip
 ANYTHING: Final = {"type": "object"}
 REFUSED: Final = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 500, 503)
@@ -126,6 +127,14 @@ PATHS: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "error": _json(ANYTHING),
         }
     },
+    "/v1/explain": {
+        "post": {
+            "summary": "Why one text is decided as it is, and the words that pulled; asks the model up to 65 times.",
+            "body": _json(_ref("ExplainRequest")),
+            "answer": _json(ANYTHING),
+        }
+    },
+    "/v1/model": {"get": {"summary": "Labels, threshold and limits of the served model.", "answer": _json(ANYTHING)}},
     "/v1/models": {"get": {"summary": "The served model.", "answer": _json(ANYTHING)}},
     "/v1/feedback": {
         "post": {
@@ -144,7 +153,12 @@ PATHS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     },
     "/openapi.json": {"get": {"summary": "This document.", "answer": _json(ANYTHING)}},
     "/docs": {"get": {"summary": "This document as a page.", "answer": TEXTS}},
-    "/": {"get": {"summary": "A page about the model.", "answer": TEXTS}},
+    "/": {
+        "get": {
+            "summary": "A page for trying the model. It needs no key, and asks for one.",
+            "answer": TEXTS,
+        }
+    },
 }
 ABOUT: Final = "Text in, a label you can trust out, or else Other."
 

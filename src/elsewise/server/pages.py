@@ -1,8 +1,5 @@
 """Routes that only tell: health, measures, the certificate, and the documents of the interface."""
 
-import html
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -65,24 +62,3 @@ async def certificate(desk: Desk, call: Call) -> Reply:
         "watch": None if desk.watch is None else desk.watch.report(language),
     }
     return Reply(msgspec.json.encode(body))
-
-
-async def start(desk: Desk, call: Call) -> Reply:
-    """Give the page at the root: what this is, and where its documents are."""
-    del call
-    served = desk.current()
-    names = {
-        "name": served.name,
-        "labels": f"{len(served.classifier.labels):,}",
-        "other": served.classifier.other,
-        "model": served.model,
-    }
-    page = _asset("start.html")
-    for name, value in names.items():
-        page = page.replace("{" + name + "}", html.escape(value))
-    return Reply(page.encode(), media_type=HTML, headers=SAFE)
-
-
-@cache
-def _asset(name: str) -> str:
-    return (files("elsewise.server") / "assets" / name).read_text(encoding="utf-8")

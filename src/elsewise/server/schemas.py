@@ -37,6 +37,14 @@ class DecideRequest(Options, forbid_unknown_fields=True, kw_only=True):
     ) = UNSET
 
 
+class ExplainRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A text to explain."""
+
+    text: str
+    language: Annotated[Language, Meta(description="Language of the sentences.")] = "en"
+    top: Annotated[int, Meta(ge=1, le=10_000, description="This many best labels with their probabilities.")] = 5
+
+
 class ProblemBody(Struct, kw_only=True):
     """What is wrong (RFC 9457). `code` stays the same between versions."""
 

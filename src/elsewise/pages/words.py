@@ -1,4 +1,4 @@
-"""Words and numbers of a report in one language, ready for HTML."""
+"""Words and numbers of a page in one language, ready for HTML."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from markupsafe import Markup, escape
 
-from elsewise.messages import messages, report_messages
+from elsewise.messages import REPORT_MESSAGES, messages, page_messages
 from elsewise.messages.wording import shortened
 from elsewise.metrics import CalibrationError, Estimate
 
@@ -32,9 +32,9 @@ class Words:
     form: Mapping[str, str]
 
     @classmethod
-    def of(cls, language: str) -> Self:
+    def of(cls, language: str, catalogue: Mapping[str, Mapping[str, str]] = REPORT_MESSAGES) -> Self:
         """Take the words of a language; InputError, listing the languages, for an unknown one."""
-        return cls(language, report_messages(language), messages(language))
+        return cls(language, page_messages(language, catalogue), messages(language))
 
     def __call__(self, name: str, /, **values: Any) -> Markup:
         """Write a template as HTML; values are escaped unless they are HTML already."""
