@@ -7,24 +7,29 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -q
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 PYTHONS ?= python3.12 python3.13
-WITHOUT_TORCH := sklearn,onnxruntime,parquet
+WITHOUT_TORCH := sklearn,onnxruntime,parquet,excel
 TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data engines evaluation metrics rules scores storage) \
 	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 
-.PHONY: demo quick test check docs guarantees faults mutants bench bench-smoke wheel try-wheel pythons lock clean
+.PHONY: demo quick test check docs guarantees faults load mutants bench bench-smoke wheel try-wheel pythons lock clean
 
 demo: $(LIGHT)
 	$(BIN)/elsewise demo --out elsewise-demo
 
+# The native engine, compiled again when its sources change; without a C compiler its tests are skipped.
+NATIVE := src/elsewise/engines/c/native.so
+$(NATIVE): $(wildcard src/elsewise/engines/c/*.[ch] src/elsewise/engines/native_build.py) | $(LIGHT)
+	-$(BIN)/python -m elsewise.engines.native_build
+
 # Two workers of one thread each; a document, and a file of tests, stays with one of them.
-test: $(READY)
+test: $(READY) $(NATIVE)
 	$(PYTEST) $(IN_TWO)
 
 # What one runs before each commit: no simulation, nothing that imports a framework or starts a process.
-quick: $(READY)
+quick: $(READY) $(NATIVE)
 	$(PYTEST) $(IN_TWO) --quick --ignore tests/guarantees tests
 
-check: $(READY)
+check: $(READY) $(NATIVE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,11 +44,15 @@ guarantees: $(READY)
 	$(PYTEST) -m guarantee tests
 
 # Kills and damage, at full size.
-faults: $(READY)
+faults: $(READY) $(NATIVE)
 	$(PYTEST) -m faults tests
 
+# The server under load, at full size: bodies that attack, slow crowds, overload, restarts, swaps and 10,000 texts.
+load: $(READY)
+	$(PYTEST) -s -m load tests/server
+
 # Each benchmark once, on few made-up rows.
-bench-smoke: $(READY)
+bench-smoke: $(READY) $(NATIVE)
 	$(PYTEST) -m bench tests/benchmarks
 
 # Faults planted one at a time in a copy: do the tests see them?
@@ -52,7 +61,7 @@ mutants: $(READY)
 
 # make bench DATA=FOLDER DOCUMENTS=FOLDER [FEW=FOLDER]: CLINC150, long documents and, for a Keras model beside a BERT, a set
 # of few rows, each with train.csv, val.csv and test.csv.
-bench: $(READY)
+bench: $(READY) $(NATIVE)
 	test -f "$(DATA)/test.csv" -a -f "$(DOCUMENTS)/test.csv" || { echo "make bench DATA=FOLDER DOCUMENTS=FOLDER: CLINC150 and long documents, each with train.csv, val.csv and test.csv"; exit 2; }
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/million_rows.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/check.py
@@ -69,7 +78,10 @@ bench: $(READY)
 	test -d bench-models/documents-0 || for seed in 0 1; do HF_HUB_OFFLINE=1 $(BIN)/elsewise fit "$(DOCUMENTS)/train.csv" --held-out "$(DOCUMENTS)/val.csv" --test "$(DOCUMENTS)/test.csv" -o bench-models/documents-$$seed --epochs 4 --seed $$seed || exit 1; done
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/long_documents.py --data "$(DOCUMENTS)" --models bench-models/documents-0 bench-models/documents-1
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/bulk.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/one_text.py --data "$(DATA)" --model bench-models/clinc150-0
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/server.py --data "$(DATA)" --model bench-models/clinc150-0
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/native.py --data "$(DATA)" --documents "$(DOCUMENTS)" --model bench-models/clinc150-0
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/odd_texts.py --model bench-models/clinc150
 
 # A wheel in dist/, for `pip install dist/elsewise-*.whl`.

@@ -18,7 +18,8 @@ AREAS: Final = {  # what a user was about, and the rooms that speak of it
     "labels-and-texts": ("fitting", "evaluation", "report", "cli"),
     "training": ("training", "errors", "reporting"),
     "model-folders": ("classifier", "messages"),
-    "engines": ("engines", "wrappers"),
+    "engines": ("engines", "wrappers", "sklearn"),
+    "serving": ("server", "client"),
     "promises": ("rules",),
     "arrays": ("arrays", "outputs", "calibrators", "scores", "metrics"),
 }

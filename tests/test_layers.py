@@ -11,15 +11,15 @@ import elsewise
 SRC = Path(elsewise.__file__).parent
 RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
     {"errors", "progress"},
-    {"arrays", "messages", "reporting", "storage"},
+    {"arrays", "client", "messages", "reporting", "storage"},
     {"outputs", "metrics", "calibrators"},
     {"scores", "engines"},
     {"rules"},
     {"data"},
     {"classifier", "training", "wrappers"},
     {"evaluation"},
-    {"fitting", "batch", "report"},
-    {"cli", "__init__", "__main__"},
+    {"fitting", "batch", "report", "server"},
+    {"cli", "sklearn", "__init__", "__main__"},
 ]
 EXCUSED = {("__main__", "cli")}
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

@@ -165,7 +165,9 @@ def as_column(values: Any, name: str) -> list[Any]:
     kind, columns = type(values).__name__, _columns_of(values)
     if columns:
         named = f"a {kind} of {', '.join(map(repr, columns[:COLUMNS_SHOWN]))}{', ...' * (len(columns) > COLUMNS_SHOWN)}"
-        variable = "data" if isinstance(values, Mapping) else "frame"
+        if twice := [column for column, times in Counter(columns).items() if times > 1]:
+            raise InputError(f"{name} must be one column, and several of {named} are called {twice[0]!r}; rename them")
+        variable = "data" if isinstance(values, Mapping) else "frame.collect()" if kind == "LazyFrame" else "frame"
         raise InputError(f"{name} must be one column, got {named}; pass one of them, as in {variable}[{columns[0]!r}]")
     if isinstance(values, Mapping | set | frozenset) or not np.iterable(values):
         raise InputError(f"{name} must be a list or an array, got {kind}")
@@ -176,6 +178,8 @@ def as_column(values: Any, name: str) -> list[Any]:
 
 def _columns_of(values: Any) -> list[Any]:
     """Name the columns of a data frame or a table of any library, or the keys of a mapping; none for a column."""
+    if hasattr(values, "collect_schema"):  # polars: the names of a lazy frame would warn
+        return list(values.collect_schema().names())
     columns = values if isinstance(values, Mapping) else getattr(values, "column_names", getattr(values, "columns", ()))
     return list(columns) if np.iterable(columns) else []
 

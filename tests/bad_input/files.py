@@ -3,7 +3,7 @@ import csv
 import gzip
 from pathlib import Path
 
-from bad_input.case import Case, out, write
+from bad_input.case import Case, each, out, write
 
 ROWS = "text,id\na,1\nb,2\n"
 PREDICT = "predict model data.csv -o out.csv"
@@ -109,22 +109,36 @@ CASES = [
     Case("a line of more than 16 million characters", write("text\n" + "a" * 17_100_000 + "\n"),
          said="data.csv line 2 is longer than 16,777,216 characters"),
     Case("an Excel file, renamed", write(b"PK\x03\x04\x14\x00\x06\x00\x08\x00"),
-         said="data.csv is a zip archive, as an Excel file is, not text; save it as CSV"),
+         said="data.csv is a zip archive, as an Excel file is, not text; save it as CSV, or name it .xlsx"),
     Case("an old Excel file, renamed", write(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
          said="data.csv is an old Excel or Word file, not text; save it as CSV"),
     Case("a Parquet file, renamed", write(b"PAR1\x15\x04\x15\x00"),
-         said="data.csv is a Parquet file, not text; save it as CSV"),
+         said="data.csv is a Parquet file, not text; name it .parquet"),
     Case("a compressed file", write(gzip.compress(ROWS.encode(), mtime=0)),
-         said="data.csv is compressed with gzip; unpack it first"),
+         said="data.csv is compressed with gzip; unpack it first, or name it .csv.gz"),
     Case("a file compressed with bzip2", write(bz2.compress(ROWS.encode())),
          said="data.csv is compressed with bzip2; unpack it first"),
     Case("a binary file of no known kind", write(bytes(range(1, 256)) * 4),
          said="data.csv is no text: its bytes are those of a binary file; save it as CSV"),
-    Case("a name that does not say the format", write(ROWS, "data.xlsx"), "predict model data.xlsx -o out.csv",
-         said="data.xlsx: cannot tell the format from '.xlsx'; name it with --format (csv, tsv, jsonl, ndjson)"),
+    Case("a name that does not say the format", write(ROWS, "data.docx"), "predict model data.docx -o out.csv",
+         said="data.docx: cannot tell the format from '.docx'; name it with --format (csv, tsv, jsonl, ndjson)"),
     Case("a format that there is not", write(ROWS), PREDICT + " --format xml",
          said="unknown format 'xml'; the formats are csv, tsv, jsonl, ndjson"),
-    Case("a folder", lambda: Path("data.csv").mkdir(), said="data.csv is a folder, not a file"),
+    Case("a folder without files of rows", lambda: Path("data.csv").mkdir(),
+         said="data.csv is a folder without files of rows (.csv, .tsv, .jsonl, .ndjson, .json, .parquet, .pq, .arrow, "
+              ".feather, .ipc, .xlsx, .xlsm)"),
+    Case("a pattern that finds nothing", lambda: None, "predict model new/*.csv -o out.csv",
+         said="new/*.csv finds no file"),
+    Case("files of different columns, by a pattern", each(write(ROWS, "1.csv"), write("text,no\na,1\n", "2.csv")),
+         "predict model [12].csv -o out.csv", said="2.csv has the columns 'text', 'no', and 1.csv has others"),
+    Case("a compressed file that is cut off", write(gzip.compress(ROWS.encode() * 99, mtime=0)[:-9], "data.csv.gz"),
+         "predict model data.csv.gz -o out.csv",
+         said="data.csv.gz cannot be read: compressed file ended before the end-of-stream marker was reached"),
+    Case("an Excel file with a password", write(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "data.xlsx"),
+         "predict model data.xlsx -o out.csv",
+         said="data.xlsx has a password or is of an older Excel; save it as .xlsx without a password"),
+    Case("an output that is to be an Excel file", write(ROWS), "predict model data.csv -o out.xlsx",
+         said="out.xlsx: Excel files are read, not written; name the output .csv, with --excel"),
     Case("a file that is not there", lambda: None, said="data.csv does not exist"),
     Case("one JSON list instead of JSON Lines", write('[{"text": "a"}]', "data.jsonl"),
          "predict model data.jsonl -o out.csv",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from elsewise.data.sample import OUT_OF_SCOPE, support_texts
+from support.native import compiled
 from support.running import run
 from support.workshop import fit_sample
 
@@ -114,6 +115,17 @@ def test_one_text(few, models, tmp_path):
     assert "| 0 of 1,300 |" in made
 
 
+def test_server(few, models, tmp_path):
+    made = page_of(tmp_path, "server", "--data", few, "--model", models / "clinc150", "--seconds", 1)
+    assert "| elsewise, 429 asks again after 0.2 s | 640 |" in made
+
+
+def test_native(few, models, tmp_path):
+    compiled()
+    made = page_of(tmp_path, "native", "--data", few, "--documents", few, "--model", models / "clinc150")
+    assert "0 of 300 texts get other bits" in made
+
+
 def test_resplits(data, models, tmp_path):
     pytest.importorskip("mapie")
     made = page_of(tmp_path, "resplits", "--data", data, "--model", models / "clinc150-0", "--splits", 3)
@@ -133,6 +145,13 @@ def test_explain(few, models, tmp_path):
 def test_stream(data, models, tmp_path):
     made = page_of(tmp_path, "stream", "--data", data, "--model", models / "clinc150", "--rows", 10_000)
     assert "| 10,000 |" in made
+
+
+def test_bulk(data, models, tmp_path):
+    how = ("--data", data, "--model", models / "clinc150", "--rows", 40_000, "--few", 60)
+    made = page_of(tmp_path, "bulk", *how)
+    assert "the same bytes" in made
+    assert "| ValueError |" in made
 
 
 @pytest.mark.parametrize(("script", "rows"), [("million_rows", 3_000), ("check", 11_000), ("report", 2_000)])

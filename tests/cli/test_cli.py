@@ -577,7 +577,7 @@ def test_an_engine_that_model_is_not_certified_on_is_one_line_and_exit_1(small, 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (("--engine", "abacus"), "unknown engine 'abacus'; choose one of openvino, onnxruntime, torch"),
+        (("--engine", "abacus"), "unknown engine 'abacus'; choose one of openvino, native, onnxruntime, torch"),
         (("--precision", "int3"), "unknown precision 'int3'; choose one of auto, f32, bf16, f16, int8"),
         (("--engine", "onnxruntime", "--precision", "int8"), "does not compute in int8 on this machine, but in f32"),
     ],
@@ -985,7 +985,8 @@ def test_a_tilde_is_the_home_folder_wherever_a_file_is_named(tmp_path, monkeypat
     told = run("predict", "~/model", "~/z.npy", "--out=~/answers.csv", folder=tmp_path)
 
     assert (made.returncode, told.returncode) == (0, 0), made.stderr + told.stderr
-    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["answers.csv", "model", "y.npy", "z.npy"]
+    there = sorted(path.name for path in (tmp_path / "home").iterdir())
+    assert there == ["answers.csv", "answers.csv.summary.json", "model", "y.npy", "z.npy"]
     assert not (tmp_path / "~").exists()
     assert ew.load("~/model").labels == ("0", "1")
     assert open_threshold("~/model").overview().looks == 1

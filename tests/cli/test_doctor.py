@@ -12,6 +12,7 @@ import pytest
 from elsewise.cli.doctor import diagnosis
 from elsewise.engines import TEXT_ENGINES
 from elsewise.engines.encoders import DEFAULT_ENCODER, ENCODER_FILES
+from elsewise.engines.machine import FEATURES, processor_features
 
 doctor = import_module("elsewise.cli.doctor")  # `elsewise.cli.doctor` is the command
 
@@ -114,7 +115,7 @@ def test_a_library_that_is_not_installed_has_no_version():
 
 
 def test_only_features_that_matter_are_told():
-    assert set(doctor._features()) <= set(doctor.FEATURES)
+    assert set(processor_features()) <= set(FEATURES)
 
 
 def test_whole_encoders_of_the_hub_cache_are_at_hand_and_others_are_not(hub_cache):

@@ -12,8 +12,9 @@ from elsewise.engines.files import ModelFiles, Opening
 from elsewise.engines.second_opinion import SecondOpinion
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
-from elsewise.fitting.engine_choice import quantised
+from elsewise.fitting.engine_choice import files_for
 from elsewise.outputs import Outputs, entropy
+from support.native import compiled
 from support.small_models import LABELS, LONGEST, asking_a_second, files_of, texts, with_token_counts
 
 UNREADABLE = ["", None, float("nan"), "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
@@ -26,12 +27,13 @@ def files():
 
 def text_engine(name, precision):
     def make(files):
+        if name == "native":
+            compiled()
         opener = engine_class(name)
         if precision not in opener.precisions():
             pytest.skip(f"{name} does not compute in {precision} here: it is tested where it does")
         its_files, learner = files
-        if precision == "int8":
-            its_files = quantised(its_files, learner.tokenize(texts(60)))
+        its_files = files_for(name, precision, its_files, learner.tokenize(texts(60)))
         engine = opener.open(Opening(its_files, LABELS, {**learner.tokenize.settings, "precision": precision}))
         return engine, texts(64), [*UNREADABLE, "完"]
 
@@ -141,6 +143,7 @@ MADE = {  # makes an engine, its texts, and texts that it cannot read
     **{
         f"{name} {precision}": text_engine(name, precision)
         for name, precision in (
+            *(("native", precision) for precision in ("f32", "int8")),
             *(("openvino", precision) for precision in ("f32", "bf16", "int8")),
             ("onnxruntime", "f32"),
             *(("torch", precision) for precision in ("f32", "bf16", "f16")),
@@ -148,8 +151,9 @@ MADE = {  # makes an engine, its texts, and texts that it cannot read
     },
     **{
         f"{name} {precision} with a second opinion": second_opinion(name, precision)
-        for name, precision in (("openvino", "f32"), ("openvino", "int8"), ("torch", "f32"))
+        for name, precision in (("native", "int8"), ("openvino", "f32"), ("openvino", "int8"), ("torch", "f32"))
     },
+    "native int8 with token counts": token_counts("native", "int8"),
     "onnxruntime f32 with token counts": token_counts("onnxruntime", "f32"),
     "openvino f32 with all opinions": all_opinions,
 }
@@ -191,6 +195,8 @@ def test_an_unknown_engine_is_refused_with_those_there_are():
 @pytest.mark.parametrize("name", TEXT_ENGINES)
 def test_a_precision_that_is_not_there_is_refused_with_those_that_are(files, name):
     its_files, learner = files
+    if name == "native":
+        compiled()
 
     with pytest.raises(InputError, match=rf"engine {name} does not compute in int4 on this machine, but in f32"):
         engine_class(name).open(Opening(its_files, LABELS, {**learner.tokenize.settings, "precision": "int4"}))
@@ -373,5 +379,8 @@ def test_a_model_with_other_labels_is_refused(files, name):
     from elsewise.errors import ArtifactError
 
     its_files, learner = files
+    if name == "native":
+        compiled()
+    its_files = files_for(name, "f32", its_files, learner.tokenize([]))
     with pytest.raises(ArtifactError, match=r"gives 30 logits, and there are 2 labels"):
         engine_class(name).open(Opening(its_files, ("a", "b"), {**learner.tokenize.settings, "precision": "f32"}))

@@ -131,7 +131,7 @@ def test_a_broken_pipe_is_left_to_the_caller():
         ("", " is a folder, not a file"),
         ("no/out.csv", "cannot be written: there is no folder"),
         ("file.csv/out.csv", "cannot be written: not a directory"),
-        ("out.xlsx", "cannot tell the format from '.xlsx'; name it with format= (csv, tsv, jsonl, ndjson)"),
+        ("out.docx", "cannot tell the format from '.docx'; name it with format= (csv, tsv, jsonl, ndjson)"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, path, message):
@@ -153,12 +153,12 @@ def test_two_output_columns_of_one_name_are_refused():
     [
         ("none.csv", "none.csv does not exist"),
         ("", " is a folder, not a file"),
-        ("data.xlsx", "cannot tell the format from '.xlsx'; name it with format= (csv, tsv, jsonl, ndjson)"),
+        ("data.docx", "cannot tell the format from '.docx'; name it with format= (csv, tsv, jsonl, ndjson)"),
         ("a\0b.csv", "cannot be read: embedded null byte"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path, path, message):
-    (tmp_path / "data.xlsx").write_text("text\n")
+    (tmp_path / "data.docx").write_text("text\n")
 
     with pytest.raises(InputError) as raised:
         open_rows(tmp_path / path if path else tmp_path)

@@ -13,6 +13,7 @@ import pytest
 import elsewise as ew
 from elsewise.data.file_checks import check_file
 from elsewise.data.labelled_texts import Reading
+from elsewise.engines.encoders import DEFAULT_ENCODER, find_tokenizer
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
 from support.planted import write_faulty
@@ -284,7 +285,7 @@ def by_heart(tmp_path_factory):
     [
         ("data.xlsx", _zipped()),
         ("data.csv", _zipped()),
-        ("data.csv.gz", gzip.compress(simple().encode(), mtime=0)),
+        ("data.csv", gzip.compress(simple().encode(), mtime=0)),
         ("data.parquet", b"PAR1\x15\x04" + bytes(range(256)) + b"PAR1"),
         ("data.docx", b"text,label\n"),
         ("data.csv", bytes(range(256)) * 4),
@@ -352,3 +353,19 @@ def test_columns_are_found_in_another_unicode_form(tmp_path):
 def test_an_unknown_keyword_names_the_nearest(tmp_path):
     with pytest.raises(TypeError, match=r"^check_file\(\) got .* 'max_lenght'; did you mean max_length\?$"):
         check_file(str(tmp_path / "data.csv"), max_lenght=64)
+
+
+@pytest.mark.skipif(find_tokenizer(DEFAULT_ENCODER) is None, reason="the default encoder is not on this machine")
+def test_turkish_lowercasing_is_proposed_where_an_uncased_encoder_meets_turkish_and_no_more_once_it_is_asked_for(data):
+    data.write_text(
+        "text,label\n" + "".join(f"kargo ŞUBESİ {i} açık mı,{'ab'[i % 2]}\n" for i in range(90)), encoding="utf-8"
+    )
+
+    first = check_file(str(data))
+    (found,) = (finding for finding in first.findings.findings if finding.kind == "turkish_lowercase")
+    again = check_file(str(data), lowercase="tr")
+
+    assert found.level == "warning"
+    assert found.remedy == "lowercase='tr' reads them as one"
+    assert first.options[-2:] == again.options == ("--lowercase", "tr")
+    assert "turkish_lowercase" not in [finding.kind for finding in again.findings.findings]

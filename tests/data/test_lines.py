@@ -31,8 +31,9 @@ def refusal(content, **how):
      (lzma.compress(ROWS), "xz"), (lzma.compress(ROWS, lzma.FORMAT_ALONE), "LZMA")],
 )  # fmt: skip
 def test_a_compressed_file_is_named_and_not_taken_for_another_encoding(compressed, named):
-    assert refusal(compressed) == f"stdin is compressed with {named}; unpack it first"
-    assert refusal(compressed, encoding="cp1254") == f"stdin is compressed with {named}; unpack it first"
+    remedy = "unpack it first" + ", or name it .csv.gz" * (named == "gzip")
+    assert refusal(compressed) == f"stdin is compressed with {named}; {remedy}"
+    assert refusal(compressed, encoding="cp1254") == f"stdin is compressed with {named}; {remedy}"
 
 
 def test_an_archive_a_database_and_an_array_are_named(tmp_path):
@@ -45,7 +46,9 @@ def test_an_archive_a_database_and_an_array_are_named(tmp_path):
     base.commit()
     base.close()
 
-    assert refusal(zipped.getvalue()) == "stdin is a zip archive, as an Excel file is, not text; save it as CSV"
+    assert refusal(zipped.getvalue()) == (
+        "stdin is a zip archive, as an Excel file is, not text; save it as CSV, or name it .xlsx"
+    )
     assert refusal(array.getvalue()) == "stdin is a .npy array, not text; give it the ending .npy"
     assert refusal((tmp_path / "base").read_bytes()) == "stdin is an SQLite database, not text; save it as CSV"
 

@@ -1,40 +1,18 @@
 """`predict`, `threshold` and saving, killed at any moment: files are whole, and the next run clears leftovers away."""
 
-import json
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from support import killed, written
+from support import written
 from support.running import run
 from support.written import refusing
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked there")
 kills_each = pytest.mark.parametrize("kills", [10, pytest.param(300, marks=pytest.mark.faults)])
-
-
-@pytest.fixture
-def ran():
-    """Run a command in a child of a process that has everything imported: give its exit status."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, Path(killed.__file__)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-
-        def run(words, seconds=None, call=None):
-            process.stdin.write(json.dumps([words, seconds, call]) + "\n")
-            process.stdin.flush()
-            return int(process.stdout.readline())
-
-        yield run
-        process.stdin.close()
 
 
 @kills_each

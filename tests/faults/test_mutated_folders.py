@@ -16,12 +16,13 @@ import pytest
 
 import elsewise as ew
 from support import mutated
+from support.native import is_compiled
 from support.small_folders import classifier_of
 from support.small_models import LABELS, asking_a_second, files_of, learner_of, texts
 
 pytest.importorskip("torch")
 WORKER = Path(mutated.__file__)
-ENGINES = ("openvino", "onnxruntime", "torch")
+ENGINES = ("openvino", *(["native"] if is_compiled() else []), "onnxruntime", "torch")
 
 
 def table():

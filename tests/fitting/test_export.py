@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 
 import numpy as np
@@ -18,6 +19,7 @@ pytest.importorskip("onnxruntime")
 
 import elsewise as ew
 from elsewise.classifier.kept_rows import population_record, refit_tokens
+from elsewise.engines import native, native_library
 from elsewise.engines.files import INT8, ONNX
 from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra, need
@@ -31,8 +33,9 @@ from elsewise.rules.conformal import ConformalPValue
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
 from elsewise.training import int8 as int8_graph
+from support.native import compiled
 from support.small_folders import classifier_of
-from support.small_models import texts
+from support.small_models import encoder_of, texts
 
 TEXTS = texts(40)
 
@@ -327,7 +330,7 @@ def test_a_model_of_logits_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"engine": "abacus"}, r"unknown engine 'abacus'; choose one of openvino, onnxruntime, torch"),
+        ({"engine": "abacus"}, r"unknown engine 'abacus'; choose one of openvino, native, onnxruntime, torch"),
         ({"engine": "memory"}, r"unknown engine 'memory'; choose one of"),
         ({"precision": "int3"}, r"unknown precision 'int3'; choose one of auto, f32, bf16, f16, int8"),
         ({"engine": "openvino", "precision": "f16"}, r"engine openvino does not compute in f16 on this machine"),
@@ -439,6 +442,42 @@ def test_int8_without_nncf_is_one_line_with_the_remedy(small, monkeypatch):
     with pytest.raises(MissingExtra, match=r"^nncf is not installed; run: pip install 'elsewise\[train\]'$"):
         export(small, precision="int8")
     assert "openvino-int8" not in {row["engine"] for row in export(small, engine="openvino").provenance.gate}
+
+
+def test_our_own_engine_is_certified_as_any_other_and_needs_no_train_texts(small, close_enough):
+    compiled()
+    made = export(small, engine="native", precision="int8")
+
+    assert [row["engine"] for row in made.provenance.gate] == ["native-f32", "native-int8"]
+    assert made.certificate.looks == 2
+    assert answers(small) == made.probabilities(TEXTS).tobytes()
+    assert described(small)["engines"]["native-int8"]["fingerprint"] == made.engine.fingerprint
+    assert (small / "native" / "int8.safetensors").exists()
+    assert not (small / "native" / "f32.safetensors").exists()
+    assert export(small, engine="native", precision="int8").certificate.looks == 2
+
+
+def test_a_folder_of_our_own_engine_that_is_not_compiled_is_one_line_with_the_remedy(small, monkeypatch, tmp_path):
+    compiled()
+    export(small, engine="native", precision="f32")
+    monkeypatch.setattr(native_library, "library", partial(native_library.library.__wrapped__, tmp_path / "none.so"))
+    monkeypatch.setattr(native, "library", native_library.library)
+
+    with pytest.raises(MissingExtra, match=r"^the engine native is not compiled; install a C compiler, and run: "):
+        ew.load(small)
+    assert ew.load(small, engine="openvino").certificate.looks == 1
+
+
+def test_our_own_engine_is_refused_before_training_where_it_does_not_compute_the_encoder(tmp_path):
+    compiled()
+    encoder = encoder_of(tmp_path / "encoder", "albert")
+    asked, labels = [f"where is my order {i}" for i in range(60)], ["a", "b"] * 30
+
+    words = r"the engine native does not compute albert, but bert, .*; choose engine="
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ElsewiseWarning)  # of pieces that the encoder does not know
+        with pytest.raises(InputError, match=words):
+            ew.fit(asked, labels, encoder=str(encoder), engine="native", progress=False)
 
 
 def without_onnxruntime(monkeypatch):

@@ -437,3 +437,25 @@ def test_labels_that_stay_possible_are_named_where_two_are_close():
     assert len(ambiguous) > 20
     names = ", ".join(f'"{name}"' for name in decisions.sets[int(ambiguous[0])])
     assert f"(possible are {names})" in decisions.sentence(int(ambiguous[0]))
+
+
+def test_capitals_are_read_as_in_turkish_by_every_reader_of_the_folder(tiny_encoder, tmp_path):
+    """The tiny encoder was made with a tokenizer that lowercases as in English, and drops marks."""
+    transformers = pytest.importorskip("transformers")
+    rows = [(f"{word} ŞUBESİ {i}", label) for i in range(40) for word, label in (("ISPARTA", "a"), ("İZMİR", "b"))]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few rows
+        made = ew.fit(
+            *zip(*rows, strict=True), encoder=str(tiny_encoder), quick=True, precision="f32", lowercase="tr",
+            baseline=False,
+        )  # fmt: skip
+    made.save(tmp_path / "model")
+    again = ew.load(tmp_path / "model")
+    ours = again.probabilities(["ISPARTA ŞUBESİ", "ısparta şubesi", "isparta şubesi"])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+
+    assert (ours[0] == ours[1]).all()
+    assert (ours[0] != ours[2]).any()
+    assert tokenizer("ISPARTA ŞUBESİ")["input_ids"] == next(iter(again.engine.prepare(["ısparta şubesi"]))).tolist()
+    assert made.provenance.record["training"]["lowercase"] == "tr"

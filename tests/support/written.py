@@ -1,10 +1,11 @@
 """Commands that write, each with what was there before and what is there afterwards."""
 
+import io
 import json
 import os
 import shutil
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -50,8 +51,8 @@ def content_of(path):
         return "hidden"
     if path.name.endswith(".parts"):
         return "parts"
-    if path.name.endswith(".summary.json"):
-        return json.dumps({**json.loads(path.read_text(encoding="utf-8")), "speed": None})
+    if path.name.endswith(".summary.json") and (told := path.read_text(encoding="utf-8")).endswith("}\n"):
+        return json.dumps({**json.loads(told), "speed": None})
     return rule_of(path) if path.is_dir() else path.read_bytes()
 
 
@@ -101,21 +102,54 @@ def rows(n=400, seed=0):
     return 2 * z, (z + rng.gumbel(size=z.shape)).argmax(axis=1)
 
 
+class RefusingFile(io.FileIO):
+    """A file whose writes are counted, and refused when it is their turn."""
+
+    turn = None
+
+    def write(self, content):
+        type(self).turn()
+        return super().write(content)
+
+
 @contextmanager
-def refusing(call, reason, *, is_simple=False):
-    """Raise OSError at one of the calls, counted from 1; 0 only counts. A simple disk cannot exchange two names."""
+def refusing_writes(act):
+    """Call `act` before every write to a hidden file; it may raise."""
+    opened = Path.open
+
+    def asked(path, mode="r", *arguments, **more):
+        if mode == "r+b" and path.suffix == ".part":
+            return io.BufferedRandom(RefusingFile(path, mode), *arguments)
+        return opened(path, mode, *arguments, **more)
+
+    with patch.object(Path, "open", asked), patch.object(RefusingFile, "turn", staticmethod(act)):
+        yield
+
+
+@contextmanager
+def refusing(call, reason, *, is_simple=False, with_writes=False):
+    """Raise OSError at one of the calls, counted from 1; 0 only counts. A simple disk cannot exchange two names.
+
+    The calls are syncs and renames, and with `with_writes` also writes.
+    """
     done = Counter()
+
+    def act():
+        done["calls"] += 1
+        if done["calls"] == call:
+            raise OSError(reason, os.strerror(reason))
 
     def counted(function):
         def asked(*arguments, **more):
-            done["calls"] += 1
-            if done["calls"] == call:
-                raise OSError(reason, os.strerror(reason))
+            act()
             return function(*arguments, **more)
 
         return asked
 
-    with patch.multiple(os, **{name: counted(getattr(os, name)) for name in CALLS}):
+    with (
+        patch.multiple(os, **{name: counted(getattr(os, name)) for name in CALLS}),
+        refusing_writes(act) if with_writes else nullcontext(),
+    ):
         if is_simple:
             with patch.object(atomic, "exchange", lambda *_: False):
                 yield done

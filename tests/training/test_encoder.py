@@ -1,7 +1,10 @@
 """Encoders as people save theirs: opened with their own limits, or refused in one line."""
 
+import json
+
 import numpy as np
 import pytest
+import tokenizers
 
 from support.small_models import encoder_of, tokenizer
 
@@ -58,3 +61,26 @@ def test_a_tokenizer_with_words_that_were_added_to_it_alone_is_refused(tmp_path)
 
     with pytest.raises(InputError, match=r"^encoder .* has 64 embeddings, and its tokenizer has ids up to 69 "):
         prepared(encoder_of(tmp_path, "bert", words))
+
+
+def test_turkish_lowercasing_holds_for_whoever_reads_the_folder(tmp_path):
+    """Also for an encoder of a class that makes its steps anew: BertTokenizer."""
+    words = transformers.BertTokenizer(vocab={word: i for i, word in enumerate(tokenizer().get_vocab())})
+    encoder_of(tmp_path / "encoder", "bert", words)
+    learner = prepared(tmp_path / "encoder", lowercase="tr")
+
+    learner.model.write(tmp_path / "made", learner.tokenizer, LABELS, 64)
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "made")
+    backend = tokenizers.Tokenizer.from_file(str(tmp_path / "made" / "tokenizer.json"))
+
+    text = "WHERE İS IT"
+    assert again.backend_tokenizer.normalizer.normalize_str(text) == "where is ıt"
+    assert again(text)["input_ids"] == backend.encode(text).ids == learner.tokenize([text]).ids.tolist()
+    assert again.all_special_tokens == words.all_special_tokens
+    described = json.loads((tmp_path / "made" / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert described["tokenizer_class"] == "PreTrainedTokenizerFast"
+
+
+def test_lowercasing_as_in_a_language_that_is_not_known_is_refused():
+    with pytest.raises(InputError, match=r"^lowercase must be 'tr', got 'german'$"):
+        Training(lowercase="german")

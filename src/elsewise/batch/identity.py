@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from elsewise.storage.json_files import Json
 BLOCK: Final = 1 << 22  # bytes
 LONG: Final = 1 << 28  # bytes of a file, whose hashing is worth a line of progress
 SHOWN: Final = 12  # digits of a hash
-READING: Final = ("text_column", "delimiter", "encoding", "format", "literal_quotes", "decimal")
+READING: Final = ("text_column", "delimiter", "encoding", "format", "literal_quotes", "decimal", "sheet")
 FILES: Final = ("input", "features")
 WORDS: Final = {  # of the model, where there is no better name than the field's own
     "calibrator": "the calibrator of the model",
@@ -78,7 +78,32 @@ class FileState:
         return {"bytes": self.size, "sha256": self.sha256}
 
 
-def identity_of(classifier: Classifier, files: Mapping[str, FileState], how: Reading, output: Json) -> Json:
+@dataclass(frozen=True, slots=True)
+class FilesState:
+    """Several files that are one input, as they were when a run began."""
+
+    files: tuple[FileState, ...]
+
+    @classmethod
+    def of(cls, paths: Iterable[str], progress: Progress | None = None) -> "FilesState":
+        """Hash files; InputError if one cannot be read."""
+        return cls(tuple(FileState.of(path, progress) for path in paths))
+
+    def check_unchanged(self) -> None:
+        """Raise InputError if one of the files has another size or time by now, or is gone."""
+        for file in self.files:
+            file.check_unchanged()
+
+    @property
+    def fingerprint(self) -> Json:
+        """Size and SHA-256 of the only file, or of all (JSON)."""
+        if len(self.files) == 1:
+            return self.files[0].fingerprint
+        whole = hashlib.sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
+        return {"bytes": sum(file.size for file in self.files), "sha256": whole, "files": len(self.files)}
+
+
+def identity_of(classifier: Classifier, files: Mapping[str, FilesState], how: Reading, output: Json) -> Json:
     """Describe everything that the answers to a file depend on (JSON).
 
     `files` are the input, and features where there are some; `output` says which columns are written, and how.

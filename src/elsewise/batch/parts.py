@@ -21,7 +21,7 @@ from elsewise.batch.identity import differences
 from elsewise.batch.layout import Layout
 from elsewise.batch.rejects import REJECTED, write_rejects
 from elsewise.batch.source import Chunk
-from elsewise.data.formats import Writer
+from elsewise.data.formats import RowWriter
 from elsewise.errors import ArtifactError, InputError
 from elsewise.messages.wording import counted
 from elsewise.storage.atomic import Lock, sync
@@ -32,7 +32,8 @@ from elsewise.storage.target_file import open_target, together, try_to_write
 FOLDER: Final = ".parts"  # ends the name of the folder beside an output
 FORMAT: Final = 1
 DIGITS: Final = 12  # of row numbers in names, so that names sort as rows do
-OURS: Final = re.compile(r"rows-\d+-\d+(\.[\w.]+)?|[\w-]+\.lock|\.elsewise-.*")
+END: Final = "end.json"  # says how many rows the input has, once one process has read all of it
+OURS: Final = re.compile(r"rows-\d+-\d+(\.[\w.]+)?|end\.json|[\w-]+\.lock|\.elsewise-.*")
 WORDS_AT_ONCE: Final = 3  # differences that are named
 
 
@@ -121,7 +122,7 @@ def check_same_processor(folder: Path, parts: Iterable[DonePart], processor: str
     if other is not None:
         raise InputError(
             f"{folder} has parts from another kind of processor ({other}, here {processor}), whose last digits may "
-            "differ; go on there, or allow it with mixed_processors=True"
+            "differ; go on there, or begin anew with mixed_processors=True, which adds a column that tells them apart"
         )
 
 
@@ -144,7 +145,29 @@ def write_part(folder: Path, chunk: Chunk, answers: Answered, layout: Layout, ru
     return part
 
 
-def append_parts(writer: Writer, folder: Path, parts: Iterable[DonePart]) -> None:
+def write_end(folder: Path, rows: int, run: Json) -> None:
+    """Note how many rows the input has."""
+    with open_target(folder / END) as file:
+        try_to_write(str(folder), file.write, (json.dumps({"rows": rows, "run": run}, indent=1) + "\n").encode())
+
+
+def check_complete(folder: Path, parts: Iterable[DonePart], run: Json) -> None:
+    """Raise InputError unless parts, in order, hold all rows of the input and are whole."""
+    end: Json = {}
+    with suppress(ArtifactError):
+        end = read_json(folder / END)
+    if end.get("run") != run:
+        raise InputError(f"no shard of {folder} has read the input to its end yet; wait for the shards, and join then")
+    row = 0
+    for part in parts:
+        if part.first != row + 1 or not part.is_whole(folder):
+            break
+        row = part.last
+    if row != end["rows"]:
+        raise InputError(f"{folder} has no rows from {row + 1:,} on; run the shard that lacks, or leave join=True out")
+
+
+def append_parts(writer: RowWriter, folder: Path, parts: Iterable[DonePart]) -> None:
     """Append the rows of parts to an output; InputError if one of them is damaged."""
     for part in parts:
         if not part.is_whole(folder):
@@ -168,23 +191,19 @@ def _away(folder: Path) -> Path:
 
 @contextmanager
 def holding(folder: Path, out: str, who: str) -> Iterator[None]:
-    """Make the folder for parts, and lock it for one process; InputError names the process that has it already."""
+    """Make the folder for parts, and lock it for one process; InputError names the process that has it already.
+
+    `who` is "run", which nobody may share, or as in "shard-1-of-3", which the other shards of three may.
+    """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and parts of the output would go there; move it, or name another output")
     if not folder.parent.exists():
         raise InputError(f"{out} cannot be written: there is no folder {Path(out).parent}")
     shutil.rmtree(_away(folder), ignore_errors=True)
     file = folder / f"{who}.lock"
-    while True:
-        try_to_write(out, _made, folder, file)
-        try:
-            with suppress(FileNotFoundError):
-                lock = Lock(file)
-                if not lock.is_sure or (file.exists() and lock.is_of(file)):
-                    break
-        except BlockingIOError:
-            raise InputError(_taken(out, file)) from None
+    lock = _locked(folder, file, out)
     try:
+        _refuse_others(folder, file, out)
         owner = {"process": getpid(), "machine": node(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
         try_to_write(out, file.write_text, json.dumps(owner))
         yield
@@ -196,10 +215,36 @@ def holding(folder: Path, out: str, who: str) -> Iterator[None]:
         del lock
 
 
+def _locked(folder: Path, file: Path, out: str) -> Lock:
+    while True:
+        try_to_write(out, _made, folder, file)
+        try:
+            with suppress(FileNotFoundError):
+                lock = Lock(file)
+                if not lock.is_sure or (file.exists() and lock.is_of(file)):
+                    return lock
+        except BlockingIOError:
+            raise InputError(_taken(out, file)) from None
+
+
 def _made(folder: Path, file: Path) -> None:
     folder.mkdir(exist_ok=True)
     with suppress(FileNotFoundError):  # removed meanwhile by the process that had it
         file.touch()
+
+
+def _refuse_others(folder: Path, own: Path, out: str) -> None:
+    """Raise InputError if a process has the folder that may not share it; the locks of dead ones do not count."""
+    shards = re.sub(r"^shard-\d+", "", own.stem)
+    for other in folder.glob("*.lock"):
+        if other == own or (own.stem != "run" and other.stem.endswith(shards)):
+            continue
+        try:
+            Lock(other)
+        except BlockingIOError:
+            raise InputError(_taken(out, other)) from None
+        except OSError:  # it ended meanwhile
+            continue
 
 
 def _taken(out: str, file: Path) -> str:

@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final
 
-from elsewise.data.formats import Writer, open_writer
+from elsewise.data.formats import RowWriter, open_writer
 from elsewise.data.rows import Row
 from elsewise.storage.target_file import Part
 
@@ -18,7 +18,7 @@ def rejects_of(out: str) -> Path | None:
     return Path(f"{out}{REJECTED}") if out != "-" and (Path(out).is_file() or not Path(out).exists()) else None
 
 
-def reject_rows(writer: Writer, rows: Iterable[Row]) -> None:
+def reject_rows(writer: RowWriter, rows: Iterable[Row]) -> None:
     """Write rejected rows."""
     bad = ((row.number, row.line, row.byte, row.problem, row.raw) for row in rows)
     writer.write(dict(zip(REJECT_COLUMNS, values, strict=True)) for values in bad)

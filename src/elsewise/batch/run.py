@@ -1,43 +1,82 @@
 """Run over the chunks of an input: in one stream, or in parts that a later run goes on from."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
+from itertools import cycle, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from elsewise.batch import source
-from elsewise.batch.answers import Answered, Ledger, MoreColumns, Totals, answered
-from elsewise.batch.identity import FileState, identity_of
+from elsewise.batch.answers import Answered, Ledger, MoreColumns, Totals, Values, answered, outputs_of
+from elsewise.batch.behind import Behind
+from elsewise.batch.identity import FilesState, identity_of
 from elsewise.batch.layout import Layout
+from elsewise.batch.meter import Meter, Watch
 from elsewise.batch.parts import (
+    END,
     DonePart,
     append_parts,
+    check_complete,
     check_same_processor,
     check_same_run,
     folder_of,
     holding,
     read_parts,
     remove_parts,
+    write_end,
     write_part,
 )
 from elsewise.batch.rejects import REJECT_COLUMNS, reject_rows, rejects_of
-from elsewise.batch.source import Chunk, Source, chunks
+from elsewise.batch.source import Chunk, Seen, Source, chunks
 from elsewise.batch.summary import Pace, Summary, write_summary
 from elsewise.classifier.classifier import Classifier
-from elsewise.data.formats import Writer, open_writer
+from elsewise.data.formats import RowWriter, open_writer
 from elsewise.data.labelled_texts import Reading
-from elsewise.engines import prepared
+from elsewise.data.paths import files_of
+from elsewise.engines import prepared, reads_logits
 from elsewise.engines.batching import prefetch
 from elsewise.engines.machine import processor
 from elsewise.errors import ElsewiseError
-from elsewise.progress import Progress, counting
+from elsewise.outputs import Outputs
+from elsewise.progress import Progress
 from elsewise.storage.json_files import Json
 from elsewise.storage.target_file import Part, together
 
+MOST_TEXTS: Final = 1 << 17  # whose answers are kept, for the same texts in later chunks
+MOST_VALUES: Final = 4_000_000  # in these answers: about 300 MB at most
+Wrote = TypeVar("Wrote")
 AfterPart = Callable[[Path, int, int], None]  # folder, parts and rows that are on the disk; it may raise to stop
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOn:
+    """How a run deals with parts that are there, and which ones it makes.
+
+    Attributes
+    ----------
+    overwrite, mixed_processors : bool
+        Begin anew where parts are of another run; take parts of another kind of processor.
+    shard : (int, int) or None
+        (2, 3): make the second of every three parts, and no output.
+    join : bool
+        Make no part: write the output of parts that are all there.
+    stays_in_parts : bool
+        Leave the answers in parts, beside a summary, and write no output.
+    after_part : callable or None
+        Called with (folder, parts, rows) after each part.
+    stops : callable
+        Whether to stop, with KeyboardInterrupt, when the present part is written.
+    """
+
+    overwrite: bool = False
+    mixed_processors: bool = False
+    shard: tuple[int, int] | None = None
+    join: bool = False
+    stays_in_parts: bool = False
+    after_part: AfterPart | None = None
+    stops: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +93,8 @@ class Job:
         Names of the input and of the output.
     how, features, more : Reading, str or None, MoreColumns
         How the input is read, the file of features, and the optional columns.
-    progress : callable or None
-        It is told of the rows done.
+    progress, watch : callable or None
+        They are told of the rows done; `watch` also of the pace: see `elsewise.batch.meter`.
     """
 
     classifier: Classifier
@@ -67,12 +106,13 @@ class Job:
     features: str | None
     more: MoreColumns
     progress: Progress | None
+    watch: Watch | None = None
 
     @property
     def described(self) -> Json:
         """What of the output its bytes depend on (JSON)."""
         cut = {"rows of a part": source.CHUNK_ROWS, "characters of a part": source.CHUNK_CHARACTERS}
-        return {**self.layout.described, **asdict(self.more), **cut}
+        return {**self.layout.described, **self.more.described, **cut}
 
     def summary(self, totals: Totals, pace: Pace) -> Summary:
         """Sum up the run, once the source is read."""
@@ -87,46 +127,134 @@ class Job:
 
 def stream(job: Job) -> Summary:
     """Write the answers as they come: to stdout, a pipe, a device, or a file that appears when it is whole."""
-    totals, began = Totals(), time.monotonic()
-    rejects_path, total = rejects_of(job.out), job.source.count() if job.progress else 0
+    totals, meter = Totals(), Meter(job)
     with together() as placed:
-        with job.layout.open(job.out, placed) as writer, _open_rejects(rejects_path, job.out, placed) as rejects:
-            for chunk in prefetch(chunks(job.source.items, job.prepare)):
-                answers = _answered(job, chunk, totals.ledger.read, total)
+        with job.layout.open(job.out, placed) as writer, _open_rejects(rejects_of(job.out), job.out, placed) as rejects:
+
+            def write(chunk: Chunk, answers: Answered) -> Answered:
                 writer.write(job.layout.cells(chunk, answers))
                 if rejects is not None:
                     reject_rows(rejects, chunk.rejected)
-                totals += answers.totals
-                check_balance(totals.ledger, chunk.last)
-                total = _told(job, totals.ledger.read, total)
-        summary = job.summary(totals, Pace.since(began, totals.ledger.read, totals.tokens))
+                return answers
+
+            for chunk, answers in _written(job, meter, write, overlaps=False):
+                if answers is not None:
+                    totals += answers.totals
+                    check_balance(totals.ledger, chunk.last)
+        summary = job.summary(totals, meter.pace)
         _finish(summary, job.out, placed)
     return summary
 
 
-def in_parts(job: Job, *, overwrite: bool, mixed_processors: bool, after_part: AfterPart | None) -> Summary:
+def in_parts(job: Job, going_on: GoingOn) -> Summary:
     """Write the answers in parts, and at the end all parts as one file; the parts of an earlier run are not redone."""
-    folder = folder_of(job.out)
-    with holding(folder, job.out, "run"):
-        files = {"input": FileState.of(job.data, job.progress)}
+    folder, shard = folder_of(job.out), going_on.shard
+    with holding(folder, job.out, "run" if shard is None else f"shard-{shard[0]}-of-{shard[1]}"):
+        files = {"input": FilesState.of(files_of(job.data), job.progress)}
         if job.features is not None:
-            files["features"] = FileState.of(job.features, job.progress)
+            files["features"] = FilesState.of([job.features], job.progress)
         run = identity_of(job.classifier, files, job.how, job.described)
-        known = _known(folder, run, overwrite=overwrite, mixed_processors=mixed_processors)
-        ordered, totals, now, began = [], Totals(), Totals(), time.monotonic()
-        for part, is_new in _parts(job, folder, known, run):
-            for file in files.values():
-                file.check_unchanged()
-            ordered.append(part)
-            totals += part.totals
-            now += part.totals if is_new else Totals()
-            check_balance(totals.ledger, part.last)
-            if after_part:
-                after_part(folder, len(ordered), totals.ledger.read)
-        summary = job.summary(totals, Pace.since(began, now.ledger.read, now.tokens))
-        _merge(job, folder, ordered, summary)
-        remove_parts(folder)
+        known = _known(folder, run, going_on)
+        if going_on.join:
+            ordered, pace = [known[first] for first in sorted(known)], Pace()
+            check_complete(folder, ordered, run)
+        else:
+            ordered, pace = _answer_parts(job, folder, known, run, files, going_on)
+        summary = job.summary(sum((part.totals for part in ordered), start=Totals()), pace)
+        if going_on.stays_in_parts and shard is None:
+            write_end(folder, summary.read, run)
+            with together() as placed:
+                write_summary(summary, job.out, placed)
+        elif shard is None:
+            _merge(job, folder, ordered, summary)
+            remove_parts(folder)
     return summary
+
+
+def _answer_parts(
+    job: Job, folder: Path, known: dict[int, DonePart], run: Json, files: Mapping[str, FilesState], going_on: GoingOn
+) -> tuple[list[DonePart], Pace]:
+    """Answer the parts that lack, of all or of a shard; give those that are there then, in order, and the pace."""
+    ordered: list[DonePart] = []
+    here, meter, rows, counted = processor(), Meter(job), 0, 0
+    place, of = going_on.shard or (1, 1)
+    turn = cycle(range(1, of + 1))
+
+    def is_wanted(first: int, last: int) -> bool:
+        part = known.get(first)
+        if next(turn) != place:
+            known.pop(first, None)
+            return False
+        return part is None or part.last != last or not part.is_whole(folder)
+
+    def write(chunk: Chunk, answers: Answered) -> DonePart:
+        part = write_part(folder, chunk, answers, job.layout, run, here)
+        for file in files.values():
+            file.check_unchanged()
+        return part
+
+    for chunk, new in _written(job, meter, write, is_wanted, going_on.stops):
+        part = known.get(chunk.first) if new is None else new
+        rows = chunk.last
+        if part is None:
+            continue  # another shard's
+        ordered.append(part)
+        counted += part.totals.ledger.read
+        check_balance(part.totals.ledger, chunk.last - chunk.first + 1)
+        if going_on.after_part:
+            going_on.after_part(folder, len(ordered), counted)
+    for file in files.values():
+        file.check_unchanged()
+    if going_on.shard is not None:
+        write_end(folder, rows, run)
+    return ordered, meter.pace
+
+
+def _written(
+    job: Job, meter: Meter, write: Callable[[Chunk, Answered], Wrote],
+    is_wanted: Callable[[int, int], bool] = lambda *_: True, stops: Callable[[], bool] = lambda: False,
+    *, overlaps: bool = True,
+) -> Iterator[tuple[Chunk, Wrote | None]]:  # fmt: skip
+    """Answer and write the chunks that are wanted, in order, and give each with what `write` gave, None for the others.
+
+    One thread reads and tokenises the next chunk, this one runs the model, and a third decides and writes the last
+    chunk; see `Behind`. KeyboardInterrupt once `stops` and all that was begun is written.
+    """
+    texts, known = seen_by(job.classifier, len(job.layout.columns)), dict[str, Values]()
+
+    def finish(chunk: Chunk, outputs: Outputs | None) -> tuple[Chunk, Wrote, Totals]:
+        answers = answered(job.classifier, chunk, job.more, outputs, known)
+        return chunk, write(chunk, answers), answers.totals
+
+    behind: Behind[tuple[Chunk, Wrote, Totals]] = Behind(overlaps=overlaps)
+    with behind:
+        try:
+            for chunk in prefetch(chunks(job.source.items, job.prepare, is_wanted, texts)):
+                if stops() or not chunk.is_wanted:
+                    yield from starmap(meter.finished, behind.results())
+                if stops():
+                    break
+                if not chunk.is_wanted:
+                    meter.skipped(chunk)
+                    yield chunk, None
+                    continue
+                with meter.counting(chunk):
+                    outputs = outputs_of(job.classifier, chunk)
+                yield from starmap(meter.finished, behind.results())
+                behind.begin(partial(finish, chunk, outputs))
+        except Exception:  # what was answered before is worth keeping
+            yield from starmap(meter.finished, behind.results())
+            raise
+        yield from starmap(meter.finished, behind.results())
+    if stops():
+        raise KeyboardInterrupt
+
+
+def seen_by(classifier: Classifier, columns: int) -> Seen | None:
+    """Make the memory of texts that came before; None where an engine's answers may depend on a text's neighbours."""
+    if reads_logits(classifier.engine) or classifier.engine.name == "given":
+        return None
+    return Seen(min(MOST_TEXTS, MOST_VALUES // columns))
 
 
 def check_balance(ledger: Ledger, rows: int) -> None:
@@ -138,48 +266,18 @@ def check_balance(ledger: Ledger, rows: int) -> None:
         )
 
 
-def _known(folder: Path, run: Json, *, overwrite: bool, mixed_processors: bool) -> dict[int, DonePart]:
+def _known(folder: Path, run: Json, going_on: GoingOn) -> dict[int, DonePart]:
     """Give the parts of this run that are there; those of another run are refused, or removed to begin anew."""
     known = read_parts(folder)
-    if overwrite and any(part.run != run for part in known.values()):
-        for file in folder.glob("rows-*"):
+    if going_on.overwrite and any(part.run != run for part in known.values()):
+        for file in (*folder.glob("rows-*"), *folder.glob(END)):
             file.unlink()
         return {}
     check_same_run(folder, known.values(), run)
-    if not mixed_processors:
-        check_same_processor(folder, known.values(), processor())
+    if not going_on.mixed_processors:
+        own = next((part.processor for part in known.values()), "") if going_on.join else processor()
+        check_same_processor(folder, known.values(), own)
     return known
-
-
-def _parts(job: Job, folder: Path, known: dict[int, DonePart], run: Json) -> Iterator[tuple[DonePart, bool]]:
-    """Give each part in order, and whether it is new: as it is known and whole, or answered and written now."""
-    here, done, total = processor(), 0, job.source.count() if job.progress else 0
-
-    def is_wanted(first: int, last: int) -> bool:
-        part = known.get(first)
-        return part is None or part.last != last or not part.is_whole(folder)
-
-    for chunk in prefetch(chunks(job.source.items, job.prepare, is_wanted)):
-        if chunk.is_wanted:
-            answers = _answered(job, chunk, done, total)
-            yield write_part(folder, chunk, answers, job.layout, run, here), True
-        else:
-            yield known[chunk.first], False
-        done = chunk.last
-        total = _told(job, done, total)
-
-
-def _answered(job: Job, chunk: Chunk, done: int, total: int) -> Answered:
-    with counting(job.progress, "predicting", total, done):
-        return answered(job.classifier, chunk, job.more)
-
-
-def _told(job: Job, done: int, total: int) -> int:
-    """Tell how many rows are done, and give the total; 0 where it turns out to be miscounted."""
-    total = total if total >= done else 0
-    if job.progress:
-        job.progress("predicting", done, total)
-    return total
 
 
 def _merge(job: Job, folder: Path, parts: list[DonePart], summary: Summary) -> None:
@@ -201,5 +299,5 @@ def _finish(summary: Summary, out: str, placed: list[Part]) -> None:
         write_summary(summary, out, placed)
 
 
-def _open_rejects(path: Path | None, out: str, placed: list[Part]) -> AbstractContextManager[Writer | None]:
+def _open_rejects(path: Path | None, out: str, placed: list[Part]) -> AbstractContextManager[RowWriter | None]:
     return nullcontext() if path is None else open_writer(path, REJECT_COLUMNS, parts=placed, like=out)

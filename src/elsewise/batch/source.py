@@ -1,8 +1,9 @@
 """Read the rows of a file in chunks of bounded size."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,13 +12,16 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import count_rows
 from elsewise.data.labelled_texts import Reading, noted, text_of
 from elsewise.data.logits import PARQUET, is_array, logit_columns, logits_of, read_logits
-from elsewise.data.rows import Row, Rows
+from elsewise.data.paths import files_of
+from elsewise.data.rows import Opened, Row, Rows, column_names
 from elsewise.engines import reads_logits
 from elsewise.engines.batching import WINDOW
 from elsewise.engines.logits import check_features
 from elsewise.errors import InputError
+from elsewise.messages.wording import counted
 
 CHUNK_ROWS = WINDOW
+LONG = 2000  # characters of a text that is not remembered
 CHUNK_CHARACTERS = 2_000_000  # whichever comes first ends a chunk, so memory is bounded whatever the lengths
 
 Item = tuple[Row, Any]  # a row of the file, and what of it the engine reads
@@ -55,6 +59,9 @@ class Chunk:
         Usable rows whose text came before in this chunk.
     is_wanted : bool
         False: nobody asks for its answers, and it is empty.
+    texts, fresh, dropped : tuple of str, the first or None
+        The texts of all usable rows; those among them that `prepared` is of, the others came before; and those whose
+        answers are not needed after this chunk. No texts where every row is prepared.
     """
 
     rows: tuple[Row, ...]
@@ -64,6 +71,46 @@ class Chunk:
     last: int = 0
     repeated: int = 0
     is_wanted: bool = True
+    texts: tuple[str, ...] | None = None
+    fresh: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> int:
+        """Number of texts, or rows of logits, that the engine is asked about."""
+        return len(self.rows) if self.texts is None else len(self.fresh)
+
+
+class Seen:
+    """Texts that came before: their answers are known when those of the present chunk are made.
+
+    Attributes
+    ----------
+    most : int
+        Number of texts that are remembered; 0 for none. The oldest are forgotten.
+
+    Examples
+    --------
+    >>> seen = Seen(2)
+    >>> seen.apart(["a", "b", "a"]), seen.apart(["b", "c"]), seen.apart(["a"])
+    ((('a', 'b'), ()), (('c',), ('a',)), (('a',), ('b',)))
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._texts: dict[str, None] = {}
+
+    def apart(self, texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Give the texts that are new, each once, and those to forget after this chunk."""
+        fresh = tuple(text for text in dict.fromkeys(texts) if text not in self._texts)
+        long = tuple(text for text in fresh if len(text) > LONG or not self.most)
+        self._texts.update(dict.fromkeys(fresh))
+        for text in long:
+            del self._texts[text]
+        old = tuple(islice(self._texts, max(len(self._texts) - self.most, 0)))
+        for text in old:
+            del self._texts[text]
+        return fresh, (*long, *old)
 
 
 @contextmanager
@@ -78,7 +125,7 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
         items = ((Row(n, n, {"row": str(n)}, None, ""), row) for n, row in enumerate(logits, start=1))
         yield Source(("row",), _beside(classifier, items, features, how), lambda: len(logits))
         return
-    with how.open(data) as rows:
+    with _open_all(files_of(data), how) as rows:
         if is_logits:
             columns = logit_columns(rows.columns, how, classifier.labels, data)
             if len(columns) != len(classifier.labels):
@@ -88,15 +135,53 @@ def open_source(classifier: Classifier, data: str, how: Reading, features: str |
             columns = how.text_columns(rows.columns, data)
             items = (_text_item(row, columns) for row in rows)
         beside = _beside(classifier, items, features, how)
-        yield Source(rows.columns, beside, lambda: count_rows(data, format=how.format), rows)
+        yield Source(rows.columns, beside, lambda: _count(files_of(data), how), rows)
+
+
+@contextmanager
+def _open_all(files: Sequence[str], how: Reading) -> Iterator[Rows]:
+    """Open files one after the other, as if they were one; InputError for one with other columns than the first."""
+    with how.open(files[0]) as first:
+        if len(files) == 1:
+            yield first
+            return
+        note = f"{counted(len(files), 'file')}, as {files[0]}: {first.notes[-1]}"
+        rows = _chained(first, files, how)
+        yield Rows(
+            Opened(note, lambda: None), first.columns, first.notes[:-1], rows, first.delimiter, types=first.types
+        )
+
+
+def _chained(first: Rows, files: Sequence[str], how: Reading) -> Iterator[Row]:
+    before = 0
+    for path in files:
+        with nullcontext(first) if path == files[0] else how.open(path) as rows:
+            if set(rows.columns) != set(first.columns) and rows.has_header:
+                raise InputError(f"{path} has the columns {column_names(rows.columns)}, and {files[0]} has others")
+            number = before
+            for row in rows:
+                number = before + row.number
+                problem = row.problem and f"({path}) {row.problem}"
+                yield replace(row, number=number, problem=problem)
+            before = number
+
+
+def _count(files: Sequence[str], how: Reading) -> int:
+    """Count the rows of files at a glance; 0 if one of them does not tell."""
+    counts = [count_rows(file, format=how.format) for file in files]
+    return sum(counts) if all(counts) else 0
 
 
 def chunks(
     items: Iterable[Item],
     prepare: Callable[[Sequence[Any]], Any],
     is_wanted: Callable[[int, int], bool] = lambda *_: True,
+    seen: Seen | None = None,
 ) -> Iterator[Chunk]:
-    """Cut rows into chunks, and prepare each for the engine; not those that are not wanted, by first and last row."""
+    """Cut rows into chunks, and prepare each for the engine; not those that are not wanted, by first and last row.
+
+    With `seen`, of texts, only those that did not come before are prepared.
+    """
     for some in _cut(items):
         first, last = some[0][0].number, some[-1][0].number
         if not is_wanted(first, last):
@@ -104,9 +189,14 @@ def chunks(
             continue
         usable = [(row, item) for row, item in some if row.problem is None]
         rejected = tuple(row for row, _ in some if row.problem is not None)
-        given = [item for _, item in usable]
-        repeated = len(given) - len(set(given)) if given and isinstance(given[0], str) else 0
-        yield Chunk(tuple(row for row, _ in usable), prepare(given), rejected, first, last, repeated)
+        rows, given = tuple(row for row, _ in usable), [item for _, item in usable]
+        if seen is None:
+            yield Chunk(rows, prepare(given), rejected, first, last)
+            continue
+        fresh, dropped = seen.apart(given)
+        repeated = len(given) - len(set(given))
+        more: dict[str, Any] = {"texts": tuple(given), "fresh": fresh, "dropped": dropped}
+        yield Chunk(rows, prepare(fresh), rejected, first, last, repeated, **more)
 
 
 def _cut(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from elsewise.batch.answers import Ledger, Totals
 from elsewise.classifier.classifier import Classifier
-from elsewise.evaluation.shift import BINS, Shift, Tally, reference_of, shift
+from elsewise.evaluation.shift import BINS, MOST_REFERENCES, Shift, Tally, reference_of, shift
 from elsewise.metrics import wilson
 from elsewise.storage.json_files import finite
 from elsewise.storage.target_file import Part, open_target, try_to_write
 
 SUMMARY: Final = ".summary.json"  # ends the name of the file beside an output
-WORTH_ASKING: Final = 1000  # rows from which on certify rows are answered again, to compare with
+WORTH_ASKING: Final = 1000  # rows from which on certify rows are answered again, to compare with ...
+SHARE_ASKED: Final = 20  # ... one for so many rows, which costs a twentieth of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Summary(Ledger):
     ) -> "Summary":
         """Sum up a run, and compare the decisions with those on certify rows."""
         ledger, tally = totals.ledger, totals.tally
-        reference = reference_of(classifier) if tally.rows >= WORTH_ASKING else reference_of(classifier, most=0)
+        most = min(MOST_REFERENCES, tally.rows // SHARE_ASKED) if tally.rows >= WORTH_ASKING else 0
+        reference = reference_of(classifier, most)
         return cls(
             **asdict(ledger),
             rejects=str(rejects) if rejects and ledger.rejected else None,

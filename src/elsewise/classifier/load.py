@@ -7,6 +7,7 @@ import numpy as np
 
 from elsewise.calibrators import Calibrator
 from elsewise.classifier.classifier import Classifier
+from elsewise.classifier.hub import fetched, is_on_hub
 from elsewise.classifier.model_folder import BASELINE, CANARY, ModelFolder
 from elsewise.classifier.packing import unpack
 from elsewise.classifier.provenance import Provenance
@@ -44,7 +45,7 @@ def load(
     Parameters
     ----------
     path : str or Path
-        The folder; ``~`` is the home folder.
+        The folder; ``~`` is the home folder. Or hf://OWNER/NAME, a repository of the hub that `elsewise push` made.
     engine, precision : str, optional
         An engine and precision that the folder has a certificate for. Default: the folder's default. For a folder that
         was fitted around your own model, `engine` is that model: the folder does not contain it.
@@ -79,7 +80,7 @@ def load(
             return open_classifier(folder, choose_entry(folder, engine, precision), threads)
         return open_classifier(folder, entry_around(folder, engine), threads, model=engine)
 
-    return steady(Path(at_home(path)), opened)
+    return steady(fetched(path) if is_on_hub(path) else Path(at_home(path)), opened)
 
 
 def open_classifier(
@@ -230,11 +231,24 @@ def _check_canaries(folder: ModelFolder, classifier: Classifier, probabilities: 
     now = evidence.probabilities
     if len(now) and np.isnan(now).all():
         raise ArtifactError(f"{file}: the model gives no number for any of its canary texts; {AGAIN}")
-    tolerance = CANARY_TOLERANCE[classifier.engine.settings.get("precision", "f32")]
+    tolerance = _tolerance(classifier.engine)
     if before.shape != now.shape or not np.allclose(before, now, rtol=0, atol=tolerance, equal_nan=True):
         worst = float(np.nanmax(np.abs(before - now))) if before.shape == now.shape else float("inf")
-        remedy = _remedy(folder, classifier.engine.name, classifier.engine.settings.get("precision")) or AGAIN
+        remedy = _remedy_of_a_change(folder, classifier.engine)
         raise ArtifactError(f"{file}: probabilities differ by {worst:.3g} from when it was certified; {remedy}")
+
+
+def _tolerance(engine: Stored) -> float:
+    own = engine.tolerance if isinstance(engine, ExternalEngine) else None
+    return own or CANARY_TOLERANCE[engine.settings.get("precision", "f32")]
+
+
+def _remedy_of_a_change(folder: ModelFolder, engine: Stored) -> str:
+    """Say what to do about an engine whose answers have changed."""
+    if isinstance(engine, ExternalEngine) and engine.endpoint:
+        changed = "the model behind the endpoint was changed, and the promise is none of it"
+        return f"{changed}: elsewise fit DATA --engine {engine.endpoint} -o {folder.files.path}"
+    return _remedy(folder, engine.name, engine.settings.get("precision")) or AGAIN
 
 
 def _remedy(folder: ModelFolder, engine: str, precision: str | None, words: str = "certify it here") -> str:

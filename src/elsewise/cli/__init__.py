@@ -21,6 +21,7 @@ from elsewise.cli.check import check
 from elsewise.cli.compare import compare
 from elsewise.cli.demo import demo
 from elsewise.cli.doctor import doctor
+from elsewise.cli.endpoints import say_costs
 from elsewise.cli.evaluate import evaluate
 from elsewise.cli.explain import explain
 from elsewise.cli.export import export
@@ -28,6 +29,8 @@ from elsewise.cli.fit import fit
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import PanelCommand, grouped
 from elsewise.cli.predict import predict
+from elsewise.cli.push import push
+from elsewise.cli.serve import serve
 from elsewise.cli.stopping import begin, is_put_off, put_off, say_stopped
 from elsewise.cli.threshold import threshold
 from elsewise.errors import ElsewiseError, ElsewiseWarning, PromiseWarning
@@ -59,12 +62,14 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "check": check,
     "fit": fit,
     "predict": predict,
+    "serve": serve,
     "evaluate": evaluate,
     "compare": compare,
     "explain": explain,
     "calibrate": calibrate,
     "export": export,
     "threshold": threshold,
+    "push": push,
     "doctor": doctor,
 }
 for _name, _command in COMMANDS.items():
@@ -101,6 +106,7 @@ def main() -> None:
             try:
                 app()
             finally:
+                say_costs()
                 sys.stdout.flush()
         except SystemExit:
             if came or is_put_off():

@@ -30,6 +30,7 @@ def check(
     promise: options.PromiseOptions,
     encoder: options.Encoder = None,
     max_length: options.MaxLength = MAX_LENGTH,
+    lowercase: options.Lowercase = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Report what is in a file and what is wrong with it.
@@ -45,7 +46,8 @@ def check(
     with showing(f"checking {data}"):
         checked = check_file(
             data, files.reading(), held_out=held_out, test=test, out_of_scope_label=out_of_scope_label, seed=seed,
-            encoder=encoder or DEFAULT_ENCODER, max_length=max_length, **asdict(population), **asdict(promise),
+            encoder=encoder or DEFAULT_ENCODER, max_length=max_length, lowercase=lowercase,
+            **asdict(population), **asdict(promise),
         )  # fmt: skip
     checked = _in_options(checked)
     command = f"{options.program()} {shlex.join(['fit', data, '-o', free_name('model'), *checked.options])}"

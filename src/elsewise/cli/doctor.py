@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from elsewise.storage.json_files import Json
 
 NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers", "openvino")
+HALF: Final = ("openvino", "torch")  # engines with bf16, where the processor has it
 OPTIONAL: Final = ("onnxruntime", "torch", "transformers", "accelerate", "nncf")
 KNOWN_TO_WORK: Final = "torch==2.13.0"  # as in constraints.txt: takes the CPU build where one is offered
 
@@ -116,7 +117,11 @@ def _engine(name: str) -> dict[str, Any]:
         able = engine_class(name).precisions()
     except MissingExtra as error:
         return {"precisions": [], "note": str(error)}
-    note = "" if "bf16" in able or name == "onnxruntime" else "this processor has no bf16"
+    note = "this processor has no bf16" if name in HALF and "bf16" not in able else ""
+    if name == "native":
+        from elsewise.engines.native_library import kernel_in_use
+
+        note = f"the same bits on every processor; kernel here: {kernel_in_use()}"
     return {"precisions": list(able), "note": note}
 
 

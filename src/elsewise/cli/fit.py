@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from elsewise.cli import options
+from elsewise.cli.endpoints import endpoint_engine, is_endpoint, labels_of_rows
 from elsewise.cli.next_step import say_predict_next
 from elsewise.cli.output import say_if_alike, to_stderr
 from elsewise.cli.panels import ENGINE, TRAINING, Only, typed
@@ -33,6 +34,7 @@ class TrainingOptions:
         int | None, TRAINING(min=1, help="Texts in one training step. Default: 64, fewer for few rows.")
     ] = None
     max_length: options.MaxLength = MAX_LENGTH
+    lowercase: options.Lowercase = None
     class_weights: Annotated[
         str | None, TRAINING(help="balanced: rare labels count as much as frequent ones in training. Default: none.")
     ] = None
@@ -84,11 +86,14 @@ def fit(
     engine: Annotated[
         str,
         ENGINE(
-            help="Engine to certify: auto, openvino, onnxruntime or torch. auto: torch on a GPU, openvino elsewhere. "
+            help="Engine to certify: auto, openvino, native, onnxruntime or torch. "
+            "auto: torch on a GPU, openvino elsewhere. "
             "Or module:object, your own trained model. The module is imported (the current folder is searched too). "
-            "DATA must be texts it was not trained on.",
+            "DATA must be texts it was not trained on. Or systemone:URL or openai:URL, an endpoint that decides: each "
+            "text is sent to it. #MODEL behind URL names its model.",
         ),
     ] = "auto",
+    api_key_from: options.ApiKeyFrom = None,
     training: TrainingOptions,
     baseline: Annotated[
         bool, TRAINING(help="Also fit TF-IDF and logistic regression, to show what the encoder is worth.")
@@ -113,12 +118,15 @@ def fit(
     check_target(out)  # now, not after the training
     options.refuse_replacing(out, overwrite=overwrite)
     reporting.check()
-    model = options.engine_of(engine)
+    model = None if is_endpoint(engine) else options.engine_of(engine)
     asked = {**asdict(training), "encoder": training.encoder or DEFAULT_ENCODER, "baseline": baseline}
     if not isinstance(model, str):
         refuse_training(typed(context, TrainingOptions))
         asked = {}
     given, mended = options.rows_of({"data": data, "held_out": held_out, "test": test}, files, population)
+    if model is None:
+        named = labels_of_rows((rows[1] for rows in given.values()), out_of_scope_label)
+        model = endpoint_engine(engine, named, api_key_from, out.with_name(f"{out.name}.answers.jsonl"))
     texts, labels, groups, times = given.pop("data")
     say_if_alike(other, labels)
     given |= {"groups": groups, "times": times, "count_repeats": population.count_repeats, "other": other,

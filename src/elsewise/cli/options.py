@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from elsewise.cli.endpoints import endpoint_engine, is_endpoint, labels_of_folder
 from elsewise.cli.output import to_stderr
 from elsewise.cli.panels import DATA, ENGINE, OUTPUT, PROMISE, TRAINING, Only
 from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, TARGET_ACCURACY
@@ -52,17 +53,30 @@ Encoder = Annotated[
     str | None,
     TRAINING(
         metavar="ENCODER",
-        help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2.",
+        help="BERT-family encoder, by name or folder. Default: sentence-transformers/all-MiniLM-L6-v2. multilingual: "
+        "that of the extra of this name, without a network.",
     ),
 ]
 Epochs = Annotated[int | None, TRAINING(min=1, help="Maximum number of epochs. Default: 3 to 12, fewer for more rows.")]
+Lowercase = Annotated[
+    str | None,
+    TRAINING(
+        metavar="LANGUAGE",
+        help="tr: lowercase as in Turkish, where capital I has no dot, before the encoder reads. Default: its own way.",
+    ),
+]
 MaxLength = Annotated[int, TRAINING(min=8, help="Tokens read of each text, at most.")]
 
 Engine = Annotated[
     str,
     ENGINE(
-        help="Engine to certify on: auto, openvino, onnxruntime or torch. auto: torch on a GPU, openvino elsewhere."
+        help="Engine to certify on: auto, openvino, native, onnxruntime or torch. "
+        "auto: torch on a GPU, openvino elsewhere."
     ),
+]
+ApiKeyFrom = Annotated[
+    str | None,
+    ENGINE(metavar="NAME", help="Environment variable with the key for an endpoint. The key is kept nowhere."),
 ]
 Precision = Annotated[
     str, ENGINE(help="Precision: auto, f32, bf16, f16 or int8. auto: the fastest that is close enough to f32.")
@@ -83,7 +97,15 @@ OutChanged = Annotated[
     str | None, OUTPUT("--out", "-o", metavar="OUT", help="File for the rows with different decisions: .csv or .jsonl.")
 ]
 OutFolder = Annotated[Path, OUTPUT("--out", "-o", metavar="FOLDER", help="Folder for the files and the model.")]
-OutRows = Annotated[str, OUTPUT("--out", "-o", metavar="OUT", help="File to write: .csv or .jsonl. - is stdout.")]
+OutRows = Annotated[
+    str,
+    OUTPUT(
+        "--out",
+        "-o",
+        metavar="OUT",
+        help="File to write: .csv, .tsv, .jsonl, also .gz or .zst; .parquet or .arrow. - is stdout.",
+    ),
+]
 Verbose = Annotated[
     bool, OUTPUT("--verbose", "-v", help="Print every figure. Default: the promise, and what matters most.")
 ]
@@ -165,6 +187,7 @@ class Files:
         ),
     ] = False
 
+    sheet: Annotated[str | None, DATA(help="Sheet of an Excel file. Default: the first one.")] = None
     decimal: Annotated[str, DATA(help="Decimal sign of the numbers in CSV files: . or a comma. Default: a point.")] = (
         "."
     )
@@ -177,7 +200,7 @@ class Files:
         return Reading(**given | {"maps": tuple(self.maps or ()), "dropped": tuple(self.dropped or ())})
 
 
-FORM = ("delimiter", "encoding", "format", "literal_quotes")  # how a file is written
+FORM = ("delimiter", "encoding", "format", "literal_quotes", "sheet")  # how a file is written
 NEW_FILES = ("text_column", "label_column", "maps", "dropped", "skip_bad_rows", *FORM)  # how `fit` reads files
 TextFiles = Annotated[Files, Only("text_column", "decimal", *FORM)]
 LabelledFiles = Annotated[Files, Only("text_column", "label_column", "maps", "dropped", "decimal", *FORM)]
@@ -264,9 +287,11 @@ class ServedOptions:
         str | None,
         ENGINE(
             help="Engine to use. Default: the one MODEL was certified on. `elsewise doctor` lists them. Or "
-            "module:object, the model that MODEL was fitted around. The current folder is searched too."
+            "module:object, the model that MODEL was fitted around. The current folder is searched too. Or "
+            "systemone:URL or openai:URL, the endpoint that it was fitted around."
         ),
     ] = None
+    api_key_from: ApiKeyFrom = None
     precision: ServedPrecision = None
     threads: Threads = None
 
@@ -274,6 +299,9 @@ class ServedOptions:
         """Load a model folder with these options."""
         from elsewise.classifier.load import load
 
+        if is_endpoint(self.engine):
+            engine = endpoint_engine(self.engine or "", labels_of_folder(model), self.api_key_from)
+            return load(model, engine=engine, threads=self.threads)
         return load(model, engine=engine_of(self.engine), precision=self.precision, threads=self.threads)
 
 

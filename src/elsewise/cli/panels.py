@@ -18,9 +18,15 @@ THRESHOLD = partial(typer.Option, rich_help_panel="Threshold without a promise")
 CHANGE = partial(typer.Option, rich_help_panel="Change")
 TRAINING = partial(typer.Option, rich_help_panel="Training")
 ENGINE = partial(typer.Option, rich_help_panel="Engine")
+SERVER = partial(typer.Option, rich_help_panel="Server")
+LIMITS = partial(typer.Option, rich_help_panel="Limits")
+WATCH = partial(typer.Option, rich_help_panel="Watch")
 OUTPUT = partial(typer.Option, rich_help_panel="Output")
-NO_PATHS = (None, "TEXT", "OLD=NEW", "LABEL", "COLUMN", "LANGUAGE")  # what metavars say that are not of files
-ORDER = ("Arguments", "Data", "Promise", "Threshold without a promise", "Change", "Training", "Engine", "Output")
+NO_PATHS = (None, "TEXT", "OLD=NEW", "LABEL", "COLUMN", "LANGUAGE", "NAME")  # what metavars say that are not of files
+ORDER = (
+    "Arguments", "Data", "Promise", "Threshold without a promise", "Change", "Training", "Server", "Limits", "Watch",
+    "Engine", "Output",
+)  # fmt: skip
 
 
 class Only:

@@ -3,9 +3,10 @@
 import re
 import sys
 from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,29 +23,90 @@ from elsewise.cli.options import (
     refuse_inside,
     refuse_replacing,
 )
-from elsewise.cli.output import print_json, print_table, to_stderr
+from elsewise.cli.output import print_json, to_stderr, to_stdout
 from elsewise.cli.panels import OUTPUT
-from elsewise.cli.stopping import part_by_part, part_done, say_kept, wrote
+from elsewise.cli.stopping import end_as_asked, is_put_off, part_by_part, part_done, say_kept, wrote
+from elsewise.cli.summed_up import say_summary
 from elsewise.errors import ElsewiseError, InputError
 from elsewise.progress import showing
 
 if TYPE_CHECKING:
+    from elsewise.batch.meter import Standing
     from elsewise.batch.summary import Summary
+    from elsewise.classifier.classifier import Classifier
     from elsewise.data.labelled_texts import Reading
 
 
-MOST_LABELS = 10  # that are named
 LOOKED_AT, LONGEST = 1000, 120  # rows of the output, and characters of a text that is shown
 PLAIN = re.compile(r"[^\W_](?:[^'!\s]| (?! ))*")  # no shell sees more in it than a text in quotes
+
+
+@dataclass(frozen=True, slots=True)
+class PieceOptions:
+    """Options for the parts of an output."""
+
+    parts: Annotated[
+        bool, OUTPUT("--parts", help="Leave the answers in parts, in the folder OUT.parts. Default: one file OUT.")
+    ] = False
+    shard: Annotated[
+        str | None,
+        OUTPUT(metavar="I/N", help="Answer every Nth part from the Ith on, and write no OUT. Others answer the rest."),
+    ] = None
+    join: Annotated[bool, OUTPUT("--join", help="Answer nothing: write OUT of the parts of all shards.")] = False
+    mixed_processors: Annotated[
+        bool,
+        OUTPUT(
+            "--mixed-processors",
+            help="Take parts of different kinds of processors, and tell them apart in a column. Default: refuse.",
+        ),
+    ] = False
+    cluster: Annotated[
+        str | None,
+        OUTPUT(metavar="ADDRESS", help="Answer on a Ray cluster, by its address. local: a Ray of its own here."),
+    ] = None
+    actors: Annotated[
+        int | None, OUTPUT(min=1, metavar="N", help="Actors of the cluster. Default: as many as it has room for.")
+    ] = None
+    estimate: Annotated[
+        bool,
+        OUTPUT(
+            "--estimate", help="Say how many rows, tokens and minutes there are, and how many Other. Write nothing."
+        ),
+    ] = False
+
+    progress: Annotated[
+        str, OUTPUT(metavar="bar|json", help="How to show progress on stderr: a bar, or JSON lines for programs.")
+    ] = "bar"
+
+    @property
+    def makes_output(self) -> bool:
+        """Whether there is one output at the end."""
+        return self.shard is None and not self.parts
+
+    def going_on(self) -> dict[str, Any]:
+        """Give the arguments of `predict_file`; InputError for a shard that there cannot be."""
+        found = None if self.shard is None else re.fullmatch(r"(\d+)/(\d+)", self.shard)
+        if self.shard is not None and (found is None or not 1 <= int(found[1]) <= int(found[2])):
+            raise InputError(f"--shard {self.shard}: name one of 1/N to N/N, as in 2/3")
+        if self.progress not in ("bar", "json"):
+            raise InputError(f"--progress {self.progress}: name bar or json")
+        place = None if found is None else (int(found[1]), int(found[2]))
+        more = {"join": self.join, "parts": self.parts, "mixed_processors": self.mixed_processors}
+        return {"shard": place, **more}
 
 
 def predict(
     model: ModelPath,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Texts (.csv, .tsv, .jsonl) or logits (.npy, .npz, .csv). - is stdin.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="Texts (.csv, .tsv, .jsonl, .parquet, .arrow, .xlsx) or logits (.npy, .npz, .csv). - is stdin.",
+        ),
     ],
     files: TextFiles,
     served: ServedOptions,
+    pieces: PieceOptions,
     features: Features = None,
     out: OutRows = "-",
     overwrite: Overwrite = False,
@@ -66,11 +128,15 @@ def predict(
             "commas where DATA has semicolons. A text that would be a formula begins with an apostrophe.",
         ),
     ] = False,
-    mixed_processors: Annotated[
+    keep: Annotated[
+        str | None,
+        OUTPUT(metavar="COLUMNS", help="Columns of DATA to write, separated by commas. Default: all."),
+    ] = None,
+    spreadsheet_safe: Annotated[
         bool,
         OUTPUT(
-            "--mixed-processors",
-            help="Go on from parts of another kind of processor; the last digits may differ. Default: refuse.",
+            "--spreadsheet-safe",
+            help="Write an apostrophe before texts that a spreadsheet would run as a formula. Default: as they came.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -79,45 +145,74 @@ def predict(
     from elsewise.batch.parts import folder_of
     from elsewise.batch.predict import is_resumable, predict_file
     from elsewise.data.formats import same_file
-    from elsewise.engines import reads_logits
 
-    how = files.reading()
+    how, going_on = files.reading(), pieces.going_on()
     refuse_inside(out, model)
+    if pieces.estimate:
+        _say_estimate(served.load(model), data, how, features, as_json=as_json)
+        return
     if not same_file(data, out) and not folder_of(out).exists():  # the one is refused anyway, the other goes on
         refuse_replacing(out, overwrite=overwrite)
-    shows_rows = out == "-" and sys.stdout.isatty()  # a bar would stand among them
-    with nullcontext() if shows_rows else showing(f"opening {model}") as progress:
+    watch = None if pieces.progress == "bar" else _tell_json
+    hides = watch is not None or (out == "-" and sys.stdout.isatty())  # a bar would stand among the rows
+    with nullcontext() if hides else showing(f"opening {model}") as progress:
         classifier = served.load(model)
         with part_by_part() if is_resumable(data, out) else nullcontext():
             try:
-                summary = predict_file(
-                    classifier, data, out, how=how, features=features, progress=progress,
-                    top=top, probabilities=probabilities, sentences=sentences, excel=excel,
-                    overwrite=overwrite, mixed_processors=mixed_processors, after_part=part_done,
-                )  # fmt: skip
+                looks: dict[str, Any] = {
+                    "how": how, "features": features, "top": top, "probabilities": probabilities,
+                    "sentences": sentences, "excel": excel, "spreadsheet_safe": spreadsheet_safe,
+                    "keep": None if keep is None else _columns(keep), "overwrite": overwrite, "progress": progress,
+                }  # fmt: skip
+                if pieces.cluster is None:
+                    going_on |= {"after_part": part_done, "stops": is_put_off, "watch": watch}
+                    summary = predict_file(classifier, data, out, **looks, **going_on)
+                else:
+                    summary = _on_cluster(model, data, out, served, pieces, looks)
+            except KeyboardInterrupt:
+                end_as_asked()
             except ElsewiseError:
                 say_kept()
                 raise
-    if out != "-":
+    if out != "-" and pieces.makes_output:
         wrote(out)
-    for note in summary.notes:
-        to_stderr(f"{data}: {note}")
-    if not as_json and summary.read:
-        _show(summary, classifier.other)
-    reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(summary.reasons.items()))
-    rejected = f"{summary.rejected:,} rejected" + (f" (see {summary.rejects})" if summary.rejects else "")
-    other = f"{summary.other:,} {classifier.other}" + (f" ({reasons})" if reasons else "")
-    to_stderr(f"{summary.read:,} rows = {summary.answered:,} answered + {other} + {rejected}")
-    if summary.shift is not None:
-        to_stderr(summary.shift.say(sentences or "en"), bold=summary.shift.is_warning)
-    if classifier.certificate is not None and not classifier.certificate.certified:
-        to_stderr(
-            "this model promises nothing, so that every row is Other; best_label and probability say what it thinks",
-            bold=True,
-        )
+    say_summary(summary, classifier, data, sentences or "en", as_json=as_json)
     if as_json:
         print_json(summary.as_dict(), to_stderr=out == "-")
-        return
+    elif pieces.shard is not None:
+        words = f"write {out} of their parts: the same command, with --join instead of --shard"
+        to_stderr(f"shard {pieces.shard} is done; when all are, {words}")
+    elif pieces.parts:
+        to_stderr(f"the answers are in {folder_of(out)}")
+    else:
+        _say_next(model, served, classifier, summary, out, how)
+
+
+def _tell_json(standing: "Standing") -> None:
+    """Write how far a run is as one JSON object on a line of stderr."""
+    print_json({"stage": "predicting", **asdict(standing)}, to_stderr=True)
+
+
+def _columns(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
+
+
+def _on_cluster(
+    model: Path, data: str, out: str, served: ServedOptions, pieces: PieceOptions, looks: dict[str, Any]
+) -> "Summary":
+    from elsewise.batch.ray import Served, predict
+
+    how = Served(served.engine, served.precision, served.threads or 1)
+    more: dict[str, Any] = {"mixed_processors": pieces.mixed_processors}
+    return predict(model, data, out, address=pieces.cluster or "", actors=pieces.actors, served=how, **looks, **more)
+
+
+def _say_next(
+    model: Path, served: ServedOptions, classifier: "Classifier", summary: "Summary", out: str, how: "Reading"
+) -> None:
+    """Name a command that goes on: why a text of the output is Other, or what other thresholds would do."""
+    from elsewise.engines import reads_logits
+
     example = _some_other(out, how) if summary.other and not reads_logits(classifier.engine) else None
     if example is None:
         say_threshold_next(model, served.engine, served.precision)
@@ -125,24 +220,16 @@ def predict(
         say_next("explain", model, *served_words(served.engine, served.precision), example)
 
 
-def _show(summary: "Summary", other: str) -> None:
-    """Print what became of the rows as a table on stderr: the commonest labels, Other by reason, and how fast."""
-    done, tally, pace = summary.answered + summary.other, summary.tally, summary.pace.as_dict()
+def _say_estimate(classifier: "Classifier", data: str, how: "Reading", features: str | None, *, as_json: bool) -> None:
+    from elsewise.batch.estimate import estimate_file
 
-    def line(name: str, n: int) -> tuple[str, str, str]:
-        return name, f"{n:,}", f"{100 * n / done:.1f} %" if done else ""
-
-    ranked = sorted(tally.labels.items(), key=lambda pair: (-pair[1], pair[0]))
-    rows = [line(label, n) for label, n in ranked[:MOST_LABELS]]
-    if rest := ranked[MOST_LABELS:]:
-        rows.append(line(f"{len(rest):,} more labels", sum(n for _, n in rest)))
-    rows += [line(f"{other}: {reason}", n) for reason, n in sorted(tally.reasons.items())]
-    rows += [line("truncated", tally.truncated)] * bool(tally.truncated)
-    rows += [line("repeated", summary.repeated)] * bool(summary.repeated)
-    speed = f"{pace['rows_per_second']:,.0f} rows/s"
-    if pace["tokens"]:
-        speed += f", {pace['tokens_per_second']:,.0f} tokens/s"
-    print_table("", ("", "rows", "share"), [*rows, ("speed", speed, "")], err=True)
+    with showing(f"reading {data}") as progress:
+        found = estimate_file(classifier, data, how=how, features=features, progress=progress)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        to_stdout(found.sentence)
+        to_stderr("nothing is written; leave --estimate out to predict")
 
 
 def _some_other(out: str, how: "Reading") -> str | None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from elsewise.cli.options import program
 from elsewise.cli.output import to_stderr
@@ -36,7 +37,7 @@ def kept(words: str) -> None:
 
 @contextmanager
 def part_by_part() -> Iterator[None]:
-    """Let the first signal wait until `part_done` is called."""
+    """Let the first signal wait until a part is written."""
     _waiting.append(True)
     try:
         yield
@@ -45,10 +46,13 @@ def part_by_part() -> Iterator[None]:
 
 
 def part_done(folder: Path, parts: int, rows: int) -> None:
-    """Remember the parts that are on the disk; SystemExit if a signal waits for that."""
+    """Remember the parts that are on the disk."""
     _kept[:] = [f"{rows:,} rows in {parts:,} part{'s' * (parts != 1)} ({folder})"]
-    if _asked:
-        sys.exit(128 + _asked[0])
+
+
+def end_as_asked() -> NoReturn:
+    """End with the exit code of the signal that was put off, now that its part is written."""
+    sys.exit(128 + (_asked or [2])[0])
 
 
 def put_off(number: int) -> bool:

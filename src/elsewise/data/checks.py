@@ -17,9 +17,12 @@ from elsewise.calibrators.choice import FEWEST_ROWS
 from elsewise.data.defaults import CONFIDENCE_LEVEL, LEFT_OUT, MAX_LENGTH, PARTS, TARGET_ACCURACY
 from elsewise.data.encoding_guess import misread
 from elsewise.data.labels import Relabelling, label_form, near_duplicates
-from elsewise.data.language import language_warnings
+from elsewise.data.language import AS_ENGLISH, language_warnings, lowercases_as_english
 from elsewise.data.splits import SHARES, DividedTexts, Pairs, divide, hashes
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_positions, find_tokenizer
+from elsewise.engines.lowercase import check_lowercase
+from elsewise.engines.lowercase import lowercase as lowercase_as
+from elsewise.engines.multilingual import MULTILINGUAL, tokenizer_for
 from elsewise.engines.tokenizer import TextTokenizer, is_visible
 from elsewise.errors import ArtifactError, InputError, warn_caller
 from elsewise.messages.certificates import NOTABLE
@@ -158,6 +161,7 @@ def check(
     confidence_level: float = CONFIDENCE_LEVEL,
     encoder: str = DEFAULT_ENCODER,
     max_length: int = MAX_LENGTH,
+    lowercase: str | None = None,
     seed: int = 0,
     lines: Sequence[int] | None = None,
 ) -> Findings:
@@ -167,7 +171,7 @@ def check(
     ----------
     texts, labels, held_out, test, groups, times, count_repeats, out_of_scope_label
         As for `elsewise.fit`.
-    target_accuracy, confidence_level, encoder, max_length, seed
+    target_accuracy, confidence_level, encoder, max_length, lowercase, seed
         As for `elsewise.fit`.
     lines : n whole numbers, optional
         Lines of the rows in their file, for the findings.
@@ -180,7 +184,7 @@ def check(
     Raises
     ------
     InputError
-        If the target accuracy or the confidence level is out of range.
+        If the target accuracy or the confidence level is out of range, or `lowercase` is no known language.
 
     Examples
     --------
@@ -189,13 +193,13 @@ def check(
     "one label in 2 spellings: 'Refund' (1 row), 'refund' (1 row)"
     """
     promise = BinomialTest.of(target_accuracy, confidence_level)
+    check_lowercase(lowercase)
     try:
         rows = (texts, labels, groups, times)
         divided = divide(rows, held_out, test, out_of_scope_label, seed, count_repeats=count_repeats)
-        file = find_tokenizer(encoder)
-        settings = {"max_length": max_length, "pad": 0, "special": ()}
-        backend = None if file is None else TextTokenizer.open(file, settings).backend
-        positions = None if file is None else find_positions(encoder)
+        backend, positions = _tokenizer_of(encoder, max_length, divided.rows.texts)
+        if backend is not None and lowercase is not None:
+            lowercase_as(backend, lowercase)
     except (InputError, ArtifactError) as error:
         return Findings((Finding("error", "refused", str(error), typed=error.typed),))
     tokenizer = None if backend is None else (backend, encoder, max_length, positions)
@@ -208,6 +212,17 @@ def check(
     unknown = f"encoder {encoder} {lacks}: lengths in tokens and the fit of the language are unknown"
     note = Finding("note", "unknown_lengths", unknown, f"fit {does}, and says how it fits the language")
     return replace(found, findings=(*found.findings, note))
+
+
+def _tokenizer_of(encoder: str, max_length: int, texts: Sequence[str]) -> tuple[Any, int | None]:
+    """Open an encoder's tokenizer, and count the tokens that it has positions for; None for what is not here."""
+    if encoder == MULTILINGUAL:
+        return tokenizer_for(texts), USUAL_LIMIT
+    if (file := find_tokenizer(encoder)) is None:
+        return None, None
+    return TextTokenizer.open(file, {"max_length": max_length, "pad": 0, "special": ()}).backend, find_positions(
+        encoder
+    )
 
 
 def examine(
@@ -434,6 +449,9 @@ def _token_findings(
     backend.no_padding()
     backend.no_truncation()
     found = [Finding("warning", "language", words) for words in language_warnings(backend, sample, encoder)]
+    if lowercases_as_english(backend, sample):
+        words, remedy = f"encoder {encoder} {AS_ENGLISH}", "lowercase='tr' reads them as one"
+        found.append(Finding("warning", "turkish_lowercase", words, remedy, ("--lowercase", "tr")))
     max_length = min(asked, positions or asked)
     longest = max(2 * USUAL_LIMIT, 2 * max_length)  # a longer text is as long as that
     tokens = TextTokenizer.of(backend.to_str(), max_length=longest, pad=0, special=())(sample).lengths

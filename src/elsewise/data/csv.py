@@ -201,10 +201,13 @@ def _rows(records: Iterator[Record], columns: tuple[str, ...], merged: list[int]
             yield Row(number, line, {}, problem or ragged, raw, byte)
 
 
-def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False) -> Callable[[Cells], bytes]:
+def encoder(
+    columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False, safe: bool = False
+) -> Callable[[Cells], bytes]:
     r"""Make the function that encodes one row; a missing column is an empty cell.
 
-    For Excel, a text that would be a formula begins with an apostrophe, and beside semicolons numbers have a comma.
+    For Excel, and where it is to be safe in spreadsheets, a text that would be a formula begins with an apostrophe. For
+    Excel, numbers have a comma beside semicolons.
 
     Booleans are true and false, floats in shortest exact form or ``inf``, NaN and None empty. A lone surrogate, which
     UTF-8 cannot encode, becomes U+FFFD. The function raises InputError for a column that the header lacks.
@@ -221,7 +224,7 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = Fal
 
     def encode(row: Cells) -> bytes:
         cells = [value if type(value := row.get(column)) is str else _cell(value) for column in columns]
-        if excel:
+        if excel or safe:
             given = (row.get(column) for column in columns)
             cells = [_for_excel(cell, value, has_commas=has_commas) for cell, value in zip(cells, given, strict=True)]
         if not known.issuperset(row):

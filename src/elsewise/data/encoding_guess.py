@@ -6,13 +6,15 @@ that show that a file was read in the wrong encoding before it was written.
 
 import codecs
 import re
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.data.compressed import FAULTS, compression_of, unpacked
 from elsewise.data.lines import BLOCK, MARKS
 
 # cp1254 is cp1252 with six letters changed; texts of either language hold few of the other's.
@@ -81,28 +83,40 @@ class EncodingGuess:
 
 
 def guess_encoding(path: str) -> EncodingGuess | None:
-    """Guess the encoding of a file from all of its bytes; None for UTF-8, OSError if the file cannot be read."""
-    with Path(path).open("rb") as file:
-        head = file.read(BLOCK)
-        meant = next((meant for mark, meant in MARKS if head.startswith(mark)), "utf-8")
-        if meant != "utf-8":
-            return EncodingGuess(meant, (1,), head[0], f"it begins with the byte order mark of {meant}")
-        decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        counts, faults, others, line, byte = np.zeros(256, dtype=np.int64), 0, 0, 1, None
-        lines: list[int] = []
-        block, more = head, True
-        while more:
-            counts += np.bincount(np.frombuffer(block, dtype=np.uint8), minlength=256)
-            text = decoder.decode(block, final=not block)
-            if not text.isascii():
-                places = [match.start() for match in ESCAPED.finditer(text)]
-                byte = ord(text[places[0]]) - 0xDC00 if byte is None and places else byte
-                lines += [line + text.count("\n", 0, at) for at in places[: LINES_KEPT - len(lines)]]
-                faults += len(places)
-                others += len(OTHER.findall(text))
-            line += text.count("\n")
-            more = bool(block)
-            block = file.read(BLOCK)
+    """Guess the encoding of a file from all of its bytes; None for UTF-8, OSError if the file cannot be read.
+
+    None too for a compressed file that is damaged.
+    """
+    try:
+        with closing(unpacked(Path(path).open("rb"), path)) as file:
+            return _guess(file)
+    except FAULTS:
+        if not compression_of(path):
+            raise
+        return None
+
+
+def _guess(file: IO[bytes]) -> EncodingGuess | None:
+    head = file.read(BLOCK)
+    meant = next((meant for mark, meant in MARKS if head.startswith(mark)), "utf-8")
+    if meant != "utf-8":
+        return EncodingGuess(meant, (1,), head[0], f"it begins with the byte order mark of {meant}")
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    counts, faults, others, line, byte = np.zeros(256, dtype=np.int64), 0, 0, 1, None
+    lines: list[int] = []
+    block, more = head, True
+    while more:
+        counts += np.bincount(np.frombuffer(block, dtype=np.uint8), minlength=256)
+        text = decoder.decode(block, final=not block)
+        if not text.isascii():
+            places = [match.start() for match in ESCAPED.finditer(text)]
+            byte = ord(text[places[0]]) - 0xDC00 if byte is None and places else byte
+            lines += [line + text.count("\n", 0, at) for at in places[: LINES_KEPT - len(lines)]]
+            faults += len(places)
+            others += len(OTHER.findall(text))
+        line += text.count("\n")
+        more = bool(block)
+        block = file.read(BLOCK)
     if counts[0] > NUL_SHARE * counts.sum():
         order = "le" if head[1::2].count(0) > head[0::2].count(0) else "be"
         return EncodingGuess(f"utf-16-{order}", (1,), 0, "every other byte of it is 0")

@@ -15,7 +15,7 @@ import numpy as np
 from elsewise.data.checks import Finding, Findings, check
 from elsewise.data.division import Indices
 from elsewise.data.encoding_guess import guess_encoding
-from elsewise.data.formats import check_readable
+from elsewise.data.formats import check_readable, is_text
 from elsewise.data.labelled_texts import BadRow, LabelledFile, Reading, read_files
 from elsewise.data.labels import label_form
 from elsewise.data.rows import Row, marks_of, merged_rows, own_names
@@ -112,7 +112,8 @@ def check_file(
     group_column, time_column : str, optional
         Columns with the groups and the times, as for ``elsewise fit``.
     **asked
-        count_repeats, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, seed, as for
+        count_repeats, out_of_scope_label, target_accuracy, confidence_level, encoder, max_length, lowercase, seed, as
+        for
         `elsewise.data.check`.
     """
     refuse_unknown("check_file", asked, [*USUAL, *signature(check_file).parameters])
@@ -159,7 +160,7 @@ def check_file(
 
 
 def _find_encoding(path: str, survey: _Survey) -> None:
-    guess = guess_encoding(path) if survey.how.encoding is None else None
+    guess = guess_encoding(path) if survey.how.encoding is None and is_text(path, survey.how.format) else None
     if guess is None:
         return
     fault = f"byte 0x{guess.byte:02x} is not UTF-8"

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import Any, NoReturn
 
 from elsewise.data.lines import Lines
-from elsewise.data.rows import Cells, JsonText, Row, Rows
+from elsewise.data.rows import JSON_LINES, Cells, JsonText, Row, Rows
 from elsewise.errors import InputError
 
 HAS_HEADER = False
@@ -41,7 +41,7 @@ def read(lines: Lines, delimiter: str | None = None, *, literal_quotes: bool = F
     for row in islice(rows, LOOK):
         looked.append(row)
         if row.problem is None:
-            return Rows(lines, tuple(row.cells), ("json lines",), chain(looked, rows))
+            return Rows(lines, tuple(row.cells), (JSON_LINES,), chain(looked, rows))
     if not looked:
         raise InputError(f"{lines.name} is empty")
     first = looked[0]
@@ -95,7 +95,9 @@ _DECODER = json.JSONDecoder(
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False) -> Callable[[Cells], bytes]:
+def encoder(
+    columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = False, safe: bool = False
+) -> Callable[[Cells], bytes]:
     r"""Make the function that encodes one row, with the row's own keys in their order.
 
     NaN and None become null, infinity the string "inf". Only lone surrogates, which UTF-8 cannot encode, are escaped.
@@ -105,7 +107,7 @@ def encoder(columns: tuple[str, ...], delimiter: str = ",", *, excel: bool = Fal
     >>> encoder(())({"text": "hi", "id": JsonText("0.10"), "threshold": float("inf")})
     b'{"text": "hi", "id": 0.10, "threshold": "inf"}\n'
     """
-    del columns, delimiter, excel
+    del columns, delimiter, excel, safe
     # A lone surrogate occurs only in a string, where \ud800 is its JSON escape.
     return lambda row: f"{_text(row)}\n".encode("utf-8", "backslashreplace")
 

@@ -31,7 +31,7 @@ class Reading:
     ----------
     text_column, label_column : str
         Names of columns. Several text columns, separated by commas, are joined, unless a column has that name.
-    delimiter, encoding, format, literal_quotes : str or None, bool
+    delimiter, encoding, format, literal_quotes, sheet : str or None, bool
         As in `elsewise.data.formats.open_rows`.
     maps, dropped : tuple of str
         Rules such as ``old=new``, and labels whose rows are left out: see `elsewise.data.labels`.
@@ -51,6 +51,7 @@ class Reading:
     skip_bad_rows: bool = False
     literal_quotes: bool = False
     decimal: str = "."
+    sheet: str | None = None
 
     def __post_init__(self) -> None:
         if self.decimal not in DECIMALS:
@@ -58,7 +59,7 @@ class Reading:
 
     def open(self, path: str) -> Rows:
         """Open a file of rows."""
-        how = {name: getattr(self, name) for name in ("delimiter", "encoding", "format", "literal_quotes")}
+        how = {name: getattr(self, name) for name in ("delimiter", "encoding", "format", "literal_quotes", "sheet")}
         return open_rows(path, **how)
 
     def text_columns(self, columns: tuple[str, ...], path: str) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ SAMPLE_SIZE = 2000
 # In scripts without blanks, a Han or kana character counts as a word, and so do four Thai letters.
 WORD = re.compile(r"[\u0e00-\u0e7f]{1,4}|[\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 TURKISH_LETTERS = re.compile("[ıİğĞşŞ]")
-ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-cased, or a multilingual encoder such as FacebookAI/xlm-roberta-base"
-ADVICE_OTHER = "an encoder pre-trained on this language, or a multilingual encoder such as FacebookAI/xlm-roberta-base"
+AS_ENGLISH = "lowercases as in English: Turkish capital I becomes i, not ı, so ISPARTA and ısparta are two words to it"
+ADVICE_TURKISH = "dbmdz/bert-base-turkish-128k-cased, or encoder='multilingual', which needs no network"
+ADVICE_OTHER = "an encoder pre-trained on this language, or encoder='multilingual', which needs no network"
 
 
 def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> list[str]:
@@ -26,9 +27,9 @@ def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> lis
 
     `tokenizer` is a tokenizers.Tokenizer without truncation. At most 2,000 of the texts, spread evenly, are read.
     """
-    sample = texts[:: max(1, -(-len(texts) // SAMPLE_SIZE))]
+    sample = _sample(texts)
     words, pieces, unknown = _pieces(tokenizer, sample)
-    turkish = sum(bool(TURKISH_LETTERS.search(text)) for text in sample) > TURKISH_SHARE * len(sample)
+    turkish = _is_turkish(sample)
     advice = ADVICE_TURKISH if turkish else ADVICE_OTHER
     found = []
     if words and pieces / words > PIECES_A_WORD:
@@ -39,16 +40,24 @@ def language_warnings(tokenizer: Any, texts: Sequence[str], encoder: str) -> lis
     if pieces and unknown / pieces > UNKNOWN_SHARE:
         found.append(f"does not know {unknown / pieces:.1%} of the pieces of these texts; better: {advice}")
     lost = _lost_marks(tokenizer.normalizer, sample)
-    if turkish and tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("I") == "i":
-        instead = "" if "turkish" in encoder.lower() or lost else f", or take {advice}"
-        found.append(
-            "lowercases as in English: Turkish capital I becomes i, not ı, so ISPARTA and ısparta "
-            f"are two words to it; lowercase the texts the Turkish way beforehand{instead}"
-        )
     if lost:
-        casing = "; lowercasing beforehand does not mend that" if turkish else ""
+        casing = "; lowercase='tr' does not mend that" if turkish else ""
         found.append(f"drops the marks of letters: {lost}{casing}; better: {advice}")
     return [f"encoder {encoder} {fault}" for fault in found]
+
+
+def lowercases_as_english(tokenizer: Any, texts: Sequence[str]) -> bool:
+    """Tell whether texts are Turkish, and the tokenizer reads their capital I as i: ISPARTA is not ısparta to it."""
+    normalizer = tokenizer.normalizer
+    return normalizer is not None and normalizer.normalize_str("I") == "i" and _is_turkish(_sample(texts))
+
+
+def _sample(texts: Sequence[str]) -> Sequence[str]:
+    return texts[:: max(1, -(-len(texts) // SAMPLE_SIZE))]
+
+
+def _is_turkish(texts: Sequence[str]) -> bool:
+    return sum(bool(TURKISH_LETTERS.search(text)) for text in texts) > TURKISH_SHARE * len(texts)
 
 
 def _lost_marks(normalizer: Any, texts: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import IO
 
+from elsewise.data.compressed import FAULTS, unpacked
 from elsewise.errors import InputError
 from elsewise.storage.stand_ins import FETCH, POINTER
 
@@ -30,10 +31,10 @@ LONGEST_MARK = 4  # bytes
 WIDE = 2  # bytes of a character of UTF-16, or of half of one
 SAVE, UNPACK = "not text; save it as CSV", "unpack it first"
 NO_TEXT = (  # beginnings of files that people take for text; no text begins so
-    (b"PK\x03\x04", f"a zip archive, as an Excel file is, {SAVE}"),
+    (b"PK\x03\x04", f"a zip archive, as an Excel file is, {SAVE}, or name it .xlsx"),
     (b"\xd0\xcf\x11\xe0", f"an old Excel or Word file, {SAVE}"),
-    (b"PAR1\x15", f"a Parquet file, {SAVE}"),
-    (b"ARROW1\0\0", f"an Arrow file, {SAVE}"),
+    (b"PAR1\x15", "a Parquet file, not text; name it .parquet"),
+    (b"ARROW1\0\0", "an Arrow file, not text; name it .arrow"),
     (b"FEA1\0", f"a Feather file, {SAVE}"),
     (b"\x89HDF\r\n\x1a\n", f"an HDF5 file, {SAVE}"),
     (b"SQLite format 3\0", f"an SQLite database, {SAVE}"),
@@ -44,12 +45,12 @@ NO_TEXT = (  # beginnings of files that people take for text; no text begins so
     (b"\x93NUMPY", "a .npy array, not text; give it the ending .npy"),
     (b"\x80\x04\x95", f"a pickle, {SAVE}"),
     (b"\x80\x05\x95", f"a pickle, {SAVE}"),
-    (b"\x1f\x8b", f"compressed with gzip; {UNPACK}"),
+    (b"\x1f\x8b", f"compressed with gzip; {UNPACK}, or name it .csv.gz"),
     (b"\x1f\x9d", f"compressed with compress; {UNPACK}"),
     *((b"BZh%d1AY&SY" % level, f"compressed with bzip2; {UNPACK}") for level in range(1, 10)),
     (b"\xfd7zXZ\0", f"compressed with xz; {UNPACK}"),
     (b"]\0\0\x80\0", f"compressed with LZMA; {UNPACK}"),
-    (b"\x28\xb5\x2f\xfd", f"compressed with Zstandard; {UNPACK}"),
+    (b"\x28\xb5\x2f\xfd", f"compressed with Zstandard; {UNPACK}, or name it .csv.zst"),
     (b"\x04\x22\x4d\x18", f"compressed with LZ4; {UNPACK}"),
     (b"7z\xbc\xaf\x27\x1c", f"a 7-Zip archive; {UNPACK}"),
     (b"Rar!\x1a\x07", f"a RAR archive; {UNPACK}"),
@@ -112,7 +113,7 @@ class Lines:
         try:
             # read1 returns what a pipe has, so that rows are read as they come.
             return self._file.read1(BLOCK) if isinstance(self._file, io.BufferedIOBase) else self._file.read(BLOCK)
-        except OSError as error:
+        except FAULTS as error:
             raise InputError(f"{self.name} {_reason(error)}") from error
 
     def _look(self) -> bytes:
@@ -179,7 +180,7 @@ def refuse_binary(head: bytes, name: str, encoding: str | None = None) -> None:
     --------
     >>> refuse_binary(b"\x1f\x8b\x08", "tickets.csv")
     Traceback (most recent call last):
-    elsewise.errors.InputError: tickets.csv is compressed with gzip; unpack it first
+    elsewise.errors.InputError: tickets.csv is compressed with gzip; unpack it first, or name it .csv.gz
     """
     kind = next((words for start, words in NO_TEXT if head.startswith(start)), None)
     if kind is not None:
@@ -212,13 +213,13 @@ def open_lines(path: str | PathLike[str], encoding: str | None = None, stdin: IO
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise InputError(f"{fspath(path)} {_reason(error)}") from error
     try:
-        return Lines(file, fspath(path), encoding)
+        return Lines(unpacked(file, path), fspath(path), encoding)
     except BaseException:
         file.close()
         raise
 
 
-def _reason(error: OSError | ValueError) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     if isinstance(error, IsADirectoryError):

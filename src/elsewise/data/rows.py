@@ -11,6 +11,7 @@ from elsewise.data.lines import Lines
 from elsewise.errors import InputError
 from elsewise.messages.wording import counted, listed
 
+JSON_LINES = "json lines"  # the first note of such a file
 NAMES_SHOWN = 12  # a message stays readable for a file of a thousand columns
 
 
@@ -55,6 +56,14 @@ class Row:
     byte: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open file that is not of lines: how it is read, in words, and what closes it."""
+
+    note: str
+    close: Callable[[], object]
+
+
 class Rows:
     """Rows of an open file, read lazily and once. Use it in a ``with``.
 
@@ -69,18 +78,26 @@ class Rows:
     merged : sequence of int
         Lines of the rows read so far that seem to be several: a quoted cell of a tab-separated file has tabs and line
         ends.
+    types : mapping
+        The types of columns, of pyarrow, where the file has types.
     """
 
     def __init__(
-        self, lines: Lines, columns: tuple[str, ...], notes: tuple[str, ...], rows: Iterator[Row],
-        delimiter: str | None = None, merged: Sequence[int] = (),
+        self, lines: Lines | Opened, columns: tuple[str, ...], notes: tuple[str, ...], rows: Iterator[Row],
+        delimiter: str | None = None, merged: Sequence[int] = (), types: Mapping[str, object] | None = None,
     ) -> None:  # fmt: skip
         self.columns = columns
         self.delimiter = delimiter
         self.merged = merged
+        self.types = types or {}
         self.notes = (*notes, lines.note)
         self._lines = lines
         self._rows = rows
+
+    @property
+    def has_header(self) -> bool:
+        """Whether every row has the same columns; rows of JSON Lines may differ."""
+        return self.notes[0] != JSON_LINES
 
     def __iter__(self) -> Iterator[Row]:
         return self._rows
@@ -108,8 +125,8 @@ class Format(Protocol):
     def read(self, lines: Lines, delimiter: str | None, *, literal_quotes: bool) -> Rows:
         """Open the rows, given the delimiter or None for the format's default, and what quotes are."""
 
-    def encoder(self, columns: tuple[str, ...], delimiter: str, *, excel: bool) -> Callable[[Cells], bytes]:
-        """Make the function that encodes one row, given the columns and the delimiter, and whether it is for Excel."""
+    def encoder(self, columns: tuple[str, ...], delimiter: str, *, excel: bool, safe: bool) -> Callable[[Cells], bytes]:
+        """Make the function that encodes one row, given columns and delimiter; for Excel, or safe for spreadsheets."""
 
 
 def merged_rows(lines: Sequence[int]) -> tuple[str, str]:

@@ -135,7 +135,7 @@ def divide(
         out_of_scope_label = own_labels([out_of_scope_label], everywhere)[0] or out_of_scope_label
     is_trained = names is not None
     if names is None:
-        names = tuple(sorted(set(labels) - {out_of_scope_label}, key=_by_number_or_name))
+        names = tuple(sorted(set(labels) - {out_of_scope_label}, key=by_number_or_name))
     if len(names) < 2:  # noqa: PLR2004
         got = f"only {names[0]!r}" if names else f"none in {len(labels)} rows"
         raise InputError(f"at least 2 labels are needed to tell texts apart, got {got}")
@@ -159,7 +159,7 @@ def divide(
     return DividedTexts(names, out_of_scope_label, coded["the data"], parts)
 
 
-def _by_number_or_name(label: str) -> tuple[int, int, str]:
+def by_number_or_name(label: str) -> tuple[int, int, str]:
     """Order labels that are whole numbers as numbers, so that labels 0..k-1 are their own codes."""
     is_number = re.fullmatch(r"-?\d+", label, re.ASCII) is not None
     return (0, int(label), label) if is_number else (1, 0, label)

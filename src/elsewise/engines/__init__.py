@@ -53,12 +53,13 @@ ENGINES: Final[dict[str, EngineKind]] = {
     "logits": EngineKind("elsewise.engines.logits:LogitsEngine", reads="logits"),
     "mc_dropout": EngineKind("elsewise.engines.mc_dropout:McDropout", "fit"),
     "memory": EngineKind("elsewise.engines.memory:MemoryEngine"),
+    "native": EngineKind("elsewise.engines.native:NativeModel", "export"),
     "onnxruntime": EngineKind("elsewise.engines.onnxruntime:OnnxRuntimeModel", "export"),
     "openvino": EngineKind("elsewise.engines.openvino:OpenVinoModel", "export"),
     "sklearn": EngineKind("elsewise.engines.tfidf:TfidfEngine"),
     "torch": EngineKind("elsewise.engines.torch:TorchModel", "export"),
 }
-TEXT_ENGINES: Final = ("openvino", "onnxruntime", "torch")  # engines to choose from, the default first
+TEXT_ENGINES: Final = ("openvino", "native", "onnxruntime", "torch")  # engines to choose from, the default first
 PRECISIONS: Final = ("f32", "bf16", "f16", "int8")
 
 

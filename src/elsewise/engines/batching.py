@@ -32,6 +32,7 @@ Rows = NDArray[np.int64]
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]  # token ids and mask, both (rows, tokens)
 Result = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits (rows, k) and features (rows, d)
 Forward = Callable[[Iterable[Batch]], Iterator[Result]]  # in the order of the batches; several may be under way
+Answers = Callable[[Sequence[NDArray[np.int32]], Rows], Iterator[tuple[Rows, Result]]]
 Fewer = Callable[[int, int, NDArray[np.int32]], int]  # texts, rows of a whole batch, ids of a text -> rows
 
 
@@ -78,6 +79,26 @@ def run_batched(
     Outputs
         Rows of NaN for texts that hold only special tokens.
     """
+
+    def answers(ids: Sequence[NDArray[np.int32]], wanted: Rows) -> Iterator[tuple[Rows, Result]]:
+        groups = _groups(ids, wanted, lambda length: shape(length, tokenizer.max_length, budget, exact))
+        if fewer:
+            groups = [_short(group, ids, fewer) for group in groups]
+        filled = (_filled([ids[row] for row in rows.tolist()], shape_, tokenizer) for rows, shape_ in groups)
+        for (rows, _), (logits, features) in zip(groups, forward(filled), strict=True):
+            yield rows, (logits[: len(rows)], features[: len(rows)])  # the rest are filler rows
+
+    return run_windows(texts, tokenizer, answers, widths)
+
+
+def run_windows(
+    texts: Sequence[str] | Tokens, tokenizer: TextTokenizer, answers: Answers, widths: tuple[int, int]
+) -> Outputs:
+    """Run n texts window by window, each different text once; `answers` gives the results of a window's texts.
+
+    Parameters and result are those of `run_batched`. `answers` takes the ids of all texts of a window, and the rows to
+    answer; it yields every row once, with its logits and features, in any order.
+    """
     logits, features = (np.full((len(texts), width), np.nan, dtype=np.float32) for width in widths)
     lengths, truncated = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=bool)
     start, starts = 0, range(0, len(texts), WINDOW)
@@ -87,13 +108,9 @@ def run_batched(
         lengths[place], truncated[place] = tokens.lengths, tokens.truncated
         ids = list(tokens)
         different, (again, before) = _one_of_each(ids, tokens.hold_any_but(tokenizer.special))
-        groups = _groups(ids, different, lambda length: shape(length, tokenizer.max_length, budget, exact))
-        if fewer:
-            groups = [_short(group, ids, fewer) for group in groups]
-        filled = (_filled([ids[row] for row in rows.tolist()], shape_, tokenizer) for rows, shape_ in groups)
-        for (rows, _), results in zip(groups, forward(filled), strict=True):
+        for rows, results in answers(ids, different):
             for column, result in zip((logits, features), results, strict=True):
-                column[start + rows] = result[: len(rows)]  # the rest are filler rows
+                column[start + rows] = result
             tick(len(rows))
         for column in (logits, features):
             column[start + again] = column[start + before]

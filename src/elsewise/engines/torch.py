@@ -26,7 +26,7 @@ from elsewise.engines.one_process import spare_threads
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.errors import InputError, in_a_line, need, reading
-from elsewise.storage.json_files import Json, read_json
+from elsewise.storage.json_files import Json, read_json, write_json
 
 # Before MKL is first asked: the last digits of a matrix product would depend on where a row lies in memory.
 os.environ.setdefault("MKL_CBWR", "AUTO")
@@ -130,6 +130,7 @@ class TorchModel:
         self.model.save_pretrained(folder, safe_serialization=True)
         tokenizer.model_max_length = max_length
         tokenizer.save_pretrained(folder)
+        _name_class(folder / "tokenizer_config.json")
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Result]:
         """Run batches; the next batch starts before results are copied, so that a GPU keeps working."""
@@ -251,6 +252,13 @@ def _check_sizes(given: Any, name: str = "config.json") -> None:
         _check_sizes(value, str(key))
     for value in given if isinstance(given, list) else ():
         _check_sizes(value, name)
+
+
+def _name_class(file: Path) -> None:
+    """Name the class of a plain tokenizer as versions 4 of `transformers` know it; later ones know both names."""
+    config = read_json(file)
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        write_json(file, {**config, "tokenizer_class": "PreTrainedTokenizerFast"})
 
 
 def text_tokenizer(tokenizer: Any, max_length: int) -> TextTokenizer:

@@ -1,14 +1,15 @@
 """Whether a promise can still be believed for texts without labels: counts of their decisions against certify rows.
 
 The accuracy of answers is estimated from calibrated confidences: the mean probability of the answered labels, corrected
-by how far that mean was off on certify rows. It sees texts that make the model less sure. It cannot see texts that the
+where certify rows show that this mean is off. It sees texts that make the model less sure. It cannot see texts that the
 model is sure of and wrong about: only labels can. Counts add up, over the parts of a file or over a sliding window.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -72,6 +73,22 @@ class Tally:
             labels={decisions.name(code): n for code, n in zip(codes.tolist(), counts.tolist(), strict=True)},
             reasons=dict(Counter(map(str, decisions.reasons[~answered].tolist()))),
             truncated=0 if decisions.truncated is None else int(decisions.truncated.sum()),
+            bins=_binned(p[~np.isnan(p)]),
+            answered_bins=_binned(given),
+            probability=float(given.sum()),
+            variance=float((given * (1 - given)).sum()),
+        )
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, Sequence[Any]]) -> "Tally":
+        """Count n decisions, given their `Decisions.columns`."""
+        answered = ~np.array(columns["abstained"], dtype=bool)
+        p = np.array(columns["probability"], dtype=np.float64)
+        given = p[answered]
+        return cls(
+            labels=dict(Counter(compress(columns["label"], answered.tolist()))),
+            reasons=dict(Counter(compress(columns["reason"], (~answered).tolist()))),
+            truncated=sum(columns["truncated"]),
             bins=_binned(p[~np.isnan(p)]),
             answered_bins=_binned(given),
             probability=float(given.sum()),
@@ -288,9 +305,9 @@ def _accuracy(tally: Tally, reference: Reference) -> tuple[Estimate, float]:
     if known is not None and known.answered:
         right, m = reference.right, known.answered
         expected = known.probability / m
-        off = right / m - expected
         low = float(clopper_pearson_lower(right, m, DELTA / 4)) - expected
         high = float(clopper_pearson_upper(right, m, DELTA / 4)) - expected
+        off = 0.0 if low <= 0 <= high else right / m - expected  # a few certify rows are off by chance alone
     ends = (mean + low - chance, mean + off, mean + high + chance)
     least, value, most = (min(max(end, 0.0), 1.0) for end in ends)
     return Estimate(value, least, most), chance

@@ -190,9 +190,16 @@ def check_engine(engine: str, precision: str) -> tuple[str, str]:
     able = engine_class(name).precisions()
     if precision != "auto":
         check_precision(precision, name, able)
-    if precision == "int8" and find_spec("nncf") is None:
+    if precision == "int8" and not _makes_own_weights(name) and find_spec("nncf") is None:
         raise MissingExtra("nncf is not installed; run: pip install 'elsewise[train]'")
     return name, precision
+
+
+def check_architecture(engine: str, config: Json) -> None:
+    """Raise InputError if an engine does not compute a model with this config.json: before the model is trained."""
+    check = getattr(engine_class(engine), "check_architecture", None)
+    if check is not None:
+        check(config)
 
 
 def usual_engine() -> str:
@@ -232,12 +239,12 @@ def serving(
         If the wanted precision is not close enough to float32.
     """
     name, precision = wanted
-    opener = engine_class(name)
+    opener: Any = engine_class(name)
     tried: list[Serving] = []
     for its_precision in precisions_to_try(wanted, rows):  # float32 first, with which the others are compared
         if progress:
             progress(f"trying {its_precision}", 0, 0)
-        its_files = quantised(files, rows.train) if its_precision == "int8" else files
+        its_files = files_for(name, its_precision, files, rows.train)
         engine: Any = opener.open(Opening(its_files, labels, {**settings, "precision": its_precision}, threads))
         tried.append(measure(engine, rows.tune, rows.codes, tried[0] if tried else None))
     best = choose(tried) if precision == "auto" else tried[-1]
@@ -257,14 +264,31 @@ def precisions_to_try(wanted: tuple[str, str], rows: Rows) -> tuple[str, ...]:
     if int((rows.codes >= 0).sum()) < FEWEST_ROWS:
         return ("f32",)  # too few tune rows to compare precisions
     able = engine_class(name).precisions()
-    return tuple(p for p in able if p != "int8" or (len(rows.train) and find_spec("nncf")))
+    makes_int8 = _makes_own_weights(name) or (len(rows.train) and find_spec("nncf"))
+    return tuple(p for p in able if p != "int8" or makes_int8)
 
 
 def opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens, threads: int | None = None) -> SizedEngine:
     """Open another model's files as `engine` was opened, quantised on train rows if it is."""
-    its_files = quantised(files, train) if engine.settings["precision"] == "int8" else files
+    its_files = files_for(engine.name, engine.settings["precision"], files, train)
     made: Any = engine_class(engine.name).open(Opening(its_files, engine.labels, engine.settings, threads))
     return made
+
+
+def files_for(name: str, precision: str, files: ModelFiles, train: Tokens) -> ModelFiles:
+    """Give a model's files with those that an engine needs in a precision; made in a temporary copy if they are new.
+
+    InputError for an architecture that the engine does not compute, or int8 without the train texts that it needs.
+    """
+    if _makes_own_weights(name):
+        opener: Any = engine_class(name)
+        return opener.with_weights(files, precision)
+    return quantised(files, train) if precision == "int8" else files
+
+
+def _makes_own_weights(name: str) -> bool:
+    """Tell whether an engine makes the files of its precisions from the weights alone."""
+    return hasattr(engine_class(name), "with_weights")
 
 
 def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:

@@ -40,7 +40,7 @@ def export(
     ----------
     path : str or Path
         A model folder, replaced as a whole.
-    engine : {"auto", "openvino", "onnxruntime", "torch"}
+    engine : {"auto", "openvino", "native", "onnxruntime", "torch"}
         auto is torch where it finds a GPU, openvino elsewhere.
     precision : {"auto", "f32", "bf16", "f16", "int8"}
         auto is the fastest that passes the gate.

@@ -17,10 +17,10 @@ from elsewise.engines.encoders import DEFAULT_ENCODER
 from elsewise.errors import InputError, refuse_unknown
 from elsewise.fitting.baseline import Learned, fit_baseline, served_baseline, train_baseline
 from elsewise.fitting.certify import Promise, Words, evaluated, warn_of_promise
-from elsewise.fitting.engine_choice import check_engine
+from elsewise.fitting.engine_choice import check_architecture, check_engine
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.model_choice import BASELINE, BEST, ENCODER, FROZEN, Keeping, ModelChoice, choose_model
-from elsewise.fitting.taught import Served, Taught, as_it_came, opened_encoder, served, taught_by, trained
+from elsewise.fitting.taught import Served, Taught, as_it_came, encoder_of, opened_encoder, served, taught_by, trained
 from elsewise.fitting.text_model import certified_text_model
 from elsewise.fitting.time_left import TimeLeft
 from elsewise.fitting.uncertainty import UncertaintyMethod, train_member
@@ -75,7 +75,8 @@ def fit(
     labels : n strings or whole numbers
         At least two different ones; they come back as strings, whole numbers in their order.
     encoder : str
-        A BERT-family encoder by name or folder.
+        A BERT-family encoder by name or folder. "multilingual" is multilingual-e5-small, from the extra of that name:
+        it needs no network, and keeps the pieces of the scripts that `texts` use.
     target_accuracy, confidence_level : float
         The promise: at least this share of the answered texts is right, at this confidence level.
     strict : bool
@@ -100,7 +101,7 @@ def fit(
     keep_refit_rows : bool
         Keep tokens, codes and logits of tune and certify rows, to certify again without the texts. Without them the
         baseline is left out of the folder too: its vocabulary holds words of the texts. Its figures stay.
-    engine : {"auto", "openvino", "onnxruntime", "torch"}, or your own trained model
+    engine : {"auto", "openvino", "native", "onnxruntime", "torch"}, or your own trained model
         The engine that answers; auto is torch on a GPU, openvino elsewhere. Your own model (an object with ``labels``
         and ``run(texts) -> Outputs``, as `elsewise.wrap` makes it) is only calibrated and certified: options about
         training are refused. `texts` must then be new to it (25 % tune, 50 % certify, 25 % test), or, with `held_out`,
@@ -149,7 +150,7 @@ def fit(
         Clear that folder first.
     **training
         Fields of `elsewise.training.settings.Training`: epochs, learning_rate, batch_size, patience, max_length, seed,
-        class_weights.
+        class_weights, lowercase ("tr": as in Turkish, before the encoder reads).
 
     Returns
     -------
@@ -208,9 +209,9 @@ def fit(
     else:
         wanted = check_engine(method.inside(engine), precision)
         unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
-        made = _with_an_encoder(
-            call, how, wanted, unfinished, asks=second_opinion and not method.record, baseline=baseline
-        )
+        asks = second_opinion and not method.record
+        with encoder_of(how, divided, timed, note):
+            made = _with_an_encoder(call, how, wanted, unfinished, asks=asks, baseline=baseline)
     timed("judging on test rows", 0, 0)
     made = evaluated(made, divided.parts.test.texts, divided.parts.test.codes)
     return made if keep_refit_rows else made.with_provenance(baseline=None)  # its vocabulary is of the texts
@@ -248,6 +249,7 @@ def _with_an_encoder(
     divided, keeping, timed, note = call.divided, call.keeping, call.timed, call.note
     timed("opening the encoder", 0, 0)
     learner, how = opened_encoder(divided, how, call.promise, unfinished, note, trains=keeping.trains)
+    check_architecture(wanted[0], learner.model.model.config.to_dict())
     taught = taught_by(learner, how, divided, timed, note, asked=asks, serves_it=not keeping.trains)
     if keeping.trains:
         members = call.method.ensemble or 1

@@ -1,8 +1,11 @@
 """Steps of `fit`: open the encoder, learn what can be learnt at once, train, and choose the engine that answers."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +15,9 @@ from elsewise.data.checks import examine, warn
 from elsewise.data.defaults import PARTS
 from elsewise.data.splits import DividedTexts
 from elsewise.engines.encoder_facts import most_tokens
+from elsewise.engines.encoders import standing_for
 from elsewise.engines.files import ModelFiles
+from elsewise.engines.multilingual import MULTILINGUAL
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
 from elsewise.fitting.certify import Promise, sampled
@@ -55,6 +60,23 @@ def opened_encoder(
         left = f"{how.encoder} is a classifier already: its head, for {listed(map(repr, own))}, is left behind"
         note(f"{left}; to keep it: elsewise calibrate {shlex.quote(how.encoder)} HELD_OUT -o MODEL")
     return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)
+
+
+@contextmanager
+def encoder_of(how: Training, divided: DividedTexts, progress: Progress, note: Note | None) -> Iterator[None]:
+    """Make the multilingual encoder for these texts, if it is the one that is asked for, and keep it for a while."""
+    if how.encoder != MULTILINGUAL:
+        yield
+        return
+    from elsewise.training.multilingual import write_encoder  # noqa: PLC0415  torch
+
+    progress("unpacking the encoder", 0, 0)
+    with TemporaryDirectory() as place:
+        cut = write_encoder(Path(place), divided.rows.texts)
+        if note:
+            note(str(cut))
+        with standing_for(MULTILINGUAL, Path(place)):
+            yield
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -271,4 +271,20 @@ MESSAGES: Final = {
         "Too few answers to tell whether the promise can be believed: {answered} of these {rows} texts, and at least "
         "{target} is promised."
     ),
+    "watch_no_promise": "This model promises nothing, so there is nothing to keep.",
+    "watch_no_text": "No text has come yet.",
+    "watch_quiet": "No alarm.",
+    "watch_raised": "Alarms: {alarms}.",
+    "watch_accuracy": (
+        "Raised when the answers' own probabilities expect fewer than {least} of them to be right. The chance that it "
+        "is ever raised while that is not so is at most {rate}, however long one looks."
+    ),
+    "watch_labelled": (
+        "Raised when, of the answers that were drawn and labelled, fewer than {least} are right. The chance that it is "
+        "ever raised while that is not so is at most {rate}, however long one looks."
+    ),
+    "watch_other": (
+        "Raised when fewer than {least} of the texts are answered. The chance that it is ever raised while that is not "
+        "so is at most {rate}, however long one looks."
+    ),
 }

@@ -273,4 +273,20 @@ MESSAGES: Final = {
         "Vaadin güvenilir olup olmadığını söylemek için etiket sayısı yetersiz: bu {rows} metinde {answered} etiket "
         "verildi, vaat edilen doğruluk oranı en az {target}."
     ),
+    "watch_no_promise": "Bu model bir söz vermiyor; tutulacak bir söz de yok.",
+    "watch_no_text": "Henüz metin gelmedi.",
+    "watch_quiet": "Alarm yok.",
+    "watch_raised": "Alarmlar: {alarms}.",
+    "watch_accuracy": (
+        "Yanıtların kendi olasılıklarına göre doğru yanıtların payı {least} altına düştüğünde verilir. Ne kadar uzun "
+        "bakılırsa bakılsın, durum böyle değilken bir kez bile verilme olasılığı en fazla {rate}."
+    ),
+    "watch_labelled": (
+        "Rastgele seçilip etiketlenen yanıtlardan doğru olanların payı {least} altına düştüğünde verilir. Ne kadar "
+        "uzun bakılırsa bakılsın, durum böyle değilken bir kez bile verilme olasılığı en fazla {rate}."
+    ),
+    "watch_other": (
+        "Etiketlenen metinlerin payı {least} altına düştüğünde verilir. Ne kadar uzun bakılırsa bakılsın, durum böyle "
+        "değilken bir kez bile verilme olasılığı en fazla {rate}."
+    ),
 }

@@ -8,6 +8,7 @@ from typing import Any, Final
 from elsewise.engines.batching import run_batched
 from elsewise.engines.encoder_facts import check_ids, most_tokens, padding_side
 from elsewise.engines.encoders import ANOTHER, find_encoder
+from elsewise.engines.lowercase import lowercase
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_config, plain_tokenizer, quiet, text_tokenizer
 from elsewise.errors import ElsewiseError, InputError, is_failure, need
@@ -47,7 +48,22 @@ def prepare(labels: Sequence[str], how: Training) -> Learner:
     quiet()
     transformers.set_seed(how.seed)
     model, tokenizer = load_encoder(how.encoder, labels)
+    if how.lowercase is not None:
+        tokenizer = _lowercasing(tokenizer, how.lowercase)
     return learner_of(model, tokenizer, longest(model, how.max_length))
+
+
+def _lowercasing(tokenizer: Any, language: str) -> Any:
+    """Let a tokenizer lowercase as a language does, for all who read its tokenizer.json.
+
+    A class of its own would make its steps anew, as BertTokenizer does.
+    """
+    lowercase(tokenizer.backend_tokenizer, language)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer, model_input_names=tokenizer.model_input_names,
+        padding_side=tokenizer.padding_side, model_max_length=tokenizer.model_max_length,
+        **tokenizer.special_tokens_map,
+    )  # fmt: skip
 
 
 def learner_of(model: Any, tokenizer: Any, max_length: int) -> Learner:

@@ -9,6 +9,7 @@ import numpy as np
 
 from elsewise.data.defaults import MAX_LENGTH, TETHER
 from elsewise.engines.encoders import DEFAULT_ENCODER
+from elsewise.engines.lowercase import check_lowercase
 from elsewise.errors import InputError
 
 USUAL_ROWS, USUAL_EPOCHS = 15_000, 4
@@ -42,6 +43,8 @@ class Training:
         Precision of the encoder while it learns; auto is bf16 where that is faster, as measured.
     seed : int
         Seed of the splits, the head, dropout and the order of the texts.
+    lowercase : {"tr"}, optional
+        Lowercase texts as this language does, before the encoder's own steps; written into the tokenizer.json.
     tether : float
         Weight of the loss that keeps the embedding near that of the encoder as it came; 0 leaves it free.
     class_weights : None, "balanced" or mapping of label to weight
@@ -60,6 +63,7 @@ class Training:
     seed: int = 0
     tether: float = TETHER
     class_weights: str | Mapping[str, float] | None = None
+    lowercase: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("max_length", 8)):
@@ -68,6 +72,7 @@ class Training:
                 raise InputError(f"{name} must be at least {least}, got {value}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must lie between 0 and 1, got {self.learning_rate}")
+        check_lowercase(self.lowercase)
         if not 0 <= self.tether < np.inf:
             raise InputError(f"tether must be at least 0 and finite, got {self.tether}")
         if self.precision not in TRAINING_PRECISIONS:

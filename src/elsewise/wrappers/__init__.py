@@ -23,7 +23,7 @@ from elsewise.engines.external import ExternalEngine
 from elsewise.engines.output_kinds import check_kind
 from elsewise.errors import InputError, warn_caller
 from elsewise.messages.wording import listed
-from elsewise.wrappers.request import AT_ONCE, WrapRequest
+from elsewise.wrappers.request import AT_ONCE, EndpointOptions, WrapRequest, is_url
 from elsewise.wrappers.weights import unwrapped
 
 WRAPPERS: Final[dict[str, str]] = {  # the first whose `takes` is True
@@ -32,6 +32,7 @@ WRAPPERS: Final[dict[str, str]] = {  # the first whose `takes` is True
     "transformers": "elsewise.wrappers.transformers",
     "torch": "elsewise.wrappers.torch",
     "onnx": "elsewise.wrappers.onnx",
+    "endpoint": "elsewise.wrappers.endpoint",  # before arrays, which take the path of a file
     "arrays": "elsewise.wrappers.arrays",
     "function": "elsewise.wrappers.function",
 }
@@ -63,6 +64,8 @@ def wrap(
     texts: Iterable[str] | None = None,
     fingerprint: str | None = None,
     batch_size: int = AT_ONCE,
+    api_key_from: str | None = None,
+    **endpoint: Any,
 ) -> Stored:
     """Make an engine of any model, to calibrate, certify and serve it.
 
@@ -71,8 +74,9 @@ def wrap(
     model : object
         A Keras 3 model, a scikit-learn classifier or pipeline, a `transformers` model (with its tokenizer as
         `preprocess`, as a pair with it, or as a pipeline), a torch module, the path of an ONNX file, or a function of
-        texts. Or answers already made, with `texts`: an array of any framework, the result of `Trainer.predict`, or a
-        file of them (.npy, .npz, .csv, .jsonl, .parquet).
+        texts. Or the address of an endpoint that decides, such as "https://host/v1/systemone#model" or
+        "https://host/v1/chat/completions#model": each text is sent to it. Or answers already made, with `texts`: an
+        array of any framework, the result of `Trainer.predict`, or a file (.npy, .npz, .csv, .jsonl, .parquet).
     labels : k names, optional
         In the order of the model's columns; in any order for a model that knows its labels (scikit-learn,
         `transformers`), whose columns are sorted to match. Default: the model's own.
@@ -88,6 +92,11 @@ def wrap(
         A name for the model's version, instead of a hash of its weights.
     batch_size : int
         Texts in one call of the model.
+    api_key_from : str, optional
+        The environment variable with the key for an endpoint. The key is sent to it, and kept nowhere.
+    **endpoint
+        For an endpoint: instructions, criteria, timeout, tries, at_once and cache, the fields of
+        `elsewise.wrappers.request.EndpointOptions`.
 
     Returns
     -------
@@ -99,7 +108,9 @@ def wrap(
     InputError
         If nothing says labels or kind, labels are not the model's, or `model` is a file whose loading may run code.
         Also if the model fails on its first texts (32 fixed ones), or its answers have a wrong shape or contradict
-        `kind`.
+        `kind`. Also if an endpoint answers other labels, or its key is missing.
+    ElsewiseError
+        If an endpoint cannot be reached, or refuses whatever it is asked.
     MissingExtra
         If an ONNX or Parquet file needs a library that is not installed.
 
@@ -123,8 +134,10 @@ def wrap(
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     names = None if labels is None else as_labels(labels)
     known = None if texts is None else as_texts(texts)
-    request = WrapRequest(names, preprocess, kind, output, known, fingerprint, batch_size)
-    _refuse_files_of_code(model)
+    request = WrapRequest(names, preprocess, kind, output, known, fingerprint, batch_size, api_key_from, endpoint)
+    if not is_url(model):
+        _refuse_options_of_endpoints(request)
+        _refuse_files_of_code(model)
     model = tuple(map(unwrapped, model)) if type(model) is tuple else unwrapped(model)
     made = next((one for one in map(wrapper, WRAPPERS) if one.takes(model)), None)
     if made is None:
@@ -143,6 +156,12 @@ def wrapper(name: str) -> Wrapper:
 
 def _kinds(parts: Iterable[Any]) -> str:
     return listed(type(part).__name__ for part in parts)
+
+
+def _refuse_options_of_endpoints(request: WrapRequest) -> None:
+    EndpointOptions.of(request.endpoint)  # an unknown keyword is nearer to one of these
+    for name in (*request.endpoint, *["api_key_from"] * (request.api_key_from is not None)):
+        raise InputError(f"{name}= is for endpoints, and this model is none; leave it out")
 
 
 def _refuse_files_of_code(model: Any) -> None:

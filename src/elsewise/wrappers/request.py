@@ -1,17 +1,58 @@
 """The arguments of `wrap`, and the choice of the array of labels among a model's outputs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from elsewise.arrays import as_labels
 from elsewise.engines.external import Answer, ExternalEngine
 from elsewise.engines.output_kinds import KINDS
-from elsewise.errors import InputError
+from elsewise.errors import InputError, refuse_unknown
 from elsewise.messages.wording import listed
 
 AT_ONCE: Final = 32  # texts in one call of a model
 SAY_SIGMOID: Final = "If exactly one label is right for a text, say kind='sigmoid': log-odds are calibrated as logits"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """What `wrap` takes of an endpoint besides its address and the labels.
+
+    Attributes
+    ----------
+    instructions, criteria : str, mapping from label to str
+        The question, and what labels mean where their names do not say it. Both are part of what is certified.
+    timeout, tries, at_once : float, int, int
+        Seconds for one request, how often it is sent at most, and how many are under way.
+    cache : path, optional
+        A file that keeps answers, by a hash of the text, for the next fit. Default: they are kept while the engine is.
+    """
+
+    instructions: str = "Which label fits the text?"
+    criteria: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 30.0
+    tries: int = 6
+    at_once: int = 8
+    cache: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tries", "at_once"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.timeout < float("inf"):
+            raise InputError(f"timeout must be above 0 and finite, got {self.timeout}")
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "EndpointOptions":
+        """Make them of keywords; TypeError for an unknown one."""
+        refuse_unknown("wrap", given, [*cls.__dataclass_fields__, "labels", "api_key_from"])
+        return cls(**given)
+
+
+def is_url(model: Any) -> bool:
+    """Tell whether an object is the address of an endpoint."""
+    return isinstance(model, str) and model.startswith(("http://", "https://"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +66,8 @@ class WrapRequest:
     texts: Sequence[str] | None = None
     fingerprint: str | None = None
     batch_size: int = AT_ONCE
+    api_key_from: str | None = None
+    endpoint: Mapping[str, Any] = field(default_factory=dict)
 
     def inputs(self, texts: list[str]) -> Any:
         """Turn texts into the model's input."""

@@ -1,0 +1,122 @@
+"""Our own engine: int8 or float32 on any processor, with the same bits on each of them.
+
+A library of ours in C computes a text's tokens row by row, without padding, so that no neighbour, order, number of
+threads or instruction set changes a bit. A certificate belongs to the weights, and not to the machine.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elsewise.engines.batching import Result, Rows
+from elsewise.engines.files import NATIVE, TOKENIZER, ModelFiles, Opening, TemporaryPlace
+from elsewise.engines.machine import cores
+from elsewise.engines.native_file import open_file, write_file
+from elsewise.engines.native_library import Opened, kernel_in_use, library
+from elsewise.engines.native_weights import CONFIG, family_of, packed
+from elsewise.engines.second_opinion import HOME
+from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
+from elsewise.engines.tokenizer import TextTokenizer
+from elsewise.storage.json_files import Json
+
+MOST_TOKENS: Final = 256  # of one call: measured
+FEWEST_TOKENS: Final = 64  # below, dividing texts among threads costs more than it saves
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeModel:
+    """A model that the compiled library holds.
+
+    Attributes
+    ----------
+    precision : {"f32", "int8"}
+        Of the matrix products of the layers; the head is float32.
+    opened : Opened
+        The model.
+    threads : int
+        Calls that run side by side.
+    """
+
+    precision: str
+    opened: Opened = field(repr=False)
+    threads: int
+
+    @staticmethod
+    def precisions() -> tuple[str, ...]:
+        """Name the precisions that it computes in, on every machine; MissingExtra where it is not compiled."""
+        library()
+        return ("f32", "int8")
+
+    @staticmethod
+    def fingerprint_of(opening: Opening) -> str:
+        """Compute the fingerprint before anything is opened."""
+        return text_fingerprint("native", opening, NATIVE.format(opening.settings["precision"]))
+
+    @staticmethod
+    def with_weights(files: ModelFiles, precision: str) -> ModelFiles:
+        """Copy a model's files and add the weights of a precision, unless they have them.
+
+        InputError for an architecture that this engine does not compute.
+        """
+        name = NATIVE.format(precision)
+        if name in files:
+            return files
+        place = TemporaryPlace()
+        files.copy_to(place.path)
+        for folder in (place.path, place.path / HOME):
+            if (folder / CONFIG).exists():
+                (folder / name).parent.mkdir(exist_ok=True)
+                write_file(folder / name, *packed(folder, precision))
+        return ModelFiles.of(place.path, place)
+
+    @staticmethod
+    def check_architecture(config: Json) -> None:
+        """Raise InputError for a config.json of a model that this engine does not compute."""
+        family_of(config)
+
+    @classmethod
+    def open(cls, opening: Opening) -> TextEngine:
+        """Map the weights of the precision in `settings`; InputError for another, ArtifactError for a damaged file."""
+        files, precision = opening.files, opening.settings["precision"]
+        check_precision(precision, "native", cls.precisions())
+        kernel_in_use()
+        graph = NATIVE.format(precision)
+        model = cls(precision, open_file(files.need(graph)), opening.threads or cores())
+        tokenizer = TextTokenizer.open(files.need(TOKENIZER), opening.settings)
+        return TextEngine("native", model, tokenizer, opening.labels, files, (graph,))
+
+    @property
+    def settings(self) -> Json:
+        """The settings to open the model with again."""
+        return {"precision": self.precision}
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Columns of logits and of features."""
+        return self.opened.widths
+
+    def answers(self, ids: Sequence[NDArray[np.int32]], wanted: Rows) -> Iterator[tuple[Rows, Result]]:
+        """Yield rows of the wanted texts, with their logits and features."""
+        groups = self._groups(ids, wanted)
+        if self.threads == 1 or len(groups) == 1:
+            yield from ((rows, self._answer(ids, rows)) for rows in groups)
+            return
+        with ThreadPoolExecutor(self.threads, "elsewise-native") as pool:
+            yield from zip(groups, pool.map(lambda rows: self._answer(ids, rows), groups), strict=True)
+
+    def _answer(self, ids: Sequence[NDArray[np.int32]], rows: Rows) -> Result:
+        texts = [ids[row] for row in rows.tolist()]
+        return self.opened.answer(np.concatenate(texts), np.array([len(text) for text in texts], dtype=np.int32))
+
+    def _groups(self, ids: Sequence[NDArray[np.int32]], wanted: Rows) -> list[Rows]:
+        """Divide the wanted rows into calls of about as many tokens each, which keep all threads busy."""
+        ends = np.cumsum([len(ids[row]) for row in wanted.tolist()])
+        if not len(ends):
+            return []
+        tokens = min(MOST_TOKENS, max(FEWEST_TOKENS, -(-int(ends[-1]) // self.threads)))
+        cuts = np.flatnonzero(np.diff((ends - 1) // tokens)) + 1
+        return np.split(wanted, cuts)

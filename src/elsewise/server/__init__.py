@@ -1,0 +1,1 @@
+"""Decisions over HTTP: routes, a queue in front of the engine, and what protects both. `elsewise serve` starts it."""
