@@ -170,14 +170,14 @@ class Pool:
 
 
 def _temperature(logits: Floats, codes: Codes) -> float:
-    """Find the best temperature; where no row is wrong and none is best, how sure so many right answers may make one.
+    """Find the best temperature; where none of few rows is wrong, how sure so many right answers may make one.
 
     So many right answers of n make n + 1 of n + 2 likely (Laplace's rule of succession). Without that, a model that
     sounds unsure and is always right would only blur the other one.
     """
     best = best_temperature(logits, codes)
-    if best is not None:
-        return best
+    if best is not None or len(codes) >= FEWEST_TO_TELL:
+        return best or 1.0
     likely = (len(codes) + 1) / (len(codes) + 2)
     low, high = -SHARPEST, SHARPEST
     for _ in range(40):
