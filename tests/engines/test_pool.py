@@ -175,3 +175,29 @@ def test_a_pool_is_read_as_it_was_written(share):
 )
 def test_a_gain_must_be_clear_where_there_are_rows_to_show_it(rows, gain, kept):
     assert Worth(log_loss_gain=gain, standard_error=0.02, share_asked=1.0, rows=rows).is_kept == kept
+
+
+def test_an_opinion_that_sounds_unsure_and_is_always_right_counts_as_sure():
+    """No temperature is best without an error: 30 right answers make 31 of 32 likely."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(30) % 4
+    first = 3 * np.eye(4)[codes] + rng.normal(size=(30, 4)) * 2
+    second = np.eye(4)[codes] / 50
+
+    pool, worth = Pool.fit(first, second, codes)
+
+    assert softmax(second / pool.temperatures[1], axis=1).max(axis=1).mean() == pytest.approx(31 / 32, abs=1e-4)
+    assert worth.is_kept
+    assert (pool.mixed(first, second).argmax(axis=1) == codes).mean() > (first.argmax(axis=1) == codes).mean()
+
+
+def test_few_rows_scale_both_opinions_and_weigh_them_the_same():
+    """Quiet and loud logits of the same worth: without temperatures the loud ones alone would speak."""
+    first, second, codes = planted(n=30, seed=3)
+
+    pool, _ = Pool.fit(100 * first, second, codes)
+    same, _ = Pool.fit(first, second, codes)
+
+    assert pool.weight == 0.5
+    assert pool.temperatures[0] == pytest.approx(100 * same.temperatures[0], rel=1e-3)
+    assert pool.mixed(100 * first, second).argmax(axis=1).tolist() == same.mixed(first, second).argmax(axis=1).tolist()

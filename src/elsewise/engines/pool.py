@@ -25,7 +25,9 @@ from elsewise.storage.json_files import Json
 DESCRIPTION: Final = "elsewise.json"  # holds the settings
 BOUNDS: Final = ("energy", "confidence")
 FEWEST_ROWS: Final = 200  # tune rows that choose a weight; with fewer both count the same
-FEWEST_TO_SCALE: Final = 50  # tune rows that choose a temperature
+FEWEST_TO_SCALE: Final = 20  # tune rows that choose a temperature
+FEWEST_TO_TELL: Final = 50  # tune rows whose standard error tells something
+SHARPEST: Final = 20.0  # halvings of the temperature that are tried where no row is wrong
 WEIGHTS: Final = np.linspace(0.05, 0.95, 19)
 
 
@@ -52,7 +54,7 @@ class Worth:
     @property
     def is_kept(self) -> bool:
         """Whether the gain is larger than its standard error; any gain will do on too few rows to tell."""
-        return self.log_loss_gain > (self.standard_error if self.rows >= FEWEST_TO_SCALE else 0)
+        return self.log_loss_gain > (self.standard_error if self.rows >= FEWEST_TO_TELL else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Pool:
         first, second, codes = first[usable], second[usable], codes[usable]
         temperatures = (1.0, 1.0)
         if len(codes) >= FEWEST_TO_SCALE:
-            temperatures = (best_temperature(first, codes) or 1.0, best_temperature(second, codes) or 1.0)
+            temperatures = (_temperature(first, codes), _temperature(second, codes))
         even = cls(0.5, temperatures)
         if share < 1:
             energy, confidence = (float(np.quantile(sign, share)) for sign in even.signs(first))
@@ -165,6 +167,24 @@ class Pool:
         z, other, y = first[rows], second[rows], codes[rows]
         pools = [replace(self, weight=float(weight)) for weight in WEIGHTS]
         return max(pools, key=lambda pool: float(true_log_softmax(pool.mixed(z, other), y).mean(dtype=np.float64)))
+
+
+def _temperature(logits: Floats, codes: Codes) -> float:
+    """Find the best temperature; where none of few rows is wrong, how sure so many right answers may make one.
+
+    So many right answers of n make n + 1 of n + 2 likely (Laplace's rule of succession). Without that, a model that
+    sounds unsure and is always right would only blur the other one.
+    """
+    best = best_temperature(logits, codes)
+    if best is not None or len(codes) >= FEWEST_TO_TELL:
+        return best or 1.0
+    likely = (len(codes) + 1) / (len(codes) + 2)
+    low, high = -SHARPEST, SHARPEST
+    for _ in range(40):
+        middle = (low + high) / 2
+        sure = np.exp(log_softmax(logits / logits.dtype.type(2.0**middle)).max(axis=1).astype(np.float64)).mean()
+        low, high = (middle, high) if sure > likely else (low, middle)
+    return float(2.0 ** ((low + high) / 2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -259,7 +259,8 @@ def _with_an_encoder(
         model = as_it_came(taught, divided, note)
     member = train_member(divided, model.rows, how, timed, unfinished, note)
     found = served(model, divided, how, wanted, call.method, member, timed, note, quick=not keeping.trains)
-    learned = train_baseline(divided.parts, divided.names, note, timed) if baseline else None
+    quick = not keeping.trains
+    learned = train_baseline(divided.parts, divided.names, note, timed, quick=quick) if baseline else None
     choice = _chosen(keeping, found, taught, learned, divided)
     if note and choice.sentence:
         note(choice.sentence)
