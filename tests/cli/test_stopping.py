@@ -133,8 +133,11 @@ def test_what_was_written_before_the_signal_is_told(here, monkeypatch):
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(sys.modules["elsewise.cli.predict"], "say_threshold_next", stopped)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
 
     done = run("predict", "model", "rows.csv", "-o", "out.csv")
+
+    signal.signal(signal.SIGINT, before)
 
     assert done.returncode == 130
     assert done.stderr.splitlines()[-1] == "stopped; written before that: out.csv"
