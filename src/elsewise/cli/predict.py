@@ -2,7 +2,8 @@
 
 import re
 import sys
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -95,6 +96,46 @@ class PieceOptions:
         return {"shard": place, **more}
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerOptions:
+    """Options for what is written of each row."""
+
+    top: TopAdded = 0
+    probabilities: Annotated[bool, OUTPUT("--probabilities", help="Add the probability of every label.")] = False
+    sentences: Annotated[
+        str | None,
+        OUTPUT(
+            metavar="LANGUAGE",
+            help="Add two sentences that explain each decision: one with numbers, one for the customer. en (English) "
+            "or tr (Turkish).",
+        ),
+    ] = None
+    excel: Annotated[
+        bool,
+        OUTPUT(
+            "--excel",
+            help="Write a CSV that Excel opens by a double click: all letters are right, with semicolons and decimal "
+            "commas where DATA has semicolons. A text that would be a formula begins with an apostrophe.",
+        ),
+    ] = False
+    keep: Annotated[
+        str | None,
+        OUTPUT(metavar="COLUMNS", help="Columns of DATA to write, separated by commas. Default: all."),
+    ] = None
+    spreadsheet_safe: Annotated[
+        bool,
+        OUTPUT(
+            "--spreadsheet-safe",
+            help="Write an apostrophe before texts that a spreadsheet would run as a formula. Default: as they came.",
+        ),
+    ] = False
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """The arguments of `predict_file`."""
+        return {**asdict(self), "keep": None if self.keep is None else _columns(self.keep)}
+
+
 def predict(
     model: ModelPath,
     data: Annotated[
@@ -104,41 +145,14 @@ def predict(
             help="Texts (.csv, .tsv, .jsonl, .parquet, .arrow, .xlsx) or logits (.npy, .npz, .csv). - is stdin.",
         ),
     ],
+    *,
     files: TextFiles,
     served: ServedOptions,
     pieces: PieceOptions,
     features: Features = None,
     out: OutRows = "-",
     overwrite: Overwrite = False,
-    top: TopAdded = 0,
-    probabilities: Annotated[bool, OUTPUT("--probabilities", help="Add the probability of every label.")] = False,
-    sentences: Annotated[
-        str | None,
-        OUTPUT(
-            metavar="LANGUAGE",
-            help="Add two sentences that explain each decision: one with numbers, one for the customer. en (English) "
-            "or tr (Turkish).",
-        ),
-    ] = None,
-    excel: Annotated[
-        bool,
-        OUTPUT(
-            "--excel",
-            help="Write a CSV that Excel opens by a double click: all letters are right, with semicolons and decimal "
-            "commas where DATA has semicolons. A text that would be a formula begins with an apostrophe.",
-        ),
-    ] = False,
-    keep: Annotated[
-        str | None,
-        OUTPUT(metavar="COLUMNS", help="Columns of DATA to write, separated by commas. Default: all."),
-    ] = None,
-    spreadsheet_safe: Annotated[
-        bool,
-        OUTPUT(
-            "--spreadsheet-safe",
-            help="Write an apostrophe before texts that a spreadsheet would run as a formula. Default: as they came.",
-        ),
-    ] = False,
+    answers: AnswerOptions,
     as_json: AsJson = False,
 ) -> None:
     """Answer every row of a file: a label, or Other with the reason. The same command goes on if it was stopped."""
@@ -157,26 +171,16 @@ def predict(
     hides = watch is not None or (out == "-" and sys.stdout.isatty())  # a bar would stand among the rows
     with nullcontext() if hides else showing(f"opening {model}") as progress:
         classifier = served.load(model)
-        with part_by_part() if is_resumable(data, out) else nullcontext():
-            try:
-                looks: dict[str, Any] = {
-                    "how": how, "features": features, "top": top, "probabilities": probabilities,
-                    "sentences": sentences, "excel": excel, "spreadsheet_safe": spreadsheet_safe,
-                    "keep": None if keep is None else _columns(keep), "overwrite": overwrite, "progress": progress,
-                }  # fmt: skip
-                if pieces.cluster is None:
-                    going_on |= {"after_part": part_done, "stops": is_put_off, "watch": watch}
-                    summary = predict_file(classifier, data, out, **looks, **going_on)
-                else:
-                    summary = _on_cluster(model, data, out, served, pieces, looks)
-            except KeyboardInterrupt:
-                end_as_asked()
-            except ElsewiseError:
-                say_kept()
-                raise
+        looks = {"how": how, "features": features, **answers.how, "overwrite": overwrite, "progress": progress}
+        with _kept_when_stopped(is_resumable(data, out)):
+            if pieces.cluster is None:
+                going_on |= {"after_part": part_done, "stops": is_put_off, "watch": watch}
+                summary = predict_file(classifier, data, out, **looks, **going_on)
+            else:
+                summary = _on_cluster(model, data, out, served, pieces, looks)
     if out != "-" and pieces.makes_output:
         wrote(out)
-    say_summary(summary, classifier, data, sentences or "en", as_json=as_json)
+    say_summary(summary, classifier, data, answers.sentences or "en", as_json=as_json)
     if as_json:
         print_json(summary.as_dict(), to_stderr=out == "-")
     elif pieces.shard is not None:
@@ -186,6 +190,19 @@ def predict(
         to_stderr(f"the answers are in {folder_of(out)}")
     else:
         _say_next(model, served, classifier, summary, out, how)
+
+
+@contextmanager
+def _kept_when_stopped(in_parts: bool) -> Iterator[None]:
+    """Let the first signal wait for a part, where there are parts; say what a run that is stopped or fails keeps."""
+    with part_by_part() if in_parts else nullcontext():
+        try:
+            yield
+        except KeyboardInterrupt:
+            end_as_asked()
+        except ElsewiseError:
+            say_kept()
+            raise
 
 
 def _tell_json(standing: "Standing") -> None:
