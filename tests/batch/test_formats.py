@@ -7,30 +7,18 @@ import json
 import numpy as np
 import pytest
 
-import elsewise as ew
-from elsewise.batch import source
 from elsewise.batch.predict import predict_file
 from elsewise.data.formats import open_rows, open_writer
-from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
+from support.parted import TABLE
 
 parquet = pytest.importorskip("pyarrow.parquet")
 arrow = pytest.importorskip("pyarrow")
 openpyxl = pytest.importorskip("openpyxl")
 
-TABLE = {"sure": [4.0, 0.0], "hm": [0.1, 0.0], "no way": [0.0, 5.0]}
+pytestmark = pytest.mark.usefixtures("short_parts")
 ROWS = [{"text": list(TABLE)[n % 3], "id": f"{n:03}"} for n in range(35)]
 ENDINGS = ["csv", "tsv", "jsonl", "csv.gz", "jsonl.zst", "parquet", "arrow"]
-
-
-@pytest.fixture(autouse=True)
-def short_parts(monkeypatch):
-    monkeypatch.setattr(source, "CHUNK_ROWS", 10)
-
-
-@pytest.fixture
-def classifier():
-    return ew.Classifier(MemoryEngine(("yes", "no"), TABLE), ew.Identity(), ew.FixedThreshold(0.6))
 
 
 def made(path, rows=ROWS):

@@ -8,38 +8,20 @@ from dataclasses import replace
 import pytest
 
 import elsewise as ew
-from elsewise.batch import run, source
+from elsewise.batch import run
 from elsewise.batch.identity import FileState
 from elsewise.batch.parts import folder_of
 from elsewise.batch.predict import predict_file
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
+from support.parted import ROWS, TABLE
 from support.written import content_of
 
-TABLE = {"sure": [4.0, 0.0], "hm": [0.1, 0.0], "no way": [0.0, 5.0]}
-ROWS = 95  # ten parts, the last of them short
+pytestmark = pytest.mark.usefixtures("short_parts")
 
 
 class StoppedError(Exception):
     """What ends a run in these tests."""
-
-
-@pytest.fixture(autouse=True)
-def short_parts(monkeypatch):
-    monkeypatch.setattr(source, "CHUNK_ROWS", 10)
-
-
-@pytest.fixture
-def classifier():
-    return ew.Classifier(MemoryEngine(("yes", "no"), TABLE), ew.Identity(), ew.FixedThreshold(0.6))
-
-
-@pytest.fixture
-def here(tmp_path):
-    """A folder with an input of all kinds of rows, some of them bad."""
-    texts = [f"{n},{list(TABLE)[n % 3]}" if n % 7 else f"{n}" for n in range(ROWS)]
-    (tmp_path / "in.csv").write_text("id,text\n" + "\n".join(texts) + "\n", encoding="utf-8")
-    return tmp_path
 
 
 def predict(classifier, here, stop=None, seen=None, **more):

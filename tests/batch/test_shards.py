@@ -4,34 +4,15 @@ import csv
 
 import pytest
 
-import elsewise as ew
 from elsewise.batch import predict as predict_module
 from elsewise.batch import run, source
 from elsewise.batch.predict import predict_file
-from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
+from support.parted import ROWS
 from support.running import run as command
 from support.written import content_of
 
-TABLE = {"sure": [4.0, 0.0], "hm": [0.1, 0.0], "no way": [0.0, 5.0]}
-ROWS = 95
-
-
-@pytest.fixture(autouse=True)
-def short_parts(monkeypatch):
-    monkeypatch.setattr(source, "CHUNK_ROWS", 10)
-
-
-@pytest.fixture
-def classifier():
-    return ew.Classifier(MemoryEngine(("yes", "no"), TABLE), ew.Identity(), ew.FixedThreshold(0.6))
-
-
-@pytest.fixture
-def here(tmp_path):
-    texts = [f"{n},{list(TABLE)[n % 3]}" if n % 7 else f"{n}" for n in range(ROWS)]
-    (tmp_path / "in.csv").write_text("id,text\n" + "\n".join(texts) + "\n", encoding="utf-8")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("short_parts")
 
 
 def predict(classifier, here, out="out.csv", **more):
