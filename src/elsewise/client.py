@@ -139,9 +139,7 @@ class Client:
     _http: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        httpx = need("httpx", extra="client")
-        how = {"base_url": self.url, "headers": _headers(self.key), "timeout": self.timeout}
-        self._http = httpx.Client(**how, transport=self.transport)
+        self._http = _opened("Client", self)
 
     def decide(self, texts: Iterable[str], **options: Any) -> list[Answer]:
         """Answer each of n texts, in order.
@@ -205,9 +203,7 @@ class AsyncClient:
     _http: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        httpx = need("httpx", extra="client")
-        how = {"base_url": self.url, "headers": _headers(self.key), "timeout": self.timeout}
-        self._http = httpx.AsyncClient(**how, transport=self.transport)
+        self._http = _opened("AsyncClient", self)
 
     async def decide(self, texts: Iterable[str], **options: Any) -> list[Answer]:
         """Answer each of n texts, in order, as `Client.decide`."""
@@ -252,6 +248,12 @@ class AsyncClient:
                 pause = steps.send(came)
             except StopIteration as done:
                 return done.value
+
+
+def _opened(kind: str, client: "Client | AsyncClient") -> Any:
+    """Open httpx's client of a class; MissingExtra without httpx."""
+    how = {"base_url": client.url, "headers": _headers(client.key), "timeout": client.timeout}
+    return getattr(need("httpx", extra="client"), kind)(**how, transport=client.transport)
 
 
 def _headers(key: str | None) -> dict[str, str]:
