@@ -739,8 +739,9 @@ def test_a_reader_that_leaves_is_no_error_of_ours(model, tmp_path):
     data.write_text("text\n" + "where is my parcel\n" * 20000, encoding="utf-8")
 
     command = f"{sys.executable} -m elsewise predict {model} {data} | head -n 1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=60)
 
+    assert done.stdout.startswith("text,label,")
     assert "Traceback" not in done.stderr
 
 

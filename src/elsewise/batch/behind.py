@@ -32,12 +32,13 @@ class Behind(Generic[T]):
             self._pool.shutdown()
 
     def begin(self, act: Callable[[], T]) -> None:
-        """Begin a thing; the one before must have been taken from `results`."""
+        """Begin a thing; the one before must have been taken from `results`. Without overlaps, it may fail here."""
         if self._pool is not None:
             self._begun = self._pool.submit(act)
             return
+        result = act()  # what fails has not begun: nobody waits for it
         self._begun = Future()
-        self._begun.set_result(act())
+        self._begun.set_result(result)
 
     def results(self) -> Iterator[T]:
         """Give the result of what was begun, once; wait for it. Nothing where nothing was. What failed is raised."""
