@@ -369,7 +369,7 @@ def test_fit_makes_a_model_from_a_file_and_predict_uses_it(tiny_default, tmp_pat
         csv.writer(file, delimiter=";").writerows([("body", "topic"), *((row.text, row.label) for row in sample[:240])])
 
     done = run("fit", data, "-o", tmp_path / "model", "--text-column", "body", "--label-column", "topic",
-               "--other", "Ask a person", "--epochs", 1, "--max-length", 32,
+               "--other", "Ask a person", "--epochs", 1, "--max-length", 32, "--strict",
                "--out-of-scope-label", "out_of_scope", "--json")  # fmt: skip
     answered = run("predict", tmp_path / "model", data, "--text-column", "body", "-o", tmp_path / "out.csv")
 
