@@ -174,7 +174,7 @@ ODD = {
     "all wrong": lambda: of_errors(1.0),
     "no abstentions": lambda: of_errors(0.2, threshold=-np.inf),
     "all abstentions": lambda: of_errors(0.2, threshold=np.inf),
-    "one row": lambda: by_heart(["only"], ["a"]) if False else one_row(),
+    "one row": one_row,
     "200 letters": lambda: by_heart([f"t{i}" for i in range(60)], ["x" * 200, "y" * 200] * 30),
     "Arabic": lambda: by_heart([f"t{i}" for i in range(60)], ["شكوى", "طلب", "سؤال"] * 20),
 }
