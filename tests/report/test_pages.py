@@ -169,17 +169,6 @@ def test_without_test_rows_the_promise_is_there_and_a_command_that_makes_the_res
     assert "elsewise evaluate MODEL DATA --report report.html" in html
 
 
-ODD = {
-    "no errors": lambda: of_errors(0.0),
-    "all wrong": lambda: of_errors(1.0),
-    "no abstentions": lambda: of_errors(0.2, threshold=-np.inf),
-    "all abstentions": lambda: of_errors(0.2, threshold=np.inf),
-    "one row": one_row,
-    "200 letters": lambda: by_heart([f"t{i}" for i in range(60)], ["x" * 200, "y" * 200] * 30),
-    "Arabic": lambda: by_heart([f"t{i}" for i in range(60)], ["شكوى", "طلب", "سؤال"] * 20),
-}
-
-
 def of_errors(share, threshold=0.6):
     texts = [f"text {i}" for i in range(60)]
     labels = ["a", "b"] * 30
@@ -197,6 +186,17 @@ def of_errors(share, threshold=0.6):
 def one_row():
     classifier, _ = of_errors(0.0)
     return classifier, ew.evaluate(classifier, ["text 0"], ["a"])
+
+
+ODD = {
+    "no errors": lambda: of_errors(0.0),
+    "all wrong": lambda: of_errors(1.0),
+    "no abstentions": lambda: of_errors(0.2, threshold=-np.inf),
+    "all abstentions": lambda: of_errors(0.2, threshold=np.inf),
+    "one row": one_row,
+    "200 letters": lambda: by_heart([f"t{i}" for i in range(60)], ["x" * 200, "y" * 200] * 30),
+    "Arabic": lambda: by_heart([f"t{i}" for i in range(60)], ["شكوى", "طلب", "سؤال"] * 20),
+}
 
 
 @pytest.mark.parametrize("name", ODD)
