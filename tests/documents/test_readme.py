@@ -1,11 +1,30 @@
-"""The README's table and picture are what the scripts wrote."""
+"""The README is short, its table and picture are what the scripts wrote, and the index names every page."""
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_is_short_and_says_which_version_it_is_of():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+    assert README.count("\n") <= 120
+    assert f"Version {version}" in README
+
+
+def test_the_index_links_every_page_and_orders_them_as_the_site_does():
+    """What GitHub shows of the index are its links, and what the site shows beside each page its hidden trees."""
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    linked = re.findall(r"^- \[[^]]+\]\((.+?)\.md\)", index, re.MULTILINE)
+    trees = re.findall(r"^```\{toctree\}\n(?::[^\n]*\n)*\n(.*?)^```", index, re.MULTILINE | re.DOTALL)
+    pages = {str(page.relative_to(ROOT / "docs").with_suffix("")) for page in (ROOT / "docs").glob("**/[!_]*.md")}
+
+    assert sorted(linked) == sorted(page for page in pages if page != "index" and not page.startswith("generated"))
+    assert linked == [page for page in "".join(trees).split() if not page.startswith("generated")]
 
 
 def cells(text):
