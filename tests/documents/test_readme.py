@@ -60,3 +60,5 @@ def test_the_picture_of_a_terminal_is_small_and_asks_for_nothing():
     said = re.sub(r"&#160;", " ", picture)
     for words in ("what is the capital of France", "Other: the text is unlike", "Other: metin", "--language tr"):
         assert words in said
+    lines = re.findall(r'<text class="elsewise-r\d" x="0"[^>]*>([^<]+)', said)  # as they are folded
+    assert len([line for line in lines if not line.startswith("$ ")]) >= 6

@@ -13,7 +13,7 @@ from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.verdict import Outcome, Verdict
 from elsewise.messages.certificates import Population
-from elsewise.rules import ByLabel, CertifiedThreshold, about
+from elsewise.rules import BandThreshold, ByLabel, CertifiedThreshold, about
 from support.running import run
 
 SURE, WRONG = [4.0, 0.0], [0.0, 4.0]
@@ -129,7 +129,7 @@ def test_more_out_of_scope_rows_than_were_certified_are_said_beside():
         verdict = ew.evaluate(classifier(), NEW, labels).verdict
 
     assert verdict.outcome is Outcome.CONTRADICTED
-    assert "40 % of these rows are out-of-scope, and 0 % were where it was certified" in verdict.sentence
+    assert "40 % of these rows are out-of-scope, and the promise is made for 0 %" in verdict.sentence
 
 
 def test_answers_with_a_label_that_nothing_is_promised_of_do_not_count():
@@ -141,6 +141,77 @@ def test_answers_with_a_label_that_nothing_is_promised_of_do_not_count():
     verdict = judged(NEW, classifier(wrong=NEW[:30], rule=rule))
 
     assert (verdict.answered, verdict.right, verdict.left_out) == (170, 170, 30)
+
+
+@pytest.fixture
+def each_label():
+    """A promise for each of two labels, and a third label that is pooled as rare."""
+    p = np.repeat(np.full((3, 3), 0.01) + 0.97 * np.eye(3), [400, 400, 4], axis=0)
+    rule = ByLabel.fit(p, np.repeat([0, 1, 2], [400, 400, 4]), reference=p.copy())
+    assert [one.certified for one in rule.certificates] == [True, True, False]
+    return rule
+
+
+def judged_each(rule, wrong):
+    """The verdict on 1,000 answers "yes" and 100 answers "no", of which some are wrong."""
+    texts = [f"text {i}" for i in range(1100)]
+    table = {text: [0.0, 4.0, 0.0] if i < 100 else [4.0, 0.0, 0.0] for i, text in enumerate(texts)}
+    made = ew.Classifier(MemoryEngine(("yes", "no", "odd"), table), ew.Identity(), rule)
+    truth = ["odd" if i < wrong else "no" if i < 100 else "yes" for i in range(1100)]
+    return ew.evaluate(made, texts, truth).verdict
+
+
+def test_a_promise_for_each_label_is_contradicted_by_one_label(each_label):
+    """Of all answers 98.2 % are right, and of the answers "no" 80 %."""
+    verdict = judged_each(each_label, wrong=20)
+
+    assert (verdict.outcome, verdict.label, verdict.answered, verdict.right) == (Outcome.CONTRADICTED, "no", 100, 80)
+    assert verdict.sentence == (
+        'Promise contradicted on these 1,100 rows: 80.0 % (69.5 to 88.2) of the 100 answered "no" are right, and at '
+        "least 95 % is promised. There are 2 such promises, each tested by itself, and this one does worst."
+    )
+    assert 'bu 1.100 satırda tutulmadı: "no" etiketi verilen 100 satırda' in verdict.say("tr")
+
+
+def test_each_of_several_promises_is_tested_at_its_share(each_label):
+    """100 right answers of 100: the exact interval begins at 0.025 ** (1 / 100), at 0.0125 ** (1 / 100) for two."""
+    verdict = judged_each(each_label, wrong=0)
+
+    assert verdict.accuracy.low == pytest.approx(0.0125 ** (1 / 100))
+    assert (verdict.outcome, verdict.label, verdict.promises) == (Outcome.KEPT, "no", 2)
+
+
+def test_labels_that_all_fell_back_have_one_promise_together():
+    p = np.tile([[0.98, 0.02], [0.02, 0.98]], (40, 1))
+    rule = ByLabel.fit(p, np.tile([0, 1], 40), reference=p.copy(), rare="fall_back")
+    assert rule.certificate.certified
+    assert not rule.certified_labels.any()
+
+    verdict = judged(NEW, classifier(rule=rule))
+
+    assert (verdict.outcome, verdict.answered, verdict.label, verdict.promises) == (Outcome.KEPT, 200, "", 1)
+
+
+def test_an_accuracy_band_is_judged_by_what_it_promises_at_its_threshold():
+    """300 rows of one confidence without an error: 2 bounds at 0.05 / 2 each, so 0.025 ** (1 / 300)."""
+    p = np.tile([[0.98, 0.02], [0.02, 0.98]], (150, 1))
+    rule = BandThreshold.fit(p, np.tile([0, 1], 150), reference=p.copy(), threshold=0.6)
+
+    verdict = judged(NEW, classifier(wrong=NEW[:2], rule=rule))
+
+    assert verdict.target_accuracy == pytest.approx(0.025 ** (1 / 300))
+    assert verdict.outcome is Outcome.TOO_FEW
+
+
+@pytest.mark.parametrize(("share", "beyond"), [(0.3, True), (0.5, False)])
+def test_out_of_scope_rows_up_to_the_stated_share_are_covered(share, beyond):
+    p = np.tile([[0.98, 0.02], [0.02, 0.98], [0.5, 0.5]], (600, 1))
+    rule = CertifiedThreshold.fit(p, np.tile([0, 1, -1], 600), reference=p.copy(), out_of_scope_share=share)
+    with pytest.warns(ElsewiseWarning, match="80 of 200 rows"):
+        verdict = ew.evaluate(classifier(rule=rule), NEW, ["yes"] * 120 + ["spam"] * 80).verdict
+
+    assert verdict.outcome is Outcome.CONTRADICTED
+    assert (f"the promise is made for {share:.0%}".replace("%", " %") in verdict.sentence) is beyond
 
 
 def test_without_a_promise_there_is_no_verdict():

@@ -228,26 +228,30 @@ MESSAGES: Final = {
     "explain_reason_unsure": "unsure",
     # Whether labelled rows keep the promise.
     "verdict_kept": (
-        "Promise kept on these {rows} rows: {value} ({low} to {high}) of the {answered} answered are right, and at "
+        "Promise kept on these {rows} rows: {value} ({low} to {high}) of the {answered} {given} are right, and at "
         "least {target} is promised."
     ),
     "verdict_contradicted": (
-        "Promise contradicted on these {rows} rows: {value} ({low} to {high}) of the {answered} answered are right, "
+        "Promise contradicted on these {rows} rows: {value} ({low} to {high}) of the {answered} {given} are right, "
         "and at least {target} is promised."
     ),
     "verdict_too_few": (
-        "Too few rows to tell: {value} ({low} to {high}) of the {answered} answered of these {rows} rows are right, "
+        "Too few rows to tell: {value} ({low} to {high}) of the {answered} {given} of these {rows} rows are right, "
         "and at least {target} is promised{needed}."
     ),
     "verdict_needed": "; about {needed} answered rows would tell, as far as these do",
-    "verdict_none": "Too few rows to tell: of these {rows} rows none is answered, and at least {target} is promised.",
+    "verdict_none": "Too few rows to tell: of these {rows} rows none is {given}, and at least {target} is promised.",
+    "verdict_given": "answered",
+    "verdict_given_label": 'answered "{label}"',
+    "verdict_given_group": 'answered with a label of the group "{label}"',
+    "verdict_given_rare": "answered with a rare label",
+    "verdict_worst": "There are {promises} such promises, each tested by itself, and this one does worst.",
     "verdict_left_out": (
         "{left_out} more rows do not count: their texts made the model, repeat an earlier row, or have an answer that "
         "nothing is promised of."
     ),
     "verdict_out_of_scope": (
-        "{here} of these rows are out-of-scope, and {there} were where it was certified: the promise does not cover "
-        "that."
+        "{here} of these rows are out-of-scope, and the promise is made for {there}: it does not cover that."
     ),
     # Whether the promise can be believed for texts without labels.
     "shift_believed": (

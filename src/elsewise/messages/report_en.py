@@ -62,18 +62,7 @@ MESSAGES: Final = {
     ),
     "no_promise": "Nothing is promised: the threshold in use was not tested for a promise.",
     "refused_lead": "Nothing is promised, and every text is left to a person.",
-    "verdict_kept": (
-        "The test texts agree: {right} of {answered} answers were right, {accuracy} ({interval} at 95 %). They had no "
-        "part in the promise."
-    ),
-    "verdict_open": (
-        "The test texts do not contradict it: {right} of {answered} answers were right, {accuracy}; so few texts leave "
-        "{interval} possible at 95 %."
-    ),
-    "verdict_contradicted": (
-        "The test texts contradict it: {right} of {answered} answers were right, {accuracy}, and {interval} is "
-        "possible at 95 %. Do they come from the same source as the texts that the promise was tested on?"
-    ),
+    "verdict_source": "Do these texts come from the same source as those that the promise was tested on?",
     "thousand": "Of 1,000 texts",
     "thousand_alt": "1,000 small squares, one for each text, by what becomes of it; the table beside has the numbers",
     "outcome": "What becomes of them",

@@ -59,18 +59,7 @@ MESSAGES: Final = {
     ),
     "no_promise": "Hiçbir şey vaat edilmiyor: kullanılan eşik bir vaat için sınanmadı.",
     "refused_lead": "Hiçbir şey vaat edilmiyor ve her metin bir görevliye bırakılıyor.",
-    "verdict_kept": (
-        "Sınama metinleri bunu doğruluyor: {answered} yanıttan {right} tanesi doğruydu, {accuracy} (%95 güven aralığı "
-        "{interval}). Bu metinlerin vaatte payı yoktu."
-    ),
-    "verdict_open": (
-        "Sınama metinleri bununla çelişmiyor: {answered} yanıttan {right} tanesi doğruydu, {accuracy}; bu kadar az "
-        "metinle %95 güven aralığı {interval}."
-    ),
-    "verdict_contradicted": (
-        "Sınama metinleri bununla çelişiyor: {answered} yanıttan {right} tanesi doğruydu, {accuracy}; %95 güven "
-        "aralığı {interval}. Bu metinler, vaadin sınandığı metinlerle aynı kaynaktan mı geliyor?"
-    ),
+    "verdict_source": "Bu metinler, vaadin sınandığı metinlerle aynı kaynaktan mı geliyor?",
     "thousand": "1.000 metinden",
     "thousand_alt": "Her biri bir metin olan 1.000 küçük kare, metinlerin sonucuna göre; sayılar yandaki çizelgede",
     "outcome": "Sonuç",

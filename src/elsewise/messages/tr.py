@@ -229,30 +229,32 @@ MESSAGES: Final = {
     "explain_reason_ambiguous": "iki etiket birbirine çok yakın",
     "explain_reason_unsure": "model emin değil",
     "verdict_kept": (
-        "Vaat bu {rows} satırda tutuldu: etiket verilen {answered} satırda doğruluk oranı {value} ({low}–{high}), vaat "
+        "Vaat bu {rows} satırda tutuldu: {given} {answered} satırda doğruluk oranı {value} ({low}–{high}), vaat "
         "edilen en az {target}."
     ),
     "verdict_contradicted": (
-        "Vaat bu {rows} satırda tutulmadı: etiket verilen {answered} satırda doğruluk oranı {value} ({low}–{high}), "
+        "Vaat bu {rows} satırda tutulmadı: {given} {answered} satırda doğruluk oranı {value} ({low}–{high}), "
         "vaat edilen en az {target}."
     ),
     "verdict_too_few": (
-        "Karar vermek için satır sayısı yetersiz: bu {rows} satırdan etiket verilen {answered} tanesinde doğruluk "
+        "Karar vermek için satır sayısı yetersiz: bu {rows} satırdan {given} {answered} tanesinde doğruluk "
         "oranı {value} ({low}–{high}), vaat edilen en az {target}{needed}."
     ),
     "verdict_needed": "; bu satırların gösterdiği kadarıyla, etiket verilen yaklaşık {needed} satır yeterli olur",
     "verdict_none": (
-        "Karar vermek için satır sayısı yetersiz: bu {rows} satırın hiçbirine etiket verilmedi, vaat edilen doğruluk "
+        "Karar vermek için satır sayısı yetersiz: bu {rows} satır arasında {given} satır yok, vaat edilen doğruluk "
         "oranı en az {target}."
     ),
+    "verdict_given": "etiket verilen",
+    "verdict_given_label": '"{label}" etiketi verilen',
+    "verdict_given_group": '"{label}" grubundan etiket verilen',
+    "verdict_given_rare": "seyrek etiket verilen",
+    "verdict_worst": "Her biri ayrı sınanan {promises} vaat var; en kötü sonuç bu vaatte.",
     "verdict_left_out": (
         "Ayrıca {left_out} satır sayılmadı: metni modelin yapımında kullanılmış, daha önceki bir satırı yineliyor "
         "ya da aldığı etiket için vaat yok."
     ),
-    "verdict_out_of_scope": (
-        "Bu satırların {here} kadarı kapsam dışı, vaadin kanıtlandığı satırlarda bu oran {there} idi: vaat bunu "
-        "kapsamaz."
-    ),
+    "verdict_out_of_scope": ("Bu satırların {here} kadarı kapsam dışı, vaat ise {there} için verildi: bunu kapsamaz."),
     "shift_believed": (
         "Vaat bu {rows} metin için hâlâ güvenilir: verilen {answered} etikette tahmini doğruluk oranı {value} "
         "({low}–{high}), vaat edilen en az {target}."

@@ -131,7 +131,7 @@ def _shown(contents: Contents, words: Words) -> dict[str, Any]:
     gate = contents.classifier.provenance.gate
     shown: dict[str, Any] = {
         "made": made_of(contents, words), "commands": commands_of(contents), "gate": gate, "few": FEW,
-        "plan_kind": _plan_kind(contents), "verdict": _verdict(contents), "name_of": _slice_name(words),
+        "plan_kind": _plan_kind(contents), "name_of": _slice_name(words),
         "slice_value": _slice_value(words),
     }  # fmt: skip
     judged, evaluation = contents.judged, contents.evaluation
@@ -175,19 +175,6 @@ def _label_rows(contents: Contents, judged: Judged) -> Iterator[LabelRow]:
     at = 0 if contents.threshold is None else counts.place(contents.threshold)
     for name, own, rows in zip(contents.classifier.labels, counts.labels, counts.would_get.tolist(), strict=True):
         yield LabelRow(name, rows, int(own.answered[at]), int(own.wrong[at]), rows < FEW)
-
-
-def _verdict(contents: Contents) -> str:
-    """Say whether test rows contradict the promise: their interval lies below it."""
-    certificate, evaluation = contents.classifier.certificate, contents.evaluation
-    if evaluation is None or certificate is None or not certificate.certified:
-        return ""
-    figure = evaluation.system.accuracy_when_answered
-    if figure.value != figure.value:
-        return ""
-    return "contradicted" if figure.high < certificate.target_accuracy else (
-        "kept" if figure.value >= certificate.target_accuracy else "open"
-    )  # fmt: skip
 
 
 def _plan_kind(contents: Contents) -> str:
