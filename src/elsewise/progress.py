@@ -93,6 +93,12 @@ def counting(progress: Progress | None, words: str, total: int, done: int = 0) -
         _tick.reset(token)
 
 
+class Choice(str):
+    """A note that tells what tune rows chose: the folder keeps it, and a command says at its end what is served."""
+
+    __slots__ = ()
+
+
 class Bar:
     """One live line: the stage, the share that is done, the counts, and the time left.
 

@@ -25,6 +25,7 @@ from elsewise.fitting import open_threshold
 from elsewise.fitting.engine_choice import Rows, measure, serving
 from elsewise.fitting.export import export
 from elsewise.fitting.opinions import Opinions, asking_second, learn_opinions, with_opinions
+from elsewise.progress import Choice
 from elsewise.training.encoder import prepare
 from elsewise.training.second_opinion import AsItCame
 from support.small_models import LABELS, files_of, learner_of, model_of, second_files_of, texts, tokenizer
@@ -281,6 +282,7 @@ def test_tune_rows_decide_whether_token_counts_are_kept(helps):
     assert record["token_counts"]["kept"] == isinstance(served.engine, WithTokenCounts) == helps
     kept = "kept" if helps else "left out"
     assert notes[0].startswith(f"the opinion of token counts is {kept}: the log loss of tune rows")
+    assert isinstance(notes[0], Choice)
 
 
 @pytest.fixture(scope="module")

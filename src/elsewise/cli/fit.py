@@ -18,7 +18,7 @@ from elsewise.cli.stopping import kept, wrote
 from elsewise.cli.tables import show_fitted
 from elsewise.data.defaults import MAX_LENGTH, TETHER
 from elsewise.errors import ElsewiseError
-from elsewise.progress import showing
+from elsewise.progress import Choice, showing
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ def fit(
 
 
 def _worth_saying(words: str) -> None:
-    """Write a note on stderr, unless it is about a choice on tune rows: what is served is told at the end."""
-    if not any(choice in words for choice in ("the log loss of tune rows", "is served, and not")):
+    """Write a note on stderr, unless it tells of a choice on tune rows: what is served is said at the end."""
+    if not isinstance(words, Choice):
         to_stderr(words)
 
 

@@ -24,7 +24,7 @@ from elsewise.fitting.taught import Served, Taught, as_it_came, encoder_of, open
 from elsewise.fitting.text_model import certified_text_model
 from elsewise.fitting.time_left import TimeLeft
 from elsewise.fitting.uncertainty import UncertaintyMethod, train_member
-from elsewise.progress import Note
+from elsewise.progress import Choice, Note
 from elsewise.reporting import Shown, heard, reported
 from elsewise.training.checkpoint_folder import Unfinished
 from elsewise.training.settings import Training
@@ -263,7 +263,7 @@ def _with_an_encoder(
     learned = train_baseline(divided.parts, divided.names, note, timed, quick=quick) if baseline else None
     choice = _chosen(keeping, found, taught, learned, divided)
     if note and choice.sentence:
-        note(choice.sentence)
+        note(Choice(choice.sentence))
     if choice.kept == BASELINE and learned is not None:
         return _certified_baseline(call, learned, choice, how)
     if choice.kept != choice.first:

@@ -16,7 +16,7 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import in_a_line, is_failure
 from elsewise.fitting.baseline import MOST_LABELS
 from elsewise.fitting.engine_choice import Rows, Serving, measure, opened_like
-from elsewise.progress import Note
+from elsewise.progress import Choice, Note
 from elsewise.storage.json_files import Json
 from elsewise.training.settings import Training
 
@@ -159,5 +159,5 @@ def _kept_if_clear(
     if note:
         verb, kept = "falls" if worth.log_loss_gain > 0 else "rises", "kept" if worth.is_kept else "left out"
         change = f"the log loss of tune rows {verb} by {abs(worth.log_loss_gain):.3f} with it"
-        note(f"{what} is {kept}: {change} (standard error {worth.standard_error:.3f})")
+        note(Choice(f"{what} is {kept}: {change} (standard error {worth.standard_error:.3f})"))
     return asking if worth.is_kept else best, {"kept": worth.is_kept, **asdict(worth), **pool.settings}
