@@ -76,6 +76,15 @@ def test_on_a_machine_that_becomes_busy_it_is_corrected(busy_from):
     assert machine.said[1].split(": ")[0].endswith("in all, and not 2 minutes")
 
 
+def test_what_a_bar_shows_is_not_said_too():
+    machine = Machine()
+    machine.left = TimeLeft(Bar("loading the libraries"), machine.said.append, clock=lambda: machine.now)
+    machine.left.plan(pace())
+    machine.train(100, busy_from=20)
+
+    assert machine.said == ["fit takes about 2 minutes in all, its training 100 seconds: 2 epochs of 50"]
+
+
 def test_a_stage_that_takes_longer_corrects_those_to_come():
     machine = begun()
     machine.train(100)

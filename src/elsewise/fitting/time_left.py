@@ -128,10 +128,11 @@ class TimeLeft:
         self.stage, self.stage_began = new, self.clock()
 
     def _tell(self, pace: "Pace") -> None:
-        """Tell the bar how long it takes, and `note` where that has changed much."""
+        """Tell the bar how long it takes or, where there is none, `note` when that has changed much."""
         left = self.left(pace)
         if isinstance(self.progress, Bar):
             self.progress.expect(left)
+            return
         is_settled = self.stage != TRAINING or self.steps > SETTLED * pace.steps
         total = self.clock() - self.began + left
         if is_settled and self.note is not None and not self.told / TOLD_AGAIN < total < self.told * TOLD_AGAIN:
