@@ -39,7 +39,7 @@ def placeholders(template):
 
 
 def decisions(threshold=0.6, margin=0.0):
-    """All reasons but one by themselves, and the last text unlike the training texts."""
+    """All reasons but one by themselves, and the last text unlike the known texts."""
     made = decide(as_evidence(P), MaximumProbability(), threshold, (AmbiguityMargin(margin),))
     last = np.arange(len(P)) == len(P) - 1
     return replace(
@@ -49,6 +49,14 @@ def decisions(threshold=0.6, margin=0.0):
         familiarity=np.full(len(P), 0.0449),
         nearest=np.tile([0, 1], (len(P), 1)),
     )
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "training text"), ("tr", "eğitim metin")])
+def test_no_sentence_speaks_of_training_texts(language, words):
+    """`calibrate` and a model of the user's have none at hand: other texts are the known ones then."""
+    said = [text for part in (MESSAGES, REPORT_MESSAGES, PLAYGROUND_MESSAGES) for text in part[language].values()]
+
+    assert [text for text in said if words in text.lower()] == []
 
 
 @every_language
@@ -233,7 +241,7 @@ def test_what_a_certificate_says_survives_saving(certificates):
 
 def test_turkish_by_hand():
     assert decisions().sentence(4, "tr") == (
-        "Other: metin, eğitim metinlerine benzemiyor (kapsam içi metinlerde bu kadar farklı olanların oranı en fazla "
+        "Other: metin, bilinen metinlere benzemiyor (kapsam içi metinlerde bu kadar farklı olanların oranı en fazla "
         '%4,49); en yakın etiketler "kargo" ve "fatura {p}"; '
         "güven değeri (0,550) eşik değerinin (0,600) altında kalıyor."
     )

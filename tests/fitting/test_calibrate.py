@@ -566,7 +566,7 @@ def test_a_model_of_yours_is_certified_by_groups_on_the_newest():
     said = made.certificate.sentence
     assert (
         "It is about texts of new groups: each group counts once, by one row drawn by chance. "
-        "The texts kept aside are newer than those that the model learnt from."
+        "The texts kept aside are newer than those that it was calibrated on."
     ) in said
 
 

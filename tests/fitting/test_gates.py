@@ -196,7 +196,7 @@ def test_the_command_changes_gates_as_one_look_and_the_history_says_so(model):
     lines = [" ".join(line.split()) for line in (changed.stdout + looked.stdout).splitlines()]
     assert any("unfamiliar 0.02 0.05" in line for line in lines)
     assert any("floor 0.5 0.6" in line for line in lines)
-    assert "A text unlike the training texts is never answered: of " in changed.stdout
+    assert "A text unlike the known texts is never answered: of " in changed.stdout
     assert "A text whose best label is too improbable is never answered: of " in changed.stdout
     asked = json.loads(removed.stdout)["after"]["asked"]
     assert (asked["unfamiliar"], asked["floor"]) == (0.0, 0.6)
@@ -373,7 +373,7 @@ def test_a_barred_text_is_told_why_in_every_language(made):
     decisions = made.decide([*FAR, *UNSURE])
 
     assert decisions.sentence(0).startswith(
-        "Other: the text is unlike the training texts, as at most 0.5 % of in-scope texts are; the nearest labels are "
+        "Other: the text is unlike the known texts, as at most 0.5 % of in-scope texts are; the nearest labels are "
     )
     assert decisions.sentence(0).endswith("; this rule never answers such a text.")
     assert decisions.sentence(0, "tr").endswith("bu kural böyle bir metne etiket vermez.")
@@ -393,7 +393,7 @@ def test_the_certificate_tells_what_the_gates_cost(made):
 
     said = made.certificate.sentence
 
-    for words, gate in (("unlike the training texts", unfamiliar), ("whose best label is too improbable", floor)):
+    for words, gate in (("unlike the known texts", unfamiliar), ("whose best label is too improbable", floor)):
         measured = f"of {gate.rows} in-scope texts kept aside {gate.n} were so, at confidence level 95 % at most "
         assert f"A text {words} is never answered: {measured}" in said
     assert said.endswith("is not known: there was none among them.")

@@ -118,7 +118,7 @@ def test_the_sentence_names_the_nearest_labels():
     first, second = (named.names[code] for code in named.nearest[0])
 
     assert named.sentence(0).startswith(
-        f"Other: the text is unlike the training texts, as at most 1 % of in-scope texts are; "
+        f"Other: the text is unlike the known texts, as at most 1 % of in-scope texts are; "
         f'the nearest labels are "{first}" and "{second}"; the confidence '
     )
 

@@ -36,9 +36,9 @@ class Facts:
     confidence, threshold : float
         Confidence of the text, and the threshold it was compared with.
     familiarity : float or None
-        At most this share of in-scope texts is as unlike the training texts.
+        At most this share of in-scope texts is as unlike the known texts.
     nearest, possible : tuple of str
-        Labels with the nearest training texts, at most two; labels that stay possible, empty if unknown.
+        Labels with the nearest known texts, at most two; labels that stay possible, empty if unknown.
     """
 
     reason: str

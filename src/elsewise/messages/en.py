@@ -10,7 +10,7 @@ MESSAGES: Final = {
     # What was decided, and why, with the numbers: for those who run the model.
     "answered": '"{best}" with probability {p}; {compared}.',
     "unreadable": "{other}: the text holds nothing that the model can read.",
-    "unfamiliar": "{other}: the text is unlike the training texts{how}; {compared}.",
+    "unfamiliar": "{other}: the text is unlike the known texts{how}; {compared}.",
     "ambiguous": (
         '{other}: two labels are close together, "{best}" with probability {p} and "{second}" with {q}{possible}; '
         "{compared}."
@@ -68,7 +68,7 @@ MESSAGES: Final = {
     "method_groups": "exact binomial test, fixed sequence, in each group by itself",
     "method_band": "exact bounds at {points} thresholds at once, Bonferroni",
     # What the gates of a rule bar.
-    "gate_unfamiliar": "A text unlike the training texts is never answered: {measured}.",
+    "gate_unfamiliar": "A text unlike the known texts is never answered: {measured}.",
     "gate_unsure": "A text whose best label is too improbable is never answered: {measured}.",
     "gate_ambiguous": "A text whose best two labels are too close is never answered: {measured}.",
     "gate_measured": (
@@ -85,7 +85,7 @@ MESSAGES: Final = {
     ),
     "repeats_count": "It is about all texts that come in: a text counts as often as it comes.",
     "one_a_group": "It is about texts of new groups: each group counts once, by one row drawn by chance.",
-    "newest_rows": "The texts kept aside are newer than those that the model learnt from.",
+    "newest_rows": "The texts kept aside are newer than those that it was calibrated on.",
     # Less is promised than was asked for.
     "lower": "This promise is less than the {asked} that was asked for, which could not be certified: {more}.",
     # What must not be missed, in one line.

@@ -96,7 +96,7 @@ MESSAGES: Final = {
     "pulls_none": "No word of this text changes the answer.",
     "pulls_cut": "The model reads the first {read} of {characters} characters.",
     "pulls_unknown": "Not in the model's vocabulary: {pieces}",
-    "nearest": "Nearest labels by their training texts: {labels}",
+    "nearest": "Nearest labels by their known texts: {labels}",
     # What goes wrong.
     "error_reach": "The server cannot be reached.",
     "error_internal": "The server has failed. Its log says where.",

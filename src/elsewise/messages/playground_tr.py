@@ -93,7 +93,7 @@ MESSAGES: Final = {
     "pulls_none": "Bu metnin hiçbir sözcüğü yanıtı değiştirmiyor.",
     "pulls_cut": "Model {characters} karakterden ilk {read} tanesini okuyor.",
     "pulls_unknown": "Modelin sözcük dağarcığında olmayanlar: {pieces}",
-    "nearest": "Eğitim metinlerine göre en yakın etiketler: {labels}",
+    "nearest": "Bilinen metinlere göre en yakın etiketler: {labels}",
     # What goes wrong.
     "error_reach": "Sunucuya ulaşılamıyor.",
     "error_internal": "Sunucuda bir hata oldu. Yeri sunucunun günlüğünde yazılı.",

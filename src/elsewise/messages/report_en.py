@@ -71,7 +71,7 @@ MESSAGES: Final = {
     "outcome_wrong": "answered, wrong",
     "outcome_unsure": "{other}: the model is not sure",
     "outcome_ambiguous": "{other}: two labels are close",
-    "outcome_unfamiliar": "{other}: unlike the training texts",
+    "outcome_unfamiliar": "{other}: unlike the known texts",
     "outcome_unreadable": "{other}: cannot be read",
     # 2 The explorer.
     "explorer": "What another threshold would do",
@@ -129,10 +129,15 @@ MESSAGES: Final = {
     "reason_unreadable": "unreadable",
     "means_unsure": "No label reaches the threshold, or the best one is more likely wrong than right.",
     "means_ambiguous": "The two best labels share most of the probability; either could be meant.",
-    "means_unfamiliar": "The text is unlike the texts that the model learnt from.",
+    "means_unfamiliar": (
+        "The text is unlike the known texts: those that trained the model or, if they are not at hand, "
+        "that calibrated it."
+    ),
     "means_unreadable": "The text holds nothing that the model can read.",
     "no_abstentions": "None of the test texts became {other}.",
-    "no_examples": "No texts are shown, as texts are often personal data. --with-examples 5 shows some.",
+    "no_examples": (
+        "No texts are shown, as texts are often personal data. elsewise evaluate --with-examples 5 shows some."
+    ),
     "personal_data": "The texts below may be personal data. Pass this page on with care.",
     "examples": "Texts, the first of each reason",
     # 4 Probabilities.
@@ -203,10 +208,10 @@ MESSAGES: Final = {
     "no_errors": "No test text got a wrong label.",
     "suspects": "Errors that may be wrong labels in the data",
     "suspects_intro": (
-        "The model is sure of another label, and the nearest training texts have that label too. Check these rows by "
+        "The model is sure of another label, and the nearest known texts have that label too. Check these rows by "
         "hand; they are counted from 1 among the test rows."
     ),
-    "no_suspects": "None was found: no sure error whose nearest training texts have the other label too.",
+    "no_suspects": "None was found: no sure error whose nearest known texts have the other label too.",
     "label_in_data": "Label in the data",
     "label_of_model": "Label of the model",
     "first_rows": "First rows",
@@ -317,7 +322,7 @@ MESSAGES: Final = {
     "limits": "What is not promised",
     "limit_source": "The promise is about texts of the same source as the rows it was tested on.",
     "limit_drift": "When texts change, the promise ends: label some new ones now and then, and evaluate again.",
-    "limit_threshold": "A threshold set by hand without --band carries no promise.",
+    "limit_threshold": "A threshold set by hand carries no promise, unless it is one of the accuracy band.",
     "limit_texts": "The promise is about all answers together, and not about a single text or label.",
     # The page of a comparison.
     "compare_title": "Comparison of text classifiers",

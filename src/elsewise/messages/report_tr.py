@@ -68,7 +68,7 @@ MESSAGES: Final = {
     "outcome_wrong": "yanıtlandı, yanlış",
     "outcome_unsure": "{other}: model emin değil",
     "outcome_ambiguous": "{other}: iki etiket birbirine yakın",
-    "outcome_unfamiliar": "{other}: eğitim metinlerine benzemiyor",
+    "outcome_unfamiliar": "{other}: bilinen metinlere benzemiyor",
     "outcome_unreadable": "{other}: okunamıyor",
     "explorer": "Başka bir eşik ne yapardı?",
     "explorer_intro": (
@@ -124,10 +124,15 @@ MESSAGES: Final = {
     "reason_unreadable": "okunamıyor",
     "means_unsure": "Hiçbir etiket eşiğe ulaşmıyor ya da en iyi etiketin yanlış olması daha olası.",
     "means_ambiguous": "Olasılığın çoğunu iki etiket paylaşıyor; ikisi de kastedilmiş olabilir.",
-    "means_unfamiliar": "Metin, modelin öğrendiği metinlere benzemiyor.",
+    "means_unfamiliar": (
+        "Metin, bilinen metinlere benzemiyor: modelin eğitildiği ya da bunlar elde yoksa kalibre edildiği metinlere."
+    ),
     "means_unreadable": "Metinde modelin okuyabileceği bir içerik yok.",
     "no_abstentions": "Sınama metinlerinin hiçbirinin yanıtı {other} olmadı.",
-    "no_examples": "Metinler çoğu zaman kişisel veri olduğundan gösterilmiyor. --with-examples 5 birkaçını gösterir.",
+    "no_examples": (
+        "Metinler çoğu zaman kişisel veri olduğundan gösterilmiyor. elsewise evaluate --with-examples 5 birkaçını "
+        "gösterir."
+    ),
     "personal_data": "Aşağıdaki metinler kişisel veri içerebilir. Bu sayfayı paylaşırken dikkatli olun.",
     "examples": "Metinler, her nedenin ilkleri",
     "probabilities": "Olasılıklara inanılabilir mi?",
@@ -193,10 +198,10 @@ MESSAGES: Final = {
     "no_errors": "Hiçbir sınama metni yanlış etiket almadı.",
     "suspects": "Verideki etiketi yanlış olabilecek hatalar",
     "suspects_intro": (
-        "Model başka bir etiketten emin ve en yakın eğitim metinleri de o etiketi taşıyor. Bu satırları elle "
+        "Model başka bir etiketten emin ve en yakın bilinen metinler de o etiketi taşıyor. Bu satırları elle "
         "denetleyin; satırlar sınama satırları içinde 1'den sayılmıştır."
     ),
-    "no_suspects": "Bulunmadı: en yakın eğitim metinleri de öteki etiketi taşıyan, emin olunmuş bir hata yok.",
+    "no_suspects": "Bulunmadı: en yakın bilinen metinler de öteki etiketi taşıyan, emin olunmuş bir hata yok.",
     "label_in_data": "Verideki etiket",
     "label_of_model": "Modelin etiketi",
     "first_rows": "İlk satırlar",
@@ -318,7 +323,7 @@ MESSAGES: Final = {
     "limits": "Neler vaat edilmiyor?",
     "limit_source": "Vaat, sınandığı satırlarla aynı kaynaktan gelen metinler içindir.",
     "limit_drift": "Metinler değişince vaat biter: arada bir yeni metinleri etiketleyin ve yeniden ölçün.",
-    "limit_threshold": "--band olmadan elle konan bir eşik vaat taşımaz.",
+    "limit_threshold": "Elle konan bir eşik, doğruluk bandından alınmadıysa vaat taşımaz.",
     "limit_texts": "Vaat, yanıtların tümü içindir; tek bir metin ya da etiket için değildir.",
     "compare_title": "Metin sınıflandırıcıların karşılaştırması",
     "compare_subtitle": "Aynı {rows} metin üzerinde, satır satır.",

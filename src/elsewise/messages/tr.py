@@ -9,7 +9,7 @@ MESSAGES: Final = {
     "and": "{first} ve {second}",
     "answered": 'Etiket: "{best}", olasılığı {p}; {compared}.',
     "unreadable": "{other}: metinde modelin okuyabileceği bir içerik yok.",
-    "unfamiliar": "{other}: metin, eğitim metinlerine benzemiyor{how}; {compared}.",
+    "unfamiliar": "{other}: metin, bilinen metinlere benzemiyor{how}; {compared}.",
     "ambiguous": (
         '{other}: iki etiket birbirine çok yakın, "{best}" (olasılığı {p}) ve "{second}" (olasılığı {q}){possible}; '
         "{compared}."
@@ -67,7 +67,7 @@ MESSAGES: Final = {
     "method_mixed": "iki metin türü için ayrı ayrı kesin sınırlar, sabit sıra",
     "method_groups": "her grupta ayrı ayrı kesin binom sınaması, sabit sıra",
     "method_band": "{points} eşik değerinde birden kesin sınırlar, Bonferroni",
-    "gate_unfamiliar": "Eğitim metinlerine benzemeyen bir metne etiket verilmez: {measured}.",
+    "gate_unfamiliar": "Bilinen metinlere benzemeyen bir metne etiket verilmez: {measured}.",
     "gate_unsure": "En iyi etiketinin olasılığı çok düşük olan bir metne etiket verilmez: {measured}.",
     "gate_ambiguous": "En iyi iki etiketi birbirine çok yakın olan bir metne etiket verilmez: {measured}.",
     "gate_measured": (
@@ -90,7 +90,7 @@ MESSAGES: Final = {
     "one_a_group": (
         "Bu vaat yeni grupların metinleri içindir: her grup, içinden rastgele seçilen bir satırla bir kez sayılır."
     ),
-    "newest_rows": "Bu sınama için ayrılan metinler, modelin öğrendiği metinlerden daha yenidir.",
+    "newest_rows": "Bu sınama için ayrılan metinler, modelin kalibre edildiği metinlerden daha yenidir.",
     "lower": "Vaat edilen oran, istenen {asked} oranından düşüktür; istenen oran kanıtlanamadı: {more}.",
     "head_lower": "İstenenden azı vaat ediliyor: {asked} kanıtlanamadığı için {target}.",
     "head_nothing": "Vaat yok ve hiçbir metne etiket verilmiyor: {asked} kanıtlanamadı.",
@@ -225,7 +225,7 @@ MESSAGES: Final = {
     "explain_answer": '"{label}" ({reason}, olasılığı {probability})',
     "explain_reason_answered": "etiket verildi",
     "explain_reason_unreadable": "okunamıyor",
-    "explain_reason_unfamiliar": "eğitim metinlerine benzemiyor",
+    "explain_reason_unfamiliar": "bilinen metinlere benzemiyor",
     "explain_reason_ambiguous": "iki etiket birbirine çok yakın",
     "explain_reason_unsure": "model emin değil",
     "verdict_kept": (
