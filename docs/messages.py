@@ -18,7 +18,7 @@ AREAS: Final = {  # what a user was about, and the rooms that speak of it
     "labels-and-texts": ("fitting", "evaluation", "report", "pages", "cli"),
     "training": ("training", "errors", "reporting"),
     "model-folders": ("classifier", "messages"),
-    "engines": ("engines", "wrappers", "sklearn"),
+    "engines": ("engines", "wrappers", "sklearn", "mlflow"),
     "serving": ("server", "client"),
     "promises": ("rules",),
     "arrays": ("arrays", "outputs", "calibrators", "scores", "metrics"),

@@ -19,7 +19,7 @@ RANKS = [  # a room imports only rooms of lower ranks, and not those beside it
     {"classifier", "training", "wrappers"},
     {"evaluation"},
     {"fitting", "batch", "report", "server"},
-    {"cli", "sklearn", "__init__", "__main__"},
+    {"cli", "mlflow", "sklearn", "__init__", "__main__"},
 ]
 EXCUSED = {("__main__", "cli")}
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

@@ -1,6 +1,6 @@
 """Write constraints.txt again, from an empty environment: ``python tools/lock.py`` or ``make lock``.
 
-Installs the package with its extras dev, ray and spark into a new virtual environment of the Python that runs this
+Installs the package with its extras dev, mlflow, ray and spark into a new virtual environment of the Python that runs this
 (take the oldest that is supported), and pins what pip then lists. HELD stays as it is. A package with a line for each
 of several Pythons keeps these lines, and the one of this Python is refreshed; write the others by hand, after
 `make pythons`.
@@ -33,7 +33,7 @@ def frozen(held: Iterable[str]) -> list[str]:
         constraints = Path(folder) / "held.txt"
         constraints.write_text("".join(f"{line}\n" for line in held), encoding="utf-8")
         pip = [place / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
-        run([*pip, "install", "--quiet", "-c", constraints, "-e", f"{ROOT}[dev,ray,spark]"], check=True)  # noqa: S603
+        run([*pip, "install", "--quiet", "-c", constraints, "-e", f"{ROOT}[dev,mlflow,ray,spark]"], check=True)  # noqa: S603
         return run([*pip, "freeze"], check=True, capture_output=True, text=True).stdout.splitlines()  # noqa: S603
 
 

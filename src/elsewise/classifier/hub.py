@@ -10,11 +10,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from elsewise.classifier.model_folder import BASELINE, ModelFolder
+from elsewise.classifier.model_folder import ModelFolder
 from elsewise.engines.files import TemporaryPlace
 from elsewise.errors import ArtifactError, ElsewiseError, InputError, in_a_line, is_failure, need
 from elsewise.storage.json_files import read_json
@@ -98,10 +97,7 @@ def push(
     folder, hub = ModelFolder.read(Path(at_home(model))), need("huggingface_hub")
     _check_name(repo)
     place = TemporaryPlace()
-    if not refit_rows:
-        arrays = {name: array for name, array in folder.arrays.items() if not name.startswith("refit.")}
-        folder = replace(folder, files=folder.files.beside(BASELINE), arrays=arrays)
-    folder.write(Path(place.path) / "model")
+    (folder if refit_rows else folder.without_texts()).write(Path(place.path) / "model")
     with _asking(f"{repo} cannot be pushed"):
         api = hub.HfApi(endpoint=_endpoint(), library_name="elsewise")
         api.create_repo(repo, private=private, exist_ok=True)

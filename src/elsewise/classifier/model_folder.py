@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,6 +87,11 @@ class ModelFolder:
         """Write the folder whole or not at all, with the model's files unchanged; raises as `Classifier.save`."""
         parts = (self.description, self.canary, self.arrays, self.evaluation, self.report)
         write_folder(path, self.files.copy_to, *parts, self.seen)
+
+    def without_texts(self) -> "ModelFolder":
+        """Leave out what customer texts can be read from: kept rows, which are tokens, and the baseline, words."""
+        arrays = {name: array for name, array in self.arrays.items() if not name.startswith("refit.")}
+        return replace(self, files=self.files.beside(BASELINE), arrays=arrays)
 
     @property
     def default(self) -> str:
