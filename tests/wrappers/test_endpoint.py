@@ -1,7 +1,9 @@
 """Endpoints that decide, on a real server on this machine: calibrated as any engine, and refused in one line."""
 
 import json
+import threading
 import time
+import urllib.request
 from email.utils import formatdate
 
 import numpy as np
@@ -120,8 +122,19 @@ def test_answers_are_kept_for_the_next_fit_without_a_text(server, tmp_path):
     assert cost_of(second).known >= 600
     kept = (tmp_path / "answers.jsonl").read_text(encoding="utf-8")
     assert "refund" not in kept
-    (tmp_path / "answers.jsonl").write_text(kept[:-20], encoding="utf-8")  # the process was killed while it wrote
-    assert wrapped(server, cache=tmp_path / "answers.jsonl").run(x[:5]).logits.shape == (5, 3)
+
+
+def test_answers_are_kept_on_after_a_line_that_was_cut(server, tmp_path):
+    file, x = tmp_path / "answers.jsonl", texts(5)[0]
+    wrapped(server, cache=file).run(x[:2])
+    file.write_bytes(file.read_bytes()[:-20])  # the process was killed while it wrote
+
+    wrapped(server, cache=file).run(x)
+    third = wrapped(server, cache=file)
+    before = len(server.requests)
+
+    assert third.run(x).logits.shape == (5, 3)
+    assert len(server.requests) == before
 
 
 @pytest.mark.parametrize(
@@ -164,7 +177,12 @@ def test_a_certificate_of_another_version_of_the_model_is_refused_with_the_remed
 @pytest.mark.parametrize("date", [False, True])
 def test_a_busy_endpoint_is_asked_again_when_it_says_so(server, monkeypatch, date):
     waited = []
-    monkeypatch.setattr(asking.time, "sleep", waited.append)
+
+    class Noted(threading.Event):
+        def wait(self, timeout):
+            waited.append(timeout)
+
+    monkeypatch.setattr(asking, "Event", Noted)
     after = formatdate(time.time() + 20, usegmt=True) if date else "7"
     server.refusals = [(429, {"retry-after": after}, "slow down"), (503, {}, "starting")]
 
@@ -174,6 +192,21 @@ def test_a_busy_endpoint_is_asked_again_when_it_says_so(server, monkeypatch, dat
     first, second = (wait for wait in waited if wait)
     assert first == 7 if not date else 17 < first <= 20
     assert second == pytest.approx(0.02)
+
+
+def test_nothing_is_sent_again_after_one_request_failed_for_good(server):
+    """A process that gives up, or is interrupted, must not wait for the tries of the other requests."""
+    engine = wrapped(server, tries=6, at_once=2)
+    server.refusals = [(503, {"retry-after": "5"}, ""), (404, {}, "")]
+    before, began = len(server.requests), time.monotonic()
+
+    with pytest.raises(InputError, match="answered 404"):
+        engine.run(["one text", "and another"])
+    for thread in [one for one in threading.enumerate() if one.name.startswith("ThreadPoolExecutor")]:
+        thread.join()
+
+    assert time.monotonic() - began < 4
+    assert len(server.requests) == before + 2
 
 
 @pytest.mark.parametrize(
@@ -186,6 +219,7 @@ def test_a_busy_endpoint_is_asked_again_when_it_says_so(server, monkeypatch, dat
         ({"always": (307, {"location": "http://127.0.0.1:9/"}, "")}, r"answered 307; check the address$"),
         ({"always": (422, {}, "unknown model")}, r"answered 422 \(unknown model\)$"),
         ({"always": (200, {}, "<html>")}, r"must answer in JSON, got b'<html>'; check the address$"),
+        ({"always": (200, {}, "[" * 100_000)}, r"must answer in JSON, got b'\[{60}'; check the address$"),
         ({"delay": 0.6}, r"gave no answer in 0\.3 s, 3 times; allow more with timeout=$"),
     ],
 )
@@ -239,6 +273,7 @@ OPENAI = ("choices", 0, "logprobs", "content", 0, "top_logprobs")
         ("systemone", dropped(*SYSTEMONE, "money"), r"other labels in it: it lacks 'money'$"),
         ("systemone", put(0.1, *SYSTEMONE, "spam"), r"other labels in it: it has 'spam'$"),
         ("systemone", put(None, *SYSTEMONE, "money"), r"None in it instead of a number$"),
+        ("systemone", put(10**400, *SYSTEMONE, "money"), r"10{50,}\S* in it instead of a number$"),
         ("systemone", put(1.5, *SYSTEMONE, "money"), r"probabilities in it that do not lie in 0\.\.1$"),
         ("systemone", put(bool(1), *SYSTEMONE, "money"), r"True in it instead of a number$"),
         ("systemone", dropped(*SYSTEMONE), r"no probabilities of the options in it$"),
@@ -295,6 +330,24 @@ def test_a_key_comes_from_the_environment_and_goes_nowhere_else(server, monkeypa
     monkeypatch.setenv("THEIR_KEY", "wrong")
     with pytest.raises(InputError, match=r'answered 401 \({"detail": "no such key"}\); check the key in THEIR_KEY$'):
         wrapped(server, api_key_from="THEIR_KEY")
+    server.always = (400, {}, "wrong is no key")
+    with pytest.raises(InputError, match=r"answered 400 \(\*\*\* is no key\)$"):
+        wrapped(server, api_key_from="THEIR_KEY")
+
+
+def test_a_key_for_this_machine_is_sent_to_no_proxy(server, monkeypatch):
+    server.key = "s3cret"
+    monkeypatch.setenv("THEIR_KEY", "s3cret")
+    with deciding() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(asking, "OPENER", urllib.request.build_opener())  # the environment is read when it is made
+
+        wrapped(server, api_key_from="THEIR_KEY")
+
+    assert proxy.requests == []
 
 
 @pytest.mark.parametrize(

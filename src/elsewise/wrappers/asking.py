@@ -7,12 +7,14 @@ import json
 import time
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
+from threading import Event
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from elsewise.errors import ElsewiseError, InputError, in_a_line
 from elsewise.storage.json_files import Json
@@ -23,6 +25,7 @@ OF_THE_KEY: Final = (401, 403)
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 MOST_BYTES: Final = 1 << 24
 PIECE: Final = 1 << 16
+HERE: Final = ("localhost", "127.0.0.1", "::1")
 SHOWN: Final = 200  # characters of what an endpoint says
 
 
@@ -80,17 +83,21 @@ class Line:
 
         ElsewiseError where the endpoint cannot be reached, or refuses every try; InputError where it refuses the key.
         """
-        pool = ThreadPoolExecutor(max(1, min(self.at_once, len(bodies))))
+        pool, stop = ThreadPoolExecutor(max(1, min(self.at_once, len(bodies)))), Event()
         try:
-            found = list(pool.map(self._answer, bodies))
+            asked = [pool.submit(self._answer, body, stop) for body in bodies]
+            for done in wait(asked, return_when=FIRST_EXCEPTION).done:
+                done.result()  # the first failure ends it
+            found = [each.result() for each in asked]
         finally:
+            stop.set()  # what is under way is not sent again: the process may want to end
             pool.shutdown(wait=False, cancel_futures=True)
         cost = Cost()
         for _, one in found:
             cost += one
         return [answer for answer, _ in found], cost
 
-    def _answer(self, body: Json) -> tuple[Any, Cost]:
+    def _answer(self, body: Json, stop: Event) -> tuple[Any, Cost]:
         cost, pause = Cost(), FIRST_PAUSE
         for left in range(self.tries - 1, -1, -1):
             cost = replace(cost, requests=cost.requests + 1)
@@ -101,13 +108,14 @@ class Line:
             except _TryAgain as failed:
                 if not left:
                     raise ElsewiseError(f"{self.url} {failed.words}, {self._times()}; {failed.remedy}") from failed
-                wait = pause if failed.wait is None else failed.wait
-                if wait > LONGEST_PAUSE:
+                seconds = pause if failed.wait is None else failed.wait
+                if seconds > LONGEST_PAUSE:
                     raise ElsewiseError(
-                        f"{self.url} {failed.words} and says to wait {wait:,.0f} s; try later"
+                        f"{self.url} {failed.words} and says to wait {seconds:,.0f} s; try later"
                     ) from failed
             cost, pause = replace(cost, again=cost.again + 1), min(2 * pause, LONGEST_PAUSE)
-            time.sleep(wait)
+            if stop.wait(seconds):
+                raise CancelledError
         raise AssertionError  # tries is at least 1
 
     def _times(self) -> str:
@@ -120,7 +128,7 @@ class Line:
         request = urllib.request.Request(self.url, content, headers, method="POST")  # noqa: S310  http(s) alone
         until = time.monotonic() + self.timeout
         try:
-            with OPENER.open(request, timeout=self.timeout) as reply:
+            with _opener(self.url).open(request, timeout=self.timeout) as reply:
                 return _json(_read(reply, until), self.url)
         except urllib.error.HTTPError as error:
             with error:
@@ -136,6 +144,7 @@ class Line:
 
     def _refusal(self, error: urllib.error.HTTPError, until: float) -> Exception:
         said = _said(error, until)
+        said = said if self.key is None else said.replace(self.key, "***")
         status, words = error.code, f"answered {error.code}{f' ({said})' if said else ''}"
         if status in OF_THE_KEY:
             key = (
@@ -165,6 +174,12 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 
 OPENER: Final = urllib.request.build_opener(_Stay)
+DIRECT: Final = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """Reach this machine without the proxy of the environment, which would be sent the key openly."""
+    return DIRECT if urlsplit(url).hostname in HERE else OPENER
 
 
 def _read(reply: Any, until: float) -> bytes:
@@ -183,7 +198,7 @@ def _read(reply: Any, until: float) -> bytes:
 def _json(content: bytes, url: str) -> Any:
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{url} must answer in JSON, got {content[:60]!r}; check the address") from error
 
 

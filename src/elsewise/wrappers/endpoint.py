@@ -24,12 +24,11 @@ from elsewise.engines.tokenizer import is_visible
 from elsewise.errors import InputError, warn_caller
 from elsewise.outputs import Outputs
 from elsewise.storage.paths import at_home
-from elsewise.wrappers.asking import Cost, Line, RefusedText
+from elsewise.wrappers.asking import HERE, Cost, Line, RefusedText
 from elsewise.wrappers.known_answers import KnownAnswers, change, hash_of
 from elsewise.wrappers.protocols import PROTOCOLS, Question, Row, protocol_of
 from elsewise.wrappers.request import EndpointOptions, WrapRequest, is_url
 
-HERE: Final = ("localhost", "127.0.0.1", "::1")
 SAME: Final = 0.02  # of a probability: what other texts in the same batch of a server in half precision change
 TWICE: Final = 4  # canary texts that are asked a second time
 SEEN: Final = tuple(text for text in CANARIES if is_visible(text))

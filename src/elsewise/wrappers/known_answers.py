@@ -4,6 +4,7 @@ The file has no text in it: JSON lines, the first of which says of which endpoin
 """
 
 import json
+import os
 import threading
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -42,7 +43,7 @@ class KnownAnswers:
     def read(self) -> None:
         """Read the file, if there is one.
 
-        InputError if it is none of answers, or of another endpoint or question. A last line that was cut is left out.
+        InputError if it is none of answers, or of another endpoint or question. A last line that was cut is removed.
         """
         if self.file is None or not self.file.exists():
             return
@@ -56,7 +57,9 @@ class KnownAnswers:
             for line in lines[:-1]:
                 digest, row = json.loads(line)
                 self.rows[str(digest)] = None if row is None else tuple(map(float, row))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            if cut := len(lines[-1].encode("utf-8")):
+                os.truncate(self.file, self.file.stat().st_size - cut)  # the next answer begins a line
+        except (OSError, ValueError, TypeError, LookupError) as error:
             raise InputError(another) from error
 
     def begin(self, canaries: list[Row | None]) -> None:

@@ -6,6 +6,7 @@ openai: ``POST /v1/chat/completions`` with log-probabilities of the next token, 
 
 import math
 import string
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.errors import InputError
-from elsewise.messages.wording import listed
+from elsewise.messages.wording import listed, shortened
 from elsewise.storage.json_files import Json
 
 QUESTION: Final = "label"  # the name of the one question
@@ -156,8 +157,9 @@ def _inside(value: Any, *path: str | int) -> Any:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{value!r} in it instead of a number")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -sys.float_info.max <= value <= sys.float_info.max:  # a whole number may be longer
+        raise InputError(f"{shortened(repr(value), 60)} in it instead of a number")
     return float(value)
 
 
