@@ -1,8 +1,8 @@
 """Write constraints.txt again, from an empty environment: ``python tools/lock.py`` or ``make lock``.
 
-Installs the package with its extras dev, mlflow, ray and spark into a new virtual environment of the Python that runs this
-(take the oldest that is supported), and pins what pip then lists. HELD stays as it is. A package with a line for each
-of several Pythons keeps these lines, and the one of this Python is refreshed; write the others by hand, after
+Installs the package with its extras dev, mlflow, ray and spark into a new virtual environment of the Python that runs
+this (take the oldest that is supported), and pins what pip then lists. HELD stays as it is. A package with a line for
+each of several Pythons keeps these lines, and the one of this Python is refreshed; write the others by hand, after
 `make pythons`.
 """
 
