@@ -133,6 +133,12 @@ def test_resplits(data, models, tmp_path):
     assert "| **elsewise**, jointly |" in made
 
 
+def test_promises(tmp_path):
+    made = page_of(tmp_path, "promises", "--draws", 2)
+    assert made.count("| **elsewise**, all labelled rows certify |") == 3
+    assert "not installed: " in made
+
+
 def test_baseline(few, models, tmp_path):
     made = page_of(tmp_path, "baseline", "--data", few, "--model", models / "clinc150-0")
     assert ": encoder, openvino" in made
