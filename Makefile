@@ -51,9 +51,9 @@ faults: $(READY) $(NATIVE)
 load: $(READY)
 	$(PYTEST) -s -m load tests/server
 
-# Each benchmark once, on few made-up rows.
+# Each benchmark once, on few made-up rows; and the example of the README on the default encoder.
 bench-smoke: $(READY) $(NATIVE)
-	$(PYTEST) -m bench tests/benchmarks
+	$(PYTEST) -m bench tests/benchmarks tests/documents/test_readme.py
 
 # Faults planted one at a time in a copy: do the tests see them?
 mutants: $(READY)

@@ -2,8 +2,8 @@
 
     python tools/terminal_picture.py MODEL
 
-MODEL is the model of `elsewise demo`. The commands run in a folder where it is called `model`; each shows its first
-lines. The picture asks for no font and no file.
+MODEL is the model of `elsewise demo`, or one that `fit --quick` makes of the same texts in minutes. The commands run in
+a folder where it is called `model`; each shows its first lines. The picture asks for no font and no file.
 """
 
 import argparse
@@ -26,6 +26,7 @@ STRANGE, USUAL = "what is the capital of France", "where is my parcel, it is two
 COMMANDS = (  # the words, and how many lines are shown
     (("explain", "model", USUAL), 1),
     (("explain", "model", STRANGE), 2),
+    (("explain", "model", USUAL, "--language", "tr"), 1),
     (("explain", "model", STRANGE, "--language", "tr"), 2),
 )
 FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)

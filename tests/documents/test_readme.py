@@ -1,8 +1,11 @@
 """The README is short, its table and picture are what the scripts wrote, and the index names every page."""
 
 import re
+import runpy
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,7 +61,21 @@ def test_the_picture_of_a_terminal_is_small_and_asks_for_nothing():
     assert len(picture) < 20_000
     assert set(re.findall(r"https?://[^\"' )]+", picture)) == {"http://www.w3.org/2000/svg"}
     said = re.sub(r"&#160;", " ", picture)
-    for words in ("what is the capital of France", "Other: the text is unlike", "Other: metin", "--language tr"):
+    for words in ("late_delivery&quot; with probability", "Other: the text is unlike", "Etiket: ", "Other: metin"):
         assert words in said
-    lines = re.findall(r'<text class="elsewise-r\d" x="0"[^>]*>([^<]+)', said)  # as they are folded
-    assert len([line for line in lines if not line.startswith("$ ")]) >= 6
+    assert [int(lines) for lines in re.findall(r"head -(\d+)<", said)] == [1, 2, 1, 2]
+
+
+@pytest.mark.bench
+def test_the_example_answers_its_first_text_and_leaves_the_second_with_a_margin(tmp_path, monkeypatch):
+    """On the default encoder, as it is typed; `make test` runs it on a tiny one, and looks at no answer."""
+    (tmp_path / "example.py").write_text(re.search(r"```python\n(.*?)```", README, re.DOTALL)[1], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    made = runpy.run_path("example.py")
+
+    classifier, decisions = made["classifier"], made["decisions"]
+    assert (classifier.certificate.certified, classifier.certificate.target_accuracy) == (True, 0.95)
+    assert decisions.labels == ["late_delivery", "Other"]
+    assert decisions.confidence[0] > classifier.rule.threshold + 0.05
+    assert decisions.familiarity[1] < 0.01  # half of the share that is barred
