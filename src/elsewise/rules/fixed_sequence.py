@@ -107,8 +107,20 @@ class BinomialTest:
         return math.ceil(round(math.log(self.delta) / math.log1p(-self.alpha), 9))
 
     def passed(self, n: NDArray[Any], errors: NDArray[Any]) -> NDArray[np.bool_]:
-        """Test counts of answers (g,) and errors (g,) exactly; returns (g,), False for no answers."""
-        return np.asarray((n > 0) & (binomial_cdf(errors, n, self.alpha) <= self.delta))
+        """Test counts of answers (g,) and errors (g,) exactly; returns (g,), False for no answers.
+
+        Chernoff's bound of the p-value says of most counts that they pass, the median of the binomial of most others
+        that they do not; the dear exact tail is for the rest.
+        """
+        from scipy.special import rel_entr  # noqa: PLC0415
+
+        n, errors = np.broadcast_arrays(n, errors)
+        rate = np.maximum(errors, 0) / np.maximum(n, 1)
+        nats = rel_entr(rate, self.alpha) + rel_entr(1 - rate, 1 - self.alpha)
+        passes = (n > 0) & (rate < self.alpha) & (np.exp(-n * nats) < self.delta * (1 - ROUNDING))
+        unclear = (n > 0) & ~passes & ((rate < self.alpha) | (self.delta >= 0.5))
+        passes[unclear] = binomial_cdf(errors[unclear], n[unclear], self.alpha) <= self.delta
+        return passes
 
     def allowed(self, n: NDArray[Any]) -> Numbers:
         """Most errors with which numbers of rows (g,) pass, shape (g,); -1 for too few rows.
