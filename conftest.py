@@ -49,7 +49,7 @@ PROCESSES = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take --quick."""
-    parser.addoption("--quick", action="store_true", help="skip what imports a framework or starts a process")
+    parser.addoption("--quick", action="store_true", help="skip what is slow, imports a framework or starts a process")
 
 
 def pytest_collection(session: pytest.Session) -> None:
@@ -57,6 +57,12 @@ def pytest_collection(session: pytest.Session) -> None:
     if session.config.option.quick:
         sys.meta_path.insert(0, SlowImports())
         sys.addaudithook(lambda event, _: _skip(event) if event in PROCESSES else None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave slow tests out, if only quick ones are wanted."""
+    if config.option.quick:
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 def pytest_collection_finish() -> None:

@@ -78,6 +78,7 @@ def test_a_refusal_has_the_code_of_the_server(served):
     assert (caught.value.code, caught.value.status) == ("request_invalid", 422)
 
 
+@pytest.mark.slow
 def test_a_full_server_is_asked_again_when_it_says(served):
     asked = []
     full = httpx.Response(429, json={"code": "queue_full", "detail": "full"}, headers={"retry-after": "1"})

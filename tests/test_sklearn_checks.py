@@ -42,6 +42,7 @@ NOT_OF_TEXTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::elsewise.errors.ElsewiseWarning")  # the checks hand over a dozen rows
 def test_the_checks_of_scikit_learn_pass():
     """All of them, but for those of NOT_OF_TEXTS, which fail, and the one that scikit-learn skips by itself."""

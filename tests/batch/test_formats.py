@@ -173,6 +173,7 @@ def broken_jsonl(rng):
     return ('{"text": "sure"}\n' + "\n".join(rng.choice(kinds, size=int(rng.integers(1, 60)))) + "\n").encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_the_ledger_of_a_hundred_broken_files_balances_against_a_slow_reader(classifier, kind, tmp_path):
     rng = np.random.default_rng(0)
@@ -204,6 +205,7 @@ def lines_of(content):
     return [line for line in content.decode("utf-8").split("\n") if line.strip()]
 
 
+@pytest.mark.slow
 def test_fifty_broken_parquet_files_balance_or_are_refused(classifier, tmp_path):
     rng = np.random.default_rng(0)
     refused = 0

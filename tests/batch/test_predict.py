@@ -200,6 +200,7 @@ def test_a_file_without_rejects_has_no_file_of_them(classifier, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv", "out.csv.summary.json"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "CHUNK_ROWS", rows := CHUNK_ROWS // 16)  # the watch over memory takes long
     data = tmp_path / "in.csv"

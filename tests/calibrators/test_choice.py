@@ -20,6 +20,7 @@ def made(seed, n, k=10, bias=0.0, scale=0.0, temperature=2.5):
     return temperature * z, (honest + rng.gumbel(size=z.shape)).argmax(axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [10, pytest.param(200, marks=pytest.mark.guarantee)])
 @pytest.mark.parametrize("k", [3, 10, 50])
 def test_rows_that_a_temperature_made_get_a_temperature(k, runs):

@@ -165,6 +165,7 @@ def test_a_label_whose_logit_misleads_leaves_all_labels_with_one_temperature():
     assert found.biases.tolist() == [0] * 4
 
 
+@pytest.mark.slow
 @both
 def test_solving_needs_less_memory_than_a_second_copy(by_label, monkeypatch):
     monkeypatch.setattr(scale_and_bias, "CURVED", 1 << 18)

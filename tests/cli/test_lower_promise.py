@@ -13,6 +13,8 @@ from elsewise.errors import PromiseWarning
 from elsewise.fitting import open_threshold
 from support.running import run
 
+pytestmark = pytest.mark.slow
+
 LESS = "Less is promised than was asked for: "
 ALL = "Every text that can be read is answered"
 

@@ -13,6 +13,8 @@ from elsewise.report import page
 from support.reported import drawn, of_logits
 from support.running import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

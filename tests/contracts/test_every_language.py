@@ -28,6 +28,8 @@ from elsewise.rules.decisions import Reason, decide
 from elsewise.scores import MaximumProbability
 from support.small_rules import saved_and_read
 
+pytestmark = pytest.mark.slow
+
 NAN = float("nan")
 P = [[0.9, 0.06, 0.04], [0.45, 0.1, 0.45], [0.5, 0.24, 0.26], [NAN] * 3, [0.55, 0.24, 0.21]]
 

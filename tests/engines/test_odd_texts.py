@@ -95,6 +95,7 @@ def test_every_row_comes_out_once_as_it_went_in(classifier, suffix, texts):
     assert {row["abstained"] for row in found} <= {"true", "false"}
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=50, deadline=None, database=None)
 @given(labels=st.lists(ODD.filter(str.strip), min_size=2, max_size=40, unique=True))
 def test_any_words_are_labels_and_come_back_from_folder_and_file(labels):

@@ -51,6 +51,7 @@ def features_by_sklearn(engine, learned_from, texts):
     return hstack([vectorizer.fit(learned_from).transform(texts) for vectorizer in vectorizers]).tocsr()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [None, 2])
 def test_probabilities_are_those_of_scikit_learn_for_words_pieces_and_odd_texts(labels):
     from sklearn.linear_model import LogisticRegression

@@ -92,6 +92,7 @@ def test_out_of_scope_rows_and_too_few_rows_do_not_tell():
     assert choose_model("encoder", logits, few).kept == "encoder"
 
 
+@pytest.mark.slow
 def test_a_false_change_is_rare():
     """Two models as good as the first: one of them takes its place in at most 5 % of draws; beyond 7.5 % is no chance.
 

@@ -147,6 +147,7 @@ def test_the_bootstrap_of_a_mean_has_its_standard_error():
     assert interval.high - interval.low == pytest.approx(normal.high - normal.low, rel=0.06)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_covers_the_true_mean():
     rng, runs = np.random.default_rng(1), 400
 

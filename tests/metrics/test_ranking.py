@@ -158,6 +158,7 @@ def test_average_precision_handles_ties_as_scikit_learn_does(seed):
     assert value == pytest.approx(oracle.average_precision_score(positives, scores), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_average_precision_interval_covers_the_truth():
     rng = np.random.default_rng(0)
 

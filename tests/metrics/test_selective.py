@@ -153,6 +153,7 @@ def test_the_mean_of_the_curve_without_ties_is_aurc():
     assert risk_coverage_curve(confidence, correct).risk.mean() == pytest.approx(aurc(confidence, correct).value)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth():
     """P(correct) = confidence, uniform on 1/2..1; truth from 300,000 rows."""
     rng = np.random.default_rng(0)
@@ -278,6 +279,7 @@ def test_ties_are_answered_together_or_not_at_all():
     assert coverage_at_accuracy(np.zeros(10), np.arange(10) > 0, 0.91).value == 0
 
 
+@pytest.mark.slow
 def test_intervals_of_points_hold_the_truth():
     """P(correct) = confidence, uniform on 1/2..1: the surest half has accuracy 7/8, the surest 4/5 has 0.8."""
     rng = np.random.default_rng(0)

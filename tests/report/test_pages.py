@@ -112,6 +112,7 @@ def test_the_numbers_are_those_of_the_evaluation(classifier):
     assert classifier.certificate.sentence in words
 
 
+@pytest.mark.slow
 def test_the_script_has_the_counts_the_labels_and_the_band(classifier):
     data = data_of(report(classifier, model="my model"))
 
@@ -210,6 +211,7 @@ def test_odd_evaluations_have_a_whole_report(name, language):
     assert not re.search(r">\s*(nan|inf)\s*<", html)
 
 
+@pytest.mark.slow
 def test_a_threshold_of_each_label_has_a_report_too():
     classifier = of_logits(n=2000)
     z, codes = drawn(n=2000, seed=5)
@@ -226,6 +228,7 @@ def test_a_threshold_of_each_label_has_a_report_too():
     assert "As promised" not in html
 
 
+@pytest.mark.slow
 def test_many_labels_with_long_names_stay_small():
     k = 500
     labels = [f"{i} {'long name ' * 19}" for i in range(k)]
@@ -237,6 +240,7 @@ def test_many_labels_with_long_names_stay_small():
     assert len(html.encode()) < 2_000_000
 
 
+@pytest.mark.slow
 def test_sizes_stay_within_what_is_promised(classifier):
     at_20 = report(of_logits(k=20, tests=3000))
 
@@ -283,6 +287,7 @@ def test_an_unknown_language_names_those_that_there_are(classifier):
         report(classifier, language="de")
 
 
+@pytest.mark.slow
 @every_language
 def test_a_lower_promise_is_told_in_bold_and_the_commands_and_rows_are_for_what_was_asked(language):
     classifier = of_logits(target_accuracy=0.99)

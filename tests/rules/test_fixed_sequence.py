@@ -165,6 +165,7 @@ def test_a_confidence_level_or_target_that_is_no_share_is_refused(fit, target):
             FITS[fit](p, codes, reference=copy_of(p), target_accuracy=target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("share", [1, 0.5, 0.1])
 def test_certify_rows_that_are_reference_rows_too_are_refused_whatever_array_they_lie_in(fit, share):

@@ -6,6 +6,8 @@ import pytest
 from elsewise.errors import InputError
 from elsewise.rules import CertifiedThreshold, plan
 
+pytestmark = pytest.mark.slow
+
 
 def column(confidence):
     s = np.asarray(confidence, dtype=np.float64)

@@ -24,6 +24,7 @@ def loud_when_right(n, seed=0):
     return Evidence(rows.probabilities, Outputs(rows.logits + 4.0 * right[:, None])), codes
 
 
+@pytest.mark.slow
 def test_maximum_probability_stays_where_nothing_is_better():
     """100 tune sets: at most 5 % plus three standard errors may be led astray by chance."""
     chosen = [choose_score(*honest(600, seed))[1]["chosen"] for seed in range(100)]

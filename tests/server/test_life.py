@@ -80,6 +80,7 @@ def test_a_folder_that_fails_leaves_the_old_one_serving(folder, damage):
     assert "memory.json" in served.events("not_swapped")[0]["message"]
 
 
+@pytest.mark.slow
 def test_no_answer_is_of_two_models_while_they_are_swapped(folder):
     """Two models with different thresholds: 8 swaps under load, and each answer fits its model."""
     stop, seen, failed = threading.Event(), [], []
@@ -115,6 +116,7 @@ def test_no_answer_is_of_two_models_while_they_are_swapped(folder):
     assert [row for row in seen if set(row[1:]) != {models[row[0]]}] == []
 
 
+@pytest.mark.slow
 def test_drain_finishes_what_was_asked_and_ends(folder):
     class Slow:
         labels = LABELS

@@ -78,6 +78,7 @@ def all_tried(served):
         return dict(zip(CASES, pool.map(lambda case: tried(served, case), CASES), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_slow_client_is_cut_off(all_tried, case):
     said, seconds = all_tried[case]
@@ -97,6 +98,7 @@ def test_a_client_with_slow_headers_is_told_why(served):
     assert json.loads(body)["code"] == "request_slow"
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_cut_off(served):
     lines = b'"send it back"\n' * 2000
     chunk = b"%x\r\n%s\r\n" % (len(lines), lines)
@@ -146,6 +148,7 @@ def test_others_are_answered_beside_many_slow_ones(served):
     assert max(closed) < LATEST
 
 
+@pytest.mark.slow
 def test_a_stream_may_last_while_lines_come(served):
     with served.socket() as connection:
         connection.sendall(HEAD.replace(b"/json", b"/x-ndjson") + b"transfer-encoding: chunked\r\n\r\n")
@@ -161,6 +164,7 @@ def test_a_stream_may_last_while_lines_come(served):
     assert said.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.slow
 def test_too_many_connections_are_closed_at_once(tmp_path):
     by_heart().save(tmp_path / "m")
     with serving(tmp_path / "m", limits=Limits(connections=5)) as made:

@@ -30,6 +30,7 @@ MANY_ROWS = 1 << 30  # the search for rows needed ends here; nobody labels more
 MORE_ROWS = (2, 4, 8)  # times as many rows may begin at a stricter threshold ...
 FEW_ROWS = 20  # ... which must answer at least this many of the present rows
 ROUNDING = 1e-9  # 0.02 * 150 is 3 errors and not 4
+MEDIAN = 0.5  # the least p-value of as many errors as are expected
 CANDIDATES = 8  # thresholds tried for the rows they need
 QUANTILES = 32  # of the posterior of a risk, over which a chance is averaged
 FIRST_STEP = 3.0  # the strictest threshold keeps about 3 times the fewest rows that could pass: certifies most often
@@ -118,7 +119,7 @@ class BinomialTest:
         rate = np.maximum(errors, 0) / np.maximum(n, 1)
         nats = rel_entr(rate, self.alpha) + rel_entr(1 - rate, 1 - self.alpha)
         passes = (n > 0) & (rate < self.alpha) & (np.exp(-n * nats) < self.delta * (1 - ROUNDING))
-        unclear = (n > 0) & ~passes & ((rate < self.alpha) | (self.delta >= 0.5))
+        unclear = (n > 0) & ~passes & ((rate < self.alpha) | (self.delta >= MEDIAN))
         passes[unclear] = binomial_cdf(errors[unclear], n[unclear], self.alpha) <= self.delta
         return passes
 
