@@ -1,8 +1,8 @@
 """Every command in the shell blocks of README.md and docs/ runs, document by document, in the order of the page.
 
 The files that the pages speak of are there: small ones, so that training takes seconds. `fit` gets one epoch, float32
-and an encoder with random weights where the page leaves these open. A block below ``<!-- not run: WHY -->`` is left
-out.
+and an encoder with random weights where the page leaves these open, and an ensemble fewer members. A block below
+``<!-- not run: WHY -->`` is left out.
 """
 
 import csv
@@ -28,6 +28,7 @@ from support.workshop import linked
 NOT_RUN = re.compile(r"<!-- not run: [^>]+ -->\s*\Z")
 SHORT = {"--epochs": "1", "--precision": "f32", "--encoder": "small-encoder"}
 SHORT_OF = {"fit": SHORT, "calibrate": {"--precision": "f32"}}
+FEWER = {"--ensemble": "2", "--mc-dropout": "4"}
 SHIM = """#!{python}
 import sys
 sys.path.insert(0, {tests!r})
@@ -56,6 +57,7 @@ def shortened(words):
     if {"my_model:model", "--logits"} & set(words):  # nothing is trained around a model, nor written for logits
         return words
     short = SHORT_OF.get(words[0] if words else "", {})
+    words = [FEWER.get(option, word) for option, word in zip(["", *words], words, strict=False)]
     return words + [word for option, value in short.items() if option not in words for word in (option, value)]
 
 

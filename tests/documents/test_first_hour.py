@@ -12,7 +12,7 @@ import pytest
 from support import turkish_tickets
 from support.running import run
 
-SHORT = ("--quick",)  # fine-tuning would be better, and takes longer: `make demo` does it
+SHORT = ("--quick", "--precision", "f32")  # fine-tuning would be better, and int8 faster: `make demo` does both
 ROWS = 1500  # so would these
 
 
