@@ -26,8 +26,8 @@ SERVED, INNER, BOTH = "as served", "relative Mahalanobis of the inner layers", "
 
 def pooled(model: Path, texts: list[str], layers: list[int]) -> list[np.ndarray]:
     """The mean over each text's tokens of what each layer gives, (texts, width) a layer."""
-    import torch  # noqa: PLC0415
-    from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415
+    import torch
+    from transformers import AutoModel, AutoTokenizer
 
     tokenizer, encoder = AutoTokenizer.from_pretrained(model), AutoModel.from_pretrained(model).eval()
     order = np.argsort([len(text) for text in texts])
@@ -105,7 +105,10 @@ def main() -> None:
     runs = [judged(model, arguments.data, arguments.layers) for model in arguments.models]
     names = list(runs[0][SERVED])
     rows = [
-        [way, *(f"{mean(run[way][name] for run in runs):{'.4f' if name.startswith('AU') else '.1%'}}" for name in names)]
+        [
+            way,
+            *(f"{mean(run[way][name] for run in runs):{'.4f' if name.startswith('AU') else '.1%'}}" for name in names),
+        ]
         for way in runs[0]
     ]
     layers = ", ".join(map(str, arguments.layers))
