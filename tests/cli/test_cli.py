@@ -262,7 +262,7 @@ def gated(tmp_path_factory):
     ("text", "reason", "language", "begin", "end"),
     [
         ("a stranger", "unfamiliar", "en", "the text is unlike the known texts", "this rule never answers such a text"),
-        ("a stranger", "unfamiliar", "tr", "metin, eğitim metinlerine benz", "bu kural böyle bir metne etiket vermez"),
+        ("a stranger", "unfamiliar", "tr", "metin, bilinen metinlere benz", "bu kural böyle bir metne etiket vermez"),
         ("torn", "unsure", "en", "the model is not sure, its best label", "0.402; that is below this rule's floor"),
         ("torn", "unsure", "tr", "model emin değil, en olası etiket", "0,402); bu, kuralın taban olasılığının altında"),
     ],
