@@ -117,7 +117,7 @@ def serve(
         where = f"{address.host}:{address.port}"
         raise InputError(f"nothing can listen on {where}: {error.strerror}; choose another with port=") from error
     place = f"http://{f'[{address.host}]' if ':' in address.host else address.host}:{opened.getsockname()[1]}"
-    to_stderr(f"serving {model} at {place} (what can be asked: {place}/docs); Ctrl-C stops it")
+    to_stderr(f"opening {model}: {place} answers when the log says ready (try {place}/docs); Ctrl-C stops it")
     to_stderr(_what_is_kept(watch))
     log_json()
     code = run_workers(settings, opened) if workers > 1 else run(settings, opened)
