@@ -69,6 +69,7 @@ bench: $(READY) $(NATIVE)
 	mkdir -p bench-models
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/clinc150.py --data "$(DATA)" --models bench-models
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/other.py --data "$(DATA)" --models bench-models/clinc150-0 bench-models/clinc150-1 bench-models/clinc150-2 --far "$(DOCUMENTS)" $(FEW)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/quick.py --data "$(DATA)"
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/layers.py --data "$(DATA)" --models bench-models/clinc150-0 bench-models/clinc150-1 bench-models/clinc150-2
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/uncertainty.py --data "$(DATA)" --models bench-models/clinc150-0 bench-models/clinc150-1 bench-models/clinc150-2
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/resplits.py --data "$(DATA)" --model bench-models/clinc150-0

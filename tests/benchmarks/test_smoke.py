@@ -106,6 +106,11 @@ def test_other(data, few, models, tmp_path):
     assert "| without it |" in made
 
 
+def test_quick(few, models, tmp_path):
+    made = page_of(tmp_path, "quick", "--data", few, "--encoder", models / "encoder")
+    assert "| in-scope accuracy | log loss |" in made
+
+
 def test_layers(data, models, tmp_path):
     made = page_of(tmp_path, "layers", "--data", data, "--models", models / "clinc150-0", "--layers", 1, 2)
     assert "| layer 2 alone |" in made
