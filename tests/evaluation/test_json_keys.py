@@ -123,6 +123,8 @@ EVALUATION = {
         **numbers("rows answered right left_out"),
         "rows_needed": "number",
         **numbers("out_of_scope_share certified_share"),
+        **strings("label kind"),
+        **numbers("promises"),
         "sentence": "string",
     },
 }
