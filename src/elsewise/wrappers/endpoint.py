@@ -153,6 +153,8 @@ def _address(url: str) -> tuple[str, str | None, str]:
         raise InputError(f"{address} is no address: {error}") from error
     if not there[0]:
         raise InputError(f"{address} is no address: it names no host")
+    if not (rest := parts.path + parts.query).isascii() or " " in rest or not address.isprintable():
+        raise InputError(f"{address!r} is no address: write other letters than those of ASCII, and blanks, as %XX")
     if parts.username or parts.password:
         raise InputError("an address must not hold a key or a password; say where the key is: api_key_from=")
     return address, name or None, protocol_of(address)
