@@ -61,3 +61,13 @@ def test_lock_leaves_the_package_itself_and_paths_out(locked):
     found = ["elsewise==0.1.0", "wheel @ file:///there/wheel.whl", "rich==15.0.0"]
 
     assert list(locked([], found, (3, 11))) == ["rich==15.0.0"]
+
+
+def test_every_extra_has_its_size_on_the_page_of_installation():
+    """`python tools/install_sizes.py` writes the lines; the page tells of `train` in words."""
+    sizes = runpy.run_path(str(ROOT / "tools" / "install_sizes.py"))
+    rows = dict(sizes["rows_of"]((ROOT / "docs" / "install.md").read_text(encoding="utf-8")))
+
+    assert list(rows) == list(sizes["PURPOSES"])
+    assert rows.keys() - {sizes["BASE"]} == PROJECT["optional-dependencies"].keys() - {"train", "docs", "dev"}
+    assert all(re.search(r"\| \d+ \| [\d,]+ \|$", line) for line in rows.values())
