@@ -1,13 +1,12 @@
 """The second opinion: the encoder as it came, with a logistic regression on its embeddings of train texts."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import Codes
-from elsewise.engines.batching import run_batched
 from elsewise.engines.encoders import find_encoder
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.logistic_regression import logistic_regression
@@ -58,8 +57,7 @@ class AsItCame:
             place, config=config, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
         model = TorchModel.of(MeanPooled(encoder), "f32")
-        fast = replace(model, precision="bf16") if how.precision == "bf16" else model
-        embedding: Any = run_batched(tokens, learner.tokenize, fast.forward, fast.widths, fast.budget).features
+        embedding = learner.embedding(model, tokens, how.precision)
         read = np.isfinite(embedding).all(axis=1)
         weight, bias = logistic_regression(embedding[read], codes[read], len(labels), STRENGTH)
         with torch.no_grad():

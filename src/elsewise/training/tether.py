@@ -6,10 +6,9 @@ cosine between the mean of the last layer's tokens and the same mean by the enco
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from elsewise.engines.batching import run_batched
 from elsewise.engines.mean_pooled import MeanPooled, embedding_of
 from elsewise.engines.tokenizer import Tokens
 from elsewise.engines.torch import TorchModel
@@ -38,9 +37,7 @@ class Tether:
     def of(cls, learner: Learner, tokens: Tokens, weight: float, precision: str) -> "Tether":
         """Embed m train texts with a learner that has learnt nothing yet, computing in "f32" or "bf16"."""
         model = TorchModel.of(MeanPooled(learner.model.model.base_model), "f32")
-        fast = replace(model, precision="bf16") if precision == "bf16" else model
-        embedding = run_batched(tokens, learner.tokenize, fast.forward, fast.widths, fast.budget).features
-        return cls(weight, torch.from_numpy(embedding))
+        return cls(weight, torch.from_numpy(learner.embedding(model, tokens, precision)))
 
     def loss(self, hidden: Any, mask: Any, rows: Any) -> Any:
         """Return the loss of a batch: last layer (n, tokens, d), mask (n, tokens), and rows (n,) of the train texts."""
