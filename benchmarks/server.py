@@ -3,7 +3,8 @@
     python benchmarks/server.py --data FOLDER --model MODEL
 
 The texts are those of test.csv, one a request. Server and generator share the cores. With --peer-python, a Python that
-has FastAPI and transformers, a plain server around a pipeline is loaded in the same way.
+has FastAPI and transformers, a plain server around a pipeline is loaded in the same way; with --also native, the native
+engine of the folder.
 """
 
 import argparse
@@ -119,6 +120,12 @@ def measured(arguments: argparse.Namespace, texts: list[str], bodies: Path) -> s
         after, start = memory_mb(process), time.perf_counter()
         loaded(url, bodies, 1, 0.1)
         recovered = time.perf_counter() - start
+    for engine in arguments.also:
+        with started([*serve, "--no-request-log", "--engine", engine]) as (url, _):
+            loaded(url, bodies, many, seconds / 2)
+            for connections in (many, 1):
+                report = loaded(url, bodies, connections, seconds)
+                rows.append(row(f"elsewise, engine {engine}", connections, report, batch))
     if arguments.peer_python:
         words = [
             str(arguments.peer_python),
@@ -149,6 +156,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--also", nargs="*", default=[], help="engines of the folder, beside the one that serves it")
     parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--texts", type=int, default=3000)
     arguments = parser.parse_args()
