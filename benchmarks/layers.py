@@ -89,7 +89,7 @@ def figures(score: np.ndarray, tune: int, inside: np.ndarray) -> dict[str, float
 PAGE = """## CLINC150: familiarity from inner layers
 
 Relative Mahalanobis distances of the fine-tuned encoder's mean-pooled layers {layers} (no second pass), beside the
-familiarity that is served; means of {seeds} seeds. Caught are out-of-scope texts where so many in-scope test texts are
+familiarity that is served. Seeds: {seeds}. Caught are out-of-scope texts where so many in-scope test texts are
 barred.
 
 {figures}

@@ -72,7 +72,7 @@ def page(runs: list[dict[str, float]], opened: float) -> str:
     wall, processor = (mean(run[key] for run in runs) for key in ("wall", "processor"))
     return f"""## CLINC150 without fine-tuning
 
-`elsewise fit train.csv --held-out val.csv --quick`, means of {len(runs)} seeds: {wall:.0f} s from the start of the
+`elsewise fit train.csv --held-out val.csv --quick`, seeds: {len(runs)}. It takes {wall:.0f} s from the start of the
 process to the folder, and {processor:.0f} s of processors. To start a process, open such a folder and answer one text
 takes {opened:.1f} s.
 
