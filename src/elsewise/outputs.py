@@ -33,6 +33,8 @@ class Outputs:
         in nats, 0 where all agree.
     embedding : (n, e) or None
         Embedding of each text by the encoder as it came, at length 1; NaN where it was not asked.
+    early : (n,) bool or None
+        Texts that the first stage of a cascade answers: the encoder does not read them, and features are NaN.
     """
 
     logits: Floats
@@ -41,6 +43,7 @@ class Outputs:
     truncated: NDArray[np.bool_] | None = None
     epistemic: NDArray[np.float64] | None = None
     embedding: Floats | None = None
+    early: NDArray[np.bool_] | None = None
 
     def take(self, rows: NDArray[Any]) -> "Outputs":
         """Select m of n texts by indices (m,) or flags (n,)."""
@@ -163,6 +166,11 @@ class Evidence:
     def embedding(self) -> Floats | None:
         """Embeddings by the encoder as it came, shape (n, e); None where the engine gives none."""
         return None if self.outputs is None else self.outputs.embedding
+
+    @property
+    def early(self) -> NDArray[np.bool_] | None:
+        """Texts that the first stage of a cascade answers, shape (n,); None where there is no cascade."""
+        return None if self.outputs is None else self.outputs.early
 
     @property
     def epistemic(self) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Floats, as_column, as_texts, label_word, label_words
-from elsewise.data.defaults import CONFIDENCE_LEVEL, FLOOR, MAX_LENGTH, TARGET_ACCURACY, TETHER
+from elsewise.data.defaults import CASCADE_CHANGE, CONFIDENCE_LEVEL, FLOOR, MAX_LENGTH, TARGET_ACCURACY, TETHER
 from elsewise.data.division import parts_of
 from elsewise.data.marks import numbered_groups, seconds
 from elsewise.engines.encoders import DEFAULT_ENCODER
@@ -33,9 +33,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d  # noqa: E402
 
 LEARNT: Final = 0.6  # share of the rows that a scikit-learn estimator inside is trained on
 ON_TRAINING: Final = (
-    "encoder", "engine", "precision", "ensemble", "mc_dropout", "laplace", "second_opinion", "quick", "keep", "epochs",
-    "learning_rate", "batch_size", "patience", "max_length", "tether", "class_weights",
-    "lowercase",
+    "encoder", "engine", "precision", "ensemble", "mc_dropout", "laplace", "second_opinion", "cascade",
+    "cascade_change", "quick", "keep", "epochs", "learning_rate", "batch_size", "patience", "max_length", "tether",
+    "class_weights", "lowercase",
 )  # fmt: skip
 
 
@@ -57,8 +57,8 @@ class ElsewiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     confidence_score : str
         The `score` of `elsewise.fit`: a name in `elsewise.scores.SCORES`.
     encoder, target_accuracy, confidence_level, strict, out_of_scope_label, other, count_repeats, engine, precision, \
-floor, unfamiliar, ensemble, mc_dropout, laplace, second_opinion, quick, keep, baseline, epochs, learning_rate, \
-batch_size, patience, max_length, tether, class_weights, lowercase
+floor, unfamiliar, ensemble, mc_dropout, laplace, second_opinion, cascade, cascade_change, quick, keep, baseline, \
+epochs, learning_rate, batch_size, patience, max_length, tether, class_weights, lowercase
         As in `elsewise.fit`, but no baseline by default. Those about training are refused with an `estimator`.
 
     Attributes
@@ -93,7 +93,8 @@ batch_size, patience, max_length, tether, class_weights, lowercase
         out_of_scope_label: Any = None, other: str = "Other", count_repeats: bool = False, engine: str = "auto",
         precision: str = "auto", confidence_score: str = "auto", floor: float = FLOOR, unfamiliar: float | None = None,
         ensemble: int | None = None, mc_dropout: int | None = None, laplace: bool = False, second_opinion: bool = True,
-        quick: bool = False, keep: str = BEST, baseline: bool = False, epochs: int | None = None,
+        cascade: bool = False, cascade_change: float = CASCADE_CHANGE, quick: bool = False, keep: str = BEST,
+        baseline: bool = False, epochs: int | None = None,
         learning_rate: float | None = None, batch_size: int | None = None, patience: int | None = None,
         max_length: int = MAX_LENGTH, tether: float = TETHER, class_weights: Any = None,
         lowercase: str | None = None,
@@ -117,6 +118,8 @@ batch_size, patience, max_length, tether, class_weights, lowercase
         self.mc_dropout = mc_dropout
         self.laplace = laplace
         self.second_opinion = second_opinion
+        self.cascade = cascade
+        self.cascade_change = cascade_change
         self.quick = quick
         self.keep = keep
         self.baseline = baseline

@@ -7,12 +7,16 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+import elsewise as ew
 from elsewise.data.sample import OUT_OF_SCOPE, support_texts
+from elsewise.engines.files import ModelFiles
+from elsewise.engines.token_counts import FILE, TokenCounts
 from support.native import compiled
 from support.running import run
 from support.workshop import fit_sample
@@ -114,6 +118,21 @@ def test_quick(few, models, tmp_path):
 def test_layers(data, models, tmp_path):
     made = page_of(tmp_path, "layers", "--data", data, "--models", models / "clinc150-0", "--layers", 1, 2)
     assert "| layer 2 alone |" in made
+
+
+def test_cascade(data, sample, models, tmp_path):
+    classifier = ew.load(models / "clinc150")
+    engine, known = classifier.engine, [row for row in sample if row.label in classifier.labels]
+    tokens, codes = engine.prepare([row.text for row in known]), classifier.codes([row.label for row in known])
+    counts = TokenCounts.learn(tokens, codes, len(classifier.labels), engine.tokenizer.special)
+    engine.save(tmp_path)
+    (tmp_path / FILE).write_bytes(counts.content)
+    replace(classifier, engine=engine.with_files(ModelFiles.of(tmp_path))).save(tmp_path / "counted")
+
+    made = page_of(tmp_path, "cascade", "--data", data, "--model", tmp_path / "counted")
+
+    assert "| a cascade, `--cascade-change 0.02` |" in made
+    assert "`--cascade-change 0.01` | the cascade is " in made
 
 
 def test_long_documents(few, models, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from elsewise.arrays import softmax
 from elsewise.outputs import Evidence, Outputs, References
 from elsewise.scores import Combined, Energy, MaximumProbability
-from elsewise.scores.choice import choose_score
+from elsewise.scores.choice import OF_LOGITS, choose_score
 
 
 def honest(n, seed=0, k=10, features=False):
@@ -85,6 +85,20 @@ def test_distances_need_references():
     assert "mahalanobis" not in choose_score(rows, codes)[1]["compared"]
     assert "mahalanobis" in choose_score(rows, codes, references=known)[1]["compared"]
     assert set(choose_score(rows.probabilities, codes)[1]["compared"]) == {"margin", "entropy"}
+
+
+def test_behind_a_cascade_no_score_needs_features():
+    """Some texts have none: the encoder did not read them. They count all the same."""
+    rows, codes = honest(2000, features=True)
+    early = np.arange(2000) % 2 == 0
+    features = np.where(early[:, None], np.nan, rows.features)
+    known = References(rows.features[:60], codes[:60])
+    some = Evidence(rows.probabilities, Outputs(rows.logits, features, early=early))
+
+    _, record = choose_score(some, codes, references=known)
+
+    assert record["rows"] == 2000
+    assert set(record["compared"]) == set(OF_LOGITS)
 
 
 def test_rows_that_cannot_be_read_are_left_out():

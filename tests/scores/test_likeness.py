@@ -135,6 +135,35 @@ def test_features_that_are_no_numbers_are_not_taken_for_a_text_that_was_not_aske
     assert np.flatnonzero(np.isnan(found)).tolist() == [3]
 
 
+@pytest.mark.parametrize("with_embedding", [True, False])
+def test_a_text_that_a_cascade_answers_early_is_more_familiar_than_all_others(with_embedding):
+    """It was found like the train texts before; the scale is that of the others."""
+    rows, codes, references = judged(some)
+    embedding = rows.embedding if with_embedding else None
+    early = np.arange(len(codes)) % 3 == 0
+    features = np.where(early[:, None], np.nan, rows.features)
+    rows = replace(rows, outputs=replace(rows.outputs, features=features, embedding=embedding, early=early))
+    references = references if with_embedding else replace(references, embedding=None)
+
+    score = Familiarity.fit(rows, codes, references=references)
+    found, nearest = score.judge(rows)
+
+    alone = Familiarity.fit(rows.take(~early), codes[~early], references=references)
+    assert (found[early] > found[~early].max()).all()
+    assert found[~early].tobytes() == alone(rows.take(~early)).tobytes()
+    assert nearest[early].tolist() == np.argsort(-rows.logits[early], axis=1, kind="stable")[:, :2].tolist()
+    assert (nearest[~early] == alone.judge(rows.take(~early))[1]).all()
+
+
+def test_familiarity_can_be_fitted_where_a_cascade_answers_every_text_early():
+    rows, codes, references = judged(some)
+    everything = replace(rows, outputs=replace(rows.outputs, early=np.ones(len(codes), bool)))
+
+    found = Familiarity.fit(everything, codes, references=references)(everything)
+
+    assert len(set(found.tolist())) == 1
+
+
 def test_familiarity_takes_the_rows_themselves_where_there_are_no_references():
     """The rows that were asked about have embeddings, the others none; no row asked about, and distances decide."""
     rows, codes, _ = judged(some)

@@ -137,3 +137,16 @@ def with_token_counts(engine, learner):
     tokens, codes = learner.tokenize(texts(60)), np.arange(60) % len(LABELS)
     counts = TokenCounts.learn(tokens, codes, len(LABELS), learner.tokenize.special)
     return WithTokenCounts(engine, Pool(0.4, (1.5, 0.8)), counts)
+
+
+def before(engine, learner, sure=0.4):
+    """Put token counts before an engine: they answer about so many of `texts(64)`."""
+    from elsewise.engines.cascade import Cascade, HandOver, silent_ids
+    from elsewise.engines.token_counts import TokenCounts
+
+    tokens, codes = learner.tokenize(texts(60)), np.arange(60) % len(LABELS)
+    counts = TokenCounts.learn(tokens, codes, len(LABELS), learner.tokenize.special)
+    logits, known = counts.judged(learner.tokenize(texts(64)), silent_ids(learner.tokenize))
+    evidence = float(np.quantile(logits.max(axis=1) * known, 1 - sure))
+    over = HandOver(temperature=0.5, confidence=0.01, evidence=evidence, energy=3.0, change=0.01)
+    return Cascade(engine, counts, over)

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from elsewise.classifier.packing import unpack
-from elsewise.engines import kind_of, second_opinion, token_counts
+from elsewise.engines import cascade, kind_of, second_opinion, token_counts
 from elsewise.rules import Rule, threshold_words
 from elsewise.storage.json_files import Json
 
@@ -118,6 +118,7 @@ OTHER_PROBABILITIES = {
     "ensemble": "They are those of the first member alone; here they are the mean of {members}, re-calibrated.",
     "laplace": "They are those before Laplace, which here makes some texts less sure.",
     "mc_dropout": "They are those of the whole model; here they are the mean of {passes} thinned ones, re-calibrated.",
+    cascade.KEY: "They are those of the fine-tuned model alone; here token counts answer the texts they are sure of.",
     second_opinion.KEY: "They are those of the fine-tuned model alone; here other opinions are mixed in.",
     token_counts.KEY: "They are those of the fine-tuned model alone; here those of token counts are mixed in.",
 }
@@ -162,7 +163,9 @@ def _use(engine: Json, record: Json) -> str:
     if record.get("training", {}).get("quick"):
         return TEXT_USE + WITHOUT_HEAD
     precision = settings.get("precision", "f32")
-    asked = next((key for key in (second_opinion.KEY, token_counts.KEY) if key in settings), engine["name"])
+    asked = next(
+        (key for key in (cascade.KEY, second_opinion.KEY, token_counts.KEY) if key in settings), engine["name"]
+    )
     around = OTHER_PROBABILITIES.get(asked, "").format(
         members=len(settings.get("members", ())), passes=settings.get("passes")
     )
@@ -257,6 +260,10 @@ def _opinion(whose: str, worth: Json) -> str:
     return f"{whose} {asked}: the log loss of tune rows {change}."
 
 
+def _cascade(tried: Json) -> str:
+    return f"A cascade was {'kept' if tried['kept'] else 'left out'}: {tried['why']}."
+
+
 def _kept(choice: Json) -> list[str]:
     """Say which model is served, where it is not the fine-tuned encoder, and why."""
     is_baseline = choice.get("kept") == "baseline"
@@ -288,6 +295,7 @@ def _made(description: Json, engine: str, arrays: Mapping[str, NDArray[Any]]) ->
     if "calibrator" in record:
         lines.append(_chosen(record["calibrator"]))
     lines += [_opinion(whose, record[key]) for key, whose in OPINIONS.items() if key in record]
+    lines += [_cascade(tried) for key, tried in record.items() if key == cascade.KEY]
     if "score" in record:
         lines.append(f"Confidence: `{record['score']['chosen']}`.")
     if any(name.startswith("refit.") for name in arrays):

@@ -16,7 +16,7 @@ from elsewise.cli.panels import ENGINE, TRAINING, Only, typed
 from elsewise.cli.reports import save_with_report
 from elsewise.cli.stopping import kept, wrote
 from elsewise.cli.tables import show_fitted
-from elsewise.data.defaults import MAX_LENGTH, TETHER
+from elsewise.data.defaults import CASCADE_CHANGE, MAX_LENGTH, TETHER
 from elsewise.errors import ElsewiseError
 from elsewise.progress import Choice, showing
 
@@ -50,6 +50,8 @@ class TrainingOptions:
     second_opinion: Annotated[
         bool, TRAINING(help="Also ask the encoder as it came where the fine-tuned model is unsure: better, and slower.")
     ] = True
+    cascade: options.Cascade = False
+    cascade_change: options.CascadeChange = CASCADE_CHANGE
     quick: Annotated[
         bool, TRAINING("--quick", help="Do not fine-tune: a minute instead of many, and often nearly as good.")
     ] = False

@@ -81,6 +81,14 @@ ApiKeyFrom = Annotated[
 Precision = Annotated[
     str, ENGINE(help="Precision: auto, f32, bf16, f16 or int8. auto: the fastest that is close enough to f32.")
 ]
+Cascade = Annotated[
+    bool,
+    ENGINE("--cascade", help="Let token counts answer the texts that they are sure of: on short texts, faster."),
+]
+CascadeChange = Annotated[
+    float,
+    ENGINE(min=0, max=1, help="Share of labels that --cascade may change, by an upper bound on tune rows."),
+]
 Threads = Annotated[int | None, ENGINE(min=1, help="Threads of the engine. Default: the cores that it may use.")]
 KeptEngine = Annotated[
     str | None,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, run
 import numpy as np
 
 from elsewise.arrays import as_texts, to_numpy
-from elsewise.engines import token_counts
+from elsewise.engines import cascade, token_counts
+from elsewise.engines.cascade import Cascade
 from elsewise.engines.files import Opening
 from elsewise.engines.second_opinion import KEY, SecondOpinion
 from elsewise.errors import InputError
@@ -201,6 +202,8 @@ def entry_of(engine: Stored) -> Json:
 def open_entry(entry: Json, opening: Opening) -> Stored:
     """Open an engine that `entry_of` described, with the files, labels and threads of the engine around it."""
     kind, opening = engine_class(entry["name"]), replace(opening, settings=entry["settings"])
+    if cascade.KEY in opening.settings:
+        return Cascade.open(opening, lambda rest: open_entry({**entry, "settings": rest.settings}, rest))
     if KEY in opening.settings:
         return SecondOpinion.open(kind, opening)
     made: Stored = token_counts.open_engine(kind, opening)
@@ -210,6 +213,8 @@ def open_entry(entry: Json, opening: Opening) -> Stored:
 def early_fingerprint(entry: Json, opening: Opening) -> str | None:
     """Compute the fingerprint of an engine before a library reads its files; None where only we read them."""
     kind, opening = engine_class(entry["name"]), replace(opening, settings=entry["settings"])
+    if cascade.KEY in opening.settings:
+        return Cascade.fingerprint_of(opening, lambda rest: fingerprint_of({**entry, "settings": rest.settings}, rest))
     if KEY in opening.settings:
         return SecondOpinion.fingerprint_of(kind, opening)
     return token_counts.fingerprint_of(kind, opening) if hasattr(kind, "fingerprint_of") else None

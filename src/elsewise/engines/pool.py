@@ -2,7 +2,7 @@
 
 log p = (1 - w) log p1 + w log p2, each after its own temperature (Genest & Zidek 1986,
 https://doi.org/10.1214/ss/1177013825). The second may be asked about some texts only, where the first is unsure or
-raises few logits. `Pooled` is what the engines of two opinions have in common.
+raises few logits. `Pooled` is what the engines of two opinions have in common, `Around` what they share with a cascade.
 """
 
 from collections.abc import Sequence
@@ -188,23 +188,20 @@ def _temperature(logits: Floats, codes: Codes) -> float:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pooled(OneProcess):
-    """An engine of text with a second opinion: it goes by the name and the tokenizer of the first.
+class Around(OneProcess):
+    """An engine of text around another one, by whose name and tokenizer it goes.
 
     Attributes
     ----------
     engine : engine of text
-        The first opinion.
-    pool : Pool
-        How both are mixed.
+        The engine inside.
     """
 
     engine: Any
-    pool: Pool
 
     @property
     def name(self) -> str:
-        """Name of the first, in the table ENGINES."""
+        """Name of the engine inside, in the table ENGINES."""
         return str(self.engine.name)
 
     @property
@@ -215,30 +212,43 @@ class Pooled(OneProcess):
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer of both."""
+        """The tokenizer of all."""
         return self.engine.tokenizer
 
     @property
     def files(self) -> ModelFiles:
-        """The files of the first."""
+        """The files of the engine inside."""
         files: ModelFiles = self.engine.files
         return files
 
     @property
     def canaries(self) -> Sequence[Any]:
-        """The texts of the first."""
+        """The texts of the engine inside."""
         canaries: Sequence[Any] = self.engine.canaries
         return canaries
 
     def prepare(self, texts: Sequence[str]) -> Tokens:
-        """Tokenise n texts once, for both."""
+        """Tokenise n texts once, for all."""
         tokens: Tokens = self.engine.prepare(texts)
         return tokens
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pooled(Around):
+    """An engine of text with a second opinion; `engine` is the first one.
+
+    Attributes
+    ----------
+    pool : Pool
+        How both are mixed.
+    """
+
+    pool: Pool
+
+
 def fine_tuned(engine: Any) -> Any:
-    """Give the engine that opinions were added to; the engine itself where there are none."""
-    while isinstance(engine, Pooled):
+    """Give the engine that opinions or a cascade were added to; the engine itself where there are none."""
+    while isinstance(engine, Around):
         engine = engine.engine
     return engine
 

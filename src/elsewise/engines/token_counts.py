@@ -84,7 +84,7 @@ class TokenCounts:
         usual = np.sort(usual[np.argsort(-texts[usual], kind="stable")][: NUMBERS // k])
         idf = np.log((1 + len(tokens)) / (1 + texts[usual])) + 1
         ids = ids[usual].astype(np.int32)
-        x = _tf_idf(tokens, ids, idf.astype(np.float32))
+        x, _ = _tf_idf(tokens, ids, idf.astype(np.float32))
         return cls(ids, idf.astype(np.float32), *logistic_regression(x, codes, k, STRENGTH, STEPS))
 
     @classmethod
@@ -101,7 +101,28 @@ class TokenCounts:
 
     def logits(self, tokens: Tokens) -> Singles:
         """Return logits (n, k) of n texts; those of a text without a known token are the biases."""
-        x = _tf_idf(tokens, self.ids, self.idf)
+        return self._logits(_tf_idf(tokens, self.ids, self.idf)[0])
+
+    def judged(self, tokens: Tokens, silent: Sequence[int]) -> tuple[Singles, NDArray[np.float64]]:
+        """Return logits (n, k), and how much of each text is known, 0..1, shape (n,).
+
+        A text is as long as the vector of its TF-IDF, where unknown tokens weigh as the rarest known ones. Tokens that
+        are `silent` count for nothing.
+
+        Examples
+        --------
+        >>> weights, biases = np.ones((2, 2), np.float32), np.zeros(2, np.float32)
+        >>> made = TokenCounts(np.int32([7, 8]), np.float32([2, 2]), weights, biases)
+        >>> made.judged(Tokens.of([[101, 7], [101, 7, 99], [101, 99], [101]]), silent=(101,))[1].round(3).tolist()
+        [1.0, 0.707, 0.0, 0.0]
+        """
+        x, known = _tf_idf(tokens, self.ids, self.idf)
+        is_new = ~np.isin(tokens.ids, np.union1d(self.ids, silent))
+        unknown = np.bincount(_rows(tokens)[is_new], minlength=len(tokens))
+        whole = np.sqrt(known**2 + unknown * float(self.idf.max(initial=1)) ** 2)
+        return self._logits(x), known / np.where(whole > 0, whole, 1)
+
+    def _logits(self, x: Any) -> Singles:
         return np.asarray(x @ self._columns + self.biases, dtype=np.float32)
 
     @cached_property
@@ -174,10 +195,15 @@ def open_engine(kind: Any, opening: Opening) -> Any:
     pool, first = taken(opening, KEY, "token counts")
     counts = TokenCounts.read(opening.files.need(FILE))
     engine = kind.open(first)
+    check_labels(counts, engine, opening.files)
+    return WithTokenCounts(engine, pool, counts)
+
+
+def check_labels(counts: TokenCounts, engine: Any, files: ModelFiles) -> None:
+    """Raise ArtifactError if token counts are of another number of labels than the engine."""
     if len(counts.biases) != len(engine.labels):
         found = f"{len(counts.biases)} labels, and the model has {len(engine.labels)}"
-        raise ArtifactError(f"{opening.files.path / FILE} counts tokens for {found}")
-    return WithTokenCounts(engine, pool, counts)
+        raise ArtifactError(f"{files.path / FILE} counts tokens for {found}")
 
 
 def fingerprint_of(kind: Any, opening: Opening) -> str:
@@ -193,8 +219,8 @@ def _rows(tokens: Tokens) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(tokens)), tokens.lengths)
 
 
-def _tf_idf(tokens: Tokens, ids: NDArray[np.int32], idf: Singles) -> Any:
-    """Weigh the known tokens of n texts: a sparse matrix (n, f) of float32, its rows of length 1."""
+def _tf_idf(tokens: Tokens, ids: NDArray[np.int32], idf: Singles) -> tuple[Any, NDArray[np.float64]]:
+    """Weigh the known tokens of n texts: a sparse matrix (n, f) of float32, its rows of length 1, and those before."""
     from scipy.sparse import csr_matrix  # noqa: PLC0415
 
     at = np.minimum(np.searchsorted(ids, tokens.ids), max(len(ids) - 1, 0))
@@ -207,4 +233,4 @@ def _tf_idf(tokens: Tokens, ids: NDArray[np.int32], idf: Singles) -> Any:
     rows = np.repeat(np.arange(len(tokens)), np.diff(found.indptr))
     lengths = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(tokens)))
     found.data = (values / lengths[rows]).astype(np.float32)
-    return found
+    return found, lengths

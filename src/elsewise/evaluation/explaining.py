@@ -20,6 +20,7 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.packing import NAMES
 from elsewise.data.language import WORD
 from elsewise.engines import reads_logits, tokenizer_of
+from elsewise.engines.cascade import every_text_read
 from elsewise.engines.tokenizer import readable
 from elsewise.errors import InputError
 from elsewise.evaluation.receipt import receipt_of
@@ -90,7 +91,7 @@ def explain(
     made = explained(classifier, asked, evidence.take(np.arange(1)), evidence.probabilities, language=language, top=top)
     if not neighbours or np.isnan(evidence.probabilities[0, 0]):
         return made
-    return replace(made, neighbours=_nearest(classifier, evidence, neighbours, progress))
+    return replace(made, neighbours=_nearest(classifier, asked.texts[0], evidence, neighbours, progress))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,17 +209,20 @@ def _log_odds(p: Floats, best: int) -> NDArray[np.float64]:
 
 
 def _nearest(
-    classifier: Classifier, evidence: Evidence, known: tuple[Sequence[str], Sequence[str]], progress: Progress | None
-) -> tuple[Neighbour, ...]:
+    classifier: Classifier, text: str, evidence: Evidence, known: tuple[Sequence[str], Sequence[str]],
+    progress: Progress | None,
+) -> tuple[Neighbour, ...]:  # fmt: skip
     texts, labels = as_texts(known[0]), label_words(known[1])
     if len(texts) != len(labels):
         raise InputError(f"neighbours need a label for each text, got {len(texts)} texts and {len(labels)} labels")
     if not evidence.has_features:
         raise InputError(f"the nearest texts need features, and engine {classifier.engine.name} gives none")
-    here = unit(evidence.features[:1].astype(np.float64))[0]
+    engine = every_text_read(classifier.engine)
+    here: Any = evidence.features[:1] if engine is classifier.engine else engine.run([text]).features
+    here = unit(here.astype(np.float64))[0]
     similar = np.empty(len(texts))
     for start in range(0, len(texts), CHUNK):
-        features: Any = classifier.engine.run(texts[start : start + CHUNK]).features
+        features: Any = engine.run(texts[start : start + CHUNK]).features
         similar[start : start + CHUNK] = unit(features.astype(np.float64)) @ here
         if progress:
             progress("comparing", min(start + CHUNK, len(texts)), len(texts))

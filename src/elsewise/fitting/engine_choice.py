@@ -156,9 +156,14 @@ def _passes(figures: tuple[float | None, float | None, float | None], exact: Gat
 
 def _speed(engine: SizedEngine, tokens: Tokens) -> float:
     """Measure texts a second, the best of three runs on tune texts, after a warm-up."""
-    rows = np.flatnonzero(np.cumsum(tokens.lengths) <= TIMED_TOKENS)
-    sample = tokens.take(rows) if len(rows) else tokens
+    sample = timed_rows(tokens)
     return len(sample) / min(timeit.repeat(lambda: engine.run(sample), number=1, repeat=3))
+
+
+def timed_rows(tokens: Tokens) -> Tokens:
+    """Give the first tune texts, for measuring a speed: not more than take a moment."""
+    rows = np.flatnonzero(np.cumsum(tokens.lengths) <= TIMED_TOKENS)
+    return tokens.take(rows) if len(rows) else tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)

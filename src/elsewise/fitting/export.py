@@ -12,13 +12,17 @@ from elsewise.classifier.kept_rows import kept_population, refit_tokens
 from elsewise.classifier.load import open_classifier, provenance_of
 from elsewise.classifier.model_folder import ModelFolder
 from elsewise.classifier.packing import NAMES
+from elsewise.data.defaults import CASCADE_CHANGE
 from elsewise.engines import key_of, kind_of
+from elsewise.engines.cascade import KEY
+from elsewise.engines.token_counts import FILE, TokenCounts
 from elsewise.errors import ArtifactError, InputError, MissingExtra, warn_caller
+from elsewise.fitting.cascade import Asked, cascaded
 from elsewise.fitting.certify import warn_of_promise
 from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
 from elsewise.fitting.opinions import asked_again
 from elsewise.outputs import Evidence
-from elsewise.progress import Progress
+from elsewise.progress import Note, Progress
 from elsewise.rules import Rule, about, among_looks, fit_as_asked
 from elsewise.rules.conformal import SplitConformal
 from elsewise.storage.json_files import Json
@@ -27,8 +31,9 @@ from elsewise.storage.sealed_folder import changing, check_target, steady
 
 
 def export(
-    path: str | Path, *, engine: str = "auto", precision: str = "auto",
-    threads: int | None = None, progress: Progress | None = None,
+    path: str | Path, *, engine: str = "auto", precision: str = "auto", cascade: bool = False,
+    cascade_change: float = CASCADE_CHANGE, threads: int | None = None, progress: Progress | None = None,
+    note: Note | None = None,
 ) -> Classifier:  # fmt: skip
     """Certify a model folder on one more engine and precision, on the rows it keeps, and save it there.
 
@@ -44,10 +49,12 @@ def export(
         auto is torch where it finds a GPU, openvino elsewhere.
     precision : {"auto", "f32", "bf16", "f16", "int8"}
         auto is the fastest that passes the gate.
+    cascade, cascade_change : bool, float
+        As in `fit`: put token counts before the engine. A folder that has a cascade keeps it on every engine.
     threads : int, optional
         Threads of the engine.
-    progress : callable, optional
-        Called with (words, 0, 0).
+    progress, note : callable, optional
+        Called with (words, 0, 0); and with a line on the cascade, or why it is left out.
 
     Returns
     -------
@@ -57,8 +64,9 @@ def export(
     Raises
     ------
     InputError
-        If a name is unknown, this machine does not have it, or the folder keeps no rows to certify on; or if another
-        model replaced the folder meanwhile. Changes of thresholds meanwhile are kept, and their looks are counted.
+        If a name is unknown, this machine does not have it, or the folder keeps no rows to certify on, or no token
+        counts for a cascade; or if another model replaced the folder meanwhile. Changes of thresholds meanwhile are
+        kept, and their looks are counted.
     ArtifactError
         If the folder is damaged.
     MissingExtra
@@ -73,7 +81,8 @@ def export(
     saved = steady(path, ModelFolder.read)
     check_target(path)
     wanted = check_engine(engine, precision)
-    ready = _ready(saved, wanted, threads, progress)
+    asked = _asked_cascade(saved, cascade_change, is_wanted=cascade)
+    ready = _ready(saved, wanted, asked, threads, progress, note)
     with changing(path):  # that took minutes: what was changed in the folder meanwhile is kept
         now = steady(path, ModelFolder.read)
         _check_same_model(saved, now)
@@ -126,9 +135,24 @@ def _default(saved: ModelFolder, made: Classifier) -> Classifier:
     )
 
 
-def _certified(saved: ModelFolder, key: str, threads: int | None) -> Classifier | None:
-    """Open an engine with a certificate, if it answers here as before; None for a new engine."""
+def _asked_cascade(saved: ModelFolder, change: float, *, is_wanted: bool) -> Asked | None:
+    """Settle which cascade is asked for: a new one, or the kind that the folder has; None without one."""
+    kept = saved.entries[saved.default]["settings"].get(KEY)
+    score = NAMES[type(saved.rule(saved.default).score)]
+    asked = Asked.of(change, is_wanted=is_wanted, method={}, score=score)
+    if asked is None and kept is not None:
+        return Asked(float(kept["change"]))
+    if asked is not None and FILE not in saved.files:
+        raise InputError(f"{saved.files.path} has no token counts to answer first; fit it again with cascade=True")
+    return asked
+
+
+def _certified(saved: ModelFolder, key: str, asked: Asked | None, threads: int | None) -> Classifier | None:
+    """Open an engine with a certificate, if it answers here as before; None for a new engine or another cascade."""
     if key not in saved.entries:
+        return None
+    kept = saved.entries[key]["settings"].get(KEY)
+    if asked != (None if kept is None else Asked(float(kept["change"]))):
         return None
     try:
         return open_classifier(saved, key, threads)
@@ -137,20 +161,24 @@ def _certified(saved: ModelFolder, key: str, threads: int | None) -> Classifier 
 
 
 def _ready(
-    saved: ModelFolder, wanted: tuple[str, str], threads: int | None, progress: Progress | None
-) -> Callable[[ModelFolder], Classifier]:
+    saved: ModelFolder, wanted: tuple[str, str], asked: Asked | None, threads: int | None, progress: Progress | None,
+    note: Note | None,
+) -> Callable[[ModelFolder], Classifier]:  # fmt: skip
     """Do what takes long, and return what makes the classifier from the folder as it is then."""
     table: Sequence[Json] = ()
-    known = _certified(saved, "-".join(wanted), threads)
+    known = _certified(saved, "-".join(wanted), asked, threads)
     if known is None:
         settings, labels = saved.entries[saved.default]["settings"], tuple(saved.description["labels"])
         rows = _kept_rows(saved)
         best, table = serving(saved.files, labels, settings, wanted, rows, threads, progress)
         best = asked_again(best, settings, rows, threads)
-        known = _certified(saved, key_of(best.engine), threads)
+        known = _certified(saved, key_of(best.engine), asked, threads)
+    tried: Json = {}
+    if known is None and asked is not None:
+        best, tried = cascaded(best, TokenCounts.read(saved.files.need(FILE)), asked, rows, note)
     if known is None:
         certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)
-        return partial(_newly_certified, best=best, table=table, certify=certify)
+        return partial(_newly_certified, best=best, table=table, certify=certify, tried=tried)
     return partial(_as_certified, known=known, table=table)
 
 
@@ -161,7 +189,9 @@ def _as_certified(now: ModelFolder, *, known: Classifier, table: Sequence[Json])
     return made.with_provenance(gate=table) if table else made
 
 
-def _newly_certified(now: ModelFolder, *, best: Serving, table: Sequence[Json], certify: Evidence) -> Classifier:
+def _newly_certified(
+    now: ModelFolder, *, best: Serving, table: Sequence[Json], certify: Evidence, tried: Json
+) -> Classifier:
     key, tune = key_of(best.engine), best.evidence
     familiarity, sets = (now.part(now.default, name) for name in ("familiarity", "sets"))
     if familiarity is not None:
@@ -169,11 +199,12 @@ def _newly_certified(now: ModelFolder, *, best: Serving, table: Sequence[Json], 
         tune, certify = familiarity.judged(tune), familiarity.judged(certify)
     rule = _rule(now, tune, certify)
     history = [*now.history, recorded("exported", key, rule, looks=now.looks)]
+    record = {**now.description["record"], **({KEY: tried} if tried else {})}
     return Classifier(
         best.engine, best.calibrator, rule,
         other=now.description["other"],
         out_of_scope_label=now.description["out_of_scope_label"],
-        provenance=replace(provenance_of(now, key), gate=table, history=history),
+        provenance=replace(provenance_of(now, key), gate=table, history=history, record=record),
         familiarity=familiarity,
         sets=sets and SplitConformal.fit(certify, now.arrays["refit.certify.codes"], coverage=sets.coverage),
     )  # fmt: skip

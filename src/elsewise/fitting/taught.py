@@ -18,8 +18,10 @@ from elsewise.engines.encoder_facts import most_tokens
 from elsewise.engines.encoders import standing_for
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.multilingual import MULTILINGUAL
+from elsewise.engines.token_counts import TokenCounts
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError
+from elsewise.fitting.baseline import MOST_LABELS
 from elsewise.fitting.certify import Promise, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, precisions_to_try, serving
 from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
@@ -100,6 +102,14 @@ class Taught:
         layers = getattr(self.learner.model.model.config, "num_hidden_layers", 6)
         rows = Rows(self.tune, divided.parts.tune.codes, self.quantised)
         return costs_of(sizes, layers, precisions_to_try(wanted, rows), **asked)
+
+    def counts(self, divided: DividedTexts, seed: int) -> TokenCounts | None:
+        """Give the token counts that were learnt as an opinion, or learn them; None for more labels than that takes."""
+        if self.opinions.counts is not None or len(divided.names) > MOST_LABELS:
+            return self.opinions.counts
+        codes = divided.parts.train.codes
+        rows = sampled(codes, seed)
+        return TokenCounts.learn(self.train.take(rows), codes[rows], len(divided.names), self.learner.tokenize.special)
 
 
 def taught_by(

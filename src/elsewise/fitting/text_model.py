@@ -15,6 +15,7 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.classifier.kept_rows import refit_rows
 from elsewise.classifier.provenance import Provenance
 from elsewise.data.splits import Splits
+from elsewise.engines.cascade import every_text_read
 from elsewise.engines.files import ModelFiles
 from elsewise.engines.tokenizer import Tokens
 from elsewise.fitting.certify import CertifiedParts, Indices, Promise, Words, certified_parts, of_splits, sampled
@@ -133,7 +134,7 @@ def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int, opinions
     if not len(codes):
         return None
     rows = sampled(codes, seed)
-    outputs = best.engine.run(tokens.take(rows))
+    outputs = every_text_read(best.engine).run(tokens.take(rows))
     if opinions.as_it_came is not None:
         outputs = replace(outputs, embedding=opinions.as_it_came.embedding)
     evidence = Evidence(outputs.logits, outputs)

@@ -20,6 +20,7 @@ COMBINED_ROWS, COMBINED_ERRORS = 1000, 50  # a regression needs more than a choi
 OF_LOGITS: Final = ("margin", "entropy", "energy", "maximum_logit", "normalised_maximum_logit")
 LEARN_FROM_CODES: Final = ("normalised_maximum_logit", "combined")
 OF_FEATURES: Final = ("mahalanobis", "relative_mahalanobis", "familiarity")
+NEED_FEATURES: Final = ("mahalanobis", "relative_mahalanobis", "neighbours", "combined")  # of every text
 
 
 def choose_score(evidence: Any, codes: Any, *, references: References | None = None) -> tuple[Score, dict[str, Any]]:
@@ -51,7 +52,8 @@ def choose_score(evidence: Any, codes: Any, *, references: References | None = N
     rows = as_evidence(evidence)
     truth = as_codes(codes, like=rows.probabilities, allow_abstain=True)
     known = ~np.isnan(rows.probabilities).any(axis=1)  # rows that every candidate can score
-    known = np.asarray(known & np.isfinite(rows.features).all(axis=1) if rows.has_features else known)
+    measures = rows.has_features and rows.early is None
+    known = np.asarray(known & np.isfinite(rows.features).all(axis=1) if measures else known)
     rows, truth = rows.take(known), truth[known]
     right = rows.probabilities.argmax(axis=1) == truth
     names = _candidates(rows, right, references)
@@ -74,6 +76,12 @@ def check_score(name: str) -> None:
         raise InputError(f"unknown score {name!r}; choose auto, {', '.join(SCORES)}")
 
 
+def check_cascade(name: str) -> None:
+    """Raise InputError for a score that needs features of every text: a cascade answers some without."""
+    if name in NEED_FEATURES:
+        raise InputError(f"score {name!r} needs features of every text, and a cascade answers some without; leave one")
+
+
 def named_score(
     name: str, evidence: Evidence, codes: Codes, references: References | None
 ) -> tuple[Score, dict[str, Any]]:
@@ -92,6 +100,8 @@ def _candidates(rows: Evidence, right: NDArray[np.bool_], references: References
         return ()
     if rows.outputs is None:
         return ("margin", "entropy")
+    if rows.early is not None:  # some texts have no features
+        return OF_LOGITS
     names = OF_LOGITS if references is None or not rows.has_features else OF_LOGITS + OF_FEATURES
     names = names if rows.outputs.epistemic is None else (*names, "epistemic")
     enough = len(right) >= COMBINED_ROWS and errors >= COMBINED_ERRORS

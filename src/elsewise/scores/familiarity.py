@@ -3,7 +3,8 @@
 Energy finds texts that raise no logit; distances find those between or beyond the labels. The parts are scaled on
 in-scope tune texts and averaged. Where the engine asks the encoder as it came (`elsewise.engines.second_opinion`), its
 embedding measures the distance, since fine-tuning folds away what separates unlike texts; a text that was not asked
-about raised its logits so clearly that it counts as familiar.
+about raised its logits so clearly that it counts as familiar. So does a text that the first stage of a cascade
+answers (`elsewise.engines.cascade`), for that hands over what is unlike the train texts.
 """
 
 from dataclasses import dataclass
@@ -64,10 +65,11 @@ class Familiarity:
     @classmethod
     def scaled(cls, labels: LabelGaussians | None, likeness: Likeness | None, rows: Evidence, truth: Codes) -> Self:
         """Fit the scale of given distances on in-scope rows with codes (n,), -1 for out-of-scope; raises as `fit`."""
-        parts = _parts(rows, labels, likeness)[0][truth != ABSTAIN]
-        parts = parts[np.isfinite(parts[:, 0])]
-        if not len(parts):
+        parts = _parts(rows, labels, likeness)[0]
+        readable = (truth != ABSTAIN) & np.isfinite(parts[:, 0])
+        if not readable.any():
             raise InputError("familiarity needs at least one in-scope row that can be read, got 0")
+        parts = parts[readable if rows.early is None else readable & ~rows.early]
         known = [column[np.isfinite(column)] for column in parts.T]
         centre = np.array([column.mean() if len(column) else 0.0 for column in known])
         spread = np.array([column.std() if len(column) else 0.0 for column in known])
@@ -82,12 +84,19 @@ class Familiarity:
         rows = as_evidence(evidence)
         parts, nearest = _parts(rows, self.labels, self.likeness)
         if nearest is None:
-            nearest = np.argsort(-rows.logits, axis=1, kind="stable")[:, :2]
+            nearest = _best_two(rows)
         scaled = (parts - self.centre) / self.scale
         if self.likeness is not None:
             scaled[:, 1:][np.isnan(parts[:, 1:]) & np.isfinite(parts[:, :1])] = NOT_ASKED
         confidence = (scaled * WEIGHTS[scaled.shape[1]]).sum(axis=1)
+        if rows.early is not None:
+            confidence[rows.early] = NOT_ASKED
+            nearest[rows.early] = _best_two(rows.take(rows.early))
         return confidence, nearest
+
+
+def _best_two(rows: Evidence) -> Codes:
+    return np.argsort(-rows.logits, axis=1, kind="stable")[:, :2]
 
 
 def _likeness(references: References, rows: Evidence) -> Likeness | None:
