@@ -181,6 +181,18 @@ def test_an_export_may_add_one_to_a_folder_that_has_token_counts(made, tmp_path,
     assert answers(loaded) == answers(made[0])
 
 
+def test_an_export_that_leaves_it_out_is_no_new_look(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("elsewise.fitting.cascade.FASTER", 1e9)
+    path, said = tmp_path / "model", []
+    without(made[0], load(made[1]).engine.files).save(path)
+
+    export(path, engine="openvino", precision="f32", cascade=True, cascade_change=0.05, note=said.append)
+
+    assert said[0].startswith("the cascade is left out: ")
+    assert not isinstance(load(path).engine, Cascade)
+    assert load(path).certificate.looks == 1
+
+
 def test_a_folder_without_token_counts_gets_none(made, tmp_path):
     path = tmp_path / "model"
     without(made[0], made[0].engine.engine.files).save(path)

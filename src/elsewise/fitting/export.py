@@ -176,6 +176,8 @@ def _ready(
     tried: Json = {}
     if known is None and asked is not None:
         best, tried = cascaded(best, TokenCounts.read(saved.files.need(FILE)), asked, rows, note)
+        if not tried["kept"]:  # what is certified without one needs no new look
+            known = _certified(saved, key_of(best.engine), None, threads)
     if known is None:
         certify = Evidence.of(best.engine.run(refit_tokens(saved.arrays, "certify")), best.calibrator)
         return partial(_newly_certified, best=best, table=table, certify=certify, tried=tried)
@@ -199,7 +201,7 @@ def _newly_certified(
         tune, certify = familiarity.judged(tune), familiarity.judged(certify)
     rule = _rule(now, tune, certify)
     history = [*now.history, recorded("exported", key, rule, looks=now.looks)]
-    record = {**now.description["record"], **({KEY: tried} if tried else {})}
+    record = {**now.description["record"], **({KEY: tried} if tried.get("kept") else {})}
     return Classifier(
         best.engine, best.calibrator, rule,
         other=now.description["other"],
