@@ -99,6 +99,7 @@ def test_out_of_scope_rows_are_no_class():
     assert OUT_OF_SCOPE not in model.estimator_.classes_
 
 
+@pytest.mark.slow
 def test_it_stands_at_the_end_of_a_pipeline_and_is_searched_and_cross_validated():
     pipeline = make_pipeline(FunctionTransformer(lambda texts: [text.lower() for text in texts]), small())
     search = GridSearchCV(pipeline, {"elsewiseclassifier__estimator__logisticregression__C": [0.001, 10.0]}, cv=2)

@@ -64,6 +64,7 @@ def test_a_text_is_asked_about_once(here):
     assert summary.read == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [0, 1, 7, 60])
 def test_little_memory_gives_the_same_bytes(here, most, monkeypatch):
     classifier, place = here

@@ -40,6 +40,7 @@ def test_labels_that_are_too_sure_by_themselves_get_scales():
     assert isinstance(choose_calibrator(*made(1, 4000, bias=0.5, scale=0.5)).calibrator, LabelScale)
 
 
+@pytest.mark.slow
 def test_calibrated_logits_are_left_alone_or_nearly():
     for seed in range(5):
         choice = choose_calibrator(*made(seed, 1500, temperature=1.0))
@@ -49,6 +50,7 @@ def test_calibrated_logits_are_left_alone_or_nearly():
             assert choice.calibrator.temperature == pytest.approx(1, abs=0.15)
 
 
+@pytest.mark.slow
 def test_no_calibrator_is_better_than_one_that_does_not_help():
     """With these rows the temperature is 1 but for chance, and chance went against it."""
     chosen = {choose_calibrator(*made(seed, 1000, 3, temperature=1.0)).record["chosen"] for seed in range(12)}

@@ -228,6 +228,7 @@ def test_the_process_wide_field_limit_is_only_ever_raised():
         stdlib_csv.field_size_limit(before)
 
 
+@pytest.mark.slow
 def test_reading_50_megabytes_holds_less_than_10():
     rows = b"".join(b'%d,"%s",label\n' % (i, b"some, text of a ticket. " * 100) for i in range(100))
 

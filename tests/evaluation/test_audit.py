@@ -40,6 +40,7 @@ def test_bets_that_begin_later_are_summed_as_one_by_one():
     assert MeanTest(m).after(x).evidence == pytest.approx(slow / len(BETS) + 1 / 151)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["right or wrong", "probabilities", "alternating with the past"])
 def test_alarms_are_seldom_false_however_long_one_looks(kind):
     """At rate 5 %, in 400 runs of 3,000 values whose mean is as claimed: at most 5 % plus three standard errors."""

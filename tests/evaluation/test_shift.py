@@ -67,6 +67,7 @@ def test_the_estimate_is_the_mean_probability_corrected_where_certify_rows_show_
     assert found.standing is (Standing.BELOW if right == 340 else Standing.BELIEVED)
 
 
+@pytest.mark.slow
 def test_a_few_certify_rows_raise_no_alarm_by_their_own_chance():
     """Of 300 files like the certify rows, of which 60 are known."""
     alarms = 0
@@ -87,6 +88,7 @@ def test_texts_like_the_certify_rows_raise_no_alarm_however_many(seed):
     assert not found.is_warning
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_true_accuracy():
     """Certify rows and texts are drawn 300 times: the interval misses in at most 5 %, and some more by chance."""
     missed = 0

@@ -158,6 +158,7 @@ def test_what_is_fitted_is_the_same_to_the_last_bit_with_other_strange_texts(mon
     assert changed == {"strangers"}
 
 
+@pytest.mark.slow
 def test_only_the_count_reads_them_and_nothing_that_fits_reads_the_count():
     source = Path(ew.__file__).parent
     readers = {"elsewise.data.strangers": set(), "elsewise.evaluation.strangers": set()}

@@ -160,6 +160,7 @@ def test_the_interval_reaches_zero_for_calibrated_models():
     assert all(e.low <= e.value <= e.high for e in errors)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_a_real_over_confidence():
     """P(right) = confidence - 0.1, so the noiseless error is 0.1 in any bins."""
     rng, held = np.random.default_rng(0), 0

@@ -70,6 +70,7 @@ def test_no_rows_show_nothing_and_flags_are_checked():
         mcnemar([0.5], [1])
 
 
+@pytest.mark.slow
 def test_intervals_of_all_pairs_hold_together():
     """Five means of the same spread: at least 95 % of draws have all ten differences inside, and not far more."""
     rng, trials, missed, alone = np.random.default_rng(0), 400, 0, 0

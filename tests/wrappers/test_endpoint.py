@@ -16,6 +16,8 @@ from elsewise.wrappers.endpoint import SEEN, cost_of
 from support.deciding import LABELS, WORDS, deciding, probabilities
 from support.running import run
 
+pytestmark = pytest.mark.slow
+
 PATHS = {"systemone": "/v1/systemone", "openai": "/v1/chat/completions"}
 QUICK = {"tries": 3, "timeout": 5.0}
 
@@ -54,7 +56,6 @@ def test_the_numbers_of_an_endpoint_are_read_in_the_order_of_the_labels(server, 
     assert np.abs(ew.softmax(again.run(["my refund"]).logits)[0, ::-1] - p[0]).max() < 1e-6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PATHS)
 def test_it_is_calibrated_and_certified_as_any_engine(server, protocol, tmp_path):
     x, y = texts(600)
@@ -109,7 +110,6 @@ def test_what_was_answered_once_is_not_asked_again_and_what_was_asked_is_counted
     assert cost_of(ew.load) is None
 
 
-@pytest.mark.slow
 def test_answers_are_kept_for_the_next_fit_without_a_text(server, tmp_path):
     x, y = texts(600)
     first = wrapped(server, cache=tmp_path / "answers.jsonl")
@@ -408,7 +408,6 @@ def test_several_texts_are_asked_at_once_but_no_more_than_was_said(server):
     assert server.most_at_once == 3
 
 
-@pytest.mark.slow
 def test_commands_take_an_endpoint(server, tmp_path, monkeypatch):
     server.key = "s3cret"
     monkeypatch.setenv("THEIR_KEY", "s3cret")
