@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import elsewise as ew
+from elsewise.cli.threshold import _another_target
 from elsewise.engines.memory import MemoryEngine
 from elsewise.rules import CertifiedThreshold
 from support.running import run
@@ -88,3 +89,12 @@ def test_json_has_no_next_line(here):
     done = run("evaluate", "model", "right.csv", *COLUMNS, "--json", folder=here)
 
     assert "Next:" not in done.stderr
+
+
+@pytest.mark.parametrize(("asked", "wrong", "following"), [(0.95, 0, 0.96), (0.8, 20, 0.825), (0.995, 0, 0.995)])
+def test_where_everything_is_answered_a_higher_target_comes_next(asked, wrong, following):
+    p, codes = np.tile([0.9, 0.1], (800, 1)), np.repeat([0, 1], [800 - wrong, wrong])
+    certificate = CertifiedThreshold.fit(p, codes, reference=p.copy(), target_accuracy=asked).certificate
+
+    assert certificate.threshold == -np.inf
+    assert _another_target(certificate) == following

@@ -171,7 +171,7 @@ def test_a_pool_is_read_as_it_was_written(share):
 
 
 @pytest.mark.parametrize(
-    ("rows", "gain", "kept"), [(1000, 0.01, False), (1000, 0.03, True), (49, 0.01, True), (49, -0.01, False)]
+    ("rows", "gain", "kept"), [(1000, 0.03, False), (1000, 0.05, True), (49, 0.01, True), (49, -0.01, False)]
 )
 def test_a_gain_must_be_clear_where_there_are_rows_to_show_it(rows, gain, kept):
     assert Worth(log_loss_gain=gain, standard_error=0.02, share_asked=1.0, rows=rows).is_kept == kept

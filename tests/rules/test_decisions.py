@@ -82,9 +82,7 @@ def test_thresholds_without_an_end_are_said_in_words():
         "the confidence 0.900 is not enough, because this rule answers nothing."
     )
     assert everything.codes.tolist() == [0, 0, 0, ABSTAIN, 0]
-    assert everything.sentence(4) == (
-        '"0" with probability 0.350; the confidence 0.350 is enough, because every readable text is answered.'
-    )
+    assert everything.sentence(4) == ('"0" with probability 0.350; the confidence 0.350 needs to reach no threshold.')
 
 
 def test_labels_have_names_where_names_are_known():

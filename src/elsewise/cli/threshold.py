@@ -224,9 +224,16 @@ def _show_overview(model: Path, overview: "Overview", served: list[str]) -> None
 
 
 def _another_target(certificate: "Certificate | None") -> float:
-    """Give a target to try: the best that the rows support where nothing is promised, or else a usual one."""
+    """Give a target to try: the best that the rows support where nothing is promised, or else a usual one.
+
+    A higher one where everything is answered: a lower one would change nothing, and cost a look.
+    """
+    from elsewise.rules.fixed_sequence import LADDER
+
     if certificate is None:
         return TARGET_ACCURACY
+    if certificate.certified and certificate.threshold == -math.inf:
+        return min((rung for rung in LADDER if rung > certificate.target_accuracy), default=certificate.target_accuracy)
     if not certificate.certified:
         return max(math.floor(100 * certificate.best_accuracy) / 100, LEAST_TARGET)
     return 0.9 if certificate.target_accuracy > 0.9 else TARGET_ACCURACY  # noqa: PLR2004

@@ -28,6 +28,7 @@ FEWEST_ROWS: Final = 200  # tune rows that choose a weight; with fewer both coun
 FEWEST_TO_SCALE: Final = 20  # tune rows that choose a temperature
 FEWEST_TO_TELL: Final = 50  # tune rows whose standard error tells something
 SHARPEST: Final = 20.0  # halvings of the temperature that are tried where no row is wrong
+SURE: Final = 2.0  # standard errors
 WEIGHTS: Final = np.linspace(0.05, 0.95, 19)
 
 
@@ -53,8 +54,8 @@ class Worth:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the gain is larger than its standard error; any gain will do on too few rows to tell."""
-        return self.log_loss_gain > (self.standard_error if self.rows >= FEWEST_TO_TELL else 0)
+        """Whether the gain is surely one, by two standard errors; any gain will do on too few rows to tell."""
+        return self.log_loss_gain > (SURE * self.standard_error if self.rows >= FEWEST_TO_TELL else 0)
 
 
 @dataclass(frozen=True, slots=True)

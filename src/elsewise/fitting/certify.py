@@ -89,7 +89,7 @@ class Promise:
     def gates(self, familiarity: FamiliarityTest | None) -> tuple[Gate, ...]:
         """Make the gates; InputError if `unfamiliar` is asked for, and no features tell familiar texts from others.
 
-        ElsewiseWarning where in-scope tune rows are too few to bar such a share of the texts.
+        ElsewiseWarning where in-scope tune rows are too few to bar such a share of the texts: none is then unfamiliar.
         """
         share = self.unfamiliar
         if familiarity is None or familiarity.score.labels is None:
@@ -98,7 +98,7 @@ class Promise:
             share = 0
         else:
             share = UNFAMILIAR if share is None else share
-            warn_of_few_rows(share, familiarity)
+            share = 0 if warn_of_few_rows(share, familiarity) else share  # a certificate tells of no gate that is none
         return with_gates((), {"floor": self.floor, "unfamiliar": share})
 
 
@@ -108,13 +108,15 @@ def warn_of_promise(certificate: Certificate | None) -> None:
         warn_caller(certificate.headline(), kind=PromiseWarning)
 
 
-def warn_of_few_rows(share: float, familiarity: FamiliarityTest) -> None:
-    """Warn where in-scope tune rows are too few for `Unfamiliar(share)` to bar any text."""
+def warn_of_few_rows(share: float, familiarity: FamiliarityTest) -> bool:
+    """Warn where in-scope tune rows are too few for `Unfamiliar(share)` to bar any text, and tell whether they are."""
     rows = len(familiarity.in_scope.values)
-    if share and 1 / (rows + 1) > share:  # the smallest p-value
+    are_few = share > 0 and 1 / (rows + 1) > share  # the smallest p-value
+    if are_few:
         few = f"{rows} in-scope tune rows are too few to tell the {percent(share)} least familiar texts"
         needed = math.ceil(1 / share) - 1
         warn_caller(f"{few}: none is barred; {needed:,} are needed")
+    return are_few
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,9 +132,10 @@ def fit(
         encoder as it came. Better probabilities, and a better eye for unfamiliar texts, for more time a text. Each is
         left out where tune rows do not show that it helps, above 1,000 labels, and beside an uncertainty method.
     cascade : bool
-        Let token counts answer the texts that they are sure of, and the encoder the others: on short texts a few times
-        as fast. Texts unlike the train texts are always the encoder's. What both answer is calibrated and certified as
-        one engine. Left out where tune rows do not show that few labels change, or that it is faster; `note` tells.
+        Let token counts answer the texts that they are sure of, and the encoder the others, which is
+        faster where many texts are short and easy. Texts unlike the train texts are always the encoder's. What both
+        answer is calibrated and certified as one engine. Left out where tune rows do not show that few labels change,
+        or that it is faster; `note` tells.
     cascade_change : float
         Share of labels that the cascade may change, by an upper bound on tune rows at confidence level 95 %.
     quick : bool

@@ -26,7 +26,7 @@ MESSAGES: Final = {
     "barred_unfamiliar": "this rule never answers such a text",
     "barred_unsure": "that is below this rule's floor",
     "nothing": "the confidence {confidence} is not enough, because this rule answers nothing",
-    "everything": "the confidence {confidence} is enough, because every readable text is answered",
+    "everything": "the confidence {confidence} needs to reach no threshold",
     # What a customer is shown: no numbers, and no word of the trade.
     "customer_answered": 'This text was sorted automatically, under "{best}".',
     "customer_unreadable": (

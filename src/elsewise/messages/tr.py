@@ -24,7 +24,7 @@ MESSAGES: Final = {
     "barred_unfamiliar": "bu kural böyle bir metne etiket vermez",
     "barred_unsure": "bu, kuralın taban olasılığının altında",
     "nothing": "güven değeri ({confidence}) yeterli değil, çünkü bu kural hiçbir metne etiket vermiyor",
-    "everything": "güven değeri ({confidence}) yeterli, çünkü okunabilen her metne etiket veriliyor",
+    "everything": "güven değeri ({confidence}) için aranan bir eşik değeri yok",
     "customer_answered": 'Bu metin otomatik olarak "{best}" başlığı altında sınıflandırıldı.',
     "customer_unreadable": (
         "Bu metin otomatik olarak sınıflandırılamadı: içinde okunabilir bir içerik bulamadık. "

@@ -212,9 +212,10 @@ def read_sealed(path: Path, wanted: Collection[str] = ()) -> Sealed:
     if is_pointer(manifest):
         raise ArtifactError(f"{manifest} {FETCH}")
     if not manifest.is_file():
-        raise ArtifactError(
-            f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise fit DATA -o {path}"
-        )
+        make = f"fit DATA -o {path}"
+        if (path / "config.json").is_file():  # a model of transformers
+            make = f"calibrate {path} HELD_OUT_ROWS -o MODEL"
+        raise ArtifactError(f"{path} is not a model folder: it has no {MANIFEST}; make one with: elsewise {make}")
     sealed = read_bytes(manifest)
     saved = read_json(manifest, sealed)
     written = saved.get("format")
