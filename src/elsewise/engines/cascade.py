@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, log_softmax, log_sum_exp
 from elsewise.calibrators.best_temperature import best_temperature
-from elsewise.engines.files import ModelFiles, Opening
+from elsewise.engines.files import Opening
 from elsewise.engines.pool import DESCRIPTION, Around
 from elsewise.engines.token_counts import FILE, TokenCounts, check_labels
 from elsewise.engines.tokenizer import Tokens, unknown_ids
@@ -234,10 +234,6 @@ class Cascade(Around):
         """Write the files of both into an existing folder."""
         self.engine.save(folder)
         (folder / FILE).write_bytes(self.counts.content)
-
-    def with_files(self, files: ModelFiles) -> Self:
-        """Give the same engine with more files to save."""
-        return replace(self, engine=self.engine.with_files(files))
 
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
         """Return logits (n, k) of the stage that answers; features and all else are of the second, else NaN."""

@@ -8,7 +8,7 @@ raises few logits. `Pooled` is what the engines of two opinions have in common, 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,6 +232,10 @@ class Around(OneProcess):
         """Tokenise n texts once, for all."""
         tokens: Tokens = self.engine.prepare(texts)
         return tokens
+
+    def with_files(self, files: ModelFiles) -> Self:
+        """Give the same engine with more files to save."""
+        return replace(self, engine=self.engine.with_files(files))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -169,10 +169,6 @@ class WithTokenCounts(Pooled):
         self.engine.save(folder)
         (folder / FILE).write_bytes(self.counts.content)
 
-    def with_files(self, files: ModelFiles) -> Self:
-        """Give the same engine with more files to save."""
-        return replace(self, engine=self.engine.with_files(files))
-
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
         """Return mixed logits (n, k) and the first's features (n, d)."""
         tokens = texts if isinstance(texts, Tokens) else self.prepare(texts)
