@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -q
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 PYTHONS ?= python3.12 python3.13
-WITHOUT_TORCH := sklearn,onnxruntime,parquet,excel
+WITHOUT_TORCH := sklearn,onnxruntime,openvino,parquet,excel
 TORCH_FREE := $(addprefix tests/,batch calibrators classifier contracts data engines evaluation metrics rules scores storage) \
 	--ignore tests/contracts/test_every_engine.py --ignore tests/engines/test_odd_texts.py
 
@@ -96,7 +96,7 @@ try-wheel: wheel
 	rm -rf .venv-wheel
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/elsewise-*.whl
-	! .venv-wheel/bin/python -m pip list 2> /dev/null | grep -iE '^(torch|transformers|pytest) '
+	! .venv-wheel/bin/python -m pip list 2> /dev/null | grep -iE '^(torch|transformers|openvino|pytest) '
 	.venv-wheel/bin/elsewise predict elsewise-demo/model elsewise-demo/new.csv -o dist/answers.csv
 
 # The tests that need no torch, on each of PYTHONS that is on this machine.

@@ -62,7 +62,7 @@ def test_making_int8_calls_nobody_either(tmp_path):
 
     (tmp_path / "home").mkdir()
     classifier_of().save(tmp_path / "small")
-    words = ["elsewise", "export", str(tmp_path / "small"), "--precision", "int8"]
+    words = ["elsewise", "export", str(tmp_path / "small"), "--engine", "openvino", "--precision", "int8"]
     program = f"from elsewise.cli import main; import sys; sys.argv = {words}; main()"
     environment = {**os.environ, "HOME": str(tmp_path / "home"), "USERPROFILE": str(tmp_path / "home")}
 

@@ -23,6 +23,7 @@ BASE: Final = "none"
 PURPOSES: Final = {
     BASE: "predicting from model folders, calibrating logits",
     "sklearn": "the [baseline](baseline.md) in `fit`, models and [pipelines](how-to/estimator.md) of scikit-learn",
+    "openvino": "another [engine](engines.md), for encoders that the native one does not compute",
     "onnxruntime": "another [engine](engines.md)",
     "multilingual": "[an encoder](how-to/multilingual.md) for other languages, as a wheel",
     "keras": "[Keras models](how-to/keras.md); a backend of Keras is yours to add",

@@ -280,7 +280,7 @@ CASES = [
     forged("an engine that there is not, sealed again", put("os", "name"),
            "model was certified on openvino-f32: unknown engine 'os'; there are ensemble, given, laplace, logits, "
            "mc_dropout, memory, native, onnxruntime, openvino, sklearn, torch; re-fit it for this machine: "
-           "elsewise export model --engine openvino --precision f32"),
+           "elsewise export model --precision f32"),
     forged("canary answers that are none, sealed again",
            lambda canary: canary["probabilities"].update({"openvino-f32": "x"}),
            "model/canary.json: the model cannot answer its canary texts: could not convert string to float: 'x'",

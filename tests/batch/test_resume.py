@@ -74,6 +74,41 @@ def test_a_stopped_run_goes_on_and_gives_the_same_bytes(classifier, here, unbrok
     assert not folder_of(str(here / "out.csv")).exists()
 
 
+def test_a_whole_output_is_not_made_again(classifier, here):
+    """As after a kill between the output's name and the end of the process: a scheduler repeats the command."""
+    first, again = predict(classifier, here), []
+    before = outputs(here)
+
+    summary = predict(classifier, here, seen=again)
+
+    assert (again, outputs(here)) == ([], before)
+    assert (summary.pace.rows, summary.read, summary.tally) == (0, first.read, first.tally)
+    assert not folder_of(str(here / "out.csv")).exists()
+
+
+def test_a_whole_output_is_made_again_if_that_is_asked_for_or_it_was_changed(classifier, here):
+    predict(classifier, here)
+    before = content_of(here / "out.csv")
+
+    assert predict(classifier, here, overwrite=True).pace.rows
+    with (here / "out.csv").open("a", encoding="utf-8") as file:
+        file.write("mine")
+    assert predict(classifier, here).pace.rows
+    assert content_of(here / "out.csv") == before
+
+
+def test_a_whole_output_of_another_run_is_refused_and_said(classifier, here):
+    predict(classifier, here)
+    before = outputs(here)
+
+    with pytest.raises(
+        InputError, match=r"out.csv holds the answers of another run.*top \(0, now 1\)"
+    ):
+        predict(classifier, here, top=1)
+    assert outputs(here) == before
+    assert predict(classifier, here, top=1, overwrite=True).read == ROWS
+
+
 def test_the_journal_is_a_small_json_beside_each_part(classifier, here):
     predict(classifier, here, 2)
 

@@ -577,7 +577,7 @@ def test_an_engine_that_model_is_not_certified_on_is_one_line_and_exit_1(small, 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (("--engine", "abacus"), "unknown engine 'abacus'; choose one of openvino, native, onnxruntime, torch"),
+        (("--engine", "abacus"), "unknown engine 'abacus'; choose one of auto, native, openvino, onnxruntime, torch"),
         (("--precision", "int3"), "unknown precision 'int3'; choose one of auto, f32, bf16, f16, int8"),
         (("--engine", "onnxruntime", "--precision", "int8"), "does not compute in int8 on this machine, but in f32"),
     ],

@@ -13,6 +13,8 @@ from elsewise.cli.doctor import diagnosis
 from elsewise.engines import TEXT_ENGINES
 from elsewise.engines.encoders import DEFAULT_ENCODER, ENCODER_FILES
 from elsewise.engines.machine import FEATURES, processor_features
+from elsewise.engines.native_build import COMMAND
+from support.native import is_compiled, without_native
 
 doctor = import_module("elsewise.cli.doctor")  # `elsewise.cli.doctor` is the command
 
@@ -87,7 +89,7 @@ def test_without_torch_everything_else_is_told_and_how_to_fit(monkeypatch):
 
     found = diagnosis()
 
-    assert found["default_engine"] == "openvino"
+    assert found["default_engine"] == ("native" if is_compiled() else "openvino")
     assert found["engines"]["torch"]["precisions"] == []
     assert found["machine"]["GPU"] == "not told: torch is not installed"
     assert "To fit models: pip install 'elsewise[train]' torch==2.13.0" in found["advice"]
@@ -96,8 +98,21 @@ def test_without_torch_everything_else_is_told_and_how_to_fit(monkeypatch):
 def test_without_nncf_there_is_the_command_that_adds_int8(monkeypatch):
     pytest.importorskip("torch")
     without(monkeypatch, "nncf")
+    without_native(monkeypatch)
 
-    assert "To try int8: pip install 'elsewise[train]'" in diagnosis()["advice"]
+    found = diagnosis()
+
+    assert found["default_engine"] == "openvino"
+    assert "To try int8: pip install 'elsewise[train]'" in found["advice"]
+
+
+def test_an_engine_that_is_not_compiled_has_the_command_that_compiles_it(monkeypatch):
+    without_native(monkeypatch)
+
+    found = diagnosis()
+
+    assert found["engines"]["native"]["precisions"] == []
+    assert "To have the fastest engine: install a C compiler, and run: " + COMMAND in found["advice"]
 
 
 def test_a_default_encoder_that_is_not_here_is_said(monkeypatch):

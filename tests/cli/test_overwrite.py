@@ -54,6 +54,20 @@ def test_what_is_there_stays_until_overwrite_is_typed(here, words):
     assert state(here) != before
 
 
+def test_predict_again_is_done_at_once_and_ends_well(here):
+    words = ("predict", "model", "rows.csv", "-o", "new.csv")
+    first = run(*words, folder=here)
+    before = state(here)
+
+    again, other = run(*words, folder=here), run(*words, "--top", "1", folder=here)
+
+    assert (first.returncode, again.returncode, state(here)) == (0, 0, before)
+    assert "no row was answered again" in again.stderr
+    assert other.returncode == 1
+    assert other.stderr.startswith("elsewise: new.csv holds the answers of another run. Changed since: columns")
+    assert other.stderr.endswith("top (0, now 1). Undo that to go on, or begin anew with --overwrite\n")
+
+
 def test_fit_refuses_before_it_reads_a_row(here):
     refused = run("fit", "no-such-file.csv", "-o", "model", folder=here)
 

@@ -17,6 +17,7 @@ from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import ArtifactError
 from elsewise.fitting import open_threshold
 from elsewise.fitting.baseline import MOST_ROWS, train_baseline
+from elsewise.fitting.engines_to_try import usual_engine
 from elsewise.rules import ByLabel, CertifiedThreshold
 from support.small_rules import copy_of
 
@@ -223,7 +224,7 @@ def test_a_loaded_model_and_what_it_answers_are_shown_in_a_few_lines(model, samp
     lines = str(loaded).splitlines()
 
     assert lines == [repr(loaded), loaded.certificate.sentence]
-    assert lines[0].startswith(f"Classifier({len(loaded.labels)} labels or 'Other', openvino-")
+    assert lines[0].startswith(f"Classifier({len(loaded.labels)} labels or 'Other', {usual_engine()}-")
     for shown in (loaded.engine, open_baseline(loaded).engine, loaded.decide([row.text for row in sample])):
         assert len(repr(shown)) < 3_000
 

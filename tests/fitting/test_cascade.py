@@ -50,7 +50,7 @@ def fitted(encoder, **how):
         warnings.simplefilter("ignore")
         return ew.fit(
             *rows_of(700), encoder=encoder, epochs=2, learning_rate=5e-3, target_accuracy=0.6, max_length=32,
-            precision="f32", floor=0, baseline=False, **how,
+            engine="openvino", precision="f32", floor=0, baseline=False, **how,
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import elsewise as ew
 from elsewise.engines.tokenizer import Tokens
 from elsewise.fitting import engine_choice
 from elsewise.fitting.engine_choice import GateRow, Rows, Serving, choose, gate_rows, measure, precisions_to_try
+from elsewise.fitting.engines_to_try import Wanted
 from elsewise.outputs import Outputs
 
 EXACT = GateRow("openvino-f32", 0.9, 0.4, 0.02, 0.0, 0.0, 0.0, 90.0, 100.0, passed=True)
@@ -178,7 +179,8 @@ def test_no_rows_at_all_leave_float32():
 def test_with_few_rows_only_float32_is_tried(in_scope, others):
     codes = np.array([0] * in_scope + [-1] * 500)
 
-    first, *rest = precisions_to_try(("openvino", "auto"), Rows(tokens(len(codes)), codes, tokens(3)))
+    wanted = Wanted(("openvino",), "auto")
+    first, *rest = precisions_to_try(wanted, "openvino", Rows(tokens(len(codes)), codes, tokens(3)))
 
     assert first == "f32"
     assert ("int8" in rest) == bool(rest) == others
@@ -187,7 +189,7 @@ def test_with_few_rows_only_float32_is_tried(in_scope, others):
 def test_int8_is_not_tried_without_train_texts_to_calibrate_it_on():
     rows = Rows(tokens(60), np.zeros(60, dtype=np.int64), tokens(0))
 
-    assert "int8" not in precisions_to_try(("openvino", "auto"), rows)
+    assert "int8" not in precisions_to_try(Wanted(("openvino",), "auto"), "openvino", rows)
 
 
 def test_the_table_is_json():

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 
 import numpy as np
@@ -19,13 +18,11 @@ pytest.importorskip("onnxruntime")
 
 import elsewise as ew
 from elsewise.classifier.kept_rows import population_record, refit_tokens
-from elsewise.engines import native, native_library
 from elsewise.engines.files import INT8, ONNX
 from elsewise.engines.openvino import OpenVinoModel
 from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra, need
 from elsewise.fitting import engine_choice, open_threshold
 from elsewise.fitting.calibrate import calibrate
-from elsewise.fitting.engine_choice import usual_engine
 from elsewise.fitting.export import export
 from elsewise.messages.certificates import Population
 from elsewise.rules import Floor, Unfamiliar, asked_record
@@ -33,7 +30,7 @@ from elsewise.rules.conformal import ConformalPValue
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
 from elsewise.training import int8 as int8_graph
-from support.native import compiled
+from support.native import compiled, without_native
 from support.small_folders import classifier_of
 from support.small_models import encoder_of, texts
 
@@ -126,7 +123,7 @@ def test_every_export_is_one_more_look_and_leaves_the_others_as_they_were(small,
 
 
 def test_what_export_returns_is_what_load_gives(small, close_enough):
-    made = export(small, precision="int8")
+    made = export(small, engine="openvino", precision="int8")
 
     again = ew.load(small)
 
@@ -140,7 +137,7 @@ def test_what_export_returns_is_what_load_gives(small, close_enough):
 def test_the_certificate_is_what_the_new_engine_gives_on_the_rows_that_are_kept(small, close_enough):
     kept = ew.load(small)
 
-    export(small, precision="int8")
+    export(small, engine="openvino", precision="int8")
 
     new = ew.load(small)
     codes, lengths = kept.provenance.arrays["refit.certify.codes"], kept.provenance.arrays["refit.certify.lengths"]
@@ -157,7 +154,7 @@ def test_gates_go_along_and_texts_are_judged_among_the_tune_rows_of_the_new_engi
     before = ew.load(small)
     arrays = before.provenance.arrays
 
-    made = export(small, precision="int8")
+    made = export(small, engine="openvino", precision="int8")
 
     tune, certify = (ew.Evidence.of(made.engine.run(refit_tokens(arrays, name)), made.calibrator)
                      for name in ("tune", "certify"))  # fmt: skip
@@ -185,7 +182,7 @@ def test_what_is_certified_and_answers_otherwise_here_is_certified_again(small):
     with pytest.raises(ArtifactError, match=r"certify it here: elsewise export .*small --engine openvino"):
         ew.load(small)
 
-    second = export(small, precision="f32").certificate
+    second = export(small, engine="openvino", precision="f32").certificate
 
     assert second.looks == 2
     assert second.threshold >= first.threshold
@@ -193,7 +190,7 @@ def test_what_is_certified_and_answers_otherwise_here_is_certified_again(small):
 
 
 def test_the_default_changes_when_the_gate_passed(small, close_enough):
-    export(small, precision="int8")
+    export(small, engine="openvino", precision="int8")
 
     assert described(small)["engine"] == "openvino-int8"
     assert ew.load(small).engine.settings["precision"] == "int8"
@@ -204,7 +201,7 @@ def test_the_default_stays_when_the_gate_did_not_pass(small, never_close_enough)
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", ElsewiseWarning)
-        made = export(small, precision="int8")
+        made = export(small, engine="openvino", precision="int8")
 
     first, second = (str(warning.message) for warning in said if warning.category is ElsewiseWarning)
     assert first.startswith("openvino-int8 is further from float32 than the margins allow")
@@ -222,19 +219,6 @@ def test_auto_takes_float32_where_nothing_else_passes(small, never_close_enough)
     assert made.engine.settings["precision"] == "f32"
     assert {row["engine"] for row in made.provenance.gate} == {f"openvino-{p}" for p in OpenVinoModel.precisions()}
     assert [row["passed"] for row in made.provenance.gate] == [True, *[False] * (len(made.provenance.gate) - 1)]
-
-
-def test_auto_is_torch_on_a_gpu_and_openvino_elsewhere(monkeypatch):
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert usual_engine() == "torch"
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert usual_engine() == "openvino"
-
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert usual_engine() == "openvino"
 
 
 def test_a_model_can_be_exported_to_torch(small):
@@ -291,7 +275,7 @@ def test_a_change_before_another_certificate_cannot_be_undone(small):
     shifted = [[1 / len(row)] * len(row) for row in canary["probabilities"]["openvino-f32"]]
     write_json(small / "canary.json", {**canary, "probabilities": {"openvino-f32": shifted}})
     forge(small)
-    export(small, precision="f32")
+    export(small, engine="openvino", precision="f32")
 
     with pytest.raises(InputError, match="there is no change of the threshold of openvino-f32 to undo"):
         open_threshold(small).undo()
@@ -330,7 +314,7 @@ def test_a_model_of_logits_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"engine": "abacus"}, r"unknown engine 'abacus'; choose one of openvino, native, onnxruntime, torch"),
+        ({"engine": "abacus"}, r"unknown engine 'abacus'; choose one of auto, native, openvino, onnxruntime, torch"),
         ({"engine": "memory"}, r"unknown engine 'memory'; choose one of"),
         ({"precision": "int3"}, r"unknown precision 'int3'; choose one of auto, f32, bf16, f16, int8"),
         ({"engine": "openvino", "precision": "f16"}, r"engine openvino does not compute in f16 on this machine"),
@@ -403,12 +387,12 @@ def test_a_machine_without_the_precision_gets_the_command_that_works_there(made,
         lambda opening: opened.append(opening.settings["precision"]) or really(opening),
     )
     command = str(refusal.value).split("elsewise export ")[1].split()
-    export(command[0], engine=command[2], precision=command[4])
+    export(command[0], engine="openvino", precision=command[2])
 
     assert f"was certified on openvino-{precision}: engine openvino does not compute in {precision}" in str(
         refusal.value
     )
-    assert command[:5] == [str(path), "--engine", "openvino", "--precision", "f32"]
+    assert command == [str(path), "--precision", "f32"]
     assert set(opened) == {"f32"}
     assert ew.load(path).engine.settings["precision"] == "f32"
     assert ew.load(path).certificate.looks == 2
@@ -440,7 +424,7 @@ def test_int8_without_nncf_is_one_line_with_the_remedy(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
 
     with pytest.raises(MissingExtra, match=r"^nncf is not installed; run: pip install 'elsewise\[train\]'$"):
-        export(small, precision="int8")
+        export(small, engine="openvino", precision="int8")
     assert "openvino-int8" not in {row["engine"] for row in export(small, engine="openvino").provenance.gate}
 
 
@@ -457,14 +441,17 @@ def test_our_own_engine_is_certified_as_any_other_and_needs_no_train_texts(small
     assert export(small, engine="native", precision="int8").certificate.looks == 2
 
 
-def test_a_folder_of_our_own_engine_that_is_not_compiled_is_one_line_with_the_remedy(small, monkeypatch, tmp_path):
+def test_a_folder_of_our_own_engine_that_is_not_compiled_is_one_line_with_the_remedy(small, monkeypatch):
     compiled()
     export(small, engine="native", precision="f32")
-    monkeypatch.setattr(native_library, "library", partial(native_library.library.__wrapped__, tmp_path / "none.so"))
-    monkeypatch.setattr(native, "library", native_library.library)
+    without_native(monkeypatch)
 
-    with pytest.raises(MissingExtra, match=r"^the engine native is not compiled; install a C compiler, and run: "):
+    with pytest.raises(MissingExtra) as refusal:
         ew.load(small)
+
+    why = "the engine native is not compiled; install a C compiler, and run: python -m elsewise.engines.native_build"
+    again = f"or certify it on another engine: elsewise export {small} --engine openvino"
+    assert str(refusal.value) == f"{small} was certified on native-f32: {why}; {again}"
     assert ew.load(small, engine="openvino").certificate.looks == 1
 
 
@@ -587,7 +574,7 @@ def test_an_export_into_a_folder_with_a_file_of_yours_is_refused_before_the_work
 def test_progress_says_what_is_tried(small, close_enough):
     said = []
 
-    export(small, precision="int8", progress=lambda words, done, total: said.append(words))
+    export(small, engine="openvino", precision="int8", progress=lambda words, done, total: said.append(words))
 
     assert said == ["trying f32", "trying int8"]
 
@@ -642,7 +629,7 @@ def test_a_threshold_that_was_changed_meanwhile_stays_and_its_look_counts(small,
 
 
 def test_two_exports_at_once_keep_both_engines(small, close_enough):
-    inner = meanwhile(lambda: export(small, precision="int8"))
+    inner = meanwhile(lambda: export(small, engine="openvino", precision="int8"))
 
     outer = export(small, engine="onnxruntime", progress=inner)
 

@@ -8,6 +8,7 @@ import pytest
 
 import elsewise as ew
 from elsewise.fitting import open_threshold
+from elsewise.fitting.engines_to_try import usual_engine
 from elsewise.fitting.model_choice import Keeping, choose_model
 from support.running import run
 from support.small_models import encoder_of
@@ -211,7 +212,7 @@ def test_its_folder_is_like_any_other(best):
 def test_the_encoder_is_served_all_the_same_where_it_is_asked_for(encoder):
     classifier = fitted(encoder, keep="encoder", second_opinion=False, precision="f32", baseline=False)
 
-    assert classifier.engine.name == "openvino"
+    assert classifier.engine.name == usual_engine()
     assert classifier.provenance.record["kept"]["kept"] == "encoder"
 
 

@@ -130,8 +130,8 @@ def test_a_bar_shows_the_share_of_all_of_it():
 
 
 def test_costs_are_those_of_the_stages_that_come():
-    few = costs_of(SIZES, 6, ("f32",), opinions=False, baseline=False, members=1)
-    many = costs_of(SIZES, 6, ("f32", "bf16", "int8"), opinions=True, baseline=True, members=2)
+    few = costs_of(SIZES, 6, ("f32",), quantises=False, opinions=False, baseline=False, members=1)
+    many = costs_of(SIZES, 6, ("f32", "bf16", "int8"), quantises=True, opinions=True, baseline=True, members=2)
 
     assert list(few) == ["calibrating", "trying f32", "certifying", "judging on test rows"]
     assert list(many) == [

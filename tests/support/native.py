@@ -1,13 +1,15 @@
 """The native engine in tests: skipped with a word where nothing is compiled; and models of random weights for it."""
 
 import json
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from elsewise.engines import native, native_library
 from elsewise.engines.native_file import open_file, write_file
-from elsewise.engines.native_library import library
 from elsewise.engines.native_weights import packed
 from elsewise.errors import MissingExtra
 
@@ -15,7 +17,7 @@ from elsewise.errors import MissingExtra
 def is_compiled():
     """Tell whether the library is compiled."""
     try:
-        library()
+        native_library.library()
     except MissingExtra:
         return False
     return True
@@ -25,6 +27,13 @@ def compiled():
     """Skip the test that asks where the library is not compiled."""
     if not is_compiled():
         pytest.skip("the engine native is not compiled")
+
+
+def without_native(monkeypatch):
+    """Look as if the library were not compiled."""
+    missing = partial(native_library.library.__wrapped__, Path("none.so"))
+    for module in (native_library, native):
+        monkeypatch.setattr(module, "library", missing)
 
 
 def random_folder(folder, seed, kind="bert", *, hidden=48, heads=3, inner=80, layers=2, words=50, positions=40,

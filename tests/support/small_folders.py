@@ -14,6 +14,7 @@ def classifier_of(engine="openvino", precision="f32"):
     from elsewise.classifier.provenance import Provenance
     from elsewise.errors import ElsewiseWarning
     from elsewise.fitting.engine_choice import Rows, serving
+    from elsewise.fitting.engines_to_try import Wanted
     from elsewise.rules.conformal import SplitConformal
     from elsewise.rules.familiarity import FamiliarityTest
     from elsewise.training.onnx_graph import write_model
@@ -26,7 +27,7 @@ def classifier_of(engine="openvino", precision="f32"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ElsewiseWarning)  # random weights may be far from float32
         rows = Rows(tune, tune_codes, train)
-        best, table = serving(files, LABELS, learner.tokenize.settings, (engine, precision), rows)
+        best, table = serving(files, LABELS, learner.tokenize.settings, Wanted((engine,), precision), rows)
     outputs = best.engine.run(certify)
     kept = {**refit_rows("train", train), **refit_rows("tune", tune, codes=tune_codes, logits=best.outputs.logits)}
     kept |= refit_rows("certify", certify, codes=certify_codes, logits=outputs.logits)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from os import getpid, path
 from pathlib import Path
 from platform import node
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from elsewise.batch.answers import Answered, Totals
 from elsewise.batch.identity import differences
@@ -106,13 +106,17 @@ def check_same_run(folder: Path, parts: Iterable[DonePart], run: Json) -> None:
     """Raise InputError, saying what changed, if parts are of another run."""
     known = list(parts)
     other = next((part for part in known if part.run != run), None)
-    if other is None:
-        return
-    changed = differences(other.run, run)
+    if other is not None:
+        refuse_other_run(f"{folder} holds {counted(len(known), 'part')}", other.run, run)
+
+
+def refuse_other_run(what: str, before: Mapping[str, Any], now: Json) -> NoReturn:
+    """Raise InputError, saying what changed since a run made what is there, as in "a folder holds 3 parts"."""
+    changed = differences(before, now)
     more = f", and {len(changed) - WORDS_AT_ONCE} more" if len(changed) > WORDS_AT_ONCE else ""
     raise InputError(
-        f"{folder} holds {counted(len(known), 'part')} of another run. Changed since: "
-        f"{'; '.join(changed[:WORDS_AT_ONCE])}{more}. Undo that to go on, or begin anew with overwrite=True"
+        f"{what} of another run. Changed since: {'; '.join(changed[:WORDS_AT_ONCE])}{more}. "
+        "Undo that to go on, or begin anew with overwrite=True"
     )
 
 

@@ -74,7 +74,8 @@ def predict_file(
     progress : callable, optional
         Called with (words, rows done, rows in all), 0 where the number of rows is unknown, as of a pipe.
     overwrite : bool
-        Begin anew where ``OUT.parts`` is of another run. Default: refuse, and say what changed.
+        Begin anew where ``OUT.parts``, or a whole `out`, is of this or another run. Default: do no work twice, and of
+        another run refuse, and say what changed.
     mixed_processors : bool
         Take parts that different kinds of processors answer, whose last digits may differ. A column ``processor`` tells
         which. Default: refuse.

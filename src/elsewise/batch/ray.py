@@ -131,8 +131,7 @@ def predict(
         _wait(ray, tasks, folder_of(paths[1]), progress)
         for actor in made:
             ray.kill(actor)
-    again = {name: value for name, value in options.items() if name != "overwrite"}
-    return predict_file(classifier, *paths, join=True, **again)
+    return predict_file(classifier, *paths, join=True, **options)
 
 
 @contextmanager

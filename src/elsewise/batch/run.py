@@ -24,13 +24,14 @@ from elsewise.batch.parts import (
     folder_of,
     holding,
     read_parts,
+    refuse_other_run,
     remove_parts,
     write_end,
     write_part,
 )
 from elsewise.batch.rejects import REJECT_COLUMNS, reject_rows, rejects_of
 from elsewise.batch.source import Chunk, Seen, Source, chunks
-from elsewise.batch.summary import Pace, Summary, write_summary
+from elsewise.batch.summary import Pace, Summary, run_of, whole_run, write_summary
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import RowWriter, open_writer
 from elsewise.data.labelled_texts import Reading
@@ -155,18 +156,21 @@ def in_parts(job: Job, going_on: GoingOn) -> Summary:
             files["features"] = FilesState.of([job.features], job.progress)
         run = identity_of(job.classifier, files, job.how, job.described)
         known = _known(folder, run, going_on)
+        if not known and (done := _done(job, run, going_on)) is not None:
+            return done
         if going_on.join:
             ordered, pace = [known[first] for first in sorted(known)], Pace()
             check_complete(folder, ordered, run)
         else:
             ordered, pace = _answer_parts(job, folder, known, run, files, going_on)
-        summary = job.summary(sum((part.totals for part in ordered), start=Totals()), pace)
+        totals = sum((part.totals for part in ordered), start=Totals())
+        summary = job.summary(totals, pace)
         if going_on.stays_in_parts and shard is None:
             write_end(folder, summary.read, run)
             with together() as placed:
                 write_summary(summary, job.out, placed)
         elif shard is None:
-            _merge(job, folder, ordered, summary)
+            _merge(job, folder, ordered, summary, partial(run_of, run, totals))
             remove_parts(folder)
     return summary
 
@@ -280,7 +284,21 @@ def _known(folder: Path, run: Json, going_on: GoingOn) -> dict[int, DonePart]:
     return known
 
 
-def _merge(job: Job, folder: Path, parts: list[DonePart], summary: Summary) -> None:
+def _done(job: Job, run: Json, going_on: GoingOn) -> Summary | None:
+    """Sum up a run that wrote its output before; None where it did not.
+
+    InputError, saying what changed, where another run wrote an output that would be replaced.
+    """
+    before = None if going_on.overwrite or going_on.stays_in_parts else whole_run(job.out)
+    if before is None:
+        return None
+    identity, totals = before
+    if identity != run and going_on.shard is None:
+        refuse_other_run(f"{job.out} holds the answers", identity, run)
+    return job.summary(totals, Pace()) if identity == run else None
+
+
+def _merge(job: Job, folder: Path, parts: list[DonePart], summary: Summary, run: Callable[[int], Json]) -> None:
     """Write parts, in order, as one output with its rejected rows and its summary; they get their names together."""
     with together() as placed:
         with job.layout.open(job.out, placed) as writer, _open_rejects(rejects_of(job.out), job.out, placed) as rejects:
@@ -288,15 +306,15 @@ def _merge(job: Job, folder: Path, parts: list[DonePart], summary: Summary) -> N
             for part in parts:
                 if rejects is not None and part.rejects:
                     rejects.append(folder / part.rejects)
-        _finish(summary, job.out, placed)
+        _finish(summary, job.out, placed, run(placed[-1].hidden.stat().st_size))
 
 
-def _finish(summary: Summary, out: str, placed: list[Part]) -> None:
+def _finish(summary: Summary, out: str, placed: list[Part], run: Json | None = None) -> None:
     """Let no file of rejects be there, not even an older one, where no row was rejected; and add the summary."""
     for unneeded in placed[:-1] if not summary.rejected else ():
         unneeded.hidden.unlink()
     if placed:
-        write_summary(summary, out, placed)
+        write_summary(summary, out, placed, run)
 
 
 def _open_rejects(path: Path | None, out: str, placed: list[Part]) -> AbstractContextManager[RowWriter | None]:

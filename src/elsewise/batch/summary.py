@@ -2,15 +2,17 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from elsewise.batch.answers import Ledger, Totals
 from elsewise.classifier.classifier import Classifier
+from elsewise.errors import ArtifactError
 from elsewise.evaluation.shift import BINS, MOST_REFERENCES, Shift, Tally, reference_of, shift
 from elsewise.metrics import wilson
-from elsewise.storage.json_files import finite
+from elsewise.storage.json_files import Json, finite, read_json
 from elsewise.storage.target_file import Part, open_target, try_to_write
 
 SUMMARY: Final = ".summary.json"  # ends the name of the file beside an output
@@ -107,9 +109,27 @@ class Summary(Ledger):
         }
 
 
-def write_summary(summary: Summary, out: str, placed: list[Part]) -> None:
-    """Write ``OUT.summary.json``; it gets its name with the other files of the output, before the output itself."""
+def write_summary(summary: Summary, out: str, placed: list[Part], run: Json | None = None) -> None:
+    """Write ``OUT.summary.json``; it gets its name with the other files of the output, before the output itself.
+
+    `run` is what `whole_run` gives again.
+    """
     with open_target(f"{out}{SUMMARY}", parts=placed, like=out) as file:
-        text = json.dumps(finite(summary.as_dict()), indent=1, ensure_ascii=False, allow_nan=False)
+        told = summary.as_dict() | ({} if run is None else {"run": run})
+        text = json.dumps(finite(told), indent=1, ensure_ascii=False, allow_nan=False)
         try_to_write(f"{out}{SUMMARY}", file.write, f"{text}\n".encode("utf-8", "backslashreplace"))
     placed.insert(0, placed.pop())
+
+
+def run_of(identity: Json, totals: Totals, size: int) -> Json:
+    """Describe the run that wrote an output of `size` bytes (JSON)."""
+    return {"identity": identity, "totals": asdict(totals), "bytes": size}
+
+
+def whole_run(out: str) -> tuple[Json, Totals] | None:
+    """Read which run wrote an output, and what it counted; None where no run did, or the output was changed since."""
+    with suppress(OSError, ArtifactError, KeyError, TypeError):
+        run = read_json(Path(f"{out}{SUMMARY}"))["run"]
+        if Path(out).stat().st_size == run["bytes"]:
+            return run["identity"], Totals.read(run["totals"])
+    return None

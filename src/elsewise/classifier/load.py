@@ -14,6 +14,7 @@ from elsewise.classifier.provenance import Provenance
 from elsewise.engines import (
     ENGINES,
     PRECISIONS,
+    TEXT_ENGINES,
     Stored,
     early_fingerprint,
     engine_class,
@@ -26,7 +27,7 @@ from elsewise.engines import (
 from elsewise.engines.external import ExternalEngine
 from elsewise.engines.files import ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import ArtifactError, InputError, reading
+from elsewise.errors import ArtifactError, InputError, MissingExtra, reading
 from elsewise.outputs import Evidence
 from elsewise.storage.paths import at_home
 from elsewise.storage.sealed_folder import MANIFEST, manifest_hash, steady
@@ -205,10 +206,16 @@ def _open_engine(folder: ModelFolder, key: str, threads: int | None) -> Stored:
     except InputError as error:
         path, others = folder.files.path, list(folder.others(key))
         instead = f", or serve it as certified on {others[0]} (engine=, precision=)" if others else ""
-        inside = f"re-fit it for this machine: elsewise export {path} --engine openvino --precision f32"
+        inside = f"re-fit it for this machine: elsewise export {path} --precision f32"
         if entry["name"] in ENGINES and kind_of(entry["name"]).certify_again == "fit":
             inside = "fit it again on this machine"
         raise ArtifactError(f"{path} was certified on {key}: {error}; {inside}{instead}") from error
+    except MissingExtra as error:
+        if kind_of(entry["name"]).certify_again != "export":
+            raise
+        other = next(name for name in TEXT_ENGINES if name != entry["name"])
+        again = f"certify it on another engine: elsewise export {folder.files.path} --engine {other}"
+        raise MissingExtra(f"{folder.files.path} was certified on {key}: {error}; or {again}") from error
 
 
 def _check_fingerprint(folder: ModelFolder, key: str, found: str | None, remedy: str) -> None:

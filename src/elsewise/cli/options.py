@@ -70,8 +70,8 @@ MaxLength = Annotated[int, TRAINING(min=8, help="Tokens read of each text, at mo
 Engine = Annotated[
     str,
     ENGINE(
-        help="Engine to certify on: auto, openvino, native, onnxruntime or torch. "
-        "auto: torch on a GPU, openvino elsewhere."
+        help="Engine to certify on: auto, native, openvino, onnxruntime or torch. "
+        "auto: torch on a GPU, native elsewhere, or openvino where native does not serve."
     ),
 ]
 ApiKeyFrom = Annotated[

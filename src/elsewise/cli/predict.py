@@ -158,6 +158,7 @@ def predict(
     """Answer every row of a file: a label, or Other with the reason. The same command goes on if it was stopped."""
     from elsewise.batch.parts import folder_of
     from elsewise.batch.predict import is_resumable, predict_file
+    from elsewise.batch.summary import whole_run
     from elsewise.data.formats import same_file
 
     how, going_on = files.reading(), pieces.going_on()
@@ -165,7 +166,8 @@ def predict(
     if pieces.estimate:
         _say_estimate(served.load(model), data, how, features, as_json=as_json)
         return
-    if not same_file(data, out) and not folder_of(out).exists():  # the one is refused anyway, the other goes on
+    goes_on = folder_of(out).exists() or (is_resumable(data, out) and whole_run(out) is not None)
+    if not same_file(data, out) and not goes_on:  # the one is refused anyway
         refuse_replacing(out, overwrite=overwrite)
     watch = None if pieces.progress == "bar" else _tell_json
     hides = watch is not None or (out == "-" and sys.stdout.isatty())  # a bar would stand among the rows

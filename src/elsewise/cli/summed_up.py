@@ -44,7 +44,7 @@ def _show(summary: "Summary", other: str) -> None:
     rows += [line(f"{other}: {reason}", n) for reason, n in sorted(tally.reasons.items())]
     rows += [line("truncated", tally.truncated)] * bool(tally.truncated)
     rows += [line("repeated", summary.repeated)] * bool(summary.repeated)
-    speed = f"{pace['rows_per_second']:,.0f} rows/s"
+    speed = f"{pace['rows_per_second']:,.0f} rows/s" if pace["rows"] else "no row was answered again"
     if pace["tokens"]:
         speed += f", {pace['tokens_per_second']:,.0f} tokens/s"
     print_table("", ("", "rows", "share"), [*rows, ("speed", speed, "")], err=True)

@@ -60,7 +60,7 @@ ENGINES: Final[dict[str, EngineKind]] = {
     "sklearn": EngineKind("elsewise.engines.tfidf:TfidfEngine"),
     "torch": EngineKind("elsewise.engines.torch:TorchModel", "export"),
 }
-TEXT_ENGINES: Final = ("openvino", "native", "onnxruntime", "torch")  # engines to choose from, the default first
+TEXT_ENGINES: Final = ("native", "openvino", "onnxruntime", "torch")  # engines to choose from, the default first
 PRECISIONS: Final = ("f32", "bf16", "f16", "int8")
 
 

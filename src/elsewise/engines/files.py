@@ -17,6 +17,7 @@ from elsewise.storage.sealed_folder import sha256_of
 ONNX: Final = "model.onnx"
 INT8: Final = "openvino/int8.xml"
 INT8_WEIGHTS: Final = "openvino/int8.bin"
+CONFIG: Final = "config.json"
 NATIVE: Final = "native/{}.safetensors"  # of a precision
 TOKENIZER: Final = "tokenizer.json"
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elsewise.engines.batching import Result, Rows
-from elsewise.engines.files import NATIVE, TOKENIZER, ModelFiles, Opening, TemporaryPlace
+from elsewise.engines.files import CONFIG, NATIVE, TOKENIZER, ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.machine import cores
 from elsewise.engines.native_file import open_file, write_file
 from elsewise.engines.native_library import Opened, kernel_in_use, library
-from elsewise.engines.native_weights import CONFIG, family_of, packed
+from elsewise.engines.native_weights import family_of, packed
 from elsewise.engines.second_opinion import HOME
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer

@@ -18,10 +18,14 @@ from typing import Final
 SOURCES: Final = Path(__file__).with_name("c")
 LIBRARY: Final = SOURCES / "native.so"
 COMMAND: Final = "python -m elsewise.engines.native_build"
-KERNELS: Final = {  # the flags of each file that needs more than the oldest processor of its kind has
-    "kernel_avx2.c": ("-mavx2", "-mfma"),
-    "kernel_avx512.c": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
+KERNELS: Final = {  # by machine, the flags of each file that needs more than the oldest processor of its kind has
+    "x86_64": {
+        "kernel_avx2.c": ("-mavx2", "-mfma"),
+        "kernel_avx512.c": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
+    },
+    "aarch64": {"kernel_neon.c": ("-march=armv8.2-a+dotprod",)},
 }
+MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}  # other names of them
 FLAGS: Final = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-strict-aliasing")
 SECONDS: Final = 300
 
@@ -45,6 +49,13 @@ def find_compiler() -> str:
     return found
 
 
+def sources(machine: str) -> dict[Path, tuple[str, ...]]:
+    """Give the C files for a machine, each with its flags."""
+    own = KERNELS.get(MACHINES.get(machine.lower(), machine.lower()), {})
+    others = {name for files in KERNELS.values() for name in files} - own.keys()
+    return {file: own.get(file.name, ()) for file in sorted(SOURCES.glob("*.c")) if file.name not in others}
+
+
 def build(library: Path = LIBRARY, flags: Sequence[str] = (), compiler: str | None = None) -> Path:
     """Compile the library, and put it in place in one step.
 
@@ -63,13 +74,12 @@ def build(library: Path = LIBRARY, flags: Sequence[str] = (), compiler: str | No
         If there is no compiler, or it fails.
     """
     compiler = compiler or find_compiler()
-    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
-    files = [file for file in sorted(SOURCES.glob("*.c")) if is_x86 or file.name not in KERNELS]
+    files = sources(platform.machine())
     with tempfile.TemporaryDirectory(prefix=".native-", dir=library.parent) as made:
         objects = [str(Path(made, f"{file.stem}.o")) for file in files]
-        for file, into in zip(files, objects, strict=True):
+        for (file, its_own), into in zip(files.items(), objects, strict=True):
             known = f'-DSOURCES="{sources_hash()}"'
-            _run(compiler, *FLAGS, *flags, *KERNELS.get(file.name, ()), known, "-c", str(file), "-o", into)
+            _run(compiler, *FLAGS, *flags, *its_own, known, "-c", str(file), "-o", into)
         whole = str(Path(made, library.name))
         _run(compiler, "-shared", *flags, *objects, "-o", whole, "-lm")
         os.replace(whole, library)  # noqa: PTH105  a string

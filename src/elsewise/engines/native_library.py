@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from elsewise.engines.native_build import COMMAND, LIBRARY, sources_hash
 from elsewise.errors import ArtifactError, ElsewiseError, InputError, MissingExtra
 
-KERNELS: Final = ("plain", "avx2", "avx512")  # the slowest first, as numbered in native.c
+KERNELS: Final = ("plain", "avx2", "avx512", "neon")  # the slowest first, as numbered in native.c
 KERNEL: Final = "ELSEWISE_NATIVE_KERNEL"  # environment: the kernel to use, for tests: all give the same bits
 FIRST_TOKEN, MEAN = 0, 1
 PLAIN, GELU, RELU, TANH = 0, 1, 2, 3

@@ -13,13 +13,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from elsewise.engines.files import CONFIG
 from elsewise.engines.native_library import FIRST_TOKEN, GELU, MEAN, RELU, TANH, Shape
 from elsewise.errors import InputError, reading
 from elsewise.storage.json_files import Json, read_arrays, read_json
 
 LANES: Final = 16
 BLOCK: Final = 64
-CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
 HEAD: Final = "head.safetensors"  # of an encoder as it came
 

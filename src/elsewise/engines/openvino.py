@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest on a CPU, in float32, bfloat16 or int8; needs no torch and no transformers."""
+"""OpenVINO: float32, bfloat16 or int8, of architectures that the native engine does not compute too; needs no torch."""
 
 import os
 import sys
@@ -18,12 +18,12 @@ from elsewise.engines.onnx_safety import check_graph, check_ir
 from elsewise.engines.short_batches import ShortBatches
 from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
-from elsewise.errors import ArtifactError
+from elsewise.errors import ArtifactError, need
 from elsewise.storage.json_files import Json
 
 # Before the import, which would start a thread that calls home; None makes it fall back to a stub of its own.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-import openvino  # noqa: E402
+openvino = need("openvino", extra="openvino")
 
 OPENVINO: Final = "OpenVINO"
 COMPILE_CACHE: Final = "ELSEWISE_COMPILE_CACHE"  # environment: a folder for compiled models, for a faster start

@@ -15,7 +15,8 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.data.model_labels import settle_labels
 from elsewise.data.splits import DividedTexts, Pairs, as_pairs
 from elsewise.fitting.certify import Promise, Words, check_tune_rows, evaluated, halves, warn_of_promise
-from elsewise.fitting.engine_choice import Rows, check_architecture, check_engine, serving
+from elsewise.fitting.engine_choice import Rows, serving
+from elsewise.fitting.engines_to_try import Wanted
 from elsewise.fitting.fit_external import divide_for
 from elsewise.fitting.text_model import TextModel, certified_text_model, folded
 from elsewise.messages.wording import counted, percent
@@ -54,10 +55,10 @@ def calibrate_folder(
     """
     from elsewise.training.trained_folder import open_trained  # noqa: PLC0415  torch
 
-    wanted = check_engine(engine, precision)
+    wanted = Wanted.of(engine, precision)
     say = note or (lambda _: None)
     learner, own = open_trained(folder)
-    check_architecture(wanted[0], learner.model.model.config.to_dict())
+    wanted = wanted.computing(learner.model.model.config.to_dict())
     kind, longest = type(learner.model.model).__name__, learner.tokenize.max_length
     say(f"{folder}: {kind}, {counted(len(own), 'label')}, reads up to {longest:,} tokens of a text")
     given = [rows] if test is None else [rows, as_pairs(test, "test")]

@@ -7,7 +7,6 @@ its calibrator was fitted again. The fastest candidate whose log loss and accura
 import timeit
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -16,15 +15,15 @@ from elsewise import metrics
 from elsewise.arrays import Codes, Floats, log_losses
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.calibrators.choice import FEWEST_ROWS
-from elsewise.engines import PRECISIONS, TEXT_ENGINES, SizedEngine, engine_class, key_of
-from elsewise.engines.files import INT8, ONNX, ModelFiles, Opening, TemporaryPlace
+from elsewise.engines import SizedEngine, engine_class, key_of
+from elsewise.engines.files import CONFIG, INT8, ONNX, ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.second_opinion import HOME
-from elsewise.engines.text import check_precision
 from elsewise.engines.tokenizer import Tokens
-from elsewise.errors import InputError, MissingExtra, warn_caller
+from elsewise.errors import InputError, warn_caller
+from elsewise.fitting.engines_to_try import Wanted, makes_own_weights
 from elsewise.outputs import Evidence, Outputs
 from elsewise.progress import Progress
-from elsewise.storage.json_files import Json, plain_fields
+from elsewise.storage.json_files import Json, plain_fields, read_json
 
 LOG_LOSS_MARGIN: Final = 0.03  # as a share of the log loss of float32
 ACCURACY_MARGIN: Final = 0.003
@@ -183,41 +182,8 @@ class Rows:
     train: Tokens
 
 
-def check_engine(engine: str, precision: str) -> tuple[str, str]:
-    """Resolve "auto" as an engine's name, and refuse what this machine does not have.
-
-    InputError for an unknown name or a precision that is not available, MissingExtra if a library is not installed.
-    """
-    name = usual_engine() if engine == "auto" else engine
-    for what, given, known in (("engine", name, TEXT_ENGINES), ("precision", precision, ("auto", *PRECISIONS))):
-        if given not in known:
-            raise InputError(f"unknown {what} {given!r}; choose one of {', '.join(known)}")
-    able = engine_class(name).precisions()
-    if precision != "auto":
-        check_precision(precision, name, able)
-    if precision == "int8" and not _makes_own_weights(name) and find_spec("nncf") is None:
-        raise MissingExtra("nncf is not installed; run: pip install 'elsewise[train]'")
-    return name, precision
-
-
-def check_architecture(engine: str, config: Json) -> None:
-    """Raise InputError if an engine does not compute a model with this config.json: before the model is trained."""
-    check = getattr(engine_class(engine), "check_architecture", None)
-    if check is not None:
-        check(config)
-
-
-def usual_engine() -> str:
-    """Name the default engine: torch where it finds a GPU, or else OpenVINO."""
-    if find_spec("torch") is None:
-        return "openvino"
-    import torch  # noqa: PLC0415
-
-    return "torch" if torch.cuda.is_available() else "openvino"
-
-
 def serving(
-    files: ModelFiles, labels: tuple[str, ...], settings: Json, wanted: tuple[str, str], rows: Rows,
+    files: ModelFiles, labels: tuple[str, ...], settings: Json, wanted: Wanted, rows: Rows,
     threads: int | None = None, progress: Progress | None = None,
 ) -> tuple[Serving, tuple[Json, ...]]:  # fmt: skip
     """Choose the engine: the wanted precision, or the fastest that passes the gate.
@@ -226,8 +192,8 @@ def serving(
     ----------
     files, labels, settings
         The model; settings are those of its tokenizer.
-    wanted : (engine, precision)
-        From `check_engine`.
+    wanted : Wanted
+        The engines to try in their order, and the precision.
     rows, threads : Rows, int or None
         The rows to choose on, and threads of the engine.
     progress : callable, optional
@@ -243,16 +209,19 @@ def serving(
     ElsewiseWarning
         If the wanted precision is not close enough to float32.
     """
-    name, precision = wanted
-    opener: Any = engine_class(name)
     tried: list[Serving] = []
-    for its_precision in precisions_to_try(wanted, rows):  # float32 first, with which the others are compared
-        if progress:
-            progress(f"trying {its_precision}", 0, 0)
-        its_files = files_for(name, its_precision, files, rows.train)
-        engine: Any = opener.open(Opening(its_files, labels, {**settings, "precision": its_precision}, threads))
-        tried.append(measure(engine, rows.tune, rows.codes, tried[0] if tried else None))
-    best = choose(tried) if precision == "auto" else tried[-1]
+    for name in wanted.computing(read_json(files.need(CONFIG))).engines:
+        opener: Any = engine_class(name)
+        precisions = precisions_to_try(wanted, name, rows)
+        for precision in precisions:  # float32 first, with which the others are compared
+            if progress:
+                progress(f"trying {precision}", 0, 0)
+            its_files = files_for(name, precision, files, rows.train)
+            engine: Any = opener.open(Opening(its_files, labels, {**settings, "precision": precision}, threads))
+            tried.append(measure(engine, rows.tune, rows.codes, tried[0] if tried else None))
+        if wanted.precision != "auto" or len(precisions) == 1 or any(one.measured.passed for one in tried[1:]):
+            break
+    best = choose(tried) if wanted.precision == "auto" else tried[-1]
     if not best.measured.passed:
         warn_caller(
             f"{best.measured.engine} is further from float32 than the margins allow (see the table of the gate): "
@@ -261,16 +230,9 @@ def serving(
     return best, gate_rows(tried)
 
 
-def precisions_to_try(wanted: tuple[str, str], rows: Rows) -> tuple[str, ...]:
-    """Give the precisions that `serving` compares, float32 first."""
-    name, precision = wanted
-    if precision != "auto":
-        return tuple(dict.fromkeys(("f32", precision)))
-    if int((rows.codes >= 0).sum()) < FEWEST_ROWS:
-        return ("f32",)  # too few tune rows to compare precisions
-    able = engine_class(name).precisions()
-    makes_int8 = _makes_own_weights(name) or (len(rows.train) and find_spec("nncf"))
-    return tuple(p for p in able if p != "int8" or makes_int8)
+def precisions_to_try(wanted: Wanted, name: str, rows: Rows) -> tuple[str, ...]:
+    """Give the precisions that `serving` compares on an engine, float32 first; that alone on too few tune rows."""
+    return wanted.precisions(name, enough=int((rows.codes >= 0).sum()) >= FEWEST_ROWS, train=len(rows.train) > 0)
 
 
 def opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens, threads: int | None = None) -> SizedEngine:
@@ -285,15 +247,10 @@ def files_for(name: str, precision: str, files: ModelFiles, train: Tokens) -> Mo
 
     InputError for an architecture that the engine does not compute, or int8 without the train texts that it needs.
     """
-    if _makes_own_weights(name):
+    if makes_own_weights(name):
         opener: Any = engine_class(name)
         return opener.with_weights(files, precision)
     return quantised(files, train) if precision == "int8" else files
-
-
-def _makes_own_weights(name: str) -> bool:
-    """Tell whether an engine makes the files of its precisions from the weights alone."""
-    return hasattr(engine_class(name), "with_weights")
 
 
 def quantised(files: ModelFiles, train: Tokens) -> ModelFiles:

@@ -19,7 +19,8 @@ from elsewise.engines.token_counts import FILE, TokenCounts
 from elsewise.errors import ArtifactError, InputError, MissingExtra, warn_caller
 from elsewise.fitting.cascade import Asked, cascaded
 from elsewise.fitting.certify import warn_of_promise
-from elsewise.fitting.engine_choice import Rows, Serving, check_engine, serving
+from elsewise.fitting.engine_choice import Rows, Serving, serving
+from elsewise.fitting.engines_to_try import Wanted
 from elsewise.fitting.opinions import asked_again
 from elsewise.outputs import Evidence
 from elsewise.progress import Note, Progress
@@ -45,8 +46,9 @@ def export(
     ----------
     path : str or Path
         A model folder, replaced as a whole.
-    engine : {"auto", "openvino", "native", "onnxruntime", "torch"}
-        auto is torch where it finds a GPU, openvino elsewhere.
+    engine : {"auto", "native", "openvino", "onnxruntime", "torch"}
+        auto is torch where it finds a GPU, and native elsewhere, or openvino where native is not compiled, does not
+        compute the encoder, or is not close enough in int8.
     precision : {"auto", "f32", "bf16", "f16", "int8"}
         auto is the fastest that passes the gate.
     cascade, cascade_change : bool, float
@@ -80,7 +82,7 @@ def export(
     path = Path(at_home(path))
     saved = steady(path, ModelFolder.read)
     check_target(path)
-    wanted = check_engine(engine, precision)
+    wanted = Wanted.of(engine, precision)
     asked = _asked_cascade(saved, cascade_change, is_wanted=cascade)
     ready = _ready(saved, wanted, asked, threads, progress, note)
     with changing(path):  # that took minutes: what was changed in the folder meanwhile is kept
@@ -161,12 +163,12 @@ def _certified(saved: ModelFolder, key: str, asked: Asked | None, threads: int |
 
 
 def _ready(
-    saved: ModelFolder, wanted: tuple[str, str], asked: Asked | None, threads: int | None, progress: Progress | None,
+    saved: ModelFolder, wanted: Wanted, asked: Asked | None, threads: int | None, progress: Progress | None,
     note: Note | None,
 ) -> Callable[[ModelFolder], Classifier]:  # fmt: skip
     """Do what takes long, and return what makes the classifier from the folder as it is then."""
     table: Sequence[Json] = ()
-    known = _certified(saved, "-".join(wanted), asked, threads)
+    known = _certified(saved, f"{wanted.first}-{wanted.precision}", asked, threads)
     if known is None:
         settings, labels = saved.entries[saved.default]["settings"], tuple(saved.description["labels"])
         rows = _kept_rows(saved)

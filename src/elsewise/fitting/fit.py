@@ -20,7 +20,7 @@ from elsewise.errors import InputError, refuse_unknown
 from elsewise.fitting.baseline import Learned, fit_baseline, served_baseline, train_baseline
 from elsewise.fitting.cascade import Asked, cascaded
 from elsewise.fitting.certify import Promise, Words, evaluated, warn_of_promise
-from elsewise.fitting.engine_choice import check_architecture, check_engine
+from elsewise.fitting.engines_to_try import Wanted
 from elsewise.fitting.fit_external import fit_external, refuse_training
 from elsewise.fitting.model_choice import BASELINE, BEST, ENCODER, FROZEN, Keeping, ModelChoice, choose_model
 from elsewise.fitting.taught import Served, Taught, as_it_came, encoder_of, opened_encoder, served, taught_by, trained
@@ -106,11 +106,12 @@ def fit(
     keep_refit_rows : bool
         Keep tokens, codes and logits of tune and certify rows, to certify again without the texts. Without them the
         baseline is left out of the folder too: its vocabulary holds words of the texts. Its figures stay.
-    engine : {"auto", "openvino", "native", "onnxruntime", "torch"}, or your own trained model
-        The engine that answers; auto is torch on a GPU, openvino elsewhere. Your own model (an object with ``labels``
-        and ``run(texts) -> Outputs``, as `elsewise.wrap` makes it) is only calibrated and certified: options about
-        training are refused. `texts` must then be new to it (25 % tune, 50 % certify, 25 % test), or, with `held_out`,
-        be the rows that it was trained on.
+    engine : {"auto", "native", "openvino", "onnxruntime", "torch"}, or your own trained model
+        The engine that answers; auto is torch on a GPU, and native elsewhere, or openvino where native is not compiled,
+        does not compute the encoder, or is not close enough in int8. Your own model (an object with ``labels`` and
+        ``run(texts) -> Outputs``, as `elsewise.wrap` makes it) is only calibrated and certified: options about training
+        are refused. `texts` must then be new to it (25 % tune, 50 % certify, 25 % test), or, with `held_out`, be the
+        rows that it was trained on.
     precision : {"auto", "f32", "bf16", "f16", "int8"}
         The precision that answers; auto is the fastest that, on tune rows, is close enough to float32. "f32" also
         trains in float32.
@@ -220,7 +221,7 @@ def fit(
     if keep == BASELINE:
         made = _with_the_baseline(call, how)
     else:
-        wanted = check_engine(method.inside(engine), precision)
+        wanted = Wanted.of(method.inside(engine), precision)
         unfinished = Unfinished.open(checkpoints, restart=restart) if checkpoints else None
         asks = second_opinion and not method.record
         with encoder_of(how, divided, timed, note):
@@ -256,14 +257,14 @@ def _with_the_baseline(call: _Call, how: Training) -> Classifier:
 
 
 def _with_an_encoder(
-    call: _Call, how: Training, wanted: tuple[str, str], unfinished: Unfinished | None, *,
+    call: _Call, how: Training, wanted: Wanted, unfinished: Unfinished | None, *,
     asks: bool, baseline: bool, cascade: Asked | None,
 ) -> Classifier:  # fmt: skip
     """Teach the encoder as it came, train it, choose which model is served, and certify that."""
     divided, keeping, timed, note = call.divided, call.keeping, call.timed, call.note
     timed("opening the encoder", 0, 0)
     learner, how = opened_encoder(divided, how, call.promise, unfinished, note, trains=keeping.trains)
-    check_architecture(wanted[0], learner.model.model.config.to_dict())
+    wanted = wanted.computing(learner.model.model.config.to_dict())
     taught = taught_by(learner, how, divided, timed, note, asked=asks, serves_it=not keeping.trains)
     if keeping.trains:
         members = call.method.ensemble or 1

@@ -24,6 +24,7 @@ from elsewise.errors import InputError
 from elsewise.fitting.baseline import MOST_LABELS
 from elsewise.fitting.certify import Promise, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, precisions_to_try, serving
+from elsewise.fitting.engines_to_try import Wanted, makes_own_weights
 from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
 from elsewise.fitting.text_model import TextModel, folded
 from elsewise.fitting.time_left import Cost, TimeLeft, costs_of
@@ -96,12 +97,14 @@ class Taught:
     opinions: Opinions
     frozen: Floats | None
 
-    def costs(self, divided: DividedTexts, wanted: tuple[str, str], **asked: Any) -> dict[str, Cost]:
+    def costs(self, divided: DividedTexts, wanted: Wanted, **asked: Any) -> dict[str, Cost]:
         """Give what each stage after the training costs; `asked` as in `costs_of`."""
         sizes = {part: len(getattr(divided.parts, part)) for part in PARTS}
         layers = getattr(self.learner.model.model.config, "num_hidden_layers", 6)
         rows = Rows(self.tune, divided.parts.tune.codes, self.quantised)
-        return costs_of(sizes, layers, precisions_to_try(wanted, rows), **asked)
+        precisions = precisions_to_try(wanted, wanted.first, rows)
+        quantises = "int8" in precisions and not makes_own_weights(wanted.first)
+        return costs_of(sizes, layers, precisions, quantises=quantises, **asked)
 
     def counts(self, divided: DividedTexts, seed: int) -> TokenCounts | None:
         """Give the token counts that were learnt as an opinion, or learn them; None for more labels than that takes."""
@@ -189,7 +192,7 @@ class Served:
 
 
 def served(
-    model: TextModel, divided: DividedTexts, how: Training, wanted: tuple[str, str], method: UncertaintyMethod,
+    model: TextModel, divided: DividedTexts, how: Training, wanted: Wanted, method: UncertaintyMethod,
     member: Callable[[int], ModelFiles], progress: Progress | None, note: Note | None, *, quick: bool,
 ) -> Served:  # fmt: skip
     """Choose the engine, and add other opinions or the uncertainty method."""

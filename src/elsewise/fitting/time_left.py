@@ -142,8 +142,9 @@ class TimeLeft:
 
 
 def costs_of(
-    sizes: Mapping[str, int], layers: int, precisions: Sequence[str], *, opinions: bool, baseline: bool, members: int
-) -> dict[str, Cost]:
+    sizes: Mapping[str, int], layers: int, precisions: Sequence[str], *, quantises: bool, opinions: bool,
+    baseline: bool, members: int,
+) -> dict[str, Cost]:  # fmt: skip
     """Give what each stage after the training costs, in their order, from measurements of three encoders.
 
     Parameters
@@ -154,6 +155,8 @@ def costs_of(
         Layers of the encoder.
     precisions : sequence of str
         What is tried.
+    quantises : bool
+        Whether int8 is tried, and made by reading train texts.
     opinions, baseline : bool
         Whether other opinions are asked, and whether a baseline is fitted.
     members : int
@@ -161,7 +164,7 @@ def costs_of(
     """
     train, tune, certify, test = (sizes[part] for part in PARTS)
     known, tried = min(train, REFERENCES), tune + SPEED_RUNS * min(tune, SPEED_ROWS)
-    as_int8 = (QUANTISING, QUANTISED_READS * min(train, QUANTISED_ROWS)) if "int8" in precisions else (0.0, 0)
+    as_int8 = (QUANTISING, QUANTISED_READS * min(train, QUANTISED_ROWS)) if quantises else (0.0, 0)
     again = Cost(OPENING * layers + as_int8[0], tried + as_int8[1])
     costs = {"calibrating": Cost(WRITING * layers, tune)}
     for precision in precisions:

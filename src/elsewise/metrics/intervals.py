@@ -55,10 +55,10 @@ def normal_quantile(level: float) -> float:
     >>> round(normal_quantile(0.95), 6)
     1.959964
     """
-    from scipy.special import ndtri  # noqa: PLC0415  scipy takes 0.1 s to import
+    from statistics import NormalDist  # noqa: PLC0415  it takes 0.02 s to import, and scipy 0.2 s
 
     check_level(level)
-    return float(ndtri((1 + level) / 2))
+    return -NormalDist().inv_cdf((1 - level) / 2)
 
 
 def check_level(level: float, name: str = "level") -> None:

@@ -6,6 +6,8 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 #ifndef SOURCES
@@ -17,7 +19,8 @@
 #define PUBLIC __attribute__((visibility("default")))
 #endif
 
-enum { KERNEL_PLAIN, KERNEL_AVX2, KERNEL_AVX512 };
+enum { KERNEL_PLAIN, KERNEL_AVX2, KERNEL_AVX512, KERNEL_NEON, KERNELS };
+enum { HAS_DOT_PRODUCT = 1 << 20 }; /* of Linux, for this processor: HWCAP_ASIMDDP */
 enum { MOST = 1 << 21, MOST_WIDE = 1 << 14, MOST_LAYERS = 1 << 10 }; /* no sum of sizes, or of products, runs over */
 
 /* The hash of the sources that this library was compiled from. */
@@ -32,15 +35,21 @@ PUBLIC int native_kernels(void) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
         found |= 1 << KERNEL_AVX512;
+#elif defined(__aarch64__) && defined(__linux__)
+    if (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) found |= 1 << KERNEL_NEON;
+#elif defined(__aarch64__) && defined(__APPLE__)
+    found |= 1 << KERNEL_NEON; /* each of them has it */
 #endif
     return found;
 }
 
 static Forward kernel(int which) {
-    if (which < 0 || which > KERNEL_AVX512 || !(native_kernels() >> which & 1)) return NULL;
+    if (which < 0 || which >= KERNELS || !(native_kernels() >> which & 1)) return NULL;
 #if defined(__x86_64__)
     if (which == KERNEL_AVX512) return native_forward_avx512;
     if (which == KERNEL_AVX2) return native_forward_avx2;
+#elif defined(__aarch64__)
+    if (which == KERNEL_NEON) return native_forward_neon;
 #endif
     return native_forward_plain;
 }

@@ -69,6 +69,7 @@ static inline int32_t padded(int32_t n, int32_t to) { return (n + to - 1) / to *
 
 int native_forward_plain(const void *, const int32_t *, const int32_t *, int64_t, int64_t, float *, float *);
 int native_forward_avx2(const void *, const int32_t *, const int32_t *, int64_t, int64_t, float *, float *);
+int native_forward_neon(const void *, const int32_t *, const int32_t *, int64_t, int64_t, float *, float *);
 int native_forward_avx512(const void *, const int32_t *, const int32_t *, int64_t, int64_t, float *, float *);
 
 #endif
