@@ -73,7 +73,7 @@ RUNS = {
     "compare": ["compare", "fitted", "fitted again", "data.csv"],
     "explain": ["explain", "model", "where is my order"],
     "calibrate": ["calibrate", "--logits", "z.npy", "--labels", "y.npy", "-o", "of logits"],
-    "export to int8": ["export", "model", "--precision", "int8"],
+    "export to int8 of OpenVINO": ["export", "model", "--engine", "openvino", "--precision", "int8"],
     "export to ONNX Runtime": ["export", "model", "--engine", "onnxruntime"],
     **({"export to native": ["export", "model", "--engine", "native"]} if is_compiled() else {}),
     "threshold": ["threshold", "model", "--target-accuracy", "0.5"],

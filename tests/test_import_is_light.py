@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from support.native import is_compiled
+
 HEAVY = ("torch", "transformers", "openvino", "sklearn", "pandas", "pyarrow", "keras", "scipy.stats", "scipy.optimize")
-UNUSED = ("torch", "transformers", "nncf", "onnx", "onnxruntime", "openvino_telemetry")
+UNUSED = ("torch", "transformers", "nncf", "onnx", "onnxruntime", "openvino_telemetry", *["openvino"] * is_compiled())
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def alone(program, home):
 
 
 def test_predicting_needs_neither_torch_nor_transformers_and_calls_nobody(model, tmp_path):
-    """OpenVINO's telemetry would leave its name tag in ~/intel."""
+    """Nor OpenVINO, where our own engine is compiled; its telemetry would leave its name tag in ~/intel."""
     (tmp_path / "home").mkdir()
     data, out = tmp_path / "in.csv", tmp_path / "out.csv"
     data.write_text("text\nwhere is my parcel\ni want my money back\n", encoding="utf-8")
@@ -52,21 +54,4 @@ print(sorted(name for name, module in sys.modules.items() if module and name.spl
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
     assert len(out.read_text(encoding="utf-8").splitlines()) == 3
-    assert "intel" not in {path.name for path in (tmp_path / "home").rglob("*")}
-
-
-def test_making_int8_calls_nobody_either(tmp_path):
-    """NNCF has telemetry of its own, through the same library."""
-    pytest.importorskip("nncf")
-    from support.small_folders import classifier_of
-
-    (tmp_path / "home").mkdir()
-    classifier_of().save(tmp_path / "small")
-    words = ["elsewise", "export", str(tmp_path / "small"), "--engine", "openvino", "--precision", "int8"]
-    program = f"from elsewise.cli import main; import sys; sys.argv = {words}; main()"
-    environment = {**os.environ, "HOME": str(tmp_path / "home"), "USERPROFILE": str(tmp_path / "home")}
-
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
-
-    assert done.returncode == 0, done.stderr
     assert "intel" not in {path.name for path in (tmp_path / "home").rglob("*")}

@@ -73,7 +73,7 @@ def test_rejects_of_an_earlier_run_do_not_stay(classifier, tmp_path):
     out = str(tmp_path / "out.csv")
     predict_file(classifier, written(tmp_path / "bad.csv", "id,text\n1\n"), out)
 
-    predict_file(classifier, written(tmp_path / "good.csv", "id,text\n1,sure\n"), out)
+    predict_file(classifier, written(tmp_path / "good.csv", "id,text\n1,sure\n"), out, overwrite=True)
 
     assert not (tmp_path / "out.csv.rejected.jsonl").exists()
 
@@ -211,7 +211,7 @@ def test_memory_does_not_grow_with_the_file(classifier, tmp_path, monkeypatch):
             file.writelines(f"{i},sure\n" for i in range(chunks * rows))
 
         tracemalloc.start()
-        summary = predict_file(classifier, str(data), str(tmp_path / "out.csv"))
+        summary = predict_file(classifier, str(data), str(tmp_path / f"{chunks}.csv"))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 
@@ -376,7 +376,7 @@ def test_rows_that_a_quote_has_merged_are_told_when_the_file_is_read(classifier,
     data = written(tmp_path / "in.tsv", 'text\tid\n"sure\t1\nhm\t2\nno way"\t3\nsure\t4\n')
 
     merged = predict_file(classifier, data, str(tmp_path / "out.csv"))
-    apart = predict_file(classifier, data, str(tmp_path / "out.csv"), how=Reading(literal_quotes=True))
+    apart = predict_file(classifier, data, str(tmp_path / "apart.csv"), how=Reading(literal_quotes=True))
 
     assert (merged.read, apart.read) == (2, 4)
     assert merged.notes[-1] == (

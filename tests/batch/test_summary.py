@@ -26,7 +26,10 @@ def test_a_summary_stands_beside_the_output(classifier, tmp_path, monkeypatch):
     summary = predict_file(classifier, str(data), str(tmp_path / "out.csv"))
 
     told = json.loads((tmp_path / "out.csv.summary.json").read_text(encoding="utf-8"))
+    run = told.pop("run")
     assert told == json.loads(json.dumps(summary.as_dict()))
+    assert run["bytes"] == (tmp_path / "out.csv").stat().st_size
+    assert run["identity"]["input"]["bytes"] == data.stat().st_size
     assert (told["read"], told["answered"], told["other"], told["rejected"]) == (16, 9, 4, 3)
     assert told["labels"] == {"yes": 6, "no": 3}
     assert told["reasons"] == {"ambiguous": 3, "unreadable": 1}

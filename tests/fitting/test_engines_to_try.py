@@ -1,13 +1,14 @@
 """What `auto` tries: native before OpenVINO on a processor, by what is compiled, installed and computed."""
 
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from elsewise.engines.openvino import OpenVinoModel
-from elsewise.errors import InputError, MissingExtra
+from elsewise.errors import ElsewiseWarning, InputError, MissingExtra
 from elsewise.fitting.engines_to_try import Wanted, usual_engine
 from support.native import compiled, without_native
 
@@ -30,7 +31,11 @@ def without_openvino(monkeypatch):
 def test_auto_is_torch_on_a_gpu(monkeypatch):
     import torch
 
+    from elsewise.engines.torch import TorchModel
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+    monkeypatch.setattr(TorchModel, "precisions", staticmethod(lambda: ("f32", "bf16", "f16")))
 
     assert usual_engine() == "torch"
     assert Wanted.of("auto", "f16") == Wanted(("torch",), "f16")
@@ -120,6 +125,7 @@ def test_openvino_is_tried_where_native_int8_is_not_close_enough(is_close, engin
     monkeypatch.setattr(engine_choice, "ACCURACY_MARGIN", 1.0)
     monkeypatch.setattr(engine_choice, "LOG_LOSS_MARGIN", 10.0)
     codes = np.arange(60) % len(LABELS)
+    warnings.simplefilter("ignore", ElsewiseWarning)  # of codes that no temperature fits
 
     _, table = serving(files, LABELS, learner.tokenize.settings, Wanted.of("auto", "auto"), Rows(tokens, codes, tokens))
 
