@@ -1,9 +1,10 @@
 """Files of many rows: `elsewise predict` beside a pipeline of transformers over a generator, and Ray Data around it.
 
-    python benchmarks/bulk.py --data CLINC --model MODEL [--rows N] [--few N] [--ray PYTHON]
+    python benchmarks/bulk.py --data CLINC --model MODEL [--rows N] [--some N] [--few N] [--ray PYTHON]
 
-Texts are distinct, or nine in ten repeat one of the others. PYTHON is one that has Ray; without it those lines are left
-out. Each way runs in a process of its own, on the same model folder and the same processors.
+Texts are distinct, or nine in ten repeat one of the others: --rows of each. Other ways of ours have --some of them, and
+what is slow has --few. PYTHON is one that has Ray; without it those lines are left out. Each way runs in a process of
+its own, on the same model folder and the same processors.
 """
 
 import argparse
@@ -29,6 +30,8 @@ WAYS = {
     "distinct": "elsewise predict, distinct texts",
     "repeats": "elsewise predict, 90 % repeats",
     "engine": "its engine alone, tokenised before",
+    "one": "elsewise predict, fewer distinct texts",
+    "shards": "elsewise predict, two processes of one thread, a shard each, and --join",
     "actors": "elsewise predict --cluster local, 2 actors, with the start of Ray",
     "pipeline": "transformers pipeline over a generator, float32",
     "ray_data": "Ray Data map_batches around the pipeline, with the start of Ray",
@@ -74,6 +77,16 @@ def engine_alone(model: str, data: str, _: str) -> dict[str, Any]:
     for some in ready:
         engine.run(some)
     return {"rows": len(texts), "seconds": time.perf_counter() - start}
+
+
+def shards(model: str, data: str, out: str) -> dict[str, Any]:
+    words = [sys.executable, "-m", "elsewise", "predict", model, data, "-o", out]
+    start = time.perf_counter()
+    both = [subprocess.Popen([*words, "--threads", "1", "--shard", f"{i}/2"], stderr=subprocess.PIPE) for i in (1, 2)]
+    for one in both:
+        assert not one.wait()
+    subprocess.run([*words, "--threads", "1", "--join"], check=True, stderr=subprocess.PIPE)
+    return {"rows": sum(1 for _ in texts_of(out)), "seconds": time.perf_counter() - start}
 
 
 def actors(model: str, data: str, out: str) -> dict[str, Any]:
@@ -128,8 +141,8 @@ def failure(act: Callable[[], Any]) -> str:
 
 
 CHILDREN = {
-    "distinct": predicted, "repeats": predicted, "engine": engine_alone, "actors": actors, "pipeline": piped,
-    "ray_data": ray_data,
+    "distinct": predicted, "repeats": predicted, "engine": engine_alone, "one": predicted, "shards": shards,
+    "actors": actors, "pipeline": piped, "ray_data": ray_data,
 }  # fmt: skip
 
 
@@ -144,22 +157,22 @@ def ran(way: str, model: str, data: Path, out: Path, python: str = sys.executabl
 
 def killed_once(model: str, data: Path, out: Path) -> dict[str, Any]:
     """Kill a run when half of its parts are there, and run it again."""
-    command = [sys.executable, __file__, "--child", "distinct", model, str(data), str(out)]
+    command = [sys.executable, __file__, "--child", "one", model, str(data), str(out)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         parts = Path(f"{out}.parts")
         while process.poll() is None and len(list(parts.glob("rows-*.json"))) < 2:
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
-    return ran("distinct", model, data, out)
+    return ran("one", model, data, out)
 
 
 def page(found: dict[str, dict[str, Any]], again: dict[str, Any], whole: bool) -> str:
     rate = {way: one["rows"] / one["seconds"] for way, one in found.items()}
     lines = []
     for way, one in found.items():
-        is_ours = way in ("distinct", "repeats", "actors")
+        is_ours = way in ("distinct", "repeats", "one", "shards", "actors")
         bad = "rejected, with its line" if is_ours else {"pipeline": one.get("bad_row", "")}.get(way, "-")
-        if way == "distinct":
+        if way == "one":
             same = "the same bytes" if whole else "OTHER BYTES"
             after = f"{again['answered']:,} of {again['rows']:,} rows answered by the second run, {same}"
         else:
@@ -167,7 +180,7 @@ def page(found: dict[str, dict[str, Any]], again: dict[str, Any], whole: bool) -
         order = "-" if way == "engine" else "yes" if is_ours or one["in_order"] else "no"
         lines.append([
             WAYS[way], f"{one['rows']:,}", f"{rate[way]:,.0f}", f"{rate[way] / rate['distinct']:.2f}",
-            f"{one['peak_mb']:,.0f}" if way not in ("actors", "ray_data") else "-", order, bad, after,
+            f"{one['peak_mb']:,.0f}" if way not in ("shards", "actors", "ray_data") else "-", order, bad, after,
         ])  # fmt: skip
     header = [
         "",
@@ -182,9 +195,9 @@ def page(found: dict[str, dict[str, Any]], again: dict[str, Any], whole: bool) -
     first, last = found["distinct"]["memory"]
     return (
         "## Many rows, side by side\n\nShort texts, file to file, on the same processors, one after the other. Memory "
-        f"of `elsewise predict` after its first part: {first:,.0f} MB, after the last: {last:,.0f} MB. Actors run in "
-        "processes of their own, whose memory is not counted; starting Ray and loading models takes much of their time "
-        f"at this size, so these lines say nothing of their pace on large files.\n\n{table(header, lines)}"
+        f"of `elsewise predict` after its first part: {first:,.0f} MB, after the last: {last:,.0f} MB. Shards and "
+        "actors run in processes of their own, whose memory is not counted; their time has the start of Ray, and of "
+        f"each process.\n\n{table(header, lines)}"
     )
 
 
@@ -192,28 +205,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--some", type=int, default=100_000)
     parser.add_argument("--few", type=int, default=3000, help="rows of the ways that are slow")
     parser.add_argument("--ray", help="a Python that has Ray")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        place, model = Path(name), str(arguments.model.resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        place, model = Path(folder), str(arguments.model.resolve())
         write_texts(arguments.data / "train.csv", place / "distinct.csv", arguments.rows)
         repeated(place / "distinct.csv", place / "repeats.csv", arguments.rows)
-        write_texts(arguments.data / "train.csv", place / "few.csv", arguments.few)
+        for name, rows in (("some", arguments.some), ("few", arguments.few)):
+            write_texts(arguments.data / "train.csv", place / f"{name}.csv", rows)
+        inputs = {"engine": "some", "distinct": "distinct", "repeats": "repeats", "one": "some", "shards": "some"}
+        pythons = {"actors": arguments.ray} if arguments.ray else {}
         found = {
-            way: ran(
-                way, model, place / f"{'repeats' if way == 'repeats' else 'distinct'}.csv", place / f"{way}-out.csv"
-            )
-            for way in ("distinct", "repeats", "engine")
+            way: ran(way, model, place / f"{name}.csv", place / f"{way}-out.csv", pythons.get(way, sys.executable))
+            for way, name in (inputs | dict.fromkeys(pythons, "some")).items()
         }
-        if arguments.ray:
-            found["actors"] = ran("actors", model, place / "distinct.csv", place / "actors-out.csv", arguments.ray)
         found["pipeline"] = ran("pipeline", model, place / "few.csv", place / "pipeline")
         if arguments.ray:
             found["ray_data"] = ran("ray_data", model, place / "few.csv", place / "ray_data", arguments.ray)
-        again = killed_once(model, place / "distinct.csv", place / "again.csv")
-        whole = (place / "again.csv").read_bytes() == (place / "distinct-out.csv").read_bytes()
+        again = killed_once(model, place / "some.csv", place / "again.csv")
+        whole = len({(place / f"{name}.csv").read_bytes() for name in ("again", "one-out", "shards-out")}) == 1
         write_section("bulk", page(found, again, whole))
 
 

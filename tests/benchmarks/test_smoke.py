@@ -188,7 +188,7 @@ def test_stream(data, models, tmp_path):
 
 
 def test_bulk(data, models, tmp_path):
-    how = ("--data", data, "--model", models / "clinc150", "--rows", 40_000, "--few", 60)
+    how = ("--data", data, "--model", models / "clinc150", "--rows", 40_000, "--some", 40_000, "--few", 60)
     made = page_of(tmp_path, "bulk", *how)
     assert "the same bytes" in made
     assert "| ValueError |" in made

@@ -15,7 +15,7 @@ from elsewise.classifier.classifier import Classifier
 from elsewise.data.formats import same_file
 from elsewise.data.labelled_texts import Reading
 from elsewise.data.paths import files_of
-from elsewise.engines.machine import processor
+from elsewise.engines.machine import one_thread_of_blas, processor
 from elsewise.errors import InputError
 from elsewise.messages import messages
 from elsewise.progress import Progress
@@ -118,7 +118,7 @@ def predict_file(
         )
     here = processor() if mixed_processors else None
     more = MoreColumns(min(top, len(classifier.labels)), probabilities, sentences, here)
-    with open_source(classifier, data, how, features) as source:
+    with one_thread_of_blas(), open_source(classifier, data, how, features) as source:
         looks: dict[str, Any] = {"excel": excel, "safe": spreadsheet_safe, "keep": keep}
         layout = Layout.of(source, classifier.labels, data, out, how, more, **looks)
         job = Job(classifier, source, layout, data, out, how, features, more, progress, watch)

@@ -2,8 +2,9 @@
 
 import os
 import platform
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 CGROUP = Path("/sys/fs/cgroup")
 FEATURES: Final = (
@@ -30,6 +31,18 @@ def memory(root: Path = CGROUP) -> int | None:
         return None
     limits = (_number(root / name) for name in ("memory.max", "memory/memory.limit_in_bytes"))
     return min([there, *(limit for limit in limits if limit)])
+
+
+def one_thread_of_blas() -> AbstractContextManager[Any]:
+    """Keep NumPy's products of matrices on one thread, until the context ends.
+
+    Beside an engine that keeps all cores busy, the threads of OpenBLAS wait for each other in a loop, and take the
+    cores from the engine: a part of a file then takes up to twice as long.
+    """
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415  only where many texts are answered
+
+    made: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    return made
 
 
 def processor_features(root: Path = Path("/proc")) -> list[str]:

@@ -23,7 +23,7 @@ from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.storage.json_files import Json
 
-MOST_TOKENS: Final = 256  # of one call: measured
+MOST_TOKENS: Final = 2048  # of one call: each waits for the interpreter, where other threads are busy
 FEWEST_TOKENS: Final = 64  # below, dividing texts among threads costs more than it saves
 
 

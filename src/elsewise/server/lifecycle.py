@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from elsewise.engines.machine import one_thread_of_blas
 from elsewise.engines.warm_up import warm_up
 from elsewise.errors import ElsewiseError, in_a_line
 from elsewise.server.app import App
@@ -95,7 +96,7 @@ def run(settings: Settings, opened: socket.socket, steer: "Callable[[Life], None
 
     Where signals cannot be taken, as in a thread, `steer` is called with what they would steer.
     """
-    with asyncio.Runner() as runner:
+    with one_thread_of_blas(), asyncio.Runner() as runner:
         return runner.run(_serve(settings, opened, steer))
 
 

@@ -21,6 +21,7 @@
 
 enum { KERNEL_PLAIN, KERNEL_AVX2, KERNEL_AVX512, KERNEL_NEON, KERNELS };
 enum { HAS_DOT_PRODUCT = 1 << 20 }; /* of Linux, for this processor: HWCAP_ASIMDDP */
+enum { TURN = 256 }; /* tokens that are computed together: measured */
 enum { MOST = 1 << 21, MOST_WIDE = 1 << 14, MOST_LAYERS = 1 << 10 }; /* no sum of sizes, or of products, runs over */
 
 /* The hash of the sources that this library was compiled from. */
@@ -159,6 +160,21 @@ PUBLIC void *native_open(const Shape *shape, const void *const *tensors, const u
     return m;
 }
 
+/* Compute checked texts, as many at a time as stay in the cache: no text's bits depend on those beside it. */
+static int in_turns(const Model *m, const int32_t *ids, const int32_t *lengths, int64_t texts, float *logits,
+                    float *features) {
+    const Shape *s = &m->shape;
+    const int64_t width = s->dense ? s->dense : s->hidden;
+    int done = DONE;
+    for (int64_t from = 0, to; from < texts && done == DONE; from = to) {
+        int64_t tokens = lengths[from];
+        for (to = from + 1; to < texts && tokens + lengths[to] <= TURN; to++) tokens += lengths[to];
+        done = m->forward(m, ids, lengths + from, to - from, tokens, logits + from * s->labels, features + from * width);
+        ids += tokens;
+    }
+    return done;
+}
+
 /* Answer `texts` texts of `lengths` tokens each, one after the other in `ids`, `tokens` in all: logits (texts, labels)
    and features (texts, width of what the last layer reads). Rounding is to nearest, and small numbers are kept,
    whatever another library has set in this thread. */
@@ -181,7 +197,7 @@ PUBLIC int native_run(const void *opened, const int32_t *ids, const int32_t *len
 #if defined(__x86_64__)
     _mm_setcsr(0x1f80);
 #endif
-    int done = m->forward(m, ids, lengths, texts, tokens, logits, features);
+    int done = in_turns(m, ids, lengths, texts, logits, features);
     fesetenv(&before);
     return done;
 }
