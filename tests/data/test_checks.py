@@ -79,6 +79,19 @@ def test_what_would_leave_fit_with_one_label_is_no_option():
     assert [finding.options for found in (spelt, outside, blank) for finding in found.findings if finding.options] == []
 
 
+def test_texts_and_labels_that_are_swapped_are_one_short_warning():
+    texts, labels = ["refund", "delivery", "login"] * 30, [f"where is my order {i}" for i in range(90)]
+
+    warned = [finding for finding in check(texts, labels).findings if finding.level == "warning"]
+
+    assert str(warned[0]) == (
+        "warning: texts and labels seem to be swapped: 90 labels and 3 texts in 90 rows; "
+        "give the texts first, then their labels"
+    )
+    assert not {"rare_labels", "contradicting_labels"} & {finding.kind for finding in warned}
+    assert not any(finding.kind == "swapped_columns" for finding in check(labels, texts).findings)
+
+
 def test_labels_with_too_few_rows_are_named_once():
     (finding,) = found("rare_labels", ("x", "Hibe"), ("y", "kargo"))
 

@@ -33,6 +33,7 @@ from elsewise.storage.paths import at_home
 FEW_TO_CERTIFY: Final = 300
 FEWEST_LABELS: Final = 2
 FEWEST_A_LABEL: Final = 3  # rows; fewer stay in train
+SWAPPED: Final = 2  # labels for each different text
 FEW_TO_LEARN: Final = 10  # train rows of a label
 MANY_TRUNCATED: Final = 0.01
 SAMPLE: Final = 5_000  # texts whose tokens are counted
@@ -243,9 +244,9 @@ def examine(
     certify = len(parts.certify)
     lengths, about_tokens = _token_findings(*tokenizer, divided.rows.texts) if tokenizer else (None, [])
     tune = int((parts.tune.codes >= 0).sum())
+    swapped = list(_swapped(divided, table))
     found = [
-        *_label_findings(divided, table, locate),
-        *_text_findings(divided, locate),
+        *(swapped or (*_label_findings(divided, table, locate), *_text_findings(divided, locate))),
         *_population_findings(divided, locate),
         *about_tokens,
         *size_findings(tune, certify, len(divided.rows), promise),
@@ -315,6 +316,15 @@ def _label_findings(divided: DividedTexts, table: Sequence[LabelRows], locate: L
         options = ("--out-of-scope-label", likely.label)
         remedy = f"if so, mark them as out of scope: out_of_scope_label={likely.label!r}"
         yield Finding("note", "likely_out_of_scope", words, remedy, options)
+
+
+def _swapped(divided: DividedTexts, table: Sequence[LabelRows]) -> Iterable[Finding]:
+    """Find labels of which most have one row, for texts that come again and again."""
+    labels, texts = sum(row.rows > 0 for row in table), len(set(divided.rows.texts))
+    if labels > max(len(divided.rows) / 2, SWAPPED * texts):
+        words = f"{counted(labels, 'label')} and {counted(texts, 'text')} in {counted(len(divided.rows), 'row')}"
+        words, remedy = f"texts and labels seem to be swapped: {words}", "give the texts first, then their labels"
+        yield Finding("warning", "swapped_columns", words, remedy, typed="--text-column, --label-column")
 
 
 def absent_findings(labels: Sequence[str]) -> list[Finding]:
