@@ -9,6 +9,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import elsewise as ew
 from elsewise.batch import source
@@ -433,3 +434,23 @@ def test_answers_for_excel_are_csv(classifier, tmp_path):
     with pytest.raises(InputError, match=r"out.jsonl is not CSV, which Excel opens; name the output .csv"):
         predict_file(classifier, data, str(tmp_path / "out.jsonl"), excel=True)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_products_of_matrices_stay_on_one_thread_beside_the_engine(classifier, tmp_path, monkeypatch):
+    """Threads of OpenBLAS that wait for each other took the cores from the engine."""
+    data, seen = written(tmp_path / "in.csv", "text\nsure\n"), []
+    decided = ew.Classifier.decisions
+
+    def threads():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    def decisions(self, evidence):
+        seen.append(set(threads()))
+        return decided(self, evidence)
+
+    monkeypatch.setattr(ew.Classifier, "decisions", decisions)
+    with threadpool_limits(2, user_api="blas"):
+        predict_file(classifier, data, str(tmp_path / "out.csv"))
+        after = set(threads())
+
+    assert (seen, after) == ([{1}], {2})

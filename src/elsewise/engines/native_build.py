@@ -18,7 +18,8 @@ from typing import Final
 SOURCES: Final = Path(__file__).with_name("c")
 LIBRARY: Final = SOURCES / "native.so"
 COMMAND: Final = "python -m elsewise.engines.native_build"
-KERNELS: Final = {  # by machine, the flags of each file that needs more than the oldest processor of its kind has
+# By machine, the flags of each file that needs more than the oldest processor of its kind has.
+KERNELS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "x86_64": {
         "kernel_avx2.c": ("-mavx2", "-mfma"),
         "kernel_avx512.c": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
