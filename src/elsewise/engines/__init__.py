@@ -8,9 +8,10 @@ The table is lazy: an engine's library is imported when the engine is used.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -184,14 +185,23 @@ def as_input(engine: Stored, texts: Any) -> Any:
     return to_numpy(texts if hasattr(texts, "__len__") else list(texts))
 
 
+def _reads_tokens(engine: Engine) -> TypeGuard[TokenEngine]:
+    return _is_of_tokens(type(engine))
+
+
+@cache
+def _is_of_tokens(kind: type) -> bool:  # a protocol is looked up slowly, and a server asks for each text
+    return issubclass(kind, TokenEngine)
+
+
 def prepared(engine: Engine, texts: Sequence[Any]) -> Any:
     """Tokenise n texts for `run` where the engine reads tokens; return the texts themselves for other engines."""
-    return engine.prepare(texts) if isinstance(engine, TokenEngine) else texts
+    return engine.prepare(texts) if _reads_tokens(engine) else texts
 
 
 def quick_run(engine: Engine, ready: Any) -> Outputs:
     """Return outputs as `run` does, faster on a fresh start; the last digits may differ."""
-    return engine.quick_run(ready) if isinstance(engine, TokenEngine) else engine.run(ready)
+    return engine.quick_run(ready) if _reads_tokens(engine) else engine.run(ready)
 
 
 def entry_of(engine: Stored) -> Json:

@@ -5,7 +5,6 @@ threads or instruction set changes a bit. A certificate belongs to the weights, 
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,8 +22,7 @@ from elsewise.engines.text import TextEngine, check_precision, text_fingerprint
 from elsewise.engines.tokenizer import TextTokenizer
 from elsewise.storage.json_files import Json
 
-MOST_TOKENS: Final = 2048  # of one call: each waits for the interpreter, where other threads are busy
-FEWEST_TOKENS: Final = 64  # below, dividing texts among threads costs more than it saves
+AT_ONCE: Final = 1 << 16  # tokens of one call: so often it is told how many texts are done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,22 +99,9 @@ class NativeModel:
 
     def answers(self, ids: Sequence[NDArray[np.int32]], wanted: Rows) -> Iterator[tuple[Rows, Result]]:
         """Yield rows of the wanted texts, with their logits and features."""
-        groups = self._groups(ids, wanted)
-        if self.threads == 1 or len(groups) == 1:
-            yield from ((rows, self._answer(ids, rows)) for rows in groups)
-            return
-        with ThreadPoolExecutor(self.threads, "elsewise-native") as pool:
-            yield from zip(groups, pool.map(lambda rows: self._answer(ids, rows), groups), strict=True)
-
-    def _answer(self, ids: Sequence[NDArray[np.int32]], rows: Rows) -> Result:
-        texts = [ids[row] for row in rows.tolist()]
-        return self.opened.answer(np.concatenate(texts), np.array([len(text) for text in texts], dtype=np.int32))
-
-    def _groups(self, ids: Sequence[NDArray[np.int32]], wanted: Rows) -> list[Rows]:
-        """Divide the wanted rows into calls of about as many tokens each, which keep all threads busy."""
         ends = np.cumsum([len(ids[row]) for row in wanted.tolist()])
-        if not len(ends):
-            return []
-        tokens = min(MOST_TOKENS, max(FEWEST_TOKENS, -(-int(ends[-1]) // self.threads)))
-        cuts = np.flatnonzero(np.diff((ends - 1) // tokens)) + 1
-        return np.split(wanted, cuts)
+        cuts = np.flatnonzero(np.diff((ends - 1) // AT_ONCE)) + 1 if len(ends) else ()
+        for rows in np.split(wanted, cuts) if len(ends) else ():
+            texts = [ids[row] for row in rows.tolist()]
+            lengths = np.array([len(text) for text in texts], dtype=np.int32)
+            yield rows, self.opened.answer(np.concatenate(texts), lengths, self.threads)

@@ -4,6 +4,7 @@ import ctypes
 import os
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,14 @@ KERNEL: Final = "ELSEWISE_NATIVE_KERNEL"  # environment: the kernel to use, for 
 FIRST_TOKEN, MEAN = 0, 1
 PLAIN, GELU, RELU, TANH = 0, 1, 2, 3
 NO_MEMORY: Final = -2
+MOST_TOKENS: Final = 256  # of a turn, which texts take together: measured
+FEWEST_TOKENS: Final = 64  # below, dividing texts among threads costs more than it saves
+USUAL_TOKENS: Final = 128  # where few texts are divided: another program may have a core meanwhile
 
+MOST_HELPERS: Final = 64
 Singles = NDArray[np.float32]
+
+_POOLS: dict[int, ThreadPoolExecutor] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,8 @@ def library(file: Path = LIBRARY) -> ctypes.CDLL:
     found.native_open.restype = pointer
     found.native_open.argtypes = [pointer, pointer, pointer, ctypes.c_int64, ctypes.c_int, pointer]
     found.native_close.restype, found.native_close.argtypes = None, [pointer]
-    found.native_run.argtypes = [pointer, pointer, pointer, ctypes.c_int64, ctypes.c_int64, pointer, pointer]
+    long = ctypes.c_int64
+    found.native_run.argtypes = [pointer, pointer, pointer, long, long, pointer, long, pointer, pointer, pointer]
     return found
 
 
@@ -111,22 +119,45 @@ class Opened:
         """Columns of logits and of features."""
         return self.shape.labels, self.shape.dense or self.shape.hidden
 
-    def answer(self, ids: NDArray[np.int32], lengths: NDArray[np.int32]) -> tuple[Singles, Singles]:
+    def answer(self, ids: NDArray[np.int32], lengths: NDArray[np.int32], threads: int = 1) -> tuple[Singles, Singles]:
         """Return logits (n, k) and features (n, d) of n texts of 1 token or more, one after the other in `ids`.
 
         InputError for a token or a length that the model has no row for.
         """
         ids, lengths = (np.ascontiguousarray(part, dtype=np.int32) for part in (ids, lengths))
         logits, features = (np.empty((len(lengths), width), dtype=np.float32) for width in self.widths)
-        given = (part.ctypes.data for part in (ids, lengths))
+        turns, next_turn = _turns(lengths, threads), np.zeros(1, dtype=np.int64)
+        texts, tokens, *cut = (part.ctypes.data for part in (ids, lengths, turns, next_turn))
         made = (part.ctypes.data for part in (logits, features))
-        done = library().native_run(self.address, *given, len(lengths), len(ids), *made)
+        given = (texts, tokens, len(lengths), len(ids), cut[0], len(turns), cut[1], *made)
+
+        def work() -> int:
+            return int(library().native_run(self.address, *given))
+
+        beside = [_helpers().submit(work) for _ in range(min(threads, len(turns)) - 1)]
+        done = min([work(), *(one.result() for one in beside if not one.cancel())])
         if done == NO_MEMORY:
             raise ElsewiseError(f"there is no memory for {len(ids):,} tokens; ask about fewer texts at once")
         if done:
             most, longest = self.shape.vocabulary, self.shape.positions - self.shape.first_position
             raise InputError(f"a token is not one of the model's {most:,}, or a text is longer than {longest:,} tokens")
         return logits, features
+
+
+def _helpers() -> ThreadPoolExecutor:
+    """Give the threads of this process that work beside those that ask; a forked process has its own."""
+    pool = _POOLS.get(os.getpid())
+    return pool or _POOLS.setdefault(os.getpid(), ThreadPoolExecutor(MOST_HELPERS, "elsewise-native"))
+
+
+def _turns(lengths: NDArray[np.int32], threads: int) -> NDArray[np.int64]:
+    """Cut texts into turns that stay in the cache, as many for each thread; shape (turns,), the end of each."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    each = max(1, total // (threads * USUAL_TOKENS))
+    tokens = min(MOST_TOKENS, max(FEWEST_TOKENS, -(-total // (threads * each)))) if threads > 1 else MOST_TOKENS
+    cuts = np.flatnonzero(np.diff((ends - 1) // tokens)) + 1
+    return np.append(cuts, len(ends)) if len(ends) else cuts
 
 
 def open_model(shape: Shape, tensors: Sequence[NDArray[Any]], where: Path) -> Opened:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, runtime_checkable
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,6 @@ class Model(Protocol):
         """Run batches, in order; the rows of a batch never depend on the batches before it."""
 
 
-@runtime_checkable
 class FlatModel(Protocol):
     """A model that takes texts of any lengths as they are, without batches of one shape."""
 
@@ -93,6 +92,11 @@ class TextEngine(OneProcess):
             raise ArtifactError(f"{where} gives {self.model.widths[0]} logits, and there are {len(self.labels)} labels")
 
     @property
+    def _is_flat(self) -> bool:
+        """Whether `model` is a FlatModel: to look up a protocol takes long."""
+        return hasattr(self.model, "answers")
+
+    @property
     def settings(self) -> Json:
         """What `open` needs besides the files (JSON)."""
         return {**self.model.settings, **self.tokenizer.settings}
@@ -128,14 +132,14 @@ class TextEngine(OneProcess):
         """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
         given = texts if isinstance(texts, Tokens) else as_texts(texts)
         model = self.model
-        if isinstance(model, FlatModel):
+        if self._is_flat:
             return run_windows(given, self.tokenizer, model.answers, model.widths)
         fewer = partial(model.short.rows, forward=model.forward) if model.short and len(given) <= FEW else None
         return run_batched(given, self.tokenizer, model.forward, model.widths, model.budget, fewer=fewer)
 
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Return outputs as `run` does, in few shapes, since a new shape costs time; the last digits may differ."""
-        if isinstance(self.model, FlatModel):  # no shape is new to it
+        if self._is_flat:  # no shape is new to it
             return self.run(tokens)
         return run_batched(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
 

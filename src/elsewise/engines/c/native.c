@@ -2,6 +2,7 @@
 #include "native.h"
 
 #include <fenv.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -21,7 +22,6 @@
 
 enum { KERNEL_PLAIN, KERNEL_AVX2, KERNEL_AVX512, KERNEL_NEON, KERNELS };
 enum { HAS_DOT_PRODUCT = 1 << 20 }; /* of Linux, for this processor: HWCAP_ASIMDDP */
-enum { TURN = 256 }; /* tokens that are computed together: measured */
 enum { MOST = 1 << 21, MOST_WIDE = 1 << 14, MOST_LAYERS = 1 << 10 }; /* no sum of sizes, or of products, runs over */
 
 /* The hash of the sources that this library was compiled from. */
@@ -160,26 +160,30 @@ PUBLIC void *native_open(const Shape *shape, const void *const *tensors, const u
     return m;
 }
 
-/* Compute checked texts, as many at a time as stay in the cache: no text's bits depend on those beside it. */
-static int in_turns(const Model *m, const int32_t *ids, const int32_t *lengths, int64_t texts, float *logits,
-                    float *features) {
+/* Compute checked texts, turn by turn: those that no other thread with the same `next` has taken. No text's bits depend
+   on those beside it. */
+static int in_turns(const Model *m, const int32_t *ids, const int32_t *lengths, const int64_t *turns, int64_t count,
+                    _Atomic int64_t *next, float *logits, float *features) {
     const Shape *s = &m->shape;
     const int64_t width = s->dense ? s->dense : s->hidden;
-    int done = DONE;
-    for (int64_t from = 0, to; from < texts && done == DONE; from = to) {
-        int64_t tokens = lengths[from];
-        for (to = from + 1; to < texts && tokens + lengths[to] <= TURN; to++) tokens += lengths[to];
-        done = m->forward(m, ids, lengths + from, to - from, tokens, logits + from * s->labels, features + from * width);
-        ids += tokens;
+    int64_t text = 0, token = 0;
+    for (int64_t turn; (turn = atomic_fetch_add(next, 1)) < count;) {
+        int64_t from = turn ? turns[turn - 1] : 0, tokens = 0;
+        while (text < from) token += lengths[text++];
+        for (int64_t i = from; i < turns[turn]; i++) tokens += lengths[i];
+        int done = m->forward(m, ids + token, lengths + from, turns[turn] - from, tokens, logits + from * s->labels,
+                              features + from * width);
+        if (done != DONE) return done;
     }
-    return done;
+    return DONE;
 }
 
 /* Answer `texts` texts of `lengths` tokens each, one after the other in `ids`, `tokens` in all: logits (texts, labels)
    and features (texts, width of what the last layer reads). Rounding is to nearest, and small numbers are kept,
-   whatever another library has set in this thread. */
+   whatever another library has set in this thread. The texts are taken in `count` turns, each ending before the text
+   that `turns` says; threads that share `next`, which begins at 0, share the turns. */
 PUBLIC int native_run(const void *opened, const int32_t *ids, const int32_t *lengths, int64_t texts, int64_t tokens,
-                      float *logits, float *features) {
+                      const int64_t *turns, int64_t count, int64_t *next, float *logits, float *features) {
     const Model *m = opened;
     const Shape *s = &m->shape;
     int64_t at = 0;
@@ -191,13 +195,15 @@ PUBLIC int native_run(const void *opened, const int32_t *ids, const int32_t *len
     if (at != tokens) return BAD_TOKENS;
     for (int64_t i = 0; i < tokens; i++)
         if (ids[i] < 0 || ids[i] >= s->vocabulary) return BAD_TOKENS;
+    for (int64_t i = 0; i < count; i++)
+        if (turns[i] <= (i ? turns[i - 1] : 0) || turns[i] > texts) return BAD_TOKENS;
     fenv_t before;
     fegetenv(&before);
     fesetenv(FE_DFL_ENV);
 #if defined(__x86_64__)
     _mm_setcsr(0x1f80);
 #endif
-    int done = in_turns(m, ids, lengths, texts, logits, features);
+    int done = in_turns(m, ids, lengths, turns, count, (_Atomic int64_t *)next, logits, features);
     fesetenv(&before);
     return done;
 }
