@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 void *native_open(const Shape *, const void *const *, const uint64_t *, int64_t, int, int64_t *);
-int native_run(const void *, const int32_t *, const int32_t *, int64_t, int64_t, float *, float *);
+int native_run(const void *, const int32_t *, const int32_t *, int64_t, int64_t, const int64_t *, int64_t, int64_t *,
+               float *, float *);
 int native_kernels(void);
 
 static void *taken(size_t bytes) {
@@ -27,7 +28,9 @@ int main(void) {
     if (!model) return 5;
     float *logits = malloc((size_t)(texts * shape->labels) * sizeof(float));
     float *features = malloc((size_t)(texts * width) * sizeof(float));
-    if (native_run(model, ids, lengths, texts, tokens, logits, features)) return 6;
+    int64_t *turns = malloc((size_t)texts * sizeof(int64_t)), next = 0;
+    for (int64_t i = 0; i < texts; i++) turns[i] = i + 1; /* each text by itself */
+    if (native_run(model, ids, lengths, texts, tokens, turns, texts, &next, logits, features)) return 6;
     fwrite(logits, sizeof(float), (size_t)(texts * shape->labels), stdout);
     fwrite(features, sizeof(float), (size_t)(texts * width), stdout);
     return 0;
