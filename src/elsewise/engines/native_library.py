@@ -127,12 +127,12 @@ class Opened:
         ids, lengths = (np.ascontiguousarray(part, dtype=np.int32) for part in (ids, lengths))
         logits, features = (np.empty((len(lengths), width), dtype=np.float32) for width in self.widths)
         turns, next_turn = _turns(lengths, threads), np.zeros(1, dtype=np.int64)
-        texts, tokens, *cut = (part.ctypes.data for part in (ids, lengths, turns, next_turn))
-        made = (part.ctypes.data for part in (logits, features))
-        given = (texts, tokens, len(lengths), len(ids), cut[0], len(turns), cut[1], *made)
+        arrays = ids, lengths, turns, next_turn, logits, features
 
-        def work() -> int:
-            return int(library().native_run(self.address, *given))
+        def work() -> int:  # it holds the arrays, whatever becomes of the thread that asks
+            texts, ends, cuts, taken, *made = (array.ctypes.data for array in arrays)
+            sizes = len(lengths), len(ids)
+            return int(library().native_run(self.address, texts, ends, *sizes, cuts, len(turns), taken, *made))
 
         beside = [_helpers().submit(work) for _ in range(min(threads, len(turns)) - 1)]
         done = min([work(), *(one.result() for one in beside if not one.cancel())])

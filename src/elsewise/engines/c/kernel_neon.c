@@ -83,14 +83,14 @@ static inline __attribute__((always_inline)) void dots(const int rows, const Q *
             int8x16_t x[INT_ROWS];
 #pragma GCC unroll 4
             for (int r = 0; r < rows; r++) x[r] = vld1q_s8(a + (size_t)r * stride + k);
-#define FOUR_INPUTS(lane)                                                                            \
-    {                                                                                                \
-        const int8_t *b = w + (size_t)(k + 4 * lane) * 64 + n * 4;                                   \
-        for (int z = 0; z < 4; z++) {                                        \
-            int8x16_t four = vld1q_s8(b + 16 * z);                                                   \
-            for (int r = 0; r < rows; r++)                                   \
-                s[r][z] = vdotq_laneq_s32(s[r][z], four, x[r], lane);                                \
-        }                                                                                            \
+#define FOUR_INPUTS(lane)                                                                   \
+    {                                                                                       \
+        const int8_t *b = w + (size_t)(k + 4 * lane) * 64 + n * 4;                          \
+        for (int z = 0; z < 4; z++) {                                                       \
+            int8x16_t four = vld1q_s8(b + 16 * z);                                          \
+            for (int r = 0; r < rows; r++)                                                  \
+                s[r][z] = vdotq_laneq_s32(s[r][z], four, x[r], lane);                       \
+        }                                                                                   \
     }
             FOUR_INPUTS(0)
             FOUR_INPUTS(1)
