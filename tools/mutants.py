@@ -64,8 +64,8 @@ FAULTS: Final = (
     Fault(
         "wilson-one-sided",
         "metrics/intervals.py",
-        "ndtri((1 + level) / 2)",
-        "ndtri(level)",
+        "(1 - level) / 2",
+        "1 - level",
         "intervals of 95 % hold 90 %",
         "metrics/test_intervals.py",
     ),
