@@ -67,7 +67,7 @@ def diagnosis() -> dict[str, Any]:
     encoders = {DEFAULT_ENCODER: _default_encoder(), **_cached_encoders()}
     default = usual_engine()
     why = "it finds a GPU" if default == "torch" else "the fastest on a processor"
-    engines[default]["note"] = f"default: {why}. {engines[default]['note']}".strip()
+    engines[default]["note"] = f"default: {why}; {engines[default]['note']}".removesuffix("; ")
     return {
         "machine": {**_machine(), "GPU": _gpu(has_torch=bool(engines["torch"]["precisions"]))},
         "versions": {name: _version(name) for name in (*NEEDED, *OPTIONAL)},
