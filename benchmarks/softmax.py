@@ -46,8 +46,8 @@ def figures(answered: np.ndarray, best: np.ndarray, codes: np.ndarray) -> list[f
     return [answered[inside].mean(), (best == codes)[inside & answered].mean(), 1 - answered[~inside].mean()]
 
 
-def judged(model: Path, file: Path) -> tuple[list[float], list[float], str]:
-    """Figures of softmax at 0.6 and of ours; and the promise, with what the strangers are."""
+def judged(model: Path, file: Path) -> tuple[list[float], list[float], str, str]:
+    """Figures of softmax at 0.6 and of ours; the promise; and what the strangers are."""
     classifier = ew.load(model)
     texts, labels = rows_of(file)
     known = {label: code for code, label in enumerate(classifier.labels)}
@@ -63,7 +63,7 @@ def judged(model: Path, file: Path) -> tuple[list[float], list[float], str]:
     certificate = classifier.certificate
     promised = f"{certificate.target_accuracy:.0%}" if certificate.certified else "nothing"
     of = f"{(codes >= 0).sum():,} in-scope rows, {(codes < 0).sum():,} " + ("of its own" if has_own else "built-in")
-    return today, ours, f"promise {promised}; {of} strangers"
+    return today, ours, promised, f"{of} strangers"
 
 
 def main() -> None:
@@ -75,12 +75,13 @@ def main() -> None:
     names = arguments.names or [model.name for model in arguments.models]
     whole, short = [], []
     for name, model, file in zip(names, arguments.models, arguments.tests, strict=True):
-        today, ours, facts = judged(model, file)
+        today, ours, promised, facts = judged(model, file)
         cells = [[f"{figure:.1%}" for figure in found] for found in (today, ours)]
+        facts = f"promise {promised}; {facts}"
         whole += [[f"{name}: softmax, 0.6", *cells[0], ""], [f"{name}: Elsewise", *cells[1], facts]]
-        short.append([name, *(f"{a} / **{b}**" for a, b in zip(*cells, strict=True))])
+        short.append([name, *(f"{a} / **{b}**" for a, b in zip(*cells, strict=True)), f"nothing / **{promised}**"])
     write_section("softmax", PAGE.format(figures=table([*HEADER, "of"], whole)))
-    made = table(["softmax and 0.6 / **Elsewise**", *HEADER[1:]], short)
+    made = table(["softmax and 0.6 / **Elsewise**", *HEADER[1:], "promised"], short)
     README.write_text(
         MARKS.sub(lambda found: f"{found[1]}{made}\n{found[2]}", README.read_text(encoding="utf-8")), encoding="utf-8"
     )
