@@ -10,8 +10,10 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(request):
     """A running Chromium, one for each file of tests."""
+    if request.config.option.quick:
+        pytest.skip("not quick: a browser")
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         assert "ELSEWISE_BROWSER" not in os.environ, "continuous integration installs Chromium"
