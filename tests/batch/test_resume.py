@@ -103,6 +103,8 @@ def test_a_whole_output_of_another_run_is_refused_and_said(classifier, here):
 
     with pytest.raises(InputError, match=r"out.csv holds the answers of another run.*top \(0, now 1\)"):
         predict(classifier, here, top=1)
+    with pytest.raises(InputError, match=r"out.csv holds the answers of another run"):  # a --join would replace it
+        predict(classifier, here, top=1, shard=(1, 2))
     assert outputs(here) == before
     assert predict(classifier, here, top=1, overwrite=True).read == ROWS
 

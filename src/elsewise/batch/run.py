@@ -293,9 +293,9 @@ def _done(job: Job, run: Json, going_on: GoingOn) -> Summary | None:
     if before is None:
         return None
     identity, totals = before
-    if identity != run and going_on.shard is None:
+    if identity != run:
         refuse_other_run(f"{job.out} holds the answers", identity, run)
-    return job.summary(totals, Pace()) if identity == run else None
+    return job.summary(totals, Pace())
 
 
 def _merge(job: Job, folder: Path, parts: list[DonePart], summary: Summary, run: Callable[[int], Json]) -> None:
