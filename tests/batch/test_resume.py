@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -14,7 +16,9 @@ from elsewise.batch.parts import folder_of
 from elsewise.batch.predict import predict_file
 from elsewise.engines.memory import MemoryEngine
 from elsewise.errors import InputError
+from support.native import compiled
 from support.parted import ROWS, TABLE
+from support.small_folders import classifier_of
 from support.written import content_of
 
 pytestmark = pytest.mark.usefixtures("short_parts")
@@ -267,3 +271,34 @@ def test_what_comes_out_must_be_what_went_in(classifier, here, monkeypatch):
         predict_file(classifier, str(here / "in.csv"), str(here / "out.csv"))
 
     assert outputs(here) == {}
+
+
+def test_a_model_folder_that_goes_away_during_the_run_changes_no_answer(here, tmp_path):
+    """Its weights are mapped into memory."""
+    pytest.importorskip("torch")
+    compiled()
+    classifier_of("native", "f32").save(tmp_path / "model")
+    loaded = ew.load(tmp_path / "model")
+    predict(loaded, here)
+    before = content_of(here / "out.csv")
+    (here / "out.csv").unlink()
+
+    predict_file(
+        loaded, str(here / "in.csv"), str(here / "out.csv"),
+        after_part=lambda *_: shutil.rmtree(tmp_path / "model", ignore_errors=True),
+    )  # fmt: skip
+
+    assert not (tmp_path / "model").exists()
+    assert content_of(here / "out.csv") == before
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_a_clock_that_jumps_changes_nothing(classifier, here, unbroken, jump, monkeypatch):
+    now, ticks = time.time(), count()
+    monkeypatch.setattr(time, "time", lambda: now + jump * next(ticks))
+
+    predict(classifier, here, 4)
+    summary = predict(classifier, here)
+
+    assert outputs(here) == unbroken
+    assert 0 < summary.pace.seconds < 60
