@@ -312,7 +312,7 @@ def bert_base(folder: Path, like: Path) -> None:
     from elsewise.engines.torch import TorchModel, text_tokenizer
     from elsewise.fitting.engine_choice import quantised
     from elsewise.training.encoder import Learner
-    from elsewise.training.onnx_graph import write_model
+    from elsewise.training.onnx_graph import with_graph
 
     saved = ModelFolder.read(like)
     labels = tuple(saved.description["labels"])
@@ -321,7 +321,7 @@ def bert_base(folder: Path, like: Path) -> None:
     config = transformers.BertConfig(vocab_size=tokenizer.vocab_size, num_labels=len(labels))
     model = TorchModel.of(transformers.BertForSequenceClassification(config), "f32")
     learner = Learner(model, tokenizer, text_tokenizer(tokenizer, LONGEST))
-    files = quantised(write_model(model, learner, labels), refit_tokens(saved.arrays, "train"))
+    files = quantised(with_graph(learner.write(model, labels)), refit_tokens(saved.arrays, "train"))
     opener, others, made = engine_class("openvino"), {}, None
     for precision in (p for p in PRECISIONS if p in opener.precisions()):
         engine = opener.open(Opening(files, labels, {**learner.tokenize.settings, "precision": precision}))

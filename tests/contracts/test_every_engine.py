@@ -16,14 +16,14 @@ from elsewise.errors import InputError
 from elsewise.fitting.engine_choice import files_for
 from elsewise.outputs import Outputs, entropy
 from support.native import compiled
-from support.small_models import LABELS, LONGEST, asking_a_second, before, files_of, texts, with_token_counts
+from support.small_models import LABELS, LONGEST, asking_a_second, before, graph_of, texts, with_token_counts
 
 UNREADABLE = ["", None, float("nan"), "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
 
 
 @pytest.fixture(scope="module")
 def files():
-    return files_of("bert")
+    return graph_of("bert")
 
 
 def text_engine(name, precision):
@@ -70,7 +70,7 @@ def cascade(files):
 def ensemble(files):
     """Three models of other weights, which share a tokenizer."""
     engine, known, unreadable = text_engine("openvino", "f32")(files)
-    members = [engine, *(text_engine("openvino", "f32")(files_of("bert", seed=seed))[0] for seed in (1, 2))]
+    members = [engine, *(text_engine("openvino", "f32")(graph_of("bert", seed=seed))[0] for seed in (1, 2))]
     return engine_class("ensemble")(members), known, unreadable
 
 

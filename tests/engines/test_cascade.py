@@ -165,14 +165,14 @@ from elsewise.engines.cascade import every_text_read, silent_ids  # noqa: E402
 from elsewise.engines.files import ModelFiles, Opening  # noqa: E402
 from elsewise.engines.pool import fine_tuned  # noqa: E402
 from elsewise.progress import counting  # noqa: E402
-from support.small_models import LABELS, before, files_of, texts  # noqa: E402
+from support.small_models import LABELS, before, graph_of, texts  # noqa: E402
 
 KNOWN = texts(64)
 
 
 @pytest.fixture(scope="module")
 def made():
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     settings = {**learner.tokenize.settings, "precision": "f32"}
     return before(engine_class("openvino").open(Opening(files, LABELS, settings)), learner)
 

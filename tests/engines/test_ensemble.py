@@ -10,7 +10,7 @@ from elsewise.engines.files import ModelFiles, Opening
 from elsewise.engines.memory import MemoryEngine
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import ArtifactError, InputError
-from support.small_models import LABELS, files_of, learner_of, texts
+from support.small_models import LABELS, graph_of, learner_of, texts
 
 LABEL_PAIR = ("yes", "no")
 
@@ -22,7 +22,7 @@ def table(*logits):
 @pytest.fixture(scope="module")
 def members():
     pytest.importorskip("torch")
-    made = [files_of("bert", seed=seed) for seed in range(3)]
+    made = [graph_of("bert", seed=seed) for seed in range(3)]
     settings = {**made[0][1].tokenize.settings, "precision": "f32"}
     return [engine_class("openvino").open(Opening(files, LABELS, settings)) for files, _ in made]
 
@@ -64,7 +64,7 @@ def test_texts_become_tokens_once(members, monkeypatch):
 
 
 def test_members_with_other_tokenizers_read_the_texts_themselves(members):
-    _, learner = files_of("bert")
+    _, learner = graph_of("bert")
     shorter = {**learner.tokenize.settings, "precision": "f32", "max_length": 8}
     other = engine_class("openvino").open(Opening(members[1].files, LABELS, shorter))
     ensemble = Ensemble([members[0], other])

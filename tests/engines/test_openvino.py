@@ -12,14 +12,14 @@ from elsewise.engines.files import INT8, INT8_WEIGHTS, ONNX, ModelFiles, Opening
 from elsewise.engines.openvino import COMPILE_CACHE, OpenVinoModel
 from elsewise.errors import ArtifactError
 from elsewise.fitting.engine_choice import quantised
-from support.small_models import LABELS, files_of, texts
+from support.small_models import LABELS, graph_of, texts
 
 pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
 def made():
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     return quantised(files, learner.tokenize(texts(60))), learner.tokenize.settings
 
 

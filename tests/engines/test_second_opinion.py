@@ -13,13 +13,13 @@ pytest.importorskip("transformers")
 
 from elsewise.engines import engine_class, entry_of, open_entry
 from elsewise.engines.files import ModelFiles, Opening
-from support.small_models import LABELS, asking_a_second, files_of, texts
+from support.small_models import LABELS, asking_a_second, graph_of, texts
 
 KNOWN = texts(64)
 
 
 def asking(name="openvino", precision="f32"):
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     kind = engine_class(name)
     if precision not in kind.precisions():
         pytest.skip(f"{name} does not compute in {precision} here")

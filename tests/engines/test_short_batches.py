@@ -5,7 +5,7 @@ import pytest
 
 from elsewise.engines.files import Opening
 from elsewise.engines.short_batches import ASKED, ShortBatches
-from support.small_models import LABELS, files_of, texts
+from support.small_models import LABELS, graph_of, texts
 
 IDS = np.array([1, 7, 8, 9, 2], dtype=np.int32)
 
@@ -62,7 +62,7 @@ def test_a_text_alone_gets_the_bits_that_it_gets_among_others_and_soon_in_one_ro
     from elsewise.engines.openvino import OpenVinoModel
     from elsewise.fitting.engine_choice import quantised
 
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     files = quantised(files, learner.tokenize(texts(60))) if precision == "int8" else files
     engine = OpenVinoModel.open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": precision}, 1))
     some = texts(40)

@@ -124,14 +124,14 @@ pytest.importorskip("transformers")
 
 from elsewise.engines import early_fingerprint, engine_class, entry_of, open_entry  # noqa: E402
 from elsewise.engines.files import ModelFiles, Opening  # noqa: E402
-from support.small_models import LABELS, asking_a_second, files_of, texts, with_token_counts  # noqa: E402
+from support.small_models import LABELS, asking_a_second, graph_of, texts, with_token_counts  # noqa: E402
 
 KNOWN = texts(40)
 
 
 @pytest.fixture(scope="module")
 def made():
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     settings = {**learner.tokenize.settings, "precision": "f32"}
     return with_token_counts(engine_class("openvino").open(Opening(files, LABELS, settings)), learner)
 
@@ -166,7 +166,7 @@ def test_a_folder_answers_as_what_was_saved(made, folder):
 
 
 def test_a_second_opinion_may_stand_around_them(made, tmp_path):
-    engine = asking_a_second(made, files_of("bert")[1])
+    engine = asking_a_second(made, graph_of("bert")[1])
     engine.save(tmp_path)
 
     again = opened(tmp_path, engine)

@@ -21,7 +21,7 @@ def test_logits_are_those_of_the_model_and_features_lead_to_them(architecture):
     learner = learner_of(architecture)
     model, tokens = learner.model.model, learner.tokenize(texts(24))
 
-    outputs = learner.outputs(learner.model, tokens)
+    outputs = learner.by_torch(learner.model, tokens)
 
     head = last_linear(model)
     with torch.no_grad():
@@ -35,12 +35,12 @@ def test_logits_are_those_of_the_model_and_features_lead_to_them(architecture):
 def test_a_folded_temperature_divides_the_logits_and_leaves_the_first_model_alone(architecture):
     learner = learner_of(architecture)
     tokens = learner.tokenize(texts(24))
-    before = learner.outputs(learner.model, tokens).logits
+    before = learner.by_torch(learner.model, tokens).logits
 
     folded = learner.model.folded(Temperature(0.5))
 
-    assert np.allclose(learner.outputs(folded, tokens).logits, 2 * before, atol=1e-5)
-    assert learner.outputs(learner.model, tokens).logits.tobytes() == before.tobytes()
+    assert np.allclose(learner.by_torch(folded, tokens).logits, 2 * before, atol=1e-5)
+    assert learner.by_torch(learner.model, tokens).logits.tobytes() == before.tobytes()
 
 
 def test_the_input_of_the_head_is_that_of_this_thread_alone():
@@ -92,8 +92,8 @@ def test_a_gpu_gives_the_answers_of_the_processor(architecture, precision):
         plain = np.array([own(input_ids=torch.tensor([ids.tolist()])).logits[0].numpy() for ids in tokens])
     model = TorchModel.of(own, precision)
 
-    outputs = learner.outputs(model, tokens)
-    alone = learner.outputs(replace(model), learner.tokenize(texts(300)[:1]))
+    outputs = learner.by_torch(model, tokens)
+    alone = learner.by_torch(replace(model), learner.tokenize(texts(300)[:1]))
 
     assert model.model.device.type == "cuda"
     assert np.abs(outputs.logits - plain).max() < (1e-3 if precision == "f32" else 0.3)

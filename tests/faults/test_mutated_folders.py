@@ -18,7 +18,7 @@ import elsewise as ew
 from support import mutated
 from support.native import is_compiled
 from support.small_folders import classifier_of
-from support.small_models import LABELS, asking_a_second, files_of, learner_of, texts
+from support.small_models import LABELS, asking_a_second, graph_of, learner_of, texts
 
 pytest.importorskip("torch")
 WORKER = Path(mutated.__file__)
@@ -48,7 +48,7 @@ def around():
     from elsewise.engines.files import Opening
 
     def opened(name, seed=0):
-        files, learner = files_of("bert", seed=seed)
+        files, learner = graph_of("bert", seed=seed)
         return engine_class(name).open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}, 1))
 
     inside = opened("openvino")

@@ -110,9 +110,9 @@ def test_openvino_is_tried_where_native_int8_is_not_close_enough(is_close, engin
     compiled()
     from elsewise.fitting import engine_choice
     from elsewise.fitting.engine_choice import Rows, serving
-    from support.small_models import LABELS, files_of, texts
+    from support.small_models import LABELS, graph_of, texts
 
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     tokens = learner.tokenize(texts(60))
     really = engine_choice.measure
 

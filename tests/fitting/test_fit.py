@@ -18,6 +18,7 @@ from elsewise.errors import ElsewiseWarning, InputError
 from elsewise.evaluation.evaluate import count_seen
 from elsewise.fitting.calibrate import calibrate
 from elsewise.fitting.certify import Promise, of_splits
+from elsewise.fitting.engines_to_try import Wanted
 from elsewise.fitting.taught import opened_encoder
 from elsewise.scores import SCORES, Energy
 from elsewise.training.settings import Training
@@ -68,7 +69,8 @@ def test_fit_warns_of_cut_texts_as_check_does_and_advises_nothing_that_cannot_he
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        opened_encoder(divide(rows, None, None, None, seed=0), how, promise, None, None, trains=True)
+        divided, wanted = divide(rows, None, None, None, seed=0), Wanted.of("torch", "f32")
+        opened_encoder(divided, how, wanted, promise, None, None, trains=True)
 
     (found,) = (one for one in check(*rows, **of_encoder).findings if one.kind == "truncated_texts")
     assert f"{found.sentence}; {found.remedy}" in [str(one.message) for one in caught]

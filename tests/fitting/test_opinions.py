@@ -29,7 +29,7 @@ from elsewise.fitting.opinions import Opinions, asking_second, learn_opinions, w
 from elsewise.progress import Choice
 from elsewise.training.encoder import prepare
 from elsewise.training.second_opinion import AsItCame
-from support.small_models import LABELS, files_of, learner_of, model_of, second_files_of, texts, tokenizer
+from support.small_models import LABELS, graph_of, learner_of, model_of, second_files_of, texts, tokenizer
 from support.small_training import how
 
 WORDS = ["refund", "invoice", "order", "hello"]
@@ -233,7 +233,7 @@ def test_an_interrupt_is_no_failure_of_the_encoder(monkeypatch):
 @pytest.mark.parametrize("whose", ["first", "second"])
 def test_tune_rows_decide_whether_it_is_kept(whose):
     """Codes that are drawn from one of two models of random weights: the other has nothing to say about them."""
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     second, tune = second_files_of("bert"), learner.tokenize(texts(400))
     settings = {**learner.tokenize.settings, "precision": "f32"}
     model = {"first": files, "second": second}[whose]
@@ -253,7 +253,7 @@ def test_tune_rows_decide_whether_it_is_kept(whose):
 
 @pytest.mark.parametrize(("n", "better", "everywhere"), [(400, 0, False), (400, 1, True), (150, 0, True)])
 def test_the_second_is_asked_everywhere_where_it_is_the_better_one_or_few_rows_tell(n, better, everywhere):
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     second, tune = second_files_of("bert"), learner.tokenize(texts(400)).take(range(n))
     settings = {**learner.tokenize.settings, "precision": "f32"}
     rows = Rows(tune, np.zeros(n, dtype=np.int64), tune)
@@ -269,7 +269,7 @@ def test_the_second_is_asked_everywhere_where_it_is_the_better_one_or_few_rows_t
 @pytest.mark.parametrize("helps", [True, False])
 def test_tune_rows_decide_whether_token_counts_are_kept(helps):
     """Codes that follow the first token of a text, or a model of random weights; counts know the first token."""
-    files, learner = files_of("bert")
+    files, learner = graph_of("bert")
     known, tune = learner.tokenize(texts(200)), learner.tokenize(texts(400)[200:])
     first, said = ([int(ids[1]) % len(LABELS) for ids in tokens] for tokens in (known, tune))
     counts = TokenCounts.learn(known, np.array(first), len(LABELS), learner.tokenize.special)

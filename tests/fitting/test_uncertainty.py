@@ -182,7 +182,8 @@ def test_a_changed_setting_is_refused(made, tmp_path):
 def test_a_changed_file_is_refused(made, tmp_path):
     classifier, path = made
     copy = shutil.copytree(path, tmp_path / "copy")
-    name = {"ensemble": "member-2/model.onnx", "laplace": "laplace.safetensors"}.get(
+    read = {"native": "native/f32.safetensors", "openvino": "model.onnx"}[usual_engine()]
+    name = {"ensemble": f"member-2/{read}", "laplace": "laplace.safetensors"}.get(
         classifier.engine.name, "model.safetensors"
     )
     content = bytearray((copy / name).read_bytes())

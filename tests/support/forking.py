@@ -15,7 +15,7 @@ import pytest
 import elsewise as ew
 from contracts.test_every_engine import MADE, equal
 from elsewise.errors import ElsewiseError
-from support.small_models import LABELS, files_of, model_of, tokenizer
+from support.small_models import LABELS, graph_of, model_of, tokenizer
 
 SECONDS = 60
 ENDS = {0: "the same answers", 3: "other answers", 4: "refused", 5: "another error"}
@@ -85,7 +85,7 @@ def end_of(child):
 
 def main(times):
     warnings.simplefilter("ignore")
-    files, found = files_of("bert"), {}
+    files, found = graph_of("bert"), {}
     for name, make in {**MADE, **WRAPPED}.items():
         if times == 1 and name not in FEW:
             continue

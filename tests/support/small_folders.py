@@ -17,13 +17,12 @@ def classifier_of(engine="openvino", precision="f32"):
     from elsewise.fitting.engines_to_try import Wanted
     from elsewise.rules.conformal import SplitConformal
     from elsewise.rules.familiarity import FamiliarityTest
-    from elsewise.training.onnx_graph import write_model
 
     learner = learner_of("bert")
     train, tune, certify = (learner.tokenize(texts(n)) for n in (60, 150, 301))
     tune_codes, certify_codes = (_labels(learner.outputs(learner.model, rows).logits) for rows in (tune, certify))
     folded = ew.Temperature.fit(learner.outputs(learner.model, tune).logits, tune_codes)
-    files = write_model(learner.model.folded(folded), learner, LABELS)
+    files = learner.write(learner.model.folded(folded), LABELS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ElsewiseWarning)  # random weights may be far from float32
         rows = Rows(tune, tune_codes, train)

@@ -1,5 +1,7 @@
 """Small models with random weights, of the architectures that people fine-tune."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -87,10 +89,20 @@ def encoder_of(folder, architecture, words=None, **more):
 
 def files_of(architecture, seed=0, **more):
     """The files of a small model, as `fit` writes them; temporary, for as long as they are held."""
-    from elsewise.training.onnx_graph import write_model
-
     learner = learner_of(architecture, seed=seed, **more)
-    return write_model(learner.model, learner, LABELS), learner
+    return learner.write(learner.model, LABELS), learner
+
+
+def graph_of(architecture, seed=0):
+    """The files of a small model with its graph, for engines that run one: written once, not to be changed."""
+    return _with_graph(architecture, seed), learner_of(architecture, seed=seed)
+
+
+@cache
+def _with_graph(architecture, seed):
+    from elsewise.training.onnx_graph import with_graph
+
+    return with_graph(files_of(architecture, seed)[0])
 
 
 def as_it_came(architecture, seed=7, **more):
@@ -107,11 +119,12 @@ def as_it_came(architecture, seed=7, **more):
     return TorchModel.of(made, "f32")
 
 
-def second_files_of(architecture, **more):
-    """The files of a small encoder as it came, as `fit` writes them."""
-    from elsewise.training.onnx_graph import write_model
+@cache
+def second_files_of(architecture):
+    """The files of a small encoder as it came, as `fit` writes them, with its graph; not to be changed."""
+    from elsewise.training.onnx_graph import with_graph
 
-    return write_model(as_it_came(architecture, **more), learner_of(architecture), LABELS)
+    return with_graph(learner_of(architecture).write(as_it_came(architecture), LABELS))
 
 
 def asking_a_second(engine, learner, share=0.3):

@@ -29,7 +29,7 @@ def test_as_many_tokens_are_read_as_there_are_positions(tmp_path, architecture, 
     tokens = learner.tokenize(["where is my order " * 100])
 
     assert tokens.lengths.tolist() == [longest]
-    assert np.isfinite(learner.outputs(learner.model, tokens).logits).all()
+    assert np.isfinite(learner.by_torch(learner.model, tokens).logits).all()
 
 
 def test_fewer_tokens_are_read_where_that_was_asked_for(tmp_path):
@@ -45,7 +45,7 @@ def test_padding_changes_no_answer_whatever_the_tokenizer_says(tmp_path, archite
     learner = prepared(encoder_of(tmp_path, architecture, words, max_position_embeddings=positions))
     texts = ["order " * length for length in (3, 64, 67, 90)]
 
-    logits = learner.outputs(learner.model, learner.tokenize(texts)).logits
+    logits = learner.by_torch(learner.model, learner.tokenize(texts)).logits
     padded = learner.tokenizer(texts, padding=True, return_tensors="pt")
 
     with torch.no_grad():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from support.small_models import ARCHITECTURES, LABELS, LONGEST, files_of, learner_of
+from support.small_models import ARCHITECTURES, LABELS, LONGEST, files_of, graph_of, learner_of
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -16,7 +16,7 @@ from elsewise.engines.torch import last_linear  # noqa: E402
 from elsewise.errors import InputError  # noqa: E402
 from elsewise.training.first_token import first_token_only  # noqa: E402
 from elsewise.training.int8 import QUANTISE_ROWS, quantise_rows  # noqa: E402
-from elsewise.training.onnx_graph import check_exportable, write_model, write_onnx  # noqa: E402
+from elsewise.training.onnx_graph import check_exportable, with_graph, write_onnx  # noqa: E402
 
 LENGTHS = (3, 11, 32, LONGEST)
 SHORT = sorted({*ARCHITECTURES} - {"deberta-v2", "albert", "mpnet", "xlnet"})  # their last layer can be cut
@@ -26,7 +26,7 @@ SHORT = sorted({*ARCHITECTURES} - {"deberta-v2", "albert", "mpnet", "xlnet"})  #
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
 def test_an_exported_graph_answers_as_torch_does(architecture, name):
     """One and several texts, four lengths, padding among them."""
-    files, learner = files_of(architecture)
+    files, learner = graph_of(architecture)
     engine = engine_class(name).open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}))
     model, rng = learner.model.model, np.random.default_rng(0)
 
@@ -55,7 +55,7 @@ def products(files):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_last_layer_is_computed_for_the_token_that_is_read(architecture):
     """... by every architecture that attends through the common interface; the others compute it whole."""
-    files, _ = files_of(architecture)
+    files, _ = graph_of(architecture)
 
     made = products(files)
 
@@ -104,6 +104,7 @@ def test_a_graph_is_whole_where_transformers_has_changed_what_the_cut_relies_on(
     change(monkeypatch)
 
     files, learner = files_of("bert")
+    files = with_graph(files)
 
     assert products(files).count((5, 11, 64)) == 2
     engine = engine_class("openvino").open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}))
@@ -116,6 +117,7 @@ def test_a_graph_is_whole_where_transformers_has_changed_what_the_cut_relies_on(
 def test_a_head_that_reads_all_tokens_gets_all():
     """ModernBERT may take the mean of its tokens; the graph is whole, and the answers are those of the model."""
     files, learner = files_of("modernbert", classifier_pooling="mean")
+    files = with_graph(files)
     engine = engine_class("openvino").open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}))
     ids = np.random.default_rng(0).integers(5, 20, size=(4, 11))
     mask = np.ones_like(ids)
@@ -128,11 +130,11 @@ def test_a_head_that_reads_all_tokens_gets_all():
     assert np.abs(logits - plain.numpy()).max() < 1e-4
 
 
-def test_a_model_is_whole_again_after_its_graph_is_written():
+def test_a_model_is_whole_again_after_its_graph_is_written(tmp_path):
     learner = learner_of("bert")
     ids = torch.arange(5, 16)[None]
-    files = write_model(learner.model, learner, LABELS)
-    assert (files.path / "model.onnx").exists()
+    write_onnx(learner.model, tmp_path)
+    assert (tmp_path / "model.onnx").exists()
     with torch.no_grad():
         hidden = learner.model.model(input_ids=ids, output_hidden_states=True).hidden_states[-1]
     assert hidden.shape == (1, 11, 32)

@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 from elsewise.engines import engine_class  # noqa: E402
 from elsewise.engines.files import Opening  # noqa: E402
 from elsewise.engines.logistic_regression import logistic_regression  # noqa: E402
-from elsewise.training.onnx_graph import write_model  # noqa: E402
+from elsewise.training.onnx_graph import with_graph, write_onnx  # noqa: E402
 from elsewise.training.second_opinion import STRENGTH, AsItCame  # noqa: E402
 
 
@@ -50,7 +50,7 @@ def test_every_engine_gives_the_embedding_and_the_head_of_it(learnt, name):
     made, tokens, codes, _, learner = learnt
     settings = {**learner.tokenize.settings, "precision": "f32"}
 
-    outputs = engine_class(name).open(Opening(made.files, LABELS, settings)).run(tokens)
+    outputs = engine_class(name).open(Opening(with_graph(made.files), LABELS, settings)).run(tokens)
 
     weight, bias = logistic_regression(made.embedding[:-1].astype(np.float32), codes[:-1], len(LABELS), STRENGTH)
     assert outputs.features[:-1] == pytest.approx(made.embedding[:-1].astype(float), abs=1e-3)
@@ -72,7 +72,7 @@ def test_learning_it_again_gives_the_same(learnt):
 def test_the_graph_of_every_architecture_answers_as_torch_does(architecture):
     """Padding among the tokens; none of it counts in the mean."""
     model, learner = as_it_came(architecture), learner_of("bert")
-    files, rng = write_model(model, learner, LABELS), np.random.default_rng(0)
+    files, rng = with_graph(learner.write(model, LABELS)), np.random.default_rng(0)
     engine = engine_class("openvino").open(Opening(files, LABELS, {**learner.tokenize.settings, "precision": "f32"}))
 
     for length in (3, 11, LONGEST):
@@ -95,10 +95,10 @@ def test_padding_does_not_count_in_the_mean():
     assert np.abs(padded - plain).max() < 1e-5
 
 
-def test_attention_is_as_it_was_when_a_graph_has_been_written():
+def test_attention_is_as_it_was_when_a_graph_has_been_written(tmp_path):
     model = as_it_came("bert")
     before = model.model.config._attn_implementation
 
-    write_model(model, learner_of("bert"), LABELS)
+    write_onnx(model, tmp_path)
 
     assert model.model.encoder.config._attn_implementation == before == "sdpa"

@@ -200,11 +200,11 @@ def test_nothing_is_sent_again_after_one_request_failed_for_good(server):
     """A process that gives up, or is interrupted, must not wait for the tries of the other requests."""
     engine = wrapped(server, tries=6, at_once=2)
     server.refusals = [(503, {"retry-after": "5"}, ""), (404, {}, "")]
-    before, began = len(server.requests), time.monotonic()
+    before, began, others = len(server.requests), time.monotonic(), set(threading.enumerate())
 
     with pytest.raises(InputError, match="answered 404"):
         engine.run(["one text", "and another"])
-    for thread in [one for one in threading.enumerate() if one.name.startswith("ThreadPoolExecutor")]:
+    for thread in {one for one in threading.enumerate() if one.name.startswith("ThreadPoolExecutor")} - others:
         thread.join()
 
     assert time.monotonic() - began < 4

@@ -41,11 +41,14 @@ class EngineKind(NamedTuple):
         model, or by the call that made the folder.
     reads : {"texts", "logits"}
         What `run` takes.
+    runs_graph : bool
+        Whether it runs model.onnx, which is written for such engines alone.
     """
 
     where: str
     certify_again: Literal["export", "fit", "pass it", ""] = ""
     reads: Literal["texts", "logits"] = "texts"
+    runs_graph: bool = False
 
 
 ENGINES: Final[dict[str, EngineKind]] = {
@@ -56,8 +59,8 @@ ENGINES: Final[dict[str, EngineKind]] = {
     "mc_dropout": EngineKind("elsewise.engines.mc_dropout:McDropout", "fit"),
     "memory": EngineKind("elsewise.engines.memory:MemoryEngine"),
     "native": EngineKind("elsewise.engines.native:NativeModel", "export"),
-    "onnxruntime": EngineKind("elsewise.engines.onnxruntime:OnnxRuntimeModel", "export"),
-    "openvino": EngineKind("elsewise.engines.openvino:OpenVinoModel", "export"),
+    "onnxruntime": EngineKind("elsewise.engines.onnxruntime:OnnxRuntimeModel", "export", runs_graph=True),
+    "openvino": EngineKind("elsewise.engines.openvino:OpenVinoModel", "export", runs_graph=True),
     "sklearn": EngineKind("elsewise.engines.tfidf:TfidfEngine"),
     "torch": EngineKind("elsewise.engines.torch:TorchModel", "export"),
 }

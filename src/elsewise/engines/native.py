@@ -6,7 +6,8 @@ threads or instruction set changes a bit. A certificate belongs to the weights, 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,17 @@ class NativeModel:
         model = cls(precision, open_file(files.need(graph)), opening.threads or cores())
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), opening.settings)
         return TextEngine("native", model, tokenizer, opening.labels, files, (graph,))
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Pack the weights of a folder of `transformers` in float32, into a file there, and map them.
+
+        InputError for an architecture that this engine does not compute, ArtifactError for a file that is missing or
+        damaged.
+        """
+        file = folder / "native.safetensors"
+        write_file(file, *packed(folder, "f32"))
+        return cls("f32", open_file(file), cores())
 
     @property
     def settings(self) -> Json:

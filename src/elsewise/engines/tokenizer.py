@@ -63,9 +63,11 @@ class Tokens:
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> "Tokens":
         """Select texts by their indices, shape (m,)."""
-        texts, at = list(self), np.asarray(rows, dtype=np.int64)  # a tuple would index dimensions
-        ids = [texts[row] for row in at.tolist()]
-        return Tokens(np.concatenate([*ids, np.empty(0, dtype=np.int32)]), self.lengths[at], self.truncated[at])
+        at = np.asarray(rows, dtype=np.int64)  # a tuple would index dimensions
+        starts, lengths = np.cumsum(self.lengths) - self.lengths, self.lengths[at]
+        shifts = starts[at] - (np.cumsum(lengths) - lengths)
+        ids = self.ids[np.repeat(shifts, lengths) + np.arange(lengths.sum())]
+        return Tokens(ids, lengths, self.truncated[at])
 
     def hold_any_but(self, special: Sequence[int]) -> NDArray[np.bool_]:
         """Tell which texts hold a token outside `special`, shape (n,): the others have nothing to read."""

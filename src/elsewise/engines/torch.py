@@ -92,6 +92,13 @@ class TorchModel:
             raise InputError(f"engine torch was certified on {settings['device']}, and this machine computes on {here}")
         if opening.threads:
             torch.set_num_threads(opening.threads)
+        model = cls.read(files, settings["precision"])
+        tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
+        return TextEngine("torch", model, tokenizer, opening.labels, files, _weights(files))
+
+    @classmethod
+    def read(cls, files: ModelFiles, precision: str) -> Self:
+        """Read model.safetensors: no code from the folder, no network; ArtifactError if a file is missing or damaged."""
         weights = _weights(files)
         for name in weights:
             files.need(name)
@@ -102,8 +109,7 @@ class TorchModel:
             opened = kind.from_pretrained(
                 files.path, config=config, use_safetensors=True, dtype=torch.float32, **SAFELY
             )
-        tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("torch", cls.of(opened, settings["precision"]), tokenizer, opening.labels, files, weights)
+        return cls.of(opened, precision)
 
     @property
     def settings(self) -> Json:

@@ -53,7 +53,7 @@ def calibrate_folder(
     InputError
         If the folder holds no such model, or a row has a label that the model does not have.
     """
-    from elsewise.training.trained_folder import open_trained  # noqa: PLC0415  torch
+    from elsewise.training.trained_folder import open_trained, or_wrapped  # noqa: PLC0415  torch
 
     wanted = Wanted.of(engine, precision)
     say = note or (lambda _: None)
@@ -68,7 +68,8 @@ def calibrate_folder(
     divided = divide_for(labels, fresh, promise, words, seed, note, test=tested, count_repeats=count_repeats)
     model = _calibrated(folder, learner, divided, seed, say, progress)
     record = {"model": {"folder": folder, "kind": kind, "max_length": longest}}
-    best, gate = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
+    with or_wrapped(folder):
+        best, gate = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
     made = certified_text_model(
         model, best, gate, divided.parts, promise, words, record, seed, progress, keep_refit_rows=keep_refit_rows
     )
@@ -81,7 +82,6 @@ def _calibrated(
 ) -> TextModel:
     """Fold the calibrator in, and choose the tune rows that stand for train rows."""
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
-    from elsewise.training.trained_folder import or_wrapped  # noqa: PLC0415  torch
 
     tune, certify = (learner.tokenize(part.texts) for part in (divided.parts.tune, divided.parts.certify))
     codes = divided.parts.tune.codes
@@ -93,8 +93,7 @@ def _calibrated(
         progress("calibrating", 0, 0)
     outputs = learner.outputs(learner.model, tune)
     check_tune_rows(outputs.logits, codes)
-    with or_wrapped(folder):
-        files, choice = folded(learner.model, learner, outputs.logits, codes, divided.names)
+    files, choice = folded(learner.model, learner, outputs.logits, codes, divided.names)
     of_known, judging = halves(outputs, codes, seed)
     known = np.empty(0, dtype=np.int64) if of_known is None else of_known
     quantised = quantise_rows(tune if of_known is None else tune.take(known), np.random.default_rng(seed))

@@ -15,7 +15,7 @@ from elsewise import metrics
 from elsewise.arrays import Codes, Floats, log_losses
 from elsewise.calibrators import Calibrator, Identity, Temperature
 from elsewise.calibrators.choice import FEWEST_ROWS
-from elsewise.engines import SizedEngine, engine_class, key_of
+from elsewise.engines import SizedEngine, engine_class, key_of, kind_of
 from elsewise.engines.files import CONFIG, INT8, ONNX, ModelFiles, Opening, TemporaryPlace
 from elsewise.engines.second_opinion import HOME
 from elsewise.engines.tokenizer import Tokens
@@ -29,7 +29,7 @@ LOG_LOSS_MARGIN: Final = 0.03  # as a share of the log loss of float32
 ACCURACY_MARGIN: Final = 0.003
 ROUNDING: Final = 1e-12  # 0.953 - 0.003 is a little more than 0.95
 FASTER: Final = 1.1  # speed-up that a less exact engine needs to be preferred: timings vary
-TIMED_TOKENS: Final = 16_384
+TIMED_TOKENS: Final = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +210,19 @@ def serving(
         If the wanted precision is not close enough to float32.
     """
     tried: list[Serving] = []
-    for name in wanted.computing(read_json(files.need(CONFIG))).engines:
+    engines = wanted.computing(read_json(files.need(CONFIG))).engines
+    for name in engines:
         opener: Any = engine_class(name)
         precisions = precisions_to_try(wanted, name, rows)
         for precision in precisions:  # float32 first, with which the others are compared
             if progress:
                 progress(f"trying {precision}", 0, 0)
-            its_files = files_for(name, precision, files, rows.train)
+            try:
+                its_files = files_for(name, precision, files, rows.train)
+            except InputError:
+                if name == engines[0]:
+                    raise
+                break  # its graph cannot be written, and the first engine serves
             engine: Any = opener.open(Opening(its_files, labels, {**settings, "precision": precision}, threads))
             tried.append(measure(engine, rows.tune, rows.codes, tried[0] if tried else None))
         if wanted.precision != "auto" or len(precisions) == 1 or any(one.measured.passed for one in tried[1:]):
@@ -245,11 +251,16 @@ def opened_like(engine: SizedEngine, files: ModelFiles, train: Tokens, threads: 
 def files_for(name: str, precision: str, files: ModelFiles, train: Tokens) -> ModelFiles:
     """Give a model's files with those that an engine needs in a precision; made in a temporary copy if they are new.
 
-    InputError for an architecture that the engine does not compute, or int8 without the train texts that it needs.
+    InputError for an architecture that the engine does not compute, or int8 without the train texts that it needs;
+    MissingExtra without torch, which writes graphs.
     """
     if makes_own_weights(name):
         opener: Any = engine_class(name)
         return opener.with_weights(files, precision)
+    if kind_of(name).runs_graph and ONNX not in files:
+        from elsewise.training.onnx_graph import with_graph  # noqa: PLC0415  torch
+
+        files = with_graph(files)
     return quantised(files, train) if precision == "int8" else files
 
 

@@ -263,8 +263,7 @@ def _with_an_encoder(
     """Teach the encoder as it came, train it, choose which model is served, and certify that."""
     divided, keeping, timed, note = call.divided, call.keeping, call.timed, call.note
     timed("opening the encoder", 0, 0)
-    learner, how = opened_encoder(divided, how, call.promise, unfinished, note, trains=keeping.trains)
-    wanted = wanted.computing(learner.model.model.config.to_dict())
+    learner, how, wanted = opened_encoder(divided, how, wanted, call.promise, unfinished, note, trains=keeping.trains)
     taught = taught_by(learner, how, divided, timed, note, asked=asks, serves_it=not keeping.trains)
     if keeping.trains:
         members = call.method.ensemble or 1

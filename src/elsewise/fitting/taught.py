@@ -14,6 +14,7 @@ from elsewise.arrays import Codes, Floats
 from elsewise.data.checks import examine, warn
 from elsewise.data.defaults import PARTS
 from elsewise.data.splits import DividedTexts
+from elsewise.engines import kind_of
 from elsewise.engines.encoder_facts import most_tokens
 from elsewise.engines.encoders import standing_for
 from elsewise.engines.files import ModelFiles
@@ -42,10 +43,13 @@ if TYPE_CHECKING:
 
 
 def opened_encoder(
-    divided: DividedTexts, how: Training, promise: Promise, unfinished: Unfinished | None, note: Note | None, *,
-    trains: bool,
-) -> "tuple[Learner, Training]":  # fmt: skip
-    """Open the encoder, complete the settings, and warn of what `check` finds, and of a head that is left behind."""
+    divided: DividedTexts, how: Training, wanted: Wanted, promise: Promise, unfinished: Unfinished | None,
+    note: Note | None, *, trains: bool,
+) -> "tuple[Learner, Training, Wanted]":  # fmt: skip
+    """Open the encoder, complete the settings, and warn of what `check` finds, and of a head that is left behind.
+
+    InputError for an encoder that none of the wanted engines computes; the others are left out.
+    """
     from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
     from elsewise.training.onnx_graph import check_exportable  # noqa: PLC0415  torch
 
@@ -54,7 +58,8 @@ def opened_encoder(
     if before and how.precision == "auto":  # measured before; a new measurement could differ
         how = replace(how, precision=before["precision"])
     learner = prepare(divided.names, how)
-    if trains:
+    wanted = wanted.computing(learner.model.model.config.to_dict())
+    if trains and kind_of(wanted.first).runs_graph:
         check_exportable(learner)
     positions = most_tokens(learner.model.model)
     tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, how.max_length, positions)
@@ -62,7 +67,7 @@ def opened_encoder(
     if note and len(own := labels_of_head(how.encoder)) > 1:
         left = f"{how.encoder} is a classifier already: its head, for {listed(map(repr, own))}, is left behind"
         note(f"{left}; to keep it: elsewise calibrate {shlex.quote(how.encoder)} HELD_OUT -o MODEL")
-    return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size)
+    return learner, how.resolved(len(divided.parts.train), learner.model.model.config.hidden_size), wanted
 
 
 @contextmanager
@@ -149,11 +154,11 @@ def _say_what_it_reaches(logits: Floats, codes: Codes, note: Note | None) -> Non
 def as_it_came(taught: Taught, divided: DividedTexts, note: Note | None = None) -> TextModel:
     """Take the encoder as it came for the model; InputError where it could not be taught."""
     second = taught.opinions.as_it_came
-    if second is None:
+    if second is None or taught.frozen is None:
         raise InputError("quick=True serves the encoder as it came, and that is left out here; fit without it")
     if note:
         note("the encoder as it came is served, without fine-tuning")
-    return _text_model(taught, second.model, divided, Opinions(taught.opinions.counts))
+    return _text_model(taught, second.model, divided, Opinions(taught.opinions.counts), taught.frozen)
 
 
 def trained(
@@ -169,13 +174,15 @@ def trained(
         planned=timed.plan if timed.is_heard else None,
     )  # fmt: skip
     timed("calibrating", 0, 0)
-    return _text_model(taught, model, divided, taught.opinions)
+    logits = taught.learner.outputs(model, taught.tune).logits
+    return _text_model(taught, model, divided, taught.opinions, logits)
 
 
-def _text_model(taught: Taught, model: "TorchModel", divided: DividedTexts, opinions: Opinions) -> TextModel:
-    """Fold the calibrator into a model's last layer."""
+def _text_model(
+    taught: Taught, model: "TorchModel", divided: DividedTexts, opinions: Opinions, logits: Floats
+) -> TextModel:
+    """Fold the calibrator, chosen on logits (n, k) of tune rows, into a model's last layer."""
     learner, codes = taught.learner, divided.parts.tune.codes
-    logits = learner.outputs(model, taught.tune).logits
     files, choice = folded(model, learner, logits, codes, divided.names)
     rows, known = Rows(taught.tune, codes, taught.quantised), (taught.train, divided.parts.train.codes)
     return TextModel(files, learner.tokenize.settings, choice, rows, known, taught.certify, opinions=opinions)

@@ -68,11 +68,10 @@ def folded(
 ) -> tuple[ModelFiles, CalibratorChoice]:
     """Choose the calibrator on logits (n, k) of tune rows with codes (n,), fold it into the model, and write that."""
     from elsewise.engines.torch import last_linear  # noqa: PLC0415  torch
-    from elsewise.training.onnx_graph import write_model  # noqa: PLC0415  torch
 
     has_no_bias = last_linear(model.model).bias is None
     choice = choose_calibrator(logits, codes, preserve_argmax=has_no_bias)
-    return write_model(model.folded(choice.calibrator), learner, labels), choice
+    return learner.write(model.folded(choice.calibrator), labels), choice
 
 
 def certified_text_model(

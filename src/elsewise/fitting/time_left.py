@@ -29,7 +29,7 @@ OPENING: Final = 0.3  # seconds a layer to compile it
 QUANTISING: Final = 2.0  # seconds to begin with int8
 QUANTISED_ROWS: Final = 300
 QUANTISED_READS: Final = 15  # how often each of these rows is read to quantise
-SPEED_ROWS: Final = 1000  # rows whose speed is measured, about
+SPEED_ROWS: Final = 500  # rows whose speed is measured, about
 SPEED_RUNS: Final = 4  # times
 COUNTING: Final = 1.5e-3  # seconds a train row of the baseline
 

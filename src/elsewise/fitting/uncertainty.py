@@ -124,7 +124,6 @@ def train_member(
     """
     from elsewise.training.encoder import prepare  # noqa: PLC0415  torch
     from elsewise.training.fine_tune import train  # noqa: PLC0415  torch
-    from elsewise.training.onnx_graph import write_model  # noqa: PLC0415  torch
 
     def member(number: int) -> ModelFiles:
         its_own = replace(how, seed=how.seed + number)
@@ -135,7 +134,7 @@ def train_member(
             note=note and (lambda words: note(f"member {number + 1}: {words}")),
         )  # fmt: skip
         calibrator = fitted_calibrator(learner.outputs(model, rows.tune), rows.codes)
-        return write_model(model.folded(calibrator), learner, divided.names)
+        return learner.write(model.folded(calibrator), divided.names)
 
     return member
 

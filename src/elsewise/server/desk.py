@@ -14,6 +14,7 @@ from elsewise.server.receipts import AuditFile, Receipt, Receipts
 from elsewise.server.schemas import Answer, Options
 from elsewise.server.served import Served, truncated_of
 from elsewise.server.settings import Settings
+from elsewise.server.tokenising import Tokenising
 from elsewise.server.watch import Watch
 
 STARTING: Final = "starting"
@@ -38,6 +39,7 @@ class Desk:
     measures: Measures
     batcher: Batcher = field(init=False)
     receipts: Receipts = field(init=False)
+    tokenising: Tokenising = field(default_factory=Tokenising)
     audit: AuditFile | None = None
     stage: str = STARTING
     served: Served | None = None
@@ -83,7 +85,7 @@ class Desk:
         fit = [row for row in range(len(texts)) if row not in problems]
         given = [texts[row] for row in fit]
         is_short = sum(map(len, given)) <= SHORT
-        ready = served.prepare(given) if is_short else await in_thread(served.prepare, given)
+        ready = await (self.tokenising.ask(served, given) if is_short else in_thread(served.prepare, given))
         if options.truncation == "strict" and (cut := truncated_of(ready)).any():
             words = "this text is longer than the model reads; shorten it, or ask with truncation: flag"
             problems |= {fit[i]: Problem("text_truncated", words) for i in cut.nonzero()[0].tolist()}

@@ -89,11 +89,22 @@ def truncated_of(ready: Any) -> NDArray[np.bool_]:
     return ready.truncated if isinstance(ready, Tokens) else np.zeros(len(ready), dtype=bool)
 
 
+def divided(ready: Any, counts: Sequence[int]) -> list[Any]:
+    """Divide prepared texts into parts of so many texts, in their order."""
+    ends = np.cumsum([0, *counts]).tolist()
+    texts = [slice(*ends[part : part + 2]) for part in range(len(counts))]
+    if not isinstance(ready, Tokens):
+        return [ready[some] for some in texts]
+    at = np.cumsum([0, *ready.lengths.tolist()])[ends].tolist()
+    ids = [ready.ids[at[part] : at[part + 1]] for part in range(len(counts))]
+    return [Tokens(some, ready.lengths[part], ready.truncated[part]) for some, part in zip(ids, texts, strict=True)]
+
+
 def joined(parts: Sequence[tuple[Any, NDArray[np.int64]]]) -> Any:
     """Put the chosen rows of several prepared texts together, for one run."""
     if not isinstance(parts[0][0], Tokens):
         return [ready[row] for ready, rows in parts for row in rows.tolist()]
-    taken = [ready.take(rows) for ready, rows in parts]
+    taken = [ready if len(ready) == 1 else ready.take(rows) for ready, rows in parts]
     columns = ([getattr(some, name) for some in taken] for name in ("ids", "lengths", "truncated"))
     return Tokens(*map(np.concatenate, columns))
 

@@ -1,20 +1,21 @@
 """Open an encoder with a new head for the labels, and its tokenizer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from elsewise.engines.batching import run_batched
+from elsewise.engines.batching import run_batched, run_windows
 from elsewise.engines.encoder_facts import check_ids, most_tokens, padding_side
 from elsewise.engines.encoders import ANOTHER, find_encoder
+from elsewise.engines.files import ModelFiles, TemporaryPlace
 from elsewise.engines.lowercase import lowercase
+from elsewise.engines.native import NativeModel
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_config, plain_tokenizer, quiet, text_tokenizer
-from elsewise.errors import ElsewiseError, InputError, is_failure, need
+from elsewise.errors import ArtifactError, ElsewiseError, InputError, MissingExtra, is_failure, need
 from elsewise.outputs import Outputs
 from elsewise.training.settings import Training
 
@@ -23,7 +24,6 @@ transformers = need("transformers", extra="train")
 
 # Without any of them `transformers` makes up a tokenizer that knows no word.
 TOKENIZERS: Final = ("tokenizer.json", "vocab*", "*.model", "*.codes", "*.bpe", "*.spm")
-EMBEDDED: Final = 512  # tokens in a batch of train texts: measured, a third faster than the batches that answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,15 +42,39 @@ class Learner:
     tokenizer: Any
     tokenize: TextTokenizer
 
-    def outputs(self, model: TorchModel, tokens: Tokens) -> Outputs:
-        """Run a model that was trained from this learner."""
+    def outputs(self, model: TorchModel, tokens: Tokens, precision: str = "f32") -> Outputs:
+        """Run a model that was made from this learner, faster than torch where the native engine computes it.
+
+        Elsewhere torch computes in `precision`, "f32" or "bf16".
+        """
+        with _natively(model) as native:
+            if native is not None:
+                return run_windows(tokens, self.tokenize, native.answers, native.widths)
+        return self.by_torch(replace(model, precision=precision), tokens)
+
+    def by_torch(self, model: TorchModel, tokens: Tokens) -> Outputs:
+        """Run a model as torch computes it, in batches with padding."""
         return run_batched(tokens, self.tokenize, model.forward, model.widths, model.budget)
 
-    def embedding(self, model: TorchModel, tokens: Tokens, precision: str) -> NDArray[np.float32]:
-        """Embed n texts by a model around `MeanPooled`, computing in "f32" or "bf16": (n, e), at length 1."""
-        fast = replace(model, precision="bf16") if precision == "bf16" else model
-        made = run_batched(tokens, self.tokenize, fast.forward, fast.widths, max(fast.budget, EMBEDDED))
-        return np.asarray(made.features)
+    def write(self, model: TorchModel, labels: tuple[str, ...]) -> ModelFiles:
+        """Write such a model as `transformers` does, to a temporary folder that lives as long as the result."""
+        place = TemporaryPlace()
+        model.write(place.path, self.tokenizer, labels, self.tokenize.max_length)
+        return ModelFiles.of(place.path, place)
+
+
+@contextmanager
+def _natively(model: TorchModel) -> Iterator[NativeModel | None]:
+    """Give a model's float32 weights to the native engine; None on a GPU, and where it does not compute the model."""
+    with TemporaryDirectory(prefix="elsewise-model-") as place:
+        native = None
+        if model.model.device.type == "cpu":
+            with suppress(InputError, ArtifactError, MissingExtra):
+                NativeModel.check_architecture(model.model.config.to_dict())
+                NativeModel.precisions()
+                model.model.save_pretrained(Path(place))
+                native = NativeModel.of(Path(place))
+        yield native
 
 
 def prepare(labels: Sequence[str], how: Training) -> Learner:

@@ -38,7 +38,7 @@ from elsewise.training.trainer import Reporter, trainer_of
 torch = need("torch", extra="train")
 
 ADAM_COPIES: Final = 4  # of the weights in a checkpoint: themselves, two moments, and the best so far
-MODEL_COPIES: Final = 2.5  # of the weights in a model folder: for transformers, as ONNX, and as int8
+MODEL_COPIES: Final = 2.5  # of the weights in a model folder: for transformers, as float32 of an engine, and as int8
 
 
 def train(

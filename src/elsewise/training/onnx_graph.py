@@ -10,10 +10,11 @@ from typing import Any, Final
 import numpy as np
 
 from elsewise.engines.encoders import ANOTHER
-from elsewise.engines.files import ONNX, ModelFiles, TemporaryPlace
+from elsewise.engines.files import CONFIG, ONNX, ModelFiles, TemporaryPlace
 from elsewise.engines.mean_pooled import MeanPooled
 from elsewise.engines.onnx_safety import check_graph, check_onnx
 from elsewise.engines.openvino import compile_graph
+from elsewise.engines.second_opinion import HOME
 from elsewise.engines.torch import TorchModel, head_input
 from elsewise.errors import InputError, need
 from elsewise.training.encoder import Learner
@@ -41,11 +42,15 @@ class _Thin(torch.nn.Module):  # type: ignore[misc, name-defined]
         return logits, caught[-1]
 
 
-def write_model(model: TorchModel, learner: Learner, labels: tuple[str, ...]) -> ModelFiles:
-    """Write a model's files, for `transformers` and as ONNX, to a temporary folder that lives as long as the result."""
+def with_graph(files: ModelFiles) -> ModelFiles:
+    """Copy a model's files and add model.onnx, unless they have one; raises as `write_onnx`."""
+    if ONNX in files:
+        return files
     place = TemporaryPlace()
-    model.write(place.path, learner.tokenizer, labels, learner.tokenize.max_length)
-    write_onnx(model, place.path)
+    files.copy_to(place.path)
+    for model, folder in ((files, place.path), (files.below(HOME), place.path / HOME)):
+        if CONFIG in model:
+            write_onnx(TorchModel.read(model, "f32"), folder)
     return ModelFiles.of(place.path, place)
 
 

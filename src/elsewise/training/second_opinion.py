@@ -15,7 +15,6 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.engines.torch import TorchModel, plain_config
 from elsewise.errors import need
 from elsewise.training.encoder import Learner
-from elsewise.training.onnx_graph import write_model
 from elsewise.training.settings import Training
 
 torch = need("torch", extra="train")
@@ -48,8 +47,7 @@ class AsItCame:
     ) -> "AsItCame":
         """Open the encoder once more, and fit a head on the embeddings of m train texts with codes (m,).
 
-        Raises whatever `transformers` and torch raise for an encoder without such an embedding, and InputError if torch
-        cannot trace it.
+        Raises whatever `transformers` and torch raise for an encoder without such an embedding.
         """
         place = find_encoder(how.encoder)
         config = plain_config(place, num_labels=len(labels), id2label=dict(enumerate(labels)))
@@ -57,10 +55,11 @@ class AsItCame:
             place, config=config, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
         model = TorchModel.of(MeanPooled(encoder), "f32")
-        embedding = learner.embedding(model, tokens, how.precision)
+        embedding = learner.outputs(model, tokens, how.precision).features
+        assert embedding is not None
         read = np.isfinite(embedding).all(axis=1)
         weight, bias = logistic_regression(embedding[read], codes[read], len(labels), STRENGTH)
         with torch.no_grad():
             model.model.classifier.weight.copy_(torch.from_numpy(weight))
             model.model.classifier.bias.copy_(torch.from_numpy(bias))
-        return cls(model, write_model(model, learner, labels), embedding.astype(np.float16))
+        return cls(model, learner.write(model, labels), embedding.astype(np.float16))

@@ -37,7 +37,7 @@ class Tether:
     def of(cls, learner: Learner, tokens: Tokens, weight: float, precision: str) -> "Tether":
         """Embed m train texts with a learner that has learnt nothing yet, computing in "f32" or "bf16"."""
         model = TorchModel.of(MeanPooled(learner.model.model.base_model), "f32")
-        return cls(weight, torch.from_numpy(learner.embedding(model, tokens, precision)))
+        return cls(weight, torch.from_numpy(learner.outputs(model, tokens, precision).features))
 
     def loss(self, hidden: Any, mask: Any, rows: Any) -> Any:
         """Return the loss of a batch: last layer (n, tokens, d), mask (n, tokens), and rows (n,) of the train texts."""
