@@ -35,6 +35,8 @@ class Outputs:
         Embedding of each text by the encoder as it came, at length 1; NaN where it was not asked.
     early : (n,) bool or None
         Texts that the first stage of a cascade answers: the encoder does not read them, and features are NaN.
+    alone : (n, k) or None
+        Logits of the fine-tuned model alone, where other opinions are mixed in; NaN for a text that it did not read.
     """
 
     logits: Floats
@@ -44,6 +46,7 @@ class Outputs:
     epistemic: NDArray[np.float64] | None = None
     embedding: Floats | None = None
     early: NDArray[np.bool_] | None = None
+    alone: Floats | None = None
 
     def take(self, rows: NDArray[Any]) -> "Outputs":
         """Select m of n texts by indices (m,) or flags (n,)."""

@@ -51,3 +51,36 @@ def test_folding_is_undone_whatever_was_folded(calibrator):
     again = unfolded(calibrator, features @ folded_weight.T + folded_bias)
 
     assert ew.softmax(again) == pytest.approx(ew.softmax(raw), abs=1e-9)
+
+
+@pytest.mark.parametrize("around", ["token counts", "a second opinion", "both", "a cascade"])
+def test_before_calibration_the_fine_tuned_model_alone_is_heard_and_reads_no_text_twice(around, monkeypatch):
+    from elsewise.engines import engine_class
+    from elsewise.engines.files import Opening
+    from elsewise.engines.pool import fine_tuned
+    from elsewise.engines.text import TextEngine
+    from elsewise.evaluation.judged_rows import before_calibration
+    from support import small_models
+
+    files, learner = small_models.graph_of("bert")
+    settings = {**learner.tokenize.settings, "precision": "f32"}
+    engine = engine_class("openvino").open(Opening(files, small_models.LABELS, settings))
+    if around in ("token counts", "both"):
+        engine = small_models.with_token_counts(engine, learner)
+    if around in ("a second opinion", "both"):
+        engine = small_models.asking_a_second(engine, learner)
+    if around == "a cascade":
+        engine = small_models.before(small_models.with_token_counts(engine, learner), learner)
+    classifier, texts = ew.Classifier(engine, ew.Identity(), ew.FixedThreshold(0.6)), [*small_models.texts(64), ""]
+    evidence, alone = classifier.evidence(texts), fine_tuned(engine).run(texts).logits
+    early = evidence.outputs.early
+    read, really = [], TextEngine.run
+    monkeypatch.setattr(TextEngine, "run", lambda self, given: read.append(len(given)) or really(self, given))
+
+    found = before_calibration(classifier, texts, evidence)
+
+    assert found.probability[:-1] == pytest.approx(ew.softmax(alone[:-1]).max(axis=1), abs=1e-6)
+    assert found.best[:-1].tolist() == alone[:-1].argmax(axis=1).tolist()
+    assert np.isnan(found.probability[-1])
+    assert read == ([] if early is None else [early.sum()])
+    assert (evidence.probabilities[:-1].argmax(axis=1) != found.best[:-1]).any()

@@ -243,9 +243,8 @@ class Cascade(Around):
         rest = np.flatnonzero(~early)
         second = self.engine.run(tokens.take(rest))
         tick(len(tokens) - len(rest))
-        spread = {
-            name: _spread(getattr(second, name), rest, len(tokens)) for name in ("logits", "features", "embedding")
-        }
+        names = ("logits", "features", "embedding", "alone")
+        spread = {name: _spread(getattr(second, name), rest, len(tokens)) for name in names}
         spread["logits"][early] = self.over.said(logits[early])
         lengths = tokens.lengths.astype(np.int64)
         return Outputs(**spread, tokens=lengths, truncated=tokens.truncated, early=early)

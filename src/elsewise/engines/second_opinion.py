@@ -115,11 +115,12 @@ class SecondOpinion(Pooled):
         """
         logits = first.logits.copy()
         embedding = np.full((len(logits), self.other.model.widths[1]), np.nan, np.float32)
-        alone, heard = np.setdiff1d(readable(first), asked), readable(second)
-        logits[alone], logits[asked] = self.pool.mixed(first.logits[alone]), np.nan
+        unasked, heard = np.setdiff1d(readable(first), asked), readable(second)
+        logits[unasked], logits[asked] = self.pool.mixed(first.logits[unasked]), np.nan
         logits[asked[heard]] = self.pool.mixed(first.logits[asked[heard]], second.logits[heard])
         embedding[asked] = second.features
-        return replace(first, logits=logits, embedding=embedding)
+        alone = first.logits if first.alone is None else first.alone
+        return replace(first, logits=logits, embedding=embedding, alone=alone)
 
 
 def _parts(opening: Opening) -> tuple[Pool, Opening, Opening]:

@@ -181,7 +181,7 @@ class WithTokenCounts(Pooled):
     def _mixed(self, first: Outputs, tokens: Tokens) -> Outputs:
         rows, logits = readable(first), first.logits.copy()
         logits[rows] = self.pool.mixed(first.logits[rows], self.counts.logits(tokens.take(rows)))
-        return replace(first, logits=logits)
+        return replace(first, logits=logits, alone=first.logits)
 
 
 def open_engine(kind: Any, opening: Opening) -> Any:

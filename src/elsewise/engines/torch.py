@@ -98,7 +98,7 @@ class TorchModel:
 
     @classmethod
     def read(cls, files: ModelFiles, precision: str) -> Self:
-        """Read model.safetensors: no code from the folder, no network; ArtifactError if a file is missing or damaged."""
+        """Read model.safetensors, without code or network; ArtifactError if a file is missing or damaged."""
         weights = _weights(files)
         for name in weights:
             files.need(name)

@@ -94,11 +94,19 @@ def before_calibration(classifier: "Classifier", texts: Any, evidence: Evidence)
     engine = classifier.engine
     if evidence.outputs is None or key_of(engine).partition("-")[0] in AROUND:
         return None
-    alone = fine_tuned(engine)
-    outputs: Outputs = evidence.outputs if alone is engine else alone.run(texts)
-    folded = classifier.provenance.folded
-    logits = outputs.logits if folded is None else unfolded(folded, outputs.logits)
+    logits, folded = _alone(engine, texts, evidence.outputs), classifier.provenance.folded
+    if folded is not None:
+        logits = unfolded(folded, logits)
     return BestLabels.of_probabilities(Evidence.of(Outputs(logits), softmax).probabilities)
+
+
+def _alone(engine: Any, texts: Any, outputs: Outputs) -> Floats:
+    """Give the fine-tuned model's own logits (n, k) of n texts; it reads those that a cascade did not leave to it."""
+    logits = (outputs.logits if outputs.alone is None else outputs.alone).copy()
+    if outputs.early is not None:
+        rows = np.flatnonzero(outputs.early)
+        logits[rows] = fine_tuned(engine).run([texts[row] for row in rows.tolist()]).logits
+    return logits
 
 
 def unfolded(calibrator: Calibrator, logits: Floats) -> Floats:

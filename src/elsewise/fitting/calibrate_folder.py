@@ -66,7 +66,7 @@ def calibrate_folder(
     fresh, *more = [(part[0], said, *part[2:]) for part, said in zip(given, read, strict=True)]
     tested = more[0] if more else None
     divided = divide_for(labels, fresh, promise, words, seed, note, test=tested, count_repeats=count_repeats)
-    model = _calibrated(folder, learner, divided, seed, say, progress)
+    model = _calibrated(learner, divided, seed, say, progress)
     record = {"model": {"folder": folder, "kind": kind, "max_length": longest}}
     with or_wrapped(folder):
         best, gate = serving(model.files, divided.names, model.reading, wanted, model.rows, progress=progress)
@@ -78,7 +78,7 @@ def calibrate_folder(
 
 
 def _calibrated(
-    folder: str, learner: "Learner", divided: DividedTexts, seed: int, say: Note, progress: Progress | None
+    learner: "Learner", divided: DividedTexts, seed: int, say: Note, progress: Progress | None
 ) -> TextModel:
     """Fold the calibrator in, and choose the tune rows that stand for train rows."""
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch

@@ -158,7 +158,8 @@ def as_it_came(taught: Taught, divided: DividedTexts, note: Note | None = None) 
         raise InputError("quick=True serves the encoder as it came, and that is left out here; fit without it")
     if note:
         note("the encoder as it came is served, without fine-tuning")
-    return _text_model(taught, second.model, divided, Opinions(taught.opinions.counts), taught.frozen)
+    model = _text_model(taught, second.model, divided, Opinions(taught.opinions.counts), taught.frozen)
+    return replace(model, features=second.embedding.astype(np.float32))
 
 
 def trained(

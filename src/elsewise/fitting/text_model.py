@@ -23,7 +23,7 @@ from elsewise.fitting.engine_choice import Rows, Serving
 from elsewise.fitting.opinions import Opinions
 from elsewise.outputs import Evidence, References
 from elsewise.progress import Progress
-from elsewise.scores.distances import references_of
+from elsewise.scores.distances import references
 from elsewise.storage.json_files import Json
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class TextModel:
         Certify rows.
     opinions : Opinions
         What may be asked beside it.
+    features : (m, d), optional
+        Features of `sampled` known texts, where they have been computed already. Default: the engine computes them.
     """
 
     files: ModelFiles
@@ -61,6 +63,7 @@ class TextModel:
     certify: Tokens
     judging: Indices | None = None
     opinions: Opinions = Opinions()  # noqa: RUF009  frozen
+    features: Floats | None = None
 
 
 def folded(
@@ -113,7 +116,7 @@ def _certified(
         tokens, codes = model.known
         tuned = Evidence.of(best.engine.run(tokens), best.calibrator), codes
         promise = replace(promise, unfamiliar=0)  # train texts are more familiar than any other
-    known = _references(best, *model.known, seed, model.opinions)
+    known = _references(best, model, seed)
     return certified_parts(tuned, (certify, parts.certify.codes), known, promise, labels=best.engine.labels)
 
 
@@ -128,13 +131,14 @@ def _refit_rows(
     }
 
 
-def _references(best: Serving, tokens: Tokens, codes: Codes, seed: int, opinions: Opinions) -> References | None:
+def _references(best: Serving, model: TextModel, seed: int) -> References | None:
     """Take features of known texts of every label; None without such texts, or from an engine without features."""
+    tokens, codes = model.known
     if not len(codes):
         return None
-    rows = sampled(codes, seed)
-    outputs = every_text_read(best.engine).run(tokens.take(rows))
-    if opinions.as_it_came is not None:
-        outputs = replace(outputs, embedding=opinions.as_it_came.embedding)
-    evidence = Evidence(outputs.logits, outputs)
-    return references_of(evidence, codes[rows]) if evidence.has_features else None
+    rows, features, as_it_came = sampled(codes, seed), model.features, model.opinions.as_it_came
+    if features is None:
+        features = every_text_read(best.engine).run(tokens.take(rows)).features
+    if features is None:
+        return None
+    return references(features, codes[rows], None if as_it_came is None else as_it_came.embedding)

@@ -26,9 +26,12 @@ def references_of(evidence: Evidence, codes: Codes) -> References:
     InputError
         If there are none, or the engine gives no features.
     """
-    features = evidence.features
+    return references(evidence.features, codes, evidence.embedding)
+
+
+def references(features: Floats, codes: Codes, embedding: Floats | None = None) -> References:
+    """Make references of the in-scope rows, codes (n,), with finite features (n, d); raises as `references_of`."""
     usable = (codes != ABSTAIN) & np.isfinite(features).all(axis=1)
-    embedding = evidence.embedding
     return checked(References(features[usable], codes[usable], None if embedding is None else embedding[usable]))
 
 

@@ -35,7 +35,8 @@ def _answer(asked: "list[tuple[Served, Texts, asyncio.Future[Any]]]") -> None:
     """Tokenise the texts of requests for one model; alone, where one of them fails."""
     served = asked[0][0]
     try:
-        parts = divided(served.prepare([text for _, texts, _ in asked for text in texts]), [len(t) for _, t, _ in asked])
+        ready = served.prepare([text for _, texts, _ in asked for text in texts])
+        parts = divided(ready, [len(texts) for _, texts, _ in asked])
     except Exception as error:  # noqa: BLE001  whoever asked gets it
         if len(asked) > 1:
             for one in asked:
@@ -43,6 +44,6 @@ def _answer(asked: "list[tuple[Served, Texts, asyncio.Future[Any]]]") -> None:
         elif not asked[0][2].done():
             asked[0][2].set_exception(error)
         return
-    for (_, _, future), ready in zip(asked, parts, strict=True):
+    for (_, _, future), part in zip(asked, parts, strict=True):
         if not future.done():
-            future.set_result(ready)
+            future.set_result(part)
