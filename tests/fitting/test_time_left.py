@@ -130,8 +130,8 @@ def test_a_bar_shows_the_share_of_all_of_it():
 
 
 def test_costs_are_those_of_the_stages_that_come():
-    few = costs_of(SIZES, 6, ("f32",), quantises=False, opinions=False, baseline=False, members=1)
-    many = costs_of(SIZES, 6, ("f32", "bf16", "int8"), quantises=True, opinions=True, baseline=True, members=2)
+    few = costs_of(SIZES, 6, ("f32",), graph=False, opinions=False, baseline=False, members=1)
+    many = costs_of(SIZES, 6, ("f32", "bf16", "int8"), graph=True, opinions=True, baseline=True, members=2)
 
     assert list(few) == ["calibrating", "trying f32", "certifying", "judging on test rows"]
     assert list(many) == [
@@ -146,5 +146,6 @@ def test_costs_are_those_of_the_stages_that_come():
         "judging on test rows",
     ]
     assert many["member 2"].at(pace()) > 100
-    assert many["trying int8"].at(pace()) > many["trying f32"].at(pace())
+    assert many["trying int8"].at(pace()) > many["trying bf16"].at(pace()) > few["trying f32"].at(pace())
+    assert many["trying f32"].at(pace()) > many["trying bf16"].at(pace())  # the graph is written there
     assert many["trying int8"].at(pace(slowness=2.0)) > many["trying int8"].at(pace())

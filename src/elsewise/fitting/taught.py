@@ -25,7 +25,7 @@ from elsewise.errors import InputError
 from elsewise.fitting.baseline import MOST_LABELS
 from elsewise.fitting.certify import Promise, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, precisions_to_try, serving
-from elsewise.fitting.engines_to_try import Wanted, makes_own_weights
+from elsewise.fitting.engines_to_try import Wanted
 from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
 from elsewise.fitting.text_model import TextModel, folded
 from elsewise.fitting.time_left import Cost, TimeLeft, costs_of
@@ -108,8 +108,7 @@ class Taught:
         layers = getattr(self.learner.model.model.config, "num_hidden_layers", 6)
         rows = Rows(self.tune, divided.parts.tune.codes, self.quantised)
         precisions = precisions_to_try(wanted, wanted.first, rows)
-        quantises = "int8" in precisions and not makes_own_weights(wanted.first)
-        return costs_of(sizes, layers, precisions, quantises=quantises, **asked)
+        return costs_of(sizes, layers, precisions, graph=kind_of(wanted.first).runs_graph, **asked)
 
     def counts(self, divided: DividedTexts, seed: int) -> TokenCounts | None:
         """Give the token counts that were learnt as an opinion, or learn them; None for more labels than that takes."""

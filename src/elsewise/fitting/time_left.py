@@ -24,6 +24,7 @@ BELIEF: Final = 0.5  # how far a finished stage corrects those to come
 SHORT: Final = 1.0  # seconds; shorter stages correct nothing
 
 # Measured on one thread of an idle machine.
+PACKING: Final = 0.1  # seconds a layer to write the weights, and to open them again
 WRITING: Final = 0.45  # seconds a layer to write the graph, and to compare it with the model
 OPENING: Final = 0.3  # seconds a layer to compile it
 QUANTISING: Final = 2.0  # seconds to begin with int8
@@ -142,8 +143,8 @@ class TimeLeft:
 
 
 def costs_of(
-    sizes: Mapping[str, int], layers: int, precisions: Sequence[str], *, quantises: bool, opinions: bool,
-    baseline: bool, members: int,
+    sizes: Mapping[str, int], layers: int, precisions: Sequence[str], *, graph: bool, opinions: bool, baseline: bool,
+    members: int,
 ) -> dict[str, Cost]:  # fmt: skip
     """Give what each stage after the training costs, in their order, from measurements of three encoders.
 
@@ -155,8 +156,8 @@ def costs_of(
         Layers of the encoder.
     precisions : sequence of str
         What is tried.
-    quantises : bool
-        Whether int8 is tried, and made by reading train texts.
+    graph : bool
+        Whether the engine runs a graph, which is written, and for int8 made by reading train texts.
     opinions, baseline : bool
         Whether other opinions are asked, and whether a baseline is fitted.
     members : int
@@ -164,11 +165,14 @@ def costs_of(
     """
     train, tune, certify, test = (sizes[part] for part in PARTS)
     known, tried = min(train, REFERENCES), tune + SPEED_RUNS * min(tune, SPEED_ROWS)
-    as_int8 = (QUANTISING, QUANTISED_READS * min(train, QUANTISED_ROWS)) if quantises else (0.0, 0)
-    again = Cost(OPENING * layers + as_int8[0], tried + as_int8[1])
-    costs = {"calibrating": Cost(WRITING * layers, tune)}
+    opening, writing = (OPENING * layers, WRITING * layers) if graph else (PACKING * layers, 0.0)
+    is_quantised = graph and "int8" in precisions
+    as_int8 = (QUANTISING, QUANTISED_READS * min(train, QUANTISED_ROWS)) if is_quantised else (0.0, 0)
+    again = Cost(opening + as_int8[0], tried + as_int8[1])
+    costs = {"calibrating": Cost(PACKING * layers, tune)}
     for precision in precisions:
-        costs[f"trying {precision}"] = again if precision == "int8" else Cost(OPENING * layers, tried)
+        costs[f"trying {precision}"] = again if precision == "int8" else Cost(opening, tried)
+    costs[f"trying {precisions[0]}"] = Cost(opening + writing, tried)
     if opinions:
         costs["mixing the opinions"] = again
     for number in range(2, members + 1):
