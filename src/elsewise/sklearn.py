@@ -34,8 +34,8 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d  # noqa: E402
 LEARNT: Final = 0.6  # share of the rows that a scikit-learn estimator inside is trained on
 ON_TRAINING: Final = (
     "encoder", "engine", "precision", "ensemble", "mc_dropout", "laplace", "second_opinion", "cascade",
-    "cascade_change", "quick", "keep", "epochs", "learning_rate", "batch_size", "patience", "max_length", "tether",
-    "class_weights", "lowercase",
+    "cascade_change", "quick", "keep", "epochs", "learning_rate", "batch_size", "patience", "max_length", "windows",
+    "tether", "class_weights", "lowercase",
 )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ class ElsewiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         The `score` of `elsewise.fit`: a name in `elsewise.scores.SCORES`.
     encoder, target_accuracy, confidence_level, strict, out_of_scope_label, other, count_repeats, engine, precision, \
 floor, unfamiliar, ensemble, mc_dropout, laplace, second_opinion, cascade, cascade_change, quick, keep, baseline, \
-epochs, learning_rate, batch_size, patience, max_length, tether, class_weights, lowercase
+epochs, learning_rate, batch_size, patience, max_length, windows, tether, class_weights, lowercase
         As in `elsewise.fit`, but no baseline by default. Those about training are refused with an `estimator`.
 
     Attributes
@@ -96,7 +96,7 @@ epochs, learning_rate, batch_size, patience, max_length, tether, class_weights, 
         cascade: bool = False, cascade_change: float = CASCADE_CHANGE, quick: bool = False, keep: str = BEST,
         baseline: bool = False, epochs: int | None = None,
         learning_rate: float | None = None, batch_size: int | None = None, patience: int | None = None,
-        max_length: int = MAX_LENGTH, tether: float = TETHER, class_weights: Any = None,
+        max_length: int = MAX_LENGTH, windows: int = 1, tether: float = TETHER, class_weights: Any = None,
         lowercase: str | None = None,
     ) -> None:  # fmt: skip
         self.estimator = estimator
@@ -128,6 +128,7 @@ epochs, learning_rate, batch_size, patience, max_length, tether, class_weights, 
         self.batch_size = batch_size
         self.patience = patience
         self.max_length = max_length
+        self.windows = windows
         self.tether = tether
         self.class_weights = class_weights
         self.lowercase = lowercase

@@ -197,7 +197,7 @@ def test_texts_that_are_cut_are_counted_in_tokens():
     assert findings.lengths.longest == 43
     (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
     assert finding.level == "warning"
-    assert finding.remedy.startswith("max_length=64 ")
+    assert finding.remedy.startswith("max_length=64, or windows=2, reads more of them")
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_no_more_tokens_are_advised_than_the_encoder_has_positions_for(of_few_po
     assert finding.sentence == (
         "20.00% of the texts are longer than the 24 tokens that the encoder reads at most; the rest of each is not read"
     )
-    assert finding.remedy == "an encoder with more positions reads more of them"
+    assert finding.remedy == ("an encoder with more positions, or windows=3, reads more of them, and takes more time")
 
 
 def test_as_many_tokens_are_advised_as_the_encoder_has_positions_for(of_few_positions):
@@ -232,7 +232,7 @@ def test_as_many_tokens_are_advised_as_the_encoder_has_positions_for(of_few_posi
     findings = check(*long, encoder=str(of_few_positions), max_length=16)
 
     (finding,) = (finding for finding in findings.findings if finding.kind == "truncated_texts")
-    assert finding.remedy.startswith("max_length=24 reads more of them")
+    assert finding.remedy.startswith("max_length=24, or windows=4, reads more of them")
 
 
 @pytest.mark.parametrize(

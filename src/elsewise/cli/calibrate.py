@@ -57,6 +57,7 @@ class FolderOptions:
     test: options.Test = None
     engine: options.Engine = "auto"
     precision: options.Precision = "auto"
+    windows: options.Windows = 1
 
 
 def calibrate(
@@ -152,7 +153,7 @@ def _of_folder(
     with showing("loading the libraries") as progress:
         made = calibrate_folder(
             Path(folder), texts, labels, names=asked, groups=groups, times=times, engine=own.engine,
-            precision=own.precision, progress=progress, note=to_stderr, **rows, **given,
+            precision=own.precision, windows=own.windows, progress=progress, note=to_stderr, **rows, **given,
         )  # fmt: skip
     return options.noted(made, mended)
 

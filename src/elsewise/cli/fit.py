@@ -34,6 +34,7 @@ class TrainingOptions:
         int | None, TRAINING(min=1, help="Texts in one training step. Default: 64, fewer for few rows.")
     ] = None
     max_length: options.MaxLength = MAX_LENGTH
+    windows: options.Windows = 1
     lowercase: options.Lowercase = None
     class_weights: Annotated[
         str | None, TRAINING(help="balanced: rare labels count as much as frequent ones in training. Default: none.")

@@ -65,7 +65,10 @@ Lowercase = Annotated[
         help="tr: lowercase as in Turkish, where capital I has no dot, before the encoder reads. Default: its own way.",
     ),
 ]
-MaxLength = Annotated[int, TRAINING(min=8, help="Tokens read of each text, at most.")]
+MaxLength = Annotated[int, TRAINING(min=8, help="Tokens of a text that the encoder reads at once, at most.")]
+Windows = Annotated[
+    int, ENGINE(min=1, help="Read longer texts in up to so many windows, which overlap. Default: they are cut.")
+]
 
 Engine = Annotated[
     str,

@@ -475,7 +475,9 @@ def _token_findings(
         words = f"{truncated:.2%} of the texts are longer than {limit}; the rest of each is not read"
         wanted = min(-(-most // 64) * 64, positions or USUAL_LIMIT)
         remedy = f"max_length={wanted} reads more of them, and takes more time" if wanted > max_length else ""
-        remedy = "an encoder with more positions reads more of them" if is_all else remedy
+        more = "an encoder with more positions" if is_all else remedy.partition(" reads")[0]
+        several = max(2, -(-4 * most // (3 * max_length)))  # windows share a quarter
+        remedy = f"{more}, or windows={several}, reads more of them, and takes more time" if more else remedy
         is_many = truncated > MANY_TRUNCATED
         level, remedy = ("warning", remedy) if is_many else ("note", "")
         found.append(Finding(level, "truncated_texts", words, remedy))

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import ABSTAIN, Codes, Floats, log_softmax, log_sum_exp
 from elsewise.calibrators.best_temperature import best_temperature
-from elsewise.engines.files import Opening
-from elsewise.engines.pool import DESCRIPTION, Around
+from elsewise.engines.files import DESCRIPTION, Opening
+from elsewise.engines.pool import Around
 from elsewise.engines.token_counts import FILE, TokenCounts, check_labels
 from elsewise.engines.tokenizer import Tokens, unknown_ids
 from elsewise.errors import InputError, reading

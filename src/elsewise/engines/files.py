@@ -20,6 +20,7 @@ INT8_WEIGHTS: Final = "openvino/int8.bin"
 CONFIG: Final = "config.json"
 NATIVE: Final = "native/{}.safetensors"  # of a precision
 TOKENIZER: Final = "tokenizer.json"
+DESCRIPTION: Final = "elsewise.json"  # holds the settings
 
 
 class TemporaryPlace:

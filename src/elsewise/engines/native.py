@@ -86,7 +86,7 @@ class NativeModel:
         graph = NATIVE.format(precision)
         model = cls(precision, open_file(files.need(graph)), opening.threads or cores())
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), opening.settings)
-        return TextEngine("native", model, tokenizer, opening.labels, files, (graph,))
+        return TextEngine.of(opening, "native", model, tokenizer, (graph,))
 
     @classmethod
     def of(cls, folder: Path) -> Self:

@@ -50,7 +50,7 @@ class OnnxRuntimeModel:
         check_graph(graph)
         model = cls(open_session(graph, opening.threads or cores()))
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("onnxruntime", model, tokenizer, opening.labels, files, (ONNX,))
+        return TextEngine.of(opening, "onnxruntime", model, tokenizer, (ONNX,))
 
     @property
     def widths(self) -> tuple[int, int]:

@@ -84,7 +84,7 @@ class OpenVinoModel:
             compiled = beside.submit(compile_graph, path, how)
             tokenizer = TextTokenizer.open(files.need(TOKENIZER), opening.settings)
         model = cls(precision, compiled.result(), streams)
-        return TextEngine("openvino", model, tokenizer, opening.labels, files, graph)
+        return TextEngine.of(opening, "openvino", model, tokenizer, graph)
 
     @property
     def settings(self) -> Json:

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from elsewise.arrays import Codes, Floats, log_softmax, log_sum_exp, true_log_softmax
 from elsewise.calibrators.best_temperature import best_temperature
-from elsewise.engines.files import ModelFiles, Opening
+from elsewise.engines.files import DESCRIPTION, ModelFiles, Opening
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.tokenizer import Tokens
 from elsewise.errors import InputError, reading
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
 
-DESCRIPTION: Final = "elsewise.json"  # holds the settings
 BOUNDS: Final = ("energy", "confidence")
 FEWEST_ROWS: Final = 200  # tune rows that choose a weight; with fewer both count the same
 FEWEST_TO_SCALE: Final = 20  # tune rows that choose a temperature

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from elsewise.arrays import as_texts
 from elsewise.engines.batching import Batch, Result, Rows, run_batched, run_windows
 from elsewise.engines.canaries import CANARIES
-from elsewise.engines.files import TOKENIZER, ModelFiles, Opening
+from elsewise.engines.files import DESCRIPTION, TOKENIZER, ModelFiles, Opening
 from elsewise.engines.one_process import OneProcess
 from elsewise.engines.short_batches import FEW, ShortBatches
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
-from elsewise.errors import ArtifactError, InputError
+from elsewise.engines.windows import KEY, Windows, read_in_windows
+from elsewise.errors import ArtifactError, InputError, reading
 from elsewise.outputs import Outputs
 from elsewise.storage.json_files import Json
 
-SETTINGS: Final = ("device", "max_length", "pad", "padding_side", "precision", "special")  # of an engine of this kind
+SETTINGS: Final = ("device", "max_length", "pad", "padding_side", "precision", "special", KEY)  # of such an engine
 
 
 class Model(Protocol):
@@ -77,6 +78,8 @@ class TextEngine(OneProcess):
         All files of the model, those of other engines too.
     graph : tuple of str
         Names of the files that `model` was opened from.
+    windows : Windows, optional
+        How texts are read that are longer than the model reads. Default: they are cut.
     """
 
     name: str
@@ -85,6 +88,14 @@ class TextEngine(OneProcess):
     labels: tuple[str, ...] = field(repr=False)
     files: ModelFiles = field(repr=False)
     graph: tuple[str, ...]
+    windows: Windows | None = None
+
+    @classmethod
+    def of(cls, opening: Opening, name: str, model: Any, tokenizer: TextTokenizer, graph: tuple[str, ...]) -> Self:
+        """Put what was opened together; ArtifactError for windows that cannot be read."""
+        with reading(opening.files.path / DESCRIPTION, "holds windows that cannot be read"):
+            windows = Windows.read(opening.settings)
+        return cls(name, model, tokenizer, opening.labels, opening.files, graph, windows)
 
     def __post_init__(self) -> None:
         if self.model.widths[0] != len(self.labels):
@@ -99,7 +110,8 @@ class TextEngine(OneProcess):
     @property
     def settings(self) -> Json:
         """What `open` needs besides the files (JSON)."""
-        return {**self.model.settings, **self.tokenizer.settings}
+        windows = {} if self.windows is None else self.windows.settings
+        return {**self.model.settings, **self.tokenizer.settings, **windows}
 
     @property
     def fingerprint(self) -> str:
@@ -131,17 +143,38 @@ class TextEngine(OneProcess):
     def run(self, texts: Sequence[str] | Tokens) -> Outputs:
         """Return logits (n, k) and features (n, d), float32; a row of NaN for a text with nothing to read."""
         given = texts if isinstance(texts, Tokens) else as_texts(texts)
+        if self.windows is None:
+            return self._run(given, self.tokenizer)
+        tokens = given if isinstance(given, Tokens) else self.prepare(given)
+        return read_in_windows(self.windows, partial(self._run, tokenizer=self._of_a_window), tokens)
+
+    def _run(self, given: Sequence[str] | Tokens, tokenizer: TextTokenizer) -> Outputs:
         model = self.model
         if self._is_flat:
-            return run_windows(given, self.tokenizer, model.answers, model.widths)
+            return run_windows(given, tokenizer, model.answers, model.widths)
         fewer = partial(model.short.rows, forward=model.forward) if model.short and len(given) <= FEW else None
-        return run_batched(given, self.tokenizer, model.forward, model.widths, model.budget, fewer=fewer)
+        return run_batched(given, tokenizer, model.forward, model.widths, model.budget, fewer=fewer)
+
+    @property
+    def at_once(self) -> int:
+        """Tokens that the model reads at once, of a longer text."""
+        return self.tokenizer.max_length if self.windows is None else self.windows.size
+
+    @property
+    def _of_a_window(self) -> TextTokenizer:
+        """The tokenizer as batches need it."""
+        return replace(self.tokenizer, max_length=self.at_once)
 
     def quick_run(self, tokens: Tokens) -> Outputs:
         """Return outputs as `run` does, in few shapes, since a new shape costs time; the last digits may differ."""
         if self._is_flat:  # no shape is new to it
             return self.run(tokens)
-        return run_batched(tokens, self.tokenizer, self.model.forward, self.model.widths, exact=0)
+        model, tokenizer = self.model, self._of_a_window
+
+        def run(some: Tokens) -> Outputs:
+            return run_batched(some, tokenizer, model.forward, model.widths, exact=0)
+
+        return read_in_windows(self.windows, run, tokens)
 
 
 def text_fingerprint(name: str, opening: Opening, *graph: str) -> str:

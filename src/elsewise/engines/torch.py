@@ -94,7 +94,7 @@ class TorchModel:
             torch.set_num_threads(opening.threads)
         model = cls.read(files, settings["precision"])
         tokenizer = TextTokenizer.open(files.need(TOKENIZER), settings)
-        return TextEngine("torch", model, tokenizer, opening.labels, files, _weights(files))
+        return TextEngine.of(opening, "torch", model, tokenizer, _weights(files))
 
     @classmethod
     def read(cls, files: ModelFiles, precision: str) -> Self:

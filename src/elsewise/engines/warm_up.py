@@ -38,7 +38,7 @@ def _warm(engine: TextEngine, lengths: Sequence[int], rows: Sequence[int]) -> in
         return 0
     rng, agreeing = np.random.default_rng(0), 0
     for length in lengths:
-        full, tokens = shape(length, engine.tokenizer.max_length, model.budget)
+        full, tokens = shape(length, engine.at_once, model.budget)
         ids = rng.integers(0, engine.tokenizer.backend.get_vocab_size(), tokens).astype(np.int32)
         for few in rows:
             if few < full and (few, tokens) not in short.same:

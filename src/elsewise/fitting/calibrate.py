@@ -55,6 +55,7 @@ def calibrate(
     keep_refit_rows: bool = True,
     engine: str = "auto",
     precision: str = "auto",
+    windows: int = 1,
     progress: Shown = "auto",
     note: Note | None = None,
 ) -> Classifier:
@@ -99,7 +100,7 @@ def calibrate(
         Seed of the division of the rows.
     keep_refit_rows : bool
         Keep logits and codes, and of texts the tokens, to choose a new threshold without them.
-    engine, precision, progress, note
+    engine, precision, windows, progress, note
         As in `fit`, with a folder. `note` also tells what is left out because the train rows are unknown.
 
     Warns
@@ -137,10 +138,11 @@ def calibrate(
             raise InputError(f"a folder needs texts and their labels: calibrate({str(logits)!r}, texts, labels)")
         return calibrate_folder(
             str(logits), (codes, labels, groups, times), promise, words, names=names, engine=engine,
-            precision=precision, progress=heard(progress), note=note, **how,
+            precision=precision, windows=windows, progress=heard(progress), note=note, **how,
         )  # fmt: skip
-    of_folders = {"engine": engine, "precision": precision}
-    _refuse("a folder", names=names, **{name: None if value == "auto" else value for name, value in of_folders.items()})
+    of_folders = {"engine": (engine, "auto"), "precision": (precision, "auto"), "windows": (windows, 1)}
+    asked = {name: None if value == usual else value for name, (value, usual) in of_folders.items()}
+    _refuse("a folder", names=names, **asked)
     return _calibrated(logits, codes, labels, promise, words, features, out_of_scope, groups, times, **how)
 
 

@@ -14,10 +14,12 @@ import numpy as np
 from elsewise.classifier.classifier import Classifier
 from elsewise.data.model_labels import settle_labels
 from elsewise.data.splits import DividedTexts, Pairs, as_pairs
+from elsewise.errors import InputError
 from elsewise.fitting.certify import Promise, Words, check_tune_rows, evaluated, halves, warn_of_promise
 from elsewise.fitting.engine_choice import Rows, serving
 from elsewise.fitting.engines_to_try import Wanted
 from elsewise.fitting.fit_external import divide_for
+from elsewise.fitting.long_texts import read_whole
 from elsewise.fitting.text_model import TextModel, certified_text_model, folded
 from elsewise.messages.wording import counted, percent
 from elsewise.progress import Note, Progress
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 def calibrate_folder(
     folder: str, rows: Pairs, promise: Promise, words: Words, *,
     names: Iterable[Any] | None = None, test: Pairs | None = None, count_repeats: bool = False,
-    keep_refit_rows: bool = True, engine: str = "auto", precision: str = "auto", seed: int = 0,
-    progress: Progress | None = None, note: Note | None = None,
+    keep_refit_rows: bool = True, engine: str = "auto", precision: str = "auto", windows: int = 1,
+    seed: int = 0, progress: Progress | None = None, note: Note | None = None,
 ) -> Classifier:  # fmt: skip
     """Calibrate and certify a fine-tuned folder, as `elsewise.calibrate` does.
 
@@ -45,7 +47,7 @@ def calibrate_folder(
         What is certified, and the words for texts without a label.
     names : k strings, optional
         What to call the model's labels, in the order of its codes.
-    count_repeats, keep_refit_rows, engine, precision, seed, progress, note
+    count_repeats, keep_refit_rows, engine, precision, windows, seed, progress, note
         As in `elsewise.fit`.
 
     Raises
@@ -57,7 +59,10 @@ def calibrate_folder(
 
     wanted = Wanted.of(engine, precision)
     say = note or (lambda _: None)
+    if windows < 1:
+        raise InputError(f"windows must be at least 1, got {windows}")
     learner, own = open_trained(folder)
+    learner = learner.in_windows(windows)
     wanted = wanted.computing(learner.model.model.config.to_dict())
     kind, longest = type(learner.model.model).__name__, learner.tokenize.max_length
     say(f"{folder}: {kind}, {counted(len(own), 'label')}, reads up to {longest:,} tokens of a text")
@@ -83,7 +88,7 @@ def _calibrated(
     """Fold the calibrator in, and choose the tune rows that stand for train rows."""
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
 
-    tune, certify = (learner.tokenize(part.texts) for part in (divided.parts.tune, divided.parts.certify))
+    tune, certify = (learner.reads(part.texts) for part in (divided.parts.tune, divided.parts.certify))
     codes = divided.parts.tune.codes
     if share := float(np.concatenate([tune.truncated, certify.truncated]).mean()):
         say(f"{percent(share)} of the texts are longer than that; the rest of each is not read")
@@ -91,13 +96,13 @@ def _calibrated(
     say("for want of train rows there is no second opinion and no baseline")
     if progress:
         progress("calibrating", 0, 0)
-    outputs = learner.outputs(learner.model, tune)
+    learner, outputs = read_whole(learner, learner.model, tune, codes, say)
     check_tune_rows(outputs.logits, codes)
     files, choice = folded(learner.model, learner, outputs.logits, codes, divided.names)
     of_known, judging = halves(outputs, codes, seed)
     known = np.empty(0, dtype=np.int64) if of_known is None else of_known
-    quantised = quantise_rows(tune if of_known is None else tune.take(known), np.random.default_rng(seed))
+    some = tune if of_known is None else tune.take(known)
+    some = some if learner.windows is None else learner.windows.cut(some)[0]  # as long as a graph takes
+    quantised = quantise_rows(some, np.random.default_rng(seed))
     known_rows = tune.take(known), codes[known]
-    return TextModel(
-        files, learner.tokenize.settings, choice, Rows(tune, codes, quantised), known_rows, certify, judging
-    )
+    return TextModel(files, learner.settings, choice, Rows(tune, codes, quantised), known_rows, certify, judging)

@@ -162,7 +162,8 @@ def fit(
     restart : bool
         Clear that folder first.
     **training
-        Fields of `elsewise.training.settings.Training`: epochs, learning_rate, batch_size, patience, max_length, seed,
+        Fields of `elsewise.training.settings.Training`: epochs, learning_rate, batch_size, patience, max_length,
+        windows (longer texts are read in up to so many), seed,
         class_weights, lowercase ("tr": as in Turkish, before the encoder reads).
 
     Returns

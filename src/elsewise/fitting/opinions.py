@@ -134,11 +134,12 @@ def _share(first: Floats, second: Floats, codes: Codes) -> float:
     usable = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1) & (codes >= 0)
     if usable.sum() < FEWEST_ROWS:
         return 1.0
-    losses = (_loss(logits[usable], codes[usable]) for logits in (first, second))
+    losses = (best_loss(logits[usable], codes[usable]) for logits in (first, second))
     return 1.0 if next(losses) > next(losses) else ASKED
 
 
-def _loss(logits: Floats, codes: Codes) -> float:
+def best_loss(logits: Floats, codes: Codes) -> float:
+    """Give the log loss of logits (n, k) at the best temperature, codes (n,)."""
     scaled = logits / logits.dtype.type(best_temperature(logits, codes) or 1)
     return -float(true_log_softmax(scaled, codes).mean(dtype=np.float64))
 

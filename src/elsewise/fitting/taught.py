@@ -26,6 +26,7 @@ from elsewise.fitting.baseline import MOST_LABELS
 from elsewise.fitting.certify import Promise, sampled
 from elsewise.fitting.engine_choice import Rows, Serving, precisions_to_try, serving
 from elsewise.fitting.engines_to_try import Wanted
+from elsewise.fitting.long_texts import read_whole
 from elsewise.fitting.opinions import Opinions, learn_opinions, with_opinions
 from elsewise.fitting.text_model import TextModel, folded
 from elsewise.fitting.time_left import Cost, TimeLeft, costs_of
@@ -62,7 +63,8 @@ def opened_encoder(
     if trains and kind_of(wanted.first).runs_graph:
         check_exportable(learner)
     positions = most_tokens(learner.model.model)
-    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, how.max_length, positions)
+    limits = (how.max_length, positions) if learner.windows is None else (learner.reads.max_length, None)
+    tokenizer = (learner.tokenizer.backend_tokenizer, how.encoder, *limits)
     warn(examine(divided, promise.tested, tokenizer=tokenizer).findings)
     if note and len(own := labels_of_head(how.encoder)) > 1:
         left = f"{how.encoder} is a classifier already: its head, for {listed(map(repr, own))}, is left behind"
@@ -130,7 +132,8 @@ def taught_by(
     from elsewise.training.int8 import quantise_rows  # noqa: PLC0415  torch
 
     parts, opinions, frozen = divided.parts, Opinions(), None
-    train, tune, certify = (learner.tokenize(part.texts) for part in (parts.train, parts.tune, parts.certify))
+    train = learner.tokenize(parts.train.texts)
+    tune, certify = (learner.reads(part.texts) for part in (parts.tune, parts.certify))
     if asked or serves_it:
         rows = sampled(parts.train.codes, how.seed)
         known = train.take(rows), parts.train.codes[rows]
@@ -157,7 +160,11 @@ def as_it_came(taught: Taught, divided: DividedTexts, note: Note | None = None) 
         raise InputError("quick=True serves the encoder as it came, and that is left out here; fit without it")
     if note:
         note("the encoder as it came is served, without fine-tuning")
-    model = _text_model(taught, second.model, divided, Opinions(taught.opinions.counts), taught.frozen)
+    logits = taught.frozen
+    if taught.learner.longer is not None:
+        learner, outputs = read_whole(taught.learner, second.model, taught.tune, divided.parts.tune.codes, note)
+        taught, logits = replace(taught, learner=learner), outputs.logits
+    model = _text_model(taught, second.model, divided, Opinions(taught.opinions.counts), logits)
     return replace(model, features=second.embedding.astype(np.float32))
 
 
@@ -174,8 +181,8 @@ def trained(
         planned=timed.plan if timed.is_heard else None,
     )  # fmt: skip
     timed("calibrating", 0, 0)
-    logits = taught.learner.outputs(model, taught.tune).logits
-    return _text_model(taught, model, divided, taught.opinions, logits)
+    learner, outputs = read_whole(taught.learner, model, taught.tune, parts.tune.codes, note)
+    return _text_model(replace(taught, learner=learner), model, divided, taught.opinions, outputs.logits)
 
 
 def _text_model(
@@ -185,7 +192,7 @@ def _text_model(
     learner, codes = taught.learner, divided.parts.tune.codes
     files, choice = folded(model, learner, logits, codes, divided.names)
     rows, known = Rows(taught.tune, codes, taught.quantised), (taught.train, divided.parts.train.codes)
-    return TextModel(files, learner.tokenize.settings, choice, rows, known, taught.certify, opinions=opinions)
+    return TextModel(files, learner.settings, choice, rows, known, taught.certify, opinions=opinions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

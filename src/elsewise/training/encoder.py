@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from elsewise.engines.batching import run_batched, run_windows
 from elsewise.engines.encoder_facts import check_ids, most_tokens, padding_side
@@ -15,8 +15,10 @@ from elsewise.engines.lowercase import lowercase
 from elsewise.engines.native import NativeModel
 from elsewise.engines.tokenizer import TextTokenizer, Tokens
 from elsewise.engines.torch import TorchModel, last_linear, plain_config, plain_tokenizer, quiet, text_tokenizer
+from elsewise.engines.windows import Windows, read_in_windows
 from elsewise.errors import ArtifactError, ElsewiseError, InputError, MissingExtra, is_failure, need
 from elsewise.outputs import Outputs
+from elsewise.storage.json_files import Json
 from elsewise.training.settings import Training
 
 torch = need("torch", extra="train")
@@ -35,12 +37,38 @@ class Learner:
     model : TorchModel
         Trained in place.
     tokenizer, tokenize : transformers.PreTrainedTokenizerFast, TextTokenizer
-        The tokenizer as other tools will load it, without padding or truncation of its own, and as engines use it.
+        The tokenizer as other tools will load it, without padding or truncation of its own; and as engines use it, cut
+        at what the encoder reads at once.
+    longer : (TextTokenizer, Windows), optional
+        How longer texts are read. Default: they are cut.
     """
 
     model: TorchModel
     tokenizer: Any
     tokenize: TextTokenizer
+    longer: tuple[TextTokenizer, Windows] | None = None
+
+    def in_windows(self, most: int) -> Self:
+        """Read texts in up to so many windows, joined by their mean; with 1 they are cut."""
+        if most == 1:
+            return self
+        windows = Windows.of(self.tokenize)
+        return replace(self, longer=(text_tokenizer(self.tokenizer, windows.tokens(most)), windows))
+
+    @property
+    def reads(self) -> TextTokenizer:
+        """The tokenizer of texts that are answered, and not learnt."""
+        return self.longer[0] if self.longer else self.tokenize
+
+    @property
+    def windows(self) -> Windows | None:
+        """How texts are read that are longer than the encoder reads at once; None where they are cut."""
+        return self.longer[1] if self.longer else None
+
+    @property
+    def settings(self) -> Json:
+        """How engines tokenise and read texts (JSON)."""
+        return {**self.reads.settings, **(self.windows.settings if self.windows else {})}
 
     def outputs(self, model: TorchModel, tokens: Tokens, precision: str = "f32") -> Outputs:
         """Run a model that was made from this learner, faster than torch where the native engine computes it.
@@ -48,9 +76,13 @@ class Learner:
         Elsewhere torch computes in `precision`, "f32" or "bf16".
         """
         with _natively(model) as native:
-            if native is not None:
-                return run_windows(tokens, self.tokenize, native.answers, native.widths)
-        return self.by_torch(replace(model, precision=precision), tokens)
+
+            def run(some: Tokens) -> Outputs:
+                if native is not None:
+                    return run_windows(some, self.tokenize, native.answers, native.widths)
+                return self.by_torch(replace(model, precision=precision), some)
+
+            return read_in_windows(self.windows, run, tokens)
 
     def by_torch(self, model: TorchModel, tokens: Tokens) -> Outputs:
         """Run a model as torch computes it, in batches with padding."""
@@ -72,6 +104,7 @@ def _natively(model: TorchModel) -> Iterator[NativeModel | None]:
             with suppress(InputError, ArtifactError, MissingExtra):
                 NativeModel.check_architecture(model.model.config.to_dict())
                 NativeModel.precisions()
+                quiet()
                 model.model.save_pretrained(Path(place))
                 native = NativeModel.of(Path(place))
         yield native
@@ -84,7 +117,7 @@ def prepare(labels: Sequence[str], how: Training) -> Learner:
     model, tokenizer = load_encoder(how.encoder, labels)
     if how.lowercase is not None:
         tokenizer = _lowercasing(tokenizer, how.lowercase)
-    return learner_of(model, tokenizer, longest(model, how.max_length))
+    return learner_of(model, tokenizer, longest(model, how.max_length)).in_windows(how.windows)
 
 
 def _lowercasing(tokenizer: Any, language: str) -> Any:

@@ -38,7 +38,10 @@ class Training:
     patience : int or None
         Stop after this many epochs without a better tune log loss; None chooses 3, more where there are many.
     max_length : int
-        Tokens read of a text, special tokens included.
+        Tokens read of a text at once, special tokens included.
+    windows : int
+        Longer texts are read in up to so many windows of `max_length`, which overlap and whose answers are joined; 1
+        cuts them.
     precision : {"auto", "bf16", "f32"}
         Precision of the encoder while it learns; auto is bf16 where that is faster, as measured.
     seed : int
@@ -59,6 +62,7 @@ class Training:
     batch_size: int | None = None
     patience: int | None = None
     max_length: int = MAX_LENGTH
+    windows: int = 1
     precision: str = "auto"
     seed: int = 0
     tether: float = TETHER
@@ -66,7 +70,7 @@ class Training:
     lowercase: str | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("max_length", 8)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1), ("max_length", 8), ("windows", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name} must be at least {least}, got {value}")
