@@ -536,8 +536,8 @@ FAULTS: Final = (
     Fault(
         "silent-second",
         "engines/second_opinion.py",
-        "logits[alone], logits[asked] = self.pool.mixed(first.logits[alone]), np.nan",
-        "logits[alone], logits[asked] = self.pool.mixed(first.logits[alone]), self.pool.mixed(first.logits[asked])",
+        "logits[unasked], logits[asked] = self.pool.mixed(first.logits[unasked]), np.nan",
+        "logits[unasked], logits[asked] = (self.pool.mixed(first.logits[some]) for some in (unasked, asked))",
         "a text that the second gives no number for passes for a familiar one",
         "engines/test_second_opinion.py::test_a_text_without_a_number_from_the_second_has_none",
     ),

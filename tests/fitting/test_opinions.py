@@ -23,7 +23,7 @@ from elsewise.engines.torch import TorchModel
 from elsewise.errors import ArtifactError
 from elsewise.fitting import open_threshold
 from elsewise.fitting.engine_choice import Rows, measure, serving
-from elsewise.fitting.engines_to_try import Wanted
+from elsewise.fitting.engines_to_try import Wanted, usual_engine
 from elsewise.fitting.export import export
 from elsewise.fitting.opinions import Opinions, asking_second, learn_opinions, with_opinions
 from elsewise.progress import Choice
@@ -34,7 +34,7 @@ from support.small_training import how
 
 WORDS = ["refund", "invoice", "order", "hello"]
 TEXTS = texts(30)
-OPENVINO = Wanted(("openvino",), "f32")
+ENGINE = Wanted((usual_engine(),), "f32")
 
 
 @pytest.fixture(scope="module")
@@ -237,10 +237,10 @@ def test_tune_rows_decide_whether_it_is_kept(whose):
     second, tune = second_files_of("bert"), learner.tokenize(texts(400))
     settings = {**learner.tokenize.settings, "precision": "f32"}
     model = {"first": files, "second": second}[whose]
-    logits = serving(model, LABELS, settings, OPENVINO, Rows(tune, np.zeros(400, dtype=np.int64), tune))[0]
+    logits = serving(model, LABELS, settings, ENGINE, Rows(tune, np.zeros(400, dtype=np.int64), tune))[0]
     drawn = np.random.default_rng(0).gumbel(size=logits.outputs.logits.shape) / 4
     rows = Rows(tune, (logits.outputs.logits + drawn).argmax(axis=1), tune)
-    best, _ = serving(files, LABELS, settings, OPENVINO, rows)
+    best, _ = serving(files, LABELS, settings, ENGINE, rows)
     said = []
 
     served, record = with_opinions(best, Opinions(as_it_came=AsItCame(None, second, np.empty(0))), rows, said.append)
@@ -257,9 +257,9 @@ def test_the_second_is_asked_everywhere_where_it_is_the_better_one_or_few_rows_t
     second, tune = second_files_of("bert"), learner.tokenize(texts(400)).take(range(n))
     settings = {**learner.tokenize.settings, "precision": "f32"}
     rows = Rows(tune, np.zeros(n, dtype=np.int64), tune)
-    logits = serving((files, second)[better], LABELS, settings, OPENVINO, rows)[0].outputs.logits
+    logits = serving((files, second)[better], LABELS, settings, ENGINE, rows)[0].outputs.logits
     codes = (logits + np.random.default_rng(0).gumbel(size=logits.shape)).argmax(axis=1)
-    best, _ = serving(files, LABELS, settings, OPENVINO, Rows(tune, codes, tune))
+    best, _ = serving(files, LABELS, settings, ENGINE, Rows(tune, codes, tune))
 
     pool = asking_second(best, second, Rows(tune, codes, tune))[1]
 
@@ -274,7 +274,7 @@ def test_tune_rows_decide_whether_token_counts_are_kept(helps):
     first, said = ([int(ids[1]) % len(LABELS) for ids in tokens] for tokens in (known, tune))
     counts = TokenCounts.learn(known, np.array(first), len(LABELS), learner.tokenize.special)
     settings = {**learner.tokenize.settings, "precision": "f32"}
-    engine = serving(files, LABELS, settings, OPENVINO, Rows(tune, np.array(said), tune))[0].engine
+    engine = serving(files, LABELS, settings, ENGINE, Rows(tune, np.array(said), tune))[0].engine
     drawn = engine.run(tune).logits + np.random.default_rng(0).gumbel(size=(200, len(LABELS))) / 4
     rows = Rows(tune, np.array(said) if helps else drawn.argmax(axis=1), tune)
     notes = []

@@ -125,7 +125,7 @@ def test_promises_are_kept_on_few_rows(name, trials, n):
     assert false <= allowed(trials)
 
 
-@pytest.mark.parametrize("n", [120, 1000])
+@pytest.mark.parametrize("n", [120, pytest.param(1000, marks=pytest.mark.guarantee)])
 @trials_each
 @each_truth
 def test_promises_are_kept_where_reference_labels_say_where_to_begin(name, trials, n):

@@ -150,7 +150,7 @@ def _settings(model: Any, examples: list[Any], tuning: list[Any], how: Training)
     return {
         **{name: getattr(how, name) for name in ("encoder", "max_length", "seed")},
         "rows": hashlib.sha256(repr((len(examples), rows, model.config.id2label)).encode()).hexdigest(),
-        **asdict(replace(how, class_weights=None)),
+        **asdict(replace(how, class_weights=None, windows=1)),
         "class_weights": weights,
         "initial weights": started.hexdigest(),
         **{name: version(name) for name in ("elsewise", "torch", "transformers")},
