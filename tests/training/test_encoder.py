@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import tokenizers
 
-from support.small_models import encoder_of, tokenizer
+from support.native import is_compiled
+from support.small_models import as_it_came, encoder_of, learner_of, texts, tokenizer
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from elsewise.errors import InputError  # noqa: E402
-from elsewise.training.encoder import prepare  # noqa: E402
+from elsewise.training.encoder import Learner, prepare  # noqa: E402
 from elsewise.training.settings import Training  # noqa: E402
 
 LABELS = ("a", "b", "c")
@@ -84,3 +85,28 @@ def test_turkish_lowercasing_holds_for_whoever_reads_the_folder(tmp_path):
 def test_lowercasing_as_in_a_language_that_is_not_known_is_refused():
     with pytest.raises(InputError, match=r"^lowercase must be 'tr', got 'german'$"):
         Training(lowercase="german")
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert", "electra", "mpnet"])
+def test_the_native_engine_stands_in_for_torch_where_it_computes_the_encoder(architecture, monkeypatch):
+    learner, as_given = learner_of(architecture), as_it_came(architecture)
+    tokens, asked = learner.tokenize([*texts(40), ""]), []
+    really = Learner.by_torch
+    monkeypatch.setattr(Learner, "by_torch", lambda *given: asked.append(1) or really(*given))
+
+    for model in (learner.model, as_given):
+        ours, theirs = learner.outputs(model, tokens), really(learner, model, tokens)
+        assert ours.logits == pytest.approx(theirs.logits, abs=2e-3, nan_ok=True)
+        assert ours.features == pytest.approx(theirs.features, abs=1e-3, nan_ok=True)
+        assert np.isnan(ours.logits[-1]).all()
+
+    assert len(asked) == (2 if architecture == "mpnet" or not is_compiled() else 0)
+
+
+def test_weights_that_are_no_numbers_are_left_to_torch():
+    """Whoever calls says what is wrong with them: a training that has diverged, for instance."""
+    learner = learner_of("bert")
+    with torch.no_grad():
+        learner.model.model.classifier.bias.fill_(float("nan"))
+
+    assert np.isnan(learner.outputs(learner.model, learner.tokenize(texts(3))).logits).all()
