@@ -693,3 +693,21 @@ def test_a_record_of_other_texts_than_there_are_is_refused(small):
 
     with pytest.raises(ArtifactError, match=r"^elsewise.json holds a part that this version cannot read: population"):
         open_threshold(small).change("certified")
+
+
+def test_a_graph_is_written_where_torch_is_and_the_message_says_so_elsewhere(tmp_path, monkeypatch):
+    compiled()
+    classifier_of("native").save(tmp_path / "model")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "torch", None)
+        without.delitem(sys.modules, "elsewise.training.onnx_graph", raising=False)
+        with pytest.raises(MissingExtra, match=r"torch is not installed; run: pip install 'elsewise\[train\]'"):
+            export(tmp_path / "model", engine="openvino", precision="f32")
+    assert not (tmp_path / "model" / "model.onnx").exists()
+
+    made = export(tmp_path / "model", engine="openvino", precision="f32")
+
+    assert (tmp_path / "model" / "model.onnx").exists()
+    assert made.probabilities(TEXTS) == pytest.approx(
+        ew.load(tmp_path / "model", engine="native").probabilities(TEXTS), abs=1e-3
+    )
