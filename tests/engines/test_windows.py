@@ -12,6 +12,7 @@ from elsewise.engines.tokenizer import Tokens
 from elsewise.engines.windows import JOINS, MEAN, SUREST, Windows, read_in_windows
 from elsewise.errors import ArtifactError, InputError
 from elsewise.outputs import Outputs
+from elsewise.progress import counting
 
 WINDOWS = Windows(10, 1, 1)
 
@@ -193,3 +194,16 @@ def test_a_tokenizer_that_leaves_no_room_is_refused():
     small = replace(learner, tokenize=replace(learner.tokenize, max_length=5))
     with pytest.raises(InputError, match=r"windows of 5 tokens around 1 and 1 special ones; set max_length higher"):
         small.in_windows(2)
+
+
+def test_rows_are_counted_once_and_none_where_no_text_is_left_to_an_engine():
+    engine, _ = opened("openvino")
+    seen = []
+
+    with counting(lambda *report: seen.append(report[1]), "answering", len(LONG)):
+        engine.run([])
+        engine.run(LONG)
+
+    assert seen[0] == 0
+    assert seen[-1] == len(LONG)
+    assert max(seen) == len(LONG)

@@ -148,5 +148,5 @@ def read_in_windows(windows: Windows | None, run: Callable[[Tokens], Outputs], t
     if windows is None:
         return run(tokens)
     parts, owner = windows.cut(tokens)
-    with sharing(len(parts) / max(len(tokens), 1)):
+    with sharing(max(len(parts), 1) / max(len(tokens), 1)):
         return windows.joined(run(parts), owner, tokens)
