@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LIGHT := $(VENV)/.light
 READY := $(VENV)/.ready
-PYTEST := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -q
+# Modules are compiled once, whatever the environment says: hundreds of tests start a Python.
+PYTEST := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 PYTHONS ?= python3.12 python3.13
 WITHOUT_TORCH := sklearn,onnxruntime,openvino,parquet,excel

@@ -2,7 +2,7 @@
 
 A promise is false when the true risk above the threshold exceeds 1 - target accuracy. At confidence level 0.95
 that may happen in 5 % of trials, so a correct rule stays within the 99.9 % quantile of Binomial(trials, 0.05):
-131 of 2,000. `make guarantees` runs 2,000 trials of each; the normal run 300, with the quantile that belongs to them.
+131 of 2,000. `make guarantees` runs 2,000 trials of each; the normal run 150, with the quantile that belongs to them.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ from support.known_truths import (
     report,
 )
 
-trials_each = pytest.mark.parametrize("trials", [300, pytest.param(2000, marks=pytest.mark.guarantee)])
+trials_each = pytest.mark.parametrize("trials", [150, pytest.param(2000, marks=pytest.mark.guarantee)])
 
 
 each_truth = pytest.mark.parametrize("name", TRUTHS)

@@ -14,7 +14,7 @@ from elsewise.evaluation.compare import compare
 from elsewise.metrics import wilson
 
 ROWS = 250
-trials_each = pytest.mark.parametrize("trials", [40, pytest.param(1500, marks=pytest.mark.guarantee)])
+trials_each = pytest.mark.parametrize("trials", [20, pytest.param(1500, marks=pytest.mark.guarantee)])
 
 
 def at_hand():
@@ -49,7 +49,7 @@ def test_equal_models_are_told_apart_in_at_most_one_trial_of_twenty(trials, mode
         assert wrong <= binom.ppf(0.999, trials, 0.06), figure
 
 
-@trials_each
+@pytest.mark.parametrize("trials", [40, pytest.param(1500, marks=pytest.mark.guarantee)])
 def test_a_better_model_is_found_more_often_than_by_two_intervals(trials):
     rng = np.random.default_rng(9)
 

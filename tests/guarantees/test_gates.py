@@ -16,7 +16,7 @@ from elsewise.rules import CertifiedThreshold, Floor, Unfamiliar
 from elsewise.rules.conformal import ConformalPValue
 from support.known_truths import ALPHA, TRUTHS, Truth, allowed, report
 
-trials_each = pytest.mark.parametrize("trials", [150, pytest.param(2000, marks=pytest.mark.guarantee)])
+trials_each = pytest.mark.parametrize("trials", [100, pytest.param(2000, marks=pytest.mark.guarantee)])
 USUAL = (Unfamiliar(0.02), Floor(0.5))
 
 
@@ -244,7 +244,7 @@ def test_a_threshold_that_was_certified_before_the_gate_came_is_caught(trials):
     assert false > allowed(trials)
 
 
-@pytest.mark.parametrize("trials", [600, pytest.param(2000, marks=pytest.mark.guarantee)])
+@pytest.mark.parametrize("trials", [250, pytest.param(2000, marks=pytest.mark.guarantee)])
 @pytest.mark.parametrize("luckiest", [True, False], ids=["the luckiest of 40 levels", "one level"])
 def test_a_cut_that_was_chosen_by_errors_on_certify_rows_is_caught(luckiest, trials):
     """All texts are equally sure and 5.001 % are wrong at every familiarity, so every promise is false."""

@@ -15,8 +15,8 @@ from support.known_truths import ALPHA, DELTA, allowed, report
 
 JUST_FAILING = 0.94999
 
-trials_each = pytest.mark.parametrize("trials", [300, pytest.param(2000, marks=pytest.mark.guarantee)])
-fewer_trials_each = pytest.mark.parametrize("trials", [150, pytest.param(2000, marks=pytest.mark.guarantee)])
+trials_each = pytest.mark.parametrize("trials", [150, pytest.param(2000, marks=pytest.mark.guarantee)])
+fewer_trials_each = pytest.mark.parametrize("trials", [60, pytest.param(2000, marks=pytest.mark.guarantee)])
 
 
 # Labels: k groups of predictions, confidence above 1/2 so that the best label is the one that was drawn.

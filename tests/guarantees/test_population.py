@@ -54,7 +54,7 @@ def broken_in_groups(trials, correlation, *, by_group):
 
 @pytest.mark.parametrize(
     ("trials", "correlation"),
-    [(150, 0.999), *(pytest.param(2000, each, marks=pytest.mark.guarantee) for each in (0.6, 0.999))],
+    [(60, 0.999), *(pytest.param(2000, each, marks=pytest.mark.guarantee) for each in (0.6, 0.999))],
 )
 def test_groups_of_5_hold_the_level_by_group_and_break_it_without(trials, correlation):
     assert broken_in_groups(trials, correlation, by_group=True) <= most(trials)
@@ -75,7 +75,7 @@ def broken_on_traffic(trials, *, count_repeats):
     return sum(is_promised(split(rows, seed=seed, count_repeats=count_repeats), seed) for rows, seed in drawn)
 
 
-@pytest.mark.parametrize("trials", [80, pytest.param(2000, marks=pytest.mark.guarantee)])
+@pytest.mark.parametrize("trials", [40, pytest.param(2000, marks=pytest.mark.guarantee)])
 def test_a_promise_about_all_texts_that_come_in_holds_where_repeats_count_and_breaks_otherwise(trials):
     assert broken_on_traffic(trials, count_repeats=True) <= most(trials)
     assert broken_on_traffic(trials, count_repeats=False) > trials / 2
@@ -89,7 +89,7 @@ def copied(rng, n=450, times=10):
 
 
 @pytest.mark.filterwarnings("ignore::elsewise.errors.ElsewiseWarning")
-@pytest.mark.parametrize("trials", [30, pytest.param(400, marks=pytest.mark.guarantee)])
+@pytest.mark.parametrize("trials", [15, pytest.param(400, marks=pytest.mark.guarantee)])
 def test_logits_that_come_ten_times_hold_the_level_unless_they_are_counted(trials):
     drawn = [copied(np.random.default_rng(seed)) for seed in range(trials)]
     broken = {
