@@ -3,8 +3,11 @@
 import ctypes
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from elsewise.engines.native_file import open_file, write_file
 from elsewise.engines.native_library import KERNEL, kernels, library
 from elsewise.engines.native_weights import packed
 from elsewise.errors import ArtifactError, InputError, MissingExtra
-from support.native import compiled, random_folder, random_model, random_texts
+from support.native import compiled, random_folder, random_model, random_texts, with_library
 
 SHAPES = {  # odd widths, heads and depths; the last layer of the first token alone, and of all
     "widths that vectors divide": {"hidden": 64, "heads": 4, "inner": 128},
@@ -27,6 +30,7 @@ SHAPES = {  # odd widths, heads and depths; the last layer of the first token al
     "a projection": {"kind": "electra", "embedding": 24},
     "the mean of the tokens": {"is_mean": True, "hidden": 36, "heads": 2},
 }
+BITS = Path(__file__).with_name("native_bits.json")
 FE_UPWARD = 0x800  # of x86-64
 
 
@@ -60,6 +64,39 @@ def test_every_kernel_gives_the_same_bits(tmp_path, monkeypatch, shape, precisio
     assert np.isfinite(first[0]).all()
     assert len(np.unique(first[0][:, 0])) == len(lengths)
     assert all(same(first, other) for other in others)
+
+
+def bits_of(folder, precision, **shape):
+    """The hash of what a model of random weights answers to 20 random texts."""
+    model = random_model(folder, 3, precision, **shape)
+    answers = model.answer(*random_texts(np.random.default_rng(0), model, 20))
+    return sha256(b"".join(part.tobytes() for part in answers)).hexdigest()
+
+
+def all_bits(folder):
+    """The hashes of every shape in both precisions."""
+    return {name: {precision: bits_of(folder / name, precision, **shape) for precision in ("f32", "int8")}
+            for name, shape in SHAPES.items()}  # fmt: skip
+
+
+def test_the_bits_are_those_of_every_processor_before(tmp_path, monkeypatch):
+    """A certificate that was made on another processor holds here."""
+    for kernel in kernels():
+        monkeypatch.setenv(KERNEL, kernel)
+        assert all_bits(tmp_path) == json.loads(BITS.read_text()), kernel
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("optimised", ["-O1", "-O2", "-O3"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_every_compiler_makes_the_same_bits(tmp_path, monkeypatch, compiler, optimised):
+    if not shutil.which(compiler):
+        pytest.skip(f"there is no {compiler} here")
+    with_library(monkeypatch, build(tmp_path / "native.so", [optimised], compiler))
+
+    for kernel in kernels():
+        monkeypatch.setenv(KERNEL, kernel)
+        assert all_bits(tmp_path) == json.loads(BITS.read_text()), kernel
 
 
 @pytest.mark.parametrize("precision", ["f32", "int8"])

@@ -1,4 +1,4 @@
-"""Any text, label or row that there can be: 20,000 texts through a small model, others through readers and writers."""
+"""Any text, label or row that there can be: 10,000 texts through a small model, others through readers and writers."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from elsewise.rules.decisions import Reason
 from support.small_folders import classifier_of
 from support.small_models import WORDS
 
-BATCHES, TEXTS = 200, 100
+BATCHES, TEXTS = 100, 100
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=30)
 PIECES = st.sampled_from([
     *WORDS, "[CLS]", "[PAD]", "[UNK]", "[MASK]",

@@ -36,6 +36,13 @@ def without_native(monkeypatch):
         monkeypatch.setattr(module, "library", missing)
 
 
+def with_library(monkeypatch, file):
+    """Compute by a library that was compiled elsewhere."""
+    made = native_library.library.__wrapped__(file)
+    for module in (native_library, native):
+        monkeypatch.setattr(module, "library", lambda: made)
+
+
 def random_folder(folder, seed, kind="bert", *, hidden=48, heads=3, inner=80, layers=2, words=50, positions=40,
                   labels=5, embedding=None, is_mean=False):  # fmt: skip
     """Write config.json and weights of a model, as `transformers` names them; needs no torch."""
