@@ -18,6 +18,7 @@ from elsewise.outputs import Outputs, entropy
 from support.native import compiled
 from support.small_models import LABELS, LONGEST, asking_a_second, before, graph_of, texts, with_token_counts
 
+KNOWN = texts(64)[:40]
 UNREADABLE = ["", None, float("nan"), "   ", "\t\n", "\x00\x01\x07", "\u200b\u200d", "\ufeff", "\ud83d", "\u00a0\u2028"]
 
 
@@ -36,7 +37,7 @@ def text_engine(name, precision):
         its_files, learner = files
         its_files = files_for(name, precision, its_files, learner.tokenize(texts(60)))
         engine = opener.open(Opening(its_files, LABELS, {**learner.tokenize.settings, "precision": precision}))
-        return engine, texts(64), [*UNREADABLE, "完"]
+        return engine, KNOWN, [*UNREADABLE, "完"]
 
     return make
 
@@ -91,7 +92,7 @@ def laplace(name, precision):
 
 def mc_dropout(files):
     engine, known, unreadable = text_engine("torch", "f32")(files)
-    return engine_class("mc_dropout")(engine, passes=3), known, unreadable
+    return engine_class("mc_dropout")(engine, passes=2), known, unreadable
 
 
 def memory_engine(_):
@@ -224,7 +225,7 @@ def test_there_is_a_row_for_each_text_and_a_column_for_each_label(made, answers)
 def test_a_text_alone_has_the_answer_it_has_among_others(made, answers):
     engine, known, _ = made
 
-    for i in (0, 1, 17, 40, 63):
+    for i in (0, 1, 17, 28, 39):
         assert equal(engine.run([known[i]]), rows(answers, slice(i, i + 1)))
 
 
@@ -368,7 +369,7 @@ def test_two_threads_of_a_program_may_ask_at_once(made, answers):
 
     engine, known, _ = made
     with ThreadPoolExecutor(4) as pool:
-        for outputs in pool.map(engine.run, [known] * 8):
+        for outputs in pool.map(engine.run, [known] * 4):
             assert equal(outputs, answers)
 
 

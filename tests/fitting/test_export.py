@@ -7,7 +7,6 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
-from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -18,9 +17,8 @@ pytest.importorskip("onnxruntime")
 
 import elsewise as ew
 from elsewise.classifier.kept_rows import population_record, refit_tokens
-from elsewise.engines.files import INT8, ONNX
 from elsewise.engines.openvino import OpenVinoModel
-from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra, need
+from elsewise.errors import ArtifactError, ElsewiseWarning, InputError, MissingExtra
 from elsewise.fitting import engine_choice, open_threshold
 from elsewise.fitting.calibrate import calibrate
 from elsewise.fitting.engines_to_try import usual_engine
@@ -30,7 +28,6 @@ from elsewise.rules import Floor, Unfamiliar, asked_record
 from elsewise.rules.conformal import ConformalPValue
 from elsewise.storage.json_files import write_json
 from elsewise.storage.sealed_folder import write_manifest
-from elsewise.training import int8 as int8_graph
 from support.native import compiled, without_native
 from support.small_folders import classifier_of
 from support.small_models import encoder_of, texts
@@ -51,25 +48,6 @@ def made(tmp_path_factory):
 def small(made, tmp_path):
     """One that is certified in float32."""
     return shutil.copytree(made / "f32", tmp_path / "small")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def int8_once(tmp_path_factory):
-    """Quantise each graph once with the same texts: that takes seconds, and these tests ask for it again and again."""
-    pytest.importorskip("nncf")
-    place, write = tmp_path_factory.mktemp("int8"), int8_graph.write_int8
-
-    def written(folder, tokens):
-        need("nncf", extra="train")
-        known = place / sha256((folder / ONNX).read_bytes() + tokens.ids.tobytes()).hexdigest()
-        if not known.exists():
-            write(folder, tokens)
-            shutil.copytree((folder / INT8).parent, known)
-        shutil.copytree(known, (folder / INT8).parent, dirs_exist_ok=True)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(int8_graph, "write_int8", written)
-        yield
 
 
 @pytest.fixture

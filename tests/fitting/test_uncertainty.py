@@ -61,7 +61,7 @@ def fitted(encoder, **how):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ew.fit(
-            *rows(), encoder=encoder, epochs=4, learning_rate=5e-3, target_accuracy=0.6, max_length=32,
+            *rows(), encoder=encoder, epochs=4, batch_size=32, learning_rate=5e-3, target_accuracy=0.6, max_length=32,
             precision="f32", **how,
         )  # fmt: skip
 
@@ -220,7 +220,9 @@ def test_laplace_stands_around_int8_too(encoder):
     pytest.importorskip("nncf")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        classifier = ew.fit(*rows(), encoder=encoder, epochs=2, max_length=32, precision="int8", laplace=True)
+        classifier = ew.fit(
+            *rows(), encoder=encoder, epochs=1, batch_size=64, max_length=32, precision="int8", laplace=True
+        )
 
     assert isinstance(classifier.engine, Laplace)
     inside = usual_engine()
@@ -258,7 +260,7 @@ def test_what_answers_worse_than_what_is_inside_is_said(encoder, monkeypatch, pa
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        ew.fit(*rows(), encoder=encoder, epochs=1, max_length=32, precision="f32", laplace=True)
+        ew.fit(*rows(), encoder=encoder, epochs=1, batch_size=64, max_length=32, precision="f32", laplace=True)
 
     words = f"laplace-f32 answers worse on tune rows than {usual_engine()}-f32 inside it does"
     assert any(words in str(warning.message) for warning in said) == (not passed)

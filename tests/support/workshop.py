@@ -1,12 +1,14 @@
 """Models that many tests use: each is made once in a run, whichever process of the run asks first."""
 
 import fcntl
+import gc
 import os
 import shutil
 import sys
 import tempfile
 import warnings
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,10 @@ import pytest
 import elsewise as ew
 from elsewise.data.sample import OUT_OF_SCOPE, support_texts
 from elsewise.engines.encoders import DEFAULT_ENCODER, find_encoder
+from elsewise.engines.files import INT8, ONNX
+from elsewise.errors import need
+from elsewise.fitting import engine_choice
+from elsewise.training import int8
 
 ROWS = 900
 TINY = {
@@ -81,6 +87,49 @@ def temporary_files(tmp_path_factory):
         patch.setenv("TMPDIR", place)
         patch.setattr(tempfile, "tempdir", place)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def int8_once(workshop):
+    """Quantise each graph once with the same texts: that takes seconds, and many tests ask for it."""
+    quantise = int8.write_int8
+
+    def written(folder, tokens):
+        need("nncf", extra="train")
+
+        def make(draft):
+            draft.mkdir()
+            shutil.copy(folder / ONNX, draft / ONNX)
+            quantise(draft, tokens)
+
+        known = sha256((folder / ONNX).read_bytes() + tokens.ids.tobytes()).hexdigest()
+        made = workshop(f"int8-{known}", make)
+        shutil.copytree((made / INT8).parent, (folder / INT8).parent, dirs_exist_ok=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(int8, "write_int8", written)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def timed_shortly():
+    """Measure the speed of engines on few tokens."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_choice, "TIMED_TOKENS", 500)
+        yield
+
+
+MANY = 500  # modules of a library
+
+
+@pytest.fixture(autouse=True)
+def libraries_are_no_garbage():
+    """Leave what imports made out of every later collection, once a library has come: each training collects all."""
+    before = len(sys.modules)
+    yield
+    if len(sys.modules) > before + MANY:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
