@@ -80,6 +80,7 @@ bench: $(READY) $(NATIVE)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/engines.py --data "$(DATA)" --documents "$(DOCUMENTS)" --models bench-models
 	test -d bench-models/documents-0 || for seed in 0 1; do HF_HUB_OFFLINE=1 $(BIN)/elsewise fit "$(DOCUMENTS)/train.csv" --held-out "$(DOCUMENTS)/val.csv" --test "$(DOCUMENTS)/test.csv" -o bench-models/documents-$$seed --epochs 4 --seed $$seed || exit 1; done
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/long_documents.py --data "$(DOCUMENTS)" --models bench-models/documents-0 bench-models/documents-1
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/windows.py --data "$(DOCUMENTS)"
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/stream.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/bulk.py --data "$(DATA)" --model bench-models/clinc150
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/one_text.py --data "$(DATA)" --model bench-models/clinc150-0

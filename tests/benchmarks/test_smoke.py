@@ -143,6 +143,12 @@ def test_long_documents(few, models, tmp_path):
     assert "| fine-tuned encoder alone |" in made
 
 
+def test_windows(data, models, tmp_path):
+    how = ("--encoder", models / "encoder", "--max-length", 12)
+    made = page_of(tmp_path, "windows", "--data", data, *how)
+    assert "| longer than 12 tokens |" in made
+
+
 def test_one_text(few, models, tmp_path):
     made = page_of(tmp_path, "one_text", "--data", few, "--model", models / "clinc150")
     assert "| 0 of 1,300 |" in made
