@@ -5,6 +5,7 @@ A value in a message, such as a path, is written as …; words that are chosen a
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -30,8 +31,13 @@ def area_of(module: str) -> str:
     return {name: area for area, names in AREAS.items() for name in names}[module]
 
 
-def messages() -> Iterator[tuple[str, str]]:
+@cache
+def messages() -> tuple[tuple[str, str], ...]:
     """Give the room and the text of every message that can be raised or warned."""
+    return tuple(_found())
+
+
+def _found() -> Iterator[tuple[str, str]]:
     for file in sorted(SOURCE.rglob("*.py")):
         module = file.relative_to(SOURCE).with_suffix("").parts[0]
         for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

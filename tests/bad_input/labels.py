@@ -1,11 +1,13 @@
 import csv
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from pathlib import Path
 
 from bad_input.case import Case
 
-FIT = "fit data.csv --encoder encoder --epochs 1 --engine openvino --precision f32 --max-length 16 -o new"
+ON_A_GRAPH = "fit data.csv --encoder encoder --epochs 1 --engine openvino --precision f32 --max-length 16 -o new"
+FIT = ON_A_GRAPH.replace("openvino", "torch")  # which has no graph to write and compile
 WORDS = ("where is my order", "refund please", "hello invoice a", "the b c")
+SHORT = ("is", "my", "12", "a", "b", "c", "the")
 KEPT = "kept as it is"
 
 ODD = {
@@ -48,8 +50,8 @@ def has_labels(n):
     return holds
 
 
-def fitted(given, labels, then, n, said, texts=None):
-    return Case(given, rows_of(labels, texts), FIT, said, then, has_labels(n))
+def fitted(given, labels, then, n, said, texts=None, command=FIT):
+    return Case(given, rows_of(labels, texts), command, said, then, has_labels(n))
 
 
 FEW = "warning: 0 tune rows are too few to calibrate on (50 needed): probabilities stay as the model gives them"
@@ -67,9 +69,10 @@ CASES = [
          said="at least 2 labels are needed to tell texts apart, got only 'x'"),
     fitted("2 labels with a row each", ["x", "y"], "fitted; nothing is promised, so that every text is Other", 2, FEW),
     fitted("500 labels", [f"label {i % 500}" for i in range(2000)], "fitted", 500,
-           "rows: train 1,200, tune 200, certify 300, test 300"),
+           "rows: train 1,200, tune 200, certify 300, test 300",
+           [" ".join(words) for words in product(SHORT, repeat=4)], f"{ON_A_GRAPH} --batch-size 128"),
     fitted("10,000 labels with a row each", [f"label {i}" for i in range(10_000)],
-           "fitted; nothing is promised, so that every text is Other", 10_000, FEW),
+           "fitted; nothing is promised, so that every text is Other", 10_000, FEW, command=f"{FIT} --batch-size 512"),
     fitted("a label with one row", [*["x", "y"] * 20, "z"], "fitted; the row is learnt from", 3,
            "rows: train 25, tune 4, certify 6, test 6"),
     fitted("all texts equal", ["x", "y"] * 20, "fitted on what is left", 2,

@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 
 from bad_input.case import Case, each, write
-from bad_input.labels import FIT, rows_of
+from bad_input.labels import FIT, ON_A_GRAPH, rows_of
 from support.sealed_again import certify
 from support.sealed_again import seal as sealed
 from support.small_models import encoder_of
@@ -356,7 +356,7 @@ ENCODERS = [
     Case("a tokenizer with more words than the encoder has embeddings", each(LABELLED, more_words), FIT,
          "encoder encoder has 64 embeddings, and its tokenizer has ids up to 69 ('<49>'); "
          "call model.resize_token_embeddings(70), train it on, and save it again"),
-    Case("an architecture that no engine can run, before it is trained", each(LABELLED, no_attention), FIT,
+    Case("an architecture that no engine can run, before it is trained", each(LABELLED, no_attention), ON_A_GRAPH,
          "FNetForSequenceClassification cannot be written as ONNX (Exporting the operator 'aten::fft_fftn' to ONNX "
          "opset version 17 is not supported); take another encoder"),
     encoder("a `config.json` of a million layers", lambda config: config.update(num_hidden_layers=10**6),

@@ -160,24 +160,13 @@ print(json.dumps(events))
 """
 
 
-@pytest.mark.parametrize(
-    ("cases", "libraries"),
-    [
-        pytest.param(
-            models.CASES, "openvino,safetensors.numpy,transformers,elsewise.engines.torch", id="model folders"
-        ),
-        pytest.param(
-            models.ENCODERS + models.FINE_TUNED,
-            "torch,transformers,elsewise.fitting.fit,elsewise.training.fine_tune",
-            id="encoders",
-        ),
-    ],
-)
-def test_no_code_runs_from_a_hostile_folder_and_nothing_is_asked_of_the_network(
-    cases, libraries, folders, tmp_path, monkeypatch
-):
+LIBRARIES = "openvino,safetensors.numpy,torch,transformers,elsewise.fitting.fit,elsewise.training.fine_tune"
+HOSTILE = (*models.CASES, *models.ENCODERS, *models.FINE_TUNED)
+
+
+def test_no_code_runs_from_a_hostile_folder_and_nothing_is_asked_of_the_network(folders, tmp_path, monkeypatch):
     commands = []
-    for number, case in enumerate(cases):
+    for number, case in enumerate(HOSTILE):
         (tmp_path / str(number)).mkdir()
         monkeypatch.chdir(tmp_path / str(number))
         bring(case, folders)
@@ -185,7 +174,7 @@ def test_no_code_runs_from_a_hostile_folder_and_nothing_is_asked_of_the_network(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
 
     done = subprocess.run(
-        [sys.executable, "-c", WATCHED, libraries, *commands],
+        [sys.executable, "-c", WATCHED, LIBRARIES, *commands],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

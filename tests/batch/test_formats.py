@@ -174,12 +174,13 @@ def broken_jsonl(rng):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("files", [40, pytest.param(100, marks=pytest.mark.faults)])
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_the_ledger_of_a_hundred_broken_files_balances_against_a_slow_reader(classifier, kind, tmp_path):
+def test_the_ledger_of_broken_files_balances_against_a_slow_reader(classifier, kind, files, tmp_path):
     rng = np.random.default_rng(0)
     make, count = (broken_csv, slow_csv) if kind == "csv" else (broken_jsonl, slow_jsonl)
     rejected = 0
-    for number in range(100):
+    for number in range(files):
         content = make(rng)
         data = tmp_path / f"{number}.{kind}{'.gz' if number % 2 else ''}"
         data.write_bytes(gzip.compress(content) if number % 2 else content)
@@ -198,7 +199,7 @@ def test_the_ledger_of_a_hundred_broken_files_balances_against_a_slow_reader(cla
             told = (tmp_path / "out.csv.rejected.jsonl").read_text(encoding="utf-8").splitlines()
             assert [json.loads(line)["row"] for line in told] == sorted({*range(1, len(good) + 1)} - {*numbers})
         rejected += summary.rejected
-    assert rejected > 500
+    assert rejected > 5 * files
 
 
 def lines_of(content):
@@ -206,10 +207,11 @@ def lines_of(content):
 
 
 @pytest.mark.slow
-def test_fifty_broken_parquet_files_balance_or_are_refused(classifier, tmp_path):
+@pytest.mark.parametrize("files", [24, pytest.param(50, marks=pytest.mark.faults)])
+def test_broken_parquet_files_balance_or_are_refused(classifier, files, tmp_path):
     rng = np.random.default_rng(0)
     refused = 0
-    for number in range(50):
+    for number in range(files):
         texts = rng.choice(["sure", "hm", None, "", "x" * 50], size=int(rng.integers(1, 300))).tolist()
         data = tmp_path / f"{number}.parquet"
         parquet.write_table(arrow.table({"text": texts}), data, row_group_size=37)
@@ -226,4 +228,4 @@ def test_fifty_broken_parquet_files_balance_or_are_refused(classifier, tmp_path)
         assert summary.read == summary.answered + summary.other + summary.rejected
         if not number % 2:
             assert (summary.read, summary.rejected) == (len(texts), texts.count(None))
-    assert refused > 12
+    assert refused > files // 4

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -745,9 +746,7 @@ def test_a_reader_that_leaves_is_no_error_of_ours(model, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def stopping(name):
-    """The command line, with a signal to itself when the checkpoint of step 20 is written."""
-    return f"""
+STOPPING = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where a shell runs the tests in the background
 from elsewise.training import checkpoints
@@ -755,39 +754,71 @@ checkpoints.EVERY, checkpoints.COST = 0, 1e9
 write = checkpoints.CheckpointCallback._write
 def write_and_stop(self, state, **parts):
     write(self, state, **parts)
-    if state.global_step == 20:
-        signal.raise_signal(signal.{name})
+    if state.global_step == 5:
+        signal.raise_signal(signal.SIGINT)
 checkpoints.CheckpointCallback._write = write_and_stop
 from elsewise.cli import main
 main()
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_stopped_fit_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, name, code):
-    words = [*map(str, fit_words(tmp_path, 600)), "-o", str(tmp_path / "model")]
-    command = [sys.executable, "-c", stopping(name), *words]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    unfinished = tmp_path / "model.unfinished"
+def fit_to_stop(folder):
+    """The words of a `fit` of 24 steps."""
+    short = ("--batch-size", 64, "--engine", "torch", "--no-second-opinion")
+    return [*map(str, (*fit_words(folder, 600), *short, "-o", folder / "model"))]
 
-    stopped = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
-    assert stopped.returncode == code, stopped.stderr
+def told_of_the_stop(stopped, words, folder):
+    """Look at what a `fit` that was stopped at step 5 says and leaves; give its folder."""
+    unfinished = folder / "model.unfinished"
     told, after = stopped.stderr.splitlines()[-2:]
     steps = told.partition(" of ")[2].partition(",")[0]
-    assert told == f"stopped; kept: step 20 of {steps}, in {unfinished}, from where the same command goes on"
+    assert told == f"stopped; kept: step 5 of {steps}, in {unfinished}, from where the same command goes on"
     assert shlex.split(after)[0] == "Next:"
     assert shlex.split(after)[-len(words) :] == words
-    assert [path.name for path in (unfinished / "member-0").iterdir()] == ["step-00000020"]
-    assert not (tmp_path / "model").exists()
-    if name == "SIGTERM":
-        return  # one of them is enough to go on with
+    assert [path.name for path in (unfinished / "member-0").iterdir()] == ["step-00000005"]
+    assert not (folder / "model").exists()
+    return unfinished
+
+
+def test_a_stopped_fit_says_so_in_a_line_and_the_same_command_goes_on(tmp_path):
+    """The process sends itself a signal when the checkpoint of step 5 is written."""
+    words = fit_to_stop(tmp_path)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+
+    stopped = subprocess.run(
+        [sys.executable, "-c", STOPPING, *words], capture_output=True, text=True, check=False, env=environment
+    )
+
+    assert stopped.returncode == 130, stopped.stderr
+    unfinished = told_of_the_stop(stopped, words, tmp_path)
     ended = run(*words)
     assert ended.returncode == 0, ended.stderr
-    assert "training continues from step 20 of " in ended.stderr
+    assert "training continues from step 5 of " in ended.stderr
     assert (tmp_path / "model" / "manifest.json").exists()
     assert not (tmp_path / "model" / "baseline").exists()  # as asked
     assert not unfinished.exists()
+
+
+def test_a_fit_that_is_told_to_end_says_the_same(tmp_path, monkeypatch):
+    """SIGTERM, which is heard in this process too."""
+    from elsewise.training import checkpoints
+
+    write, words = checkpoints.CheckpointCallback._write, fit_to_stop(tmp_path)
+
+    def write_and_stop(self, state, **parts):
+        write(self, state, **parts)
+        if state.global_step == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(checkpoints, "EVERY", 0)
+    monkeypatch.setattr(checkpoints, "COST", 1e9)
+    monkeypatch.setattr(checkpoints.CheckpointCallback, "_write", write_and_stop)
+
+    stopped = run(*words)
+
+    assert stopped.returncode == 143, stopped.stderr
+    told_of_the_stop(stopped, words, tmp_path)
 
 
 MY_MODEL = """

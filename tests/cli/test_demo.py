@@ -1,4 +1,4 @@
-"""The demo, on fewer epochs than it runs for users."""
+"""The demo, on fewer epochs than it runs for users, and in one precision."""
 
 import csv
 
@@ -25,7 +25,7 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
 
 
 def test_the_demo_fits_decides_and_leaves_files_to_go_on_with(tiny_default, tmp_path):
-    shown = run_demo(tmp_path / "demo", epochs=1, max_length=96)
+    shown = run_demo(tmp_path / "demo", epochs=1, max_length=96, precision="f32")
 
     with (shown.folder / "support.csv").open(encoding="utf-8", newline="") as file:
         known = list(csv.DictReader(file))

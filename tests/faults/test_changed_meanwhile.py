@@ -13,8 +13,8 @@ from elsewise.classifier.model_folder import ModelFolder
 from elsewise.errors import ElsewiseError
 from elsewise.fitting.calibrate import calibrate
 
-loads_each = pytest.mark.parametrize("loads", [60, pytest.param(1000, marks=pytest.mark.faults)])
-changes_each = pytest.mark.parametrize("changes", [12, pytest.param(200, marks=pytest.mark.faults)])
+loads_each = pytest.mark.parametrize("loads", [30, pytest.param(1000, marks=pytest.mark.faults)])
+changes_each = pytest.mark.parametrize("changes", [8, pytest.param(200, marks=pytest.mark.faults)])
 
 REPLACE = """
 import os, sys, time

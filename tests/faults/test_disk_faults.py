@@ -12,7 +12,7 @@ from support.running import run
 from support.written import commands, refusing
 
 REASONS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
-faults_each = pytest.mark.parametrize("faults", [12, pytest.param(500, marks=pytest.mark.faults)])
+faults_each = pytest.mark.parametrize("faults", [5, pytest.param(500, marks=pytest.mark.faults)])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from support.running import run
 from support.written import refusing
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked there")
-kills_each = pytest.mark.parametrize("kills", [10, pytest.param(300, marks=pytest.mark.faults)])
+kills_each = pytest.mark.parametrize("kills", [5, pytest.param(300, marks=pytest.mark.faults)])
 
 
 @kills_each

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from support.reported import HOSTILE, by_heart, of_logits
 
 pytestmark = pytest.mark.usefixtures("chromium")
 READ = "['coverage','answered','accuracy','interval','errors','wrong','looks','other','cost','cheapest','band']"
+READ_ALL = f"Object.fromEntries({READ}.map(n => [n, document.getElementById('o-' + n).textContent]))"
 
 SHOWN = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), shown = [];
@@ -46,42 +46,49 @@ def written(classifier, tmp_path_factory):
 
 def read(tab):
     """What the explorer shows, by the names of its figures."""
-    return tab.evaluate(f"Object.fromEntries({READ}.map(n => [n, document.getElementById('o-' + n).textContent]))")
+    return tab.evaluate(READ_ALL)
 
 
 def typed(tab, name, words):
     tab.fill(f"#{name}", str(words))
 
 
+def read_at(tab, thresholds):
+    """What the explorer shows at each of these thresholds, typed one after another."""
+    typed_in = "field.value = threshold; field.dispatchEvent(new Event('input', {bubbles: true}));"
+    return tab.evaluate(
+        f"thresholds => {{ const field = document.getElementById('number'); return thresholds.map(threshold => "
+        f"{{ {typed_in} return {READ_ALL}; }}); }}",
+        thresholds,
+    )
+
+
 def counts_of(shown):
     return tuple(int(shown[name].split(" of ")[0].replace(",", "")) for name in ("answered", "wrong", "other"))
 
 
-@pytest.mark.parametrize("label", [None, 0, 2, 4])
-def test_the_counts_are_those_of_python_at_50_thresholds(chromium, written, classifier, label):  # noqa: F811
+def test_the_counts_are_those_of_python_at_200_thresholds(chromium, written, classifier):  # noqa: F811
     judged = classifier.provenance.judged.judged
     decisions, correct = judged.decisions, judged.answers.correct
-    own = np.ones(len(judged), dtype=bool) if label is None else decisions.best == label
     band = collect(classifier, classifier.provenance.judged).band
-    seed = 0 if label is None else label + 1
-
     with opened(chromium, written / "en.html") as tab:
         places = tab.evaluate("JSON.parse(document.getElementById('data').textContent).counts.thresholds")
-        tab.select_option("#label", str(-1 if label is None else label))
-        for threshold in np.random.default_rng(seed).random(50).tolist():
-            typed(tab, "number", threshold)
-            shown = read(tab)
-            answered = own & (decisions.confidence >= threshold)
-            n, wrong, rows = int(answered.sum()), int((answered & ~correct).sum()), int(own.sum())
-            assert counts_of(shown) == (n, wrong, rows - n)
-            assert shown["coverage"] == f"{100 * (n / rows):.1f}\u00a0%"
-            right = wilson(n - wrong, n)
-            if n:
-                assert shown["interval"] == f"{100 * right.low:.1f}\u00a0% to {100 * right.high:.1f}\u00a0%"
-            at = next(place for place in places if float(place) >= threshold)
-            point = promised_at(band, float(at)) if label is None else None
-            words = "nothing" if point is None else f"{np.floor(1000 * point.promised + 1e-9) / 10:.1f}\u00a0%"
-            assert words in shown["band"]
+        for label in (None, 0, 2, 4):
+            own = np.ones(len(judged), dtype=bool) if label is None else decisions.best == label
+            tab.select_option("#label", str(-1 if label is None else label))
+            thresholds = np.random.default_rng(0 if label is None else label + 1).random(50).tolist()
+            for threshold, shown in zip(thresholds, read_at(tab, thresholds), strict=True):
+                answered = own & (decisions.confidence >= threshold)
+                n, wrong, rows = int(answered.sum()), int((answered & ~correct).sum()), int(own.sum())
+                assert counts_of(shown) == (n, wrong, rows - n)
+                assert shown["coverage"] == f"{100 * (n / rows):.1f}\u00a0%"
+                right = wilson(n - wrong, n)
+                if n:
+                    assert shown["interval"] == f"{100 * right.low:.1f}\u00a0% to {100 * right.high:.1f}\u00a0%"
+                at = next(place for place in places if float(place) >= threshold)
+                point = promised_at(band, float(at)) if label is None else None
+                words = "nothing" if point is None else f"{np.floor(1000 * point.promised + 1e-9) / 10:.1f}\u00a0%"
+                assert words in shown["band"]
 
 
 def test_every_control_changes_something(chromium, written):  # noqa: F811
@@ -230,8 +237,10 @@ def letters(words):
     return re.sub(r"[\s\u2066-\u2069]", "", unicodedata.normalize("NFKC", words))
 
 
-@pytest.mark.parametrize("width", [360, 800, 1400])
 @pytest.mark.parametrize("language", REPORT_MESSAGES)
-def test_no_width_makes_the_page_wider_than_the_window(chromium, written, language, width):  # noqa: F811
-    with opened(chromium, Path(written / f"{language}.html"), viewport={"width": width, "height": 800}) as tab:
-        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+def test_no_width_makes_the_page_wider_than_the_window(chromium, written, language):  # noqa: F811
+    with opened(chromium, written / f"{language}.html", viewport={"width": 360, "height": 800}) as tab:
+        for width in (360, 800, 1400):
+            tab.set_viewport_size({"width": width, "height": 800})
+            assert tab.evaluate("innerWidth") == width
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width

@@ -15,12 +15,18 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import jinja2  # noqa: F401
 import numpy  # noqa: F401, ICN001
+import pydantic.type_adapter  # noqa: F401
+import rich.console  # noqa: F401
+import scipy.optimize  # noqa: F401
+import threadpoolctl  # noqa: F401
 
 from elsewise import cli
 from elsewise.batch import predict, source  # noqa: F401
 from elsewise.batch import run as batch_run
 from elsewise.fitting import calibrate, threshold  # noqa: F401
+from elsewise.report import pages  # noqa: F401
 from elsewise.storage import target_file
 from support.written import CALLS
 

@@ -237,7 +237,7 @@ def main(folders, work, first, count):
         events.clear()
         began = time.process_time()
         resource.setrlimit(resource.RLIMIT_CPU, (int(began) + CPU_SECONDS + 1, resource.RLIM_INFINITY))
-        outcome, step, words = ask(work / "model", whole=number % 3 == 0)
+        outcome, step, words = ask(work / "model", whole=number % 5 == 0)
         spent = time.process_time() - began
         resource.setrlimit(resource.RLIMIT_CPU, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         say({"outcome": outcome, "step": step, "words": words[:2000], "seconds": spent, "events": list(events)})

@@ -2,8 +2,10 @@
 
 import json
 import multiprocessing
+import os
 import shutil
 import signal
+import sys
 import time
 
 import pytest
@@ -325,22 +327,26 @@ def processes():
     if "forkserver" not in multiprocessing.get_all_start_methods():
         pytest.skip("needs processes that fork")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "transformers", "elsewise.training.fine_tune", "small_training"])
+    context.set_forkserver_preload(["torch", "transformers", "elsewise.training.fine_tune", "support.small_training"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        begun = context.Process(target=time.sleep, args=(0,))
+        begun.start()  # the libraries are opened once
+    begun.join()
     return context
 
 
 @pytest.fixture(scope="module")
 def whole(processes, tmp_path_factory):
     """What an unbroken training in a process makes, and how many seconds one takes."""
-    folder = tmp_path_factory.mktemp("whole")
-    run(processes, folder / "first")  # the libraries are opened once
-    began = time.monotonic()
-    run(processes, folder / "second")
-    (made,) = (folder / "second").iterdir()
-    return (made / "model.safetensors").read_bytes(), time.monotonic() - began
+    folder, began = tmp_path_factory.mktemp("whole") / "member-0", time.monotonic()
+    run(processes, folder)
+    seconds = time.monotonic() - began
+    (made,) = folder.iterdir()
+    return (made / "model.safetensors").read_bytes(), seconds
 
 
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 def test_killed_at_any_moment_it_goes_on(processes, whole, tmp_path, share):
     """kill -9, which nothing can catch, at moments spread over the run; then the same training, to its end."""
     weights, seconds = whole

@@ -79,7 +79,7 @@ def learned():
     for wanted in (None, "balanced"):
         learner = learner_of("bert", initializer_range=0.05)
         transformers.set_seed(0)
-        how = Training(epochs=3, batch_size=32, learning_rate=2e-3, precision="f32", class_weights=wanted)
+        how = Training(epochs=3, batch_size=64, learning_rate=3e-3, precision="f32", class_weights=wanted)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = train(learner, imbalanced(1500, 0), imbalanced(200, 2), how)

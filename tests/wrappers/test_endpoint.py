@@ -411,7 +411,7 @@ def test_several_texts_are_asked_at_once_but_no_more_than_was_said(server):
 def test_commands_take_an_endpoint(server, tmp_path, monkeypatch):
     server.key = "s3cret"
     monkeypatch.setenv("THEIR_KEY", "s3cret")
-    x, y = texts(600)
+    x, y = texts(300)
     lines = [json.dumps({"text": text, "label": label}) for text, label in zip(x, y, strict=True)]
     (tmp_path / "data.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "new.jsonl").write_text("\n".join(lines[:20]), encoding="utf-8")
