@@ -59,7 +59,7 @@ def _written(stream):
 def _forget(place):
     """Drop the modules that were imported from a folder: the next command may find others of that name there."""
     files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
-    for name in [name for name, file in files.items() if file and os.path.dirname(file) == str(place)]:
+    for name in [name for name, file in files.items() if file and os.path.dirname(file) == str(place)]:  # noqa: PTH120  fast
         del sys.modules[name]
 
 

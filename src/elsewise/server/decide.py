@@ -1,6 +1,7 @@
 """``POST /v1/decide``: texts in, decisions out; one request as JSON, or a stream of lines."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, Final
@@ -80,24 +81,25 @@ def options_of(query: bytes) -> Options:
 async def _lines(desk: Desk, call: Call, options: Options, served: Served) -> AsyncIterator[bytes]:
     """Answer a stream of lines in order, a line for each; some lines are read while those before are answered."""
     del served
-    before: asyncio.Task[bytes] | None = None
+    working: deque[asyncio.Task[bytes]] = deque()
     try:
         async for first, lines in _in_parts(desk, call):
-            work = asyncio.create_task(_answer_lines(desk, call, options, first, lines))
-            if before is not None:
-                yield await before
-            before = work
-        if before is not None:
-            yield await before
+            working.append(asyncio.create_task(_answer_lines(desk, call, options, first, lines)))
+            if len(working) > 1:
+                yield await working.popleft()
+        while working:
+            yield await working.popleft()
     except ClientGone:
         return
     except Problem as problem:  # the answer has begun: it ends with a line that says why
-        if before is not None:
-            yield await before
+        for answered in await asyncio.gather(*working, return_exceptions=True):
+            if isinstance(answered, bytes):
+                yield answered
         yield _line({"line": None}, problem_answer(problem))
     finally:
-        if before is not None and not before.done():
-            before.cancel()
+        for work in working:
+            work.cancel()
+        await asyncio.gather(*working, return_exceptions=True)  # or asyncio logs what they raise as an error of ours
 
 
 async def _in_parts(desk: Desk, call: Call) -> AsyncIterator[tuple[int, list[bytes]]]:
