@@ -6,7 +6,6 @@ and an encoder with random weights where the page leaves these open, and an ense
 """
 
 import csv
-import gc
 import os
 import re
 import shlex
@@ -140,8 +139,6 @@ def furnished(model, my_bert, tmp_path_factory):
     shim = SHIM.format(python=sys.executable, tests=str(Path(__file__).parents[1]))
     program.write_text(shim, encoding="utf-8")
     program.chmod(0o755)
-    gc.collect()
-    gc.freeze()  # each training collects all garbage: leave out what the imports made
     return folder
 
 
