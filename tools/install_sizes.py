@@ -3,7 +3,8 @@
     python tools/install_sizes.py [EXTRA ...]
 
 Without a name it tries the base and all extras but `train`, `docs` and `dev`, one after the other; each environment is
-removed before the next is made. The other lines of the table stay. `pip check` and `elsewise doctor` must succeed.
+removed before the next is made. Those three are printed, and stand in no line of the table; its other lines stay.
+`pip check` and `elsewise doctor` must succeed.
 """
 
 import re
@@ -75,6 +76,9 @@ def main() -> None:
         wheel = next(Path(place).glob("*.whl"))
         for extra in extras:
             packages, taken = installed(wheel, extra)
+            if extra not in PURPOSES:
+                print(f"{extra}: {packages} packages, {taken / 1e6:,.0f} MB", flush=True)  # noqa: T201
+                continue
             name = BASE if extra == BASE else f"`{extra}`"
             line = f"| {name} | {PURPOSES[extra]} | {packages} | {taken / 1e6:,.0f} |"
             page = PAGE.read_text(encoding="utf-8")
